@@ -1,0 +1,99 @@
+"""Whatever crosses between host and guest, defined once: plan, cell, event, span, request.
+
+Frozen dataclasses encoded as plain JSON objects by `encode` and read back, checked, by `decode`. Unknown keys are
+ignored (a newer writer), missing ones take the default or raise `WireError`. Times: *_ns are Unix-epoch nanoseconds
+of the guest's clock; *_s are seconds. Python 3.9 syntax: this folder also runs in the guest.
+"""
+
+from .codec import WireError, canonical, decode, dump, encode, load
+from .plan import (
+    SCHEMA,
+    AgentSpec,
+    CellPlan,
+    Expectation,
+    ExtraSpan,
+    FormExpectation,
+    FormSpec,
+    Gates,
+    Layout,
+    Life,
+    Plan,
+    ProcessSpec,
+    RequestSpec,
+    ServiceSpec,
+    SpanNode,
+    Timeouts,
+    Tools,
+)
+from .result import (
+    Canary,
+    CanaryRequest,
+    Cell,
+    FileEntry,
+    Gate,
+    GuestManifest,
+    GuestRecord,
+    GuestState,
+    Span,
+    TypeStats,
+    Usage,
+)
+
+# names inside the guest's folder of a run; lab.model.paths repeats them for the host and a test holds them equal
+EVENTS_FILE = "events.jsonl"
+PLAN_FILE = "plan.json"
+FACTS_FILE = "facts.json"
+STATE_FILE = "state.json"
+MANIFEST_FILE = "manifest.json"
+CELLS_DIR = "cells"
+CELL_FILE = "cell.json"
+CANARY_FILE = "canary.json"
+REQUESTS_FILE = "requests.csv.gz"
+SPANS_FILE = "spans.jsonl.gz"
+
+__all__ = [
+    "AgentSpec",
+    "CANARY_FILE",
+    "CELLS_DIR",
+    "CELL_FILE",
+    "Canary",
+    "CanaryRequest",
+    "Cell",
+    "CellPlan",
+    "EVENTS_FILE",
+    "Expectation",
+    "ExtraSpan",
+    "FACTS_FILE",
+    "FileEntry",
+    "FormExpectation",
+    "FormSpec",
+    "Gate",
+    "Gates",
+    "GuestManifest",
+    "GuestRecord",
+    "GuestState",
+    "Layout",
+    "Life",
+    "MANIFEST_FILE",
+    "PLAN_FILE",
+    "Plan",
+    "ProcessSpec",
+    "REQUESTS_FILE",
+    "RequestSpec",
+    "SCHEMA",
+    "SPANS_FILE",
+    "STATE_FILE",
+    "ServiceSpec",
+    "Span",
+    "SpanNode",
+    "Timeouts",
+    "Tools",
+    "TypeStats",
+    "Usage",
+    "WireError",
+    "canonical",
+    "decode",
+    "dump",
+    "encode",
+    "load",
+]

@@ -1,0 +1,233 @@
+"""What the host sends: the plan. Everything the guest half needs, and nothing it has to decide but gates and the one rerun."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Tuple
+
+from .codec import canonical
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process of the service. argv[0] is appended to the form's binary. Placeholders: {port:NAME} {work}."""
+
+    name: str
+    argv: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """How to start the service and know that it is ready."""
+
+    name: str
+    topology: str
+    processes: Tuple[ProcessSpec, ...]  # in start order; the last one listens on `target`
+    ports: Tuple[str, ...]
+    target: str  # name of the port that gets the load
+    ready_port: str
+    ready_path: str
+    build_header: str = ""
+    form_header: str = ""
+    delay_header: str = ""
+
+
+# --- spans: what is wanted, what is expected -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SpanNode:
+    """One span of a request type's reference tree, `count_min`..`count_max` times per request."""
+
+    id: str
+    kind: str  # server | client | internal
+    family: str  # http | grpc | sql
+    match: str  # http "METHOD /path/{x}", grpc "pkg.Service/Method", sql "VERB [table]", "*" any
+    parent: str = ""  # id; empty for the root
+    count_min: int = 1
+    count_max: int = 1
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a form is known to give for one reference node under the conditions of this run.
+
+    mode: exact (as the reference) | none | first (`first` calls of a fresh agent) | range (ratio of the reference).
+    parent: always | may-be-lost | root | the id of another node.
+    """
+
+    node: str
+    mode: str = "exact"
+    first: int = 0
+    min_ratio: float = 1.0
+    max_ratio: float = 1.0
+    parent: str = "always"
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class ExtraSpan:
+    """Spans beyond the reference that a form is known to give; `start` = once when the service starts."""
+
+    request: str
+    family: str
+    kind: str
+    match: str
+    per_request: float = 1.0
+    start: bool = False
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class FormExpectation:
+    """All of a form's expectations: request type -> one Expectation per reference node."""
+
+    requests: Dict[str, Tuple[Expectation, ...]] = field(default_factory=dict)
+    extra: Tuple[ExtraSpan, ...] = ()
+
+
+# --- forms -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """An agent attached to each process of the service. Placeholders: {pid} {ready} {sink} {service} {off}."""
+
+    binary: str  # relative to the artifacts root
+    sha256: str
+    argv: Tuple[str, ...]
+    env: Dict[str, str] = field(default_factory=dict)
+    off: Tuple[str, ...] = ()
+    ready_timeout_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class FormSpec:
+    """One form, ready to run. Placeholders in env and args: {sink} {service} {work} {port:NAME}."""
+
+    name: str
+    mechanism: str  # none | compile-time | run-time
+    binary: str  # relative to the artifacts root
+    sha256: str
+    build_id: str
+    env: Dict[str, str] = field(default_factory=dict)
+    args: Tuple[str, ...] = ()  # appended to the argv of the process that listens on the target port
+    agent: Optional[AgentSpec] = None
+    proof: str = "none"  # some: every expected span of a canary seen before load; none: zero spans proven
+    expected: FormExpectation = field(default_factory=FormExpectation)
+    delay_kind: str = ""  # "cpu" | "wait": a control; the realised delay is read from the response header
+
+
+# --- load ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RequestSpec:
+    """One request type of the mix; handed to lab-load as it is. params: name -> {"int": [a, b]} | {"choice": [...]}."""
+
+    type: str
+    weight: float
+    method: str
+    path: str
+    body: str = ""
+    headers: Dict[str, str] = field(default_factory=dict)
+    params: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    status: Tuple[int, ...] = (200,)
+    timeout_s: Optional[float] = None
+    expect_timeout: bool = False
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Limits a cell must keep to be valid."""
+
+    completed_min: float = 0.995
+    late_max: float = 0.001
+    late_min_requests: int = 1000  # fewer requests: no late send at all
+    load_cpu_share_max: float = 0.7
+    steal_max: float = 0.05
+    unattributed_max: float = 0.05
+    clock_step_max_s: float = 0.05
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """One form, one load level, one repetition."""
+
+    id: str  # BLOCK-FORM-LEVEL, also the folder's name
+    level: str
+    rate_rps: float
+    seed: int
+    warmup_requests: int
+    requests: int
+
+
+@dataclass(frozen=True)
+class Life:
+    """One process life of one form in one block, with its cells in order."""
+
+    block: int
+    form: str
+    cells: Tuple[CellPlan, ...]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The helper binaries, relative to the artifacts root, with their digests."""
+
+    load: str
+    load_sha256: str
+    sink: str
+    sink_sha256: str
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds, already scaled by the machine's measured speed."""
+
+    ready_s: float = 60.0
+    first_span_s: float = 60.0
+    drain_s: float = 45.0
+    quiet_s: float = 3.0  # the span count must stand still this long
+    stop_s: float = 20.0
+    request_s: float = 10.0
+    idle_s: float = 2.0  # between cells
+
+
+@dataclass(frozen=True)
+class Layout:
+    """CPU lists per role ("0-1"); empty: not pinned. `said` is the sentence the report prints."""
+
+    service: str = ""
+    tools: str = ""
+    said: str = "all roles share all CPUs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the guest half needs, and nothing it has to decide but steadiness, gates and the one rerun."""
+
+    run_id: str
+    scenario: str
+    profile: str
+    seed: int
+    service: ServiceSpec
+    forms: Dict[str, FormSpec]
+    tools: Tools
+    reference: Dict[str, Tuple[SpanNode, ...]]
+    requests: Tuple[RequestSpec, ...]
+    lives: Tuple[Life, ...]
+    canary: Tuple[str, ...]  # request types sent once each, in this order, before any load
+    gates: Gates = field(default_factory=Gates)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    layout: Layout = field(default_factory=Layout)
+    arrivals: str = "poisson"
+    rerun_invalid: bool = True
+    schema: int = SCHEMA
+
+    def digest(self) -> str:
+        """Identity of the plan: starting the same plan twice is one start."""
+        return hashlib.sha256(canonical(self)).hexdigest()

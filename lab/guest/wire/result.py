@@ -1,0 +1,176 @@
+"""What comes back: cells, canaries, spans, events, and the seal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Optional, Tuple
+
+from .plan import SCHEMA
+
+
+@dataclass(frozen=True)
+class Span:
+    """One line of spans.jsonl.gz, as the sink wrote it."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    kind: str
+    name: str
+    scope: str
+    service: str
+    start_ns: int
+    end_ns: int
+    received_ns: int
+    status: str = "unset"
+    attributes: Dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CanaryRequest:
+    """One canary: the request, the spans it made, and how they compare with expectation (node id -> spans seen)."""
+
+    type: str
+    request_id: str
+    status: int
+    start_ns: int
+    end_ns: int
+    spans: Tuple[Span, ...]
+    seen: Dict[str, int]
+    missing: Tuple[str, ...]  # expected but not seen (node ids)
+    wrong_parent: Tuple[str, ...]
+    unexpected: int  # spans neither expected nor known extra
+
+
+@dataclass(frozen=True)
+class Canary:
+    """canary.json: the proof of a form, before any load."""
+
+    form: str
+    ok: bool
+    reason: str
+    requests: Tuple[CanaryRequest, ...]
+    first_span_s: Optional[float] = None  # first canary request sent -> first span in the sink
+    start_spans: int = 0  # spans made by the service's start alone
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one role used in the measured window. CPU seconds; MiB at the window's end (peak where the kernel tells)."""
+
+    role: str  # service | agent | sink | load | system
+    user_s: float
+    system_s: float
+    rss_mib: float
+    rss_peak_mib: float
+    source: str  # cgroup2 | cgroup1 | proc
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One validity gate with its value and limit; `hard` ones make the cell invalid."""
+
+    name: str
+    ok: bool
+    value: float
+    limit: float
+    said: str = ""
+    hard: bool = True
+
+
+@dataclass(frozen=True)
+class TypeStats:
+    """Latency from the intended send time, milliseconds; p99 only from 1,000 requests of the type."""
+
+    count: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """cell.json: one measured cell, whole or absent."""
+
+    id: str
+    block: int
+    form: str
+    level: str
+    attempt: int
+    valid: bool
+    reasons: Tuple[str, ...]
+    gates: Tuple[Gate, ...]
+    rate_rps: float
+    achieved_rps: float
+    scheduled: int
+    completed: int
+    late: int
+    unexpected: int
+    window_start_ns: int
+    window_end_ns: int
+    window_s: float  # by the monotonic clock
+    usage: Tuple[Usage, ...]
+    busy_s: float  # whole system, all CPUs, in the window
+    steal_s: float
+    irq_s: float
+    psi: Dict[str, float]  # cpu/memory/io "some" seconds in the window, where the kernel tells
+    bpf_run_s: Optional[float]  # inside the service's CPU already; shown, never added
+    attach_s: Optional[float]
+    first_span_s: Optional[float]
+    startup_s: float
+    sentinel_s: float  # a fixed CPU loop before the cell
+    spans: Dict[str, int]  # received in the window's traffic, by "kind family"
+    spans_total: int
+    by_type: Dict[str, TypeStats]
+    delay_ns: Optional[float]  # realised mean of a control
+    build_ids: Dict[str, int]  # header value -> responses
+    boot_id: str
+    agent_exit: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class GuestRecord:
+    """One line of the guest's events.jsonl. kind: state | life | proof | cell | span | sample | notice | failed | done."""
+
+    seq: int
+    at_ns: int
+    boot_id: str
+    kind: str
+    data: Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a sealed folder; path is relative with forward slashes."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GuestManifest:
+    """guest/manifest.json, written last: the folder is whole when this is there and agrees."""
+
+    run_id: str
+    plan_digest: str
+    boot_id: str
+    cells: Tuple[str, ...]
+    files: Tuple[FileEntry, ...]
+    outcome: str  # complete | failed
+    reason: str = ""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class GuestState:
+    """state.json: what the guest half does now, for `status` and for a host that comes back."""
+
+    plan_digest: str
+    pid: int
+    start_ticks: int
+    boot_id: str
+    phase: str  # starting | running | sealing | complete | failed
+    cells_done: int
+    cells_total: int
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""Machines: images, providers, lifecycle, readiness."""

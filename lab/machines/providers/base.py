@@ -1,0 +1,45 @@
+"""The Provider seam: six functions that a plain module satisfies; differences are data (`FEATURES`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from lab.model.lab import Lab
+from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, Observed, Seed
+
+
+class Provider(Protocol):
+    """Makes machines. Every function is idempotent; `inspect` changes nothing; a killed call is finished by the next."""
+
+    FEATURES: Features
+
+    def check(self, lab: Lab, spec: MachineSpec) -> list[Finding]:
+        """What this host lacks for `spec`; fast, changes nothing."""
+        ...
+
+    def create(self, lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+        """Make what must exist before a start (disk overlay, seed). The machine does not run yet."""
+        ...
+
+    def start(self, lab: Lab, handle: Handle) -> Endpoint:
+        """Run it; returns as soon as it can be reached in principle (readiness is waited for elsewhere)."""
+        ...
+
+    def inspect(self, lab: Lab, handle: Handle) -> Observed:
+        """Ask, never remember: is it there, running, alive, whose boot. No login."""
+        ...
+
+    def stop(self, lab: Lab, handle: Handle) -> None: ...
+
+    def delete(self, lab: Lab, handle: Handle) -> None:
+        """Remove everything `create` and `start` made; nothing outside the cache stays."""
+        ...
+
+
+class Disks(Protocol):
+    """Optional: immutable disks attached to a running machine, found in the guest by serial."""
+
+    def attach(self, lab: Lab, handle: Handle, image: Path, serial: str) -> None: ...
+
+    def detach(self, lab: Lab, handle: Handle, serial: str) -> None: ...

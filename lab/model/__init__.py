@@ -1,0 +1,1 @@
+"""Frozen values and pure functions; the lowest room but `guest.wire`."""

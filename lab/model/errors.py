@@ -1,0 +1,104 @@
+"""Every way `lab` fails, with its exit code. The message says what and where; `fix` is one command or one edit.
+
+Several failures of one moment travel as an ExceptionGroup of these. Anything else that escapes is a bug in `lab`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LabError(Exception):
+    """A failure that a person can act on.
+
+    message: what happened and where, one sentence. fix: one command or one edit. detail: evidence (a log's tail),
+    shown below. log: path of the full log, when there is one. Raise it `from` its cause.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, fix: str, detail: str | None = None, log: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.detail = detail
+        self.log = log
+
+
+class UsageError(LabError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class ConfigError(LabError):
+    """lab.yaml, a form, a scenario or an environment value is wrong."""
+
+    exit_code = 3
+
+
+class PreconditionError(LabError):
+    """Something this host or machine lacks; what `lab doctor` reports."""
+
+    exit_code = 4
+
+
+class ProvisioningError(LabError):
+    """A machine could not be made, started, reached or prepared."""
+
+    exit_code = 5
+
+
+class DemoError(LabError):
+    """A form could not be built or proven, a cell failed, or a gate was missed."""
+
+    exit_code = 6
+
+
+class FetchError(LabError):
+    """Results are incomplete on this host; the same command resumes."""
+
+    exit_code = 7
+
+
+class Locked(LabError):
+    """Another command works on the same thing; the message names it."""
+
+    exit_code = 8
+
+
+class SecurityStop(LabError):
+    """A host key or a digest is not the pinned one. Nothing was sent, nothing was used."""
+
+    exit_code = 9
+
+
+class TransientError(LabError):
+    """The same command may work when run again."""
+
+    exit_code = 75
+
+
+class Cancelled(LabError):
+    """Stopped on request at a safe point; the same command goes on from here."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "stopped on request", *, fix: str = "run the same command again to go on") -> None:
+        super().__init__(message, fix=fix)
+
+
+def all_errors() -> tuple[type[LabError], ...]:
+    """Each error class once, for the reference page and the test that codes are unique."""
+    return (
+        UsageError,
+        ConfigError,
+        PreconditionError,
+        ProvisioningError,
+        DemoError,
+        FetchError,
+        Locked,
+        SecurityStop,
+        TransientError,
+        Cancelled,
+    )

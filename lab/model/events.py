@@ -1,0 +1,209 @@
+"""What happens, as plain data: a closed union inside a `Record`. Core emits once; sinks draw.
+
+A step's events are Started, then any Output/Progress/Notice, then exactly one Finished. Nested steps name their parent.
+A replay of the log through the same renderer gives the same screen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Outcome = Literal["done", "skipped", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted:
+    """A named piece of work began. `total` is its number of parts or bytes, when known."""
+
+    name: str
+    title: str
+    index: int | None = None
+    of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished:
+    """The end of a step. `fix` only on the innermost failed step."""
+
+    name: str
+    outcome: Outcome
+    seconds: float
+    message: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a step is: `done` of `total` in `unit` ("bytes", "cells", "requests", …)."""
+
+    name: str
+    done: float
+    total: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A line printed by a tool that a step runs."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a person should know, outside the pass or fail of a step."""
+
+    level: Literal["info", "warning"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDone:
+    """One doctor check or one proof. `fix` is empty when ok."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    message: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestEvent:
+    """Something the guest half wrote (see lab.guest.wire.GuestRecord); `data` as it was on the wire."""
+
+    kind: str
+    at_ns: int
+    data: dict[str, Any]
+
+
+Event = StepStarted | StepFinished | Progress | Output | Notice | CheckDone | GuestEvent
+_KINDS: dict[str, type[Any]] = {
+    cls.__name__: cls for cls in (StepStarted, StepFinished, Progress, Output, Notice, CheckDone, GuestEvent)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One event with its place: (source, boot, seq) is its identity; `at` is UTC seconds, `step` the enclosing step's id."""
+
+    seq: int
+    at: float
+    step: int
+    parent: int
+    event: Event
+    source: str = "host"
+    boot: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        body = dataclasses.asdict(self.event)
+        head = {"seq": self.seq, "at": self.at, "step": self.step, "parent": self.parent, "source": self.source}
+        return {**head, "boot": self.boot, "event": type(self.event).__name__, **{"data": body}}
+
+    @staticmethod
+    def from_json(doc: dict[str, Any]) -> Record:
+        event = _KINDS[doc["event"]](**doc["data"])
+        return Record(
+            seq=doc["seq"],
+            at=doc["at"],
+            step=doc["step"],
+            parent=doc["parent"],
+            source=doc.get("source", "host"),
+            boot=doc.get("boot", ""),
+            event=event,
+        )
+
+
+Sink = Callable[[Record], None]
+
+
+class Bus:
+    """Numbers events and hands each to every sink, in order, from any thread. A failing sink is a bug and raises."""
+
+    def __init__(self, sinks: tuple[Sink, ...] = ()) -> None:
+        self._sinks = list(sinks)
+        self._seq = 0
+        self._steps = 0
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    def add(self, sink: Sink) -> None:
+        self._sinks.append(sink)
+
+    def emit(self, event: Event) -> None:
+        step, parent = self._here()
+        self._send(event, step, parent)
+
+    @contextmanager
+    def step(self, name: str, title: str, *, index: int | None = None, of: int | None = None) -> Iterator[StepHandle]:
+        """Run a block as a step; its exception marks it failed (or interrupted) and goes on unchanged."""
+        stack: list[int] = self._stack()
+        with self._lock:
+            self._steps += 1
+            ident = self._steps
+        parent = stack[-1] if stack else 0
+        stack.append(ident)
+        began = time.monotonic()
+        handle = StepHandle()
+        self._send(StepStarted(name=name, title=title, index=index, of=of), ident, parent)
+        try:
+            yield handle
+        except BaseException as error:
+            self._send(_failed(name, error, time.monotonic() - began), ident, parent)
+            raise
+        else:
+            seconds = time.monotonic() - began
+            done = StepFinished(name=name, outcome=handle.outcome, seconds=seconds, message=handle.message)
+            self._send(done, ident, parent)
+        finally:
+            stack.pop()
+
+    def _stack(self) -> list[int]:
+        if not hasattr(self._local, "stack"):
+            self._local.stack = []
+        stack: list[int] = self._local.stack
+        return stack
+
+    def _here(self) -> tuple[int, int]:
+        stack = self._stack()
+        return (stack[-1] if stack else 0), (stack[-2] if len(stack) > 1 else 0)
+
+    def _send(self, event: Event, step: int, parent: int) -> None:
+        with self._lock:
+            self._seq += 1
+            record = Record(seq=self._seq, at=time.time(), step=step, parent=parent, event=event)
+            for sink in self._sinks:
+                sink(record)
+
+
+class StepHandle:
+    """What a step's block may say about its end: `skip("already ready")` or `say("7.1 s")`."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome = "done"
+        self.message = ""
+
+    def skip(self, message: str) -> None:
+        self.outcome = "skipped"
+        self.message = message
+
+    def say(self, message: str) -> None:
+        self.message = message
+
+
+def _failed(name: str, error: BaseException, seconds: float) -> StepFinished:
+    stopped = isinstance(error, KeyboardInterrupt) or getattr(error, "exit_code", 0) == 130
+    told = bool(getattr(error, "told", False))
+    message = "" if told else str(error)
+    fix = "" if told else str(getattr(error, "fix", ""))
+    # the innermost step tells the message and the fix; outer ones only that they failed
+    if not stopped and hasattr(error, "fix"):
+        error.told = True  # type: ignore[attr-defined]  # a mark on our own LabError
+    return StepFinished(
+        name=name, outcome="interrupted" if stopped else "failed", seconds=seconds, message=message, fix=fix
+    )

@@ -1,0 +1,110 @@
+"""A form as data: one way to instrument the service (form.yaml and expected-spans.yaml of one folder)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Mechanism = Literal["none", "compile-time", "run-time"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSpec:
+    """How a form's service binary is made from a copy of the service's source. Steps are argv lists."""
+
+    toolchain: str = "go1.26.1"
+    overlay: tuple[str, ...] = ()  # folders laid over the copy
+    tools: tuple[tuple[str, str], ...] = ()  # (name, Go package), built from the overlay's own go.mod
+    steps: tuple[tuple[str, ...], ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffWhen:
+    """Probes left out when every condition holds, e.g. lockdown in (integrity, confidentiality)."""
+
+    when: dict[str, tuple[str, ...]]
+    off: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormAgent:
+    """The agent of a run-time form; `artifact` names a Go helper folder under demo/."""
+
+    artifact: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    off_when: tuple[OffWhen, ...] = ()
+    ready_timeout_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectRule:
+    """One difference from the reference; an empty selector selects all. Later rules win."""
+
+    request: str = "*"
+    node: str = "*"
+    family: str = ""
+    kind: str = ""
+    mode: str = "exact"  # none | exact | first | range
+    first: int = 0
+    min_ratio: float = 1.0
+    max_ratio: float = 1.0
+    parent: str = "always"
+    cause: str = ""
+    when: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    topology: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraRule:
+    """Known spans beyond the reference."""
+
+    request: str = "*"
+    family: str = ""
+    kind: str = ""
+    match: str = "*"
+    per_request: float = 1.0
+    start: bool = False
+    cause: str = ""
+    when: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One folder of demo/forms."""
+
+    root: Path
+    name: str
+    title: str
+    mechanism: Mechanism
+    of: str = ""  # uses that form's service artifact unchanged
+    build: BuildSpec | None = None
+    env: dict[str, str] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    delay: tuple[str, float] | None = None  # ("cpu" | "wait", multiple of the practical threshold)
+    agent: FormAgent | None = None
+    needs_root: bool = False
+    needs_kernel: tuple[str, ...] = ()  # e.g. "uprobes", "btf"
+    proof: Literal["some", "none"] = "none"
+    default_expect: Literal["all", "none"] = "all"
+    rules: tuple[ExpectRule, ...] = ()
+    extra: tuple[ExtraRule, ...] = ()
+    claims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A built file in the cache: `key` is the digest of all its inputs, `sha256` of the file."""
+
+    name: str  # "baseline", "orchestrion-otel", "agent", "sink", "load"
+    key: str
+    path: Path
+    sha256: str
+    size_bytes: int
+    build_id: str
+    cold_s: float | None = None
+    warm_s: float | None = None
+    built_now: bool = False
+    facts: dict[str, str] = field(default_factory=dict)  # go version, module count, …

@@ -1,0 +1,111 @@
+"""Machines as values: what is wanted, what was made, how to reach it, what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Arch = Literal["x86_64", "aarch64"]
+Phase = Literal["absent", "created", "running", "stopped", "broken", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec:
+    """What is wanted. `image` names an image recipe ("debian-12"); `accel` is "auto" or a QEMU accelerator's name."""
+
+    name: str = "lab"
+    provider: str = "qemu"
+    image: str = "debian-12"
+    arch: Arch = "x86_64"
+    cpus: int = 2
+    memory_mib: int = 2048
+    disk_gib: int = 16
+    accel: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """Made by us before anything exists and injected by whatever the provider has. Keys are OpenSSH text."""
+
+    machine_id: str  # 32 hex digits; also the VM's UUID
+    host_key_private: Path
+    host_key_public: str
+    user_key_private: Path
+    user_key_public: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshEndpoint:
+    """A machine reached over SSH. `host_key` is the pinned public key ("ssh-ed25519 AAAA…")."""
+
+    host: str
+    port: int
+    user: str
+    identity_file: Path
+    host_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEndpoint:
+    """This very Linux."""
+
+
+Endpoint = SshEndpoint | LocalEndpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What a provider can do, as data; callers read a flag, never a provider's name."""
+
+    isolated: bool  # a machine of its own: changing it needs no permission
+    snapshots: bool = False
+    disks: bool = False
+    custom_kernel: bool = False
+    ephemeral: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """What `create` made: the provider's own facts (JSON values) under its name, stored in machine.json."""
+
+    provider: str
+    name: str
+    machine_id: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the provider says now. `alive` = running and its heartbeat or status is fresh; `endpoint` when running."""
+
+    phase: Phase
+    alive: bool
+    reason: str
+    endpoint: Endpoint | None = None
+    boot_id: str = ""
+    image_id: str = ""
+    accel: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The outcome of one check. `fix` is one command or one edit, empty when ok; `data` for --json."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    message: str
+    fix: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that exists (or existed): the content of machine.json. Liveness is never stored."""
+
+    spec: MachineSpec
+    handle: Handle | None = None
+    endpoint: Endpoint | None = None
+    image_id: str = ""
+    accel: str = ""
+    ready_boot_id: str = ""  # the boot in which every step of `up` was last seen done

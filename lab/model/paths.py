@@ -1,0 +1,92 @@
+"""Every name that `lab` writes to disk, in one place; docs/reference/files.md shows the same tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SCHEMA: Final = 1
+
+MACHINE_FILE: Final = "machine.json"
+JOURNAL_FILE: Final = "journal.jsonl"
+KNOWN_HOSTS_FILE: Final = "known_hosts"
+IDENTITY_FILE: Final = "id_ed25519"
+HOST_KEY_FILE: Final = "host_ed25519"  # made by us before the machine exists, so that it can be pinned
+SSH_CONFIG_FILE: Final = "ssh.config"
+SERIAL_LOG: Final = "serial.log"
+HEARTBEAT_LOG: Final = "heartbeat.jsonl"
+OVERLAY_FILE: Final = "disk.qcow2"
+SEED_FILE: Final = "seed.cpio"
+# QMP's Unix socket must stay below 104 bytes (macOS); it lives in a short run directory, not under LAB_HOME
+QMP_SOCKET: Final = "qmp"
+LOCK_FILE: Final = "lock"
+
+PLAN_FILE: Final = "plan.json"
+MANIFEST_FILE: Final = "manifest.json"
+EVENTS_FILE: Final = "events.jsonl"
+HOST_EVENTS_FILE: Final = "host-events.jsonl"
+SUMMARY_FILE: Final = "summary.json"
+REPORT_HTML: Final = "report.html"
+REPORT_MD: Final = "report.md"
+JUNIT_FILE: Final = "junit.xml"
+GUEST_DIR: Final = "guest"
+CELLS_DIR: Final = "cells"
+CELL_FILE: Final = "cell.json"
+CANARY_FILE: Final = "canary.json"
+REQUESTS_FILE: Final = "requests.csv.gz"
+SPANS_FILE: Final = "spans.jsonl.gz"
+INCOMPLETE_PREFIX: Final = "incomplete-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paths:
+    """LAB_HOME and what is in it. Nothing is created here."""
+
+    home: Path
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def images(self) -> Path:
+        return self.cache / "images"
+
+    @property
+    def artifacts(self) -> Path:
+        return self.cache / "artifacts"
+
+    @property
+    def downloads(self) -> Path:
+        return self.cache / "downloads"
+
+    @property
+    def build(self) -> Path:
+        """Module and build caches of the Go builds (GOMODCACHE is shared, one GOCACHE per toolchain)."""
+        return self.cache / "build"
+
+    @property
+    def machines(self) -> Path:
+        return self.home / "machines"
+
+    def machine(self, name: str) -> Path:
+        return self.machines / name
+
+    @property
+    def runs(self) -> Path:
+        return self.home / "runs"
+
+    def run(self, run_id: str) -> Path:
+        return self.runs / run_id
+
+    def incomplete_run(self, run_id: str) -> Path:
+        return self.runs / f"{INCOMPLETE_PREFIX}{run_id}"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def locks(self) -> Path:
+        return self.home / "locks"

@@ -1,0 +1,28 @@
+"""A service as data: how to build and start it, and the spans that a person instrumenting it by hand would want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.guest.wire import ProcessSpec, SpanNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """service.yaml and reference-spans.yaml of one folder; `root` is the Go module's folder."""
+
+    root: Path
+    name: str
+    main: str  # Go package, "." = the root
+    ports: tuple[str, ...]
+    target: str
+    ready_port: str
+    ready_path: str
+    build_header: str
+    form_header: str
+    delay_header: str
+    build_id_var: str  # "" when the service has none
+    topologies: dict[str, tuple[ProcessSpec, ...]]
+    delays: dict[str, tuple[str, ...]]  # "cpu" | "wait" -> argv appended, with {ns}
+    reference: dict[str, tuple[SpanNode, ...]]

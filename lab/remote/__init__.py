@@ -1,0 +1,1 @@
+"""Reaching a machine: one protocol, two transports (SSH and this host)."""

@@ -1,0 +1,1 @@
+"""The only effects: processes, waiting, files, locks, downloads, packaged resources."""
