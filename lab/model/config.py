@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from lab.model.machine import MachineSpec
 
@@ -51,10 +51,14 @@ class DemoConfig:
     build: str = key("auto", "where forms are built: host, guest; auto: host on Linux or for an emulated guest")
 
 
+_MACHINE: Final = MachineConfig()
+_DEMO: Final = DemoConfig()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole of lab.yaml."""
 
-    machine: MachineConfig = key(MachineConfig(), "the machine to provision")
-    demo: DemoConfig = key(DemoConfig(), "the demo to run")
+    machine: MachineConfig = key(_MACHINE, "the machine to provision")  # noqa: RUF009 - a frozen value
+    demo: DemoConfig = key(_DEMO, "the demo to run")  # noqa: RUF009 - a frozen value
     lock_timeout_s: float = key(600.0, "how long to wait for another lab command, seconds")

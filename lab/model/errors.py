@@ -61,13 +61,13 @@ class FetchError(LabError):
     exit_code = 7
 
 
-class Locked(LabError):
+class Locked(LabError):  # noqa: N818 - the word a person reads
     """Another command works on the same thing; the message names it."""
 
     exit_code = 8
 
 
-class SecurityStop(LabError):
+class SecurityStop(LabError):  # noqa: N818 - the word a person reads
     """A host key or a digest is not the pinned one. Nothing was sent, nothing was used."""
 
     exit_code = 9
@@ -79,12 +79,14 @@ class TransientError(LabError):
     exit_code = 75
 
 
-class Cancelled(LabError):
+class Cancelled(LabError):  # noqa: N818 - the word a person reads
     """Stopped on request at a safe point; the same command goes on from here."""
 
     exit_code = 130
 
-    def __init__(self, message: str = "stopped on request", *, fix: str = "run the same command again to go on") -> None:
+    def __init__(
+        self, message: str = "stopped on request", *, fix: str = "run the same command again to go on"
+    ) -> None:
         super().__init__(message, fix=fix)
 
 

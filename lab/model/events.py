@@ -90,7 +90,7 @@ _KINDS: dict[str, type[Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One event with its place: (source, boot, seq) is its identity; `at` is UTC seconds, `step` the enclosing step's id."""
+    """One event with its place: (source, boot, seq) is its identity; `at` is UTC seconds; `step` encloses it."""
 
     seq: int
     at: float
@@ -103,7 +103,7 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         body = dataclasses.asdict(self.event)
         head = {"seq": self.seq, "at": self.at, "step": self.step, "parent": self.parent, "source": self.source}
-        return {**head, "boot": self.boot, "event": type(self.event).__name__, **{"data": body}}
+        return {**head, "boot": self.boot, "event": type(self.event).__name__, "data": body}
 
     @staticmethod
     def from_json(doc: dict[str, Any]) -> Record:

@@ -1,4 +1,4 @@
-"""The Transport seam: how anything above talks to a machine. argv lists end to end; quoting happens in the transport."""
+"""The Transport seam: how anything above talks to a machine. argv lists end to end, quoted in the transport."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ class Transport(Protocol):
     def put_bytes(self, data: bytes, target: str, deadline: Deadline, *, mode: int = 0o644) -> None: ...
 
     def get(
-        self, source: str, target: Path, deadline: Deadline, *, offset: int = 0, progress: Callable[[int], None] | None = None
+        self,
+        source: str,
+        target: Path,
+        deadline: Deadline,
+        *,
+        offset: int = 0,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Append `source` from `offset` on to `target` (resume); `progress` gets bytes copied so far."""
         ...

@@ -74,7 +74,7 @@ def run(
     Raises PreconditionError (tool missing), LabError (deadline, with what it had said), Cancelled.
     """
     with contextlib.ExitStack() as stack:
-        sink = stack.enter_context(open(log, "ab")) if log else None
+        sink = stack.enter_context(log.open("ab")) if log else None
         try:
             child = subprocess.Popen(
                 list(argv),
@@ -99,8 +99,7 @@ def run(
             end_group(child)
             for reader in readers:
                 reader.join(GRACE_S)
-        result = Result(argv=tuple(argv), code=child.returncode, stdout=bytes(out), stderr=bytes(err))
-    return result
+        return Result(argv=tuple(argv), code=child.returncode, stdout=bytes(out), stderr=bytes(err))
 
 
 def check(argv: Sequence[str], *, deadline: Deadline, error: type[LabError], fix: str, **options: object) -> Result:
@@ -111,10 +110,12 @@ def check(argv: Sequence[str], *, deadline: Deadline, error: type[LabError], fix
     return result
 
 
-def spawn_detached(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
+def spawn_detached(
+    argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> int:
     """Start a process that outlives this one (own session, output to `log`); returns its pid. Not waited for."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(log, "ab") as sink:
+    with log.open("ab") as sink:
         child = subprocess.Popen(
             list(argv),
             stdin=subprocess.DEVNULL,

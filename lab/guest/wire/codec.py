@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from typing import Any, Dict, Type, TypeVar, Union
+from typing import Any, TypeVar, Union
 
 T = TypeVar("T")
 
@@ -30,18 +30,18 @@ def canonical(value: Any) -> bytes:
     return json.dumps(encode(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def decode(cls: Type[T], doc: Any, where: str = "") -> T:
+def decode(cls: type[T], doc: Any, where: str = "") -> T:
     """Read `cls` from plain JSON values; raises WireError naming the place."""
     if not isinstance(doc, dict):
-        raise WireError("%s: an object is expected, not %s" % (where or cls.__name__, type(doc).__name__))
+        raise WireError(f"{where or cls.__name__}: an object is expected, not {type(doc).__name__}")
     hints = typing.get_type_hints(cls)
-    values: Dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
-        place = "%s.%s" % (where, item.name) if where else item.name
+        place = f"{where}.{item.name}" if where else item.name
         if item.name in doc:
             values[item.name] = _read(hints[item.name], doc[item.name], place)
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise WireError("%s: missing" % place)
+            raise WireError(f"{place}: missing")
     return cls(**values)
 
 
@@ -50,26 +50,26 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if origin is Union:
-        return None if value is None else _read([a for a in args if a is not type(None)][0], value, where)
+        return None if value is None else _read(next(a for a in args if a is not type(None)), value, where)
     if origin is tuple:
         _need(value, list, where)
-        return tuple(_read(args[0], v, "%s[%d]" % (where, i)) for i, v in enumerate(value))
+        return tuple(_read(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is dict:
         _need(value, dict, where)
-        return {str(k): _read(args[1], v, "%s.%s" % (where, k)) for k, v in value.items()}
+        return {str(k): _read(args[1], v, f"{where}.{k}") for k, v in value.items()}
     if dataclasses.is_dataclass(hint):
         return decode(hint, value, where)  # type: ignore[arg-type]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is int and isinstance(value, bool):
-        raise WireError("%s: a number is expected, not a boolean" % where)
+        raise WireError(f"{where}: a number is expected, not a boolean")
     _need(value, hint, where)
     return value
 
 
 def _need(value: Any, kind: Any, where: str) -> None:
     if not isinstance(value, kind):
-        raise WireError("%s: %s is expected, not %s" % (where, kind.__name__, type(value).__name__))
+        raise WireError(f"{where}: {kind.__name__} is expected, not {type(value).__name__}")
 
 
 def dump(value: Any) -> str:
@@ -77,10 +77,10 @@ def dump(value: Any) -> str:
     return json.dumps(encode(value), ensure_ascii=False, sort_keys=True)
 
 
-def load(cls: Type[T], text: Union[str, bytes]) -> T:
+def load(cls: type[T], text: Union[str, bytes]) -> T:
     """`decode` of JSON text."""
     try:
         doc = json.loads(text)
     except ValueError as error:
-        raise WireError("%s: not JSON (%s)" % (cls.__name__, error)) from error
+        raise WireError(f"{cls.__name__}: not JSON ({error})") from error
     return decode(cls, doc)

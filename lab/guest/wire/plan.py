@@ -1,10 +1,10 @@
-"""What the host sends: the plan. Everything the guest half needs, and nothing it has to decide but gates and the one rerun."""
+"""What the host sends: the plan. All the guest half needs, and nothing it has to decide but gates and the one rerun."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional
 
 from .codec import canonical
 
@@ -16,7 +16,7 @@ class ProcessSpec:
     """One process of the service. argv[0] is appended to the form's binary. Placeholders: {port:NAME} {work}."""
 
     name: str
-    argv: Tuple[str, ...]
+    argv: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class ServiceSpec:
 
     name: str
     topology: str
-    processes: Tuple[ProcessSpec, ...]  # in start order; the last one listens on `target`
-    ports: Tuple[str, ...]
+    processes: tuple[ProcessSpec, ...]  # in start order; the last one listens on `target`
+    ports: tuple[str, ...]
     target: str  # name of the port that gets the load
     ready_port: str
     ready_path: str
@@ -85,8 +85,8 @@ class ExtraSpan:
 class FormExpectation:
     """All of a form's expectations: request type -> one Expectation per reference node."""
 
-    requests: Dict[str, Tuple[Expectation, ...]] = field(default_factory=dict)
-    extra: Tuple[ExtraSpan, ...] = ()
+    requests: dict[str, tuple[Expectation, ...]] = field(default_factory=dict)
+    extra: tuple[ExtraSpan, ...] = ()
 
 
 # --- forms -----------------------------------------------------------------------------------------------------------
@@ -98,9 +98,9 @@ class AgentSpec:
 
     binary: str  # relative to the artifacts root
     sha256: str
-    argv: Tuple[str, ...]
-    env: Dict[str, str] = field(default_factory=dict)
-    off: Tuple[str, ...] = ()
+    argv: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+    off: tuple[str, ...] = ()
     ready_timeout_s: float = 120.0
 
 
@@ -113,8 +113,8 @@ class FormSpec:
     binary: str  # relative to the artifacts root
     sha256: str
     build_id: str
-    env: Dict[str, str] = field(default_factory=dict)
-    args: Tuple[str, ...] = ()  # appended to the argv of the process that listens on the target port
+    env: dict[str, str] = field(default_factory=dict)
+    args: tuple[str, ...] = ()  # appended to the argv of the process that listens on the target port
     agent: Optional[AgentSpec] = None
     proof: str = "none"  # some: every expected span of a canary seen before load; none: zero spans proven
     expected: FormExpectation = field(default_factory=FormExpectation)
@@ -133,9 +133,9 @@ class RequestSpec:
     method: str
     path: str
     body: str = ""
-    headers: Dict[str, str] = field(default_factory=dict)
-    params: Dict[str, Dict[str, Any]] = field(default_factory=dict)
-    status: Tuple[int, ...] = (200,)
+    headers: dict[str, str] = field(default_factory=dict)
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)
+    status: tuple[int, ...] = (200,)
     timeout_s: Optional[float] = None
     expect_timeout: bool = False
 
@@ -171,7 +171,7 @@ class Life:
 
     block: int
     form: str
-    cells: Tuple[CellPlan, ...]
+    cells: tuple[CellPlan, ...]
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,12 @@ class Plan:
     profile: str
     seed: int
     service: ServiceSpec
-    forms: Dict[str, FormSpec]
+    forms: dict[str, FormSpec]
     tools: Tools
-    reference: Dict[str, Tuple[SpanNode, ...]]
-    requests: Tuple[RequestSpec, ...]
-    lives: Tuple[Life, ...]
-    canary: Tuple[str, ...]  # request types sent once each, in this order, before any load
+    reference: dict[str, tuple[SpanNode, ...]]
+    requests: tuple[RequestSpec, ...]
+    lives: tuple[Life, ...]
+    canary: tuple[str, ...]  # request types sent once each, in this order, before any load
     gates: Gates = field(default_factory=Gates)
     timeouts: Timeouts = field(default_factory=Timeouts)
     layout: Layout = field(default_factory=Layout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional
 
 from .plan import SCHEMA
 
@@ -23,7 +23,7 @@ class Span:
     end_ns: int
     received_ns: int
     status: str = "unset"
-    attributes: Dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class CanaryRequest:
     status: int
     start_ns: int
     end_ns: int
-    spans: Tuple[Span, ...]
-    seen: Dict[str, int]
-    missing: Tuple[str, ...]  # expected but not seen (node ids)
-    wrong_parent: Tuple[str, ...]
+    spans: tuple[Span, ...]
+    seen: dict[str, int]
+    missing: tuple[str, ...]  # expected but not seen (node ids)
+    wrong_parent: tuple[str, ...]
     unexpected: int  # spans neither expected nor known extra
 
 
@@ -49,7 +49,7 @@ class Canary:
     form: str
     ok: bool
     reason: str
-    requests: Tuple[CanaryRequest, ...]
+    requests: tuple[CanaryRequest, ...]
     first_span_s: Optional[float] = None  # first canary request sent -> first span in the sink
     start_spans: int = 0  # spans made by the service's start alone
 
@@ -98,8 +98,8 @@ class Cell:
     level: str
     attempt: int
     valid: bool
-    reasons: Tuple[str, ...]
-    gates: Tuple[Gate, ...]
+    reasons: tuple[str, ...]
+    gates: tuple[Gate, ...]
     rate_rps: float
     achieved_rps: float
     scheduled: int
@@ -109,34 +109,34 @@ class Cell:
     window_start_ns: int
     window_end_ns: int
     window_s: float  # by the monotonic clock
-    usage: Tuple[Usage, ...]
+    usage: tuple[Usage, ...]
     busy_s: float  # whole system, all CPUs, in the window
     steal_s: float
     irq_s: float
-    psi: Dict[str, float]  # cpu/memory/io "some" seconds in the window, where the kernel tells
+    psi: dict[str, float]  # cpu/memory/io "some" seconds in the window, where the kernel tells
     bpf_run_s: Optional[float]  # inside the service's CPU already; shown, never added
     attach_s: Optional[float]
     first_span_s: Optional[float]
     startup_s: float
     sentinel_s: float  # a fixed CPU loop before the cell
-    spans: Dict[str, int]  # received in the window's traffic, by "kind family"
+    spans: dict[str, int]  # received in the window's traffic, by "kind family"
     spans_total: int
-    by_type: Dict[str, TypeStats]
+    by_type: dict[str, TypeStats]
     delay_ns: Optional[float]  # realised mean of a control
-    build_ids: Dict[str, int]  # header value -> responses
+    build_ids: dict[str, int]  # header value -> responses
     boot_id: str
     agent_exit: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class GuestRecord:
-    """One line of the guest's events.jsonl. kind: state | life | proof | cell | span | sample | notice | failed | done."""
+    """A line of the guest's events.jsonl. kind: state | life | proof | cell | span | sample | notice | failed | done."""
 
     seq: int
     at_ns: int
     boot_id: str
     kind: str
-    data: Dict[str, Any]
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ class GuestManifest:
     run_id: str
     plan_digest: str
     boot_id: str
-    cells: Tuple[str, ...]
-    files: Tuple[FileEntry, ...]
+    cells: tuple[str, ...]
+    files: tuple[FileEntry, ...]
     outcome: str  # complete | failed
     reason: str = ""
     schema: int = SCHEMA

@@ -1,0 +1,299 @@
+"""Strict YAML: every problem of a file told in one pass, with file:line:column, key path and the nearest known key."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import yaml
+
+from lab.model.errors import ConfigError
+
+MAX_BYTES: Final = 1 << 20
+MAX_DEPTH: Final = 24
+V = TypeVar("V")
+
+_BYTES: Final = {"b": 1, "k": 1e3, "kb": 1e3, "kib": 1024, "mb": 1e6, "m": 1024**2, "mib": 1024**2}
+_MORE_BYTES: Final = {"gb": 1e9, "g": 1024**3, "gib": 1024**3, "tb": 1e12, "t": 1024**4, "tib": 1024**4}
+_TIMES: Final = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600}
+_UNITS: Final[dict[str, float]] = {**_BYTES, **_MORE_BYTES, **_TIMES}
+_KEY_UNITS: Final[dict[str, tuple[str, float]]] = {
+    "_mib": ("MiB", 1024**2),
+    "_gib": ("GiB", 1024**3),
+    "_s": ("seconds", 1),
+    "_ms": ("milliseconds", 1e-3),
+}
+
+
+@dataclass(slots=True)
+class Document:
+    """One YAML file being read; `problems` grows until `finish` raises them all together."""
+
+    name: str
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, node: yaml.Node | None, path: str, text: str) -> None:
+        mark = node.start_mark if node is not None else None
+        place = f"{self.name}:{mark.line + 1}:{mark.column + 1}" if mark else self.name
+        self.problems.append(f"{place}: {path + ': ' if path else ''}{text}")
+
+    def finish(self) -> None:
+        if self.problems:
+            raise problems_error(self.problems)
+
+
+def problems_error(problems: list[str]) -> ConfigError:
+    """One error for everything that is wrong, first problem first."""
+    count = len(problems)
+    head = problems[0] if count == 1 else f"{count} problems:\n" + "\n".join(f"  {p}" for p in problems)
+    return ConfigError(head, fix=f"edit {problems[0].split(': ')[0]}")
+
+
+def parse(name: str, text: str) -> Section:
+    """Read a mapping from YAML text. Raises ConfigError at once where the text is not YAML at all."""
+    document = Document(name)
+    if len(text.encode()) > MAX_BYTES:
+        raise ConfigError(f"{name} is larger than {MAX_BYTES} bytes", fix=f"edit {name}")
+    try:
+        _guard(name, text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise _syntax_error(name, error) from error
+    if node is None:
+        node = yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark(name, 0, 0, 0, None, 0))
+    return Section.of(document, node, "")
+
+
+def read(path: Path) -> Section:
+    """`parse` of a file; a missing or unreadable one is a ConfigError too."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", fix=f"create {path} as UTF-8 text") from error
+    return parse(str(path), text)
+
+
+def _guard(name: str, text: str) -> None:
+    """Refuse aliases (they can blow up) and deep nesting before anything is built."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(f"{name}:{line}: YAML aliases are not allowed", fix="write the value out")
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ConfigError(f"{name} is nested deeper than {MAX_DEPTH} levels", fix=f"edit {name}")
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+
+
+def _syntax_error(name: str, error: yaml.YAMLError) -> ConfigError:
+    mark = getattr(error, "problem_mark", None)
+    place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+    said = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return ConfigError(f"{place}: not valid YAML: {said}", fix=f"edit {place}")
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """ "; did you mean X?" or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@dataclass(slots=True)
+class Section:
+    """A mapping of the file. Getters note problems and return the default, so that reading goes on."""
+
+    document: Document
+    node: yaml.Node
+    path: str
+    items: dict[str, yaml.Node]
+    used: set[str] = field(default_factory=set)
+
+    @staticmethod
+    def of(document: Document, node: yaml.Node, path: str) -> Section:
+        items: dict[str, yaml.Node] = {}
+        if not isinstance(node, yaml.MappingNode):
+            document.problem(node, path, "a mapping is expected")
+            return Section(document, node, path, items)
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            if key in items:
+                document.problem(key_node, _join(path, key), "given twice")
+            items[key] = value_node
+        return Section(document, node, path, items)
+
+    def only(self, *known: str) -> Section:
+        """Note each key that is not `known`, with the nearest known one."""
+        for key, value in self.items.items():
+            if key not in known:
+                self.document.problem(value, _join(self.path, key), f"unknown key{nearest(key, known)}")
+        return self
+
+    def has(self, key: str) -> bool:
+        return key in self.items and not _is_null(self.items[key])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys given, in order."""
+        return tuple(self.items)
+
+    def complain(self, key: str, text: str) -> None:
+        self.document.problem(self.items.get(key, self.node), _join(self.path, key), text)
+
+    def text(self, key: str, default: str | None = None, *, one_of: Collection[str] = ()) -> str:
+        value = self._scalar(key, default)
+        if value is None:
+            return default or ""
+        if one_of and value not in one_of:
+            self.complain(key, f"{value!r} is not one of {', '.join(one_of)}{nearest(value, one_of)}")
+            return default or ""
+        return value
+
+    def number(
+        self, key: str, default: float | None = None, *, low: float | None = None, high: float | None = None
+    ) -> float:
+        raw = self._scalar(key, None if default is None else str(default))
+        if raw is None or (key not in self.items and default is not None):
+            return default or 0.0
+        try:
+            value = float(raw)
+        except ValueError:
+            self.complain(key, f"a number is expected, not {raw!r}{_unit_hint(key, raw)}")
+            return default or 0.0
+        if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
+            bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}"
+            self.complain(key, f"{raw} is out of range ({bounds.strip()})")
+            return default or 0.0
+        return value
+
+    def whole(self, key: str, default: int | None = None, *, low: int | None = None, high: int | None = None) -> int:
+        value = self.number(key, default, low=low, high=high)
+        if value != int(value):
+            self.complain(key, f"a whole number is expected, not {value:g}")
+        return int(value)
+
+    def flag(self, key: str) -> bool:
+        if key not in self.items:
+            return False
+        raw = self._scalar(key, None)
+        if raw is None or raw.lower() not in ("true", "false"):
+            self.complain(key, f"true or false is expected, not {raw!r}")
+            return False
+        return raw.lower() == "true"
+
+    def strs(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """A list of scalars as text."""
+        if not self.has(key):
+            return default
+        return _texts(self.document, self.items[key], _join(self.path, key))
+
+    def lists(self, key: str) -> tuple[tuple[str, ...], ...]:
+        """A list of lists of scalars (argv steps)."""
+        return tuple(
+            _texts(self.document, node, f"{_join(self.path, key)}[{i}]") for i, node in enumerate(self._sequence(key))
+        )
+
+    def texts(self, key: str) -> dict[str, str]:
+        """A mapping of scalars."""
+        section = self.section(key)
+        return {name: section.text(name) for name in section.names}
+
+    def section(self, key: str) -> Section:
+        """A nested mapping; an empty one where the key is missing."""
+        place = _join(self.path, key)
+        if not self.has(key):
+            empty = yaml.MappingNode("tag:yaml.org,2002:map", [], self.node.start_mark, self.node.end_mark)
+            return Section(self.document, empty, place, {})
+        return Section.of(self.document, self.items[key], place)
+
+    def sections(self, key: str) -> list[Section]:
+        """A list of mappings."""
+        place = _join(self.path, key)
+        return [Section.of(self.document, node, f"{place}[{i}]") for i, node in enumerate(self._sequence(key))]
+
+    def each(self) -> Iterator[tuple[str, Section]]:
+        """Each key with its mapping."""
+        for key in self.items:
+            yield key, self.section(key)
+
+    def plain(self, key: str) -> Any:
+        """The value as plain YAML data (for values that another program defines)."""
+        return yaml.safe_load(yaml.serialize(self.items[key])) if self.has(key) else None
+
+    def require(self, *keys: str) -> Section:
+        for key in keys:
+            if not self.has(key):
+                self.document.problem(self.node, _join(self.path, key), "is needed")
+        return self
+
+    def schema(self, expected: int) -> Section:
+        if self.whole("schema", expected) != expected:
+            self.complain("schema", f"this lab reads schema {expected}")
+        return self
+
+    def _scalar(self, key: str, default: str | None) -> str | None:
+        node = self.items.get(key)
+        if node is None:
+            return default
+        if not isinstance(node, yaml.ScalarNode):
+            self.complain(key, "one value is expected, not a list or mapping")
+            return default
+        return default if _is_null(node) else str(node.value)
+
+    def _sequence(self, key: str) -> list[yaml.Node]:
+        if not self.has(key):
+            return []
+        node = self.items[key]
+        if not isinstance(node, yaml.SequenceNode):
+            self.complain(key, "a list is expected")
+            return []
+        return list(node.value)
+
+
+def collect(read_one: Callable[[], V], problems: list[str]) -> V | None:
+    """Run a reader; its ConfigError's text joins `problems`, so that several files are told together."""
+    try:
+        return read_one()
+    except ConfigError as error:
+        problems.append(error.message)
+        return None
+
+
+def _texts(document: Document, node: yaml.Node, path: str) -> tuple[str, ...]:
+    if not isinstance(node, yaml.SequenceNode):
+        document.problem(node, path, "a list is expected")
+        return ()
+    out = []
+    for i, item in enumerate(node.value):
+        if isinstance(item, yaml.ScalarNode):
+            out.append(str(item.value))
+        else:
+            document.problem(item, f"{path}[{i}]", "one value is expected")
+    return tuple(out)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _unit_hint(key: str, raw: str) -> str:
+    """A number with a unit where the key already names one: say what to write."""
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]+)\s*", raw)
+    if not found or found[2].lower() not in _UNITS:
+        return ""
+    for suffix, (unit, size) in _KEY_UNITS.items():
+        if key.endswith(suffix):
+            value = float(found[1]) * _UNITS[found[2].lower()] / size
+            return f"; the key counts {unit}: write {value:g}"
+    return ""
