@@ -5,8 +5,8 @@ ignored (a newer writer), missing ones take the default or raise `WireError`. Ti
 of the guest's clock; *_s are seconds. Python 3.9 syntax: this folder also runs in the guest.
 """
 
-from .codec import WireError, canonical, decode, dump, encode, load
-from .plan import (
+from lab.guest.wire.codec import WireError, canonical, decode, dump, encode, load
+from lab.guest.wire.plan import (
     SCHEMA,
     AgentSpec,
     CellPlan,
@@ -25,7 +25,7 @@ from .plan import (
     Timeouts,
     Tools,
 )
-from .result import (
+from lab.guest.wire.result import (
     Canary,
     CanaryRequest,
     Cell,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .codec import canonical
+from lab.guest.wire.codec import canonical
 
 SCHEMA = 1
 

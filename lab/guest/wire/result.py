@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from .plan import SCHEMA
+from lab.guest.wire.plan import SCHEMA
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class GuestRecord:
-    """A line of the guest's events.jsonl. kind: state | life | proof | cell | span | sample | notice | failed | done."""
+    """A line of guest/events.jsonl. kind: state | life | proof | cell | span | sample | notice | failed | done."""
 
     seq: int
     at_ns: int
