@@ -1,0 +1,75 @@
+@echo off
+rem labw.cmd: what labw is, for Windows: a pinned uv, the locked environment, then `lab ARGS`.
+rem Not run by the tests, which need POSIX; kept to the few lines that cmd.exe does reliably.
+rem Settings: LAB_HOME (where it is kept; default %LOCALAPPDATA%\lab), LAB_PYTHON (which interpreter).
+setlocal EnableExtensions DisableDelayedExpansion
+set "ROOT=%~dp0"
+set "PYTHONPATH="
+set "PYTHONHOME="
+if defined LAB_HOME (set "KEPT=%LAB_HOME%\cache\labw") else (set "KEPT=%LOCALAPPDATA%\lab\labw")
+if not exist "%KEPT%" mkdir "%KEPT%"
+if not exist "%KEPT%" (
+    echo labw: error: cannot write to %KEPT% 1>&2
+    echo   fix: set LAB_HOME to a writable directory 1>&2
+    exit /b 4
+)
+
+set "LOCK=run"
+if /i "%~1"=="test" set "LOCK=dev"
+if /i "%~1"=="python" set "LOCK=dev"
+set "ENV=%KEPT%\env-%LOCK%"
+
+rem The environment holds copies of the locks it was made from, written last: equal copies mean nothing to do.
+if not exist "%ENV%\%LOCK%.txt" goto make
+fc /b "%ROOT%requirements\%LOCK%.txt" "%ENV%\%LOCK%.txt" >nul 2>&1 || goto make
+fc /b "%ROOT%requirements\uv.txt" "%ENV%\uv.txt" >nul 2>&1 || goto make
+if exist "%ENV%\Scripts\python.exe" goto run
+
+:make
+set "PY=py -3"
+where py >nul 2>&1 || set "PY=python"
+echo labw: fetching uv and installing requirements\%LOCK%.txt (once) 1>&2
+if not exist "%KEPT%\uv\bin\uv.exe" goto fetch
+fc /b "%ROOT%requirements\uv.txt" "%KEPT%\uv\uv.txt" >nul 2>&1 && goto install
+:fetch
+if exist "%KEPT%\uv" rmdir /s /q "%KEPT%\uv"
+%PY% -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: --require-hashes ^
+    --target "%KEPT%\uv" -r "%ROOT%requirements\uv.txt" || goto nouv
+copy /y "%ROOT%requirements\uv.txt" "%KEPT%\uv\uv.txt" >nul
+:install
+rem uv takes no index from pip's settings: hand over the one that the environment names.
+if not defined UV_DEFAULT_INDEX if not defined UV_INDEX_URL if defined PIP_INDEX_URL set "UV_DEFAULT_INDEX=%PIP_INDEX_URL%"
+set "WANTED=>=3.11,<3.15"
+if defined LAB_PYTHON set "WANTED=%LAB_PYTHON%"
+if exist "%ENV%" rmdir /s /q "%ENV%"
+"%KEPT%\uv\bin\uv.exe" venv --quiet --no-project --python "%WANTED%" "%ENV%" || goto noenv
+"%KEPT%\uv\bin\uv.exe" pip install --quiet --python "%ENV%\Scripts\python.exe" --require-hashes ^
+    -r "%ROOT%requirements\%LOCK%.txt" || goto noenv
+copy /y "%ROOT%requirements\uv.txt" "%ENV%\uv.txt" >nul
+copy /y "%ROOT%requirements\%LOCK%.txt" "%ENV%\%LOCK%.txt" >nul
+
+:run
+if /i "%~1"=="test" goto test
+rem cmd.exe runs this in the checkout's name: `lab` is found beside this file.
+set "LAB_CHECKOUT=%ROOT%"
+if /i "%~1"=="python" (
+    for /f "tokens=1,*" %%a in ("%*") do "%ENV%\Scripts\python.exe" %%b
+    exit /b
+)
+"%ENV%\Scripts\python.exe" -P -c "import os,sys; sys.path.insert(0, os.environ['LAB_CHECKOUT']); from lab.cli import main; sys.exit(main())" %*
+exit /b
+
+:test
+pushd "%ROOT%"
+for /f "tokens=1,*" %%a in ("%*") do set "REST=%%b"
+"%ENV%\Scripts\python.exe" -m pytest %REST%
+set "CODE=%ERRORLEVEL%"
+popd
+exit /b %CODE%
+
+:nouv
+echo   fix: install Python 3.11 or newer with pip, or check the index in pip's settings; then run the same command again 1>&2
+exit /b 75
+:noenv
+echo   fix: check the network and free disk, then run the same command again 1>&2
+exit /b 75
