@@ -1,0 +1,137 @@
+"""lab.yaml, environment and flags to a frozen Config; each value knows its source."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lab.model.config import Config, DemoConfig, MachineConfig
+from lab.model.errors import ConfigError
+from lab.model.yamlspec import Section, collect, nearest, problems_error, read
+
+ENV_PREFIX: Final = "LAB_"
+# variables of ours that are not config keys
+ENV_OTHER: Final = frozenset({"LAB_HOME", "LAB_CACHE", "LAB_UV", "LAB_PYTHON", "LAB_DEBUG", "LAB_FORM"})
+SECTIONS: Final[dict[str, type[Any]]] = {"machine": MachineConfig, "demo": DemoConfig}
+SOURCES: Final = ("default", "user file", "project file", "environment", "flag")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The config, and where each key's value came from ("machine.cpus" -> "project file lab.yaml")."""
+
+    config: Config
+    origin: Mapping[str, str]
+
+
+def keys() -> dict[str, tuple[type[Any], dataclasses.Field[Any]]]:
+    """Every key by its path ("machine.cpus"), with the dataclass that owns it."""
+    out: dict[str, tuple[type[Any], dataclasses.Field[Any]]] = {}
+    for item in dataclasses.fields(Config):
+        if item.name in SECTIONS:
+            owner = SECTIONS[item.name]
+            out.update({f"{item.name}.{f.name}": (owner, f) for f in dataclasses.fields(owner)})
+        else:
+            out[item.name] = (Config, item)
+    return out
+
+
+def load(files: Mapping[str, Path], env: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+    """Merge default < user file < project file < environment < flag.
+
+    files: source name -> path (missing files are skipped). flags: key path -> value, None = not given.
+    Raises ConfigError with every problem of every source in one message.
+    """
+    values: dict[str, Any] = {}
+    origin = dict.fromkeys(keys(), "default")
+    problems: list[str] = []
+    for source, path in files.items():
+        if path.is_file():
+            found = collect(lambda p=path: _from_file(p), problems)  # type: ignore[misc]  # default binds now
+            for name, value in (found or {}).items():
+                values[name], origin[name] = value, f"{source} {path}"
+    for name, value in _from_env(env, problems).items():
+        values[name], origin[name] = value, f"environment {env_name(name)}"
+    for name, value in flags.items():
+        if value is not None:
+            values[name], origin[name] = value, "flag"
+    if problems:
+        raise problems_error(problems)
+    return Loaded(config=_build(values), origin=origin)
+
+
+def env_name(key: str) -> str:
+    """machine.memory_mib -> LAB_MACHINE_MEMORY_MIB."""
+    return ENV_PREFIX + key.upper().replace(".", "_")
+
+
+def _build(values: Mapping[str, Any]) -> Config:
+    parts: dict[str, Any] = {}
+    for name, cls in SECTIONS.items():
+        prefix = f"{name}."
+        parts[name] = cls(**{k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)})
+    return Config(**parts, **{k: v for k, v in values.items() if "." not in k})
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    doc = read(path)
+    known = keys()
+    doc.only("schema", *(f.name for f in dataclasses.fields(Config))).schema(1)
+    out: dict[str, Any] = {}
+    for name, (owner, item) in known.items():
+        section = doc if "." not in name else doc.section(name.split(".", maxsplit=1)[0])
+        if section.has(item.name):
+            out[name] = _read(section, item.name, _hint(owner, item))
+    for name, cls in SECTIONS.items():
+        doc.section(name).only(*(f.name for f in dataclasses.fields(cls)))
+    doc.document.finish()
+    return out
+
+
+def _hint(owner: type[Any], item: dataclasses.Field[Any]) -> Any:
+    return typing.get_type_hints(owner)[item.name]
+
+
+def _read(section: Section, name: str, hint: Any) -> Any:
+    if hint is int:
+        return section.whole(name, low=0)
+    if hint is float:
+        return section.number(name, low=0)
+    if typing.get_origin(hint) is tuple:
+        return section.strs(name)
+    return section.text(name)
+
+
+def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    known = {env_name(key): key for key in keys()}
+    out: dict[str, Any] = {}
+    for name, raw in env.items():
+        if not name.startswith(ENV_PREFIX) or name in ENV_OTHER:
+            continue
+        if name not in known:
+            problems.append(f"environment {name}: unknown{nearest(name, known)}")
+            continue
+        owner, item = keys()[known[name]]
+        try:
+            out[known[name]] = convert(raw, _hint(owner, item))
+        except ConfigError as error:
+            problems.append(f"environment {name}: {error.message}")
+    return out
+
+
+def convert(raw: str, hint: Any) -> Any:
+    """A value given as text (environment). Raises ConfigError."""
+    try:
+        if hint is int:
+            return int(raw)
+        if hint is float:
+            return float(raw)
+    except ValueError as error:
+        raise ConfigError(f"a number is expected, not {raw!r}", fix="correct the value") from error
+    if typing.get_origin(hint) is tuple:
+        return tuple(part.strip() for part in raw.split(",") if part.strip())
+    return raw

@@ -1,0 +1,1 @@
+"""Runs: plan (pure), drive (start, follow, resume), fetch (verified), manifest."""

@@ -1,0 +1,170 @@
+"""Start the guest half, follow what it writes, and find it again after a lost connection or our own death."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lab.guest.wire import EVENTS_FILE, PLAN_FILE, GuestRecord, Plan, WireError, dump, load
+from lab.model.errors import DemoError, ProvisioningError, TransientError
+from lab.model.events import GuestEvent, Notice, Progress
+from lab.model.lab import Lab
+from lab.remote.base import Transport
+from lab.runs import zipapp
+from lab.system.wait import Deadline
+
+POLL_S: Final = 1.0
+SILENCE_S: Final = 90.0  # with no new event for so long, ask whether the guest half still lives
+RECONNECTS: Final = 5
+Connect = Callable[[], AbstractContextManager[Transport]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where things are inside the machine: `root` is ours alone, `artifacts` holds the plan's binaries."""
+
+    root: str
+    artifacts: str
+    run_id: str
+    python: str = "python3"
+
+    @property
+    def guest(self) -> str:
+        return f"{self.root}/guest-{zipapp.digest(zipapp.build())[:12]}.pyz"
+
+    @property
+    def out(self) -> str:
+        return f"{self.root}/runs/{self.run_id}/guest"
+
+    @property
+    def plan(self) -> str:
+        return f"{self.root}/runs/{self.run_id}/{PLAN_FILE}"
+
+
+@dataclass(slots=True)
+class Followed:
+    """What has been read of the guest's events so far."""
+
+    offset: int = 0
+    rest: bytes = b""
+    records: list[GuestRecord] = field(default_factory=list)
+    cells: int = 0
+    ended: str = ""  # "" while it runs, else "done" or "failed"
+    reason: str = ""
+
+
+def install(transport: Transport, site: Site, deadline: Deadline) -> None:
+    """Put the guest half there, once per version."""
+    if not transport.run(["test", "-s", site.guest], deadline).ok:
+        transport.put_bytes(zipapp.build(), site.guest, deadline, mode=0o755)
+
+
+def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *options: str) -> dict[str, Any]:
+    """Run one verb of the guest half and read its one-line JSON answer. Raises DemoError with its last words."""
+    result = transport.run([site.python, site.guest, verb, *options], deadline)
+    try:
+        answer = json.loads(result.text().strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        answer = None
+    if not result.ok or not isinstance(answer, dict):
+        said = answer.get("error", "") if isinstance(answer, dict) else ""
+        raise DemoError(
+            f"the guest half failed at {verb!r} (exit code {result.code}){': ' + said if said else ''}",
+            fix="lab doctor",
+            detail=result.tail(),
+        )
+    return answer
+
+
+def start(transport: Transport, site: Site, plan: Plan, deadline: Deadline) -> dict[str, Any]:
+    """Start the plan in the machine; starting the same plan twice is one start."""
+    transport.put_bytes(dump(plan).encode(), site.plan, deadline)
+    return call(
+        *(transport, site, deadline, "start"),
+        *("--plan", site.plan, "--out", site.out, "--artifacts", site.artifacts),
+    )
+
+
+def stop(transport: Transport, site: Site, deadline: Deadline) -> None:
+    """End the guest half and everything it started; no error when it is not there."""
+    call(transport, site, deadline, "stop", "--out", site.out)
+
+
+def follow(lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadline) -> Followed:
+    """Read events until the guest half says done or failed; a lost connection is made again and goes on at the offset.
+
+    Raises DemoError (it died or failed), ProvisioningError (the machine cannot be reached any more).
+    """
+    seen = Followed()
+    total = sum(len(life.cells) for life in plan.lives)
+    for attempt in range(RECONNECTS + 1):
+        try:
+            with connect() as transport:
+                _read_until_end(lab, transport, site, seen, total, deadline)
+            break
+        except TransientError as error:
+            if attempt == RECONNECTS:
+                raise ProvisioningError("the machine was lost during the demo", fix="lab demo") from error
+            lab.bus.emit(Notice(level="warning", text="connection lost; the demo goes on in the machine, reconnecting"))
+    if seen.ended == "failed":
+        raise DemoError(f"the demo failed in the machine: {seen.reason}", fix="lab logs")
+    return seen
+
+
+def _read_until_end(lab: Lab, transport: Transport, site: Site, seen: Followed, total: int, deadline: Deadline) -> None:
+    silent = Deadline.after(SILENCE_S)
+    while not seen.ended:
+        fresh = read_new(transport, site, seen, deadline)
+        for record in fresh:
+            _tell(lab, record, seen, total)
+        if fresh:
+            silent = Deadline.after(SILENCE_S)
+        elif silent.passed():
+            _still_alive(transport, site, deadline)
+            silent = Deadline.after(SILENCE_S)
+        if deadline.passed():
+            raise DemoError("the demo did not end in time", fix="lab logs, then lab demo to go on")
+        if not seen.ended:
+            deadline.sleep(POLL_S)
+
+
+def read_new(transport: Transport, site: Site, seen: Followed, deadline: Deadline) -> list[GuestRecord]:
+    """The whole lines written since the last look; a half line waits for its end."""
+    try:
+        data = b"".join(transport.stream(f"{site.out}/{EVENTS_FILE}", seen.offset, deadline))
+    except FileNotFoundError:
+        return []
+    seen.offset += len(data)
+    *lines, seen.rest = (seen.rest + data).split(b"\n")
+    fresh = []
+    for line in lines:
+        if line.strip():
+            try:
+                fresh.append(load(GuestRecord, line))
+            except WireError:
+                continue  # a torn line from a killed guest half; its successor writes the event again
+    return fresh
+
+
+def _tell(lab: Lab, record: GuestRecord, seen: Followed, total: int) -> None:
+    seen.records.append(record)
+    lab.bus.emit(GuestEvent(kind=record.kind, at_ns=record.at_ns, data=record.data))
+    if record.kind == "cell":
+        seen.cells += 1
+        lab.bus.emit(Progress(name="run", done=seen.cells, total=total, unit="cells"))
+    if record.kind in ("done", "failed"):
+        seen.ended = record.kind
+        seen.reason = str(record.data.get("reason", ""))
+
+
+def _still_alive(transport: Transport, site: Site, deadline: Deadline) -> None:
+    state = call(transport, site, deadline, "status", "--out", site.out)
+    if not state.get("alive"):
+        raise DemoError(
+            f"the guest half is gone (last phase: {state.get('phase', 'unknown')})",
+            fix="lab demo goes on with what is missing",
+            detail=str(state.get("reason", "")),
+        )

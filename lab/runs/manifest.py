@@ -1,0 +1,124 @@
+"""manifest.json of a run: what was measured with what, and the digest of every file. Written by the host, last."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab import __version__
+from lab.guest.wire import Plan
+from lab.model.form import Artifact
+from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE, SCHEMA
+from lab.runs.fetch import sha256
+from lab.system import store
+
+# written after the manifest from what it seals, so they are not in it
+DERIVED: Final = frozenset({"summary.json", "report.html", "report.md", "junit.xml", MANIFEST_FILE, "events.jsonl"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What the host knows about a run beyond the plan."""
+
+    provider: str
+    accel: str
+    image_id: str
+    grade: str
+    grade_reasons: tuple[str, ...]
+    guest: Mapping[str, Any]
+    artifacts: tuple[Artifact, ...]
+    playbook_digest: str
+    argv: tuple[str, ...]
+    toolchains: Mapping[str, str] = field(default_factory=dict)
+
+
+def new_run_id(scenario: str) -> str:
+    """A sortable name: UTC minute, scenario, four random hex digits."""
+    now = dt.datetime.now(dt.UTC)
+    return f"{now:%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
+
+
+def host_facts() -> dict[str, Any]:
+    """The host's fingerprint; nothing that names a person."""
+    return {
+        "os": platform.system(),
+        "release": platform.release(),
+        "arch": platform.machine(),
+        "python": platform.python_version(),
+        "lab": __version__,
+    }
+
+
+def write(directory: Path, plan: Plan, facts: Circumstances) -> dict[str, Any]:
+    """Seal `directory` (an incomplete run, all files there): write manifest.json and return it."""
+    guest_manifest = directory / GUEST_DIR / MANIFEST_FILE
+    files = [
+        {"path": path.relative_to(directory).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not (path.parent == directory and path.name in DERIVED)
+    ]
+    doc = {
+        "schema": SCHEMA,
+        "run_id": plan.run_id,
+        "plan_digest": plan.digest(),
+        "guest_manifest_sha256": hashlib.sha256(guest_manifest.read_bytes()).hexdigest(),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "scenario": plan.scenario,
+        "profile": plan.profile,
+        "seed": plan.seed,
+        "provider": facts.provider,
+        "acceleration": facts.accel,
+        "image_id": facts.image_id,
+        "grade": {"word": facts.grade, "reasons": list(facts.grade_reasons)},
+        "host": host_facts(),
+        "guest": dict(facts.guest),
+        "toolchains": dict(facts.toolchains),
+        "forms": [_form(name, plan, facts.artifacts) for name in plan.forms],
+        "artifacts": [_artifact(artifact) for artifact in facts.artifacts],
+        "playbook_digest": facts.playbook_digest,
+        "command": list(facts.argv),
+        "files": files,
+    }
+    store.write_json(directory / MANIFEST_FILE, doc)
+    return doc
+
+
+def _form(name: str, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, Any]:
+    form = plan.forms[name]
+    built = next((a for a in artifacts if a.sha256 == form.sha256), None)
+    return {
+        "name": name,
+        "mechanism": form.mechanism,
+        "artifact_sha256": form.sha256,
+        "build_id": form.build_id,
+        "agent_sha256": form.agent.sha256 if form.agent else None,
+        "size_bytes": built.size_bytes if built else None,
+    }
+
+
+def _artifact(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "name": artifact.name,
+        "key": artifact.key,
+        "sha256": artifact.sha256,
+        "size_bytes": artifact.size_bytes,
+        "build_id": artifact.build_id,
+        "cold_s": artifact.cold_s,
+        "warm_s": artifact.warm_s,
+        "built_now": artifact.built_now,
+        "facts": dict(artifact.facts),
+    }
+
+
+def publish(incomplete: Path) -> Path:
+    """Rename incomplete-ID to ID, once everything is in it."""
+    final = incomplete.with_name(incomplete.name.removeprefix(INCOMPLETE_PREFIX))
+    incomplete.replace(final)
+    store.sync_dir(final.parent)
+    return final

@@ -1,0 +1,139 @@
+"""The plan of a run, pure: scenario, forms and seed in, blocks of shuffled lives out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lab.guest.wire import CellPlan, FormSpec, Gates, Layout, Life, Plan, ServiceSpec, Timeouts, Tools, canonical
+from lab.model.errors import ConfigError
+from lab.model.scenario import BLOCKS, Scenario
+from lab.model.service import Service
+from lab.model.yamlspec import nearest
+
+# seconds that suffice on a quiet native machine; an emulated guest gets them times its slowness
+EMULATED_FACTOR: Final = 8.0
+LEVEL: Final = "one"  # one load level in this release; the full protocol finds three
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the person asked for, resolved: no "auto" left."""
+
+    profile: str
+    seed: int
+    topology: str
+    rate_rps: float
+    emulated: bool
+    cpus: int
+
+
+def make(
+    run_id: str, scenario: Scenario, service: Service, forms: Mapping[str, FormSpec], tools: Tools, wish: Wish
+) -> Plan:
+    """Everything the guest half needs. Same inputs, same plan: order, arrivals and data come from `wish.seed`.
+
+    Raises ConfigError where the scenario asks for request types without a reference tree or an unknown topology.
+    """
+    _check(scenario, service, wish)
+    return Plan(
+        run_id=run_id,
+        scenario=scenario.name,
+        profile=wish.profile,
+        seed=wish.seed,
+        service=_service(service, wish.topology),
+        forms=dict(forms),
+        tools=tools,
+        reference={r.type: service.reference[r.type] for r in scenario.requests if r.type in service.reference},
+        requests=scenario.requests,
+        lives=_lives(scenario, tuple(forms), wish),
+        canary=tuple(r.type for r in scenario.requests),
+        gates=Gates(),
+        timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0),
+        layout=_layout(wish.cpus),
+        arrivals=scenario.arrivals,
+    )
+
+
+def identity(plan: Plan) -> bytes:
+    """The plan without its run's name: two wishes with one identity are one run, so a killed one is gone on with."""
+    return canonical(dataclasses.replace(plan, run_id=""))
+
+
+def _check(scenario: Scenario, service: Service, wish: Wish) -> None:
+    problems = []
+    if wish.topology not in service.topologies:
+        known = ", ".join(service.topologies)
+        problems.append(f"{service.root}: no topology {wish.topology!r} (there are: {known})")
+    problems += [
+        f"{scenario.path}: request type {r.type!r} has no tree in {service.root / 'reference-spans.yaml'}"
+        f"{nearest(r.type, service.reference)}"
+        for r in scenario.requests
+        if r.type not in service.reference
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}")
+
+
+def _service(service: Service, topology: str) -> ServiceSpec:
+    return ServiceSpec(
+        name=service.name,
+        topology=topology,
+        processes=service.topologies[topology],
+        ports=service.ports,
+        target=service.target,
+        ready_port=service.ready_port,
+        ready_path=service.ready_path,
+        build_header=service.build_header,
+        form_header=service.form_header,
+        delay_header=service.delay_header,
+    )
+
+
+def _lives(scenario: Scenario, forms: tuple[str, ...], wish: Wish) -> tuple[Life, ...]:
+    """One life per form and block; a block is a random permutation of all forms, its arrivals the same for each."""
+    requests = max(1, math.ceil(wish.rate_rps * scenario.seconds[wish.profile]))
+    lives = []
+    for block in range(1, BLOCKS[wish.profile] + 1):
+        order = list(forms)
+        random.Random(f"order/{wish.seed}/{block}").shuffle(order)  # noqa: S311 - a seeded order, no secret
+        arrivals = random.Random(f"arrivals/{wish.seed}/{block}").getrandbits(31)  # noqa: S311 - likewise
+        for form in order:
+            cell = CellPlan(
+                id=f"{block:02d}-{form}-{LEVEL}",
+                level=LEVEL,
+                rate_rps=wish.rate_rps,
+                seed=arrivals,
+                warmup_requests=scenario.warmup_requests,
+                requests=requests,
+            )
+            lives.append(Life(block=block, form=form, cells=(cell,)))
+    return tuple(lives)
+
+
+def _timeouts(factor: float) -> Timeouts:
+    base = Timeouts()
+    return dataclasses.replace(
+        base,
+        ready_s=base.ready_s * factor / 2,
+        first_span_s=base.first_span_s * factor / 2,
+        stop_s=base.stop_s * factor / 2,
+        request_s=base.request_s,
+        idle_s=1.0,
+    )
+
+
+def _layout(cpus: int) -> Layout:
+    """Service and agent apart from load and sink where there are enough CPUs."""
+    if cpus < 4:
+        return Layout(said=f"service, agent, load and sink share {cpus} CPUs")
+    half = cpus // 2
+    return Layout(
+        service=f"0-{half - 1}",
+        tools=f"{half}-{cpus - 1}",
+        said=f"service and agent on CPUs 0-{half - 1}, load and sink on {half}-{cpus - 1}",
+    )
