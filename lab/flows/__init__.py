@@ -1,0 +1,1 @@
+"""The order of things across rooms: demo, up, deploy, fetch, doctor."""

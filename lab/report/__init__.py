@@ -1,0 +1,1 @@
+"""A summary as HTML, Markdown and JUnit: pure text."""

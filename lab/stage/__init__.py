@@ -1,0 +1,1 @@
+"""The show: beats, rehearsal, takes."""

@@ -1,0 +1,124 @@
+"""One writer at a time: locks that the operating system drops when their process ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import Locked
+from lab.system import store
+from lab.system.wait import Deadline, NotYet, until
+
+# Beside the lock, since Windows lets nobody read a locked file. It informs; only the lock itself decides.
+HOLDER_SUFFIX: Final = ".holder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a lock: pid with its start time (a pid alone may be anyone's), command line, since when (UTC)."""
+
+    pid: int
+    started_s: float
+    command: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.command}), since {self.since}"
+
+
+@contextlib.contextmanager
+def hold(
+    path: Path,
+    *,
+    what: str,
+    deadline: Deadline,
+    fix: str = "wait for it, or give --lock-timeout SECONDS",
+    on_wait: Callable[[Holder | None], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock file `path` inside the block; `what` names the thing locked, for people.
+
+    Waits until the deadline (one in the past: one try); `on_wait` is told once who is waited for. Raises Locked naming
+    the holder, Cancelled. A killed holder's lock is free at once; the file itself stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    told = False
+
+    def attempt() -> bool | NotYet:
+        nonlocal told
+        if not _taken(fd):
+            seen = holder(path)
+            if on_wait is not None and not told and not deadline.passed():
+                on_wait(seen)
+            told = True
+            return NotYet(reason=str(seen or "another command"))
+        return True
+
+    try:
+        try:
+            until(attempt, what=what, deadline=deadline, hint=fix, error=_Busy)
+        except _Busy as busy:
+            raise Locked(f"{what} is in use by {holder(path) or 'another command'}", fix=fix) from busy
+        try:
+            store.write_json(_beside(path), asdict(_me()))
+            yield
+        finally:
+            _beside(path).unlink(missing_ok=True)
+    finally:
+        os.close(fd)  # lets go of the lock too
+
+
+def _taken(fd: int) -> bool:
+    """Try once to take the lock; False when someone else has it. Kept until the descriptor is closed."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def holder(path: Path) -> Holder | None:
+    """Who says to hold `path`; None when nobody does, or when that process is gone. Needs no lock."""
+    import psutil
+
+    try:
+        doc = json.loads(_beside(path).read_text(encoding="utf-8"))
+        seen = Holder(**doc)
+        alive = abs(psutil.Process(seen.pid).create_time() - seen.started_s) < 1
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return seen if alive else None
+
+
+class _Busy(Locked):
+    """Time ran out while waiting; becomes Locked with the holder's name."""
+
+
+def _me() -> Holder:
+    import psutil
+
+    return Holder(
+        pid=os.getpid(),
+        started_s=psutil.Process().create_time(),
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        since=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + HOLDER_SUFFIX)

@@ -1,0 +1,33 @@
+"""Where the files are that `lab` ships: demo/, playbooks/, vagrant/. The only place that knows."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import PreconditionError
+
+FOLDERS: Final = ("demo", "playbooks", "vagrant")
+
+PACKAGE: Final = Path(__file__).resolve().parent.parent
+
+
+@cache
+def root() -> Path:
+    """The folder that holds FOLDERS: the checkout, or what an installed wheel carries beside the code.
+
+    Raises PreconditionError when neither is whole, as after a partial copy.
+    """
+    for candidate in (PACKAGE / "_data", PACKAGE.parent):
+        if all((candidate / name).is_dir() for name in FOLDERS):
+            return candidate
+    raise PreconditionError(
+        f"this installation of lab lacks {', '.join(FOLDERS)} (looked in {PACKAGE / '_data'} and {PACKAGE.parent})",
+        fix="install lab again, or run ./labw in a whole checkout",
+    )
+
+
+def checkout() -> Path | None:
+    """The checkout that this `lab` runs from; None when it was installed from a wheel."""
+    return PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None

@@ -1,0 +1,1 @@
+"""Pure: samples to effects to words."""
