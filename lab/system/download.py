@@ -1,0 +1,252 @@
+"""Pinned files over HTTP: resumed where they stopped, verified before they get their name."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import LabError, PreconditionError, SecurityStop, TransientError
+from lab.system import locks, store
+from lab.system.wait import Deadline
+
+PART_SUFFIX: Final = ".part"
+LOCK_SUFFIX: Final = ".lock"
+CHUNK_BYTES: Final = 1 << 18
+TRIES: Final = 5
+STALL_S: Final = 30.0
+PAUSE_S: Final = 1.0
+PAUSE_MAX_S: Final = 60.0
+PORTAL_FIX: Final = "log in to this network (or set HTTPS_PROXY), then run the same command again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """A file known beforehand. digest: "sha256:HEX" or "sha512:HEX". size_bytes: exact."""
+
+    url: str
+    digest: str
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Retry:
+    """This try ended early; what it wrote is kept."""
+
+    reason: str
+    after_s: float | None = None
+
+
+def fetch(
+    wanted: Pinned,
+    target: Path,
+    *,
+    deadline: Deadline,
+    on_bytes: Callable[[int, int], None] | None = None,
+    stall_s: float = STALL_S,
+    pause_s: float = PAUSE_S,
+) -> Path:
+    """Bring `wanted` to `target`, which has the pinned digest whenever it exists; returns it.
+
+    A present file is hashed again instead of fetched. A stopped download goes on by Range from TARGET.part. `on_bytes`
+    gets (have, of). Raises SecurityStop (other bytes than pinned), TransientError (network; the same command goes on),
+    PreconditionError (disk full, not there, a web page instead of the file), Locked, Cancelled.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = target.with_name(target.name + LOCK_SUFFIX)
+    with locks.hold(lock, what=f"the download of {wanted.name}", deadline=deadline):
+        if matches(target, wanted.digest):
+            return target
+        part = target.with_name(target.name + PART_SUFFIX)
+        if part.exists() and part.stat().st_size > wanted.size_bytes:
+            part.unlink()
+        resumed = part.exists()
+        _fill(wanted, part, deadline=deadline, on_bytes=on_bytes, stall_s=stall_s, pause_s=pause_s)
+        if resumed and not matches(part, wanted.digest):
+            # the old part may have been another file's: only a whole download proves what the server has
+            part.unlink()
+            _fill(wanted, part, deadline=deadline, on_bytes=on_bytes, stall_s=stall_s, pause_s=pause_s)
+        if not matches(part, wanted.digest):
+            part.unlink()
+            raise SecurityStop(
+                f"{wanted.url} gave other bytes than the pinned {wanted.digest}; nothing of it was used",
+                fix="check the network and its mirrors; if the file was really replaced, update lab",
+            )
+        part.replace(target)
+        store.sync_dir(target.parent)
+        return target
+
+
+def matches(path: Path, digest: str) -> bool:
+    """Whether `path` is a file with this "ALGORITHM:HEX" digest. Reads all of it."""
+    algorithm, _, expected = digest.partition(":")
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, algorithm).hexdigest() == expected
+    except FileNotFoundError:
+        return False
+
+
+def _fill(
+    wanted: Pinned,
+    part: Path,
+    *,
+    deadline: Deadline,
+    on_bytes: Callable[[int, int], None] | None,
+    stall_s: float,
+    pause_s: float,
+) -> None:
+    """Grow `part` to the full size. A try that brought something does not count against TRIES."""
+    fruitless = 0
+    while True:
+        have = part.stat().st_size if part.exists() else 0
+        if have == wanted.size_bytes:
+            return
+        _need_space(part, wanted.size_bytes - have, wanted)
+        outcome = _try(wanted, part, have, deadline=deadline, on_bytes=on_bytes, stall_s=stall_s)
+        if outcome is None:
+            continue
+        now = part.stat().st_size if part.exists() else 0
+        fruitless = 0 if now > have else fruitless + 1
+        pause = outcome.after_s if outcome.after_s is not None else min(pause_s * 2**fruitless, PAUSE_MAX_S)
+        if fruitless >= TRIES or pause >= deadline.left_s():
+            raise TransientError(
+                f"{wanted.url}: {outcome.reason} ({now} of {wanted.size_bytes} bytes are kept)",
+                fix="run the same command again; it goes on where it stopped",
+            )
+        deadline.sleep(pause)
+
+
+def _try(
+    wanted: Pinned,
+    part: Path,
+    have: int,
+    *,
+    deadline: Deadline,
+    on_bytes: Callable[[int, int], None] | None,
+    stall_s: float,
+) -> _Retry | None:
+    """One request from `have` on; None when the server sent all it announced."""
+    if not wanted.url.startswith(("https://", "http://")):
+        raise PreconditionError(f"{wanted.url} is not an HTTP address", fix="correct the address")
+    request = urllib.request.Request(wanted.url, headers={"Accept-Encoding": "identity"})  # noqa: S310 # checked above
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        with urllib.request.urlopen(request, timeout=min(stall_s, deadline.left_s() + 0.1)) as reply:  # noqa: S310
+            return _receive(wanted, part, have, reply, deadline=deadline, on_bytes=on_bytes)
+    except urllib.error.HTTPError as error:
+        with error:
+            return _refused(wanted, part, error)
+    except TimeoutError:
+        return _Retry(reason=f"nothing came for {stall_s:g} s")
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, TimeoutError):
+            return _Retry(reason=f"nothing came for {stall_s:g} s")
+        return _Retry(reason=f"the connection broke ({reason})")
+
+
+def _receive(
+    wanted: Pinned,
+    part: Path,
+    have: int,
+    reply: http.client.HTTPResponse,
+    *,
+    deadline: Deadline,
+    on_bytes: Callable[[int, int], None] | None,
+) -> _Retry | None:
+    going_on = reply.status == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    if not going_on:
+        have = 0
+    # read1 hands over what is there, so a stall loses nothing; one byte past the size shows a longer file
+    chunk = reply.read1(min(CHUNK_BYTES, wanted.size_bytes + 1 - have))
+    if _is_page(chunk, reply) and not wanted.name.endswith((".html", ".htm")):  # before the good part is replaced
+        raise PreconditionError(
+            f"a web page came from {wanted.url} instead of {wanted.name}: a captive portal or a proxy's page",
+            fix=PORTAL_FIX,
+        )
+    with _disk_errors(part, wanted), part.open("ab" if going_on else "wb") as file:
+        part.chmod(0o600)
+        while chunk:
+            file.write(chunk)
+            have += len(chunk)
+            if on_bytes is not None:
+                on_bytes(min(have, wanted.size_bytes), wanted.size_bytes)
+            if have > wanted.size_bytes:
+                break
+            deadline.sleep(0)  # raises when a stop was asked for
+            if deadline.passed():
+                return _Retry(reason="not in time")
+            chunk = reply.read1(min(CHUNK_BYTES, wanted.size_bytes + 1 - have))
+        file.flush()
+        os.fsync(file.fileno())
+    if have > wanted.size_bytes:
+        part.unlink()
+        raise SecurityStop(
+            f"{wanted.url} is longer than the pinned {wanted.size_bytes} bytes; nothing of it was used",
+            fix="check the network and its mirrors; if the file was really replaced, update lab",
+        )
+    if have < wanted.size_bytes:
+        return _Retry(reason=f"the server stopped after {have} of {wanted.size_bytes} bytes")
+    return None
+
+
+def _refused(wanted: Pinned, part: Path, error: urllib.error.HTTPError) -> _Retry:
+    """An HTTP error as a reason to try again, or raised where trying again cannot help."""
+    if error.code == 416:  # our part is no beginning of what is there now
+        part.unlink(missing_ok=True)
+        return _Retry(reason="the server cannot go on from here", after_s=0)
+    if error.code in (408, 425, 429) or error.code >= 500:
+        after = error.headers.get("Retry-After", "")
+        return _Retry(
+            reason=f"the server said {error.code} {error.reason}", after_s=float(after) if after.isdigit() else None
+        )
+    if error.code in (407, 511):
+        raise PreconditionError(f"{wanted.url}: this network asks for a login ({error.code})", fix=PORTAL_FIX)
+    raise PreconditionError(
+        f"{wanted.url}: the server said {error.code} {error.reason}", fix="check the mirror or proxy; else update lab"
+    )
+
+
+def _is_page(chunk: bytes, reply: http.client.HTTPResponse) -> bool:
+    head = chunk[:256].lstrip().lower()
+    return head.startswith((b"<!doctype html", b"<html")) or reply.headers.get_content_type() == "text/html"
+
+
+def _need_space(part: Path, needed_bytes: int, wanted: Pinned) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if free < needed_bytes:
+        raise _full(part, wanted, needed_bytes, free)
+
+
+@contextlib.contextmanager
+def _disk_errors(part: Path, wanted: Pinned) -> Iterator[None]:
+    """A disk that fills up while writing is told like one that was too small from the start."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        missing = wanted.size_bytes - part.stat().st_size
+        raise _full(part, wanted, missing, shutil.disk_usage(part.parent).free) from error
+
+
+def _full(part: Path, wanted: Pinned, needed_bytes: int, free_bytes: int) -> LabError:
+    return PreconditionError(
+        f"{part.parent} has {free_bytes} bytes free; {wanted.name} needs {needed_bytes} more",
+        fix="lab cache prune, or --home DIR on a larger disk",
+    )
