@@ -1,0 +1,133 @@
+"""A run as a value: everything that verdict and report need, read once from a run directory.
+
+Requests and spans stay on disk until asked for: a run may hold hundreds of thousands. Every value carries the path of
+the file it came from, relative to the run directory, so that a claim can point at its evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from lab.guest.wire import Canary, Cell, GuestRecord, Plan, Span
+from lab.model.events import Record
+
+Acceleration = Literal["native", "kvm", "hvf", "whpx", "tcg", "unknown"]
+
+
+class Request(NamedTuple):
+    """One row of requests.csv.gz. status: HTTP code, 0 transport error, -1 timeout."""
+
+    intended_ns: int
+    start_ns: int
+    end_ns: int
+    status: int
+    type: str
+    request_id: str
+    trace_id: str
+
+    @property
+    def latency_ms(self) -> float:
+        """From the intended send time: a late generator or a busy service cannot hide waiting."""
+        return (self.end_ns - self.intended_ns) / 1e6
+
+
+def no_requests() -> Iterator[Request]:
+    return iter(())
+
+
+def no_spans() -> Iterator[Span]:
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCell:
+    """One attempt of one cell. `folder` is relative to the run directory; the two callables read anew each time."""
+
+    cell: Cell
+    folder: str
+    requests: Callable[[], Iterator[Request]] = no_requests
+    spans: Callable[[], Iterator[Span]] = no_spans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCanary:
+    """The proof of one form in one process life. `block` is None when the path does not tell."""
+
+    canary: Canary
+    path: str
+    block: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunForm:
+    """What the host knows of a form in this run: identity, and what building it took. None = unknown."""
+
+    name: str
+    title: str = ""
+    mechanism: str = "none"
+    of: str = ""
+    sha256: str = ""
+    build_id: str = ""
+    size_bytes: int | None = None
+    cold_s: float | None = None
+    warm_s: float | None = None
+    files_changed: int | None = None
+    modules_added: int | None = None
+    claims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunManifest:
+    """manifest.json: what was run, where and by which command. Empty text = not told."""
+
+    run_id: str
+    created: str = ""  # UTC, ISO 8601
+    scenario: str = ""
+    scenario_title: str = ""
+    profile: str = ""
+    seed: int = 0
+    provider: str = ""
+    acceleration: str = "unknown"  # native | kvm | hvf | whpx | tcg
+    host: dict[str, Any] = field(default_factory=dict)
+    guest: dict[str, Any] = field(default_factory=dict)  # kernel, arch, cpus, memory_mib, lockdown, btf, clocksource, …
+    toolchain: dict[str, str] = field(default_factory=dict)
+    forms: tuple[RunForm, ...] = ()
+    playbook_sha256: str = ""
+    image_id: str = ""
+    command: tuple[str, ...] = ()
+    guest_manifest_sha256: str = ""
+    lab_version: str = ""
+    threshold_pct: dict[str, float] = field(default_factory=dict)  # metric -> T, written before the run
+    primary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A whole run. `problems`: sentences about what is missing or could not be read; nothing is left out silently."""
+
+    manifest: RunManifest
+    plan: Plan
+    cells: tuple[RunCell, ...]
+    canaries: tuple[RunCanary, ...] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+    records: tuple[GuestRecord, ...] = ()
+    host_events: tuple[Record, ...] = ()
+    outcome: str = "complete"  # complete | failed | incomplete
+    files: dict[str, int] = field(default_factory=dict)  # path relative to the run directory -> bytes
+    problems: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.manifest.run_id
+
+    def form(self, name: str) -> RunForm:
+        """Host facts of a form; a bare one from the plan when the manifest does not name it."""
+        for form in self.manifest.forms:
+            if form.name == name:
+                return form
+        spec = self.plan.forms.get(name)
+        if spec is None:
+            return RunForm(name=name)
+        return RunForm(name=name, mechanism=spec.mechanism, sha256=spec.sha256, build_id=spec.build_id)

@@ -1,0 +1,177 @@
+"""The rows of `verdicts[]`: each instrumented form against the baseline, and form against form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import median
+from typing import Any, Final
+
+from lab.model.paths import CELL_FILE
+from lab.verdict.completeness import unequal_types
+from lab.verdict.effects import Effect, estimate, fewest_blocks, percent, scalar_ratios, typed_ratios
+from lab.verdict.metrics import CellFigures
+from lab.verdict.observe import CellView, FormView
+from lab.verdict.words import Evidence, judge
+
+SCALARS: Final[dict[str, Callable[[CellFigures], float | None]]] = {
+    "cpu_s_per_1k_requests": lambda figures: figures.cpu_s_per_1k_requests,
+    "rss_mib": lambda figures: figures.rss_mib,
+}
+LATENCIES: Final = {"latency_p50_ms": "p50", "latency_p90_ms": "p90", "latency_p99_ms": "p99"}
+METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "rss_mib")
+PRIMARY: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
+THRESHOLD_PCT: Final = {"cpu_s_per_1k_requests": 2.0, "latency_p50_ms": 5.0, "throughput_rps": 3.0}
+DEFAULT_THRESHOLD_PCT: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What was fixed before the run: the grade, the practical thresholds and the size of the primary family."""
+
+    grade: str
+    threshold_pct: Mapping[str, float]
+    comparisons: int
+
+    def threshold(self, metric: str) -> float:
+        return self.threshold_pct.get(metric, THRESHOLD_PCT.get(metric, DEFAULT_THRESHOLD_PCT))
+
+    @property
+    def fewest_blocks(self) -> int:
+        return fewest_blocks(self.comparisons)
+
+
+def rows(forms: Mapping[str, FormView], terms: Terms) -> list[dict[str, Any]]:
+    """Every comparison of the run, form against baseline first."""
+    plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
+    instrumented = [form for form in forms.values() if form.role == "instrumented"]
+    found = []
+    for level in levels(forms):
+        for form in instrumented:
+            found += [_row(form, plain, "baseline", metric, level, terms) for metric in METRICS]
+        for one, other in combinations(instrumented, 2):
+            found += [_row(other, [one], one.name, metric, level, terms) for metric in METRICS]
+    return found
+
+
+def levels(forms: Mapping[str, FormView]) -> list[str]:
+    return sorted({view.cell.level for form in forms.values() for view in form.attempts})
+
+
+def effect(
+    form: FormView, references: Sequence[FormView], metric: str, level: str, types: Sequence[str] | None = None
+) -> tuple[Effect | None, list[str], dict[str, float]]:
+    """The effect, the request types it rests on (latency only), and each type's own effect in per cent."""
+    mine, others = form.level(level), [reference.level(level) for reference in references]
+    blocks = sorted(mine)
+    if metric in SCALARS:
+        pick = SCALARS[metric]
+        ratios = scalar_ratios(_scalar(mine, pick), [_scalar(other, pick) for other in others], blocks)
+        return estimate(ratios), [], {}
+    label = LATENCIES[metric]
+    of, base = _typed(mine, label), [_typed(other, label) for other in others]
+    able = [kind for kind in _common(of, base) if types is None or kind in types]
+    each = {kind: typed_ratios(of, base, blocks, [kind]) for kind in able}
+    per_type = {kind: percent(median(ratios)) for kind, ratios in each.items() if ratios}
+    return estimate(typed_ratios(of, base, blocks, able)), able, per_type
+
+
+def value(form: FormView, metric: str, level: str) -> float | dict[str, float] | None:
+    """The median over blocks: a number, or one per request type for latency."""
+    cells = form.level(level)
+    if metric in SCALARS:
+        found = list(_scalar(cells, SCALARS[metric]).values())
+        return median(found) if found else None
+    per_block = _typed(cells, LATENCIES[metric])
+    types = sorted({kind for values in per_block.values() for kind in values})
+    return {kind: median([values[kind] for values in per_block.values() if kind in values]) for kind in types}
+
+
+def _scalar(cells: Mapping[int, CellView], pick: Callable[[CellFigures], float | None]) -> dict[int, float]:
+    return {block: number for block, view in cells.items() if (number := pick(view.figures)) is not None}
+
+
+def _typed(cells: Mapping[int, CellView], label: str) -> dict[int, dict[str, float]]:
+    return {block: view.figures.percentiles(label) for block, view in cells.items()}
+
+
+def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, Mapping[str, float]]]) -> list[str]:
+    """Request types with enough requests in every block of the form, and in at least one reference of that block."""
+    types = sorted({kind for values in of.values() for kind in values})
+    return [
+        kind
+        for kind in types
+        if all(kind in of[block] and any(kind in other.get(block, {}) for other in base) for block in of)
+    ]
+
+
+def _row(
+    form: FormView, references: Sequence[FormView], against: str, metric: str, level: str, terms: Terms
+) -> dict[str, Any]:
+    direct = against != "baseline"
+    unequal = unequal_types(references[0].scores, form.scores) if direct else {}
+    types = None if not direct else [kind for kind in form.tally.requests if kind not in unequal]
+    found, able, per_type = effect(form, references, metric, level, types)
+    differs = _differs(metric, unequal, types, level)
+    if metric in LATENCIES and found is None and not differs and form.level(level):
+        differs = _too_few(metric)
+    word, reasons = judge(
+        Evidence(
+            metric=metric,
+            effect_pct=found.effect_pct if found else None,
+            blocks=found.blocks if found else 0,
+            grade=terms.grade,
+            threshold_pct=terms.threshold(metric),
+            fewest_blocks=terms.fewest_blocks,
+            invalid="" if form.level(level) else f"no valid cell of {form.name}",
+            biased=_biased(form, references),
+            unequal=differs,
+        )
+    )
+    shown = found if word != "NOT COMPARABLE" else None
+    sides = [form, *references]
+    return {
+        "form": form.name,
+        "against": against,
+        "metric": metric,
+        "level": level,
+        "effect_pct": shown.effect_pct if shown else None,
+        "low_pct": shown.low_pct if shown else None,
+        "high_pct": shown.high_pct if shown else None,
+        "mde_pct": shown.mde_pct if shown else None,
+        "blocks": found.blocks if found else 0,
+        "word": word,
+        "reasons": list(reasons),
+        "primary": metric in PRIMARY,
+        "threshold_pct": terms.threshold(metric),
+        "value": value(form, metric, level),
+        "per_block_pct": [percent(ratio) for ratio in shown.ratios] if shown else [],
+        "types": able if shown else [],
+        "per_type_pct": per_type if shown else {},
+        "unequal": unequal,
+        "evidence": [f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level).values()],
+    }
+
+
+def _too_few(metric: str) -> str:
+    fewest = {"latency_p50_ms": 5, "latency_p90_ms": 20, "latency_p99_ms": 1000}[metric]
+    return f"too few: a cell needs {fewest:,} answers of one request type"
+
+
+def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | None, level: str) -> str:
+    """Why two forms may not be ranked by this metric; latency can still be ranked over the types that are equal."""
+    if not unequal or (metric in LATENCIES and types):
+        return ""
+    kind, difference = next(iter(unequal.items()))
+    more = f" (and {len(unequal) - 1} more request types)" if len(unequal) > 1 else ""
+    return f"they did not deliver the same spans: {kind}: {difference}{more}"
+
+
+def _biased(form: FormView, references: Sequence[FormView]) -> str:
+    """A form that lost more cells shows only its better ones. The pooled references count as one side."""
+    attempts = sum(len(reference.attempts) for reference in references)
+    lost = sum(reference.invalid for reference in references)
+    if attempts == 0 or not form.attempts or form.invalid_share == lost / attempts:
+        return ""
+    return f"{form.invalid} of {len(form.attempts)} cells of {form.name} were INVALID, {lost} of {attempts} on the other side"

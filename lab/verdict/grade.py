@@ -1,0 +1,61 @@
+"""What a machine's figures are worth, decided from facts: emulated, noisy, limited or ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Final, Literal
+
+from lab.guest.wire import Cell
+from lab.model.run import RunManifest
+
+Word = Literal["emulated", "noisy", "limited", "ready"]
+
+STEAL_NOISY: Final = 0.02  # share of the window's CPU time taken by the hypervisor
+SENTINEL_NOISY: Final = 0.15  # spread of the fixed CPU loop, largest against median
+EMULATORS: Final = frozenset({"tcg", "emulated", "none"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    word: Word
+    reasons: tuple[str, ...]
+
+
+def grade(manifest: RunManifest, facts: dict[str, Any], cells: Sequence[Cell]) -> Grade:
+    """First match wins: emulated, noisy, limited, ready. Reasons name what was seen."""
+    noise = _noise(cells)
+    if manifest.acceleration in EMULATORS:
+        said = "the machine's CPU is emulated in software: times and CPU are those of the emulator, not of a CPU"
+        return Grade(word="emulated", reasons=(said, *noise))
+    if noise:
+        return Grade(word="noisy", reasons=noise)
+    if limits := _limits(manifest, facts):
+        return Grade(word="limited", reasons=limits)
+    return Grade(word="ready", reasons=("bare metal, no steal, a steady CPU",))
+
+
+def _noise(cells: Sequence[Cell]) -> tuple[str, ...]:
+    reasons = []
+    steal = max((cell.steal_s / cell.window_s for cell in cells if cell.window_s > 0), default=0.0)
+    if steal > STEAL_NOISY:
+        reasons.append(f"the host took {steal:.1%} of a CPU away in a cell")
+    loops = [cell.sentinel_s for cell in cells if cell.sentinel_s > 0]
+    if len(loops) >= 2 and (spread := max(loops) / median(loops) - 1) > SENTINEL_NOISY:
+        reasons.append(f"the same CPU loop took up to {spread:.0%} longer than usual between cells")
+    return tuple(reasons)
+
+
+def _limits(manifest: RunManifest, facts: dict[str, Any]) -> tuple[str, ...]:
+    reasons = []
+    virtual = str(facts.get("virtualization") or facts.get("virt") or "")
+    if manifest.acceleration not in {"native", "unknown"} or manifest.provider not in {"local", "ssh"}:
+        reasons.append("a virtual machine: its CPU is shared with a host that is not seen")
+    elif virtual and virtual != "none":
+        reasons.append(f"this Linux is itself a virtual machine or container ({virtual})")
+    elif not virtual:
+        reasons.append("whether this is bare metal is not known")
+    if facts.get("battery"):
+        reasons.append("runs on battery")
+    return tuple(reasons)

@@ -1,0 +1,98 @@
+"""One cell to its figures. Latency is recomputed from the request rows, never taken from a summary."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lab.guest.wire import Cell, RequestSpec, Usage
+from lab.model.run import Request
+
+# Fewest answered requests of one type in a cell before a percentile is more than an anecdote.
+P50_MIN: Final = 5
+P90_MIN: Final = 20
+P99_MIN: Final = 1000
+QUANTILES: Final[tuple[tuple[str, float, int], ...]] = (
+    ("p50", 0.50, P50_MIN),
+    ("p90", 0.90, P90_MIN),
+    ("p99", 0.99, P99_MIN),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFigures:
+    """Figures of one cell. latencies: type -> sorted milliseconds of its expected answers. None: cannot be told."""
+
+    cpu_s_per_1k_requests: float | None
+    cpu_ms_per_span: float | None
+    rss_mib: float
+    achieved_rps: float
+    latencies: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)  # seconds per 1,000 requests by part, bpf_run inside service
+
+    def percentiles(self, name: str) -> dict[str, float]:
+        """Type -> milliseconds, for types with enough requests."""
+        quantile, fewest = next((q, n) for label, q, n in QUANTILES if label == name)
+        return {kind: percentile(ms, quantile) for kind, ms in self.latencies.items() if len(ms) >= fewest}
+
+
+def percentile(ordered: Sequence[float], quantile: float) -> float:
+    """Linear interpolation between closest ranks (type 7, numpy's default). `ordered` must be sorted, not empty."""
+    place = (len(ordered) - 1) * quantile
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def figures(cell: Cell, requests: Iterable[Request], specs: Sequence[RequestSpec]) -> CellFigures:
+    """The figures of one cell from its own rows and usage."""
+    usage = {row.role: row for row in cell.usage}
+    cpu_s = sum(_cpu_s(usage.get(role)) for role in ("service", "agent"))
+    return CellFigures(
+        cpu_s_per_1k_requests=cpu_s / cell.completed * 1000 if cell.completed else None,
+        cpu_ms_per_span=cpu_s / cell.spans_total * 1000 if cell.spans_total else None,
+        rss_mib=sum(usage[role].rss_mib for role in ("service", "agent") if role in usage),
+        achieved_rps=cell.achieved_rps,
+        latencies=_latencies(requests, specs),
+        cpu=_cpu_parts(cell, usage),
+    )
+
+
+def _cpu_s(usage: Usage | None) -> float:
+    return usage.user_s + usage.system_s if usage else 0.0
+
+
+def _cpu_parts(cell: Cell, usage: dict[str, Usage]) -> dict[str, float]:
+    """Seconds per 1,000 requests. `bpf_run` is part of service_system and is shown inside it, never added."""
+    if not cell.completed:
+        return {}
+    scale = 1000 / cell.completed
+    parts = {}
+    for role in ("service", "agent", "sink", "load"):
+        if role in usage:
+            parts[f"{role}_user"] = usage[role].user_s * scale
+            parts[f"{role}_system"] = usage[role].system_s * scale
+    if cell.bpf_run_s is not None:
+        parts["bpf_run"] = cell.bpf_run_s * scale
+    return parts
+
+
+def _latencies(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> dict[str, tuple[float, ...]]:
+    """Expected answers only. A type that is meant to time out has no latency of the service to tell."""
+    wanted = {spec.type: frozenset(spec.status) for spec in specs if not spec.expect_timeout}
+    found: dict[str, list[float]] = defaultdict(list)
+    for row in requests:
+        if row.status in wanted.get(row.type, frozenset()):
+            found[row.type].append(row.latency_ms)
+    return {kind: tuple(sorted(values)) for kind, values in found.items()}
+
+
+def ecdf(ordered: Sequence[float], points: int = 48) -> list[tuple[float, float]]:
+    """(milliseconds, share answered by then), every request when few, else evenly thinned with both ends kept."""
+    count = len(ordered)
+    wanted = min(points, count)
+    picked = sorted({round(i * (count - 1) / max(wanted - 1, 1)) for i in range(wanted)})
+    return [(ordered[i], (i + 1) / count) for i in picked]

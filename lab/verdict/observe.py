@@ -1,0 +1,137 @@
+"""One pass over a run: each cell's figures, counts and span tally, gathered per form. Everything later is arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lab.guest.wire import Cell, Plan, WireError
+from lab.model.run import Request, Run, RunCell
+from lab.verdict.attribution import Tally, attribute
+from lab.verdict.completeness import NodeScore, score
+from lab.verdict.metrics import CellFigures, figures
+from lab.verdict.recheck import count, disagreements
+
+Role = Literal["baseline", "twin", "control", "instrumented"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """One attempt with what was derived from its raw files."""
+
+    source: RunCell
+    figures: CellFigures
+    tally: Tally
+    disagreements: tuple[str, ...]
+    valid: bool
+
+    @property
+    def cell(self) -> Cell:
+        return self.source.cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormView:
+    """One form: `cells` are the valid ones, one per planned cell; `attempts` all of them; `planned` ids without repeats."""
+
+    name: str
+    role: Role
+    mechanism: str
+    cells: tuple[CellView, ...]
+    attempts: tuple[CellView, ...]
+    planned: int
+    scores: tuple[NodeScore, ...]
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def invalid(self) -> int:
+        return sum(not view.valid for view in self.attempts)
+
+    @property
+    def invalid_share(self) -> float:
+        return self.invalid / len(self.attempts) if self.attempts else 0.0
+
+    def level(self, level: str) -> dict[int, CellView]:
+        """Block -> the valid cell at this level."""
+        return {view.cell.block: view for view in self.cells if view.cell.level == level}
+
+
+def observe(run: Run) -> dict[str, FormView]:
+    """All forms of the plan, in the order: baseline, twin, controls, compile time, run time."""
+    views: dict[str, list[CellView]] = {name: [] for name in run.plan.forms}
+    for run_cell in run.cells:
+        if run_cell.cell.form in views:
+            views[run_cell.cell.form].append(_view(run_cell, run.plan))
+    return {name: _form(name, views[name], run.plan) for name in ordered(run.plan)}
+
+
+def ordered(plan: Plan) -> list[str]:
+    rank = {"baseline": 0, "twin": 1, "control": 4}
+    mechanism = {"compile-time": 2, "run-time": 3}
+    names = list(plan.forms)
+    return sorted(names, key=lambda name: rank.get(role(plan, name), mechanism.get(plan.forms[name].mechanism, 5)))
+
+
+def role(plan: Plan, name: str) -> Role:
+    """baseline: the first uninstrumented form (or the one of that name); twin: any further one without a delay."""
+    form = plan.forms[name]
+    if form.delay_kind:
+        return "control"
+    if form.mechanism != "none":
+        return "instrumented"
+    plain = [other for other, spec in plan.forms.items() if spec.mechanism == "none" and not spec.delay_kind]
+    base = "baseline" if "baseline" in plain else plain[0]
+    return "baseline" if name == base else "twin"
+
+
+def _view(run_cell: RunCell, plan: Plan) -> CellView:
+    cell = run_cell.cell
+    try:
+        rows = list(run_cell.requests())
+        tally = _tally(run_cell, rows, plan)
+        broken: tuple[str, ...] = ()
+    except (WireError, ValueError, OSError) as error:
+        rows, tally, broken = [], Tally(), (f"raw data cannot be read: {error}",)
+    worth = figures(cell, rows, plan.requests)
+    counts = count(rows, plan.requests)
+    said = broken or tuple(disagreements(cell, counts, worth.percentiles("p50"), plan.gates))
+    # a cell whose raw data is gone is no evidence, whatever its summary says
+    return CellView(
+        source=run_cell, figures=worth, tally=tally, disagreements=said, valid=cell.valid and not broken and bool(rows)
+    )
+
+
+def _tally(run_cell: RunCell, rows: Sequence[Request], plan: Plan) -> Tally:
+    cell = run_cell.cell
+    types = {row.trace_id: row.type for row in rows if row.trace_id}
+    reached = count(rows, plan.requests).answered
+    return attribute(run_cell.spans(), plan.reference, reached, cell.window_start_ns, types)
+
+
+def _form(name: str, attempts: Sequence[CellView], plan: Plan) -> FormView:
+    best: dict[tuple[int, str], CellView] = {}
+    for view in attempts:
+        if view.valid:
+            best[(view.cell.block, view.cell.level)] = view
+    cells = tuple(best.values())
+    tally = _sum(view.tally for view in cells)
+    planned = sum(len(life.cells) for life in plan.lives if life.form == name)
+    lives = len({view.cell.block for view in cells})
+    return FormView(
+        name=name,
+        role=role(plan, name),
+        mechanism=plan.forms[name].mechanism,
+        cells=cells,
+        attempts=tuple(attempts),
+        planned=planned,
+        scores=tuple(score(tally, plan, name, lives)),
+        tally=tally,
+    )
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total.add(tally)
+    return total
