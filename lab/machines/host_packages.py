@@ -1,0 +1,51 @@
+"""Debian packages that this host needs to make and run machines: data for `lab doctor` and `lab doctor --install`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lab.model.machine import Finding
+from lab.system import proc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPackage:
+    """A package, the command of it that we run, and what for."""
+
+    package: str
+    command: str
+    why: str
+
+
+HOST_PACKAGES: Final = (
+    HostPackage(package="mmdebstrap", command="mmdebstrap", why="makes the image's Debian tree"),
+    HostPackage(package="e2fsprogs", command="mke2fs", why="makes disks from trees without mounting them"),
+    HostPackage(package="util-linux", command="unshare", why="keeps image making away from this host's kernel"),
+    HostPackage(package="util-linux", command="setpriv", why="ends image making when lab is killed"),
+    HostPackage(package="mount", command="mount", why="gives the image's tree its own /proc"),
+    HostPackage(package="coreutils", command="chroot", why="runs the playbook inside the image's tree"),
+    HostPackage(package="apt", command="apt-get", why="knows where Debian packages come from"),
+    HostPackage(package="qemu-system-x86", command="qemu-system-x86_64", why="runs the machine"),
+    HostPackage(package="qemu-utils", command="qemu-img", why="makes each machine's own disk over the shared image"),
+    HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
+    HostPackage(package="openssh-client", command="ssh-keygen", why="makes each machine's keys"),
+    HostPackage(package="zstd", command="zstd", why="unpacks kernels and modules of newer Debian releases"),
+)
+
+
+def check_host() -> list[Finding]:
+    """One finding per package that lacks its command, or one that all are there. Changes nothing."""
+    missing = [needed for needed in HOST_PACKAGES if proc.which(needed.command) is None]
+    if not missing:
+        return [Finding(name="host-packages", verdict="ok", message=f"{len(HOST_PACKAGES)} tools present")]
+    return [
+        Finding(
+            name=f"host-packages.{needed.command}",
+            verdict="fail",
+            message=f"{needed.command} is not installed; it {needed.why}",
+            fix=f"apt-get install {needed.package}",
+            data={"package": needed.package, "command": needed.command},
+        )
+        for needed in missing
+    ]

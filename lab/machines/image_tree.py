@@ -1,0 +1,172 @@
+"""The tree that becomes an image: Debian packages, the Go toolchain, then the playbook; no boot, no loop mount."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.machines import apt, provision
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.events import Output
+from lab.model.lab import Lab
+from lab.system import proc, resources
+from lab.system.wait import Deadline
+
+TREE: Final = "tree"
+INIT_BINARY: Final = "lab-init"
+GO_PLACE: Final = "usr/local/go"
+INIT_SOURCE: Final = "playbooks/init"
+TRY_AGAIN: Final = "run the same command again"
+
+# Dies with us, however we die: a baker killed with SIGKILL must leave nobody writing into the tree of the next one.
+BOUND: Final = ("setpriv", "--pdeathsig", "KILL")
+NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+APT_OPTIONS: Final = ('APT::Install-Recommends "false";', 'Acquire::Languages "none";')
+DPKG_OPTIONS: Final = (
+    "force-unsafe-io",  # nothing here needs to survive a power cut; the finished image is synced once
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-exclude=/usr/share/lintian/*",
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    # the machine starts from our own initial RAM disk: do not make Debian's
+    "path-exclude=/etc/kernel/postinst.d/initramfs-tools",
+)
+# Left behind by apt because removing packages in the end is slower than removing files.
+LEFTOVERS: Final = ("var/cache/apt", "var/lib/apt/lists", "var/log", "boot/System.map-*", "usr/lib/valgrind")
+GO_UNUSED: Final = ("api", "doc", "misc", "test")  # at the top; src/go/doc is a package like any other
+GO_TESTS: Final = ("testdata", "*_test.go")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeSpec:
+    """What goes into a tree. `go_root`: a Go toolchain on this host; `with_go`: the machine gets a copy."""
+
+    suite: str
+    packages: tuple[str, ...]
+    go_root: Path
+    with_go: bool
+    image_id: str
+
+
+def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
+    """Make `work`/tree and `work`/lab-init from nothing; `work` is ours alone. Returns the tree.
+
+    Raises PreconditionError (not root, a tool is missing), ProvisioningError (a package, the playbook).
+    """
+    if os.geteuid() != 0:
+        raise PreconditionError("making the image needs root: Debian packages set owners", fix="run it with sudo")
+    tree = work / TREE
+    with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other
+        init = beside.submit(build_init, lab, spec.go_root, work / INIT_BINARY, deadline)
+        toolchain = beside.submit(copy_go, spec.go_root, work / "go") if spec.with_go else None
+        with lab.bus.step("image.packages", f"install {len(spec.packages)} Debian packages and what they need"):
+            install_packages(lab, spec, tree, work / "packages.log", deadline)
+        init.result()
+        if toolchain is not None:
+            toolchain.result()
+            (work / "go").rename(tree / GO_PLACE)
+    with lab.bus.step("image.playbook", "apply the playbook to the tree"):
+        variables = {"golden": True, "image_id": spec.image_id, "init_binary": str(work / INIT_BINARY)}
+        provision.apply_to_tree(lab, tree, variables=variables, log=work / "playbook.log", deadline=deadline)
+    trim(tree)
+    return tree
+
+
+def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: Deadline) -> None:
+    """Run mmdebstrap in mount and process namespaces of its own."""
+    argv = [*BOUND, *NAMESPACES, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
+    argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
+    argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
+    argv += ["--skip=cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
+    argv += [spec.suite, str(tree), *apt.sources(spec.suite)]
+    result = proc.run(argv, deadline=deadline, env=_quiet_environment(), on_line=_tell(lab), log=log)
+    if not result.ok:
+        message = f"the Debian packages of the image could not be installed (exit code {result.code})"
+        detail = "\n".join(result.tail().splitlines()[-12:])
+        raise ProvisioningError(message, fix=TRY_AGAIN, detail=detail, log=str(log))
+
+
+def build_init(lab: Lab, go_root: Path, target: Path, deadline: Deadline) -> None:
+    """Compile the machine's init: static, the same bytes for the same source and toolchain."""
+    argv = [*BOUND, str(go_root / "bin/go"), "build", "-trimpath", "-buildvcs=false"]
+    argv += ["-ldflags=-s -w -buildid=", "-o", str(target), "."]
+    source = resources.root() / INIT_SOURCE
+    result = proc.run(argv, deadline=deadline, env=go_environment(lab, go_root), cwd=source)
+    if not result.ok:
+        raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
+
+
+def go_environment(lab: Lab, go_root: Path) -> dict[str, str]:
+    """A build that depends on nothing but the toolchain and the source."""
+    return {
+        "CGO_ENABLED": "0",
+        "GOCACHE": str(lab.paths.build / "init"),
+        "GOENV": "off",
+        "GOFLAGS": "-mod=readonly",
+        "GOPATH": str(lab.paths.build / "init-path"),
+        "GOROOT": str(go_root),
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "HOME": str(lab.paths.build),
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+    }
+
+
+def copy_go(go_root: Path, target: Path) -> None:
+    """Copy a toolchain without its own tests and documents, as files that their owner may remove."""
+    tests = shutil.ignore_patterns(*GO_TESTS)
+
+    def unneeded(folder: str, names: list[str]) -> set[str]:
+        return tests(folder, names) | (set(GO_UNUSED) if Path(folder) == go_root else set())
+
+    shutil.copytree(go_root, target, symlinks=True, ignore=unneeded, copy_function=_copy_writable)
+    for folder, _, _ in os.walk(target):  # a module cache is read-only, and copytree copies that last
+        Path(folder).chmod(0o755)  # readable by all on the machine, like any package
+
+
+def _copy_writable(source: str, target: str) -> None:
+    shutil.copyfile(source, target, follow_symlinks=False)
+    executable = os.access(source, os.X_OK)
+    Path(target).chmod(0o755 if executable else 0o644)
+
+
+def trim(tree: Path) -> None:
+    """Remove what was needed only while making the tree. The folders themselves stay."""
+    for pattern in LEFTOVERS:
+        for place in tree.glob(pattern):
+            if place.is_dir():
+                _empty(place)
+            else:
+                place.unlink()
+
+
+def _empty(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if not path.is_dir() or path.is_symlink():
+            path.unlink()
+
+
+def installed(tree: Path) -> dict[str, str]:
+    """Package -> version of everything in the tree, from dpkg's own status file."""
+    versions: dict[str, str] = {}
+    for paragraph in (tree / "var/lib/dpkg/status").read_text(encoding="utf-8").split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
+        if fields.get("Status", "").endswith(" installed"):
+            versions[fields["Package"]] = fields["Version"]
+    return versions
+
+
+def _quiet_environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "INITRD": "No"}
+
+
+def _tell(lab: Lab) -> Callable[[str], None]:
+    return lambda line: lab.bus.emit(Output(text=line)) if line.strip() else None

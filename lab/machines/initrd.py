@@ -1,0 +1,158 @@
+"""The initial RAM disk, and the seed that makes one machine out of an image.
+
+Both are newc cpio archives, uncompressed (unpacking costs more than reading under emulation). The kernel accepts
+several archives in a row, so that a machine's secrets are a second, tiny archive behind the image's shared first one.
+Format: Linux Documentation/driver-api/early-userspace/buffer-format.rst.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from lab.model.errors import ProvisioningError
+from lab.model.machine import Seed
+from lab.system import proc
+from lab.system.wait import Deadline
+
+ARCHIVE_ALIGNMENT: Final = 512
+TRAILER: Final = "TRAILER!!!"
+DIRECTORY: Final = 0o040000
+REGULAR: Final = 0o100000
+DRIVERS: Final = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "ext4")
+"""What must be loaded before systemd; with no device manager nothing is loaded after it but by name."""
+MODULE_SUFFIX: Final = re.compile(r"\.ko(\.\w+)?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One name in an archive: a directory when `data` is None. `mode` is permission bits only. Owner is root."""
+
+    path: str
+    mode: int
+    data: bytes | None = None
+
+
+def archive(entries: Iterable[Entry]) -> bytes:
+    """A newc cpio archive, padded so that another may follow. The same entries give the same bytes."""
+    out = bytearray()
+    for number, entry in enumerate(entries, start=1):
+        kind = DIRECTORY if entry.data is None else REGULAR
+        _append(out, number, entry.path, kind | entry.mode, entry.data or b"")
+    _append(out, 0, TRAILER, 0, b"")
+    out += bytes(-len(out) % ARCHIVE_ALIGNMENT)
+    return bytes(out)
+
+
+def _append(out: bytearray, number: int, path: str, mode: int, data: bytes) -> None:
+    name = path.encode() + b"\0"
+    links = 2 if mode & DIRECTORY else 1
+    # ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
+    fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(name), 0)
+    out += b"070701" + b"".join(b"%08x" % field for field in fields) + name
+    out += bytes(-len(out) % 4)
+    out += data
+    out += bytes(-len(out) % 4)
+
+
+def tree_entries(files: Mapping[str, tuple[int, bytes]]) -> list[Entry]:
+    """Entries for files given as place -> (mode, content), with every parent directory once, before what is in it.
+
+    A directory that holds a private file (no bit for others) is private too.
+    """
+    directories: dict[str, int] = {}
+    for place, (mode, _) in sorted(files.items()):
+        for parent in reversed(PurePosixPath(place).parents):
+            if str(parent) not in (".", "/"):
+                directories.setdefault(str(parent), 0o755)
+        if mode & 0o077 == 0 and PurePosixPath(place).parent.name.startswith("."):
+            directories[str(PurePosixPath(place).parent)] = 0o700
+    entries = {path: Entry(path=path, mode=mode) for path, mode in directories.items()}
+    entries |= {place: Entry(path=place, mode=mode, data=data) for place, (mode, data) in files.items()}
+    return [entries[path] for path in sorted(entries)]
+
+
+def seed_files(seed: Seed, *, hostname: str) -> dict[str, tuple[int, bytes]]:
+    """What makes a machine this one: place in the machine -> (mode, content)."""
+    hosts = f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n"
+    return {
+        "etc/hostname": (0o644, f"{hostname}\n".encode()),
+        "etc/hosts": (0o644, hosts.encode()),
+        "etc/machine-id": (0o444, f"{seed.machine_id}\n".encode()),
+        "etc/ssh/ssh_host_ed25519_key": (0o600, seed.host_key_private.read_bytes()),
+        "etc/ssh/ssh_host_ed25519_key.pub": (0o644, _line(seed.host_key_public)),
+        "root/.ssh/authorized_keys": (0o600, _line(seed.user_key_public)),
+    }
+
+
+def seed_archive(seed: Seed, *, hostname: str) -> bytes:
+    """The second archive of a machine's initial RAM disk: its seed below /seed."""
+    files = seed_files(seed, hostname=hostname)
+    return archive(tree_entries({f"seed/{place}": content for place, content in files.items()}))
+
+
+def _line(text: str) -> bytes:
+    return text.strip().encode() + b"\n"
+
+
+def initrd(tree: Path, init: Path) -> bytes:
+    """The image's shared archive: /init and the drivers of the one kernel in `tree`, in loading order."""
+    modules = kernel_modules(tree)
+    loaded = load_order((modules / "modules.dep").read_text(encoding="utf-8"), DRIVERS)
+    files = {"init": (0o755, init.read_bytes())}
+    for number, relative in enumerate(loaded):
+        files[f"m/{number:02d}-{module_name(relative)}.ko"] = (0o644, read_module(modules / relative))
+    places = [Entry(path=name, mode=0o755) for name in ("dev", "r", "seed", "sys")]
+    return archive([*places, *tree_entries(files)])
+
+
+def kernel_modules(tree: Path) -> Path:
+    """The module folder of the one kernel in `tree`."""
+    found = sorted((tree / "usr/lib/modules").glob("*/modules.dep"))
+    if len(found) != 1:
+        names = ", ".join(path.parent.name for path in found) or "none"
+        raise ProvisioningError(f"{tree} should hold one kernel; it holds {names}", fix="run the same command again")
+    return found[0].parent
+
+
+def module_name(path: str) -> str:
+    return MODULE_SUFFIX.sub("", PurePosixPath(path).name).replace("-", "_")
+
+
+def load_order(modules_dep: str, wanted: Iterable[str]) -> list[str]:
+    """Module files to load, each after what it needs, from the text of modules.dep. Built-in ones are left out."""
+    needs: dict[str, list[str]] = {}
+    for line in modules_dep.splitlines():
+        module, _, others = line.partition(":")
+        needs[module] = others.split()
+    by_name = {module_name(module): module for module in needs}
+    order: list[str] = []
+
+    def add(module: str) -> None:
+        if module in order:
+            return
+        for other in reversed(needs.get(module, [])):
+            add(other)
+        order.append(module)
+
+    for name in wanted:
+        if name in by_name:
+            add(by_name[name])
+    return order
+
+
+def read_module(path: Path) -> bytes:
+    """A module's ELF bytes, whatever it is compressed with (finit_module takes them plain)."""
+    data = path.read_bytes()
+    if path.suffix == ".xz":
+        return lzma.decompress(data)
+    if path.suffix == ".zst":
+        deadline = Deadline.after(60.0)
+        argv = [proc.need("zstd"), "-dcq"]
+        result = proc.check(argv, stdin=data, deadline=deadline, error=ProvisioningError, fix="lab doctor --install")
+        return result.stdout
+    return data

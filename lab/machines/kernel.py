@@ -1,0 +1,100 @@
+"""The kernel that QEMU starts directly: the ELF vmlinux inside a distribution's bzImage.
+
+Through the PVH entry of the ELF file QEMU skips the firmware, the boot loader and the kernel's own decompressor:
+seconds each under emulation. Layout: Linux Documentation/x86/boot.rst.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.system import proc
+from lab.system.wait import Deadline
+
+SETUP_SECTS: Final = 0x1F1  # how many 512-byte sectors of real-mode code come before the payload's origin
+HEADER_MAGIC: Final = 0x202
+PAYLOAD_OFFSET: Final = 0x248  # u32 offset, u32 length; protocol 2.08 and later
+DEFAULT_SETUP_SECTS: Final = 4
+ELF_MAGIC: Final = b"\x7fELF"
+UNPACK_S: Final = 120.0
+
+
+def payload(image: bytes) -> bytes:
+    """The compressed kernel inside a bzImage. Raises ValueError when `image` is not one."""
+    if image[HEADER_MAGIC : HEADER_MAGIC + 4] != b"HdrS":
+        raise ValueError("not an x86 bzImage: the setup header has no HdrS mark")
+    sectors = image[SETUP_SECTS] or DEFAULT_SETUP_SECTS
+    offset, length = struct.unpack_from("<II", image, PAYLOAD_OFFSET)
+    begin = (sectors + 1) * 512 + offset
+    body = image[begin : begin + length]
+    if not length or len(body) != length:
+        raise ValueError(f"the payload should have {length} bytes at {begin}, the image ends after {len(image)}")
+    return body
+
+
+def unpack(body: bytes) -> bytes:
+    """Decompress a payload by its magic number. Raises ValueError for an unknown one or one that is no ELF file."""
+    for magic, decompress in DECOMPRESSORS.items():
+        if body.startswith(magic):
+            kernel = decompress(body)
+            break
+    else:
+        raise ValueError(f"unknown compression, magic {body[:6].hex()}")
+    if not kernel.startswith(ELF_MAGIC):
+        raise ValueError("the payload is not an ELF file")
+    return kernel
+
+
+def vmlinux(bzimage: Path) -> bytes:
+    """The ELF kernel of a bzImage on disk. Raises ProvisioningError naming the file."""
+    try:
+        return unpack(payload(bzimage.read_bytes()))
+    except (ValueError, zlib.error, lzma.LZMAError, OSError) as error:
+        message = f"{bzimage}: {error}"
+        raise ProvisioningError(message, fix="choose another image recipe in lab.yaml (machine.image)") from error
+
+
+def _gzip(body: bytes) -> bytes:
+    return zlib.decompressobj(wbits=31).decompress(body)
+
+
+def _xz(body: bytes) -> bytes:
+    # an object, not the module function: four bytes of size follow the stream and are not part of it
+    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(body)
+
+
+def _lzma(body: bytes) -> bytes:
+    return lzma.LZMADecompressor(format=lzma.FORMAT_ALONE).decompress(body)
+
+
+def _bzip2(body: bytes) -> bytes:
+    return bz2.BZ2Decompressor().decompress(body)
+
+
+def _by_tool(*argv: str) -> Callable[[bytes], bytes]:
+    def decompress(body: bytes) -> bytes:
+        # Python 3.11 has neither format; the last four bytes are the size that the kernel's build appends
+        tool = [proc.need(argv[0]), *argv[1:]]
+        result = proc.run(tool, stdin=body[:-4], deadline=Deadline.after(UNPACK_S))
+        if not result.ok:
+            raise PreconditionError(f"{argv[0]} cannot unpack the kernel: {result.tail()}", fix="lab doctor --install")
+        return result.stdout
+
+    return decompress
+
+
+DECOMPRESSORS: Final[dict[bytes, Callable[[bytes], bytes]]] = {
+    b"\x1f\x8b": _gzip,
+    b"\xfd7zXZ\x00": _xz,
+    b"\x5d\x00\x00": _lzma,
+    b"BZh": _bzip2,
+    b"\x28\xb5\x2f\xfd": _by_tool("zstd", "-dcq"),
+    b"\x02\x21\x4c\x18": _by_tool("lz4", "-dc"),
+}

@@ -1,0 +1,147 @@
+"""Ansible: the playbook applied to a tree (while an image is made) or over SSH (to a machine made elsewhere).
+
+Ansible's own settings, the user's and the current directory's, are shut out: everything it needs is given here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import enclosure
+from lab.model.errors import ProvisioningError
+from lab.model.events import Output
+from lab.model.lab import Lab
+from lab.model.machine import Finding, SshEndpoint
+from lab.remote.base import Transport
+from lab.system import proc, resources, store
+from lab.system.wait import Deadline
+
+VERIFY_SCRIPT: Final = "playbooks/roles/machine/files/tree/usr/lib/lab/verify.py"
+INTERPRETER: Final = "/usr/bin/python3"
+VERIFY_S: Final = 120.0
+SSH_OPTIONS: Final = (
+    "StrictHostKeyChecking=yes",
+    "IdentitiesOnly=yes",
+    "ForwardAgent=no",
+    "ControlMaster=auto",
+    "ControlPersist=60s",
+)
+
+
+def apply_to_tree(lab: Lab, tree: Path, *, variables: Mapping[str, Any], log: Path, deadline: Deadline) -> None:
+    """Make the tree true to the playbook's `image` tag, in private namespaces. Idempotent.
+
+    Raises ProvisioningError with the failed task's words.
+    """
+    argv = [*_playbook(["image"], variables), "--connection", "tree_chroot", "--inventory", f"{tree},"]
+    _play(lab, enclosure.enclosed(tree, argv), log=log, deadline=deadline)
+
+
+def apply_over_ssh(
+    lab: Lab, endpoint: SshEndpoint, known_hosts: Path, *, tags: Sequence[str], log: Path, deadline: Deadline
+) -> None:
+    """Make a running machine that we did not bake a lab machine. Idempotent; trims nothing of its boot.
+
+    `known_hosts` holds the pinned key. Raises ProvisioningError with the failed task's words.
+    """
+    # one Ansible setting, which Ansible splits like a shell would
+    options = " ".join(f"-o {option}" for option in (*SSH_OPTIONS, f'UserKnownHostsFile="{known_hosts}"'))
+    variables = {
+        "ansible_host": endpoint.host,
+        "ansible_port": endpoint.port,
+        "ansible_user": endpoint.user,
+        "ansible_ssh_private_key_file": str(endpoint.identity_file),
+        "ansible_ssh_args": f"-F none {options}",
+        "ansible_become": endpoint.user != "root",
+    }
+    argv = [*_playbook(tags, variables), "--connection", "ssh", "--inventory", "machine,"]
+    _play(lab, argv, log=log, deadline=deadline)
+
+
+def verify(transport: Transport, deadline: Deadline) -> list[Finding]:
+    """Run the machine's checks over a connection: the same file that the playbook's `verify` tag runs.
+
+    Raises ProvisioningError when the machine has no Python to run it or says nothing that can be read.
+    """
+    script = (resources.root() / VERIFY_SCRIPT).read_bytes()
+    result = transport.run([INTERPRETER, "-I", "-"], deadline.sooner(VERIFY_S), stdin=script)
+    return parse_verify(result.text(), result.tail())
+
+
+def parse_verify(text: str, said: str = "") -> list[Finding]:
+    """Findings from the checks' one JSON document; `said` is shown when it cannot be read."""
+    try:
+        checks = json.loads(text)["checks"]
+        return [
+            Finding(
+                name=f"machine.{check['name']}",
+                verdict="ok" if check["ok"] else "fail",
+                message=str(check["message"]),
+                fix="" if check["ok"] else "lab up (it applies the playbook again)",
+            )
+            for check in checks
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        message = "the machine's checks gave no answer that can be read"
+        raise ProvisioningError(message, fix="lab logs", detail=said or text[:400]) from error
+
+
+def _playbook(tags: Sequence[str], variables: Mapping[str, Any]) -> list[str]:
+    given = {"ansible_python_interpreter": INTERPRETER, **variables}
+    argv = [sys.executable, "-m", "ansible", "playbook", "--tags", ",".join(tags)]
+    return [*argv, "--extra-vars", json.dumps(given, sort_keys=True), str(resources.root() / "playbooks/machine.yml")]
+
+
+def _play(lab: Lab, argv: Sequence[str], *, log: Path, deadline: Deadline) -> None:
+    home = lab.paths.cache / "ansible"
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store.write_text(home / "ansible.cfg", "[defaults]\n")
+    result = proc.run(argv, deadline=deadline, env=environment(home), cwd=home, on_line=_tell(lab), log=log)
+    if not result.ok:
+        message = f"the playbook failed with exit code {result.code}"
+        raise ProvisioningError(message, fix="run the same command again", detail=failure(result), log=str(log))
+
+
+def environment(home: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ansible's whole environment: ours, without the user's settings, in a UTF-8 locale (it refuses any other)."""
+    kept = {name: text for name, text in (base or os.environ).items() if not name.startswith("ANSIBLE_")}
+    plugins = resources.root() / "playbooks/plugins"
+    return kept | {
+        "ANSIBLE_ACTION_PLUGINS": str(plugins / "action"),
+        "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"),
+        "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
+        "ANSIBLE_CONNECTION_PLUGINS": str(plugins / "connection"),
+        "ANSIBLE_HOME": str(home),
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_LIBRARY": str(plugins / "modules"),
+        "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_REMOTE_TEMP": "/tmp",  # noqa: S108  # the machine's, private to root there; a tmpfs in a tree
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_ROLES_PATH": str(plugins.parent / "roles"),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(resources.PACKAGE.parent),
+    }
+
+
+def failure(result: proc.Result) -> str:
+    """The part of Ansible's output that tells what failed."""
+    lines = result.text().splitlines()
+    told = [line for line in lines if line.startswith(("fatal:", "failed:", "ERROR", "[ERROR]"))]
+    return "\n".join(told) or result.tail()
+
+
+def _tell(lab: Lab) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        if line.strip():
+            lab.bus.emit(Output(text=line))
+
+    return tell

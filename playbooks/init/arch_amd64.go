@@ -1,0 +1,3 @@
+package main
+
+const sysFinitModule = 313 // finit_module(2); package syscall predates it

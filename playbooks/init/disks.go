@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	moduleDir    = "/m"
+	newRoot      = "/r"
+	seedDir      = "/seed"
+	rootSerial   = "lab-root" // virtio serial of the disk that holds the root file system
+	fallbackRoot = "vda"
+	rootWait     = 30 * time.Second
+	pollInterval = 5 * time.Millisecond
+)
+
+func mountDev() error {
+	for _, dir := range []string{"/dev", "/sys", newRoot} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := mount("dev", "/dev", "devtmpfs", 0, "mode=0755"); err != nil {
+		return err
+	}
+	return mount("sysfs", "/sys", "sysfs", 0, "")
+}
+
+// mount treats "already mounted" as done, for kernels that mount /dev themselves.
+func mount(source, target, kind string, flags uintptr, options string) error {
+	err := syscall.Mount(source, target, kind, flags, options)
+	if err != nil && !errors.Is(err, syscall.EBUSY) {
+		return fmt.Errorf("%s on %s: %w", kind, target, err)
+	}
+	return nil
+}
+
+// loadModules loads /m/NN-name.ko in name order, which is dependency order.
+// One driver that will not load (another kernel's, or built in) is told and
+// passed over: whether the machine can live without it shows when its root
+// disk is looked for.
+func loadModules() error {
+	names, err := filepath.Glob(filepath.Join(moduleDir, "*.ko"))
+	if err != nil {
+		return err
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		if err := loadModule(name); err != nil {
+			fmt.Println("lab-init: driver", filepath.Base(name)+":", err)
+		}
+	}
+	return nil
+}
+
+func loadModule(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	noOptions := []byte{0}
+	_, _, errno := syscall.Syscall(sysFinitModule, file.Fd(), uintptr(unsafe.Pointer(&noOptions[0])), 0)
+	if errno != 0 && errno != syscall.EEXIST {
+		return errno
+	}
+	return nil
+}
+
+// mountRoot waits for the root disk: virtio devices appear some milliseconds
+// after their driver.
+func mountRoot() error {
+	deadline := time.Now().Add(rootWait)
+	for {
+		name := rootDisk("/sys/block")
+		err := syscall.Mount("/dev/"+name, newRoot, "ext4", syscall.MS_NOATIME, "")
+		if err == nil {
+			return nil
+		}
+		absent := errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENODEV)
+		if !absent || time.Now().After(deadline) {
+			return fmt.Errorf("/dev/%s: %w", name, err)
+		}
+		time.Sleep(pollInterval)
+	}
+}
+
+// rootDisk names the block device whose virtio serial is rootSerial, or the
+// first disk where the host gave no serials.
+func rootDisk(sysBlock string) string {
+	serials, _ := filepath.Glob(filepath.Join(sysBlock, "vd*", "serial"))
+	for _, path := range serials {
+		text, err := os.ReadFile(path)
+		if err == nil && strings.TrimSpace(string(text)) == rootSerial {
+			return filepath.Base(filepath.Dir(path))
+		}
+	}
+	return fallbackRoot
+}
+
+func switchRoot() error {
+	_ = syscall.Unmount("/sys", 0) // systemd mounts its own; a stale one is only hidden
+	if err := syscall.Mount("/dev", newRoot+"/dev", "", syscall.MS_MOVE, ""); err != nil {
+		return err
+	}
+	if err := os.Chdir(newRoot); err != nil {
+		return err
+	}
+	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {
+		return err
+	}
+	if err := syscall.Chroot("."); err != nil {
+		return err
+	}
+	return os.Chdir("/")
+}

@@ -1,0 +1,3 @@
+module lab.example/init
+
+go 1.26.1

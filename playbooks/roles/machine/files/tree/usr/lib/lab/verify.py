@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+"""Is this a lab machine? One JSON document on stdout; exit 0 when every check passes, 1 when one fails.
+
+Runs on the machine, whoever made it: standard library only, Python 3.9 syntax.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+
+MIN_KERNEL = (5, 10)
+TOOLS = ("bpftool", "bpftrace", "clang", "llvm-strip", "make", "curl", "ip", "systemd-run", "sysctl")
+MOUNTS = {
+    "/sys/fs/bpf": "bpf",
+    "/sys/fs/cgroup": "cgroup2",
+    "/sys/kernel/debug": "debugfs",
+    "/sys/kernel/security": "securityfs",
+    "/sys/kernel/tracing": "tracefs",
+}
+CONTROLLERS = ("cpu", "memory")
+
+
+def read(path):
+    """The stripped text of a file, or "" where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def kernel():
+    found = re.match(r"(\d+)\.(\d+)", platform.release())
+    version = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+    return version >= MIN_KERNEL, platform.release()
+
+
+def python():
+    return sys.version_info >= (3, 9), platform.python_version()
+
+
+def btf():
+    path = "/sys/kernel/btf/vmlinux"
+    return os.access(path, os.R_OK), path
+
+
+def lockdown():
+    modes = read("/sys/kernel/security/lockdown")
+    return modes == "" or "[none]" in modes, modes or "the kernel has no lockdown"
+
+
+def probes():
+    """Both kinds of dynamic probe have a control file as soon as tracefs is mounted and the kernel has them."""
+    absent = [name for name in ("kprobe_events", "uprobe_events") if not os.path.exists("/sys/kernel/tracing/" + name)]
+    return not absent, "absent: " + ", ".join(absent) if absent else "kprobes and uprobes"
+
+
+def mounts():
+    have = {}
+    for line in read("/proc/self/mounts").splitlines():
+        _, place, kind = line.split(" ")[:3]
+        have[place] = kind
+    wrong = [f"{place} ({kind})" for place, kind in MOUNTS.items() if have.get(place) != kind]
+    return not wrong, "not mounted: " + ", ".join(wrong) if wrong else ", ".join(sorted(MOUNTS.values()))
+
+
+def controllers():
+    have = read("/sys/fs/cgroup/cgroup.controllers").split()
+    absent = [name for name in CONTROLLERS if name not in have]
+    return not absent, "absent: " + ", ".join(absent) if absent else " ".join(have)
+
+
+def sysctls():
+    """Each value of our own sysctl file is the kernel's present one."""
+    differing = []
+    for line in read("/etc/sysctl.d/60-lab.conf").splitlines():
+        if line.startswith("#") or "=" not in line:
+            continue
+        name, value = (part.strip() for part in line.split("=", 1))
+        now = read("/proc/sys/" + name.replace(".", "/"))
+        if now != value:
+            differing.append(f"{name} is {now}, not {value}")
+    return not differing, "; ".join(differing) or "as in /etc/sysctl.d/60-lab.conf"
+
+
+def tools():
+    path = os.environ.get("PATH", "") + ":/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin"
+    absent = [name for name in TOOLS if shutil.which(name, path=path) is None]
+    return not absent, "absent: " + ", ".join(absent) if absent else "all present"
+
+
+def root():
+    return os.geteuid() == 0, f"uid {os.geteuid()}"
+
+
+CHECKS = (kernel, python, root, btf, lockdown, mounts, probes, controllers, sysctls, tools)
+
+
+def main():
+    results = []
+    for check in CHECKS:
+        good, message = check()
+        results.append({"name": check.__name__, "ok": bool(good), "message": message})
+    document = {
+        "schema": 1,
+        "ok": all(result["ok"] for result in results),
+        "image_id": read("/etc/lab/image-id"),
+        "boot_id": read("/proc/sys/kernel/random/boot_id"),
+        "checks": results,
+    }
+    print(json.dumps(document))
+    return 0 if document["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
