@@ -1,0 +1,246 @@
+"""Linters are tests, and each is shown to notice a planted fault."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+BIN: Final = Path(sys.executable).parent
+RUFF: Final = (str(BIN / "ruff"), "check", "--no-cache", "--output-format=concise", ".")
+FORMAT: Final = (str(BIN / "ruff"), "format", "--no-cache", "--check", ".")
+MYPY: Final = (sys.executable, "-m", "mypy")
+IMPORTS: Final = (str(BIN / "lint-imports"), "--no-cache")
+
+# What the guest's pure modules may use: anything else could reach out of the process.
+PURE: Final = {
+    "__future__", "abc", "bisect", "collections", "dataclasses", "enum", "fnmatch", "functools", "hashlib", "heapq",
+    "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "textwrap", "types", "typing",
+}  # fmt: skip
+PURE_MODULES: Final = ("wire", "trees", "gates", "signature")
+
+
+def lint(argv: tuple[str, ...], where: Path) -> subprocess.CompletedProcess[str]:
+    """Run a linter in `where`; its output is both streams."""
+    return subprocess.run(
+        argv,
+        cwd=where,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("argv", [RUFF, FORMAT, MYPY, IMPORTS], ids=["ruff", "format", "mypy", "imports"])
+def test_the_code_is_clean(repo: Path, argv: tuple[str, ...]) -> None:
+    ended = lint(argv, repo)
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.fixture
+def planted(tmp_path: Path, repo: Path) -> Path:
+    """A copy of the code in which a fault can be planted."""
+    shutil.copy(repo / "pyproject.toml", tmp_path)
+    shutil.copytree(repo / "lab", tmp_path / "lab", ignore=shutil.ignore_patterns("__pycache__", "_data"))
+    return tmp_path
+
+
+def plant(root: Path, name: str, text: str) -> None:
+    """Write a file, with the packages on its way."""
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "owner", "seen"),
+    [
+        (
+            "lab/flows/x.py",
+            "import subprocess\n",
+            "lab/system/proc.py",
+            "TID251 `subprocess` is banned: lab/system/proc.py",
+        ),
+        ("lab/flows/x.py", "from os import popen\n", "lab/system/proc.py", "TID251 `os.popen` is banned"),
+        ("lab/runs/x.py", "import time\n\ntime.sleep(1)\n", "lab/system/wait.py", "TID251 `time.sleep` is banned"),
+        ("lab/remote/x.py", "import fabric\n", "lab/remote/ssh.py", "TID251 `fabric` is banned: lab/remote/ssh.py"),
+        ("lab/flows/x.py", "from paramiko import SSHClient\n", "lab/remote/ssh.py", "TID251 `paramiko` is banned"),
+        ("lab/model/x.py", "print()\n", "lab/cli/x.py", "T201 `print` found"),
+        ("lab/guest/cells.py", "print()\n", "lab/guest/__main__.py", "T201 `print` found"),
+    ],
+)
+def test_ruff_sees_an_effect_outside_its_owner(
+    tmp_path: Path, repo: Path, name: str, text: str, owner: str, seen: str
+) -> None:
+    shutil.copy(repo / "pyproject.toml", tmp_path)
+    plant(tmp_path, name, text)
+    plant(tmp_path, owner, text)
+    said = lint(RUFF, tmp_path).stdout
+    rule = seen.partition(" ")[0]
+    assert any(line.startswith(f"{name}:") and seen in line for line in said.splitlines()), said
+    assert not any(line.startswith(f"{owner}:") and f" {rule} " in line for line in said.splitlines()), said
+
+
+def test_format_sees_a_planted_fault(tmp_path: Path, repo: Path) -> None:
+    shutil.copy(repo / "pyproject.toml", tmp_path)
+    plant(tmp_path, "lab/x.py", "x = {  'a':1 }\n")
+    assert lint(FORMAT, tmp_path).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("def f(x):\n    return x\n", "[no-untyped-def]"),
+        ("x: int = ''\n", "[assignment]"),
+        ("x: int = ''  # type: ignore\n", "[ignore-without-code]"),
+        ("x: int = 1  # type: ignore[assignment]\n", "unused-ignore"),
+        ("def f(x: list) -> None: ...\n", "[type-arg]"),
+    ],
+)
+def test_mypy_sees_a_planted_fault(tmp_path: Path, repo: Path, text: str, seen: str) -> None:
+    shutil.copy(repo / "pyproject.toml", tmp_path)
+    plant(tmp_path, "lab/x.py", text)
+    said = lint((*MYPY, "lab/x.py"), tmp_path).stdout
+    assert seen in said, said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "broken"),
+    [
+        ("lab/runs/x.py", "import lab.flows\n", "imports go down only"),
+        ("lab/runs/x.py", "import lab.verdict\n", "imports go down only"),
+        ("lab/guest/x.py", "import lab.model\n", "imports go down only"),
+        ("lab/misc/__init__.py", "", "imports go down only"),
+        ("lab/render/x.py", "import lab.system.proc\n", "render draws events"),
+        ("lab/flows/x.py", "import lab.render\n", "only cli draws"),
+        ("lab/flows/x.py", "import rich\n", "only cli draws"),
+        ("lab/verdict/x.py", "import lab.system.store\n", "verdict and report are pure"),
+        ("lab/report/x.py", "import subprocess\n", "verdict and report are pure"),
+        ("lab/report/x.py", "from socket import socket\n", "verdict and report are pure"),
+        ("lab/machines/providers/x.py", "import lab.machines.providers.y\n", "providers do not know each other"),
+        ("lab/flows/x.py", "import lab.guest.x\n", "the host knows the guest half"),
+        ("lab/model/x.py", "import lab.guest.x\n", "the host knows the guest half"),
+    ],
+)
+def test_the_layers_see_a_planted_import(planted: Path, name: str, text: str, broken: str) -> None:
+    plant(planted, "lab/guest/x.py", "")
+    plant(planted, "lab/machines/providers/y.py", "")
+    plant(planted, name, text)
+    ended = lint(IMPORTS, planted)
+    assert ended.returncode == 1, ended.stdout
+    assert any(broken in line and " BROKEN" in line for line in ended.stdout.splitlines()), ended.stdout
+
+
+# --- the guest half: Debian 11's Python, standard library only ------------------------------------------------------
+
+
+def foreign_imports(path: Path, allowed: frozenset[str] | set[str]) -> list[str]:
+    """Modules that `path` imports and that are neither `allowed` (top-level names) nor the guest's own."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [] if node.level else [node.module or ""]
+        else:
+            continue
+        found += [name for name in names if name.partition(".")[0] not in allowed and not name.startswith("lab.guest")]
+    return found
+
+
+def guest_files(repo: Path) -> list[Path]:
+    files = sorted((repo / "lab" / "guest").rglob("*.py"))
+    assert files
+    return files
+
+
+def old_syntax_faults(path: Path) -> str:
+    """Why Python 3.9 would not parse `path`; empty when it would."""
+    try:
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+    except SyntaxError as error:
+        return str(error)
+    return ""
+
+
+def test_the_guest_half_needs_the_standard_library_alone(repo: Path) -> None:
+    assert {
+        str(path): foreign for path in guest_files(repo) if (foreign := foreign_imports(path, sys.stdlib_module_names))
+    } == {}
+
+
+def test_the_guests_pure_modules_are_pure(repo: Path) -> None:
+    pure = [
+        path
+        for path in guest_files(repo)
+        if path.relative_to(repo / "lab/guest").parts[0].removesuffix(".py") in PURE_MODULES
+    ]
+    assert pure
+    assert {str(path): foreign for path in pure if (foreign := foreign_imports(path, PURE))} == {}
+
+
+def test_python_39_parses_the_guest_half(repo: Path) -> None:
+    assert {str(path): fault for path in guest_files(repo) if (fault := old_syntax_faults(path))} == {}
+
+
+def test_the_guest_guards_see_planted_faults(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text("import os\nimport yaml\nfrom lab.model import paths\nimport lab.guest.wire\nfrom .wire import x\n")
+    assert foreign_imports(path, sys.stdlib_module_names) == ["yaml", "lab.model"]
+    assert foreign_imports(path, PURE) == ["os", "yaml", "lab.model"]
+    path.write_text("match 1:\n    case 1:\n        pass\n")
+    assert "3.10" in old_syntax_faults(path)
+
+
+def python_39() -> str | None:
+    """A real Python 3.9 of this host, if it has one."""
+    places = [shutil.which("python3.9"), *map(str, Path.home().glob(".pyenv/versions/3.9.*/bin/python"))]
+    for place in filter(None, places):
+        asked = subprocess.run(
+            [place, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, check=False
+        )
+        if asked.stdout.strip() == b"(3, 9)":
+            return place
+    return None
+
+
+def test_a_real_python_39_imports_the_guest_half(repo: Path) -> None:
+    python = python_39()
+    if python is None:
+        pytest.skip("no Python 3.9 on this host; the machine tests run the guest half under the image's own")
+    names = [
+        ".".join(path.relative_to(repo).with_suffix("").parts).removesuffix(".__init__")
+        for path in guest_files(repo)
+        if path.name != "__main__.py"
+    ]
+    program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    # -S: no site-packages; -W error: nothing deprecated
+    argv = [python, "-S", "-B", "-W", "error", "-c", program, *names]
+    ended = subprocess.run(argv, cwd=repo, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+# --- other languages ------------------------------------------------------------------------------------------------
+
+
+def test_shell_parses(repo: Path) -> None:
+    for script, shell in (("labw", "sh"), (".ci/run", "bash")):
+        ended = lint((shell, "-n", script), repo)
+        assert ended.returncode == 0, ended.stdout
+
+
+def test_go_is_formatted(repo: Path) -> None:
+    gofmt = shutil.which("gofmt")
+    if gofmt is None:
+        assert "CI" not in os.environ, "gofmt is missing"
+        pytest.skip("no gofmt on this host")
+    ended = lint((gofmt, "-l", "demo"), repo)
+    assert (ended.returncode, ended.stdout) == (0, "")
