@@ -92,13 +92,15 @@ def run(
             _reader(child.stdout, out, on_line, sink),
             _reader(child.stderr, err, on_line, sink),
         ]
+        # in a thread of its own: a child that does not read must not hold up the deadline
+        feeder = threading.Thread(target=_feed, args=(child, stdin), daemon=True)
+        feeder.start()
         try:
-            _feed(child, stdin)
             _wait(child, deadline)
         finally:
             end_group(child)
-            for reader in readers:
-                reader.join(GRACE_S)
+            for thread in (feeder, *readers):
+                thread.join(GRACE_S)
         return Result(argv=tuple(argv), code=child.returncode, stdout=bytes(out), stderr=bytes(err))
 
 
@@ -183,13 +185,14 @@ def _reader(
     def pump() -> None:
         if stream is None:
             return
-        for line in stream:
-            into.extend(line)
-            if sink is not None:
-                sink.write(line)
-                sink.flush()
-            if on_line is not None:
-                on_line(line.decode("utf-8", "replace").rstrip("\n"))
+        with stream:
+            for line in stream:
+                into.extend(line)
+                if sink is not None:
+                    sink.write(line)
+                    sink.flush()
+                if on_line is not None:
+                    on_line(line.decode("utf-8", "replace").rstrip("\n"))
 
     thread = threading.Thread(target=pump, daemon=True)
     thread.start()

@@ -1,0 +1,133 @@
+"""The Transport on this very Linux: the same promises without a network."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from lab.model.errors import Cancelled, FetchError, LabError, PreconditionError, TransientError
+from lab.model.lab import Lab
+from lab.system import proc
+from lab.system.proc import Result
+from lab.system.wait import Deadline
+
+CHUNK_BYTES: Final = 1 << 20
+
+
+class LocalTransport:
+    """Satisfies `Transport`; there is nothing to close."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(
+        self,
+        argv: Sequence[str],
+        deadline: Deadline,
+        *,
+        stdin: bytes | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """Run to the end. A program that does not exist is exit code 127, as a shell on the far side would say."""
+        try:
+            return proc.run(argv, deadline=self._cancellable(deadline), stdin=stdin, on_line=on_line)
+        except PreconditionError:
+            return Result(argv=tuple(argv), code=127, stdout=b"", stderr=f"{argv[0]}: not found\n".encode())
+        except PermissionError:
+            return Result(argv=tuple(argv), code=126, stdout=b"", stderr=f"{argv[0]}: permission denied\n".encode())
+        except Cancelled:
+            raise
+        except LabError as error:
+            raise TransientError(error.message, fix=error.fix, detail=error.detail) from error
+
+    def put(self, source: Path, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
+        def copy(temp: Path) -> None:
+            with source.open("rb") as file, temp.open("wb") as out:
+                while chunk := file.read(CHUNK_BYTES):
+                    _in_time(deadline, f"copying {source.name}")
+                    out.write(chunk)
+
+        _replace(Path(target), copy, mode)
+
+    def put_bytes(self, data: bytes, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
+        _in_time(deadline, f"writing {target}")
+        _replace(Path(target), lambda temp: temp.write_bytes(data), mode)
+
+    def get(
+        self,
+        source: str,
+        target: Path,
+        deadline: Deadline,
+        *,
+        offset: int = 0,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        if not Path(source).exists():
+            raise FetchError(f"no such file: {source}", fix="run the same command again")
+        copied = 0
+        with target.open("ab") as out:
+            for chunk in self.stream(source, offset, deadline):
+                out.write(chunk)
+                copied += len(chunk)
+                if progress is not None:
+                    progress(copied)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def stream(self, path: str, offset: int, deadline: Deadline) -> Iterator[bytes]:
+        """Yield what is there; a file that does not exist yet is empty."""
+        try:
+            file = Path(path).open("rb")  # noqa: SIM115  # closed below, on every way out
+        except FileNotFoundError:
+            return
+        with file:
+            file.seek(offset)
+            while chunk := file.read(CHUNK_BYTES):
+                _in_time(deadline, f"reading {path}")
+                yield chunk
+
+    @contextmanager
+    def forward(self, remote_port: int) -> Iterator[int]:
+        """The port itself: here is there."""
+        yield remote_port
+
+    def close(self) -> None:
+        """Nothing is open between calls."""
+
+    def _cancellable(self, deadline: Deadline) -> Deadline:
+        return deadline if deadline.cancel is not None else Deadline(deadline.at_s, self._lab.cancel)
+
+
+def _replace(target: Path, write: Callable[[Path], object], mode: int) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temp = target.with_name(f"{target.name}.part.{secrets.token_hex(4)}")
+    try:
+        write(temp)
+        temp.chmod(mode)
+        if target.is_dir():
+            shutil.rmtree(temp, ignore_errors=True)
+            raise IsADirectoryError(target)
+        temp.replace(target)
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+def _in_time(deadline: Deadline, what: str) -> None:
+    if deadline.cancel is not None and deadline.cancel.is_set():
+        raise Cancelled
+    if deadline.passed():
+        raise TransientError(f"{what}: not done in time", fix="run the same command again")

@@ -1,0 +1,329 @@
+"""One suite for the Transport seam, run over a real sshd on loopback and on this host itself."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.model.config import Config
+from lab.model.errors import Cancelled, FetchError, ProvisioningError, SecurityStop, TransientError
+from lab.model.events import Bus
+from lab.model.lab import Lab
+from lab.model.machine import Endpoint, LocalEndpoint
+from lab.model.paths import Paths
+from lab.remote import connect
+from lab.remote.base import Transport
+from lab.remote.hostkeys import fingerprint
+from lab.system.wait import Deadline
+from tests.contract.sshd import Sshd, free_port, running_sshd, with_key
+
+pytestmark = pytest.mark.contract
+ODD = ("", " ", "a b", "'", '"', "$HOME", "`id`", "a\nb", "\\", "*", "~", "ü→漢", "-n", "--", ";", "a'b\"c", "!x", "\t")
+
+
+def soon(seconds: float = 30) -> Deadline:
+    return Deadline.after(seconds)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running_sshd(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=Bus())
+
+
+@pytest.fixture(params=["localhost", "ssh"])
+def link(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Transport]:
+    endpoint: Endpoint = LocalEndpoint()
+    if request.param == "ssh":
+        endpoint = request.getfixturevalue("server").endpoint
+    with connect(lab, endpoint, soon()) as transport:
+        yield transport
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+def test_argv_arrives_as_it_was_given(link: Transport) -> None:
+    result = link.run(["printf", "%s\\0", *ODD], soon())
+    assert result.stdout.decode().split("\0")[:-1] == list(ODD)
+    assert result.stderr == b""
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 65, 126, 127, 130, 255])
+def test_exit_codes(link: Transport, code: int) -> None:
+    assert link.run(["sh", "-c", f"exit {code}"], soon()).code == code
+
+
+def test_a_program_that_does_not_exist_is_127(link: Transport) -> None:
+    result = link.run(["no-such-program-anywhere"], soon())
+    assert result.code == 127
+    assert b"not found" in result.stderr
+
+
+def test_death_by_signal_is_minus_the_signal(link: Transport) -> None:
+    assert link.run(["sh", "-c", "kill -9 $$"], soon()).code == -9
+    assert link.run(["sh", "-c", "kill -15 $$"], soon()).code == -15
+
+
+def test_ten_megabytes_out_on_both_streams(link: Transport) -> None:
+    script = "head -c 10485760 /dev/zero; head -c 10485760 /dev/zero >&2"
+    result = link.run(["sh", "-c", script], soon(60))
+    assert (len(result.stdout), len(result.stderr)) == (10485760, 10485760)
+
+
+def test_binary_stdin_comes_back_unchanged(link: Transport) -> None:
+    data = noise(3_000_000)
+    assert link.run(["cat"], soon(60), stdin=data).stdout == data
+
+
+def test_a_program_may_leave_its_input_unread(link: Transport) -> None:
+    assert link.run(["true"], soon(), stdin=noise(4_000_000)).code == 0
+
+
+def test_lines_arrive_while_the_program_runs(link: Transport) -> None:
+    seen: list[tuple[float, str]] = []
+    link.run(
+        ["sh", "-c", "echo one; sleep 0.7; echo zwölf; printf rest"],
+        soon(),
+        on_line=lambda t: seen.append((time.monotonic(), t)),
+    )
+    assert [text for _, text in seen] == ["one", "zwölf", "rest"]
+    assert seen[1][0] - seen[0][0] > 0.4
+
+
+def test_two_calls_at_once(link: Transport) -> None:
+    results: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: results.append(link.run(["sh", "-c", "sleep 0.5; exit 3"], soon()).code))
+        for _ in range(4)
+    ]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [3] * 4
+    assert time.monotonic() - began < 1.9
+
+
+def test_the_deadline_ends_the_program_there(link: Transport, tmp_path: Path) -> None:
+    marker = str(tmp_path / "marker")
+    with pytest.raises(TransientError, match="time"):
+        link.run(["sh", "-c", "sleep 60; echo $1", "x", marker], soon(1))
+    gone = Deadline.after(8)
+    while [p for p in psutil.process_iter(["cmdline"]) if marker in (p.info["cmdline"] or [])]:
+        assert not gone.passed(), "the program outlived its deadline"
+        gone.sleep(0.1)
+
+
+def test_cancel_stops_at_once(link: Transport, lab: Lab) -> None:
+    threading.Timer(0.5, lab.cancel.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        link.run(["sleep", "60"], soon())
+    assert time.monotonic() - began < 8
+
+
+def test_put_is_whole_and_has_its_mode(link: Transport, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "new dir" / "it's ü"
+    source.write_bytes(noise(2_500_000))
+    link.put(source, str(target), soon(60), mode=0o755)
+    assert target.read_bytes() == source.read_bytes()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+    link.put_bytes(b"second", str(target), soon(), mode=0o600)
+    assert target.read_bytes() == b"second"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [p.name for p in target.parent.iterdir()] == [target.name], "no temporary file stays"
+
+
+def test_put_of_nothing(link: Transport, tmp_path: Path) -> None:
+    link.put_bytes(b"", str(tmp_path / "empty"), soon())
+    assert (tmp_path / "empty").read_bytes() == b""
+
+
+def test_get_resumes_by_offset(link: Transport, tmp_path: Path) -> None:
+    source, target = tmp_path / "so urce", tmp_path / "target"
+    data = noise(3_000_001)
+    source.write_bytes(data)
+    target.write_bytes(data[:1_234_567])
+    seen: list[int] = []
+    link.get(str(source), target, soon(60), offset=1_234_567, progress=seen.append)
+    assert target.read_bytes() == data
+    assert seen[-1] == len(data) - 1_234_567
+
+
+def test_get_of_a_missing_file(link: Transport, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="no such file"):
+        link.get(str(tmp_path / "missing"), tmp_path / "target", soon())
+
+
+def test_stream_follows_a_growing_file(link: Transport, tmp_path: Path) -> None:
+    path = tmp_path / "grows"
+    assert b"".join(link.stream(str(path), 0, soon())) == b""
+    path.write_bytes(b"first")
+    assert b"".join(link.stream(str(path), 0, soon())) == b"first"
+    with path.open("ab") as file:
+        file.write(b" second")
+    assert b"".join(link.stream(str(path), 5, soon())) == b" second"
+    assert b"".join(link.stream(str(path), 12, soon())) == b""
+
+
+def test_forward_reaches_a_port_there(link: Transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        threading.Thread(target=_echo, args=(service, 3), daemon=True).start()
+        with link.forward(service.getsockname()[1]) as port:
+            for _ in range(3):
+                with closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
+                    data = noise(300_000)
+                    threading.Thread(target=_send, args=(client, data), daemon=True).start()
+                    assert _read_all(client) == data
+
+
+def _echo(service: socket.socket, times: int) -> None:
+    for _ in range(times):
+        connection, _ = service.accept()
+        with connection:
+            while chunk := connection.recv(65536):
+                connection.sendall(chunk)
+
+
+def _send(client: socket.socket, data: bytes) -> None:
+    client.sendall(data)
+    client.shutdown(socket.SHUT_WR)
+
+
+def _read_all(client: socket.socket) -> bytes:
+    client.settimeout(20)
+    out = bytearray()
+    while chunk := client.recv(65536):
+        out += chunk
+    return bytes(out)
+
+
+# --- what only a network can do ---
+
+
+def test_a_forward_closes_with_its_block(lab: Lab, server: Sshd) -> None:
+    with connect(lab, server.endpoint, soon()) as link:
+        with link.forward(1) as port, closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
+            client.settimeout(10)
+            assert client.recv(1) == b"", "nobody listens there: the connection is closed"
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), 2)
+
+
+def test_a_connection_killed_mid_get_resumes(lab: Lab, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(noise(40_000_000))
+    with running_sshd(tmp_path / "sshd") as server:
+        with connect(lab, server.endpoint, soon()) as link:
+            with pytest.raises(TransientError):
+                link.get(str(source), target, soon(60), progress=_once(server.kill_sessions, after=1_000_000))
+            with pytest.raises(TransientError):
+                link.run(["true"], soon(5))
+        have = target.stat().st_size
+        assert 1_000_000 <= have < 40_000_000
+        with connect(lab, server.endpoint, soon()) as link:
+            link.get(str(source), target, soon(60), offset=have)
+    assert _sha(target) == _sha(source)
+
+
+def test_a_connection_killed_mid_put_leaves_the_old_file(lab: Lab, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "there" / "target"
+    source.write_bytes(noise(60_000_000))
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    with running_sshd(tmp_path / "sshd") as server, connect(lab, server.endpoint, soon()) as link:
+        threading.Thread(target=_kill_when_big, args=(server, target.parent, 500_000), daemon=True).start()
+        with pytest.raises(TransientError):
+            link.put(source, str(target), soon(60))
+    assert target.read_bytes() == b"old"
+    gone = Deadline.after(5)
+    while (left := sorted(p.name for p in target.parent.iterdir())) != ["target"]:
+        assert not gone.passed(), left
+        gone.sleep(0.1)
+
+
+def test_a_killed_connection_ends_a_running_call(lab: Lab, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "sshd") as server, connect(lab, server.endpoint, soon()) as link:
+        threading.Timer(0.5, server.kill_sessions).start()
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="lost"):
+            link.run(["sleep", "30"], soon())
+        assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
+def test_another_host_key_stops_everything(lab: Lab, tmp_path: Path, server: Sshd, kind: str) -> None:
+    with running_sshd(tmp_path / "sshd", kind=kind) as stranger:
+        with pytest.raises(SecurityStop) as caught:
+            connect(lab, with_key(stranger.endpoint, server.endpoint.host_key), soon())
+        assert caught.value.exit_code == 9
+        assert fingerprint(server.endpoint.host_key) in caught.value.message
+        assert fingerprint(stranger.endpoint.host_key) in caught.value.message
+        assert "userauth-request" not in stranger.log_text(), "not even a user name may be sent"
+
+
+def test_the_right_key_does_authenticate_in_that_log(lab: Lab, server: Sshd) -> None:
+    with connect(lab, server.endpoint, soon()):
+        assert "userauth-request" in server.log_text(), "the proof above must be able to fail"
+
+
+def test_nobody_listens(lab: Lab, server: Sshd) -> None:
+    with pytest.raises(ProvisioningError, match="no SSH connection"):
+        connect(lab, replace(server.endpoint, port=free_port()), soon(5))
+
+
+def test_a_server_that_never_speaks(lab: Lab, server: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(ProvisioningError):
+            connect(lab, replace(server.endpoint, port=silent.getsockname()[1]), soon(2))
+        assert time.monotonic() - began < 6
+
+
+def test_a_refused_user_key(lab: Lab, server: Sshd, tmp_path: Path) -> None:
+    with running_sshd(tmp_path / "other") as other, pytest.raises(ProvisioningError, match="refused"):
+        connect(lab, replace(server.endpoint, identity_file=other.endpoint.identity_file), soon(10))
+
+
+def _once(act: Callable[[], None], *, after: int) -> Callable[[int], None]:
+    done = False
+
+    def progress(copied: int) -> None:
+        nonlocal done
+        if copied >= after and not done:
+            done = True
+            act()
+
+    return progress
+
+
+def _kill_when_big(server: Sshd, directory: Path, size: int) -> None:
+    for _ in range(2000):
+        if any(p.stat().st_size >= size for p in directory.glob("*.part.*")):
+            server.kill_sessions()
+            return
+        time.sleep(0.005)
+
+
+def _sha(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
