@@ -111,9 +111,9 @@ def _row(
 ) -> dict[str, Any]:
     direct = against != "baseline"
     unequal = unequal_types(references[0].scores, form.scores) if direct else {}
-    types = None if not direct else [kind for kind in form.tally.requests if kind not in unequal]
+    types = None if not direct else [kind for kind in form.requests if kind not in unequal]
     found, able, per_type = effect(form, references, metric, level, types)
-    differs = _differs(metric, unequal, types, level)
+    differs = _differs(metric, unequal, types)
     if metric in LATENCIES and found is None and not differs and form.level(level):
         differs = _too_few(metric)
     word, reasons = judge(
@@ -159,7 +159,7 @@ def _too_few(metric: str) -> str:
     return f"too few: a cell needs {fewest:,} answers of one request type"
 
 
-def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | None, level: str) -> str:
+def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | None) -> str:
     """Why two forms may not be ranked by this metric; latency can still be ranked over the types that are equal."""
     if not unequal or (metric in LATENCIES and types):
         return ""
@@ -174,4 +174,5 @@ def _biased(form: FormView, references: Sequence[FormView]) -> str:
     lost = sum(reference.invalid for reference in references)
     if attempts == 0 or not form.attempts or form.invalid_share == lost / attempts:
         return ""
-    return f"{form.invalid} of {len(form.attempts)} cells of {form.name} were INVALID, {lost} of {attempts} on the other side"
+    mine = f"{form.invalid} of {len(form.attempts)} cells of {form.name} were INVALID"
+    return f"{mine}, {lost} of {attempts} on the other side"

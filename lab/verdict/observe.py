@@ -1,14 +1,15 @@
-"""One pass over a run: each cell's figures, counts and span tally, gathered per form. Everything later is arithmetic."""
+"""One pass over a run: each cell's figures, counts and span tally, gathered per form. The rest is arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+from lab.guest.tally import Row, Tally, tally
 from lab.guest.wire import Cell, Plan, WireError
 from lab.model.run import Request, Run, RunCell
-from lab.verdict.attribution import Tally, attribute
 from lab.verdict.completeness import NodeScore, score
 from lab.verdict.metrics import CellFigures, figures
 from lab.verdict.recheck import count, disagreements
@@ -22,7 +23,7 @@ class CellView:
 
     source: RunCell
     figures: CellFigures
-    tally: Tally
+    tally: Tally | None  # None: the raw files cannot be read
     disagreements: tuple[str, ...]
     valid: bool
 
@@ -33,7 +34,7 @@ class CellView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormView:
-    """One form: `cells` are the valid ones, one per planned cell; `attempts` all of them; `planned` ids without repeats."""
+    """One form. cells: the valid ones, at most one per planned cell; attempts: all, reruns too."""
 
     name: str
     role: Role
@@ -42,7 +43,18 @@ class FormView:
     attempts: tuple[CellView, ...]
     planned: int
     scores: tuple[NodeScore, ...]
-    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def tallies(self) -> list[Tally]:
+        return [view.tally for view in self.cells if view.tally is not None]
+
+    @property
+    def requests(self) -> Counter[str]:
+        """Measured requests per type."""
+        total: Counter[str] = Counter()
+        for tally_ in self.tallies:
+            total.update(tally_.requests)
+        return total
 
     @property
     def invalid(self) -> int:
@@ -62,7 +74,7 @@ def observe(run: Run) -> dict[str, FormView]:
     views: dict[str, list[CellView]] = {name: [] for name in run.plan.forms}
     for run_cell in run.cells:
         if run_cell.cell.form in views:
-            views[run_cell.cell.form].append(_view(run_cell, run.plan))
+            views[run_cell.cell.form].append(_view(run_cell, run))
     return {name: _form(name, views[name], run.plan) for name in ordered(run.plan)}
 
 
@@ -85,28 +97,53 @@ def role(plan: Plan, name: str) -> Role:
     return "baseline" if name == base else "twin"
 
 
-def _view(run_cell: RunCell, plan: Plan) -> CellView:
-    cell = run_cell.cell
+def _view(run_cell: RunCell, run: Run) -> CellView:
+    cell, plan = run_cell.cell, run.plan
     try:
         rows = list(run_cell.requests())
-        tally = _tally(run_cell, rows, plan)
+        counted = _tally(run_cell, rows, run)
         broken: tuple[str, ...] = ()
     except (WireError, ValueError, OSError) as error:
-        rows, tally, broken = [], Tally(), (f"raw data cannot be read: {error}",)
+        rows, counted, broken = [], None, (f"raw data cannot be read: {error}",)
     worth = figures(cell, rows, plan.requests)
     counts = count(rows, plan.requests)
     said = broken or tuple(disagreements(cell, counts, worth.percentiles("p50"), plan.gates))
     # a cell whose raw data is gone is no evidence, whatever its summary says
     return CellView(
-        source=run_cell, figures=worth, tally=tally, disagreements=said, valid=cell.valid and not broken and bool(rows)
+        source=run_cell,
+        figures=worth,
+        tally=counted,
+        disagreements=said,
+        valid=cell.valid and not broken and bool(rows),
     )
 
 
-def _tally(run_cell: RunCell, rows: Sequence[Request], plan: Plan) -> Tally:
+def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
     cell = run_cell.cell
-    types = {row.trace_id: row.type for row in rows if row.trace_id}
-    reached = count(rows, plan.requests).answered
-    return attribute(run_cell.spans(), plan.reference, reached, cell.window_start_ns, types)
+    prior: Counter[str] = Counter()
+    for proof in run.canaries:
+        if proof.canary.form == cell.form and proof.block in {cell.block, None}:
+            for request in proof.canary.requests:
+                prior.update(request.seen)
+    measured = [
+        Row(
+            type=row.type,
+            start_ns=row.start_ns,
+            end_ns=row.end_ns,
+            status=row.status,
+            intended_ns=row.intended_ns,
+            request_id=row.request_id,
+        )
+        for row in rows
+    ]
+    return tally(
+        run_cell.spans(),
+        measured,
+        run.plan.reference,
+        run.plan.forms[cell.form].expected,
+        window_start_ns=cell.window_start_ns,
+        prior=dict(prior),
+    )
 
 
 def _form(name: str, attempts: Sequence[CellView], plan: Plan) -> FormView:
@@ -115,23 +152,12 @@ def _form(name: str, attempts: Sequence[CellView], plan: Plan) -> FormView:
         if view.valid:
             best[(view.cell.block, view.cell.level)] = view
     cells = tuple(best.values())
-    tally = _sum(view.tally for view in cells)
-    planned = sum(len(life.cells) for life in plan.lives if life.form == name)
-    lives = len({view.cell.block for view in cells})
     return FormView(
         name=name,
         role=role(plan, name),
         mechanism=plan.forms[name].mechanism,
         cells=cells,
         attempts=tuple(attempts),
-        planned=planned,
-        scores=tuple(score(tally, plan, name, lives)),
-        tally=tally,
+        planned=sum(len(life.cells) for life in plan.lives if life.form == name),
+        scores=score(view.tally for view in cells if view.tally is not None),
     )
-
-
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    total = Tally()
-    for tally in tallies:
-        total.add(tally)
-    return total

@@ -1,9 +1,8 @@
-"""The guest's own counts and gates, recomputed from the raw rows it sealed. Any disagreement is told, never averaged away."""
+"""The guest's counts and gates, recomputed from the raw rows it sealed. Any disagreement is told."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,32 +17,28 @@ P50_TOLERANCE: Final = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the rows of one cell say. answered: rows per type whose request reached the service and ended as foreseen."""
+    """What the rows of one cell say."""
 
     rows: int
     completed: int
     late: int
     unexpected: int
-    answered: Counter[str]
 
 
 def count(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> Counts:
     """Recount one cell. A send is late beyond max(1 ms, 1 % of the cell's median latency)."""
     rows = list(requests)
     wanted = {spec.type: (frozenset(spec.status), spec.expect_timeout) for spec in specs}
-    answered: Counter[str] = Counter()
     completed = unexpected = 0
     for row in rows:
         status, may_time_out = wanted.get(row.type, (frozenset(), False))
         foreseen = row.status in status or (row.status == -1 and may_time_out)
         completed += row.status > 0 or (row.status == -1 and may_time_out)
         unexpected += not foreseen
-        if foreseen:
-            answered[row.type] += 1
     taken = sorted(row.end_ns - row.intended_ns for row in rows)
     limit = max(LATE_FLOOR_NS, 0.01 * percentile(taken, 0.5)) if taken else LATE_FLOOR_NS
     late = sum(row.start_ns - row.intended_ns > limit for row in rows)
-    return Counts(rows=len(rows), completed=completed, late=late, unexpected=unexpected, answered=answered)
+    return Counts(rows=len(rows), completed=completed, late=late, unexpected=unexpected)
 
 
 def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gates) -> list[str]:

@@ -1,0 +1,81 @@
+"""The controls: the twin (nothing may be seen) and two known delays (something must be seen)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any, Final
+
+from lab.guest.wire import Plan
+from lab.verdict.compare import METRICS, effect
+from lab.verdict.effects import Effect, percent
+from lab.verdict.observe import FormView
+
+METRIC_OF: Final = {"cpu": "cpu_s_per_1k_requests", "wait": "latency_p50_ms"}
+# Without an interval "seen" is not decided; a figure this close to the realised delay is said to point at it.
+NEAR: Final = 0.5
+
+
+def controls(forms: Mapping[str, FormView], plan: Plan, level: str) -> dict[str, Any]:
+    """summary.json's `controls`; a control that did not run is absent."""
+    base = next((form for form in forms.values() if form.role == "baseline"), None)
+    found: dict[str, Any] = {}
+    if base is None:
+        return found
+    for form in forms.values():
+        if form.role == "twin":
+            # against the baseline alone: against the mean of both an A/A difference would look half as large
+            effects = {metric: effect(form, [base], metric, level)[0] for metric in METRICS}
+            found["twin"] = {metric: _interval(value) for metric, value in effects.items() if value is not None}
+        elif form.role == "control":
+            kind = plan.forms[form.name].delay_kind
+            found[f"delay_{kind}"] = _delay(form, base, kind, level)
+    return found
+
+
+def _interval(value: Effect) -> dict[str, Any]:
+    return {
+        "effect_pct": value.effect_pct,
+        "low_pct": value.low_pct,
+        "high_pct": value.high_pct,
+        "blocks": value.blocks,
+        "per_block_pct": [percent(ratio) for ratio in value.ratios],
+    }
+
+
+def _delay(form: FormView, base: FormView, kind: str, level: str) -> dict[str, Any]:
+    metric = METRIC_OF[kind]
+    seen, _, _ = effect(form, [base], metric, level)
+    realised = _realised_pct(form, base, kind, level)
+    near = None
+    if seen is not None and realised:
+        near = abs(seen.effect_pct - realised) <= NEAR * realised
+    return {
+        "form": form.name,
+        "metric": metric,
+        "seen": None,  # decided by an interval, which this protocol does not compute yet
+        "near": near,
+        "realised_pct": realised,
+        "effect_pct": seen.effect_pct if seen else None,
+        "low_pct": None,
+        "high_pct": None,
+        "blocks": seen.blocks if seen else 0,
+    }
+
+
+def _realised_pct(form: FormView, base: FormView, kind: str, level: str) -> float | None:
+    """What the injected delay amounts to, in per cent of the baseline's own figure of the same block."""
+    found = []
+    for block, view in form.level(level).items():
+        plain, delay_ns = base.level(level).get(block), view.cell.delay_ns
+        if plain is None or delay_ns is None:
+            continue
+        if kind == "cpu":
+            cpu = plain.figures.cpu_s_per_1k_requests
+            found += [delay_ns / 1e9 * 1000 / cpu * 100] if cpu else []
+        else:
+            medians = plain.figures.percentiles("p50").values()
+            ratios = [math.log1p(delay_ns / 1e6 / p50) for p50 in medians]
+            found += [percent(fmean(ratios))] if ratios else []
+    return fmean(found) if found else None

@@ -1,0 +1,135 @@
+"""The four published pillars: each claim, what this run measured of it, the evidence, and how far to trust it.
+
+The claims are the conclusion of the FOSDEM 2026 talk "How to instrument Go without changing a single line of code",
+one per pillar and mechanism, printed there without a figure. A cell that this run cannot back says "not measured".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.model.paths import CELL_FILE, MANIFEST_FILE
+from lab.model.run import Run
+from lab.verdict.observe import FormView
+
+NOT_MEASURED: Final = "not measured"
+MECHANISMS: Final = ("compile-time", "run-time")
+CLAIMS: Final[dict[tuple[str, str], str]] = {
+    ("performance", "compile-time"): "a one-time cost, paid when compiling",
+    ("performance", "run-time"): "a cost at run time",
+    ("safety", "compile-time"): "safe",
+    ("safety", "run-time"): "privileged access to the kernel",
+    ("portability", "compile-time"): "anything that compiles",
+    ("portability", "run-time"): "Linux only",
+    ("stability", "compile-time"): "needs only that it compiles",
+    ("stability", "run-time"): "depends on computed offsets, memory and stack",
+}
+
+
+def pillars(
+    run: Run, forms: Mapping[str, FormView], summaries: Mapping[str, dict[str, Any]], verdicts: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Eight rows, one per pillar and mechanism."""
+    rows = []
+    for (pillar, mechanism), claim in CLAIMS.items():
+        names = [form.name for form in forms.values() if form.mechanism == mechanism]
+        told: list[str] = []
+        evidence: list[str] = []
+        for name in names:
+            seen = Seen(run=run, form=forms[name], summary=summaries[name], verdicts=verdicts)
+            said, files = _MEASURES[pillar](seen)
+            told += [f"{name}: {part}" for part in said]
+            evidence += files if said else []
+        rows.append(
+            {
+                "pillar": pillar,
+                "mechanism": mechanism,
+                "claim": claim,
+                "measured": "; ".join(told) or NOT_MEASURED,
+                "evidence": sorted(set(evidence)) if told else [],
+                "confidence": _CONFIDENCE[pillar] if told else "none",
+            }
+        )
+    return rows
+
+
+Said = tuple[list[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a pillar's measure may look at: one form of the run."""
+
+    run: Run
+    form: FormView
+    summary: Mapping[str, Any]
+    verdicts: Sequence[dict[str, Any]]
+
+
+def _performance(seen: Seen) -> Said:
+    said = []
+    for metric, what in (("cpu_s_per_1k_requests", "CPU per request"), ("latency_p50_ms", "median latency")):
+        row = _row(seen.verdicts, seen.form.name, metric)
+        if row and row["effect_pct"] is not None:
+            said.append(f"{row['effect_pct']:+.0f} % {what}")
+    if seen.summary.get("attach_s") is not None:
+        said.append(f"attached in {seen.summary['attach_s']:.1f} s")
+    if (agent := seen.summary["memory"].get("agent_mib")) is not None:
+        said.append(f"the agent holds {agent:.0f} MiB")
+    build = seen.summary["build"]
+    if seen.form.mechanism == "compile-time" and build.get("cold_s") is not None:
+        said.append(f"built in {build['cold_s']:.0f} s cold")
+    return said, [f"{view.source.folder}/{CELL_FILE}" for view in seen.form.cells]
+
+
+def _safety(seen: Seen) -> Said:
+    if seen.form.mechanism == "run-time":
+        lockdown = seen.run.facts.get("lockdown") or seen.run.manifest.guest.get("lockdown")
+        said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown and seen.form.cells else []
+        return said, ["guest/facts.json"]
+    added = seen.summary["build"].get("modules_added")
+    return ([f"{added} modules join the program"] if added is not None else []), [MANIFEST_FILE]
+
+
+def _portability(seen: Seen) -> Said:
+    if not seen.form.cells:
+        return [], []
+    kernel = seen.run.facts.get("kernel") or seen.run.manifest.guest.get("kernel")
+    arch = seen.run.facts.get("arch") or seen.run.manifest.guest.get("arch")
+    here = " ".join(str(part) for part in ("kernel", kernel, arch) if part)
+    verb = "attached on" if seen.form.mechanism == "run-time" else "ran on"
+    return ([f"{verb} {here}, one machine"] if kernel else []), ["guest/facts.json"]
+
+
+def _stability(seen: Seen) -> Said:
+    cover, conform = seen.summary["coverage"], seen.summary["conformance"]
+    if not cover["reference"]:
+        return [], []
+    said = [f"{cover['received']:,} of {cover['reference']:,} reference spans under load"]
+    if lost := conform["missing"]:
+        said.append(f"misses {lost[0]['kind']} ({lost[0]['count']:,})")
+    if conform["orphans"]:
+        said.append(f"{conform['orphans']:,} spans without their parent")
+    return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells]
+
+
+def _row(verdicts: Sequence[dict[str, Any]], form: str, metric: str) -> dict[str, Any] | None:
+    return next(
+        (row for row in verdicts if (row["form"], row["against"], row["metric"]) == (form, "baseline", metric)), None
+    )
+
+
+_MEASURES: Final = {
+    "performance": _performance,
+    "safety": _safety,
+    "portability": _portability,
+    "stability": _stability,
+}
+_CONFIDENCE: Final = {
+    "performance": "indicative",
+    "safety": "one observation",
+    "portability": "one observation",
+    "stability": "measured in this run",
+}

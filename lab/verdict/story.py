@@ -1,0 +1,123 @@
+"""The run in sentences: what a presenter may say, and what nobody may claim from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+NAMES: Final = {
+    "cpu_s_per_1k_requests": "CPU per request",
+    "latency_p50_ms": "median latency",
+    "latency_p90_ms": "p90 latency",
+    "latency_p99_ms": "p99 latency",
+    "rss_mib": "memory",
+}
+MINUS: Final = "\N{MINUS SIGN}"
+HEADLINE: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
+
+
+def lines(forms: Mapping[str, dict[str, Any]], verdicts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry per instrumented form, then one per pair of forms: {form, against, word, text}."""
+    found = [
+        _line(name, "baseline", _of(verdicts, name, "baseline"), _spans(form))
+        for name, form in forms.items()
+        if form["role"] == "instrumented"
+    ]
+    pairs = dict.fromkeys((row["form"], row["against"]) for row in verdicts if row["against"] != "baseline")
+    for form, against in pairs:
+        if forms[form]["mechanism"] != forms[against]["mechanism"]:
+            found.append(_line(form, against, _of(verdicts, form, against), ""))
+    return found
+
+
+def _of(verdicts: Sequence[dict[str, Any]], form: str, against: str) -> dict[str, dict[str, Any]]:
+    return {row["metric"]: row for row in verdicts if row["form"] == form and row["against"] == against}
+
+
+def _line(form: str, against: str, rows: Mapping[str, dict[str, Any]], spans: str) -> dict[str, Any]:
+    parts = [_part(metric, rows[metric]) for metric in HEADLINE if metric in rows]
+    words = [rows[metric]["word"] for metric in HEADLINE if metric in rows]
+    return {
+        "form": form,
+        "against": against,
+        # one word for the line: that of CPU per request, the first of the primary metrics
+        "word": words[0] if words else "INVALID",
+        "text": "; ".join([*parts, spans] if spans else parts) + ".",
+    }
+
+
+def _part(metric: str, row: Mapping[str, Any]) -> str:
+    name = NAMES[metric]
+    if row["effect_pct"] is None:
+        return f"{name}: {row['word']}, {row['reasons'][0]}"
+    over = f" (over {', '.join(row['types'])})" if row["types"] and row["unequal"] else ""
+    return f"{name} {signed(row['effect_pct'])}{over}"
+
+
+def signed(pct: float) -> str:
+    """+38 %, -2.1 %: one decimal below ten, none above."""
+    text = f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
+    return f"{text.replace('-', MINUS)} %"
+
+
+def _spans(form: Mapping[str, Any]) -> str:
+    cover, conform = form["coverage"], form["conformance"]
+    if not cover["reference"]:
+        return "no span was measured"
+    whole = cover["received"] == cover["reference"]
+    text = "every reference span" if whole else f"{share(cover['ratio'])} of the reference spans"
+    if conform["missing"]:
+        text += ", missing " + " and ".join(dict.fromkeys(entry["kind"] for entry in conform["missing"]))
+    if cover["parents_ok"] is not None and cover["parents_ok"] < 1:
+        text += f", {share(1 - cover['parents_ok'])} of spans under a wrong parent"
+    return text
+
+
+def share(ratio: float) -> str:
+    """A share as per cent that never rounds up to a false 100 % nor down to a false 0 %."""
+    if 0 < ratio < 1:
+        return f"{min(max(ratio * 100, 0.1), 99.9):.1f} %"
+    return f"{ratio * 100:.0f} %"
+
+
+def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
+    """What the run does not show, as sentences that complete "We may not claim …"."""
+    found = []
+    if summary["grade"]["word"] == "emulated":
+        found.append("any of these times or CPU figures for real hardware: the CPU was emulated in software")
+        found.append("what a single uprobe costs: the trap itself was emulated")
+    blocks = max((row["blocks"] for row in summary["verdicts"]), default=0)
+    if blocks < fewest:
+        found.append(f"that a difference is established: {_blocks(blocks)} ran, a word needs {fewest}")
+    found += _twin(summary["controls"])
+    for delay, metric in (("delay_cpu", "CPU"), ("delay_wait", "latency")):
+        if delay not in summary["controls"]:
+            found.append(f"that a small difference in {metric} would have been seen: {delay} did not run")
+    for row in summary["verdicts"]:
+        if row["against"] != "baseline" and row["metric"] == HEADLINE[0] and row["word"] == "NOT COMPARABLE":
+            found.append(f"that {row['form']} or {row['against']} is the cheaper one: {row['reasons'][0]}")
+    if all(row["effect_pct"] is None for row in summary["verdicts"] if row["metric"] == "latency_p99_ms"):
+        found.append("anything about p99: no request type had 1,000 answers in a cell")
+    unknown = sum(entry["count"] for form in summary["forms"].values() for entry in _surprises(form))
+    if unknown:
+        found.append(f"that the missing spans are understood: {unknown:,} went missing without a known cause")
+    return found
+
+
+def _surprises(form: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [entry for entry in form["conformance"]["missing"] if not entry["known"] or entry["cause"] == "unknown"]
+
+
+def _twin(controls: Mapping[str, Any]) -> list[str]:
+    if "twin" not in controls:
+        return ["how large the noise is: no twin ran"]
+    parts = [
+        f"{NAMES[metric]} {abs(effect['effect_pct']):.1f} %"
+        for metric, effect in controls["twin"].items()
+        if metric in HEADLINE
+    ]
+    return [f"any difference smaller than the twin's own ({', '.join(parts)})"] if parts else []
+
+
+def _blocks(count: int) -> str:
+    return f"{count} block" if count == 1 else f"{count} blocks"

@@ -1,0 +1,119 @@
+"""The canary requests as rows of a waterfall: every reference span in its place, received or missing, then the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lab.guest.signature import signature
+from lab.guest.trees import Assignment, TypeTree, assign, fragments, type_trees
+from lab.guest.wire import CanaryRequest, Span, SpanNode
+from lab.model.run import Run, RunCanary
+
+
+def traces(run: Run, order: Sequence[str]) -> list[dict[str, Any]]:
+    """One entry per form and canary request type, from each form's first proof. Times: ms from the request's start."""
+    first: dict[str, RunCanary] = {}
+    for proof in sorted(run.canaries, key=lambda item: item.block or 0):
+        first.setdefault(proof.canary.form, proof)
+    found = []
+    for name in order:
+        if name not in first:
+            continue
+        trees = type_trees(run.plan.reference, run.plan.forms[name].expected)
+        found += [
+            _trace(name, request, trees[request.type], first[name].path)
+            for request in first[name].canary.requests
+            if request.type in trees
+        ]
+    return found
+
+
+def _trace(form: str, request: CanaryRequest, tree: TypeTree, path: str) -> dict[str, Any]:
+    read = assign(fragments(request.spans), tree)
+    received = {span.span_id for span in request.spans}
+    by_node: dict[str, list[Span]] = {}
+    for span in sorted(request.spans, key=lambda item: item.start_ns):
+        by_node.setdefault(read.node_of.get(span.span_id, ""), []).append(span)
+    rows = []
+    for node in _depth_first(tree):
+        spans = by_node.get(node.id, [])
+        rows.append(_row(node, len(tree.above[node.id]), spans, read, tree, request))
+    extra = [_extra(span, received, request) for span in by_node.get("", [])]
+    return {
+        "form": form,
+        "type": request.type,
+        "status": request.status,
+        "request_ms": (request.end_ns - request.start_ns) / 1e6,
+        "traces": len({span.trace_id for span in request.spans}),
+        "received": sum(len(row["spans"]) for row in rows),
+        "reference": sum(node.count_min for node in tree.nodes.values()),
+        "rows": rows,
+        "extra": extra,
+        "evidence": path,
+    }
+
+
+def _depth_first(tree: TypeTree) -> list[SpanNode]:
+    """Reference nodes, each below its parent, in the order in which they were written."""
+    children: dict[str, list[SpanNode]] = {}
+    for node in tree.nodes.values():
+        children.setdefault(node.parent if node.parent in tree.nodes else "", []).append(node)
+    ordered: list[SpanNode] = []
+    todo = list(reversed(children.get("", [])))
+    while todo:
+        node = todo.pop()
+        ordered.append(node)
+        todo += reversed(children.get(node.id, []))
+    return ordered
+
+
+def _row(
+    node: SpanNode, depth: int, spans: Sequence[Span], read: Assignment, tree: TypeTree, request: CanaryRequest
+) -> dict[str, Any]:
+    expected = tree.expectation(node.id)
+    missing = max(0, node.count_min - len(spans))
+    return {
+        "node": node.id,
+        "kind": f"{node.family} {node.kind}",
+        "match": node.match,
+        "depth": depth,
+        "missing": missing,
+        "known": bool(missing) and expected.mode != "exact",
+        "cause": expected.cause if missing else "",
+        "spans": [
+            {
+                **_times(span, request),
+                "mark": "ok" if read.parent_ok.get(span.span_id) else _misplaced(span, request),
+                "as_expected": read.as_expected.get(span.span_id, False),
+            }
+            for span in spans
+        ],
+    }
+
+
+def _misplaced(span: Span, request: CanaryRequest) -> str:
+    """orphan: its parent never came; root: it has none although it should; moved: it hangs elsewhere."""
+    if not span.parent_id:
+        return "root"
+    return "moved" if any(other.span_id == span.parent_id for other in request.spans) else "orphan"
+
+
+def _extra(span: Span, received: set[str], request: CanaryRequest) -> dict[str, Any]:
+    about = signature(span)
+    orphan = bool(span.parent_id) and span.parent_id not in received
+    return {
+        **_times(span, request),
+        "kind": f"{about.family} {about.kind}",
+        "operation": about.target or span.name,
+        "mark": "orphan" if orphan else "extra",
+    }
+
+
+def _times(span: Span, request: CanaryRequest) -> dict[str, Any]:
+    return {
+        "name": span.name,
+        "service": span.service,
+        "start_ms": (span.start_ns - request.start_ns) / 1e6,
+        "duration_ms": (span.end_ns - span.start_ns) / 1e6,
+    }
