@@ -1,1 +1,105 @@
-"""One file per verb: parse, call one flow, return an exit code. The only error boundary."""
+"""The command line: one file per verb, and the only error boundary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from lab import __version__
+from lab.model.errors import LabError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Every failure becomes a message with a fix, here and nowhere else."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _utf8()
+    if arguments == ["--version"]:
+        print(f"lab {__version__}")
+        return 0
+    from lab.cli.app import build
+
+    try:
+        build(arguments)(args=arguments, prog_name="lab")
+    except BaseException as error:  # noqa: BLE001 - the boundary
+        return _end(error)
+    return 0
+
+
+def _end(error: BaseException) -> int:
+    """The exit code of whatever ended the command, told where it has to be."""
+    match error:
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else int(bool(error.code))
+        case LabError():
+            return _tell([error])
+        case BaseExceptionGroup():
+            errors, rest = _flatten(error)
+            return _bug(error) if rest else _tell(errors)
+        case KeyboardInterrupt():
+            return 130
+        case BrokenPipeError():
+            return 0
+        case _:
+            return _bug(error)
+
+
+def _utf8() -> None:
+    """A console that cannot show a character must not end a command (cp1252, C locale)."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def _flatten(group: BaseExceptionGroup[BaseException]) -> tuple[list[LabError], list[BaseException]]:
+    ours: list[LabError] = []
+    rest: list[BaseException] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            more, other = _flatten(error)
+            ours += more
+            rest += other
+        elif isinstance(error, LabError):
+            ours.append(error)
+        else:
+            rest.append(error)
+    return ours, rest
+
+
+def _tell(errors: list[LabError]) -> int:
+    """What and where, cause, fix, log: for each. The exit code is the first error's."""
+    from lab.cli import session
+
+    for error in errors:
+        lines = [f"error: {error.message}"]
+        cause = error.__cause__
+        if cause is not None and str(cause) and str(cause) not in error.message:
+            lines.append(f"cause: {type(cause).__name__}: {cause}")
+        if error.detail:
+            lines += [f"  | {line}" for line in error.detail.strip().splitlines()[-25:]]
+        lines.append(f"fix:   {error.fix}")
+        if error.log:
+            lines.append(f"log:   {error.log}")
+        sys.stderr.write("\n".join(lines) + "\n")
+    code = errors[0].exit_code
+    if code == 130 and session.received:
+        return 128 + session.received[0]
+    return code
+
+
+def _bug(error: BaseException) -> int:
+    """Not foreseen: the traceback goes to a file, one line to the screen."""
+    import os
+    import tempfile
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get("LAB_DEBUG"):
+        sys.stderr.write(text)
+    fd, path = tempfile.mkstemp(prefix="lab-bug-", suffix=".txt")
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+    sys.stderr.write(
+        f"error: this is a bug in lab: {type(error).__name__}: {error}\nfix:   report it with {path}\nlog:   {path}\n"
+    )
+    return 1

@@ -1,1 +1,1 @@
-"""The order of things across rooms: demo, up, deploy, fetch, doctor."""
+"""The only code that knows the order across rooms."""

@@ -10,14 +10,38 @@ Mechanism = Literal["none", "compile-time", "run-time"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleSpec:
+    """What is added to the go.mod of the copy, whatever that module is called."""
+
+    require: dict[str, str] = field(default_factory=dict)  # module -> version
+    replace: dict[str, str] = field(default_factory=dict)  # module -> "./folder of the overlay" or its version
+    packages: tuple[str, ...] = ()  # injected by the weaver, so resolved beside the main package
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A Go program that a build step runs on the host, built from a module folder of its own."""
+
+    name: str
+    module: str  # folder with go.mod and go.sum, relative to the form's
+    package: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """How a form's service binary is made from a copy of the service's source. Steps are argv lists."""
+    """How a binary is made from a copy of its source. Steps are argv lists; paths are relative to the form's folder."""
 
     toolchain: str = "go1.26.1"
-    overlay: tuple[str, ...] = ()  # folders laid over the copy
-    tools: tuple[tuple[str, str], ...] = ()  # (name, Go package), built from the overlay's own go.mod
+    overlay: tuple[str, ...] = ()  # folders laid over the copy; a file that is there already is an error
+    module: ModuleSpec = field(default_factory=ModuleSpec)
+    sums: tuple[str, ...] = ()  # go.sum files whose lines join the copy's
+    tools: tuple[ToolSpec, ...] = ()
     steps: tuple[tuple[str, ...], ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    woven: dict[str, str] = field(default_factory=dict)  # function in the binary -> function that must be there too
+    modules: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> "path@version", downloaded, not required
+    uses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variable -> programs of the host, first found wins
+    exclude: tuple[str, ...] = ()  # entries of the source that are made by hand while developing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

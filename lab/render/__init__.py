@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from lab.model.events import Record
 
@@ -18,7 +16,7 @@ class Screen(Protocol):
 
     def __call__(self, record: Record) -> None: ...
 
-    def __enter__(self) -> Screen: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *args: object) -> None: ...
 
@@ -35,7 +33,7 @@ def choose(*, json: bool, plain: bool, quiet: bool) -> View:
     return "rich"
 
 
-def screen(view: View, *, verbose: bool) -> AbstractContextManager[Callable[[Record], None]]:
+def screen(view: View, *, verbose: bool) -> Screen:
     """The sink of a view."""
     if view == "json":
         from lab.render.jsonl import JsonLines

@@ -7,14 +7,15 @@ import hashlib
 import platform
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lab import __version__
 from lab.guest.wire import Plan
-from lab.model.form import Artifact
+from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE, SCHEMA
+from lab.model.scenario import Scenario
 from lab.runs.fetch import sha256
 from lab.system import store
 
@@ -29,13 +30,12 @@ class Circumstances:
     provider: str
     accel: str
     image_id: str
-    grade: str
-    grade_reasons: tuple[str, ...]
     guest: Mapping[str, Any]
     artifacts: tuple[Artifact, ...]
+    forms: tuple[Form, ...]
+    scenario: Scenario
     playbook_digest: str
     argv: tuple[str, ...]
-    toolchains: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_run_id(scenario: str) -> str:
@@ -55,7 +55,9 @@ def host_facts() -> dict[str, Any]:
     }
 
 
-def write(directory: Path, plan: Plan, facts: Circumstances) -> dict[str, Any]:
+def write(
+    directory: Path, plan: Plan, facts: Circumstances, *, grade: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Seal `directory` (an incomplete run, all files there): write manifest.json and return it."""
     guest_manifest = directory / GUEST_DIR / MANIFEST_FILE
     files = [
@@ -75,13 +77,17 @@ def write(directory: Path, plan: Plan, facts: Circumstances) -> dict[str, Any]:
         "provider": facts.provider,
         "acceleration": facts.accel,
         "image_id": facts.image_id,
-        "grade": {"word": facts.grade, "reasons": list(facts.grade_reasons)},
+        "grade": dict(grade or {}),
         "host": host_facts(),
         "guest": dict(facts.guest),
-        "toolchains": dict(facts.toolchains),
-        "forms": [_form(name, plan, facts.artifacts) for name in plan.forms],
+        "lab_version": __version__,
+        "scenario_title": facts.scenario.title,
+        "threshold_pct": dict(facts.scenario.threshold_pct),
+        "primary": list(facts.scenario.primary),
+        "toolchain": _toolchain(facts.artifacts),
+        "forms": [_form(form, plan, facts.artifacts) for form in facts.forms],
         "artifacts": [_artifact(artifact) for artifact in facts.artifacts],
-        "playbook_digest": facts.playbook_digest,
+        "playbook_sha256": facts.playbook_digest,
         "command": list(facts.argv),
         "files": files,
     }
@@ -89,17 +95,30 @@ def write(directory: Path, plan: Plan, facts: Circumstances) -> dict[str, Any]:
     return doc
 
 
-def _form(name: str, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, Any]:
-    form = plan.forms[name]
-    built = next((a for a in artifacts if a.sha256 == form.sha256), None)
+def _form(form: Form, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, Any]:
+    spec = plan.forms[form.name]
+    built = next((a for a in artifacts if a.sha256 == spec.sha256), None)
     return {
-        "name": name,
+        "name": form.name,
+        "title": form.title,
         "mechanism": form.mechanism,
-        "artifact_sha256": form.sha256,
-        "build_id": form.build_id,
-        "agent_sha256": form.agent.sha256 if form.agent else None,
+        "of": form.of,
+        "sha256": spec.sha256,
+        "build_id": spec.build_id,
+        "agent_sha256": spec.agent.sha256 if spec.agent else None,
         "size_bytes": built.size_bytes if built else None,
+        "cold_s": built.cold_s if built else None,
+        "warm_s": built.warm_s if built else None,
+        "claims": list(form.claims),
     }
+
+
+def _toolchain(artifacts: tuple[Artifact, ...]) -> dict[str, str]:
+    """Versions that the builders noted, artifact by artifact; the same key says the same thing everywhere."""
+    out: dict[str, str] = {}
+    for artifact in artifacts:
+        out.update(artifact.facts)
+    return out
 
 
 def _artifact(artifact: Artifact) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""The table of verbs. Only the file of the verb that was asked for is imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Final
+
+import typer
+
+# verb -> module of lab.cli; several verbs may share a file when they share their words
+VERBS: Final[dict[str, str]] = {
+    "demo": "demo",
+    "doctor": "doctor",
+    "up": "up",
+    "down": "down",
+    "status": "status",
+    "deploy": "deploy",
+    "fetch": "fetch",
+    "report": "report",
+    "runs": "runs",
+    "ssh": "ssh",
+    "exec": "ssh",
+    "ssh-config": "ssh",
+    "inventory": "ssh",
+    "logs": "logs",
+    "forms": "catalog",
+    "providers": "catalog",
+    "config": "config",
+    "paths": "config",
+    "cache": "cache",
+    "bench": "bench",
+}
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The app for this command line: one verb's module, or all of them for help and mistakes."""
+    app = typer.Typer(
+        name="lab",
+        help="One Go service, instrumented at compile time and by eBPF, on a real Linux: what it costs, what it shows.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback()(_root)
+    wanted = next((word for word in arguments if not word.startswith("-")), "")
+    modules = [VERBS[wanted]] if wanted in VERBS else list(dict.fromkeys(VERBS.values()))
+    for name in modules:
+        importlib.import_module(f"lab.cli.{name}").register(app)
+    return app
+
+
+def _root() -> None:
+    """lab: see `lab demo`."""

@@ -1,0 +1,52 @@
+"""`lab forms`, `lab providers`: what there is."""
+
+from __future__ import annotations
+
+import typer
+
+from lab.cli.options import Options, verb
+from lab.cli.session import answer
+
+
+def register(app: typer.Typer) -> None:
+    """Add both verbs."""
+
+    @verb(app, "forms")
+    def forms(options: Options) -> int:
+        """Every form: how it instruments and which binary it uses."""
+        from lab.flows import wish
+
+        found = wish.catalog()
+        rows = [
+            {
+                "name": form.name,
+                "mechanism": form.mechanism,
+                "title": form.title,
+                "of": form.of,
+                "claims": list(form.claims),
+            }
+            for form in found.values()
+        ]
+        width = max(len(form.name) for form in found.values())
+        lines = [f"{form.name:<{width}}  {form.mechanism:<12}  {form.title}" for form in found.values()]
+        answer(options, {"forms": rows}, "\n".join(lines))
+        return 0
+
+    @verb(app, "providers")
+    def providers(options: Options) -> int:
+        """Every provider with its features, and where it was really run."""
+        import dataclasses
+
+        from lab.machines.providers import PROVIDERS
+
+        rows = [
+            {"name": name, "features": dataclasses.asdict(provider.FEATURES), "run_on": provider.RUN_ON}
+            for name, provider in PROVIDERS.items()
+        ]
+        lines = [f"{row['name']}: {_can(row['features'])}; run on: {row['run_on']}" for row in rows]
+        answer(options, {"providers": rows}, "\n".join(lines))
+        return 0
+
+
+def _can(features: dict[str, bool]) -> str:
+    return ", ".join(name for name, has in features.items() if has) or "no features"

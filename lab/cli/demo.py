@@ -1,0 +1,78 @@
+"""`lab demo`: the main job."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from lab.cli import flags
+from lab.cli.options import Options, verb
+from lab.cli.session import result_line, session
+
+
+def register(app: typer.Typer) -> None:
+    """Add `demo`."""
+
+    @verb(app, "demo")
+    def demo(
+        options: Options,
+        scenario: Annotated[str | None, typer.Argument(metavar="[SCENARIO]", help="Name or YAML file.")] = None,
+        form: flags.Forms = None,
+        profile: flags.Profile = None,
+        seed: flags.Seed = None,
+        rate: flags.Rate = None,
+        topology: flags.Topology = None,
+        name: Annotated[str | None, typer.Option("--name", help="Name of the machine.")] = None,
+        provider: flags.Provider = None,
+        cpus: flags.Cpus = None,
+        memory: flags.Memory = None,
+        accel: flags.Accel = None,
+        build: flags.Build = None,
+        service: flags.Service = None,
+        lock_timeout: flags.LockTimeout = None,
+        down: Annotated[bool, typer.Option("--down", help="Remove the machine afterwards (CI).")] = False,
+        yes: flags.Yes = False,
+    ) -> int:
+        """Machine, forms, load, results, report: does what is missing, goes on where a cut run stopped.
+
+        Prints one verdict line per form and the report's path. Exit code 6 when a cell or a proof failed.
+        """
+        wanted: dict[str, Any] = {
+            "demo.scenario": scenario,
+            "demo.forms": flags.names(form),
+            "demo.profile": profile,
+            "demo.seed": seed,
+            "demo.rate_rps": rate,
+            "demo.topology": topology,
+            "demo.build": build,
+            "machine.name": name,
+            "machine.provider": provider,
+            "machine.cpus": cpus,
+            "machine.memory_mib": memory,
+            "machine.accel": accel,
+            "lock_timeout_s": lock_timeout,
+        }
+        with session(options, "demo", wanted) as lab:
+            from lab.flows import wish
+            from lab.flows.demo import demo as flow
+            from lab.flows.doctor import ready_for_demo
+            from lab.machines import lifecycle
+
+            asked = wish.read(lab.config.demo, service_dir=service, forms_given=form is not None)
+            ready_for_demo(lab, asked, install_missing=yes)
+            try:
+                done = flow(lab, asked)
+            finally:
+                if down:
+                    lifecycle.down(lab, lab.config.machine.name)
+        doc = {
+            "command": "demo",
+            "exit": done.exit_code,
+            "run_id": done.directory.name,
+            "run_dir": str(done.directory),
+            "report": str(done.html),
+            "verdicts": done.summary["verdicts"],
+        }
+        result_line(options, doc, "\n".join([*done.lines, f"report: {done.html}"]))
+        return done.exit_code

@@ -1,0 +1,36 @@
+"""`lab down`: stop and remove."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lab.cli import flags
+from lab.cli.options import Options, verb
+from lab.cli.session import result_line, session
+
+
+def register(app: typer.Typer) -> None:
+    """Add `down`."""
+
+    @verb(app, "down")
+    def down(
+        options: Options,
+        name: flags.Name = None,
+        everything: Annotated[bool, typer.Option("--all", help="Every machine.")] = False,
+        purge: Annotated[bool, typer.Option("--purge", help="Also the cache of images and artifacts.")] = False,
+        lock_timeout: flags.LockTimeout = None,
+    ) -> int:
+        """Stop and remove a machine: no process, port or file of it stays. Results and the cache are kept."""
+        with session(options, "down", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
+            from lab.flows.cache import purge as purge_cache
+            from lab.machines import lifecycle
+
+            names = lifecycle.names(lab) if everything else [lab.config.machine.name]
+            gone = [each for each in names if lifecycle.down(lab, each)]
+            if purge:
+                purge_cache(lab)
+        text = f"removed: {', '.join(gone)}" if gone else "nothing to remove"
+        result_line(options, {"command": "down", "exit": 0, "removed": gone}, text)
+        return 0

@@ -1,0 +1,69 @@
+"""The options that every command takes, added to its signature in one place."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to show and where to look; the same for every command."""
+
+    json: bool = False
+    plain: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    home: Path | None = None
+    config: Path | None = None
+
+
+_COMMON: dict[str, Any] = {
+    "json": Annotated[bool, typer.Option("--json", help="Answer as JSON; long work as one record per line.")],
+    "plain": Annotated[bool, typer.Option("--plain", help="Plain lines: no colour, no movement.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer, warnings and failures.")],
+    "verbose": Annotated[bool, typer.Option("--verbose", "-v", help="Also what the tools print.")],
+    "home": Annotated[Path | None, typer.Option("--home", envvar="LAB_HOME", help="Where lab keeps everything.")],
+    "config": Annotated[Path | None, typer.Option("--config", help="Project file instead of ./lab.yaml.")],
+}
+
+
+def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., None]]:
+    """Register a command whose first parameter is `Options` and which returns an exit code."""
+
+    def register(function: Callable[..., int]) -> Callable[..., None]:
+        hints = typing.get_type_hints(function, include_extras=True)
+        signature = inspect.signature(function)
+        own = [p.replace(annotation=hints[p.name]) for p in list(signature.parameters.values())[1:]]
+        common = [
+            inspect.Parameter(
+                key,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=hint,
+                default=None if key in ("home", "config") else False,
+            )
+            for key, hint in _COMMON.items()
+        ]
+        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+
+        @functools.wraps(function)
+        def command(**values: Any) -> None:
+            options = Options(**{key: values.pop(key) for key in _COMMON})
+            code = function(options, **values)
+            if code:
+                raise typer.Exit(code)
+
+        command.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]  # read by typer
+        command.__annotations__ = {p.name: p.annotation for p in [*own, *common]}
+        del command.__wrapped__  # else inspect looks behind our signature
+        app.command(name, **settings)(command)
+        return command
+
+    return register

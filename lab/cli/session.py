@@ -1,0 +1,134 @@
+"""One command's life: config, paths, events to screen and log, Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from lab.cli.options import Options
+from lab.model.events import Bus, Notice, Record
+from lab.model.lab import Lab
+from lab.model.load_config import Loaded, load
+from lab.model.paths import Paths
+from lab.render import choose, screen
+
+# set by the first signal, read by main for the exit code
+received: list[int] = []
+
+
+def home(options: Options) -> Path:
+    """LAB_HOME: the flag or variable, else the system's place for data of programs."""
+    if options.home is not None:
+        return options.home.expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("invisible-lab", appauthor=False))
+
+
+def load_config(options: Options, flags: Mapping[str, Any]) -> Loaded:
+    """The config of this command. Raises ConfigError."""
+    project = options.config or Path("lab.yaml")
+    files = {"user file": home(options) / "config.yaml", "project file": project}
+    if options.config is not None and not options.config.is_file():
+        from lab.model.errors import ConfigError
+
+        raise ConfigError(f"{options.config} does not exist", fix=f"create {options.config} or leave --config out")
+    return load(files, os.environ, flags)
+
+
+@contextlib.contextmanager
+def session(options: Options, name: str, flags: Mapping[str, Any] | None = None) -> Iterator[Lab]:
+    """A `Lab` with its event bus drawn on the screen and logged to LAB_HOME/logs; signals set its `cancel`."""
+    loaded = load_config(options, flags or {})
+    paths = Paths(home=home(options))
+    cancel = threading.Event()
+    bus = Bus()
+    lab = Lab(config=loaded.config, paths=paths, bus=bus, cancel=cancel)
+    view = choose(json=options.json, plain=options.plain, quiet=options.quiet)
+    with contextlib.ExitStack() as stack:
+        bus.add(stack.enter_context(screen(view, verbose=options.verbose)))
+        log = log_path(paths, name)
+        bus.add(stack.enter_context(LogFile(log)))
+        stack.enter_context(_signals(lab))
+        try:
+            yield lab
+        except BaseException as error:
+            if getattr(error, "log", "") is None:
+                error.log = str(log)  # type: ignore[attr-defined]  # the boundary shows where the whole story is
+            raise
+
+
+def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
+    """The command's answer on stdout: one JSON document, or text for people."""
+    if options.json:
+        print(json.dumps(doc, ensure_ascii=False, sort_keys=True))
+    elif text:
+        print(text)
+
+
+def result_line(options: Options, doc: Mapping[str, Any], text: str) -> None:
+    """The last line of long work: `{"result": …}` under --json, else text."""
+    answer(options, {"result": dict(doc)} if options.json else doc, text)
+
+
+def log_path(paths: Paths, name: str) -> Path:
+    now = dt.datetime.now(dt.UTC)
+    return paths.logs / f"{now:%Y%m%d-%H%M%S}-{os.getpid()}-{name}.jsonl"
+
+
+class LogFile:
+    """Every record, one JSON line each; made with the first one, so that read-only commands leave nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __call__(self, record: Record) -> None:
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.fdopen(fd, "a", encoding="utf-8")
+        self._file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+@contextlib.contextmanager
+def _signals(lab: Lab) -> Iterator[None]:
+    """First Ctrl-C: stop at the next safe point. Second: now."""
+
+    def on_signal(number: int, _frame: object) -> None:
+        if received:
+            sys.stderr.write("\nlab: stopped at once; the same command goes on\n")
+            sys.stderr.flush()
+            os._exit(128 + number)
+        received.append(number)
+        lab.cancel.set()
+        sys.stderr.write("\nlab: stopping at the next safe point (again: stop now)\n")
+        sys.stderr.flush()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def warn(lab: Lab, text: str) -> None:
+    lab.bus.emit(Notice(level="warning", text=text))

@@ -1,0 +1,58 @@
+"""`lab up`: a ready machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lab.cli import flags
+from lab.cli.options import Options, verb
+from lab.cli.session import result_line, session
+
+
+def register(app: typer.Typer) -> None:
+    """Add `up`."""
+
+    @verb(app, "up")
+    def up(
+        options: Options,
+        name: flags.Name = None,
+        provider: flags.Provider = None,
+        image: flags.Image = None,
+        cpus: flags.Cpus = None,
+        memory: flags.Memory = None,
+        accel: flags.Accel = None,
+        lock_timeout: flags.LockTimeout = None,
+        plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    ) -> int:
+        """Make a machine ready: kernel, BPF tools, compilers. A second `up` changes nothing."""
+        wanted = {
+            "machine.name": name,
+            "machine.provider": provider,
+            "machine.image": image,
+            "machine.cpus": cpus,
+            "machine.memory_mib": memory,
+            "machine.accel": accel,
+            "lock_timeout_s": lock_timeout,
+        }
+        with session(options, "up", wanted) as lab:
+            from lab.machines import lifecycle
+
+            spec = lab.config.machine.spec()
+            if plan:
+                steps = lifecycle.plan(lab, spec)
+                doc = {"command": "up", "exit": 0, "steps": steps}
+                text = "\n".join(f"{step['name']}: {step['state']}" for step in steps)
+            else:
+                machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s)
+                doc = {
+                    "command": "up",
+                    "exit": 0,
+                    "machine": spec.name,
+                    "image": machine.image_id,
+                    "accel": machine.accel,
+                }
+                text = f"{spec.name} is ready; try: lab ssh {spec.name}"
+        result_line(options, doc, text)
+        return 0

@@ -1,0 +1,114 @@
+"""Figures with their targets, measured by running the real thing; ratios, never a pass or fail."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.flows import report
+from lab.machines import lifecycle
+from lab.model.errors import LabError, UsageError
+from lab.model.lab import Lab
+from lab.model.paths import EVENTS_FILE
+from lab.system import proc, store
+from lab.system.wait import Deadline
+
+LIMIT_S: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure: samples in `unit`, its target where it has one (smaller is better)."""
+
+    name: str
+    samples: tuple[float, ...]
+    unit: str = "s"
+    target: float | None = None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    def line(self) -> str:
+        """One row of the table."""
+        target = f"{self.target:.2f}" if self.target is not None else "–"
+        ratio = f"{self.median / self.target:.2f}" if self.target else "–"
+        numbers = f"{self.median:>10.3f} {min(self.samples):>9.3f} {max(self.samples):>9.3f}"
+        return f"{self.name + ' [' + self.unit + ']':<44} {numbers} {target:>9} {ratio:>6}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "median": self.median,
+            "min": min(self.samples),
+            "max": max(self.samples),
+            "runs": len(self.samples),
+            "target": self.target,
+        }
+
+
+def measure(lab: Lab, group: str, runs: int) -> list[Figure]:
+    """The figures of one group. Raises UsageError for an unknown one."""
+    groups: dict[str, Callable[[Lab, int], list[Figure]]] = {"cli": _cli, "machine": _machine, "last": _last}
+    if group not in groups:
+        raise UsageError(f"bench {group}: there are {', '.join(groups)}", fix="lab bench cli")
+    return groups[group](lab, runs)
+
+
+def _timed(argv: list[str], runs: int) -> tuple[float, ...]:
+    """Whole-process wall times after one warm-up."""
+    samples = []
+    for index in range(runs + 1):
+        began = time.monotonic()
+        proc.check(argv, deadline=Deadline.after(LIMIT_S), error=LabError, fix="run it by hand")
+        if index:
+            samples.append(time.monotonic() - began)
+    return tuple(samples)
+
+
+def _lab(lab: Lab, *words: str) -> list[str]:
+    return [sys.executable, "-m", "lab", *words, "--home", str(lab.paths.home)]
+
+
+def _cli(lab: Lab, runs: int) -> list[Figure]:
+    return [
+        Figure(name="lab --help", samples=_timed([sys.executable, "-m", "lab", "--help"], runs), target=0.35),
+        Figure(name="lab status", samples=_timed(_lab(lab, "status"), runs), target=0.6),
+    ]
+
+
+def _machine(lab: Lab, runs: int) -> list[Figure]:
+    """Cold boots of the golden image to a working command, then second `up`s of the last one."""
+    name = "bench"
+    cold = []
+    for _ in range(max(1, min(runs, 3))):
+        lifecycle.down(lab, name)
+        began = time.monotonic()
+        proc.check(_lab(lab, "up", name), deadline=Deadline.after(LIMIT_S), error=LabError, fix="lab up bench")
+        cold.append(time.monotonic() - began)
+    again = _timed(_lab(lab, "up", name), runs)
+    there = _timed([*_lab(lab, "exec", "--name", name), "--", "true"], runs)
+    lifecycle.down(lab, name)
+    return [
+        Figure(name="lab up, image baked, machine absent", samples=tuple(cold), target=12.0),
+        Figure(name="lab up again", samples=again, target=1.5),
+        Figure(name="lab exec -- true", samples=there),
+    ]
+
+
+def _last(lab: Lab, _runs: int) -> list[Figure]:
+    """Step times of the newest run, as they were logged."""
+    folder = report.find(lab.paths, None)
+    rows = []
+    for doc in store.read_lines(folder / EVENTS_FILE):
+        if doc.get("event") == "StepFinished":
+            data = json.loads(json.dumps(doc["data"]))
+            rows.append(Figure(name=str(data["name"]), samples=(float(data["seconds"]),)))
+    return rows

@@ -1,0 +1,76 @@
+"""The cache as people see it: entries with sizes, and what may go."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import lifecycle
+from lab.model.errors import PreconditionError
+from lab.model.lab import Lab
+
+KEEP_S: Final = 14 * 86400.0  # what was used within two weeks stays
+
+
+def listing(lab: Lab) -> list[dict[str, Any]]:
+    """Entries of each part of the cache: path, bytes on disk, seconds since last use."""
+    rows = []
+    for part in (
+        lab.paths.images,
+        lab.paths.artifacts,
+        lab.paths.artifacts / "disks",
+        lab.paths.downloads,
+        lab.paths.build,
+    ):
+        if part.is_dir():
+            for entry in sorted(part.iterdir()):
+                if entry.name != "disks" and not entry.name.startswith("."):
+                    rows.append(
+                        {"path": str(entry), "bytes": size(entry), "idle_s": time.time() - entry.stat().st_mtime}
+                    )
+    return rows
+
+
+def size(path: Path) -> int:
+    """Bytes really on disk (sparse images count what they hold)."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
+    return sum(getattr(p.stat(), "st_blocks", 0) * 512 or p.stat().st_size for p in files)
+
+
+def prune(lab: Lab) -> int:
+    """Remove entries that were not used for two weeks and that no machine's image is; returns bytes freed."""
+    used = _used_images(lab)
+    freed = 0
+    for row in listing(lab):
+        path = Path(row["path"])
+        if row["idle_s"] < KEEP_S or path.name in used:
+            continue
+        freed += row["bytes"]
+        if path.is_dir():
+            _remove_tree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return freed
+
+
+def _used_images(lab: Lab) -> set[str]:
+    machines = [lifecycle.machine(lab, name) for name in lifecycle.names(lab)]
+    return {machine.image_id for machine in machines if machine is not None}
+
+
+def purge(lab: Lab) -> None:
+    """Remove the whole cache. Raises PreconditionError while a machine still stands on it."""
+    if lifecycle.names(lab):
+        raise PreconditionError("machines still use the cache", fix="lab down --all --purge")
+    _remove_tree(lab.paths.cache)
+
+
+def _remove_tree(path: Path) -> None:
+    """Go's module cache is read-only: give the right to write first."""
+    for folder in (path, *(p for p in path.rglob("*") if p.is_dir() and not p.is_symlink())):
+        with contextlib.suppress(OSError):
+            folder.chmod(0o700)
+    shutil.rmtree(path, ignore_errors=True)

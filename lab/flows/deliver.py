@@ -1,0 +1,105 @@
+"""Get artifacts into a machine: as a read-only disk where the provider has disks, else file by file; nothing twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Final
+
+from lab.machines import lifecycle
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.events import Progress
+from lab.model.lab import Lab
+from lab.model.machine import LocalEndpoint, Machine
+from lab.remote.base import Transport
+from lab.runs.drive import Site, call
+from lab.system import locks, proc, store
+from lab.system.wait import Deadline
+
+DISK_LIMIT_S: Final = 300.0
+SLACK: Final = 1.15  # ext4's own tables, inode sizes
+SERIAL_CHARS: Final = 20  # virtio-blk serials are cut there
+KEEP_DISKS: Final = 4
+
+
+def deliver(
+    lab: Lab, machine: Machine, transport: Transport, site: Site, tree: Path, digest: str, deadline: Deadline
+) -> str:
+    """Make the files of `tree` (its content named by `digest`) readable in the machine; returns the folder there."""
+    if isinstance(machine.endpoint, LocalEndpoint):
+        return str(tree)
+    features = lifecycle.features(machine)
+    with lab.bus.step("artifacts", "artifacts into the machine") as step:
+        if features.disks:
+            image = disk(lab, tree, digest)
+            serial = f"lab{digest[: SERIAL_CHARS - 3]}"
+            lifecycle.attach_disk(lab, machine, image, serial)
+            at = f"{site.root}/artifacts/{digest[:16]}"
+            call(transport, site, deadline, "mount-disk", "--serial", serial, "--at", at)
+            step.say(f"disk of {image.stat().st_size >> 20} MiB")
+            return at
+        return _put(lab, transport, site, tree, digest, deadline)
+
+
+def disk(lab: Lab, tree: Path, digest: str) -> Path:
+    """An ext4 image of `tree`, made once per content without mounting anything; kept in the cache."""
+    folder = lab.paths.artifacts / "disks"
+    image = folder / f"{digest}.ext4"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locks.hold(folder / f"{digest}.lock", what="artifact disk", deadline=Deadline.after(DISK_LIMIT_S, lab.cancel)):
+        if image.is_file():
+            image.touch()
+            return image
+        size = sum(p.stat().st_size for p in tree.rglob("*") if p.is_file())
+        blocks_kib = int(size * SLACK / 1024) + 8192
+        _need_space(folder, blocks_kib * 1024)
+        part = image.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        proc.check(
+            [
+                *(proc.need("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", "lab-artifacts"),
+                *("-E", "lazy_itable_init=0,root_owner=0:0", "-d", str(tree), str(part), f"{blocks_kib}k"),
+            ],
+            deadline=Deadline.after(DISK_LIMIT_S, lab.cancel),
+            error=ProvisioningError,
+            fix="lab cache prune, then the same command",
+        )
+        part.chmod(0o400)
+        part.replace(image)
+        store.sync_dir(folder)
+        _prune(folder)
+    return image
+
+
+def _need_space(folder: Path, wanted: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise PreconditionError(
+            f"{folder} needs {wanted} bytes for the artifact disk, {free} are free", fix="lab cache prune"
+        )
+
+
+def _prune(folder: Path) -> None:
+    """Keep the newest few; a disk in use stays readable through QEMU's open file."""
+    disks = sorted(folder.glob("*.ext4"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in disks[KEEP_DISKS:]:
+        old.unlink(missing_ok=True)
+
+
+def _put(lab: Lab, transport: Transport, site: Site, tree: Path, digest: str, deadline: Deadline) -> str:
+    """File by file; a mark written last says that all of them are there."""
+    at = f"{site.root}/artifacts/{digest[:16]}"
+    mark = f"{at}/.whole"
+    if transport.run(["test", "-f", mark], deadline).ok:
+        return at
+    files = sorted(p for p in tree.rglob("*") if p.is_file())
+    total = sum(p.stat().st_size for p in files)
+    done = 0
+    for path in files:
+        mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+        transport.put(path, f"{at}/{path.relative_to(tree).as_posix()}", deadline, mode=mode)
+        done += path.stat().st_size
+        lab.bus.emit(Progress(name="artifacts", done=done, total=total, unit="bytes"))
+    transport.put_bytes(json.dumps({"digest": digest}).encode(), mark, deadline)
+    return at

@@ -1,0 +1,194 @@
+"""The main job: machine, forms, run, results, report; doing only what is missing, going on where a kill left it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lab import forms
+from lab.flows import deliver, report, resume
+from lab.flows.together import together
+from lab.flows.wish import Asked, resolve
+from lab.guest.wire import FormSpec, Plan, Tools
+from lab.machines import lifecycle
+from lab.model.errors import DemoError
+from lab.model.events import Notice, Progress
+from lab.model.form import Artifact
+from lab.model.lab import Lab
+from lab.model.machine import LocalEndpoint, Machine
+from lab.model.paths import GUEST_DIR
+from lab.remote import connect
+from lab.runs import drive, fetch, manifest
+from lab.runs import plan as planning
+from lab.system.wait import Deadline
+
+CONNECT_S: Final = 60.0
+SETUP_S: Final = 900.0
+TOOLS: Final = ("sink", "load")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A machine that is up and artifacts that are built."""
+
+    machine: Machine
+    artifacts: dict[str, Artifact]
+
+    @property
+    def emulated(self) -> bool:
+        return self.machine.accel == "tcg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """Artifacts in the machine and what is known of it: enough to plan."""
+
+    ready: Ready
+    site: drive.Site
+    facts: dict[str, Any]
+    specs: dict[str, FormSpec]
+
+
+def demo(lab: Lab, asked: Asked) -> report.Reported:
+    """Run the whole of it. Raises LabError subclasses; a run that was cut is found by its plan and gone on with."""
+    recorder = resume.Recorder()
+    lab.bus.add(recorder)
+    return run(lab, asked, prepare(lab, asked), recorder)
+
+
+def prepare(lab: Lab, asked: Asked) -> Ready:
+    """A ready machine and built forms, side by side: one waits mostly for downloads, the other for the compiler."""
+    spec = lab.config.machine.spec()
+    machine, artifacts = together(
+        lab.cancel,
+        lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s),
+        lambda: forms.build(lab, asked.forms, asked.service, arch=spec.arch),
+    )
+    return Ready(machine=machine, artifacts=artifacts)
+
+
+def run(lab: Lab, asked: Asked, ready: Ready, recorder: resume.Recorder) -> report.Reported:
+    """From a ready machine to the report."""
+    machine = ready.machine
+    with connected(lab, machine) as transport:
+        deployed = deploy(lab, asked, ready, transport)
+        directory, plan = resume.claim(lab, plan_of(asked, deployed))
+        recorder.into(directory)
+        site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
+        _announce(lab, plan)
+        with lab.bus.step("start", "start the run in the machine"):
+            drive.start(transport, site, plan, Deadline.after(SETUP_S, lab.cancel))
+    follow_run(lab, machine, site, plan)
+    fetch_run(lab, machine, site, directory)
+    recorder.close()
+    _seal(asked, deployed, plan, directory)
+    return report.write(lab, manifest.publish(directory))
+
+
+def _seal(asked: Asked, deployed: Deployed, plan: Plan, directory: Path) -> None:
+    """manifest.json, with the grade that the fetched cells and facts earn."""
+    facts = _circumstances(asked, deployed)
+    manifest.write(directory, plan, facts)
+    manifest.write(directory, plan, facts, grade=report.grade(directory))
+
+
+def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
+    """Put the artifacts there, read the machine's facts, resolve what each form is expected to show there."""
+    deadline = Deadline.after(SETUP_S, lab.cancel)
+    site = drive.Site(root=guest_root(lab, ready.machine), artifacts="", run_id="")
+    with lab.bus.step("guest", "guest half"):
+        drive.install(transport, site, deadline)
+        drive.call(transport, site, deadline, "mount-fs", "--journal", f"{site.root}/mounts.json")
+        facts = drive.call(transport, site, deadline, "facts")
+    tree, digest = forms.artifact_tree(lab, ready.artifacts)
+    at = deliver.deliver(lab, ready.machine, transport, site, tree, digest, deadline)
+    wish = resolve(asked, emulated=ready.emulated, cpus=int(facts.get("cpus", 1)))
+    specs = {
+        form.name: forms.form_spec(
+            form, ready.artifacts, facts, topology=wish.topology, service=asked.service, scenario=asked.scenario
+        )
+        for form in asked.forms
+    }
+    site = drive.Site(root=site.root, artifacts=at, run_id="")
+    return Deployed(ready=ready, site=site, facts=facts, specs=specs)
+
+
+def plan_of(asked: Asked, deployed: Deployed) -> Plan:
+    """The plan for this machine, not yet named."""
+    wish = resolve(asked, emulated=deployed.ready.emulated, cpus=int(deployed.facts.get("cpus", 1)))
+    load, sink = (deployed.ready.artifacts[name] for name in ("load", "sink"))
+    tools = Tools(
+        load=forms.tree_path(load), load_sha256=load.sha256, sink=forms.tree_path(sink), sink_sha256=sink.sha256
+    )
+    return planning.make("", asked.scenario, asked.service, deployed.specs, tools, wish)
+
+
+def _announce(lab: Lab, plan: Plan) -> None:
+    cells = sum(len(life.cells) for life in plan.lives)
+    rate = plan.lives[0].cells[0].rate_rps
+    lab.bus.emit(
+        Notice(
+            level="info",
+            text=f"run {plan.run_id}: {len(plan.forms)} forms, {cells} cells at {rate:g} requests/s, seed {plan.seed}",
+        )
+    )
+
+
+def follow_run(lab: Lab, machine: Machine, site: drive.Site, plan: Plan) -> None:
+    """Until the guest half has ended; its events are drawn on the way."""
+    cells = [cell for life in plan.lives for cell in life.cells]
+    longest = sum(cell.requests / cell.rate_rps + plan.timeouts.ready_s + plan.timeouts.first_span_s for cell in cells)
+    limit = Deadline.after(300 + 4 * longest, lab.cancel)
+    with lab.bus.step("run", "demo under load") as step:
+        seen = drive.follow(lab, lambda: connected(lab, machine), site, plan, limit)
+        step.say(f"{seen.cells} cells")
+
+
+def fetch_run(lab: Lab, machine: Machine, site: drive.Site, directory: Path, *, expect_cells: bool = True) -> None:
+    """The sealed folder home. Raises DemoError when nothing in it was measured."""
+    with lab.bus.step("fetch", "results home, verified") as step, connected(lab, machine) as transport:
+
+        def told(done: int, total: int) -> None:
+            lab.bus.emit(Progress(name="fetch", done=done, total=total, unit="bytes"))
+
+        sealed = fetch.fetch(
+            transport, site.out, directory / GUEST_DIR, Deadline.after(SETUP_S, lab.cancel), progress=told
+        )
+        step.say(f"{len(sealed.files)} files, {sum(f.size for f in sealed.files)} bytes")
+    if not sealed.cells and expect_cells:
+        raise DemoError(f"no cell was measured: {sealed.reason}", fix="lab logs")
+
+
+def guest_root(lab: Lab, machine: Machine) -> str:
+    """Our folder in the machine; on this very Linux it stays below LAB_HOME."""
+    if isinstance(machine.endpoint, LocalEndpoint):
+        return str(lab.paths.machine(machine.spec.name) / "guest")
+    return "/var/lib/lab"
+
+
+@contextmanager
+def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
+    """One connection to the machine, closed at the end."""
+    if machine.endpoint is None:
+        raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")
+    with connect(lab, machine.endpoint, Deadline.after(CONNECT_S, lab.cancel)) as transport:
+        yield transport
+
+
+def _circumstances(asked: Asked, deployed: Deployed) -> manifest.Circumstances:
+    machine = deployed.ready.machine
+    return manifest.Circumstances(
+        provider=machine.spec.provider,
+        accel=machine.accel,
+        image_id=machine.image_id,
+        guest=deployed.facts,
+        artifacts=tuple(deployed.ready.artifacts.values()),
+        forms=asked.forms,
+        scenario=asked.scenario,
+        playbook_digest=lifecycle.playbook_digest(),
+        argv=("lab", *sys.argv[1:]),
+    )

@@ -1,0 +1,36 @@
+"""Forms into the machine, each proven by canary requests; no load."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from lab.flows import demo as flow
+from lab.flows import resume
+from lab.flows.wish import Asked
+from lab.guest.wire import CANARY_FILE, CELLS_DIR, Canary, load
+from lab.model.lab import Lab
+from lab.model.paths import GUEST_DIR
+from lab.runs import drive
+from lab.system.wait import Deadline
+
+
+def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
+    """Form -> {"ok", "reason"}. The lives run without cells: start, readiness, canary, proof, stop."""
+    ready = flow.prepare(lab, asked)
+    with flow.connected(lab, ready.machine) as transport:
+        deployed = flow.deploy(lab, asked, ready, transport)
+        plan = flow.plan_of(asked, deployed)
+        lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
+        directory, plan = resume.claim(lab, dataclasses.replace(plan, lives=lives))
+        site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
+        with lab.bus.step("proofs", "prove each form"):
+            drive.start(transport, site, plan, Deadline.after(flow.SETUP_S, lab.cancel))
+            flow.follow_run(lab, ready.machine, site, plan)
+    flow.fetch_run(lab, ready.machine, site, directory, expect_cells=False)
+    proofs = {}
+    for path in sorted((directory / GUEST_DIR / CELLS_DIR).rglob(CANARY_FILE)):
+        canary = load(Canary, path.read_text(encoding="utf-8"))
+        proofs[canary.form] = {"ok": canary.ok, "reason": canary.reason}
+    resume.discard(directory)
+    return proofs

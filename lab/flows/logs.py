@@ -1,0 +1,27 @@
+"""What there is to read when something went wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from lab.model.lab import Lab
+from lab.model.paths import SERIAL_LOG
+
+READ_BYTES: Final = 256 * 1024
+COMMANDS: Final = 2  # logs of the newest commands
+
+
+def tails(lab: Lab, machine: str, lines: int) -> dict[str, str]:
+    """Path -> its last lines: serial console first, then the newest commands' records."""
+    paths = [lab.paths.machine(machine) / SERIAL_LOG]
+    if lab.paths.logs.is_dir():
+        paths += sorted(lab.paths.logs.glob("*"), key=lambda p: p.stat().st_mtime)[-COMMANDS:]
+    return {str(path): tail(path, lines) for path in paths if path.is_file()}
+
+
+def tail(path: Path, lines: int) -> str:
+    """The last `lines` lines, whatever the file's size."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - READ_BYTES))
+        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])

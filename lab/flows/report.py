@@ -1,0 +1,91 @@
+"""From a run directory to its summary and report; works anywhere, without the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import report, verdict
+from lab.model.errors import DemoError, UsageError
+from lab.model.lab import Lab
+from lab.model.paths import (
+    EVENTS_FILE,
+    GUEST_DIR,
+    HOST_EVENTS_FILE,
+    INCOMPLETE_PREFIX,
+    JUNIT_FILE,
+    MANIFEST_FILE,
+    REPORT_HTML,
+    REPORT_MD,
+    SUMMARY_FILE,
+    Paths,
+)
+from lab.model.yamlspec import nearest
+from lab.runs import merge
+from lab.runs import read as runs_read
+from lab.system import store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """Where the answer is, and the answer in lines."""
+
+    directory: Path
+    html: Path
+    summary: dict[str, Any]
+    lines: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 6 when a form has no valid cell (a gate was missed, a proof failed, a service crashed)."""
+        return DemoError.exit_code if self.summary["cells"]["forms_without_valid"] else 0
+
+
+def find(paths: Paths, run_id: str | None) -> Path:
+    """The directory of a run: the one named, or the newest. Raises UsageError."""
+    there = complete(paths)
+    if run_id is None:
+        if not there:
+            raise UsageError(f"there is no run in {paths.runs}", fix="lab demo")
+        return there[-1]
+    named = [path for path in there if path.name == run_id] or [path for path in there if path.name.startswith(run_id)]
+    if len(named) != 1:
+        known = [path.name for path in there]
+        raise UsageError(
+            f"no run {run_id!r}{nearest(run_id, known)}" if not named else f"{run_id!r} is ambiguous", fix="lab runs"
+        )
+    return named[0]
+
+
+def complete(paths: Paths) -> list[Path]:
+    """Whole runs, oldest first."""
+    if not paths.runs.is_dir():
+        return []
+    folders = (p for p in paths.runs.iterdir() if not p.name.startswith((INCOMPLETE_PREFIX, ".")))
+    return sorted(p for p in folders if (p / MANIFEST_FILE).is_file())
+
+
+def write(lab: Lab, directory: Path) -> Reported:
+    """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent."""
+    with lab.bus.step("report", "report") as step:
+        merged = merge.merged(
+            store.read_lines(directory / HOST_EVENTS_FILE), store.read_lines(directory / GUEST_DIR / EVENTS_FILE)
+        )
+        store.write_text(directory / EVENTS_FILE, "".join(merge.line(doc) for doc in merged))
+        run = runs_read.read(directory)
+        summary = verdict.summarize(run)
+        store.write_json(directory / SUMMARY_FILE, summary)
+        html = directory / REPORT_HTML
+        store.write_text(html, report.html(summary, run))
+        store.write_text(directory / REPORT_MD, report.markdown(summary))
+        store.write_text(directory / JUNIT_FILE, report.junit(summary, run))
+        step.say(str(html))
+    return Reported(directory=directory, html=html, summary=summary, lines=tuple(report.lines(summary)))
+
+
+def grade(directory: Path) -> dict[str, Any]:
+    """The grade that a fetched run's circumstances earn, for its manifest."""
+    run = runs_read.read(directory)
+    earned = verdict.grade_of(run.manifest, run.facts, [item.cell for item in run.cells])
+    return {"word": earned.word, "reasons": list(earned.reasons)}

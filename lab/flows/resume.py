@@ -1,0 +1,93 @@
+"""A run's directory while it is incomplete: found again by its plan, with the host's events kept in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Final
+
+from lab.guest.wire import Plan, WireError, dump, load
+from lab.model.errors import PreconditionError
+from lab.model.events import GuestEvent, Notice, Record
+from lab.model.lab import Lab
+from lab.model.paths import HOST_EVENTS_FILE, INCOMPLETE_PREFIX, PLAN_FILE
+from lab.runs.manifest import new_run_id
+from lab.runs.plan import identity
+from lab.system import store
+
+NEED_BYTES: Final = 64 << 20
+
+
+def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
+    """The directory of this run: that of a cut run with the same plan, else a new one; the plan with its run's name.
+
+    Raises PreconditionError where the runs' directory cannot be written or has no room.
+    """
+    _writable(lab)
+    for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
+        before = _plan_of(folder)
+        if before is not None and identity(before) == identity(plan):
+            lab.bus.emit(Notice(level="info", text=f"going on with {before.run_id}, which was cut"))
+            return folder, before
+    plan = dataclasses.replace(plan, run_id=new_run_id(plan.scenario))
+    folder = lab.paths.incomplete_run(plan.run_id)
+    store.write_text(folder / PLAN_FILE, dump(plan))
+    return folder, plan
+
+
+def _plan_of(folder: Path) -> Plan | None:
+    try:
+        return load(Plan, (folder / PLAN_FILE).read_text(encoding="utf-8"))
+    except (OSError, WireError):
+        return None
+
+
+def _writable(lab: Lab) -> None:
+    runs = lab.paths.runs
+    try:
+        runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store.write_text(runs / ".writable", "")
+        (runs / ".writable").unlink()
+    except OSError as error:
+        raise PreconditionError(
+            f"{runs} cannot be written: {error}", fix="give --home DIR, a folder of yours"
+        ) from error
+    free = shutil.disk_usage(runs).free
+    if free < NEED_BYTES:
+        raise PreconditionError(f"{runs} needs {NEED_BYTES} bytes free, {free} are", fix="lab cache prune")
+
+
+def discard(folder: Path) -> None:
+    """Remove an incomplete run whose answer has been read (proofs of `lab deploy`)."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class Recorder:
+    """Keeps the host's records in the run: held until the run has a directory, numbered on after a kill."""
+
+    def __init__(self) -> None:
+        self._held: list[Record] = []
+        self._path: Path | None = None
+        self._base = 0
+        self._closed = False
+
+    def into(self, folder: Path) -> None:
+        """From now on records go to the run's host-events.jsonl, those held so far first."""
+        self._path = folder / HOST_EVENTS_FILE
+        self._base = max((int(doc.get("seq", 0)) for doc in store.read_lines(self._path)), default=0)
+        held, self._held = self._held, []
+        for record in held:
+            self(record)
+
+    def close(self) -> None:
+        """Nothing is written any more: the file is about to be sealed."""
+        self._closed = True
+
+    def __call__(self, record: Record) -> None:
+        if self._closed or isinstance(record.event, GuestEvent):
+            return
+        if self._path is None:
+            self._held.append(record)
+            return
+        store.append_line(self._path, dataclasses.replace(record, seq=self._base + record.seq).to_json(), durable=False)

@@ -1,0 +1,98 @@
+"""What a demo is asked to do, read and checked before anything starts: scenario, service, forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.model.config import DemoConfig
+from lab.model.errors import ConfigError
+from lab.model.form import Form
+from lab.model.scenario import BLOCKS, Scenario
+from lab.model.service import Service
+from lab.model.specs import load_form, load_scenario, load_service
+from lab.model.yamlspec import collect, nearest, problems_error
+from lab.runs.plan import Wish
+from lab.system import resources
+
+TOPOLOGY_AUTO: Final = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A demo's files, all read and consistent."""
+
+    scenario: Scenario
+    service: Service
+    forms: tuple[Form, ...]
+    demo: DemoConfig
+
+
+def forms_dir() -> Path:
+    return resources.root() / "demo" / "forms"
+
+
+def scenarios_dir() -> Path:
+    return resources.root() / "demo" / "scenarios"
+
+
+def catalog() -> dict[str, Form]:
+    """Every form there is, by name. Raises ConfigError with the problems of all folders together."""
+    problems: list[str] = []
+    out: dict[str, Form] = {}
+    for folder in sorted(path for path in forms_dir().iterdir() if (path / "form.yaml").is_file()):
+        form = collect(lambda f=folder: load_form(f), problems)  # type: ignore[misc]  # default binds now
+        if form is not None:
+            out[form.name] = form
+    if problems:
+        raise problems_error(problems)
+    return out
+
+
+def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool = True) -> Asked:
+    """Read what `demo` names. Raises ConfigError once, with every unknown name and every faulty file."""
+    problems: list[str] = []
+    known = catalog()
+    scenario = collect(lambda: _scenario(demo.scenario), problems)
+    default = scenario.forms if scenario is not None and scenario.forms and not forms_given else demo.forms
+    names = list(dict.fromkeys(default))
+    problems += [
+        f"no form {name!r}{nearest(name, known)} (there are: {', '.join(known)})" for name in names if name not in known
+    ]
+    if not names:
+        problems.append("no form is named")
+    if demo.profile not in (*BLOCKS, "auto"):
+        problems.append(f"no profile {demo.profile!r}{nearest(demo.profile, BLOCKS)} (there are: {', '.join(BLOCKS)})")
+    service = None
+    if scenario is not None:
+        folder = service_dir or _service_dir(scenario)
+        service = collect(lambda: load_service(folder), problems)
+    if problems or scenario is None or service is None:
+        raise problems_error(problems)
+    return Asked(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
+
+
+def _scenario(name: str) -> Scenario:
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return load_scenario(path)
+    path = scenarios_dir() / f"{name}.yaml"
+    if not path.is_file():
+        there = sorted(p.stem for p in scenarios_dir().glob("*.yaml"))
+        raise ConfigError(f"no scenario {name!r}{nearest(name, there)} (there are: {', '.join(there)})", fix="name one")
+    return load_scenario(path)
+
+
+def _service_dir(scenario: Scenario) -> Path:
+    path = Path(scenario.service)
+    return path if path.is_absolute() else resources.root() / path
+
+
+def resolve(asked: Asked, *, emulated: bool, cpus: int) -> Wish:
+    """No "auto" left: profile, topology and rate for this kind of machine."""
+    demo, scenario = asked.demo, asked.scenario
+    profile = demo.profile if demo.profile != "auto" else ("stage" if emulated else "quick")
+    topology = scenario.topology if demo.topology == TOPOLOGY_AUTO else demo.topology
+    rate = demo.rate_rps or scenario.rate_rps["emulated" if emulated else "native"]
+    return Wish(profile=profile, seed=demo.seed, topology=topology, rate_rps=rate, emulated=emulated, cpus=cpus)

@@ -1,0 +1,114 @@
+"""The live terminal: running steps with time, bytes and the last line said; finished ones scroll away above."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from lab.model.events import (
+    CheckDone,
+    GuestEvent,
+    Notice,
+    Output,
+    Progress,
+    Record,
+    StepFinished,
+    StepStarted,
+)
+from lab.render import words
+
+MARKS: Final = {
+    "done": "[green]✓[/]",
+    "skipped": "[dim]·[/]",
+    "failed": "[red]✗[/]",
+    "interrupted": "[yellow]■[/]",
+}
+COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
+SAID_WIDTH: Final = 48
+
+
+class Terminal:
+    """Draws on stderr with rich; NO_COLOR and narrow windows are rich's business."""
+
+    def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
+        self._verbose = verbose
+        self._console = console or Console(stderr=True)
+        self._bars = Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=18),
+            TextColumn("[dim]{task.fields[said]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+        )
+        self._tasks: dict[int, TaskID] = {}
+        self._titles: dict[int, tuple[str, int]] = {}
+        self._depth: dict[int, int] = {0: -1}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, record: Record) -> None:
+        event = record.event
+        match event:
+            case StepStarted():
+                self._start(record, event)
+            case StepFinished():
+                self._finish(record, event)
+            case Progress():
+                self._update(record.step, said=words.progress(event), completed=event.done, total=event.total)
+            case Output():
+                if self._verbose:
+                    self._print(f"[dim]  │ {escape(event.text)}[/]")
+                self._update(record.step, said=event.text.strip()[:SAID_WIDTH])
+            case Notice():
+                colour = "yellow" if event.level == "warning" else "cyan"
+                self._print(f"[{colour}]{event.level}:[/] {escape(event.text)}")
+            case CheckDone():
+                if self._verbose or event.verdict != "ok":
+                    fix = f" [dim]fix:[/] {escape(event.fix)}" if event.fix else ""
+                    mark = f"[{COLOURS[event.verdict]}]{event.verdict:>4}[/]"
+                    self._print(f"  {mark} {escape(event.name)}: {escape(event.message)}{fix}")
+            case GuestEvent():
+                said = words.guest(event)
+                if said and event.kind in ("proof", "cell", "notice", "failed"):
+                    self._print(f"    [dim]{escape(said)}[/]")
+                elif said:
+                    self._update(record.step, said=said[:SAID_WIDTH])
+
+    def _start(self, record: Record, event: StepStarted) -> None:
+        depth = self._depth.get(record.parent, -1) + 1
+        self._depth[record.step] = depth
+        self._titles[record.step] = (event.title, depth)
+        count = f"[dim]{event.index}/{event.of}[/] " if event.index and event.of else ""
+        text = "  " * depth + count + escape(event.title)
+        self._tasks[record.step] = self._bars.add_task(text, total=None, said="")
+
+    def _finish(self, record: Record, event: StepFinished) -> None:
+        task = self._tasks.pop(record.step, None)
+        if task is not None:
+            self._bars.remove_task(task)
+        title, depth = self._titles.pop(record.step, (event.name, 0))
+        note = f" [dim]{escape(event.message)}[/]" if event.message else ""
+        if event.outcome in ("done", "skipped") and depth > 1 and not self._verbose:
+            return
+        indent = "  " * depth
+        self._print(f"{indent}{MARKS[event.outcome]} {escape(title)} [dim]{words.seconds(event.seconds)}[/]{note}")
+
+    def _update(self, step: int, *, said: str, completed: float | None = None, total: float | None = None) -> None:
+        task = self._tasks.get(step)
+        if task is not None:
+            self._bars.update(task, said=escape(said), completed=completed, total=total)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False)

@@ -1,0 +1,47 @@
+"""How an event reads as one line; shared by the terminal and the plain view, so that both say the same."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lab.model.events import GuestEvent, Progress
+
+UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+
+
+def amount(value: float) -> str:
+    """Bytes for people."""
+    for unit, size in UNITS:
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def progress(event: Progress) -> str:
+    """ "12 of 40 cells", "3.1 of 190.0 MiB"."""
+    if event.unit == "bytes":
+        return amount(event.done) + (f" of {amount(event.total)}" if event.total else "")
+    return f"{event.done:g}" + (f" of {event.total:g}" if event.total else "") + f" {event.unit}"
+
+
+def seconds(value: float) -> str:
+    """ "0.3 s", "7.1 s", "3 min 05 s"."""
+    if value < 99.95:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60):02d} s"
+
+
+def guest(event: GuestEvent) -> str:
+    """What the guest half says, for people; "" for what is only data."""
+    data: dict[str, Any] = event.data
+    form = str(data.get("form", ""))
+    if event.kind == "life":
+        return f"{form}: {data.get('said', data.get('phase', ''))}"
+    if event.kind == "proof":
+        return f"{form}: proof {'ok' if data.get('ok') else 'FAILED'}: {data.get('reason', '')}"
+    if event.kind == "cell":
+        word = "valid" if data.get("valid") else "INVALID: " + "; ".join(map(str, data.get("reasons", [])))
+        return f"{data.get('id', '')}: {word}"
+    if event.kind in ("notice", "failed"):
+        return f"{form + ': ' if form else ''}{data.get('text', data.get('reason', ''))}"
+    return ""
