@@ -12,7 +12,7 @@ from typing import Final
 
 from lab.machines import apt, provision
 from lab.model.errors import PreconditionError, ProvisioningError
-from lab.model.events import Output
+from lab.model.events import Output, Progress
 from lab.model.lab import Lab
 from lab.system import proc, resources
 from lab.system.wait import Deadline
@@ -20,6 +20,7 @@ from lab.system.wait import Deadline
 TREE: Final = "tree"
 INIT_BINARY: Final = "lab-init"
 GO_PLACE: Final = "usr/local/go"
+PACKAGES_STEP: Final = "image.packages"
 INIT_SOURCE: Final = "playbooks/init"
 TRY_AGAIN: Final = "run the same command again"
 
@@ -67,14 +68,19 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
     with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other
         init = beside.submit(build_init, lab, spec.go_root, work / INIT_BINARY, deadline)
         toolchain = beside.submit(copy_go, spec.go_root, work / "go") if spec.with_go else None
-        with lab.bus.step("image.packages", f"install {len(spec.packages)} Debian packages and what they need"):
+        with lab.bus.step(PACKAGES_STEP, f"install {len(spec.packages)} Debian packages and what they need"):
             install_packages(lab, spec, tree, work / "packages.log", deadline)
         init.result()
         if toolchain is not None:
             toolchain.result()
             (work / "go").rename(tree / GO_PLACE)
     with lab.bus.step("image.playbook", "apply the playbook to the tree"):
-        variables = {"golden": True, "image_id": spec.image_id, "init_binary": str(work / INIT_BINARY)}
+        variables = {
+            "golden": True,
+            "image_id": spec.image_id,
+            "init_binary": str(work / INIT_BINARY),
+            "packages": {"machine": list(spec.packages)},
+        }
         provision.apply_to_tree(lab, tree, variables=variables, log=work / "playbook.log", deadline=deadline)
     trim(tree)
     return tree
@@ -85,9 +91,9 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
     argv = [*BOUND, *NAMESPACES, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
-    argv += ["--skip=cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
+    argv += ["--verbose", "--skip=cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
     argv += [spec.suite, str(tree), *apt.sources(spec.suite)]
-    result = proc.run(argv, deadline=deadline, env=_quiet_environment(), on_line=_tell(lab), log=log)
+    result = proc.run(argv, deadline=deadline, env=_quiet_environment(), on_line=_package_progress(lab), log=log)
     if not result.ok:
         message = f"the Debian packages of the image could not be installed (exit code {result.code})"
         detail = "\n".join(result.tail().splitlines()[-12:])
@@ -168,5 +174,16 @@ def _quiet_environment() -> dict[str, str]:
     return {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "INITRD": "No"}
 
 
-def _tell(lab: Lab) -> Callable[[str], None]:
-    return lambda line: lab.bus.emit(Output(text=line)) if line.strip() else None
+def _package_progress(lab: Lab) -> Callable[[str], None]:
+    """Tell each stage and count the packages set up; what apt and dpkg say in detail is in the log."""
+    count = 0
+
+    def tell(line: str) -> None:
+        nonlocal count
+        if line.startswith("Setting up "):
+            count += 1
+            lab.bus.emit(Progress(name=PACKAGES_STEP, done=count, total=None, unit="packages"))
+        elif line.startswith(("I: ", "W: ", "E: ")):
+            lab.bus.emit(Output(text=line))
+
+    return tell

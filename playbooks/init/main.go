@@ -49,6 +49,8 @@ func boot() error {
 		{"configure network", configureNetwork},
 		{"mount root disk", mountRoot},
 		{"copy seed", copySeed},
+		{"mount kernel trees", mountKernelTrees},
+		{"set kernel variables", setKernelVariables},
 		{"switch root", switchRoot},
 	}
 	for _, step := range steps {
