@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         group: Annotated[str, typer.Argument(metavar="cli|machine|last", help="What to measure.")] = "cli",
         runs: Annotated[int, typer.Option("--runs", "-n", min=1, max=50, help="Repetitions of each figure.")] = 5,
     ) -> int:
-        """Print figures with their target and the ratio: the command line, the machine, the load generator, the last run."""
+        """Figures with their targets and the ratio, measured by running the real thing."""
         with session(options, "bench") as lab:
             from lab.flows.bench import measure
 

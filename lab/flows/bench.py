@@ -36,8 +36,8 @@ class Figure:
 
     def line(self) -> str:
         """One row of the table."""
-        target = f"{self.target:.2f}" if self.target is not None else "–"
-        ratio = f"{self.median / self.target:.2f}" if self.target else "–"
+        target = f"{self.target:.2f}" if self.target is not None else "-"
+        ratio = f"{self.median / self.target:.2f}" if self.target else "-"
         numbers = f"{self.median:>10.3f} {min(self.samples):>9.3f} {max(self.samples):>9.3f}"
         return f"{self.name + ' [' + self.unit + ']':<44} {numbers} {target:>9} {ratio:>6}"
 

@@ -17,21 +17,10 @@ KEEP_S: Final = 14 * 86400.0  # what was used within two weeks stays
 
 def listing(lab: Lab) -> list[dict[str, Any]]:
     """Entries of each part of the cache: path, bytes on disk, seconds since last use."""
-    rows = []
-    for part in (
-        lab.paths.images,
-        lab.paths.artifacts,
-        lab.paths.artifacts / "disks",
-        lab.paths.downloads,
-        lab.paths.build,
-    ):
-        if part.is_dir():
-            for entry in sorted(part.iterdir()):
-                if entry.name != "disks" and not entry.name.startswith("."):
-                    rows.append(
-                        {"path": str(entry), "bytes": size(entry), "idle_s": time.time() - entry.stat().st_mtime}
-                    )
-    return rows
+    parts = (lab.paths.images, lab.paths.artifacts, lab.paths.artifacts / "disks", lab.paths.downloads, lab.paths.build)
+    entries = [entry for part in parts if part.is_dir() for entry in sorted(part.iterdir())]
+    shown = [entry for entry in entries if entry.name != "disks" and not entry.name.startswith(".")]
+    return [{"path": str(e), "bytes": size(e), "idle_s": time.time() - e.stat().st_mtime} for e in shown]
 
 
 def size(path: Path) -> int:

@@ -1,0 +1,70 @@
+"""A cut run is found by its plan and gone on with; its host events are numbered on."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.flows.resume import Recorder, claim
+from lab.guest.wire import Plan
+from lab.model.config import Config
+from lab.model.errors import PreconditionError
+from lab.model.events import Bus, GuestEvent, Notice
+from lab.model.lab import Lab
+from lab.model.paths import HOST_EVENTS_FILE, Paths
+from lab.system import store
+from tests.unit.runs.test_plan import made
+
+
+def lab_in(home: Path) -> Lab:
+    return Lab(config=Config(), paths=Paths(home=home), bus=Bus())
+
+
+def unnamed(**change: object) -> Plan:
+    return dataclasses.replace(made(**change), run_id="")
+
+
+def test_the_same_wish_goes_on_and_another_is_another_run(tmp_path: Path) -> None:
+    lab = lab_in(tmp_path)
+    first, plan = claim(lab, unnamed())
+    again, same = claim(lab, unnamed())
+    other, _ = claim(lab, unnamed(seed=9))
+    assert first == again
+    assert plan == same
+    assert other != first
+    assert first.name == f"incomplete-{plan.run_id}"
+
+
+def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
+    lab = lab_in(tmp_path)
+    first, _ = claim(lab, unnamed())
+    (first / "plan.json").write_text("{")
+    second, _ = claim(lab, unnamed())
+    assert second != first
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a file system that refuses")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file in the way")
+    with pytest.raises(PreconditionError, match="cannot be written") as error:
+        claim(lab_in(tmp_path), unnamed())
+    assert "--home" in error.value.fix
+
+
+def test_host_events_are_held_then_written_then_numbered_on(tmp_path: Path) -> None:
+    for expected in ([1, 2], [1, 2, 3, 4]):
+        lab = lab_in(tmp_path)
+        recorder = Recorder()
+        lab.bus.add(recorder)
+        lab.bus.emit(Notice(level="info", text="before there is a run"))
+        recorder.into(tmp_path)
+        lab.bus.emit(GuestEvent(kind="cell", at_ns=1, data={}))
+        lab.bus.emit(Notice(level="info", text="in it"))
+        recorder.close()
+        lab.bus.emit(Notice(level="info", text="after the seal"))
+        seen = [doc["seq"] for doc in store.read_lines(tmp_path / HOST_EVENTS_FILE)]
+        assert len(seen) == len(expected)
+        assert seen == sorted(set(seen))

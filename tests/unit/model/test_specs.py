@@ -1,0 +1,80 @@
+"""Every shipped service, form and scenario is read without complaint; faulty ones are told with place and cause."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.model.errors import ConfigError
+from lab.model.specs import load_form, load_reference, load_scenario, load_service
+from lab.system import resources
+
+DEMO = resources.root() / "demo"
+
+
+@pytest.mark.parametrize("path", sorted((DEMO / "scenarios").glob("*.yaml")), ids=lambda p: p.stem)
+def test_shipped_scenarios_fit_the_service(path: Path) -> None:
+    scenario = load_scenario(path)
+    service = load_service(resources.root() / scenario.service)
+    assert scenario.name == path.stem
+    assert scenario.topology in service.topologies
+    assert {request.type for request in scenario.requests} <= set(service.reference)
+
+
+@pytest.mark.parametrize("folder", sorted(p.parent for p in (DEMO / "forms").glob("*/form.yaml")), ids=lambda p: p.name)
+def test_shipped_forms_name_reference_nodes(folder: Path) -> None:
+    form = load_form(folder)
+    service = load_service(DEMO / "service")
+    nodes = {node.id for tree in service.reference.values() for node in tree}
+    for rule in form.rules:
+        assert rule.request == "*" or rule.request in service.reference, rule
+        assert rule.node == "*" or rule.node in nodes, rule
+        assert rule.mode == "exact" or rule.cause, rule
+    assert (form.proof == "some") == (form.mechanism != "none")
+
+
+def test_reference_parents_must_come_first(tmp_path: Path) -> None:
+    path = tmp_path / "reference-spans.yaml"
+    path.write_text(
+        "schema: 1\nrequests:\n  get:\n    - {id: a, kind: server, family: http, match: GET /}\n"
+        "    - {id: b, parent: c, kind: clinet, family: htp, match: x}\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        load_reference(path)
+    assert "'c' is not the id of an earlier span of get" in error.value.message
+    assert "did you mean 'client'" in error.value.message
+    assert "did you mean 'http'" in error.value.message
+
+
+def test_a_form_that_hides_spans_must_say_why(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "form.yaml").write_text("schema: 1\nname: other\ntitle: t\nmechanism: none\n")
+    (folder / "expected-spans.yaml").write_text("schema: 1\nrules:\n  - {request: get, expect: none}\n")
+    with pytest.raises(ConfigError, match="cause: is needed"):
+        load_form(folder)
+    (folder / "expected-spans.yaml").write_text("schema: 1\n")
+    with pytest.raises(ConfigError) as error:
+        load_form(folder)
+    assert "must be the folder's name, 'mine'" in error.value.message
+    assert "build: is needed" in error.value.message
+
+
+def test_scenario_problems_are_told_together(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "schema: 1\nname: s\ntitle: t\nrequests:\n  - {type: a, path: /, weight: heavy, params: {x: {float: [1, 2]}}}\n"
+        "  - {type: b, path: /, status: [ok]}\nrate_rps: {emulated: 0}\narivals: poisson\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        load_scenario(path)
+    for part in (
+        "weight",
+        "params.x",
+        "status",
+        "rate_rps.native: is needed",
+        "out of range",
+        "did you mean 'arrivals'",
+    ):
+        assert part in error.value.message

@@ -1,0 +1,99 @@
+"""The plan is pure: same wish, same plan; every block holds each form once, in an order of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from lab.guest.wire import FormSpec, Plan, Tools, dump, load
+from lab.model.errors import ConfigError
+from lab.model.scenario import BLOCKS, Scenario
+from lab.model.service import Service
+from lab.model.specs import load_scenario, load_service
+from lab.runs import plan as planning
+from lab.runs.plan import Wish, identity, make
+from lab.system import resources
+
+FORMS = ("baseline", "twin", "orchestrion-otel", "ebpf")
+TOOLS = Tools(load="bin/load", load_sha256="0" * 64, sink="bin/sink", sink_sha256="1" * 64)
+
+
+def shop() -> tuple[Scenario, Service]:
+    root = resources.root()
+    scenario = load_scenario(root / "demo" / "scenarios" / "shop.yaml")
+    return scenario, load_service(root / scenario.service)
+
+
+def spec(name: str) -> FormSpec:
+    return FormSpec(name=name, mechanism="none", binary=f"bin/{name}", sha256="2" * 64, build_id="b")
+
+
+def wish(**change: object) -> Wish:
+    base = Wish(profile="full", seed=1, topology="all", rate_rps=5.0, emulated=True, cpus=2)
+    return dataclasses.replace(base, **change)  # type: ignore[arg-type]  # keys of Wish
+
+
+def made(run_id: str = "r", **change: object) -> Plan:
+    scenario, service = shop()
+    return make(run_id, scenario, service, {name: spec(name) for name in FORMS}, TOOLS, wish(**change))
+
+
+def test_same_wish_same_plan_and_its_name_does_not_matter() -> None:
+    assert made() == made()
+    assert made("a").digest() != made("b").digest()
+    assert identity(made("a")) == identity(made("b"))
+    assert identity(made()) != identity(made(seed=2))
+
+
+def test_every_block_holds_each_form_once_in_its_own_order() -> None:
+    plan = made()
+    blocks: dict[int, list[str]] = {}
+    for life in plan.lives:
+        blocks.setdefault(life.block, []).append(life.form)
+    assert len(blocks) == BLOCKS["full"]
+    assert all(sorted(order) == sorted(FORMS) for order in blocks.values())
+    assert len({tuple(order) for order in blocks.values()}) > 3
+
+
+def test_arrivals_are_the_same_for_every_form_of_a_block_and_new_in_the_next() -> None:
+    seeds: dict[int, set[int]] = {}
+    for life in made().lives:
+        seeds.setdefault(life.block, set()).update(cell.seed for cell in life.cells)
+    assert all(len(found) == 1 for found in seeds.values())
+    assert len(set.union(*seeds.values())) == len(seeds)
+
+
+def test_cell_names_are_unique_and_requests_follow_rate_and_time() -> None:
+    scenario, _ = shop()
+    cells = [cell for life in made(profile="stage").lives for cell in life.cells]
+    assert len({cell.id for cell in cells}) == len(cells) == len(FORMS)
+    assert {cell.requests for cell in cells} == {round(5.0 * scenario.seconds["stage"])}
+
+
+def test_the_plan_survives_the_wire() -> None:
+    plan = made()
+    assert load(Plan, dump(plan)) == plan
+
+
+def test_layout_parts_cpus_only_where_there_are_enough() -> None:
+    assert made(cpus=2).layout.service == ""
+    assert made(cpus=8).layout.service == "0-3"
+    assert made(cpus=8).layout.tools == "4-7"
+
+
+def test_emulation_stretches_limits_not_the_load() -> None:
+    slow, fast = made(emulated=True), made(emulated=False)
+    assert slow.timeouts.ready_s > fast.timeouts.ready_s
+    assert slow.lives == fast.lives
+    assert planning.EMULATED_FACTOR > 1
+
+
+def test_unknown_topology_and_type_are_told_together() -> None:
+    scenario, service = shop()
+    odd = dataclasses.replace(scenario.requests[0], type="brwose")
+    scenario = dataclasses.replace(scenario, requests=(odd, *scenario.requests[1:]))
+    with pytest.raises(ConfigError) as error:
+        make("r", scenario, service, {}, TOOLS, wish(topology="pods"))
+    assert "no topology 'pods'" in error.value.message
+    assert "did you mean 'browse'?" in error.value.message

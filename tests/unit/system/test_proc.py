@@ -1,0 +1,78 @@
+"""Real children: output, deadlines, cancel, and no process left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError
+from lab.system import proc
+from lab.system.wait import Deadline, NotYet, until
+
+
+def test_output_code_and_lines() -> None:
+    lines: list[str] = []
+    script = "echo out; echo err >&2; exit 3"
+    result = proc.run(["sh", "-c", script], deadline=Deadline.after(10), on_line=lines.append)
+    assert (result.code, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
+    assert sorted(lines) == ["err", "out"]
+    assert result.tail() == "err"
+
+
+def test_big_output_and_stdin() -> None:
+    data = bytes(range(256)) * 20_000
+    assert proc.run(["cat"], deadline=Deadline.after(30), stdin=data).stdout == data
+
+
+def test_a_missing_tool_is_told() -> None:
+    with pytest.raises(PreconditionError, match="no-such-tool"):
+        proc.run(["no-such-tool"], deadline=Deadline.after(1))
+    with pytest.raises(PreconditionError, match="no-such-tool"):
+        proc.need("no-such-tool")
+
+
+def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    script = f"trap '' TERM; sleep 60 & echo $! > {pidfile}; wait"
+    with pytest.raises(LabError, match="did not end in time"):
+        proc.run(["sh", "-c", script], deadline=Deadline.after(0.5))
+    grandchild = int(pidfile.read_text())
+    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+
+
+def test_cancel_ends_a_child_at_once() -> None:
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        proc.run(["sleep", "60"], deadline=Deadline.after(60, cancel))
+    assert time.monotonic() - began < 5
+
+
+def test_check_tells_the_last_words() -> None:
+    with pytest.raises(ProvisioningError) as error:
+        proc.check(["sh", "-c", "echo why >&2; exit 9"], deadline=Deadline.after(5), error=ProvisioningError, fix="x")
+    assert error.value.detail == "why"
+    assert "exit code 9" in error.value.message
+
+
+def test_until_tells_the_last_reason() -> None:
+    with pytest.raises(ProvisioningError) as error:
+        until(lambda: NotYet(reason="port closed"), what="sshd", deadline=Deadline.after(0.2), hint="lab logs")
+    assert error.value.message == "sshd: not in time; last seen: port closed"
+    assert error.value.fix == "lab logs"
+
+
+def test_until_gives_what_the_probe_gives() -> None:
+    answers: list[int | NotYet] = [NotYet(reason="a"), NotYet(reason="b"), 7]
+    assert until(lambda: answers.pop(0), what="x", deadline=Deadline.after(5), hint="", poll_s=0.01) == 7
+
+
+def test_an_inner_deadline_never_outlasts_the_outer() -> None:
+    outer = Deadline.after(0.5)
+    assert outer.sooner(60).at_s == outer.at_s
+    assert outer.sooner(0.1).at_s < outer.at_s
