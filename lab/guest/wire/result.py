@@ -126,6 +126,7 @@ class Cell:
     build_ids: dict[str, int]  # header value -> responses
     boot_id: str
     agent_exit: Optional[int] = None
+    life: str = ""  # folder below lives/ that holds canary.json, life.json and the logs of its processes
 
 
 @dataclass(frozen=True)

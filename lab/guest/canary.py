@@ -1,0 +1,80 @@
+"""The first-span barrier and the proof of a form, before any load."""
+
+from __future__ import annotations
+
+import time
+from typing import Optional
+
+from lab.guest.bench import Bench, LifeFailed
+from lab.guest.life import Running
+from lab.guest.load import send_once
+from lab.guest.proof import Sent, judge_none, judge_some, read_canaries, required
+from lab.guest.sink import read_spans
+from lab.guest.trees import type_trees
+from lab.guest.waiting import until
+from lab.guest.wire import Canary, CanaryRequest, Span
+
+
+def prove(bench: Bench, running: Running) -> Canary:
+    """Send one request of each canary type and judge the spans. Raises LifeFailed only when nothing can be sent."""
+    plan, form = bench.plan, running.form
+    sent: list[Sent] = []
+    status = {request.type: request.status for request in plan.requests}
+    wrong: list[str] = []
+    for index, kind in enumerate(plan.canary):
+        request, _ = send_once(bench, running.work, running.target, kind, index, plan.seed)
+        sent.append(request)
+        if request.status not in status.get(kind, ()) and request.status >= 0:
+            wrong.append("%s answered %d" % (kind, request.status))
+    _spans, requests, start_spans, reason = _judged(bench, running, sent)
+    reason = "; ".join([*wrong, reason] if reason else wrong)
+    first = None
+    if form.proof == "some" and sent:
+        arrived = [s.received_ns for r in requests for s in r.spans]
+        first = (min(arrived) - sent[0].start_ns) / 1e9 if arrived else None
+    running.first_span_s = first
+    return Canary(
+        form=form.name, ok=not reason, reason=reason, requests=requests, first_span_s=first, start_spans=start_spans
+    )
+
+
+def _judged(bench: Bench, running: Running, sent: list[Sent]) -> tuple[list[Span], tuple[CanaryRequest, ...], int, str]:
+    """Collect spans until the proof holds, or no more come, or the deadline passes."""
+    plan, form = bench.plan, running.form
+    trees = type_trees(plan.reference, form.expected)
+    needed = sum(sum(required(trees[s.type]).values()) for s in sent) if form.proof == "some" else 0
+    ends = time.monotonic() + plan.timeouts.first_span_s
+    spans: list[Span] = []
+    while True:
+        fresh = _collect(bench, running, needed - len(spans))
+        spans += fresh
+        requests, start_spans = read_canaries(spans, sent, trees, form.expected)
+        reason = judge_some(requests) if form.proof == "some" else judge_none(len(spans))
+        if not needed or not reason or not fresh or time.monotonic() > ends:
+            return spans, requests, start_spans, reason
+
+
+def _collect(bench: Bench, running: Running, wanted: int) -> list[Span]:
+    """What arrived since the last call: waits for as many spans as wanted, else until their count is still."""
+    timeouts = bench.plan.timeouts
+    last: Optional[int] = -1
+    since = time.monotonic()
+
+    def arrived() -> str:
+        count = running.sink.count()
+        nonlocal last, since
+        if count != last:
+            last, since = count, time.monotonic()
+        if count is None or count >= wanted > 0 or running.broken():
+            return "there"
+        stalled_s = timeouts.quiet_s if wanted <= 0 or count else timeouts.first_span_s / 3
+        return "still" if time.monotonic() - since > stalled_s else ""
+
+    until(bench.cancel, arrived, timeouts.first_span_s, 0.1)
+    broken = running.broken()
+    if broken:
+        raise LifeFailed("%s while the form was proven" % broken)
+    files = sorted(running.work.glob("early-*.spans.jsonl.gz"))
+    if not running.sink.rotate(running.work / ("early-%d.spans.jsonl.gz" % (len(files) + 1))):
+        raise LifeFailed("the span sink does not rotate its file")
+    return list(read_spans(files[-1]))

@@ -1,0 +1,192 @@
+"""Our own child processes: started in their role's group, pinned, logged, reaped with their use, and never left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.guest.accounts import Accounts
+from lab.guest.procfs import alive, boot_id, start_ticks
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+TAIL_BYTES = 4000
+
+
+@dataclass
+class Child:
+    """A running or ended child. code: None while it runs, negative: ended by that signal."""
+
+    name: str
+    role: str
+    process: subprocess.Popen[bytes]
+    accounts: Accounts
+    out: Path
+    log: Path
+    code: int | None = None
+    rss_peak_mib: float = 0.0
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        """Reap when ended."""
+        if self.code is not None:
+            return self.code
+        pid, status, use = os.wait4(self.pid, os.WNOHANG)
+        if pid == 0:
+            return None
+        self.code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        self.process.returncode = self.code
+        self.rss_peak_mib = use.ru_maxrss / 1024.0
+        self.accounts.reaped(self.role, self.pid, use.ru_utime, use.ru_stime)
+        return self.code
+
+    def ended(self) -> str:
+        """How it ended, for people; "" while it runs."""
+        code = self.poll()
+        if code is None:
+            return ""
+        how = "killed by signal %d" % -code if code < 0 else "exited with code %d" % code
+        return "%s %s" % (self.name, how)
+
+    def stop(self, deadline_s: float) -> int:
+        """SIGTERM, then SIGKILL at the deadline; idempotent."""
+        ends = time.monotonic() + deadline_s
+        self._signal(signal.SIGTERM)
+        while self.poll() is None and time.monotonic() < ends:
+            time.sleep(0.02)
+        self._signal(signal.SIGKILL)
+        while self.poll() is None:
+            time.sleep(0.02)
+        return self.code or 0
+
+    def _signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def said(self) -> str:
+        """The end of what it wrote on stderr."""
+        return tail(self.log)
+
+    def lines(self) -> list[str]:
+        """What it wrote on stdout, whole lines only."""
+        text = self.out.read_text(encoding="utf-8", errors="replace")
+        return text.split("\n")[:-1]
+
+
+def tail(path: Path, size: int = TAIL_BYTES) -> str:
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - size))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+@dataclass
+class Nursery:
+    """Starts children and remembers them on disk, so that the next start can end what a killed one left behind."""
+
+    accounts: Accounts
+    register: Path
+    children: list[Child] = field(default_factory=list)
+
+    def spawn(
+        self,
+        name: str,
+        role: str,
+        argv: Sequence[str],
+        env: dict[str, str],
+        work: Path,
+        *,
+        cpus: str = "",
+        death_signal: int = signal.SIGKILL,
+    ) -> Child:
+        """Start `argv` in `work`; stdout and stderr go to NAME.out and NAME.log there. Raises OSError."""
+        enter = self.accounts.entry(role)
+        pinned = cpu_set(cpus)
+        parent = os.getpid()
+
+        def prepare() -> None:
+            os.setsid()
+            _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            if os.getppid() != parent:
+                os._exit(127)
+            if pinned:
+                os.sched_setaffinity(0, pinned)
+            enter()
+
+        out, log = work / (name + ".out"), work / (name + ".log")
+        with open(out, "wb") as stdout, open(log, "ab") as stderr:
+            process = subprocess.Popen(
+                list(argv),
+                env=env,
+                cwd=str(work),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                preexec_fn=prepare,
+            )
+        child = Child(name=name, role=role, process=process, accounts=self.accounts, out=out, log=log)
+        self.accounts.started(role, child.pid)
+        self.children.append(child)
+        record = {"pid": child.pid, "ticks": start_ticks(child.pid), "boot": boot_id(), "name": name}
+        with open(self.register, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        return child
+
+    def stop_all(self, deadline_s: float) -> None:
+        """End whatever still runs, agents first, then in reverse order of start."""
+        running = [c for c in self.children if c.poll() is None]
+        for child in sorted(reversed(running), key=lambda c: c.role != "agent"):
+            child.stop(deadline_s)
+        self.children.clear()
+
+
+def sweep(register: Path, deadline_s: float = 10.0) -> int:
+    """End children of an earlier start of this run that outlived it; returns how many. Idempotent."""
+    left = [r for r in _registered(register) if r["ticks"] and alive(r["pid"], r["ticks"], r["boot"])]
+    ends = time.monotonic() + deadline_s
+    for number, until_s in ((signal.SIGTERM, ends - deadline_s / 2), (signal.SIGKILL, ends)):
+        for record in left:
+            if alive(record["pid"], record["ticks"], record["boot"]):
+                os.kill(record["pid"], number)
+        while any(alive(r["pid"], r["ticks"], r["boot"]) for r in left) and time.monotonic() < until_s:
+            time.sleep(0.05)
+    if register.exists():
+        register.unlink()
+    return len(left)
+
+
+def _registered(register: Path) -> list[dict[str, Any]]:
+    records = []
+    try:
+        lines = register.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def cpu_set(text: str) -> set[int]:
+    """ "0-1,3" as a set of CPU numbers; "" is the empty set."""
+    found: set[int] = set()
+    for part in filter(None, text.split(",")):
+        low, _, high = part.partition("-")
+        found.update(range(int(low), int(high or low) + 1))
+    return found

@@ -1,0 +1,144 @@
+"""Reading the kernel's text files: one pure parser each, tested from recorded output, and thin readers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
+MIB = 1024.0 * 1024.0
+
+
+@dataclass(frozen=True)
+class SystemTimes:
+    """CPU seconds of the whole system since boot, all CPUs. busy includes irq, not steal."""
+
+    busy_s: float
+    steal_s: float
+    irq_s: float  # hard and soft interrupts, already inside busy_s
+
+
+def parse_stat(text: str, tick_s: float = TICK_S) -> SystemTimes:
+    """/proc/stat. Guest time is inside user time already."""
+    fields = text.split("\n", 1)[0].split()
+    values = [int(v) * tick_s for v in fields[1:]] + [0.0] * 10
+    user, nice, system, _idle, _iowait, irq, softirq, steal = values[:8]
+    return SystemTimes(busy_s=user + nice + system + irq + softirq, steal_s=steal, irq_s=irq + softirq)
+
+
+def parse_pid_stat(text: str, tick_s: float = TICK_S) -> tuple[float, float, int, str]:
+    """/proc/PID/stat: user seconds, system seconds, start in ticks since boot, state. The name may hold anything."""
+    rest = text[text.rindex(")") + 2 :].split()
+    return int(rest[11]) * tick_s, int(rest[12]) * tick_s, int(rest[19]), rest[0]
+
+
+def parse_status_mib(text: str) -> tuple[float, float]:
+    """/proc/PID/status: resident MiB now and at its peak; zeros for a kernel thread or a zombie."""
+    found = {"VmRSS": 0.0, "VmHWM": 0.0}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key in found:
+            found[key] = int(value.split()[0]) / 1024.0
+    return found["VmRSS"], found["VmHWM"]
+
+
+def parse_cpu_stat(text: str) -> tuple[float, float]:
+    """cgroup v2 cpu.stat: user and system seconds."""
+    values = dict(line.split() for line in text.splitlines() if line)
+    return int(values["user_usec"]) / 1e6, int(values["system_usec"]) / 1e6
+
+
+def parse_cpuacct(text_user: str, text_sys: str) -> tuple[float, float]:
+    """cgroup v1 cpuacct.usage_user and cpuacct.usage_sys: nanoseconds."""
+    return int(text_user) / 1e9, int(text_sys) / 1e9
+
+
+def parse_pressure(text: str) -> float:
+    """/proc/pressure/*: seconds in which some task waited, since boot."""
+    for line in text.splitlines():
+        if line.startswith("some "):
+            return int(line.rsplit("total=", 1)[1]) / 1e6
+    return 0.0
+
+
+def parse_fdinfo_run_s(text: str) -> float | None:
+    """Run time of a BPF program from /proc/PID/fdinfo/FD; None when the descriptor is not a program."""
+    if "prog_type:" not in text:
+        return None
+    for line in text.splitlines():
+        if line.startswith("run_time_ns:"):
+            return int(line.split()[1]) / 1e9
+    return None
+
+
+def parse_lockdown(text: str) -> str:
+    """The chosen word of /sys/kernel/security/lockdown ("none [integrity] confidentiality")."""
+    for word in text.split():
+        if word.startswith("["):
+            return word.strip("[]")
+    return "unknown"
+
+
+def parse_own_cgroup(text: str, controller: str) -> str | None:
+    """Own path in one hierarchy of /proc/self/cgroup; controller "" is cgroup v2."""
+    for line in text.splitlines():
+        _, names, path = line.split(":", 2)
+        if controller in names.split(","):
+            return path
+    return None
+
+
+def parse_mounts(text: str) -> list[tuple[str, str, str, str]]:
+    """/proc/self/mounts: (source, target, type, options)."""
+    rows = (line.split(" ") for line in text.splitlines())
+    return [(r[0], r[1].replace("\\040", " "), r[2], r[3]) for r in rows if len(r) >= 4]
+
+
+# --- readers ---------------------------------------------------------------------------------------------------------
+
+
+def read(path: str | Path, default: str | None = None) -> str:
+    """A small file's text; `default`, when given, for a file that is not there or may not be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        if default is None:
+            raise
+        return default
+
+
+def boot_id() -> str:
+    return read("/proc/sys/kernel/random/boot_id", "unknown").strip()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in ticks since boot: with the pid, its identity. None: gone or a zombie."""
+    try:
+        _, _, ticks, state = parse_pid_stat(read("/proc/%d/stat" % pid))
+    except (OSError, ValueError):
+        return None
+    return None if state in ("Z", "X") else ticks
+
+
+def alive(pid: int, ticks: int, boot: str) -> bool:
+    """Whether this very process still runs; a pid alone is never trusted."""
+    return boot == boot_id() and start_ticks(pid) == ticks
+
+
+def system_times() -> SystemTimes:
+    return parse_stat(read("/proc/stat"))
+
+
+def pressure() -> dict[str, float]:
+    """Seconds since boot per resource, where the kernel tells."""
+    found = {name: read("/proc/pressure/" + name, "") for name in ("cpu", "memory", "io")}
+    return {name: parse_pressure(text) for name, text in found.items() if text}
+
+
+def bpf_run_s(pid: int) -> float:
+    """Run time of every BPF program that `pid` holds; counts only while statistics are on."""
+    total = 0.0
+    for fd in Path("/proc/%d/fdinfo" % pid).glob("*"):
+        total += parse_fdinfo_run_s(read(fd, "")) or 0.0
+    return total

@@ -1,0 +1,121 @@
+"""A run that outlives whoever asked for it: a transient systemd unit, or a session leader of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.guest.accounts import DELEGATED_ENV
+from lab.guest.facts import systemd_runs
+from lab.guest.journal import read_state
+from lab.guest.locking import Busy, holder
+from lab.guest.run import OtherPlan
+from lab.guest.seal import LAUNCH_LOG, read_seal
+from lab.guest.wire import PLAN_FILE, Plan, encode, load
+
+BEGIN_S = 30.0
+
+
+def own_argv() -> list[str]:
+    """How to run this very program again, as a zipapp or from its folder."""
+    entry = Path(sys.argv[0]).resolve()
+    if entry.name == "__main__.py":  # python -m lab.guest
+        return [sys.executable, "-m", "lab.guest"]
+    return [sys.executable, str(entry)]
+
+
+def unit_name(digest: str) -> str:
+    return "lab-guest-%s.service" % digest[:12]
+
+
+def unit_argv(digest: str, command: list[str]) -> list[str]:
+    """A unit that owns its cgroup subtree and takes all its processes along when it ends."""
+    return [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--unit=" + unit_name(digest),
+        "--property=Delegate=yes",
+        "--property=KillMode=mixed",
+        "--property=TimeoutStopSec=60",
+        "--property=LimitMEMLOCK=infinity",
+        "--setenv=%s=1" % DELEGATED_ENV,
+        "--setenv=PYTHONPATH=%s" % os.environ.get("PYTHONPATH", ""),
+        "--",
+        *command,
+    ]
+
+
+def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
+    """Begin or go on, detached; a second start of the same plan changes nothing. Raises Busy, OtherPlan, OSError."""
+    plan = load(Plan, plan_file.read_bytes())
+    digest = plan.digest()
+    held = holder(out)
+    if held:
+        if held.get("digest") == digest:
+            return status(out)
+        raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
+    kept = out / PLAN_FILE
+    if kept.exists() and load(Plan, kept.read_bytes()).digest() != digest:
+        raise OtherPlan("%s belongs to another plan" % out)
+    if read_seal(out) is not None:
+        return status(out)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [*own_argv(), "run", "--plan", str(plan_file.resolve()), "--out", str(out), "--artifacts", str(artifacts)]
+    _launch(digest, command, out)
+    return status(out)
+
+
+def _launch(digest: str, command: list[str], out: Path) -> None:
+    log = out / LAUNCH_LOG
+    with open(log, "ab") as file:
+        if systemd_runs() and os.getuid() == 0:
+            subprocess.run(unit_argv(digest, command), stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True)
+            process = None
+        else:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, close_fds=True
+            )
+    ends = time.monotonic() + BEGIN_S
+    while time.monotonic() < ends:
+        if holder(out).get("digest") == digest or read_seal(out) is not None:
+            return
+        if process is not None and process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise OSError("the run did not begin: %s" % log.read_text(encoding="utf-8", errors="replace")[-600:].strip())
+
+
+def status(out: Path) -> dict[str, Any]:
+    """State as far as files and the lock tell; alive is true only while the lock is held for this folder."""
+    state = read_state(out)
+    sealed = read_seal(out)
+    held = holder(out)
+    return {
+        "alive": held.get("out") == str(out),
+        "phase": state.phase if state is not None else "unknown",
+        "sealed": sealed is not None,
+        "outcome": sealed.outcome if sealed is not None else "",
+        "reason": sealed.reason if sealed is not None else (state.reason if state is not None else ""),
+        "state": encode(state) if state is not None else None,
+    }
+
+
+def stop(out: Path, deadline_s: float = 90.0) -> dict[str, Any]:
+    """Ask the run to stop at its next safe point and wait for it; idempotent."""
+    held = holder(out)
+    if held.get("out") == str(out):
+        os.kill(_int(held.get("pid")), signal.SIGTERM)
+        ends = time.monotonic() + deadline_s
+        while holder(out).get("pid") == held.get("pid") and time.monotonic() < ends:
+            time.sleep(0.1)
+    return status(out)
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,47 @@
+"""The guest half's only waiting: on a condition, with a deadline, ended early when a stop was asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Optional, TypeVar
+
+T = TypeVar("T")
+Condition = Callable[[], Optional[T]]
+
+
+class Stopped(Exception):
+    """A stop was asked for; everything whole is kept and the next start goes on."""
+
+
+class Cancel:
+    """Set by the signal handler, looked at by every wait."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self) -> None:
+        self.asked = True
+
+    def check(self) -> None:
+        if self.asked:
+            raise Stopped
+
+
+def until(cancel: Cancel, condition: Condition[T], deadline_s: float, step_s: float = 0.05) -> T | None:
+    """The condition's first truthy value, or None at the deadline. Raises Stopped."""
+    ends = time.monotonic() + deadline_s
+    while True:
+        cancel.check()
+        value = condition()
+        if value:
+            return value
+        left = ends - time.monotonic()
+        if left <= 0:
+            return None
+        time.sleep(min(step_s, left))
+
+
+def rest(cancel: Cancel, seconds: float) -> None:
+    """Let `seconds` pass. Raises Stopped."""
+    until(cancel, lambda: None, seconds, 0.2)
