@@ -1,6 +1,6 @@
 """The guest half's command line. Answers are one JSON document on stdout; exit codes as everywhere in lab.
 
-0 ok · 2 usage · 4 a mount or fact is lacking · 6 sealed, but not complete · 8 another run holds the machine · 75 stopped
+0 ok · 2 usage · 4 a mount or file is lacking · 6 sealed, not complete · 8 another run holds the machine · 75 stopped
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def run_cell(bench: Bench, running: Running, cell: CellPlan, attempt: int) -> Ce
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
-    result = _result(bench, running, cell, attempt, temp, samples, told, failed, broken, quiet, refused, sentinel_s)
+    seen = _Seen(samples, told, failed, broken, quiet, refused, sentinel_s)
+    result = _result(bench, running, cell, attempt, seen, temp / SPANS_FILE)
     write_text(temp / CELL_FILE, dump(result) + "\n")
     publish(temp, bench.out / CELLS_DIR / name)
     bench.journal.emit("cell", **_short(result))
@@ -95,7 +97,7 @@ def _loaded(bench: Bench, running: Running, cell: CellPlan, temp: Path) -> tuple
                 failed = "" if failed else "did not end in time"
                 load.stop(2.0)
                 break
-            until(bench.cancel, lambda: load.ended(), PERIOD_S, 0.05)
+            until(bench.cancel, load.ended, PERIOD_S, 0.05)
             slow = len(samples) % SLOW_EVERY == 0 or load.code is not None
             samples.append(take(bench.accounts, agents, slow=slow, bpf=on))
             if slow:
@@ -121,23 +123,24 @@ def _tell(bench: Bench, running: Running, cell: CellPlan, samples: Sequence[Samp
     bench.journal.emit("sample", cell=cell.id, cores=cores, spans=running.sink.count(), form=running.form.name)
 
 
-def _result(
-    bench: Bench,
-    running: Running,
-    cell: CellPlan,
-    attempt: int,
-    temp: Path,
-    samples: list[Sample],
-    told: dict[str, Any],
-    failed: str,
-    broken: dict[str, str],
-    quiet: bool,
-    refused: int,
-    sentinel_s: float,
-) -> Cell:
+@dataclass(frozen=True)
+class _Seen:
+    """What one cell left behind, before it is judged."""
+
+    samples: list[Sample]
+    told: dict[str, Any]  # the load generator's summary; empty when it gave none
+    failed: str  # why it gave none
+    broken: dict[str, str]  # role -> how it ended; "" while it lives
+    quiet: bool
+    refused: int
+    sentinel_s: float
+
+
+def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: _Seen, span_file: Path) -> Cell:
+    told = seen.told
     start_ns, end_ns = int(told.get("window_start_ns", 0)), int(told.get("window_end_ns", 0))
-    use = _use(bench, samples, start_ns, end_ns)
-    spans, total = _count_spans(temp / SPANS_FILE, start_ns, end_ns)
+    use = _use(bench, seen.samples, start_ns, end_ns)
+    spans, total = _count_spans(span_file, start_ns, end_ns)
     builds = {str(k): int(v) for k, v in (told.get("headers", {}).get("build") or {}).items()}
     cpus = os.cpu_count() or 1
     tools = cpu_set(bench.plan.layout.tools)
@@ -157,13 +160,13 @@ def _result(
         pause_s=use.pause_s,
         build_ids=builds,
         build_id=running.form.build_id if bench.plan.service.build_header else "",
-        spans_still=quiet,
-        sink_dropped=refused,
+        spans_still=seen.quiet,
+        sink_dropped=seen.refused,
         usage=use.usage,
-        service_exit=broken["service"],
-        agent_exit=broken["agent"],
-        sink_exit=broken["sink"],
-        load_failed=failed,
+        service_exit=seen.broken["service"],
+        agent_exit=seen.broken["agent"],
+        sink_exit=seen.broken["sink"],
+        load_failed=seen.failed,
     )
     found = gating.gates(facts, bench.plan.gates)
     reasons = gating.reasons(found)
@@ -194,7 +197,7 @@ def _result(
         attach_s=running.attach_s,
         first_span_s=running.first_span_s,
         startup_s=running.startup_s,
-        sentinel_s=sentinel_s,
+        sentinel_s=seen.sentinel_s,
         spans=spans,
         spans_total=total,
         by_type=_by_type(told),

@@ -1,4 +1,4 @@
-"""Our own child processes: started in their role's group, pinned, logged, reaped with their use, and never left behind."""
+"""Our own child processes: started in their role's group, pinned, logged, reaped with their use, never left behind."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Nursery:
     def stop_all(self, deadline_s: float) -> None:
         """End whatever still runs, agents first, then in reverse order of start."""
         running = [c for c in self.children if c.poll() is None]
-        for child in sorted(reversed(running), key=lambda c: c.role != "agent"):
+        for child in sorted(running, key=lambda c: (c.role != "agent", -self.children.index(c))):
             child.stop(deadline_s)
         self.children.clear()
 

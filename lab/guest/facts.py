@@ -50,7 +50,7 @@ _WATCHED = frozenset(("bpf", "securityfs", "tracefs", "debugfs"))
 
 
 def lockdown() -> str:
-    """none | integrity | confidentiality; "unknown" where securityfs is not mounted; none where the kernel has no lockdown."""
+    """none | integrity | confidentiality; "unknown" where securityfs is not mounted. A kernel without it has "none"."""
     if not any(row[2] == "securityfs" for row in parse_mounts(read("/proc/self/mounts", ""))):
         return "unknown"
     text = read("/sys/kernel/security/lockdown", "")

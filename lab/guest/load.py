@@ -69,7 +69,7 @@ def send_once(bench: Bench, work: Path, port: int, kind: str, index: int, seed: 
     argv = [bench.artifact(bench.plan.tools.load), "--once", kind, "--plan", str(plan_file), "--index", str(index)]
     child = bench.nursery.spawn(name, "load", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
     limit_s = bench.plan.timeouts.request_s + bench.plan.timeouts.ready_s
-    until(bench.cancel, lambda: child.ended(), limit_s, 0.02)
+    until(bench.cancel, child.ended, limit_s, 0.02)
     child.stop(0.1)
     bench.nursery.children.remove(child)
     try:

@@ -1,4 +1,4 @@
-"""Mounts that a run needs: the artifact disk by its serial, and the kernel's own file systems. Journalled, so undone."""
+"""Mounts that a run needs: the artifact disk by its serial, the kernel's own file systems. Journalled, so undone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def mount_disk(serial: str, at: Path) -> str:
 
 
 def mount_kernel_fs(journal: Path) -> list[str]:
-    """Mount what is missing of bpffs, securityfs, tracefs; returns what this call mounted. The journal is written first."""
+    """Mount what is missing of bpffs, securityfs, tracefs; returns what this call mounted."""
     ours = _journal(journal)
     done = []
     for kind, target in KERNEL_FS:

@@ -1,4 +1,4 @@
-"""A whole run: lives in the plan's order, whole cells kept over any kill, one rerun of an invalid cell, then the seal."""
+"""A whole run: lives in the plan's order, whole cells kept over any kill, one rerun of an invalid cell, the seal."""
 
 from __future__ import annotations
 
