@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// outcome is a finished run: the rows after the warm-up, in the order of their intended times.
+type outcome struct {
+	rows        []row
+	cpuS        float64 // of this process, from the first row's intended time to the last answer
+	maxInFlight int
+	interrupted bool
+}
+
+// lead is the time between the decision to start and the first request: enough for the pacing
+// thread to be asleep when it is due.
+const lead = 20 * time.Millisecond
+
+// drive sends the whole plan and waits for every answer or its time limit.
+func drive(ctx context.Context, plan *Plan) outcome {
+	stream, times := newStream(plan), arrivals(plan)
+	rows := make([]row, len(times)) // everything is made before the start: nothing but sending is timed
+	for i := range rows {
+		rows[i].request = stream.at(uint64(i))
+	}
+	runtime.GC()
+	clock := newClock()
+	sender := newSender(plan, clock)
+	defer sender.transport.CloseIdleConnections()
+
+	var inFlight, highest atomic.Int64
+	var answers sync.WaitGroup
+	var cpuStart float64
+	interrupted := false
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	sharpenTimer()
+	start := time.Now().Add(lead)
+	sent := 0
+	for i := range rows {
+		due := start.Add(times[i])
+		if sleepUntil(ctx, due) != nil {
+			interrupted = true
+			break
+		}
+		sent = i + 1
+		if i == plan.WarmupRequests {
+			cpuStart = cpuSeconds()
+			highest.Store(inFlight.Load())
+		}
+		row := &rows[i]
+		row.intendedNS = clock.wallNS + int64(due.Sub(clock.anchor))
+		flying := inFlight.Add(1)
+		if flying > int64(plan.MaxInFlight) {
+			inFlight.Add(-1)
+			row.notSent, row.delayNS, row.startNS, row.endNS = true, -1, clock.now(), clock.now()
+			continue
+		}
+		highest.Store(max(highest.Load(), flying))
+		answers.Go(func() {
+			defer inFlight.Add(-1)
+			sender.send(context.WithoutCancel(ctx), row)
+		})
+	}
+	answers.Wait()
+	return outcome{
+		rows:        rows[min(plan.WarmupRequests, sent):sent],
+		cpuS:        cpuSeconds() - cpuStart,
+		maxInFlight: int(highest.Load()),
+		interrupted: interrupted,
+	}
+}
+
+// sharpenTimer asks the kernel not to round this thread's sleeps (it allows itself 50 µs).
+// Where it refuses, the late counter shows it.
+func sharpenTimer() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) }
+
+// sleepUntil returns at due, or with ctx's error. The kernel's own sleep is used: the runtime's
+// timers come up to a millisecond late in an idle process.
+func sleepUntil(ctx context.Context, due time.Time) error {
+	const step = 100 * time.Millisecond // how soon an interruption is seen
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		left := time.Until(due)
+		if left <= 0 {
+			return nil
+		}
+		span := unix.NsecToTimespec(int64(min(left, step)))
+		if err := unix.Nanosleep(&span, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			time.Sleep(min(left, step))
+		}
+	}
+}
+
+// cpuSeconds is the user and system time this process has used.
+func cpuSeconds() float64 {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return float64(usage.Utime.Nano()+usage.Stime.Nano()) / float64(time.Second)
+}

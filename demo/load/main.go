@@ -1,0 +1,118 @@
+// Command lab-load sends an open-loop stream of HTTP requests and tells what came back.
+//
+// Open loop: requests leave at times fixed beforehand, whether or not earlier ones were answered,
+// and latency counts from the intended time. A service that stalls therefore shows the stall in
+// every request that fell into it, not in one.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if os.Getenv("GOMAXPROCS") == "" {
+		// The pacing thread sleeps inside a system call and keeps its slot: give it one of its own.
+		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	}
+	debug.SetGCPercent(400) // fewer collections in the middle of a window; the live heap is small
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run returns the exit code: 0 done (also when requests failed: the caller's gates decide),
+// 1 interrupted or the output could not be written, 2 a bad plan or bad flags.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("lab-load", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	planPath := flags.String("plan", "", "plan `file` (JSON)")
+	out := flags.String("out", "", "gzipped CSV `file` of the requests after the warm-up; must not exist")
+	once := flags.String("once", "", "send one request of this `type` instead of the plan")
+	index := flags.Uint64("index", 0, "with --once: which request of that type")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return 0
+	} else if err != nil {
+		return 2
+	}
+	if *planPath == "" || (*out == "") == (*once == "") || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "lab-load: give --plan FILE and either --out FILE or --once TYPE")
+		return 2
+	}
+	plan, err := readPlan(*planPath)
+	if err != nil {
+		fmt.Fprintln(stderr, "lab-load:", err)
+		return 2
+	}
+	if *once != "" {
+		return runOnce(ctx, plan, *once, *index, stdout, stderr)
+	}
+	return runPlan(ctx, plan, *out, stdout, stderr)
+}
+
+// runPlan creates the output before the first request, so that a full day of load is not sent for
+// a file that cannot be written.
+func runPlan(ctx context.Context, plan *Plan, out string, stdout, stderr io.Writer) int {
+	file, err := os.OpenFile(out, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		fmt.Fprintln(stderr, "lab-load:", err)
+		return 2
+	}
+	outcome := drive(ctx, plan)
+	if err := errors.Join(writeRows(file, outcome.rows), file.Sync(), file.Close()); err != nil {
+		fmt.Fprintln(stderr, "lab-load: write the requests:", err)
+		return 1
+	}
+	printLine(stdout, summarise(plan, outcome))
+	if outcome.interrupted {
+		fmt.Fprintln(stderr, "lab-load: interrupted before the last request was sent")
+		return 1
+	}
+	return 0
+}
+
+// onceResult is what a canary tells.
+type onceResult struct {
+	Type      string            `json:"type"`
+	Status    int               `json:"status"`
+	StartNS   int64             `json:"start_ns"`
+	EndNS     int64             `json:"end_ns"`
+	RequestID string            `json:"request_id"`
+	TraceID   string            `json:"trace_id"`
+	Headers   map[string]string `json:"headers"`
+}
+
+func runOnce(ctx context.Context, plan *Plan, kind string, index uint64, stdout, stderr io.Writer) int {
+	request, err := newStream(plan).single(kind, index)
+	if err != nil {
+		fmt.Fprintln(stderr, "lab-load:", err)
+		return 2
+	}
+	sender := newSender(plan, newClock())
+	row := row{request: request}
+	sender.send(ctx, &row)
+	printLine(stdout, onceResult{
+		Type: kind, Status: row.status, StartNS: row.startNS, EndNS: row.endNS,
+		RequestID: request.id, TraceID: request.traceID,
+		Headers: map[string]string{"build": row.build, "form": row.form},
+	})
+	return 0
+}
+
+// printLine writes value as one JSON line. The values are plain structs, so encoding cannot fail.
+func printLine(w io.Writer, value any) {
+	line, err := json.Marshal(value)
+	if err != nil {
+		line = fmt.Appendf(nil, "%q", err.Error())
+	}
+	fmt.Fprintf(w, "%s\n", line)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// request is one request, ready to be sent.
+type request struct {
+	kind    *Type
+	url     string
+	body    string
+	id      string
+	traceID string // "" when the plan asks for no traceparent
+	spanID  string
+	timeout time.Duration
+}
+
+// stream makes requests. The n-th depends on the seed, the mix and n, and on nothing else, so every
+// form gets the same work and a request can be made again alone.
+type stream struct {
+	plan  *Plan
+	total float64 // of the weights
+}
+
+// Streams of one seed that must not follow each other get different second halves of the state.
+const (
+	arrivalStream = 0xa11a << 48
+	onceStream    = 0x0ce0 << 48
+)
+
+func newStream(plan *Plan) *stream {
+	s := &stream{plan: plan}
+	for _, each := range plan.Mix {
+		s.total += each.Weight
+	}
+	return s
+}
+
+// at returns the n-th request of the plan, the warm-up's included.
+func (s *stream) at(n uint64) request {
+	random := rand.New(rand.NewPCG(s.plan.Seed, n))
+	left := random.Float64() * s.total
+	kind := &s.plan.Mix[len(s.plan.Mix)-1]
+	for i := range s.plan.Mix {
+		if left -= s.plan.Mix[i].Weight; left < 0 {
+			kind = &s.plan.Mix[i]
+			break
+		}
+	}
+	return s.fill(kind, random)
+}
+
+// single returns the n-th request of one type out of a stream of its own, so that a canary is never
+// mistaken for one of the plan's requests.
+func (s *stream) single(name string, n uint64) (request, error) {
+	for i := range s.plan.Mix {
+		if kind := &s.plan.Mix[i]; kind.Name == name {
+			hash := fnv.New32a()
+			hash.Write([]byte(name))
+			return s.fill(kind, rand.New(rand.NewPCG(s.plan.Seed^uint64(hash.Sum32()), onceStream+n))), nil
+		}
+	}
+	return request{}, fmt.Errorf("the mix has no type %q", name)
+}
+
+// fill draws the parameters in the order of their names: a map has none.
+func (s *stream) fill(kind *Type, random *rand.Rand) request {
+	path, body := kind.Path, kind.Body
+	for _, name := range sortedKeys(kind.Params) {
+		value := kind.Params[name].draw(random)
+		mark := "{" + name + "}"
+		path = strings.ReplaceAll(path, mark, url.QueryEscape(value))
+		body = strings.ReplaceAll(body, mark, value)
+	}
+	r := request{kind: kind, url: strings.TrimRight(s.plan.Target, "/") + path, body: body}
+	r.id = fmt.Sprintf("%016x", random.Uint64())
+	if s.plan.Traceparent {
+		r.traceID = fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64()|1)
+		r.spanID = fmt.Sprintf("%016x", random.Uint64()|1)
+	}
+	timeoutS := s.plan.TimeoutS
+	if kind.TimeoutS != nil {
+		timeoutS = *kind.TimeoutS
+	}
+	r.timeout = time.Duration(timeoutS * float64(time.Second))
+	return r
+}
+
+func (p Param) draw(random *rand.Rand) string {
+	if len(p.Choice) > 0 {
+		return p.Choice[random.IntN(len(p.Choice))]
+	}
+	return strconv.FormatInt(p.Int[0]+int64(random.Uint64N(uint64(p.Int[1]-p.Int[0])+1)), 10)
+}
+
+// arrivals returns when each request is to leave, counted from the start. Uniform: one every 1/rate.
+// Poisson: gaps drawn from the exponential distribution with that mean.
+func arrivals(plan *Plan) []time.Duration {
+	gap := float64(time.Second) / plan.RateRPS
+	random := rand.New(rand.NewPCG(plan.Seed, arrivalStream))
+	times := make([]time.Duration, plan.WarmupRequests+plan.Requests)
+	at := 0.0
+	for i := range times {
+		times[i] = time.Duration(at)
+		if plan.Arrivals == "poisson" {
+			at += random.ExpFloat64() * gap
+		} else {
+			at = float64(i+1) * gap
+		}
+	}
+	return times
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
