@@ -85,7 +85,7 @@ class Tally:
 class _Slot:
     row: Row
     parts: list[Fragment]
-    taken: set[str]
+    taken: Counter[str]
 
 
 def tally(
@@ -100,11 +100,12 @@ def tally(
     """Count a cell. prior: node id -> calls of this life seen before the file began (canary), for `first` modes."""
     trees = type_trees(reference, expected)
     parts = fragments(spans)
-    slots = [_Slot(row=row, parts=[], taken=set()) for row in sorted(rows, key=lambda r: r.start_ns)]
+    slots = [_Slot(row=row, parts=[], taken=Counter()) for row in sorted(rows, key=lambda r: r.start_ns)]
     loose = _attribute(parts, slots, trees)
     read = [assign(slot.parts, trees[slot.row.type]) if slot.row.type in trees else None for slot in slots]
-    before = [p for p in loose if p.start_ns < window_start_ns]
-    stray = [p for p in loose if p.start_ns >= window_start_ns]
+    tail_ns = window_start_ns + max((r.end_ns - r.start_ns for r in rows), default=0)
+    before = [p for p in loose if _warm_up(p, window_start_ns, tail_ns, trees)]
+    stray = [p for p in loose if not _warm_up(p, window_start_ns, tail_ns, trees)]
     extra, known = _extras(stray, read, slots, expected)
     reached = Counter(s.row.type for s in slots if s.row.status != TRANSPORT_ERROR)
     nodes = tuple(
@@ -167,12 +168,14 @@ def _place(
             continue
         if tree.type not in scores:
             scores[tree.type] = assign((part,), tree).score
-        if best is None or (scores[tree.type], slot.row.start_ns) > best[:2]:
-            best = (scores[tree.type], slot.row.start_ns, slot, node)
+        # a root begins right after its request; the rest goes to the request that ends first, so that most find a place
+        rank = slot.row.start_ns if root else -slot.row.end_ns
+        if best is None or (scores[tree.type], rank) > best[:2]:
+            best = (scores[tree.type], rank, slot, node)
     if best is None:
         return None
     slot = best[2]
-    slot.taken.add(best[3])
+    slot.taken[best[3]] += 1
     slot.parts.append(part)
     return slot
 
@@ -182,13 +185,21 @@ def _entry(part: Fragment, tree: TypeTree, slot: _Slot, *, root: bool) -> str | 
     sig = part.signatures[0]
     for node in tree.nodes.values():
         is_root = not tree.above[node.id]
-        if is_root != root or (node.id in slot.taken and node.count_max == 1):
+        if is_root != root or slot.taken[node.id] >= node.count_max:
             continue
         if not root and not part.lost and not starts_fragment(tree, node.id):
             continue
         if fits(sig, node.kind, node.family, node.match) != NO:
             return node.id
     return None
+
+
+def _warm_up(part: Fragment, window_start_ns: int, tail_ns: int, trees: dict[str, TypeTree]) -> bool:
+    """Began before the window, or fits the reference and began while warm-up requests may still have been under way."""
+    if part.start_ns < window_start_ns or part.start_ns >= tail_ns:
+        return part.start_ns < window_start_ns
+    nodes = [node for tree in trees.values() for node in tree.nodes.values()]
+    return any(fits(part.signatures[0], node.kind, node.family, node.match) != NO for node in nodes)
 
 
 # --- counts ----------------------------------------------------------------------------------------------------------
