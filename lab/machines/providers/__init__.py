@@ -1,1 +1,10 @@
 """The table of providers; a new one is a new file and a new row."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.machines.providers import qemu
+from lab.machines.providers.base import Provider
+
+PROVIDERS: Final[dict[str, Provider]] = {"qemu": qemu}

@@ -10,9 +10,10 @@ from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, 
 
 
 class Provider(Protocol):
-    """Makes machines. Every function is idempotent; `inspect` changes nothing; a killed call is finished by the next."""
+    """Makes machines. Every function is idempotent; `inspect` changes nothing; the next call finishes a killed one."""
 
     FEATURES: Features
+    RUN_ON: str  # where it was really exercised
 
     def check(self, lab: Lab, spec: MachineSpec) -> list[Finding]:
         """What this host lacks for `spec`; fast, changes nothing."""

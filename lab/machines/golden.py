@@ -1,0 +1,43 @@
+"""Which golden image a machine gets: the one rule that joins a machine's spec, the Go toolchain and the image cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from lab.machines import image
+from lab.machines.image import Image
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.lab import Lab
+from lab.model.machine import MachineSpec
+from lab.system import proc
+from lab.system.wait import Deadline
+
+GO_VERSION: Final = "go1.26.1"
+GO_S: Final = 600.0  # the first call may fetch the toolchain
+
+
+def ensure(lab: Lab, spec: MachineSpec) -> Image:
+    """The image, found or made. Idempotent; see `image.bake` for what it raises."""
+    return image.bake(lab, image.image_spec(spec, go_root=go_root(lab)))
+
+
+def find(lab: Lab, spec: MachineSpec) -> Image:
+    """The image that `ensure` made. Raises ProvisioningError when it is not there."""
+    found = image.find(lab, image.image_spec(spec, go_root=go_root(lab)))
+    if found is None:
+        raise ProvisioningError(f"the image {spec.image} has not been made", fix="lab up")
+    return found
+
+
+def go_root(lab: Lab) -> Path:
+    """Where the pinned Go toolchain is; an installed Go of any version fetches it. Raises PreconditionError."""
+    go = proc.need("go")
+    env = {**os.environ, "GOTOOLCHAIN": GO_VERSION, "GOWORK": "off", "GOFLAGS": ""}
+    deadline = Deadline.after(GO_S, lab.cancel)
+    root = Path("/")  # no go.mod above it can ask for another toolchain
+    result = proc.check(
+        [go, "env", "GOROOT"], deadline=deadline, error=PreconditionError, fix="lab doctor", env=env, cwd=root
+    )
+    return Path(result.text().strip())

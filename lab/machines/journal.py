@@ -1,0 +1,51 @@
+"""What a command set out to do to a machine and what it finished: append-only, synced, read by the next command.
+
+The journal tells people where an interrupted command was. What to do next is never read from it: each step asks the
+machine itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab.model.lab import Lab
+from lab.model.paths import JOURNAL_FILE
+from lab.system import store
+
+
+def path(lab: Lab, name: str) -> Path:
+    return lab.paths.machine(name) / JOURNAL_FILE
+
+
+@contextmanager
+def entry(lab: Lab, name: str, command: str, step: str) -> Iterator[None]:
+    """Write the intent, run the block, write the outcome: done, or failed when it raises; a kill leaves none."""
+    began = time.monotonic()
+    record: dict[str, Any] = {"command": command, "step": step}
+    _append(lab, name, record | {"state": "intent"})
+    try:
+        yield
+    except BaseException as error:
+        seconds = round(time.monotonic() - began, 3)
+        _append(lab, name, record | {"state": "failed", "seconds": seconds, "why": type(error).__name__})
+        raise
+    _append(lab, name, record | {"state": "done", "seconds": round(time.monotonic() - began, 3)})
+
+
+def interrupted(records: list[dict[str, Any]]) -> str | None:
+    """The step that was begun last and has no outcome: its command was killed there."""
+    if records and records[-1].get("state") == "intent":
+        return str(records[-1]["step"])
+    return None
+
+
+def read(lab: Lab, name: str) -> list[dict[str, Any]]:
+    return store.read_lines(path(lab, name))
+
+
+def _append(lab: Lab, name: str, record: dict[str, Any]) -> None:
+    store.append_line(path(lab, name), {"at": round(time.time(), 3), **record}, durable=True)

@@ -1,0 +1,77 @@
+"""Who a machine is, before it exists: its host key, the key that opens it, and the files that plain ssh needs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from lab.model.machine import Seed, SshEndpoint
+from lab.model.paths import HOST_KEY_FILE, IDENTITY_FILE, KNOWN_HOSTS_FILE, SSH_CONFIG_FILE
+from lab.system import store
+
+
+def seed(directory: Path) -> Seed:
+    """The machine's seed: made on the first call, the same on every later one. Private keys are 0600, OpenSSH format.
+
+    The machine id is derived from the host key, so that there is no third thing to keep in step.
+    """
+    host, user = directory / HOST_KEY_FILE, directory / IDENTITY_FILE
+    host_public, user_public = _public(host, "lab-host"), _public(user, "lab-user")
+    return Seed(
+        machine_id=hashlib.sha256(host_public.split()[1].encode()).hexdigest()[:32],
+        host_key_private=host,
+        host_key_public=host_public,
+        user_key_private=user,
+        user_key_public=user_public,
+    )
+
+
+def write_access(directory: Path, name: str, endpoint: SshEndpoint) -> None:
+    """known_hosts and ssh.config, so that `ssh -F ssh.config NAME` works and any other host key is refused."""
+    from lab.remote.hostkeys import known_hosts_line
+
+    known_hosts = directory / KNOWN_HOSTS_FILE
+    store.write_text(known_hosts, known_hosts_line(endpoint.host, endpoint.port, endpoint.host_key))
+    store.write_text(directory / SSH_CONFIG_FILE, ssh_config(name, endpoint, known_hosts))
+
+
+def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: Path) -> str:
+    """Text for OpenSSH: only our key, only the pinned host key, no agent, nothing of the user's or the system's."""
+    lines = {
+        "HostName": endpoint.host,
+        "Port": str(endpoint.port),
+        "User": endpoint.user,
+        "IdentityFile": _quoted(endpoint.identity_file),
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "ForwardAgent": "no",
+        "UserKnownHostsFile": _quoted(known_hosts),
+        "GlobalKnownHostsFile": "none",
+        "StrictHostKeyChecking": "yes",
+        "PasswordAuthentication": "no",
+        "ServerAliveInterval": "10",
+        "LogLevel": "ERROR",
+    }
+    return f"Host {name}\n" + "".join(f"  {key} {text}\n" for key, text in lines.items())
+
+
+def _quoted(path: Path) -> str:
+    # ssh_config(5): quotes hold spaces, and % begins a token
+    return '"' + str(path).replace("%", "%%") + '"'
+
+
+def _public(private: Path, comment: str) -> str:
+    """The public half of the key in `private`, which is made when it is missing."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if private.exists():
+        key = serialization.load_ssh_private_key(private.read_bytes(), password=None)
+    else:
+        key = Ed25519PrivateKey.generate()
+        text = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        store.write_bytes(private, text, mode=0o600)
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return f"{public.decode()} {comment}"

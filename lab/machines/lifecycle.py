@@ -1,0 +1,207 @@
+"""What the rest of `lab` does with machines: bring one up, ask for it, reach it, take it down."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import journal, state, steps
+from lab.model.errors import PreconditionError, UsageError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpoint
+from lab.model.paths import LOCK_FILE, SSH_CONFIG_FILE
+from lab.system import locks, proc, resources
+from lab.system.wait import Deadline
+
+EXECUTE_S: Final = 24 * 3600.0
+CONNECT_S: Final = 120.0
+NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
+
+
+def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
+    """A ready machine. Idempotent: a ready one is proven alive without a login and left as it is.
+
+    Raises PreconditionError, ProvisioningError, UsageError, Locked, SecurityStop, Cancelled; after any of them, or a
+    kill, the same call goes on from where the machine really is.
+    """
+    with _exclusive(lab, spec.name, lock_timeout_s):
+        machine = _wanted(lab, spec)
+        seen = steps.observed(lab, machine)
+        if steps.ready(machine, seen):
+            with lab.bus.step("up", f"machine {spec.name}") as told:
+                told.skip(f"already ready ({seen.reason})")
+            return replace(machine, endpoint=seen.endpoint or machine.endpoint)
+        if step := journal.interrupted(journal.read(lab, spec.name)):
+            lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in {step}; going on"))
+        machine = state.save(lab, machine)
+        with lab.bus.step("up", f"machine {spec.name}"):
+            for index, step_ in enumerate(steps.UP, start=1):
+                machine = steps.run(lab, machine, step_, index, len(steps.UP))
+        return machine
+
+
+def plan(lab: Lab, spec: MachineSpec) -> list[dict[str, str]]:
+    """What `up` would do now: each step with "done" or "to do". Changes nothing."""
+    machine = _wanted(lab, spec)
+    ready = steps.ready(machine, steps.observed(lab, machine))
+    return [
+        {"name": step.name, "state": "done" if ready or step.already(lab, machine) is not None else "to do"}
+        for step in steps.UP
+    ]
+
+
+def down(lab: Lab, name: str) -> bool:
+    """Stop and remove it, from whatever state; nothing of it stays but the shared cache. False: there was nothing."""
+    directory = lab.paths.machine(name)
+    if not directory.exists():
+        return False
+    with _exclusive(lab, name, lab.config.lock_timeout_s):
+        existed = name in state.names(lab)
+        if existed:
+            with lab.bus.step("down", f"remove machine {name}"), journal.entry(lab, name, "down", "delete"):
+                _delete(lab, name)
+        _clear(directory)
+    return existed
+
+
+def _delete(lab: Lab, name: str) -> None:
+    machine = state.load(lab, name)
+    if machine is not None and machine.handle is not None:
+        steps.provider_of(machine).delete(lab, machine.handle)
+
+
+def status(lab: Lab, name: str) -> Observed:
+    """What is there now, by asking; needs no lock."""
+    machine = state.load(lab, name)
+    if machine is None:
+        reason = "its making was interrupted" if name in state.names(lab) else "there is no such machine"
+        return Observed(phase="absent", alive=False, reason=reason)
+    seen = steps.observed(lab, machine)
+    if seen.alive and not steps.ready(machine, seen):
+        return replace(seen, reason=f"{seen.reason}, but not ready: lab up")
+    return seen
+
+
+def names(lab: Lab) -> list[str]:
+    return state.names(lab)
+
+
+def machine(lab: Lab, name: str) -> Machine | None:
+    """What was made under that name; its endpoint may be out of date when it does not run."""
+    return state.load(lab, name)
+
+
+def features(machine: Machine) -> Features:
+    return steps.provider_of(machine).FEATURES
+
+
+def attach_disk(lab: Lab, machine: Machine, image: Path, serial: str) -> None:
+    """Plug a read-only disk into a running machine. Raises PreconditionError where `features` says no disks."""
+    provider = steps.provider_of(machine)
+    attach = getattr(provider, "attach", None)
+    if machine.handle is None or attach is None:
+        raise PreconditionError(f"machine {machine.spec.name} cannot take disks", fix="copy the files instead")
+    with lab.bus.step("attach", f"attach {image.name}"):
+        attach(lab, machine.handle, image, serial)
+
+
+def ssh_argv(lab: Lab, name: str) -> list[str]:
+    """OpenSSH's command line for a shell in the machine."""
+    _reachable(lab, name)
+    return [proc.need("ssh"), "-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE), name]
+
+
+def execute(lab: Lab, name: str, argv: Sequence[str]) -> proc.Result:
+    """Run one command there to its end."""
+    from lab.remote import connect
+
+    found = _running(lab, name)
+    assert found.endpoint is not None
+    with connect(lab, found.endpoint, Deadline.after(CONNECT_S, lab.cancel)) as link:
+        return link.run(argv, Deadline.after(EXECUTE_S, lab.cancel))
+
+
+def ssh_config(lab: Lab, name: str) -> str:
+    _reachable(lab, name)
+    return (lab.paths.machine(name) / SSH_CONFIG_FILE).read_text(encoding="utf-8")
+
+
+def inventory(lab: Lab) -> dict[str, Any]:
+    """Ansible's JSON inventory of every machine that has SSH."""
+    hosts: dict[str, Any] = {}
+    for name in state.names(lab):
+        found = state.load(lab, name)
+        if found is not None and isinstance(found.endpoint, SshEndpoint):
+            hosts[name] = {
+                "ansible_host": found.endpoint.host,
+                "ansible_port": found.endpoint.port,
+                "ansible_user": found.endpoint.user,
+                "ansible_ssh_private_key_file": str(found.endpoint.identity_file),
+                "ansible_ssh_common_args": f"-F '{lab.paths.machine(name) / SSH_CONFIG_FILE}'",
+            }
+    return {"all": {"hosts": hosts}}
+
+
+def playbook_digest() -> str:
+    """SHA-256 over every file of the playbooks by name and content."""
+    top = resources.root() / "playbooks"
+    total = hashlib.sha256()
+    for path in sorted(p for p in top.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        total.update(f"{path.relative_to(top).as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
+    """The stored machine, or a new one; a stored one of another kind is never changed under its user."""
+    if not spec.name or set(spec.name) - set(NAME) or spec.name.startswith("-") or len(spec.name) > 40:
+        raise UsageError(f"{spec.name!r} cannot be a machine's name", fix="use up to 40 of a-z, 0-9 and -")
+    found = state.load(lab, spec.name)
+    if found is None or found.handle is None:
+        return Machine(spec=spec)
+    different = [
+        f"{f.name} {getattr(found.spec, f.name)!r}, wanted {getattr(spec, f.name)!r}"
+        for f in fields(MachineSpec)
+        if getattr(found.spec, f.name) != getattr(spec, f.name)
+    ]
+    if different:
+        message = f"machine {spec.name} exists with {'; '.join(different)}"
+        raise UsageError(message, fix=f"lab down {spec.name}, then the same command again")
+    return found
+
+
+def _running(lab: Lab, name: str) -> Machine:
+    found = state.load(lab, name)
+    seen = None if found is None else steps.observed(lab, found)
+    if found is None or seen is None or seen.endpoint is None:
+        why = "there is no such machine" if seen is None else seen.reason
+        raise PreconditionError(f"machine {name} does not run: {why}", fix=f"lab up {name}")
+    return replace(found, endpoint=seen.endpoint)
+
+
+def _reachable(lab: Lab, name: str) -> None:
+    if not isinstance(_running(lab, name).endpoint, SshEndpoint):
+        raise UsageError(f"machine {name} is this very host: it has no SSH of ours", fix="open a shell here")
+
+
+def _exclusive(lab: Lab, name: str, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+    def tell(holder: locks.Holder | None) -> None:
+        lab.bus.emit(Notice(level="info", text=f"waiting for machine {name}, in use by {holder or 'another command'}"))
+
+    deadline = Deadline.after(timeout_s, lab.cancel)
+    path = lab.paths.machine(name) / LOCK_FILE
+    return locks.hold(path, what=f"machine {name}", deadline=deadline, on_wait=tell)
+
+
+def _clear(directory: Path) -> None:
+    """Remove the machine's folder, its lock last: whoever waits for that lock finds a machine that is not there."""
+    for path in directory.iterdir():
+        if path.name.startswith(LOCK_FILE):
+            continue
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(directory)

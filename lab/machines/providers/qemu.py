@@ -1,0 +1,253 @@
+"""Machines of our own under QEMU, from the golden image; the default everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket as sockets
+import uuid as uuids
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import golden, initrd
+from lab.machines.providers import qemu_accel, qemu_args, qemu_check, qemu_instance
+from lab.machines.providers.qemu_qmp import Qmp, Refused
+from lab.model.errors import PreconditionError, ProvisioningError, UsageError
+from lab.model.lab import Lab
+from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
+from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
+from lab.system import proc, store
+from lab.system.wait import Deadline, NotYet, until
+
+FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True)
+RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
+INITRD_FILE: Final = "initrd.cpio"
+QEMU_LOG: Final = "qemu.log"
+USER: Final = "root"
+START_S: Final = 60.0
+PORT_TRIES: Final = 20
+PORT_TAKEN: Final = "Could not set up host forwarding rule"
+SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
+PAUSED: Final = ("paused", "io-error")
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """QEMU, acceleration, disk, memory, socket path: what would stop this machine, found before anything is made."""
+    return qemu_check.check(lab, spec)
+
+
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+    """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
+    image = golden.find(lab, spec)
+    program = proc.need(qemu_args.PROGRAMS[spec.arch])
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    overlay = directory / OVERLAY_FILE
+    if not overlay.exists():
+        part = overlay.with_suffix(".part")
+        argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.disk), str(part)]
+        proc.check(argv, deadline=Deadline.after(START_S, lab.cancel), error=ProvisioningError, fix="lab doctor")
+        part.replace(overlay)
+    seeded = image.initrd.read_bytes() + initrd.seed_archive(seed, hostname=spec.name)
+    store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
+    accel = qemu_accel.find(lab, spec.accel, program=program, kernel=image.kernel)
+    data = {
+        "uuid": str(uuids.UUID(seed.machine_id)),
+        "directory": str(directory),
+        "run_dir": str(qemu_instance.run_dir_path(seed.machine_id)),
+        "kernel": str(image.kernel),
+        "image_id": image.id,
+        "arch": spec.arch,
+        "accel": accel.name,
+        "cpus": spec.cpus,
+        "memory_mib": spec.memory_mib,
+        "identity": str(seed.user_key_private),
+        "host_key": " ".join(seed.host_key_public.split()[:2]),
+    }
+    return Handle(provider="qemu", name=spec.name, machine_id=seed.machine_id, data=data)
+
+
+def start(lab: Lab, handle: Handle) -> SshEndpoint:
+    """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
+    deadline = Deadline.after(START_S, lab.cancel)
+    asked = qemu_instance.ask(_socket(handle), handle.data["uuid"])
+    if asked is None:
+        if qemu_instance.processes(handle.data["uuid"]):
+            # it runs but does not answer: nothing of it can be used, and a second one would share its disk
+            qemu_instance.end(_socket(handle), handle.data["uuid"])
+        asked = _spawn(handle, deadline)
+    if asked.status in PAUSED:
+        with qemu_instance.session(_socket(handle), handle.data["uuid"], deadline) as qmp:
+            qmp.execute("cont")
+    return _endpoint(handle, asked.port)
+
+
+def inspect(lab: Lab, handle: Handle) -> Observed:
+    """By QMP and the heartbeat alone: no login. `lab` is not needed: nothing is remembered."""
+    del lab
+    directory = Path(handle.data["directory"])
+    facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
+    asked = qemu_instance.ask(_socket(handle), handle.data["uuid"])
+    if asked is None:
+        if left := qemu_instance.processes(handle.data["uuid"]):
+            return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) does not answer", **facts)
+        made = (directory / OVERLAY_FILE).exists()
+        phase: Phase = "stopped" if (directory / SERIAL_LOG).exists() else "created"
+        return Observed(phase=phase if made else "absent", alive=False, reason="not running", **facts)
+    facts["endpoint"] = _endpoint(handle, asked.port)
+    if asked.status != "running":
+        why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
+        return Observed(phase="broken", alive=False, reason=f"paused: {why}", **facts)
+    beat = qemu_instance.last_beat(directory / HEARTBEAT_LOG)
+    if beat is None:
+        return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
+    facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"]}
+    if beat.age_s > qemu_instance.FRESH_S:
+        return Observed(phase="running", alive=False, reason=f"no heartbeat for {beat.age_s:.0f} s", **facts)
+    return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
+
+
+def stop(lab: Lab, handle: Handle) -> None:
+    """End its process. The machine is disposable: nothing is asked of its guest."""
+    del lab
+    qemu_instance.end(_socket(handle), handle.data["uuid"])
+
+
+def delete(lab: Lab, handle: Handle) -> None:
+    """Remove its process, its files and its run folder; the shared image stays."""
+    stop(lab, handle)
+    directory = Path(handle.data["directory"])
+    for name in (OVERLAY_FILE, INITRD_FILE, SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG):
+        (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(handle.data["run_dir"], ignore_errors=True)
+    with contextlib.suppress(OSError):  # shared with other machines: goes with the last one
+        Path(handle.data["run_dir"]).parent.rmdir()
+
+
+def attach(lab: Lab, handle: Handle, image: Path, serial: str) -> None:
+    """Plug in `image` read-only; the guest finds it by `serial`. Idempotent."""
+    if not SERIAL_NAME.fullmatch(serial):
+        raise UsageError(f"{serial!r} cannot be a disk's serial", fix="use at most 20 letters, digits, . _ -")
+    with _qmp(lab, handle) as qmp:
+        if _device(serial) in _devices(qmp):
+            return
+        source = {"driver": "file", "filename": str(image), "read-only": True}
+        with contextlib.suppress(Refused):  # left by a call that was killed between the two
+            qmp.execute("blockdev-del", **{"node-name": _node(serial)})
+        node = {"driver": "raw", "node-name": _node(serial), "read-only": True, "file": source}
+        qmp.execute("blockdev-add", **node)
+        _plug(qmp, serial)
+
+
+def detach(lab: Lab, handle: Handle, serial: str) -> None:
+    """Unplug and wait until the guest has let go of it. Idempotent."""
+    with _qmp(lab, handle) as qmp:
+        if _device(serial) in _devices(qmp):
+            qmp.execute("device_del", id=_device(serial))
+
+            def probe() -> bool | NotYet:
+                return NotYet(reason="the guest still uses it") if _device(serial) in _devices(qmp) else True
+
+            deadline = Deadline.after(START_S, lab.cancel)
+            until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the same command again")
+        with contextlib.suppress(Refused):
+            qmp.execute("blockdev-del", **{"node-name": _node(serial)})
+
+
+def _plug(qmp: Qmp, serial: str) -> None:
+    said = ""
+    for number in range(qemu_args.HOT_PORTS):
+        device = {"driver": "virtio-blk-pci", "bus": f"hot{number}", "drive": _node(serial)}
+        try:
+            qmp.execute("device_add", id=_device(serial), serial=serial, **device)
+        except Refused as error:  # that port is in use: the next one
+            said = error.message
+        else:
+            return
+    raise ProvisioningError(f"no port is free for disk {serial}", fix="lab down, then lab up", detail=said)
+
+
+def _qmp(lab: Lab, handle: Handle) -> contextlib.AbstractContextManager[Qmp]:
+    return qemu_instance.session(_socket(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
+
+
+def _devices(qmp: Qmp) -> set[str]:
+    return {str(item["name"]) for item in qmp.execute("qom-list", path="/machine/peripheral")}
+
+
+def _device(serial: str) -> str:
+    return f"disk-{serial}"
+
+
+def _node(serial: str) -> str:
+    return f"node-{serial}"
+
+
+def _socket(handle: Handle) -> Path:
+    return Path(handle.data["run_dir"]) / QMP_SOCKET
+
+
+def _endpoint(handle: Handle, port: int) -> SshEndpoint:
+    identity, host_key = Path(handle.data["identity"]), handle.data["host_key"]
+    return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
+
+
+def _spawn(handle: Handle, deadline: Deadline) -> qemu_instance.Asked:
+    """Start the process; a port that somebody took between our look and QEMU's bind costs one more try."""
+    qemu_instance.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
+    log = Path(handle.data["directory"]) / QEMU_LOG
+    for _ in range(PORT_TRIES):
+        asked = _try_port(handle, _free_port(), log, deadline)
+        if asked is not None:
+            return asked
+    raise PreconditionError(
+        "every port that was free a moment ago is taken", fix="run the same command again", log=str(log)
+    )
+
+
+def _try_port(handle: Handle, port: int, log: Path, deadline: Deadline) -> qemu_instance.Asked | None:
+    log.unlink(missing_ok=True)
+    # a new boot: its predecessor's last words must not be taken for its own
+    for name in (SERIAL_LOG, HEARTBEAT_LOG):
+        (log.parent / name).unlink(missing_ok=True)
+    _socket(handle).unlink(missing_ok=True)
+    pid = proc.spawn_detached(_argv(handle, port), log=log)
+
+    def probe() -> qemu_instance.Asked | bool | NotYet:
+        if asked := qemu_instance.ask(_socket(handle), handle.data["uuid"]):
+            return asked
+        return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
+
+    found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
+    if isinstance(found, qemu_instance.Asked):
+        return found
+    said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    if PORT_TAKEN in said:
+        return None
+    raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
+
+
+def _argv(handle: Handle, port: int) -> list[str]:
+    data, directory = handle.data, Path(handle.data["directory"])
+    boot = qemu_args.Boot(
+        name=handle.name,
+        uuid=data["uuid"],
+        arch=data["arch"],
+        accel=data["accel"],
+        cpus=data["cpus"],
+        memory_mib=data["memory_mib"],
+        kernel=Path(data["kernel"]),
+        initrd=directory / INITRD_FILE,
+        overlay=directory / OVERLAY_FILE,
+        ssh_port=port,
+        qmp=_socket(handle),
+        serial_log=directory / SERIAL_LOG,
+        heartbeat_log=directory / HEARTBEAT_LOG,
+    )
+    return qemu_args.boot_argv(boot, program=proc.need(qemu_args.PROGRAMS[boot.arch]))
+
+
+def _free_port() -> int:
+    with sockets.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,148 @@
+"""Which acceleration works here: found by booting a tiny system under it, since a device node proves nothing.
+
+Seen in the field: /dev/kvm opens and answers its version, and yet no Linux guest ever gets past early boot.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from lab.machines.initrd import Entry, archive
+from lab.machines.providers.qemu_args import base_argv
+from lab.model.errors import LabError, PreconditionError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.system import proc, store
+from lab.system.wait import Deadline
+
+TRIAL_S: Final = 8.0
+EMULATION: Final = "tcg"
+MARK: Final = b"LAB-TRIAL-OK\n"
+CACHE_FILE: Final = "accel.json"
+OLDEST: Final = (6, 2)
+CANDIDATES: Final = {"linux": ("kvm",), "darwin": ("hvf",), "win32": ("whpx",)}
+_VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accel:
+    """The acceleration to use and why, in words for a person."""
+
+    name: str
+    reason: str
+
+
+def choose(wanted: str, candidates: tuple[str, ...], works: Callable[[str], bool]) -> Accel:
+    """Decide: what was asked for, else the first candidate whose trial boot ends well, else emulation."""
+    if wanted != "auto":
+        return Accel(name=wanted, reason="asked for")
+    for name in candidates:
+        if works(name):
+            return Accel(name=name, reason=f"a trial boot under {name} worked")
+    tried = " and ".join(candidates)
+    reason = f"{tried} is there, but a trial boot under it failed" if tried else "no hardware acceleration here"
+    return Accel(name=EMULATION, reason=reason)
+
+
+def find(lab: Lab, wanted: str, *, program: str, kernel: Path) -> Accel:
+    """The acceleration for this host; trial boots happen once per QEMU version and boot of the host."""
+    if wanted != "auto":
+        return choose(wanted, (), lambda _: False)
+    if (known := remembered(lab, program)) is not None:
+        return known
+    present = candidates()
+    found = choose(wanted, present, lambda name: trial(lab, name, program=program, kernel=kernel))
+    if present and found.name == EMULATION:
+        lab.bus.emit(Notice(level="warning", text=f"{found.reason}: the machine is emulated, and slow"))
+    doc = {"key": _key(program), "name": found.name, "reason": found.reason}
+    store.write_json(lab.paths.cache / CACHE_FILE, doc)
+    return found
+
+
+def remembered(lab: Lab, program: str) -> Accel | None:
+    """What an earlier `find` chose, while it still holds for this QEMU and this boot of the host."""
+    try:
+        known = json.loads((lab.paths.cache / CACHE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(known, dict) or known.get("key") != _key(program):
+        return None
+    return Accel(name=str(known["name"]), reason=str(known["reason"]))
+
+
+def _key(program: str) -> str:
+    return f"{version_text(program)}; host booted {int(psutil.boot_time())}"
+
+
+def candidates() -> tuple[str, ...]:
+    """Accelerations that this host might have."""
+    if sys.platform == "linux" and not Path("/dev/kvm").exists():
+        return ()
+    return CANDIDATES.get(sys.platform, ())
+
+
+def trial(lab: Lab, accel: str, *, program: str, kernel: Path) -> bool:
+    """Whether a kernel and one user process run to their end under `accel`, within TRIAL_S."""
+    with tempfile.TemporaryDirectory(prefix="lab-trial-") as folder, lab.bus.step("trial", f"try {accel}") as told:
+        initrd, said = Path(folder) / "initrd", Path(folder) / "serial"
+        initrd.write_bytes(archive([Entry(path="init", mode=0o755, data=tiny_init())]))
+        argv = [*base_argv(program, accel), "-m", "256M", "-kernel", str(kernel), "-initrd", str(initrd)]
+        argv += [
+            "-append",
+            "console=ttyS0 quiet panic=-1",
+            "-chardev",
+            f"file,id=s,path={said}",
+            "-serial",
+            "chardev:s",
+        ]
+        try:
+            proc.run(argv, deadline=Deadline.after(TRIAL_S, lab.cancel))
+        except LabError as error:
+            if error.exit_code == 130:
+                raise
+            told.say(f"no: {error.message}")
+        worked = said.exists() and MARK.strip() in said.read_bytes()
+        told.say(f"{accel} works" if worked else f"{accel} does not work")
+        return worked
+
+
+def tiny_init() -> bytes:
+    """A static x86-64 program of some 200 bytes: writes MARK to standard output, then powers the machine off."""
+    base, head = 0x400000, 64 + 56
+    code = bytearray()
+    code += b"\xb8\x01\x00\x00\x00\xbf\x01\x00\x00\x00"  # mov eax, SYS_write; mov edi, stdout
+    lea = len(code)
+    code += b"\x48\x8d\x35\x00\x00\x00\x00"  # lea rsi, [rip + text]
+    code += b"\xba" + struct.pack("<I", len(MARK)) + b"\x0f\x05"  # mov edx, length; syscall
+    for register, number in ((b"\xb8", 169), (b"\xbf", 0xFEE1DEAD), (b"\xbe", 672274793), (b"\xba", 0x4321FEDC)):
+        code += register + struct.pack("<I", number)  # reboot(MAGIC1, MAGIC2, POWER_OFF)
+    code += b"\x0f\x05\x31\xff\xb8\x3c\x00\x00\x00\x0f\x05"  # syscall; then exit(0), which panics: over either way
+    code[lea + 3 : lea + 7] = struct.pack("<i", len(code) - (lea + 7))
+    code += MARK
+    size = head + len(code)
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    elf = ident + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, base + head, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    return elf + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000) + bytes(code)
+
+
+def version_text(program: str) -> str:
+    result = proc.run([program, "--version"], deadline=Deadline.after(20))
+    return (result.text().splitlines() or [""])[0]
+
+
+def version(text: str) -> tuple[int, int]:
+    """(major, minor) from QEMU's own words. Raises PreconditionError when they are not QEMU's."""
+    found = _VERSION.search(text)
+    if found is None:
+        raise PreconditionError(f"this is not QEMU: it calls itself {text or 'nothing'!r}", fix="lab doctor --install")
+    return int(found[1]), int(found[2])

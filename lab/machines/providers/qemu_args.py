@@ -1,0 +1,99 @@
+"""QEMU's command line, as a pure function of what is wanted: the golden file of its test is the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.machines.image import ROOT_SERIAL
+from lab.model.machine import Arch
+
+HEARTBEAT_PORT: Final = "lab.heartbeat"
+HOT_PORTS: Final = 4  # q35's own bus refuses hot plug, so empty root ports are made beforehand
+SSH_PORT: Final = 22
+PROGRAMS: Final[dict[Arch, str]] = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
+# Everything a short-lived laboratory machine on a slow processor can go without. The values of security features are a
+# property of the kernel under test and stay at its defaults, except CPU mitigations, which emulation makes costly.
+KERNEL_ARGS: Final = (
+    "console=ttyS0,115200 root=/dev/vda rw quiet loglevel=3 net.ifnames=0 mitigations=off audit=0 apparmor=0 selinux=0"
+    " nokaslr tsc=reliable no_timer_check panic=-1 systemd.show_status=0 cryptomgr.notests raid=noautodetect"
+    " no_hash_pointers init_on_alloc=0 rcupdate.rcu_expedited=1 8250.nr_uarts=1 i8042.noaux i8042.nokbd"
+    " random.trust_cpu=on iommu=off nowatchdog"
+)
+MACHINE: Final = "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """One start of one machine. `ssh_port` is on 127.0.0.1; `serial_log` and `heartbeat_log` are written by QEMU."""
+
+    name: str
+    uuid: str
+    arch: Arch
+    accel: str
+    cpus: int
+    memory_mib: int
+    kernel: Path
+    initrd: Path
+    overlay: Path
+    ssh_port: int
+    qmp: Path
+    serial_log: Path
+    heartbeat_log: Path
+
+
+def cpu_model(accel: str) -> str:
+    """The fastest CPU that the accelerator gives; emulation is slower with AVX than without."""
+    return "Nehalem" if accel == "tcg" else "host"
+
+
+def accelerator(accel: str) -> str:
+    return "tcg,thread=multi" if accel == "tcg" else accel
+
+
+def base_argv(program: str, accel: str) -> list[str]:
+    """What every QEMU of ours starts with: nothing that we did not ask for."""
+    bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    return [program, *bare, "-machine", MACHINE, "-accel", accelerator(accel), "-cpu", cpu_model(accel)]
+
+
+def boot_argv(boot: Boot, *, program: str) -> list[str]:
+    """The whole command line; paths may hold any character (QEMU doubles commas inside an option's value)."""
+    argv = base_argv(program, boot.accel)
+    argv += ["-name", f"lab-{boot.name}", "-uuid", boot.uuid]
+    argv += ["-smp", str(boot.cpus), "-m", f"{boot.memory_mib}M"]
+    argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", KERNEL_ARGS]
+    argv += _disk(boot) + _network(boot) + ["-device", "virtio-rng-pci"]
+    argv += _heartbeat(boot) + _hot_ports()
+    argv += ["-chardev", f"file,id=serial,path={_value(boot.serial_log)}", "-serial", "chardev:serial"]
+    return [*argv, "-qmp", f"unix:{_value(boot.qmp)},server=on,wait=off"]
+
+
+def _disk(boot: Boot) -> list[str]:
+    # cache=unsafe: a machine that dies with its host is made anew, never repaired
+    drive = f"if=none,id=root,file={_value(boot.overlay)},format=qcow2,cache=unsafe,discard=unmap"
+    return ["-drive", drive, "-device", f"virtio-blk-pci,drive=root,serial={ROOT_SERIAL}"]
+
+
+def _network(boot: Boot) -> list[str]:
+    # restrict: the machine reaches neither the outside nor this host's loopback; only the forward leads in
+    forward = f"hostfwd=tcp:127.0.0.1:{boot.ssh_port}-:{SSH_PORT}"
+    return ["-netdev", f"user,id=net,ipv6=off,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
+
+
+def _heartbeat(boot: Boot) -> list[str]:
+    port = f"virtserialport,chardev=heartbeat,name={HEARTBEAT_PORT}"
+    chardev = f"file,id=heartbeat,path={_value(boot.heartbeat_log)}"
+    return ["-device", "virtio-serial-pci", "-chardev", chardev, "-device", port]
+
+
+def _hot_ports() -> list[str]:
+    argv = []
+    for number in range(HOT_PORTS):
+        argv += ["-device", f"pcie-root-port,id=hot{number},chassis={number + 1}"]
+    return argv
+
+
+def _value(path: Path) -> str:
+    return str(path).replace(",", ",,")

@@ -1,0 +1,93 @@
+"""What this host lacks for a QEMU machine: each check is one known way to fail, found before anything is made."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+
+from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.model.machine import Finding, MachineSpec
+from lab.system import proc
+
+Verdict = Literal["ok", "warn", "fail"]
+MIB: Final = 1024 * 1024
+OVERLAY_MIB: Final = 1500  # what a demo writes into the machine's own disk, with room
+SPARE_MIB: Final = 300  # what the host needs beside the machine
+PLACEHOLDER_ID: Final = "0" * 32
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """One finding per check; changes nothing."""
+    program = proc.which(qemu_args.PROGRAMS[spec.arch])
+    findings = [qemu_version(qemu_accel.version_text(str(program)) if program else None)]
+    known = qemu_accel.remembered(lab, str(program)) if program else None
+    findings.append(accel(spec.accel, qemu_accel.candidates(), known))
+    place = lab.paths.home
+    while not place.exists():
+        place = place.parent
+    findings.append(disk(place, free_bytes=shutil.disk_usage(place).free))
+    findings.append(memory(spec.memory_mib, available_bytes=psutil.virtual_memory().available))
+    findings.append(_guarded("socket", lambda: str(qemu_instance.run_dir_path(PLACEHOLDER_ID))))
+    return findings
+
+
+def qemu_version(text: str | None) -> Finding:
+    """`text`: what `--version` says; None when there is no such program."""
+    if text is None:
+        message = "qemu-system is not installed"
+        return Finding(name="qemu", verdict="fail", message=message, fix="lab doctor --install")
+    try:
+        seen = qemu_accel.version(text)
+    except LabError as error:
+        return Finding(name="qemu", verdict="fail", message=error.message, fix=error.fix)
+    if seen < qemu_accel.OLDEST:
+        oldest = ".".join(map(str, qemu_accel.OLDEST))
+        message = f"{text} is too old: {oldest} is the oldest that is known to work"
+        return Finding(name="qemu", verdict="fail", message=message, fix=f"install QEMU {oldest} or newer")
+    return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen)})
+
+
+def accel(wanted: str, present: tuple[str, ...], known: qemu_accel.Accel | None) -> Finding:
+    """`known`: the outcome of an earlier trial boot on this boot of the host, if any. Emulation warns, never fails."""
+    if wanted != "auto":
+        return Finding(name="acceleration", verdict="ok", message=f"{wanted}, as asked for")
+    if known is not None:
+        verdict: Verdict = "warn" if known.name == qemu_accel.EMULATION else "ok"
+        fix = "nothing to do: figures from an emulated machine say so" if verdict == "warn" else ""
+        return Finding(name="acceleration", verdict=verdict, message=f"{known.name}: {known.reason}", fix=fix)
+    if not present:
+        message = "no hardware acceleration here: the machine is emulated (tcg), and slow"
+        fix = "use a host with virtualisation for figures that travel"
+        return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
+    return Finding(name="acceleration", verdict="ok", message=f"{present[0]} is there; the first `lab up` tries it")
+
+
+def disk(place: Path, *, free_bytes: int) -> Finding:
+    needed = OVERLAY_MIB * MIB
+    message = f"{place}: {free_bytes:,} bytes free, {needed:,} needed for the machine's disk"
+    if free_bytes < needed:
+        return Finding(name="disk", verdict="fail", message=message, fix="free some space there, or use --home DIR")
+    return Finding(name="disk", verdict="ok", message=message)
+
+
+def memory(wanted_mib: int, *, available_bytes: int) -> Finding:
+    needed_mib, available_mib = wanted_mib + SPARE_MIB, available_bytes // MIB
+    message = f"{available_mib:,} MiB of memory available, {needed_mib:,} needed"
+    if available_mib < needed_mib:
+        fix = f"close something, or set machine.memory_mib below {max(512, available_mib - SPARE_MIB)}"
+        return Finding(name="memory", verdict="fail", message=message, fix=fix)
+    return Finding(name="memory", verdict="ok", message=message)
+
+
+def _guarded(name: str, probe: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name=name, verdict="ok", message=f"{probe()} is short enough in {tempfile.gettempdir()}")
+    except LabError as error:
+        return Finding(name=name, verdict="fail", message=error.message, fix=error.fix)

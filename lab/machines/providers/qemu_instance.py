@@ -1,0 +1,148 @@
+"""One QEMU process: found again, asked, ended. A pid alone is never trusted; the machine's own UUID decides."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from lab.machines.providers.qemu_qmp import Qmp, connect, forwarded_port
+from lab.model.errors import LabError, PreconditionError, ProvisioningError
+from lab.model.paths import QMP_SOCKET
+from lab.system.wait import Deadline
+
+LONGEST_SOCKET: Final = 103  # bytes without the final NUL; macOS is the strictest (sys/un.h)
+ASK_S: Final = 3.0
+QUIT_S: Final = 5.0
+TAIL_BYTES: Final = 4096
+# The guest beats each second at the lowest priority; a busy host may hold it up for a while.
+FRESH_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat:
+    """One heartbeat: whose boot, from which image, how long up; `age_s` since it arrived."""
+
+    boot_id: str
+    image_id: str
+    uptime_s: float
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What QEMU says of itself: its run state ("running", "paused", "io-error", …) and the SSH forward."""
+
+    status: str
+    port: int
+
+
+def run_dir_path(machine_id: str) -> Path:
+    """Where the QMP socket goes: short, since its path must fit into a socket address. Raises PreconditionError."""
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    directory = Path(tempfile.gettempdir()) / f"lab-{owner}" / machine_id[:12]
+    if len(os.fsencode(directory / QMP_SOCKET)) > LONGEST_SOCKET:
+        raise PreconditionError(f"{directory} is too long for a socket's path", fix="set TMPDIR to a shorter folder")
+    return directory
+
+
+def make_run_dir(directory: Path) -> None:
+    """Make it and its parent, private. Raises PreconditionError when one is there and is not this user's alone."""
+    for folder in (directory.parent, directory):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        seen = folder.lstat()
+        mine = not hasattr(os, "getuid") or seen.st_uid == os.getuid()
+        if not stat.S_ISDIR(seen.st_mode) or not mine or seen.st_mode & 0o077:
+            raise PreconditionError(f"{folder} is not a private folder of this user", fix=f"remove {folder}")
+
+
+@contextmanager
+def session(socket: Path, uuid: str, deadline: Deadline) -> Iterator[Qmp]:
+    """A control session with the QEMU behind `socket`, when it runs this machine and no other. Raises LabError."""
+    with connect(socket, deadline) as qmp:
+        answered = str(qmp.execute("query-uuid")["UUID"]).replace("-", "")
+        if answered != uuid.replace("-", ""):
+            raise PreconditionError(f"{socket} belongs to another machine ({answered})", fix="lab doctor")
+        yield qmp
+
+
+def ask(socket: Path, uuid: str) -> Asked | None:
+    """QEMU's own word, or None when no QEMU of this machine answers."""
+    if not socket.exists():
+        return None
+    try:
+        with session(socket, uuid, Deadline.after(ASK_S)) as qmp:
+            status = str(qmp.execute("query-status")["status"])
+            return Asked(status=status, port=forwarded_port(qmp.monitor("info usernet")) or 0)
+    except LabError:
+        return None
+
+
+def processes(uuid: str) -> list[psutil.Process]:
+    """Every process that was started to run this machine, found by its UUID on the command line."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            argv = process.cmdline()
+            if "-uuid" in argv and argv[argv.index("-uuid") + 1 :][:1] == [uuid]:
+                found.append(process)
+    return found
+
+
+def end(socket: Path, uuid: str) -> None:
+    """Leave no process of this machine: ask it to quit, then TERM, then KILL. Idempotent."""
+    asked = False
+    with contextlib.suppress(LabError), session(socket, uuid, Deadline.after(ASK_S)) as qmp:
+        qmp.execute("quit")
+        asked = True
+    patience: list[Callable[[psutil.Process], object]] = [psutil.Process.terminate, psutil.Process.kill]
+    for act in ([_wait_only] if asked else []) + patience:
+        left = processes(uuid)
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                act(process)
+        psutil.wait_procs(left, timeout=QUIT_S)
+        if not processes(uuid):
+            return
+    raise ProvisioningError(f"pid {processes(uuid)[0].pid} cannot be ended", fix="run the same command again")
+
+
+def _wait_only(_: psutil.Process) -> None:
+    """It was asked to quit."""
+
+
+def running(pid: int) -> bool:
+    """Whether a child of ours has not ended."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def last_beat(log: Path) -> Beat | None:
+    """The newest whole heartbeat in the file that QEMU writes; None when there is none."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read().split(b"\n")
+            age_s = time.time() - os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return None
+    for line in reversed(lines[:-1]):  # what follows the last newline is a line that is still being written
+        try:
+            doc = json.loads(line)
+            return Beat(boot_id=doc["boot_id"], image_id=doc["image_id"], uptime_s=doc["uptime_s"], age_s=age_s)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return None

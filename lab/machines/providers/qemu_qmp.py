@@ -1,0 +1,100 @@
+"""QEMU's own control channel: a small synchronous client over its Unix socket.
+
+Protocol: https://www.qemu.org/docs/master/interop/qmp-spec.html. Written here rather than taken from the asynchronous
+`qemu.qmp`, since a repeated `up` may spend milliseconds on it and every call must be bounded by one deadline.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from lab.model.errors import LabError, ProvisioningError
+from lab.system.wait import Deadline
+
+CHUNK_BYTES: Final = 65536
+_FORWARD: Final = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b")
+
+
+class Refused(LabError):
+    """QEMU understood the command and did not do it; `kind` is its error class."""
+
+    exit_code = ProvisioningError.exit_code
+
+
+class Qmp:
+    """One connection, ready for commands. Events are skipped."""
+
+    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._buffer = b""
+
+    def execute(self, command: str, **arguments: Any) -> Any:
+        """QEMU's answer. Raises Refused, and ProvisioningError when it does not answer in time."""
+        request = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
+        self._bound()
+        try:
+            self._sock.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise _silent(command) from error
+        while True:
+            answer = self.read(command)
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                said = answer["error"].get("desc", "")
+                raise Refused(f"QEMU refused {command}: {said}", fix="lab logs")
+
+    def monitor(self, line: str) -> str:
+        """A command of the human monitor, for the little that QMP does not tell."""
+        return str(self.execute("human-monitor-command", **{"command-line": line}))
+
+    def read(self, what: str) -> dict[str, Any]:
+        """The next message of any kind."""
+        while b"\n" not in self._buffer:
+            self._bound()
+            try:
+                chunk = self._sock.recv(CHUNK_BYTES)
+            except OSError as error:
+                raise _silent(what) from error
+            if not chunk:
+                raise _silent(what)
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        message = json.loads(line)
+        assert isinstance(message, dict)
+        return message
+
+    def _bound(self) -> None:
+        self._sock.settimeout(max(0.05, self._deadline.left_s()))
+
+
+@contextmanager
+def connect(path: Path, deadline: Deadline) -> Iterator[Qmp]:
+    """Talk to the QEMU behind `path`. Raises ProvisioningError when nobody answers there in time."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(max(0.05, deadline.left_s()))
+        try:
+            sock.connect(str(path))
+        except OSError as error:
+            raise _silent("a connection") from error
+        session = Qmp(sock, deadline)
+        session.read("a greeting")
+        session.execute("qmp_capabilities")
+        yield session
+
+
+def forwarded_port(usernet: str) -> int | None:
+    """The loopback port that reaches the machine's port 22, from the monitor's `info usernet`."""
+    found = _FORWARD.search(usernet)
+    return int(found[1]) if found else None
+
+
+def _silent(what: str) -> ProvisioningError:
+    return ProvisioningError(f"QEMU did not answer ({what})", fix="lab logs")

@@ -1,0 +1,104 @@
+"""Waiting until a started machine can be worked with, and telling why when it cannot."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Final
+
+from lab.machines import serial
+from lab.machines.providers import qemu_instance
+from lab.machines.providers.base import Provider
+from lab.model.errors import LabError, ProvisioningError
+from lab.model.lab import Lab
+from lab.model.machine import Endpoint, Handle, LocalEndpoint, Observed, SshEndpoint
+from lab.model.paths import SERIAL_LOG
+from lab.remote import connect
+from lab.remote.base import Transport
+from lab.system.wait import Deadline, NotYet, until
+
+BOOT_S: Final = 60.0
+SSH_S: Final = 30.0
+SLOWER: Final = 8.0  # an emulated machine on a busy host, against a native one (seen: up to 10 for one operation)
+POLL_S: Final = 0.05
+BANNER: Final = b"SSH-"
+
+
+def scaled_s(seconds: float, accel: str) -> float:
+    """A limit for this kind of machine; where emulation is, everything takes longer."""
+    return seconds * SLOWER if accel == "tcg" else seconds
+
+
+def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) -> Observed:
+    """Until its heartbeat is fresh. Raises ProvisioningError saying whether it panicked, hangs or never came up."""
+    accel = str(handle.data.get("accel", ""))
+
+    def probe() -> Observed | NotYet:
+        seen = provider.inspect(lab, handle)
+        if seen.alive:
+            return seen
+        if seen.phase in {"stopped", "absent", "created"} or serial.panic_text(_serial(directory)):
+            raise _not_ready(seen, directory)
+        return NotYet(reason=seen.reason)
+
+    try:
+        deadline = Deadline.after(scaled_s(BOOT_S, accel), lab.cancel)
+        return until(
+            probe, what="the machine to come up", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
+        )
+    except _Late as late:
+        raise _not_ready(provider.inspect(lab, handle), directory) from late
+
+
+def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
+    """Until an SSH server speaks behind the port; nothing is sent. Raises ProvisioningError."""
+
+    def probe() -> bool | NotYet:
+        try:
+            with socket.create_connection((endpoint.host, endpoint.port), timeout=5) as sock:
+                said = sock.recv(len(BANNER))
+        except OSError as error:
+            return NotYet(reason=str(error))
+        return True if said == BANNER else NotYet(reason="the port does not speak SSH yet")
+
+    deadline = Deadline.after(scaled_s(SSH_S, accel), lab.cancel)
+    until(probe, what="SSH of the machine", deadline=deadline, hint="lab logs", poll_s=POLL_S)
+
+
+def open_session(lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoint, directory: Path) -> Transport:
+    """A connection to a machine that should be ready; the error of one that is not says what it does instead."""
+    accel = str(handle.data.get("accel", ""))
+    deadline = Deadline.after(scaled_s(SSH_S, accel), lab.cancel)
+    try:
+        return connect(lab, endpoint, deadline)
+    except ProvisioningError as error:
+        if isinstance(endpoint, LocalEndpoint):
+            raise
+        raise _not_ready(provider.inspect(lab, handle), directory, said=error) from error
+
+
+class _Late(ProvisioningError):
+    """Time ran out; becomes a diagnosis."""
+
+
+def _not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
+    text = _serial(directory)
+    running = seen.phase in {"running", "broken"}
+    if seen.phase == "broken":
+        return ProvisioningError(f"the machine is broken: {seen.reason}", fix="lab down, then lab up")
+    beat = qemu_instance.last_beat(directory / "heartbeat.jsonl")
+    age = None if beat is None else beat.age_s
+    found = serial.diagnose(serial.Seen(serial=text, running=running, beat_age_s=age, fresh_s=qemu_instance.FRESH_S))
+    detail = serial.tail(text) or "(its serial console is empty)"
+    because = f" ({said.message})" if said is not None and found.kind == "ssh-slow" else ""
+    log = str(directory / SERIAL_LOG)
+    return ProvisioningError(
+        f"the machine {found.message}{because} [{found.kind}]", fix=found.fix, detail=detail, log=log
+    )
+
+
+def _serial(directory: Path) -> str:
+    try:
+        return (directory / SERIAL_LOG).read_bytes()[-200_000:].decode("utf-8", "replace")
+    except OSError:
+        return ""

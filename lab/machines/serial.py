@@ -1,0 +1,64 @@
+"""Why a machine is not ready, told from what its serial console, its heartbeat and its process show. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["guest-panic", "boot-failed", "vm-ended", "guest-hang", "ssh-slow", "never-up"]
+TAIL_LINES: Final = 50
+_PANIC: Final = re.compile(r"Kernel panic - not syncing: ?(.*)")
+_INIT: Final = re.compile(r"lab-init: (.*)")
+_OOM: Final = re.compile(r"Out of memory: Killed process \d+ \((\S+)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What could be observed. `beat_age_s`: seconds since the last heartbeat, None when there was none in this boot."""
+
+    serial: str
+    running: bool
+    beat_age_s: float | None
+    fresh_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """`message` completes the sentence "the machine …"."""
+
+    kind: Kind
+    message: str
+    fix: str
+
+
+def diagnose(seen: Seen) -> Diagnosis:
+    """The first cause that the evidence shows, the surest first. QEMU's exit code is no evidence: 0 after a panic."""
+    if panic := panic_text(seen.serial):
+        return Diagnosis(kind="guest-panic", message=f"panicked: {panic}", fix="lab down, then lab up")
+    if (failed := _INIT.findall(seen.serial)) and seen.beat_age_s is None:
+        return Diagnosis(kind="boot-failed", message=f"did not boot: {failed[-1].strip()}", fix="lab down, then lab up")
+    if not seen.running:
+        return Diagnosis(kind="vm-ended", message="ended by itself", fix="lab logs (free memory is a common cause)")
+    if seen.beat_age_s is None:
+        message = "runs, but its system never came up"
+        return Diagnosis(kind="never-up", message=message, fix="lab logs, or lab down and lab up again")
+    if seen.beat_age_s > seen.fresh_s:
+        message = f"hangs: no heartbeat for {seen.beat_age_s:.0f} s"
+        return Diagnosis(kind="guest-hang", message=message, fix="lab down, then lab up")
+    killed = _OOM.search(seen.serial)
+    why = f" ({killed[1]} was killed for lack of memory)" if killed else ""
+    message = f"is alive, but its SSH does not answer{why}"
+    return Diagnosis(kind="ssh-slow", message=message, fix="run the same command again on a quieter host")
+
+
+def panic_text(serial: str) -> str:
+    """The kernel's own words after a panic, empty without one."""
+    found = _PANIC.search(serial)
+    return "" if found is None else found[1].strip() or "no reason given"
+
+
+def tail(serial: str, lines: int = TAIL_LINES) -> str:
+    """The end of a console, without the control characters that would repaint a terminal."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", serial.replace("\r", ""))
+    return "\n".join(plain.strip().splitlines()[-lines:])

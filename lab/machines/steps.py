@@ -1,0 +1,174 @@
+"""The steps of `up`: each asks "already so?", else writes its intent, acts, and writes that it is done.
+
+The tuple `UP` is the diagram. A step takes and gives a `Machine`; failure is an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lab.machines import golden, journal, keys, provision, readiness, state
+from lab.machines.providers import PROVIDERS
+from lab.machines.providers.base import Provider
+from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
+from lab.model.events import CheckDone
+from lab.model.lab import Lab
+from lab.model.machine import Finding, LocalEndpoint, Machine, Observed, SshEndpoint
+from lab.model.paths import KNOWN_HOSTS_FILE
+from lab.system.wait import Deadline
+
+PLAYBOOK_S: Final = 1800.0
+VERIFY_S: Final = 30.0
+BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """`already` gives a reason to skip, or None; `act` does it."""
+
+    name: str
+    title: str
+    already: Callable[[Lab, Machine], str | None]
+    act: Callable[[Lab, Machine], Machine]
+
+
+def provider_of(machine: Machine) -> Provider:
+    """The module that makes this machine. Raises UsageError for a name that is not in the table."""
+    found = PROVIDERS.get(machine.spec.provider)
+    if found is None:
+        known = ", ".join(sorted(PROVIDERS))
+        raise UsageError(f"no provider is called {machine.spec.provider}", fix=f"machine.provider: one of {known}")
+    return found
+
+
+def observed(lab: Lab, machine: Machine) -> Observed:
+    """What is there now; `absent` for a machine that was never made."""
+    if machine.handle is None:
+        return Observed(phase="absent", alive=False, reason="not made yet")
+    return provider_of(machine).inspect(lab, machine.handle)
+
+
+def ready(machine: Machine, seen: Observed) -> bool:
+    """Whether every step of `up` was done in the very boot that is alive now, from the image that was meant."""
+    this_boot = machine.ready_boot_id != "" and seen.boot_id == machine.ready_boot_id
+    return seen.alive and this_boot and seen.image_id == machine.image_id
+
+
+def run(lab: Lab, machine: Machine, step: Step, index: int, of: int) -> Machine:
+    """One step with its journal, its event and its saved result."""
+    with lab.bus.step(step.name, step.title, index=index, of=of) as told:
+        if (reason := step.already(lab, machine)) is not None:
+            told.skip(reason)
+            return machine
+        with journal.entry(lab, machine.spec.name, "up", step.name):
+            return state.save(lab, step.act(lab, machine))
+
+
+def _running(lab: Lab, machine: Machine) -> str | None:
+    seen = observed(lab, machine)
+    return "it runs" if seen.phase == "running" else None
+
+
+def _check_host(lab: Lab, machine: Machine) -> Machine:
+    findings = provider_of(machine).check(lab, machine.spec)
+    for found in findings:
+        lab.bus.emit(CheckDone(name=found.name, verdict=found.verdict, message=found.message, fix=found.fix))
+    raise_failed([found for found in findings if found.verdict == "fail"], PreconditionError)
+    return machine
+
+
+def raise_failed(failed: list[Finding], kind: type[LabError]) -> None:
+    """One error for one failed check, a group for several, nothing for none."""
+    errors: list[LabError] = [kind(f"{found.name}: {found.message}", fix=found.fix) for found in failed]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ExceptionGroup("several checks failed", errors)
+
+
+def _image_not_needed(lab: Lab, machine: Machine) -> str | None:
+    if not provider_of(machine).FEATURES.custom_kernel:
+        return "this provider brings its own system"
+    return _running(lab, machine)
+
+
+def _image(lab: Lab, machine: Machine) -> Machine:
+    return replace(machine, image_id=golden.ensure(lab, machine.spec).id)
+
+
+def _create(lab: Lab, machine: Machine) -> Machine:
+    directory = lab.paths.machine(machine.spec.name)
+    handle = provider_of(machine).create(lab, machine.spec, keys.seed(directory), directory)
+    return replace(machine, handle=handle, accel=str(handle.data.get("accel", "")), ready_boot_id="")
+
+
+def _start(lab: Lab, machine: Machine) -> Machine:
+    assert machine.handle is not None
+    endpoint = provider_of(machine).start(lab, machine.handle)
+    if isinstance(endpoint, SshEndpoint):
+        keys.write_access(lab.paths.machine(machine.spec.name), machine.spec.name, endpoint)
+    return replace(machine, endpoint=endpoint)
+
+
+def _started(lab: Lab, machine: Machine) -> str | None:
+    seen = observed(lab, machine)
+    # a killed `up` may have started it without noting where: then `start` finds it and notes it
+    return "it runs" if seen.phase == "running" and seen.endpoint == machine.endpoint else None
+
+
+def _wait_ready(lab: Lab, machine: Machine) -> Machine:
+    assert machine.handle is not None
+    directory = lab.paths.machine(machine.spec.name)
+    seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
+    if isinstance(machine.endpoint, SshEndpoint):
+        readiness.wait_banner(lab, machine.endpoint, machine.accel)
+    return replace(machine, image_id=seen.image_id or machine.image_id, accel=seen.accel or machine.accel)
+
+
+def _no_playbook(_: Lab, machine: Machine) -> str | None:
+    features = provider_of(machine).FEATURES
+    if features.custom_kernel:
+        return "baked into the image"
+    return None if features.isolated else "never on a host that is not ours alone"
+
+
+def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
+    if not isinstance(machine.endpoint, SshEndpoint):
+        raise ProvisioningError("this machine has no SSH to provision it over", fix="use another provider")
+    known_hosts = lab.paths.machine(machine.spec.name) / KNOWN_HOSTS_FILE
+    deadline = Deadline.after(PLAYBOOK_S, lab.cancel)
+    log = lab.paths.logs / f"playbook-{machine.spec.name}.log"
+    tags = ["image", "runtime"]
+    provision.apply_over_ssh(lab, machine.endpoint, known_hosts, tags=tags, log=log, deadline=deadline)
+    return machine
+
+
+def _verified(lab: Lab, machine: Machine) -> str | None:
+    return "already ready" if ready(machine, observed(lab, machine)) else None
+
+
+def _verify(lab: Lab, machine: Machine) -> Machine:
+    """Log in once: the machine that answers is the one that beats, and it holds what the playbook promises."""
+    assert machine.handle is not None
+    assert machine.endpoint is not None
+    provider, directory = provider_of(machine), lab.paths.machine(machine.spec.name)
+    deadline = Deadline.after(readiness.scaled_s(VERIFY_S, machine.accel), lab.cancel)
+    with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
+        boot_id = link.run(["cat", BOOT_ID], deadline).text().strip()
+        if not isinstance(machine.endpoint, LocalEndpoint):
+            findings = provision.verify(link, deadline)
+            raise_failed([found for found in findings if found.verdict == "fail"], ProvisioningError)
+    return replace(machine, ready_boot_id=boot_id)
+
+
+UP: Final[tuple[Step, ...]] = (
+    Step(name="check_host", title="check this host", already=_running, act=_check_host),
+    Step(name="image", title="golden image", already=_image_not_needed, act=_image),
+    Step(name="create", title="create the machine", already=_running, act=_create),
+    Step(name="start", title="start it", already=_started, act=_start),
+    Step(name="wait_ready", title="wait until it is up", already=_verified, act=_wait_ready),
+    Step(name="apply_playbook", title="apply the playbook", already=_no_playbook, act=_apply_playbook),
+    Step(name="verify", title="verify it", already=_verified, act=_verify),
+)
