@@ -20,9 +20,9 @@ import yaml
 
 from lab.machines import apt, enclosure, image_seal, image_tree, initrd, kernel, provision
 from lab.machines.image_tree import TreeSpec
-from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
+from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
-from lab.model.machine import Arch, MachineSpec
+from lab.model.machine import Arch, Finding, MachineSpec
 from lab.system import locks, proc, resources
 from lab.system.wait import Deadline
 
@@ -133,6 +133,7 @@ def bake(lab: Lab, spec: ImageSpec) -> Image:
     Raises PreconditionError (root, tools, disk space), ProvisioningError, Locked, SecurityStop, Cancelled.
     """
     if (image := find(lab, spec)) is not None:
+        image.directory.touch()  # the date of its last use: `lab cache prune` goes by it
         return image
     ident = fingerprint(spec)
     waiting = Deadline.after(lab.config.lock_timeout_s, lab.cancel)
@@ -145,6 +146,22 @@ def bake(lab: Lab, spec: ImageSpec) -> Image:
     if made is None:
         raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the same command again")
     return made
+
+
+def check_cached(lab: Lab, *, deep: bool) -> list[Finding]:
+    """One finding per image in the cache; `deep` hashes each again instead of trusting an unchanged date."""
+    findings = []
+    for directory in sorted(lab.paths.images.glob("*")):
+        if directory.name.startswith(WORK_PREFIX):
+            continue
+        name = f"image.{directory.name}"
+        try:
+            image_seal.check(directory, deep=deep)
+        except SecurityStop as error:
+            findings.append(Finding(name=name, verdict="fail", message=error.message, fix=error.fix))
+        else:
+            findings.append(Finding(name=name, verdict="ok", message="hashed again" if deep else "unchanged"))
+    return findings
 
 
 def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
