@@ -169,10 +169,18 @@ def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | Non
 
 
 def _biased(form: FormView, references: Sequence[FormView]) -> str:
-    """A form that lost more cells shows only its better ones. The pooled references count as one side."""
+    """A form that lost more cells shows only its better ones. The pooled references count as one side.
+
+    Shares differ when a cell was lost for good on one side only, or by more than one attempt: among so few attempts a
+    single rerun tells nothing.
+    """
     attempts = sum(len(reference.attempts) for reference in references)
     lost = sum(reference.invalid for reference in references)
-    if attempts == 0 or not form.attempts or form.invalid_share == lost / attempts:
+    if attempts == 0 or not form.attempts:
+        return ""
+    gone = [side.planned > len(side.cells) for side in (form, *references)]
+    apart = abs(form.invalid - lost / attempts * len(form.attempts))
+    if apart <= 1 and (gone[0] == any(gone[1:])):
         return ""
     mine = f"{form.invalid} of {len(form.attempts)} cells of {form.name} were INVALID"
     return f"{mine}, {lost} of {attempts} on the other side"

@@ -76,6 +76,9 @@ def _form(form: FormView, run: Run) -> dict[str, Any]:
     facts, cells = run.form(form.name), [view.cell for view in form.cells]
     attach = [cell.attach_s for cell in cells if cell.attach_s is not None]
     first = [cell.first_span_s for cell in cells if cell.first_span_s is not None]
+    conform = conformance(form.scores, form.tallies)
+    if form.role != "instrumented":
+        conform["missing"] = []  # it is not instrumented: there is nothing to miss
     return {
         "title": facts.title or form.name,
         "role": form.role,
@@ -84,7 +87,7 @@ def _form(form: FormView, run: Run) -> dict[str, Any]:
         "build_id": run.plan.forms[form.name].build_id,
         "sha256": run.plan.forms[form.name].sha256,
         "coverage": coverage(form.scores),
-        "conformance": conformance(form.scores, form.tallies),
+        "conformance": conform,
         "nodes": nodes(form.scores),
         "attach_s": median(attach) if attach else None,
         "time_to_first_span_s": median(first) if first else None,

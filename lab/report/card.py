@@ -1,0 +1,133 @@
+"""The verdict card: one line per form, form against form, and what nobody may claim from this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lab.report import figures
+from lab.report.look import Look, looks, swatch
+from lab.report.markup import Html, join, link, tag
+from lab.report.markup import section as part
+
+SHOWN = ("cpu_s_per_1k_requests", "latency_p50_ms")
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    look = looks(summary)
+    alone = [line for line in summary["lines"] if line["against"] == "baseline"]
+    pairs = [line for line in summary["lines"] if line["against"] != "baseline"]
+    head = tag("div", *(tag("span", said) for said in ("", "CPU per request", "median latency", "spans received", "verdict")))
+    head = Html(head.replace("<div>", '<div class="row head">', 1))
+    return part(
+        "verdict",
+        "In one minute",
+        "Each form against the same service without instrumentation, on this machine, in this run.",
+        tag("div", head, *(_alone(summary, line, look) for line in alone), class_="card"),
+        tag("div", *(_pair(summary, line, look) for line in pairs), class_="card pairs") if pairs else None,
+        _ruler(summary),
+        _limits(summary),
+    )
+
+
+def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
+    name = line["form"]
+    form = summary["forms"][name]
+    rows = [figures.verdict(summary, name, "baseline", metric) for metric in SHOWN]
+    who = tag(
+        "div",
+        tag("h3", swatch(look[name]), name),
+        tag("p", form["title"]),
+        tag("p", tag("span", form["mechanism"].replace("-", " "), class_="chip"), class_="chips"),
+        class_="who",
+    )
+    return tag("div", who, *(_big(row) for row in rows), _spans(form), _word(line, rows[0]), class_="row")
+
+
+def _big(row: Mapping[str, Any] | None) -> Html:
+    if row is None or row["effect_pct"] is None:
+        return tag("div", tag("b", "–"), tag("small", row["reasons"][0] if row else "not measured"), class_="big")
+    under = ""
+    if isinstance(row["value"], (int, float)):
+        under = f"{figures.amount(row['value'] )} ms of CPU"
+    elif row["types"]:
+        under = f"over {figures.plural(len(row['types']), 'request type')}"
+    return tag("div", tag("b", figures.effect(row["effect_pct"])), tag("small", under), class_="big")
+
+
+def _spans(form: Mapping[str, Any]) -> Html:
+    cover, conform = form["coverage"], form["conformance"]
+    ratio = cover["ratio"] or 0.0
+    bar = tag(
+        "svg",
+        tag("rect", x=0, y=0, width=100, height=6, class_="void"),
+        tag("rect", x=0, y=0, width=100 * ratio, height=6, class_="fill"),
+        viewBox="0 0 100 6",
+        preserveAspectRatio="none",
+        class_="bar",
+        aria_hidden="true",
+    )
+    told = f"{cover['received']:,} of {cover['reference']:,} wanted · {figures.share(conform['ratio'])} of the known"
+    return tag("div", tag("b", figures.share(cover["ratio"])), bar, tag("small", told), class_="big spans")
+
+
+def _word(line: Mapping[str, Any], row: Mapping[str, Any] | None) -> Html:
+    reasons = row["reasons"] if row else []
+    evidence = row["evidence"][0] if row and row["evidence"] else ""
+    slug = line["word"].lower().replace(" ", "-").replace("'", "")
+    return tag(
+        "div",
+        tag("span", line["word"], class_=f"word w-{slug}"),
+        tag("small", "; ".join(reasons)),
+        tag("small", link(evidence, "evidence")) if evidence else None,
+        class_="verdict",
+    )
+
+
+def _pair(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
+    """Form against form: only over request types in which both delivered the same spans."""
+    form, against = line["form"], line["against"]
+    cells = []
+    for metric in SHOWN:
+        row = figures.verdict(summary, form, against, metric)
+        if row is None:
+            continue
+        name = figures.NAMES[metric]
+        if row["effect_pct"] is None:
+            cells.append(tag("p", tag("b", name), f" {row['word']}: {row['reasons'][0]}"))
+        else:
+            over = f" over {', '.join(row['types'])}" if row["types"] else ""
+            cells.append(tag("p", tag("b", name), f" {figures.effect(row['effect_pct'])}{over} ({row['word']})"))
+    title = tag("h3", swatch(look[form]), form, tag("i", " against "), swatch(look[against]), against)
+    return tag("div", title, tag("div", *cells), class_="pair")
+
+
+def _ruler(summary: Mapping[str, Any]) -> Html | None:
+    """The twin and the controls in one sentence each: how fine this run's ruler is."""
+    found = []
+    if twin := summary["controls"].get("twin"):
+        parts = [f"{figures.NAMES[m].lower()} {figures.effect(twin[m]['effect_pct'])}" for m in SHOWN if m in twin]
+        found.append(
+            join((tag("b", "The twin"), " is the baseline under a second name. It should read 0 %; it read ",
+                  ", ".join(parts), "."))
+        )  # fmt: skip
+    for key, what in (("delay_cpu", "extra CPU"), ("delay_wait", "extra waiting")):
+        if control := summary["controls"].get(key):
+            found.append(
+                join((tag("b", f"A known {what}"), f" of {figures.effect(control['realised_pct'])} was added to the",
+                      f" baseline. The lab read {figures.effect(control['effect_pct'])}."))
+            )  # fmt: skip
+    return tag("ul", *(tag("li", item) for item in found), class_="ruler") if found else None
+
+
+def _limits(summary: Mapping[str, Any]) -> Html:
+    claims = [tag("li", said) for said in summary["may_not_claim"]]
+    problems = [tag("li", said) for said in summary["problems"]]
+    return tag(
+        "aside",
+        tag("h3", "From this run nobody may claim"),
+        tag("ul", *claims),
+        tag("h3", "The run itself had problems") if problems else None,
+        tag("ul", *problems) if problems else None,
+        class_="limits",
+    )

@@ -1,0 +1,87 @@
+"""Where the CPU went: stacked by role, per request. The BPF programs' time is inside the service's, marked, not added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lab.report import figures
+from lab.report.look import box, drawing, label, line, looks, marker
+from lab.report.markup import Html, number, table, tag
+from lab.report.markup import section as part
+
+WIDTH: Final = 1120.0
+NAMES_W: Final = 150.0
+ROW_H: Final = 38.0
+PARTS: Final = (
+    ("service_user", "service, user", "s-su"),
+    ("service_system", "service, system", "s-ss"),
+    ("agent_user", "agent, user", "s-au"),
+    ("agent_system", "agent, system", "s-as"),
+)
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    return part(
+        "cpu",
+        "Where the CPU went",
+        "Milliseconds of CPU per request, service and agent together. Traps and BPF programs run inside the service's "
+        "own time: the hatched part is theirs and is not added.",
+        _legend(),
+        tag("div", _draw(summary), class_="scroll"),
+        _table(summary),
+    )
+
+
+def _legend() -> Html:
+    keys = [*((css, said) for _, said, css in PARTS), ("s-bpf", "of it: BPF programs")]
+    return tag(
+        "p",
+        *(tag("span", tag("svg", box(1, 3, 30, 10, css), viewBox="0 0 32 16", class_="key", aria_hidden="true"), said)
+          for css, said in keys),
+        class_="legend",
+    )  # fmt: skip
+
+
+def _draw(summary: Mapping[str, Any]) -> Html:
+    look = looks(summary)
+    forms = {name: form["cpu"] for name, form in summary["forms"].items()}
+    top = max((sum(cpu.get(key, 0.0) for key, _, _ in PARTS) for cpu in forms.values()), default=0.0) or 1.0
+    room = WIDTH - NAMES_W - 90
+    parts: list[Html] = []
+    for index, (name, cpu) in enumerate(forms.items()):
+        y = ROW_H * index
+        x = NAMES_W
+        parts += [marker(look[name], 8, y + ROW_H / 2, 5), label(22, y + ROW_H / 2 + 4, name, "name")]
+        for key, said, css in PARTS:
+            width = cpu.get(key, 0.0) / top * room
+            if width <= 0:
+                continue
+            parts.append(box(x, y + 7, width, ROW_H - 14, css, f"{name}: {said} {figures.amount(cpu[key])} ms"))
+            if width > 46:
+                parts.append(label(x + 6, y + ROW_H / 2 + 4, figures.amount(cpu[key]), f"on {css}-text"))
+            if key == "service_system" and cpu.get("bpf_run"):
+                wide = min(cpu["bpf_run"] / top * room, width)
+                parts.append(box(x + width - wide, y + 7, wide, ROW_H - 14, "s-bpf", f"BPF {figures.amount(cpu['bpf_run'])} ms"))
+            x += width
+        whole = sum(cpu.get(key, 0.0) for key, _, _ in PARTS)
+        parts.append(label(x + 8, y + ROW_H / 2 + 4, f"{figures.amount(whole)} ms" if cpu else "no valid cell", "value strong"))
+    parts.append(line(NAMES_W, 0, NAMES_W, ROW_H * len(forms), "zero"))
+    return drawing(WIDTH, ROW_H * len(forms) + 4, "CPU per request by form, stacked by role; figures below.", *parts)
+
+
+def _table(summary: Mapping[str, Any]) -> Html:
+    keys = ("service_user", "service_system", "bpf_run", "agent_user", "agent_system", "sink_user", "sink_system",
+            "load_user", "load_system")  # fmt: skip
+    rows = []
+    for name, form in summary["forms"].items():
+        memory = form["memory"]
+        per_span = [level["cpu_ms_per_span"] for level in form["metrics"].values() if level["cpu_ms_per_span"] is not None]
+        rows.append(
+            (name, *(number(figures.amount(form["cpu"].get(key))) for key in keys),
+             number(figures.amount(per_span[0]) if per_span else "–"),
+             number(figures.amount(memory.get("service_mib"))), number(figures.amount(memory.get("agent_mib"))))
+        )  # fmt: skip
+    head = ("form", "service user", "system", "of it BPF", "agent user", "system", "sink user", "system", "load user",
+            "system", "per span", "service MiB", "agent MiB")  # fmt: skip
+    return tag("details", tag("summary", "CPU per request in ms, all roles, and memory"), table(head, rows))

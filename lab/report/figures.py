@@ -1,0 +1,74 @@
+"""How figures are written, the same everywhere in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+MINUS: Final = "\N{MINUS SIGN}"
+NAMES: Final = {
+    "cpu_s_per_1k_requests": "CPU per request",
+    "latency_p50_ms": "Median latency",
+    "latency_p90_ms": "p90 latency",
+    "latency_p99_ms": "p99 latency",
+    "rss_mib": "Memory",
+}
+NOTES: Final = {
+    "cpu_s_per_1k_requests": "service + agent, user + system",
+    "latency_p50_ms": "from the intended send time",
+    "latency_p90_ms": "from the intended send time",
+    "latency_p99_ms": "from the intended send time",
+    "rss_mib": "resident, service + agent",
+}
+
+
+def effect(pct: float | None) -> str:
+    """+38 %, −2.1 %: one decimal below ten, none above."""
+    if pct is None:
+        return "–"
+    body = f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
+    return body.replace("-", MINUS) + " %"
+
+
+def share(ratio: float | None) -> str:
+    """A ratio as per cent that never rounds to a false 100 or 0."""
+    if ratio is None:
+        return "–"
+    if 0 < ratio < 1:
+        return f"{min(max(ratio * 100, 0.1), 99.9):.1f} %"
+    return f"{ratio * 100:.0f} %"
+
+
+def amount(value: float | None, unit: str = "") -> str:
+    """Three significant digits, thousands grouped."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    body = f"{value:,.{digits}f}" if size >= 0.001 or value == 0 else f"{value:.1e}"
+    return f"{body.replace('-', MINUS)} {unit}".strip()
+
+
+def seconds(value: float | None) -> str:
+    """4.6 s, 2 min 11 s."""
+    if value is None:
+        return "–"
+    if value < 90:
+        return f"{value:.1f} s" if value < 20 else f"{value:.0f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def size(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value / (1 << 20):,.0f} MiB" if value >= 1 << 20 else f"{value / 1024:,.0f} KiB"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def verdict(summary: Mapping[str, Any], form: str, against: str, metric: str) -> dict[str, Any] | None:
+    """The row of `verdicts[]`, if there is one."""
+    rows: list[dict[str, Any]] = summary["verdicts"]
+    return next((row for row in rows if (row["form"], row["against"], row["metric"]) == (form, against, metric)), None)

@@ -1,0 +1,106 @@
+"""The run's gates as JUnit XML: what CI may fail on. A verdict word is never a failure; a broken run is."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET  # written here, never parsed
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.report.markup import clean
+
+Summary = Mapping[str, Any]
+FULL: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test: `failure` or `skipped` is why; both empty: passed."""
+
+    suite: str
+    name: str
+    seconds: float = 0.0
+    failure: str = ""
+    skipped: str = ""
+    said: str = ""
+
+
+def junit(summary: Summary) -> str:
+    """Suites: cells (gates kept), spans (conformance, known parents), claims (verdict words, never failing)."""
+    cases = [*_cells(summary), *_spans(summary), *_claims(summary)]
+    root = ET.Element("testsuites", name=clean(summary["run_id"]), **_counts(cases))
+    for suite in dict.fromkeys(case.suite for case in cases):
+        members = [case for case in cases if case.suite == suite]
+        node = ET.SubElement(root, "testsuite", name=suite, **_counts(members))
+        for case in members:
+            _write(node, case)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _counts(cases: list[Case]) -> dict[str, str]:
+    return {
+        "tests": str(len(cases)),
+        "failures": str(sum(bool(case.failure) for case in cases)),
+        "skipped": str(sum(bool(case.skipped) for case in cases)),
+        "errors": "0",
+        "time": f"{sum(case.seconds for case in cases):.3f}",
+    }
+
+
+def _write(node: ET.Element, case: Case) -> None:
+    made = ET.SubElement(node, "testcase", classname=case.suite, name=clean(case.name), time=f"{case.seconds:.3f}")
+    if case.failure:
+        ET.SubElement(made, "failure", message=clean(case.failure))
+    if case.skipped:
+        ET.SubElement(made, "skipped", message=clean(case.skipped))
+    if case.said:
+        ET.SubElement(made, "system-out").text = clean(case.said, 2000)
+
+
+def _cells(summary: Summary) -> Iterator[Case]:
+    """One case a planned cell: an INVALID attempt that a valid rerun replaced is told, not failed."""
+    by_cell: dict[str, list[Mapping[str, Any]]] = {}
+    for attempt in summary["timeline"]:
+        by_cell.setdefault(attempt["cell"], []).append(attempt)
+    for name, attempts in by_cell.items():
+        last = attempts[-1]
+        doubts = [said for attempt in attempts for said in attempt["disagreements"]]
+        valid = any(attempt["valid"] for attempt in attempts)
+        reasons = "; ".join(reason for attempt in attempts for reason in attempt["reasons"])
+        failure = "" if valid else f"INVALID: {reasons or 'no reason given'}"
+        yield Case(
+            suite="cells",
+            name=name,
+            seconds=sum(attempt["end_s"] - attempt["start_s"] for attempt in attempts),
+            failure=failure or ("; ".join(doubts) if doubts else ""),
+            said=f"{last['completed']} of {last['scheduled']} answered; {len(attempts)} attempts; {reasons}",
+        )
+    absent = summary["cells"]["planned"] - len(by_cell)
+    if absent > 0:
+        yield Case(suite="cells", name="cells that never ran", failure=f"{absent} of {summary['cells']['planned']}")
+
+
+def _spans(summary: Summary) -> Iterator[Case]:
+    for name, form in summary["forms"].items():
+        if form["role"] != "instrumented":
+            continue
+        conform = form["conformance"]
+        if not form["cells"]["valid"]:
+            yield Case(suite="spans", name=f"{name}: conformance", skipped="no valid cell")
+            continue
+        lost = "; ".join(f"{e['count']} {e['kind']}: {e['cause']}" for e in conform["missing"] if not e["known"])
+        whole = conform["ratio"] is not None and conform["ratio"] >= FULL
+        told = "" if whole else f"{conform['received']} of {conform['expected']} expected spans; {lost}"
+        yield Case(suite="spans", name=f"{name}: conformance", failure=told)
+        parents = conform["parents_ok"]
+        wrong = "" if parents is None or parents >= FULL else f"{1 - parents:.2%} of spans under an unexpected parent"
+        yield Case(suite="spans", name=f"{name}: parents", failure=wrong)
+
+
+def _claims(summary: Summary) -> Iterator[Case]:
+    for row in summary["verdicts"]:
+        effect = "no effect" if row["effect_pct"] is None else f"{row['effect_pct']:+.2f} %"
+        name = f"{row['form']} against {row['against']}: {row['metric']}"
+        skipped = row["word"] if row["word"] in {"INVALID", "NOT COMPARABLE"} else ""
+        yield Case(suite="claims", name=name, skipped=skipped, said=f"{row['word']}: {effect}; {'; '.join(row['reasons'])}")

@@ -1,0 +1,101 @@
+"""Latency: the whole distribution per request type, from the intended send time, on a logarithmic axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lab.report import figures
+from lab.report.look import Look, drawing, label, line, looks, swatch
+from lab.report.markup import Html, join, number, table, tag
+from lab.report.markup import section as part
+
+WIDTH: Final = 540.0
+HEIGHT: Final = 250.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 30.0, 34.0
+FEWEST: Final = 5  # answers in every form before a curve is more than a few steps
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    look = looks(summary)
+    curves = _by_type(summary)
+    drawn = [tag("div", _draw(kind, lines, look), class_="half") for kind, lines in curves.items() if _enough(lines)]
+    keys = tag("p", *(tag("span", _key(look[name]), name) for name in _names(curves)), class_="legend")
+    return part(
+        "latency",
+        "How long a request takes",
+        "Share of requests answered within a time, all valid cells together. Left and steep is good. "
+        "Time counts from when the request should have been sent, so waiting cannot hide.",
+        keys if drawn else None,
+        tag("div", *drawn, class_="grid") if drawn else tag("p", "Too few requests to draw a curve.", class_="empty"),
+        _table(summary, look),
+    )
+
+
+def _by_type(summary: Mapping[str, Any]) -> dict[str, dict[str, list[list[float]]]]:
+    curves: dict[str, dict[str, list[list[float]]]] = {}
+    for entry in summary["ecdf"]:
+        if summary["forms"][entry["form"]]["role"] != "control":
+            curves.setdefault(entry["type"], {})[entry["form"]] = entry["points"]
+    return curves
+
+
+def _names(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for lines in curves.values() for name in lines))
+
+
+def _enough(lines: Mapping[str, Sequence[Any]]) -> bool:
+    return bool(lines) and all(len(points) >= FEWEST for points in lines.values())
+
+
+def _key(look: Look) -> Html:
+    stroke = tag("line", x1=1, y1=8, x2=31, y2=8, class_=f"curve {look.css}", stroke_dasharray=look.dash)
+    return tag("svg", stroke, viewBox="0 0 32 16", class_="key", aria_hidden="true")
+
+
+def _draw(kind: str, lines: Mapping[str, Sequence[Sequence[float]]], look: Mapping[str, Look]) -> Html:
+    values = [max(point[0], 1e-3) for points in lines.values() for point in points]
+    low, high = math.log10(min(values)), math.log10(max(values))
+    low, high = low - 0.03, max(high + 0.03, low + 0.3)
+
+    def at(ms: float) -> float:
+        return LEFT + (math.log10(max(ms, 1e-3)) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
+
+    def up(share: float) -> float:
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+
+    parts = [label(LEFT, 16, kind, "head")]
+    for percent in (0, 50, 90, 100):
+        parts += [line(LEFT, up(percent / 100), WIDTH - RIGHT, up(percent / 100), "grid"),
+                  label(LEFT - 6, up(percent / 100) + 4, f"{percent} %", "tick", "end")]  # fmt: skip
+    for ms in _ticks(low, high):
+        parts += [line(at(ms), TOP, at(ms), HEIGHT - BOTTOM, "grid"),
+                  label(at(ms), HEIGHT - BOTTOM + 16, f"{ms:g} ms", "tick", "middle")]  # fmt: skip
+    for name, points in lines.items():
+        path = f"M{at(points[0][0]):.1f} {up(0):.1f}"
+        path += "".join(f"H{at(ms):.1f}V{up(share):.1f}" for ms, share in points)
+        parts.append(tag("path", tag("title", name), d=path, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash))
+    return drawing(WIDTH, HEIGHT, f"Latency of {kind} requests as cumulative shares, one curve a form.", *parts)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """1, 2, 5 of each decade; thinned where a decade is narrow."""
+    steps = (1, 2, 5) if high - low < 2.2 else (1,)
+    if high - low < 0.5:
+        steps = (1, 1.5, 2, 3, 4, 5, 7)  # type: ignore[assignment]
+    found = [s * 10**e for e in range(math.floor(low), math.ceil(high) + 1) for s in steps]
+    return [ms for ms in found if low <= math.log10(ms) <= high]
+
+
+def _table(summary: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
+    rows = []
+    for name, form in summary["forms"].items():
+        for kind, stats in form["latency"].items():
+            cells = [number(figures.amount(stats[key]) if stats[key] is not None else "too few") for key in PERCENTILES]
+            rows.append((join((swatch(look[name]), name)), tag("code", kind), number(f"{stats['count']:,}"), *cells))
+    head = ("form", "request type", "answers", "p50 ms", "p90 ms", "p99 ms")
+    return tag("details", tag("summary", "Percentiles by form and request type"), table(head, rows))
+
+
+PERCENTILES: Final = ("p50_ms", "p90_ms", "p99_ms")

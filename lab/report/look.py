@@ -1,0 +1,92 @@
+"""One look per form, the same in every figure: a colour, a marker, a line dash. Never the colour alone.
+
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart in all common kinds of colour blindness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.report.markup import Html, tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """css: class that sets the colour; marker: circle | square | diamond | triangle | ring | cross; dash: SVG pattern."""
+
+    css: str
+    marker: str
+    dash: str | None = None
+
+
+_COMPILE: Final = (
+    Look(css="c-blue", marker="square"),
+    Look(css="c-sky", marker="diamond", dash="6 2"),
+    Look(css="c-green", marker="square", dash="2 2"),
+)
+_RUN: Final = (
+    Look(css="c-red", marker="triangle", dash="8 3 2 3"),
+    Look(css="c-purple", marker="triangle", dash="3 3"),
+    Look(css="c-yellow", marker="diamond", dash="1 3"),
+)
+_PLAIN: Final = {
+    "baseline": Look(css="c-ink", marker="circle"),
+    "twin": Look(css="c-grey", marker="ring", dash="3 2"),
+    "control": Look(css="c-mute", marker="cross", dash="1 2"),
+}
+
+
+def looks(summary: Mapping[str, Any]) -> dict[str, Look]:
+    """A look for each form of the run; a fourth form of one mechanism starts over."""
+    found: dict[str, Look] = {}
+    used = {"compile-time": 0, "run-time": 0}
+    for name, form in summary["forms"].items():
+        if form["role"] in _PLAIN:
+            found[name] = _PLAIN[form["role"]]
+        else:
+            mechanism = form["mechanism"] if form["mechanism"] in used else "compile-time"
+            choice = _COMPILE if mechanism == "compile-time" else _RUN
+            found[name] = choice[used[mechanism] % len(choice)]
+            used[mechanism] += 1
+    return found
+
+
+def marker(look: Look, x: float, y: float, size: float = 5.0) -> Html:
+    """The form's mark at (x, y)."""
+    if look.marker == "square":
+        return tag("rect", x=x - size, y=y - size, width=2 * size, height=2 * size, class_=f"mark {look.css}")
+    if look.marker == "diamond":
+        points = f"{x:.1f},{y - size * 1.3:.1f} {x + size * 1.3:.1f},{y:.1f} {x:.1f},{y + size * 1.3:.1f} {x - size * 1.3:.1f},{y:.1f}"
+        return tag("polygon", points=points, class_=f"mark {look.css}")
+    if look.marker == "triangle":
+        points = f"{x:.1f},{y - size * 1.2:.1f} {x + size * 1.2:.1f},{y + size:.1f} {x - size * 1.2:.1f},{y + size:.1f}"
+        return tag("polygon", points=points, class_=f"mark {look.css}")
+    if look.marker == "cross":
+        path = f"M{x - size:.1f} {y - size:.1f}L{x + size:.1f} {y + size:.1f}M{x - size:.1f} {y + size:.1f}L{x + size:.1f} {y - size:.1f}"
+        return tag("path", d=path, class_=f"stroke {look.css}")
+    kind = "ring" if look.marker == "ring" else "mark"
+    return tag("circle", cx=x, cy=y, r=size, class_=f"{kind} {look.css}")
+
+
+def swatch(look: Look) -> Html:
+    """The mark alone, for text and tables."""
+    return tag("svg", marker(look, 8, 8, 5), viewBox="0 0 16 16", class_="swatch", aria_hidden="true")
+
+
+def drawing(width: float, height: float, said: str, *parts: object) -> Html:
+    """A figure that scales with the page; `said` is what it shows, for those who do not see it."""
+    return tag("svg", tag("title", said), *parts, viewBox=f"0 0 {width:g} {height:g}", role="img", class_="figure")
+
+
+def label(x: float, y: float, said: object, css: str = "", anchor: str | None = None) -> Html:
+    return tag("text", said, x=x, y=y, class_=css or None, text_anchor=anchor)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Html:
+    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=css)
+
+
+def box(x: float, y: float, width: float, height: float, css: str, said: str | None = None) -> Html:
+    return tag("rect", tag("title", said) if said else None, x=x, y=y, width=max(width, 0.0), height=height, class_=css)

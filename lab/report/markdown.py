@@ -1,0 +1,63 @@
+"""The verdict card as Markdown, for a pull request or a chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lab.report import figures
+from lab.report.markup import clean
+
+_MARKS: Final = re.compile(r"([\\`*_\[\]<>|#~])")
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """Title, verdict lines, overhead and spans as tables, limits, command."""
+    grade = summary["grade"]
+    lines = [
+        f"# {plain(summary['scenario_title'] or summary['scenario'])}",
+        "",
+        f"Run `{code(summary['run_id'])}` · profile {plain(summary['profile'])} · grade **{plain(grade['word'])}**"
+        f" ({plain('; '.join(grade['reasons']))}) · {summary['cells']['valid']} of {summary['cells']['planned']} cells valid",
+        "",
+    ]
+    for line in summary["lines"]:
+        against = "" if line["against"] == "baseline" else f" against **{plain(line['against'])}**"
+        lines.append(f"- **{plain(line['form'])}**{against}: {plain(line['word'])}. {plain(line['text'])}")
+    lines += ["", *_effects(summary), "", *_spans(summary), "", "## From this run nobody may claim", ""]
+    lines += [f"- {plain(said)}" for said in summary["may_not_claim"]]
+    lines += [f"- Problem of the run: {plain(said)}" for said in summary["problems"]]
+    command = " ".join(summary["provenance"]["command"])
+    lines += ["", f"`{code(command)}`", "", "All figures: [summary.json](summary.json), the report: [report.html](report.html)."]
+    return "\n".join(lines) + "\n"
+
+
+def _effects(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["| form | against | metric | effect | blocks | word |", "|---|---|---|---:|---:|---|"]
+    for row in summary["verdicts"]:
+        name = figures.NAMES.get(row["metric"], row["metric"])
+        cells = (row["form"], row["against"], name, figures.effect(row["effect_pct"]), row["blocks"], row["word"])
+        lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
+    return lines
+
+
+def _spans(summary: Mapping[str, Any]) -> list[str]:
+    lines = ["| form | coverage | parents right | conformance | missing |", "|---|---:|---:|---:|---|"]
+    for name, form in summary["forms"].items():
+        if form["role"] != "instrumented":
+            continue
+        cover, conform = form["coverage"], form["conformance"]
+        lost = "; ".join(f"{entry['kind']} {entry['count']:,} ({entry['cause']})" for entry in conform["missing"])
+        cells = (name, figures.share(cover["ratio"]), figures.share(cover["parents_ok"]), figures.share(conform["ratio"]), lost or "nothing")
+        lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
+    return lines
+
+
+def plain(value: object) -> str:
+    """Text that Markdown takes literally, on one line."""
+    return _MARKS.sub(r"\\\1", clean(value)).replace("\n", " ")
+
+
+def code(value: object) -> str:
+    return clean(value, 2000).replace("`", "'").replace("\n", " ")

@@ -1,0 +1,132 @@
+"""Overhead: one dot per form and metric, each block behind it, and the twin in the same picture as the ruler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.report import figures
+from lab.report.look import Look, box, drawing, label, line, looks, marker
+from lab.report.markup import Html, number, table, tag
+from lab.report.markup import section as part
+
+METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "rss_mib")
+NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """One figure of one form; `target` is what a control was known to add."""
+
+    pct: float
+    blocks: tuple[float, ...]
+    target: float | None = None
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    names = [name for name, form in summary["forms"].items() if form["role"] != "baseline"]
+    dots = {name: {metric: _dot(summary, name, metric) for metric in METRICS} for name in names}
+    return part(
+        "overhead",
+        "What it costs",
+        "Change against the mean of baseline and twin. The grey band is as wide as the twin's own difference: "
+        "inside it is noise. Small dots are single blocks. Shown without intervals.",
+        _draw(summary, names, dots),
+        _table(summary),
+    )
+
+
+def _dot(summary: Mapping[str, Any], name: str, metric: str) -> Dot | None:
+    role = summary["forms"][name]["role"]
+    if role == "instrumented":
+        row = figures.verdict(summary, name, "baseline", metric)
+    elif role == "twin":
+        row = summary["controls"].get("twin", {}).get(metric)
+    else:
+        found = [c for c in summary["controls"].values() if c.get("form") == name and c.get("metric") == metric]
+        row = found[0] if found else None
+    if row is None or row["effect_pct"] is None:
+        return None
+    return Dot(pct=row["effect_pct"], blocks=tuple(row.get("per_block_pct", ())), target=row.get("realised_pct"))
+
+
+def _scale(values: Sequence[float]) -> tuple[float, float, float]:
+    """Low, high and step of an axis that holds zero and all values, with about four ticks."""
+    low, high = min([0.0, *values]), max([0.0, *values])
+    span = max(high - low, 5.0)
+    step = next(s * m for m in (1, 10, 100, 1000, 10000) for s in (1, 2, 5) if span / (s * m) <= 5)
+    return math.floor((low - span * 0.05) / step) * step, math.ceil((high + span * 0.12) / step) * step, float(step)
+
+
+def _draw(summary: Mapping[str, Any], names: Sequence[str], dots: Mapping[str, Mapping[str, Dot | None]]) -> Html:
+    look = looks(summary)
+    height = TOP + ROW_H * len(names) + 28
+    parts: list[Html] = []
+    for index, name in enumerate(names):
+        y = TOP + ROW_H * index + ROW_H / 2
+        parts += [marker(look[name], 8, y, 5), label(22, y + 4, name, "name")]
+        parts.append(line(0, y + ROW_H / 2, NAMES_W + len(METRICS) * (PANEL_W + GAP), y + ROW_H / 2, "rule"))
+    for index, metric in enumerate(METRICS):
+        column = {name: dots[name][metric] for name in names}
+        parts += _panel(NAMES_W + GAP + index * (PANEL_W + GAP), metric, column, summary, look)
+    said = "Change in per cent against the baseline, by form and metric; the table below has the same figures."
+    return drawing(NAMES_W + len(METRICS) * (PANEL_W + GAP), height, said, *parts)
+
+
+def _panel(
+    x0: float, metric: str, column: Mapping[str, Dot | None], summary: Mapping[str, Any], look: Mapping[str, Look]
+) -> list[Html]:
+    shown = [dot for dot in column.values() if dot]
+    values = [v for dot in shown for v in (dot.pct, *dot.blocks, *([dot.target] if dot.target is not None else []))]
+    low, high, step = _scale(values)
+    plot = PANEL_W - 52
+
+    def at(pct: float) -> float:
+        return x0 + (pct - low) / (high - low) * plot
+
+    bottom = TOP + ROW_H * len(column)
+    parts = [label(x0, 18, figures.NAMES[metric], "head"), label(x0, 34, figures.NOTES[metric], "note")]
+    twin = summary["controls"].get("twin", {}).get(metric)
+    if twin:
+        wide = abs(twin["effect_pct"])
+        parts.append(box(at(-wide), TOP, at(wide) - at(-wide), bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
+    ticks = int(round((high - low) / step)) + 1
+    for tick in (low + step * i for i in range(ticks)):
+        parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
+        parts.append(label(at(tick), bottom + 16, f"{tick:+.0f}".replace("-", figures.MINUS), "tick", "middle"))
+    for index, (name, dot) in enumerate(column.items()):
+        y = TOP + ROW_H * index + ROW_H / 2
+        if dot is None:
+            parts.append(label(x0 + plot + 48, y + 4, "–", "value dim", "end"))
+            continue
+        if dot.target is not None:
+            parts.append(line(at(dot.target), y - 11, at(dot.target), y + 11, "target"))
+        parts.append(tag("line", x1=at(0), y1=y, x2=at(dot.pct), y2=y, class_=f"stem {look[name].css}"))
+        if len(dot.blocks) > 1:
+            parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
+        parts += [marker(look[name], at(dot.pct), y, 5.5)]
+        parts.append(label(x0 + plot + 48, y + 4, figures.effect(dot.pct), "value", "end"))
+    return parts
+
+
+def _table(summary: Mapping[str, Any]) -> Html:
+    """The same in numbers, and the values themselves."""
+    rows = []
+    for row in summary["verdicts"]:
+        interval = "–" if row["low_pct"] is None else f"{row['low_pct']:+.1f} … {row['high_pct']:+.1f}"
+        rows.append(
+            (row["form"], row["against"], figures.NAMES.get(row["metric"], row["metric"]), number(_value(row["value"])),
+             number(figures.effect(row["effect_pct"])), number(interval), number(row["blocks"]), row["word"],
+             "; ".join(row["reasons"]))
+        )  # fmt: skip
+    head = ("form", "against", "metric", "value", "effect", "interval", "blocks", "word", "why")
+    summary_line = tag("summary", f"All {len(rows)} comparisons in numbers")
+    return tag("details", summary_line, table(head, rows))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{kind} {figures.amount(ms)}" for kind, ms in value.items()) or "–"
+    return figures.amount(value)

@@ -1,0 +1,97 @@
+"""The page around the sections: policy, style, head and foot. Opening it asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lab.report import card, cpu, latency, overhead, pillars, provenance, spans, steps, timeline, waterfalls
+from lab.report.figures import plural
+from lab.report.markup import Html, tag
+
+Section = Callable[[Mapping[str, Any]], Html]
+# The order of the page is the order of the questions: what, how much, what was seen, where it went, can I trust it?
+SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
+    ("verdict", "Verdict", card.section),
+    ("overhead", "Overhead", overhead.section),
+    ("waterfalls", "Waterfalls", waterfalls.section),
+    ("spans", "Spans", spans.section),
+    ("latency", "Latency", latency.section),
+    ("cpu", "CPU", cpu.section),
+    ("pillars", "Four pillars", pillars.section),
+    ("timeline", "Session", timeline.section),
+    ("steps", "Steps", steps.section),
+    ("provenance", "Provenance", provenance.section),
+)
+
+
+def html(summary: Mapping[str, Any]) -> str:
+    """The whole report. Every figure in it is in `summary`."""
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    policy = f"default-src 'none'; style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{summary['scenario']}: {summary['run_id']}"),
+        Html(f"<style>{style}</style>"),
+    )
+    body = tag(
+        "body",
+        _masthead(summary),
+        tag("main", *(build(summary) for _, _, build in SECTIONS)),
+        _foot(summary),
+    )
+    return f'<!doctype html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
+
+
+def _digest(style: str) -> str:
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+def _masthead(summary: Mapping[str, Any]) -> Html:
+    grade, cells = summary["grade"], summary["cells"]
+    what = tag(
+        "div",
+        tag("p", "Invisible instrumentation lab", class_="kicker"),
+        tag("h1", summary["scenario_title"] or summary["scenario"]),
+        tag("p", "The same Go service, the same requests: what does each form cost, and what does it show?", class_="ask"),
+        tag(
+            "p",
+            f"{plural(len(summary['forms']), 'form')} · {cells['valid']} of {plural(cells['planned'], 'cell')} valid"
+            f" · profile {summary['profile']} · {summary['run_id']}",
+            class_="meta",
+        ),
+    )
+    stamp = tag(
+        "div",
+        tag("b", grade["word"].upper()),
+        tag("span", _worth(grade["word"])),
+        class_=f"stamp g-{grade['word']}",
+        title="; ".join(grade["reasons"]),
+    )
+    nav = tag("nav", *(tag("a", title, href=f"#{ident}") for ident, title, _ in SECTIONS), aria_label="Sections")
+    return tag("header", tag("div", what, stamp, class_="mast"), nav, class_="top")
+
+
+def _worth(grade: str) -> str:
+    return {
+        "emulated": "spans count; times are an idea of scale",
+        "noisy": "something else used this machine",
+        "limited": "a shared CPU: good to compare, not to publish",
+        "ready": "a machine that can carry results",
+    }.get(grade, "not graded")
+
+
+def _foot(summary: Mapping[str, Any]) -> Html:
+    version = summary["provenance"]["lab_version"]
+    return tag(
+        "footer",
+        tag("p", f"lab {version} · made {summary['provenance']['created']} · opens offline, asks the network for nothing"),
+    )

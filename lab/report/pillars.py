@@ -1,0 +1,40 @@
+"""The published four-pillar table, with what this run measured under each claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lab.report.markup import Html, join, link, table, tag
+from lab.report.markup import section as part
+
+COLUMNS: Final = (("compile-time", "Compile time (Orchestrion)"), ("run-time", "Run time (eBPF)"))
+SHOWN_FILES: Final = 3
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    cells = {(row["pillar"], row["mechanism"]): row for row in summary["pillars"]}
+    names = list(dict.fromkeys(row["pillar"] for row in summary["pillars"]))
+    rows = [
+        (tag("th", name.capitalize(), scope="row"), *(_cell(cells.get((name, mechanism))) for mechanism, _ in COLUMNS))
+        for name in names
+    ]
+    return part(
+        "pillars",
+        "The four pillars, with evidence",
+        "The claims are those of the public talks on this comparison, which print no figure behind any. "
+        "Below each: what this run saw of it.",
+        table(("", *(title for _, title in COLUMNS)), rows, class_="pillars"),
+    )
+
+
+def _cell(row: Mapping[str, Any] | None) -> Html:
+    if row is None:
+        return tag("td", "–")
+    files = [link(path, f"file {index}") for index, path in enumerate(row["evidence"][:SHOWN_FILES], start=1)]
+    return tag(
+        "td",
+        tag("q", row["claim"]),
+        *(tag("p", said) for said in str(row["measured"]).split("; ")) if row["evidence"] else (tag("p", "not measured", class_="empty"),),
+        tag("small", tag("span", row["confidence"], class_="chip"), " ", join(join((f, " ")) for f in files)) if files else None,
+    )

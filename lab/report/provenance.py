@@ -1,0 +1,70 @@
+"""Everything needed to repeat the run, or to doubt it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lab.report import figures
+from lab.report.markup import Html, link, number, table, tag
+from lab.report.markup import section as part
+
+SHORT = 16
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    about = summary["provenance"]
+    rows = [
+        ("grade", f"{summary['grade']['word']}: {'; '.join(summary['grade']['reasons'])}"),
+        ("created", about["created"]),
+        ("seed", about["seed"]),
+        ("service", f"{about['service']}, topology {about['topology']}"),
+        ("load", f"open loop, {about['arrivals']} arrivals, {_mix(about['mix'])}"),
+        ("CPU layout", about["layout"]),
+        ("provider", f"{about['provider']}, acceleration {about['acceleration']}"),
+        ("host", _facts(about["host"])),
+        ("machine", _facts(about["guest"])),
+        ("toolchain", _facts(about["toolchain"])),
+        ("image", about["image_id"]),
+        ("plan", f"sha256 {about['plan_sha256']}"),
+        ("guest manifest", f"sha256 {about['guest_manifest_sha256']}"),
+        ("playbook", f"sha256 {about['playbook_sha256']}"),
+        ("files", f"{figures.plural(about['files'], 'file')}, {figures.size(about['bytes'])}"),
+    ]
+    said = [join for name, value in rows for join in (tag("dt", name), tag("dd", value if value != "" else "–"))]
+    return part(
+        "provenance",
+        "Provenance",
+        "The command below, on the same machine, makes this run again.",
+        tag("pre", tag("code", " ".join(_quoted(word) for word in about["command"]) or "not recorded")),
+        tag("dl", *said),
+        _forms(summary),
+        tag("p", "All figures of this page: ", link("summary.json"), ". Raw data: ", link("guest/", "guest/"), ", ",
+            link("manifest.json"), ", ", link("events.jsonl"), "."),
+    )  # fmt: skip
+
+
+def _quoted(word: str) -> str:
+    return word if word and all(c.isalnum() or c in "-_./=:,@%+" for c in word) else "'" + word.replace("'", "'\\''") + "'"
+
+
+def _mix(mix: list[Mapping[str, Any]]) -> str:
+    total = sum(item["weight"] for item in mix) or 1
+    return ", ".join(f"{item['type']} {item['weight'] / total:.0%}" for item in mix)
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    plain = {key: value for key, value in facts.items() if isinstance(value, (str, int, float, bool)) and value != ""}
+    return ", ".join(f"{key} {value}" for key, value in plain.items()) or "not recorded"
+
+
+def _forms(summary: Mapping[str, Any]) -> Html:
+    rows = []
+    for name, form in summary["forms"].items():
+        cells = form["cells"]
+        rows.append(
+            (tag("th", name, scope="row"), form["title"], form["mechanism"], tag("code", form["build_id"] or "–"),
+             tag("code", form["sha256"][:SHORT]), number(figures.size(form["build"]["size_bytes"])),
+             number(f"{cells['valid']} / {cells['planned']}"), number(figures.share(cells["invalid_share"])))
+        )  # fmt: skip
+    return table(("form", "", "mechanism", "build id", "sha256", "size", "valid cells", "INVALID share"), rows)

@@ -1,0 +1,95 @@
+"""Under load: coverage against the hand-written reference, conformance to each form's own expectation, what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lab.report import figures
+from lab.report.look import Look, looks, swatch
+from lab.report.markup import Html, join, number, table, tag
+from lab.report.markup import section as part
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    look = looks(summary)
+    names = [name for name, form in summary["forms"].items() if form["role"] == "instrumented"]
+    if not names:
+        return part("spans", "Spans under load", "No form of this run makes spans.")
+    return part(
+        "spans",
+        "Spans under load",
+        "Coverage: of the spans a person would want, how many came. Conformance: of those this form is known to give, "
+        "how many came. Measured requests only; canary and warm-up are left out.",
+        _scores(summary, names, look),
+        tag("h3", "By request type"),
+        _matrix(summary, names, look),
+        tag("h3", "What is missing, and why"),
+        _missing(summary, names),
+        _beyond(summary, names),
+    )
+
+
+def _scores(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str, Look]) -> Html:
+    rows = []
+    for name in names:
+        form = summary["forms"][name]
+        cover, conform = form["coverage"], form["conformance"]
+        rows.append(
+            (join((swatch(look[name]), name)), number(f"{cover['received']:,} / {cover['reference']:,}"),
+             number(figures.share(cover["ratio"])), number(figures.share(cover["parents_ok"])),
+             number(f"{conform['received']:,} / {conform['expected']:,}"), number(figures.share(conform["ratio"])),
+             number(figures.share(conform["parents_ok"])), number(f"{conform['orphans']:,}"),
+             number(figures.seconds(form["attach_s"])), number(figures.seconds(form["time_to_first_span_s"])))
+        )  # fmt: skip
+    head = ("form", "received / wanted", "coverage", "parents right", "received / expected", "conformance",
+            "parents as known", "orphans", "attached in", "first span after")  # fmt: skip
+    return table(head, rows)
+
+
+def _matrix(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str, Look]) -> Html:
+    types = list(dict.fromkeys(kind for name in names for kind in summary["forms"][name]["coverage"]["by_type"]))
+    rows = []
+    for kind in types:
+        cells: list[object] = [tag("th", tag("code", kind), scope="row")]
+        for name in names:
+            form = summary["forms"][name]
+            cells.append(_share_cell(form["coverage"]["by_type"].get(kind)))
+        rows.append(cells)
+    return table(["request type", *(join((swatch(look[name]), name)) for name in names)], rows, class_="matrix")
+
+
+def _share_cell(cover: Mapping[str, Any] | None) -> Html:
+    if cover is None:
+        return tag("td", "–", class_="n")
+    ratio = cover["ratio"] or 0.0
+    bar = tag("svg", tag("rect", x=0, y=0, width=100, height=6, class_="void"),
+              tag("rect", x=0, y=0, width=100 * ratio, height=6, class_="fill"), viewBox="0 0 100 6",
+              preserveAspectRatio="none", class_="bar", aria_hidden="true")  # fmt: skip
+    parents = cover["parents_ok"]
+    odd = f" · parents {figures.share(parents)}" if parents is not None and parents < 1 else ""
+    told = f"{figures.share(cover['ratio'])} · {cover['received']:,} of {cover['reference']:,}{odd}"
+    return tag("td", bar, tag("small", told), class_="meter")
+
+
+def _missing(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
+    rows = []
+    for name in names:
+        for entry in summary["forms"][name]["conformance"]["missing"]:
+            known = tag("span", "known" if entry["known"] else "surprise", class_="chip" if entry["known"] else "chip bad")
+            where = ", ".join(entry["nodes"])
+            rows.append((name, entry["kind"], number(f"{entry['count']:,} of {entry['of']:,}"), known, entry["cause"], where))
+    if not rows:
+        return tag("p", "Nothing: every form gave every reference span.", class_="empty")
+    return table(("form", "kind", "missing", "", "cause", "where"), rows)
+
+
+def _beyond(summary: Mapping[str, Any], names: Sequence[str]) -> Html | None:
+    rows = []
+    for name in names:
+        conform = summary["forms"][name]["conformance"]
+        rows += [(name, entry["span"], number(f"{entry['count']:,}"), "known of this form") for entry in conform["extra"]]
+        rows += [(name, entry["span"], number(f"{entry['count']:,}"), "not known before") for entry in conform["unexpected"]]
+    if not rows:
+        return None
+    return join((tag("h3", "Spans beyond the reference"), table(("form", "span", "count", ""), rows)))

@@ -1,0 +1,79 @@
+"""The session: every cell in the order in which it ran, reruns and INVALID ones too, with the gates that were missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lab.report import figures
+from lab.report.look import box, drawing, label, line, looks, marker
+from lab.report.markup import Html, link, number, table, tag
+from lab.report.markup import section as part
+
+WIDTH: Final = 1120.0
+NAMES_W: Final = 150.0
+ROW_H: Final = 28.0
+
+
+def section(summary: Mapping[str, Any]) -> Html:
+    cells = summary["cells"]
+    lead = (
+        f"{figures.plural(cells['planned'], 'cell')} planned, {cells['valid']} valid in the end, "
+        f"{figures.plural(cells['invalid'], 'attempt')} INVALID. Nothing is left out: a hatched cell missed a gate."
+    )
+    if not summary["timeline"]:
+        return part("timeline", "The session", lead, tag("p", "No cell ran.", class_="empty"))
+    return part("timeline", "The session", lead, tag("div", _draw(summary), class_="scroll"), _table(summary))
+
+
+def _draw(summary: Mapping[str, Any]) -> Html:
+    look = looks(summary)
+    cells = summary["timeline"]
+    names = list(summary["forms"])
+    end = max(cell["end_s"] for cell in cells) or 1.0
+    height = ROW_H * len(names) + 30
+
+    def at(s: float) -> float:
+        return NAMES_W + s / end * (WIDTH - NAMES_W - 10)
+
+    parts: list[Html] = []
+    for index, name in enumerate(names):
+        y = ROW_H * index
+        parts += [marker(look[name], 8, y + ROW_H / 2, 5), label(22, y + ROW_H / 2 + 4, name, "name"),
+                  line(0, y + ROW_H, WIDTH, y + ROW_H, "rule")]  # fmt: skip
+    for tick in _ticks(end):
+        parts += [line(at(tick), 0, at(tick), ROW_H * len(names), "grid"),
+                  label(at(tick), height - 10, figures.seconds(tick), "tick", "middle")]  # fmt: skip
+    for cell in cells:
+        y = ROW_H * names.index(cell["form"])
+        css = f"mark {look[cell['form']].css}" if cell["valid"] else "bar-missing"
+        title = f"{cell['cell']}, attempt {cell['attempt']}: {'valid' if cell['valid'] else 'INVALID'}"
+        parts.append(box(at(cell["start_s"]), y + 6, max(at(cell["end_s"]) - at(cell["start_s"]), 2), ROW_H - 12, css, title))
+        if not cell["valid"]:
+            parts.append(label(at(cell["end_s"]) + 4, y + ROW_H / 2 + 4, "INVALID", "missing"))
+    return drawing(WIDTH, height, "Cells over time, one lane a form.", *parts)
+
+
+def _ticks(end: float) -> list[float]:
+    step = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400) if end / s <= 8), 86400)
+    return [float(step * i) for i in range(int(end / step) + 1)]
+
+
+def _table(summary: Mapping[str, Any]) -> Html:
+    rows = []
+    for cell in summary["timeline"]:
+        missed = "; ".join(
+            f"{gate['gate']} {figures.amount(gate['value'])} (limit {figures.amount(gate['limit'])})"
+            + ("" if gate["hard"] else " soft")
+            for gate in cell["missed"]
+        )
+        state = tag("span", "valid" if cell["valid"] else "INVALID", class_="chip" if cell["valid"] else "chip bad")
+        doubts = "; ".join(cell["disagreements"])
+        rows.append(
+            (link(cell["evidence"], cell["cell"]), number(cell["attempt"]), state, number(f"{cell['completed']:,} / {cell['scheduled']:,}"),
+             number(figures.amount(cell["rate_rps"])), number(figures.amount(cell["achieved_rps"])), number(cell["late"]),
+             number(figures.amount(cell["sentinel_s"])), number(f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"), missed or "–",
+             doubts or "agrees")
+        )  # fmt: skip
+    head = ("cell", "attempt", "", "answered", "asked req/s", "got", "late", "CPU loop s", "gates", "missed", "recomputed")
+    return table(head, rows)

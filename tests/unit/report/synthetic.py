@@ -1,0 +1,342 @@
+"""TEST DATA. A made-up run directory with the shape of a real one: no figure in it was measured anywhere.
+
+Everything follows from one seed, so that a golden report can be kept.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.guest.wire import (
+    Canary,
+    CanaryRequest,
+    Cell,
+    CellPlan,
+    Expectation,
+    FormExpectation,
+    FormSpec,
+    Gate,
+    GuestManifest,
+    Life,
+    Plan,
+    ProcessSpec,
+    RequestSpec,
+    ServiceSpec,
+    Span,
+    SpanNode,
+    Tools,
+    TypeStats,
+    Usage,
+    dump,
+    encode,
+)
+from lab.model.events import Record, StepFinished, StepStarted
+
+ROOT = Path(__file__).resolve().parents[3]
+ORIGIN_NS = 1_795_000_000_000_000_000
+MIX = (("browse", 55, 200), ("get", 10, 200), ("search", 15, 200), ("checkout", 12, 200), ("fail", 4, 500))
+MAP_FULL = "the agent's map holds 50 calls and never forgets one"
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a made-up form behaves, relative to a made-up baseline."""
+
+    mechanism: str = "none"
+    cpu: float = 1.0
+    latency: float = 1.0
+    agent_s: float = 0.0  # CPU of its agent per request
+    delay: str = ""
+    loses: str = ""  # "family kind" not received after `first` calls
+    first: int = 0
+    orphans: float = 0.0  # share of inner server spans that lose their parent
+
+
+FORMS = {
+    "baseline": Made(),
+    "twin": Made(cpu=1.013, latency=0.988),
+    "orchestrion-otel": Made(mechanism="compile-time", cpu=1.36, latency=1.31),
+    "ebpf": Made(
+        mechanism="run-time", cpu=1.22, latency=1.19, agent_s=0.0042, loses="grpc server", first=50, orphans=0.04
+    ),
+    "delay-cpu": Made(cpu=1.21, latency=1.12, delay="cpu"),
+    "delay-wait": Made(cpu=1.04, latency=1.22, delay="wait"),
+}
+
+
+def reference() -> dict[str, tuple[SpanNode, ...]]:
+    """The sample service's own hand-written tree, for the types of the mix."""
+    doc = yaml.safe_load((ROOT / "demo/service/reference-spans.yaml").read_text(encoding="utf-8"))
+    return {kind: tuple(_node(item) for item in doc["requests"][kind]) for kind, _, _ in MIX}
+
+
+def _node(item: dict[str, Any]) -> SpanNode:
+    fields = {key: value for key, value in item.items() if key != "count"}
+    return SpanNode(**fields, count_min=item.get("count", 1), count_max=item.get("count", 1))
+
+
+def expectation(made: Made, tree: dict[str, tuple[SpanNode, ...]]) -> FormExpectation:
+    if made.mechanism == "none":
+        return FormExpectation({t: tuple(Expectation(node=n.id, mode="none") for n in nodes) for t, nodes in tree.items()})
+    rules: dict[str, tuple[Expectation, ...]] = {}
+    for kind, nodes in tree.items():
+        lost = [n for n in nodes if f"{n.family} {n.kind}" == made.loses]
+        below = [n for n in nodes if n.parent in {m.id for m in lost}]
+        rules[kind] = (
+            *(Expectation(node=n.id, mode="range", min_ratio=0, max_ratio=1, cause=MAP_FULL) for n in lost),
+            *(Expectation(node=n.id, parent="may-be-lost") for n in below),
+            *(
+                Expectation(node=n.id, parent="may-be-lost")
+                for n in nodes
+                if made.orphans and n.kind == "server" and n not in lost and n.parent
+            ),
+        )
+    return FormExpectation(rules)
+
+
+def plan(blocks: int = 1, requests: int = 240, forms: dict[str, Made] | None = None) -> Plan:
+    forms = forms or FORMS
+    tree = reference()
+    specs = {
+        name: FormSpec(
+            name=name,
+            mechanism=made.mechanism,
+            binary=f"{name}/shop",
+            sha256=f"{index:064x}",
+            build_id="b-plain" if made.mechanism != "compile-time" else f"b-{name}",
+            proof="some" if made.mechanism != "none" else "none",
+            expected=expectation(made, tree),
+            delay_kind=made.delay,
+        )
+        for index, (name, made) in enumerate(forms.items())
+    }
+    lives = tuple(
+        Life(block=block, form=name, cells=(CellPlan(f"{block}-{name}-main", "main", 6.0, block, 40, requests),))
+        for block in range(1, blocks + 1)
+        for name in random.Random(block).sample(list(forms), len(forms))
+    )
+    return Plan(
+        run_id="20261122-101500-shop-test",
+        scenario="shop",
+        profile="stage" if blocks == 1 else "quick",
+        seed=20261122,
+        service=ServiceSpec("shop", "all", (ProcessSpec("shop", ("all",)),), ("gateway",), "gateway", "gateway", "/readyz"),
+        forms=specs,
+        tools=Tools("load", "0" * 64, "sink", "0" * 64),
+        reference=tree,
+        requests=tuple(
+            RequestSpec(type=kind, weight=weight, method="GET", path="/", status=(status,)) for kind, weight, status in MIX
+        ),
+        lives=lives,
+        canary=("browse", "get", "checkout"),
+    )
+
+
+# --- one request ---------------------------------------------------------------------------------------------------
+
+
+def spans_of(kind: str, start_ns: int, took_ns: int, made: Made, dice: random.Random, state: dict[str, int]) -> list[Span]:
+    """The spans that a made-up form gives for one request: the reference tree, less what the form loses."""
+    if made.mechanism == "none":
+        return []
+    trace = f"{dice.getrandbits(128):032x}"
+    ids: dict[str, tuple[str, int, int]] = {}
+    found = []
+    last = start_ns + took_ns // 20
+    for node in reference()[kind]:
+        parent, low, high = ids.get(node.parent, ("", start_ns + took_ns // 40, start_ns + took_ns))
+        begin = max(low + took_ns // 50, last if node.kind == "client" else low + took_ns // 50)
+        share = 0.62 if node.kind == "server" else 0.36
+        end = max(begin + 1000, min(high - took_ns // 60, begin + int((high - begin) * share)))
+        last = end if node.kind == "client" else last
+        ident = f"{dice.getrandbits(64):016x}"
+        ids[node.id] = (ident, begin, end)
+        if f"{node.family} {node.kind}" == made.loses:
+            state["seen"] = state.get("seen", 0) + 1
+            if state["seen"] > made.first:
+                ids[node.id] = (parent, begin, end)
+                continue
+        if node.kind == "server" and parent and dice.random() < made.orphans:
+            parent = ""
+        found.append(_span(node, trace, ident, parent, begin, end))
+    return found
+
+
+def _span(node: SpanNode, trace: str, ident: str, parent: str, begin: int, end: int) -> Span:
+    method, _, path = node.match.partition(" ")
+    attributes: dict[str, Any] = {
+        "http": {"http.request.method": method, "url.path": path.replace("{id}", "17")},
+        "grpc": {"rpc.system": "grpc", "rpc.service": node.match.split("/")[0], "rpc.method": node.match.split("/")[-1]},
+        "sql": {"db.system": "sqlite", "db.query.text": f"{node.match} 1"},
+    }[node.family]
+    return Span(trace, ident, parent, node.kind, node.match, "made-up", "shop", begin, end, end + 5_000_000, "ok", attributes)
+
+
+# --- one cell ------------------------------------------------------------------------------------------------------
+
+
+def rows_of(cell: CellPlan, made: Made, start_ns: int) -> Iterator[tuple[int, int, int, int, str, str, str]]:
+    dice, pace = random.Random(cell.seed), random.Random(f"{cell.id}-pace")
+    at = start_ns
+    base_ms = {"browse": 24.0, "get": 33.0, "search": 28.0, "checkout": 61.0, "fail": 3.0}
+    for index in range(cell.requests):
+        at += int(dice.expovariate(cell.rate_rps) * 1e9)
+        kind, _, status = dice.choices(MIX, weights=[weight for _, weight, _ in MIX])[0]
+        took_ms = base_ms[kind] * made.latency * pace.lognormvariate(0, 0.22)
+        sent = at + pace.randrange(40_000, 300_000)
+        yield at, sent, sent + int(took_ms * 1e6), status, kind, f"r-{cell.seed}-{index}", ""
+
+
+def write(root: Path, *, blocks: int = 1, requests: int = 240, invalid: str = "", forms: dict[str, Made] | None = None) -> Path:
+    """Write a made-up run to `root`. `invalid` names a form whose first attempt in block 1 misses a gate."""
+    forms = forms or FORMS
+    what = plan(blocks, requests, forms)
+    guest = root / "guest"
+    guest.mkdir(parents=True)
+    (guest / "plan.json").write_text(dump(what), encoding="utf-8")
+    (guest / "facts.json").write_text(json.dumps(FACTS), encoding="utf-8")
+    at = ORIGIN_NS
+    for life in what.lives:
+        made = forms[life.form]
+        state: dict[str, int] = {}
+        for cell in life.cells:
+            if life.form == invalid and life.block == 1:
+                at = _cell(guest / "cells" / cell.id, what, cell, life, made, at, valid=False, attempt=1, state={})
+                folder = guest / "cells" / f"{cell.id}.2"
+                at = _cell(folder, what, cell, life, made, at, valid=True, attempt=2, state=state)
+                _canary(folder, what, life, made, at - 60_000_000_000)
+                continue
+            at = _cell(guest / "cells" / cell.id, what, cell, life, made, at, valid=True, attempt=1, state=state)
+            _canary(guest / "cells" / cell.id, what, life, made, at - 60_000_000_000)
+    sealed = GuestManifest(what.run_id, what.digest(), "boot-1", tuple(c.id for li in what.lives for c in li.cells), (), "complete")
+    (guest / "manifest.json").write_text(dump(sealed), encoding="utf-8")
+    (root / "manifest.json").write_text(json.dumps(manifest(what), indent=1), encoding="utf-8")
+    (root / "host-events.jsonl").write_text("".join(json.dumps(r.to_json()) + "\n" for r in steps()), encoding="utf-8")
+    return root
+
+
+def _canary(folder: Path, what: Plan, life: Life, made: Made, at: int) -> None:
+    dice = random.Random(f"canary-{life.form}")
+    sent = []
+    for kind in what.canary:
+        took = int({"browse": 26e6, "get": 36e6, "checkout": 64e6}[kind] * made.latency)
+        spans = tuple(spans_of(kind, at, took, made, dice, {"seen": made.first if kind == "checkout" else 0}))
+        seen = {node.id: 1 for node in what.reference[kind]} if spans else {}
+        sent.append(CanaryRequest(kind, f"c-{kind}", 200, at, at + took, spans, seen, (), (), 0))
+    first = 1.2 if made.mechanism != "none" else None
+    (folder / "canary.json").write_text(dump(Canary(life.form, True, "", tuple(sent), first)), encoding="utf-8")
+
+
+def _cell(
+    folder: Path, what: Plan, cell: CellPlan, life: Life, made: Made, at: int, *, valid: bool, attempt: int, state: dict[str, int]
+) -> int:
+    folder.mkdir(parents=True)
+    rows = list(rows_of(cell, made, at))
+    if not valid:  # a generator that fell behind
+        rows[:9] = [(row[0], row[1] + 5_000_000, row[2] + 5_000_000, *row[3:]) for row in rows[:9]]
+    dice = random.Random(f"{cell.id}-spans")
+    spans = [span for row in rows for span in spans_of(row[4], row[1], row[2] - row[1], made, dice, state)]
+    with gzip.open(folder / "requests.csv.gz", "wt", encoding="utf-8") as out:
+        out.write("intended_ns,start_ns,end_ns,status,type,request_id,trace_id\n")
+        out.writelines(",".join(str(value) for value in row) + "\n" for row in rows)
+    with gzip.open(folder / "spans.jsonl.gz", "wt", encoding="utf-8") as out:
+        out.writelines(json.dumps(encode(span)) + "\n" for span in spans)
+    end = max(row[2] for row in rows)
+    (folder / "cell.json").write_text(dump(_record(what, cell, life, made, rows, spans, at, end, valid, attempt)), encoding="utf-8")
+    return end + 4_000_000_000
+
+
+def _record(
+    what: Plan, cell: CellPlan, life: Life, made: Made, rows: list[Any], spans: list[Span], at: int, end: int, valid: bool, attempt: int
+) -> Cell:
+    count, window = len(rows), (end - at) / 1e9
+    dice = random.Random(f"{cell.id}-{attempt}")
+    cpu = 0.0138 * count * made.cpu * dice.uniform(0.985, 1.015)
+    usage = [
+        Usage("service", cpu * 0.78, cpu * 0.22, 46 * (1.3 if made.mechanism == "compile-time" else 1.0), 60.0, "cgroup2"),
+        Usage("sink", 0.002 * len(spans) / 3 + 0.1, 0.05, 14.0, 15.0, "cgroup2"),
+        Usage("load", 0.0021 * count, 0.0014 * count, 18.0, 19.0, "cgroup2"),
+    ]
+    if made.agent_s:
+        usage.append(Usage("agent", made.agent_s * count * 0.7, made.agent_s * count * 0.3, 71.0, 96.0, "cgroup2"))
+    late = 0 if valid else 9
+    gates = (
+        Gate("completed", True, 1.0, 0.995, "completed ÷ scheduled"),
+        Gate("late", valid, late / count, 0.0, f"{late} of {count} sends"),
+        Gate("errors", True, 0.0, 0.0, "answers that were not asked for"),
+        Gate("steal", True, 0.0, 0.05, "share of all CPUs taken by the hypervisor"),
+        Gate("unattributed", dice.random() > 0.3, 0.061, 0.05, "share of busy CPU that no role owns", hard=False),
+    )
+    stats: dict[str, TypeStats] = {}
+    for kind in sorted({row[4] for row in rows}):
+        taken = sorted((row[2] - row[0]) / 1e6 for row in rows if row[4] == kind)
+        middle = (taken[(len(taken) - 1) // 2] + taken[len(taken) // 2]) / 2
+        stats[kind] = TypeStats(len(taken), middle, taken[int(0.9 * (len(taken) - 1))])
+    return Cell(
+        id=cell.id, block=life.block, form=life.form, level=cell.level, attempt=attempt, valid=valid,
+        reasons=() if valid else (f"late: {late / count:.3f}, limit 0 ({late} of {count} sends)",), gates=gates,
+        rate_rps=cell.rate_rps, achieved_rps=count / window, scheduled=count, completed=count, late=late, unexpected=0,
+        window_start_ns=at, window_end_ns=end, window_s=window, usage=tuple(usage), busy_s=cpu * 1.4, steal_s=0.0, irq_s=0.1,
+        psi={"cpu": 0.8}, bpf_run_s=0.12 * cpu * 0.22 if made.agent_s else None, attach_s=4.6 if made.agent_s else None,
+        first_span_s=1.2 if made.mechanism != "none" else None, startup_s=0.9, sentinel_s=0.5 * dice.uniform(0.98, 1.02),
+        spans={}, spans_total=len(spans), by_type=stats,
+        delay_ns={"cpu": 2.76e6, "wait": 4.6e6}.get(made.delay), build_ids={"b-plain": count}, boot_id="boot-1",
+    )  # fmt: skip
+
+
+# --- the host's half -----------------------------------------------------------------------------------------------
+
+FACTS: dict[str, Any] = {
+    "kernel": "6.1.0-41-amd64", "arch": "x86_64", "os": "Debian GNU/Linux 12", "lockdown": "none", "btf": True,
+    "clocksource": "tsc", "cpus": 2, "memory_mib": 2048, "cpu": "QEMU TCG CPU", "virtualization": "qemu",
+}  # fmt: skip
+
+
+def manifest(what: Plan) -> dict[str, Any]:
+    build = {"baseline": (92.0, 0.2, 25), "orchestrion-otel": (152.0, 10.1, 30), "ebpf": (224.0, 19.0, 86)}
+    forms = []
+    for name, spec in what.forms.items():
+        cold, warm, size = build.get(name, (None, None, 25))
+        row = {"name": name, "title": TITLES.get(name, name), "mechanism": spec.mechanism, "sha256": spec.sha256}
+        forms.append({**row, "build_id": spec.build_id, "cold_s": cold, "warm_s": warm, "size_bytes": size << 20})
+    return {
+        "schema": 1, "run_id": what.run_id, "created": "2026-11-22T10:15:00+00:00", "scenario": "shop",
+        "scenario_title": "TEST DATA: a made-up ticket shop", "profile": what.profile, "seed": what.seed,
+        "provider": "qemu", "acceleration": "tcg", "image_id": "debian-12-0f1e2d", "lab_version": "0.1.0",
+        "host": {"os": "Linux", "release": "6.12", "arch": "x86_64", "python": "3.11.7"}, "guest": {},
+        "toolchain": {"go": "go1.26.1", "orchestrion": "v1.12.0"}, "forms": forms, "playbook_sha256": "ab" * 32,
+        "command": ["lab", "demo", "shop", "--profile", what.profile, "--seed", "20261122"],
+        "guest_manifest_sha256": "cd" * 32, "threshold_pct": {"cpu_s_per_1k_requests": 2, "latency_p50_ms": 5},
+        "primary": ["cpu_s_per_1k_requests", "latency_p50_ms"],
+    }  # fmt: skip
+
+
+TITLES = {
+    "baseline": "Untouched build",
+    "twin": "The same build under a second name",
+    "orchestrion-otel": "Orchestrion weaving the OpenTelemetry SDK",
+    "orchestrion-dd": "Orchestrion as it ships (dd-trace-go)",
+    "ebpf": "OpenTelemetry Go agent (eBPF)",
+    "delay-cpu": "Control: known extra CPU",
+    "delay-wait": "Control: known extra wait",
+}
+
+
+def steps() -> list[Record]:
+    """A host's steps: five, the last ones nested."""
+    said = (("doctor", 0, 1.4), ("build the forms", 0, 22.1), ("start the machine", 0, 8.3), ("run the demo", 0, 131.0),
+            ("prove each form", 4, 21.5), ("measure", 4, 104.2), ("fetch and report", 0, 2.2))  # fmt: skip
+    out = []
+    for ident, (title, parent, seconds) in enumerate(said, start=1):
+        begun, done = StepStarted(name=title, title=title), StepFinished(name=title, outcome="done", seconds=seconds)
+        out.append(Record(seq=len(out) + 1, at=float(ident), step=ident, parent=parent, event=begun))
+        out.append(Record(seq=len(out) + 1, at=float(ident) + seconds, step=ident, parent=parent, event=done))
+    return out
