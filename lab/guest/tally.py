@@ -1,36 +1,22 @@
 """What a cell's traffic gave, per request type and reference node. Pure.
 
-Traces carry no request id (nothing is injected into the service), so a fragment belongs to the request that was under
-way when it began, of a type whose reference it fits best. Canary and warm-up have no row in requests.csv.gz and fall
-out; what begins inside the window and fits no request is told as extra or orphan by its signature.
+Canary and warm-up have no row in requests.csv.gz and fall out; what begins inside the window and fits no request is
+told as extra or orphan by its signature.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from lab.guest.seating import TRANSPORT_ERROR, Row, Slot, is_warm_up, seat
 from lab.guest.signature import NO, fits, signature
-from lab.guest.trees import EXACT_NODE, Assignment, Fragment, TypeTree, assign, fragments, starts_fragment, type_trees
+from lab.guest.trees import EXACT_NODE, Assignment, Fragment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import Expectation, ExtraSpan, FormExpectation, Span, SpanNode
 
-SLACK_NS = 2_000_000  # an agent's clock offset, taken once at its start, may be off by this much
-TRANSPORT_ERROR = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured request of requests.csv.gz. status 0: transport error, -1: timeout."""
-
-    type: str
-    start_ns: int
-    end_ns: int
-    status: int
-    intended_ns: int = 0
-    request_id: str = ""
+__all__ = ["Missing", "NodeTally", "Row", "Tally", "tally"]
 
 
 @dataclass(frozen=True)
@@ -81,13 +67,6 @@ class Tally:
     by_request: tuple[Assignment | None, ...] = field(default=(), repr=False)  # one per row, for waterfalls
 
 
-@dataclass
-class _Slot:
-    row: Row
-    parts: list[Fragment]
-    taken: Counter[str]
-
-
 def tally(
     spans: Iterable[Span],
     rows: Sequence[Row],
@@ -100,12 +79,11 @@ def tally(
     """Count a cell. prior: node id -> calls of this life seen before the file began (canary), for `first` modes."""
     trees = type_trees(reference, expected)
     parts = fragments(spans)
-    slots = [_Slot(row=row, parts=[], taken=Counter()) for row in sorted(rows, key=lambda r: r.start_ns)]
-    loose = _attribute(parts, slots, trees)
+    slots, loose = seat(parts, rows, trees)
     read = [assign(slot.parts, trees[slot.row.type]) if slot.row.type in trees else None for slot in slots]
     tail_ns = window_start_ns + max((r.end_ns - r.start_ns for r in rows), default=0)
-    before = [p for p in loose if _warm_up(p, window_start_ns, tail_ns, trees)]
-    stray = [p for p in loose if not _warm_up(p, window_start_ns, tail_ns, trees)]
+    before = [p for p in loose if is_warm_up(p, window_start_ns, tail_ns, trees)]
+    stray = [p for p in loose if not is_warm_up(p, window_start_ns, tail_ns, trees)]
     extra, known = _extras(stray, read, slots, expected)
     reached = Counter(s.row.type for s in slots if s.row.status != TRANSPORT_ERROR)
     nodes = tuple(
@@ -126,82 +104,6 @@ def tally(
     )
 
 
-# --- attribution -----------------------------------------------------------------------------------------------------
-
-
-def _attribute(parts: list[Fragment], slots: list[_Slot], trees: dict[str, TypeTree]) -> list[Fragment]:
-    """Give each fragment to one request; whole trees first, then what shares their trace, then the rest by time."""
-    starts = [slot.row.start_ns for slot in slots]
-    longest = max((s.row.end_ns - s.row.start_ns for s in slots), default=0) + SLACK_NS
-    by_trace: dict[str, _Slot] = {}
-    waiting: list[Fragment] = []
-    for part in parts:
-        slot = None if part.lost else _place(part, slots, starts, longest, trees, root=True)
-        if slot is None:
-            waiting.append(part)
-        else:
-            by_trace[part.trace_id] = slot
-    loose = []
-    for part in waiting:
-        slot = by_trace.get(part.trace_id) or _place(part, slots, starts, longest, trees, root=False)
-        if slot is None:
-            loose.append(part)
-        elif part not in slot.parts:
-            slot.parts.append(part)
-    return loose
-
-
-def _place(
-    part: Fragment, slots: list[_Slot], starts: list[int], longest: int, trees: dict[str, TypeTree], *, root: bool
-) -> _Slot | None:
-    best: tuple[int, int, _Slot, str] | None = None
-    scores: dict[str, int] = {}
-    index = bisect_right(starts, part.start_ns + SLACK_NS) - 1
-    while index >= 0 and starts[index] >= part.start_ns - longest:
-        slot = slots[index]
-        index -= 1
-        tree = trees.get(slot.row.type)
-        if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
-            continue
-        node = _entry(part, tree, slot, root=root)
-        if node is None:
-            continue
-        if tree.type not in scores:
-            scores[tree.type] = assign((part,), tree).score
-        # a root begins right after its request; the rest goes to the request that ends first, so that most find a place
-        rank = slot.row.start_ns if root else -slot.row.end_ns
-        if best is None or (scores[tree.type], rank) > best[:2]:
-            best = (scores[tree.type], rank, slot, node)
-    if best is None:
-        return None
-    slot = best[2]
-    slot.taken[best[3]] += 1
-    slot.parts.append(part)
-    return slot
-
-
-def _entry(part: Fragment, tree: TypeTree, slot: _Slot, *, root: bool) -> str | None:
-    """The node this fragment's top may be in this request: its root, or a node where a trace of this form begins."""
-    sig = part.signatures[0]
-    for node in tree.nodes.values():
-        is_root = not tree.above[node.id]
-        if is_root != root or slot.taken[node.id] >= node.count_max:
-            continue
-        if not root and not part.lost and not starts_fragment(tree, node.id):
-            continue
-        if fits(sig, node.kind, node.family, node.match) != NO:
-            return node.id
-    return None
-
-
-def _warm_up(part: Fragment, window_start_ns: int, tail_ns: int, trees: dict[str, TypeTree]) -> bool:
-    """Began before the window, or fits the reference and began while warm-up requests may still have been under way."""
-    if part.start_ns < window_start_ns or part.start_ns >= tail_ns:
-        return part.start_ns < window_start_ns
-    nodes = [node for tree in trees.values() for node in tree.nodes.values()]
-    return any(fits(part.signatures[0], node.kind, node.family, node.match) != NO for node in nodes)
-
-
 # --- counts ----------------------------------------------------------------------------------------------------------
 
 
@@ -211,7 +113,7 @@ def _earlier(node: SpanNode, before: list[Fragment], prior: dict[str, int] | Non
 
 
 def _node_tally(
-    node: SpanNode, tree: TypeTree, slots: list[_Slot], read: list[Assignment | None], earlier: int
+    node: SpanNode, tree: TypeTree, slots: list[Slot], read: list[Assignment | None], earlier: int
 ) -> NodeTally:
     requests = received = parents_ok = as_expected = 0
     first_loss = None
@@ -272,7 +174,7 @@ def _missing(nodes: Sequence[NodeTally]) -> tuple[Missing, ...]:
 
 
 def _extras(
-    stray: list[Fragment], read: list[Assignment | None], slots: list[_Slot], expected: FormExpectation
+    stray: list[Fragment], read: list[Assignment | None], slots: list[Slot], expected: FormExpectation
 ) -> tuple[dict[str, int], dict[str, int]]:
     extra: Counter[str] = Counter()
     known: Counter[str] = Counter()
@@ -290,6 +192,6 @@ def _known(rule: ExtraSpan, request: str) -> bool:
     return rule.start or request == "*" or rule.request in ("*", request)
 
 
-def _orphans(slots: list[_Slot], stray: list[Fragment]) -> dict[str, int]:
+def _orphans(slots: list[Slot], stray: list[Fragment]) -> dict[str, int]:
     lost = [p for s in slots for p in s.parts if p.lost] + [p for p in stray if p.lost]
     return dict(Counter(p.signatures[0].label() for p in lost))

@@ -14,7 +14,7 @@ from lab.guest.wire import Expectation, FormExpectation, Span, SpanNode
 EXACT_NODE = Expectation(node="")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fragment:
     """Spans connected by parent links, parents before children. `lost` = its top names a parent never received."""
 

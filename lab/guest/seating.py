@@ -1,0 +1,140 @@
+"""Which request a fragment of spans belongs to. Pure.
+
+Traces carry no request id (nothing is injected into the service), so a fragment belongs to a request that was under way
+when it began, of a type whose reference it fits best. Many may be under way at once: fragments are seated one by one,
+and one that finds all its places taken makes others move up, so that as many as possible find a place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lab.guest.signature import NO, fits
+from lab.guest.trees import Fragment, TypeTree, assign, starts_fragment
+from lab.guest.wire import SpanNode
+
+SLACK_NS = 2_000_000  # an agent's clock offset, taken once at its start, may be off by this much
+TRANSPORT_ERROR = 0
+MOVES_MAX = 40  # how many fragments may move up to seat one more
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured request of requests.csv.gz. status 0: transport error, -1: timeout."""
+
+    type: str
+    start_ns: int
+    end_ns: int
+    status: int
+    intended_ns: int = 0
+    request_id: str = ""
+
+
+@dataclass(eq=False)
+class Slot:
+    """One request and the fragments it was given; seats: node id -> fragments that begin there."""
+
+    row: Row
+    seats: dict[str, list[Fragment]] = field(default_factory=dict)
+    rest: list[Fragment] = field(default_factory=list)  # of the same trace, below a span that never came
+
+    @property
+    def parts(self) -> list[Fragment]:
+        return [part for seated in self.seats.values() for part in seated] + self.rest
+
+
+def seat(
+    parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]
+) -> tuple[list[Slot], list[Fragment]]:
+    """Slots in order of their requests' start, and the fragments that fit none of them."""
+    hall = _Hall([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
+    waiting = [part for part in parts if part.lost or not hall.take(part, root=True)]
+    by_trace = {part.trace_id: slot for slot in hall.slots for part in slot.parts}
+    loose = []
+    for part in waiting:
+        slot = by_trace.get(part.trace_id)
+        if slot is not None:
+            slot.rest.append(part)
+        elif not hall.take(part, root=False):
+            loose.append(part)
+    return hall.slots, loose
+
+
+class _Hall:
+    """All requests of a cell, with what has been seated so far."""
+
+    def __init__(self, slots: list[Slot], trees: dict[str, TypeTree]) -> None:
+        self.slots = slots
+        self.trees = trees
+        self.starts = [slot.row.start_ns for slot in slots]
+        self.longest_ns = max((s.row.end_ns - s.row.start_ns for s in slots), default=0) + SLACK_NS
+        self.known: dict[tuple[Fragment, bool], list[tuple[Slot, SpanNode]]] = {}
+
+    def take(self, part: Fragment, *, root: bool) -> bool:
+        """Seat one fragment; others may move."""
+        return self._take(part, set(), root=root)
+
+    def _take(self, part: Fragment, asked: set[tuple[int, str]], *, root: bool) -> bool:
+        if (part, root) not in self.known:
+            self.known[part, root] = self._places(part, root=root)
+        places = self.known[part, root]
+        for slot, node in places:
+            seated = slot.seats.setdefault(node.id, [])
+            if len(seated) < node.count_max:
+                seated.append(part)
+                return True
+        for slot, node in places:
+            key = (id(slot), node.id)
+            if key in asked or len(asked) >= MOVES_MAX:
+                continue
+            asked.add(key)
+            seated = slot.seats[node.id]
+            for other in seated:
+                if self._take(other, asked, root=root):
+                    seated[seated.index(other)] = part
+                    return True
+        return False
+
+    def _places(self, part: Fragment, *, root: bool) -> list[tuple[Slot, SpanNode]]:
+        """Requests under way when the fragment began and the node where it would hang, best first."""
+        found: list[tuple[tuple[int, int], Slot, SpanNode]] = []
+        scores: dict[str, int] = {}
+        index = bisect_right(self.starts, part.start_ns + SLACK_NS) - 1
+        while index >= 0 and self.starts[index] >= part.start_ns - self.longest_ns:
+            slot = self.slots[index]
+            index -= 1
+            tree = self.trees.get(slot.row.type)
+            if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
+                continue
+            for node in entries(part, tree, root=root):
+                if tree.type not in scores:
+                    scores[tree.type] = assign((part,), tree).score
+                # a root begins right after its request; others go where a place is lost soonest
+                rank = slot.row.start_ns if root else -slot.row.end_ns
+                found.append(((scores[tree.type], rank), slot, node))
+        found.sort(key=lambda item: item[0], reverse=True)
+        return [(slot, node) for _, slot, node in found]
+
+
+def entries(part: Fragment, tree: TypeTree, *, root: bool) -> list[SpanNode]:
+    """Nodes that this fragment's top may be: the tree's root, or one where a trace of this form begins."""
+    sig = part.signatures[0]
+    found = []
+    for node in tree.nodes.values():
+        if (not tree.above[node.id]) != root:
+            continue
+        if not root and not part.lost and not starts_fragment(tree, node.id):
+            continue
+        if fits(sig, node.kind, node.family, node.match) != NO:
+            found.append(node)
+    return found
+
+
+def is_warm_up(part: Fragment, window_start_ns: int, tail_ns: int, trees: dict[str, TypeTree]) -> bool:
+    """Began before the window, or fits the reference and began while warm-up requests may still have been under way."""
+    if part.start_ns < window_start_ns or part.start_ns >= tail_ns:
+        return part.start_ns < window_start_ns
+    nodes = [node for tree in trees.values() for node in tree.nodes.values()]
+    return any(fits(part.signatures[0], node.kind, node.family, node.match) != NO for node in nodes)
