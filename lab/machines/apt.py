@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shlex
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +16,7 @@ from lab.system.wait import Deadline
 
 ASK_S: Final = 30.0
 TARGET_FORMAT: Final = "$(SITE)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
+PACKAGES_URI: Final = re.compile(r"^'([^']+?)/+dists/([^/]+)/([^/]+)/binary-[^/]+/Packages", re.MULTILINE)
 POCKETS: Final = ("{suite}", "{suite}-updates", "{suite}-security")
 SETTINGS: Final = (
     "Acquire::Check-Date",
@@ -24,37 +28,58 @@ SETTINGS: Final = (
 """What of this machine's apt settings also holds for making an image: proxies, certificates, dated mirrors."""
 
 
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One component of one release at one place. `origin`: what the archive calls itself, empty when not known."""
+
+    site: str
+    release: str
+    component: str
+    origin: str
+
+
 def sources(suite: str) -> tuple[str, ...]:
     """One-line apt sources of Debian's `suite` as this machine has them. Raises PreconditionError when it has none."""
-    argv = [proc.need("apt-get"), "indextargets", "--format", TARGET_FORMAT, "Created-By: Packages"]
-    result = proc.run(argv, deadline=Deadline.after(ASK_S))
-    found = parse_targets(result.text(), suite)
+    apt_get = proc.need("apt-get")
+    argv = [apt_get, "indextargets", "--format", TARGET_FORMAT, "Created-By: Packages"]
+    found = choose_sources(parse_targets(proc.run(argv, deadline=Deadline.after(ASK_S)).text()), suite)
+    if (
+        not found
+    ):  # apt knows the targets of an archive only after its first update; what it would fetch it always knows
+        argv = [apt_get, "update", "--print-uris"]
+        found = choose_sources(parse_uris(proc.run(argv, deadline=Deadline.after(ASK_S)).text()), suite)
     if not found:
         raise PreconditionError(
             f"this machine's apt sources hold no Debian {suite} to make the image from",
-            fix=f"add a Debian mirror's {suite} (component main) to /etc/apt/sources.list.d/ and run apt-get update",
+            fix=f"add a Debian mirror's {suite} (component main) to /etc/apt/sources.list.d/",
         )
     return found
 
 
-def parse_targets(text: str, suite: str) -> tuple[str, ...]:
-    """Source lines from the output of `apt-get indextargets`, main pocket first.
+def parse_targets(text: str) -> list[Archive]:
+    """Archives from the output of `apt-get indextargets --format TARGET_FORMAT`."""
+    rows = [line.split("|") for line in text.splitlines()]
+    return [Archive(*row) for row in rows if len(row) == len(dataclasses.fields(Archive))]
 
-    An archive that calls itself Debian counts; one that was never updated has no name yet and counts by its path.
+
+def parse_uris(text: str) -> list[Archive]:
+    """Archives, without their origin, from the output of `apt-get update --print-uris`."""
+    return [Archive(site, release, component, "") for site, release, component in PACKAGES_URI.findall(text)]
+
+
+def choose_sources(archives: Iterable[Archive], suite: str) -> tuple[str, ...]:
+    """Source lines for what of `archives` is Debian's `suite`, the base first; nothing when the base is not there.
+
+    An archive that calls itself Debian counts; one whose origin is not known counts by its path.
     """
     order = [pocket.format(suite=suite) for pocket in POCKETS]
     lines: dict[str, int] = {}
-    for line in text.splitlines():
-        fields = line.split("|")
-        if len(fields) != 4:
-            continue
-        site, release, component, origin = fields
-        named = urlsplit(site).path.rstrip("/").endswith(("/debian", "/debian-security"))
-        debian = origin == "Debian" or (origin in ("", "$(ORIGIN)") and named)
-        if debian and release in order and component == "main":
-            lines[f"deb {site} {release} main"] = order.index(release)
-    has_base = 0 in lines.values()
-    return tuple(sorted(lines, key=lambda line: lines[line])) if has_base else ()
+    for one in archives:
+        named = urlsplit(one.site).path.rstrip("/").endswith(("/debian", "/debian-security"))
+        debian = one.origin == "Debian" or (one.origin == "" and named)
+        if debian and one.release in order and one.component == "main":
+            lines[f"deb {one.site} {one.release} main"] = order.index(one.release)
+    return tuple(sorted(lines, key=lambda line: lines[line])) if 0 in lines.values() else ()
 
 
 def settings() -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from lab.machines import apt
 
 TARGETS = """\
@@ -15,23 +13,39 @@ https://packages.test/tools|bookworm|main|A tools company
 http://mirror.test/debian|trixie|main|Debian
 """
 
+URIS = """\
+'http://mirror.test/debian/dists/bookworm/InRelease' mirror.test_debian_dists_bookworm_InRelease 0
+'http://mirror.test/debian-security/dists/bookworm-security/main/binary-amd64/Packages.xz' x_Packages 0
+'http://mirror.test/debian/dists/bookworm/main/binary-amd64/Packages.xz' x_Packages 0
+'http://mirror.test/debian/dists/bookworm/main/binary-all/Packages.xz' x_Packages 0
+'http://mirror.test/debian/dists/bookworm/main/dep11/Components-amd64.yml.xz' x_dep11 0
+'https://packages.test/tools/dists/bookworm/main/binary-amd64/Packages.xz' x_Packages 0
+"""
+
 
 def test_debian_of_the_suite_only_base_first() -> None:
-    assert apt.parse_targets(TARGETS, "bookworm") == (
+    assert apt.choose_sources(apt.parse_targets(TARGETS), "bookworm") == (
         "deb http://mirror.test/debian bookworm main",
         "deb http://mirror.test/debian bookworm-updates main",
         "deb http://mirror.test/debian-security bookworm-security main",
     )
 
 
-@pytest.mark.parametrize("origin", ["", "$(ORIGIN)"])
-def test_an_archive_never_updated_counts_by_its_path(origin: str) -> None:
-    text = f"http://mirror.test/debian/|bookworm|main|{origin}\nhttp://mirror.test/tools|bookworm|main|{origin}\n"
-    assert apt.parse_targets(text, "bookworm") == ("deb http://mirror.test/debian/ bookworm main",)
+def test_a_mirror_under_any_path_counts_when_it_says_what_it_is() -> None:
+    archives = apt.parse_targets("http://mirror.test/proxy/os|bookworm|main|Debian\n")
+    assert apt.choose_sources(archives, "bookworm") == ("deb http://mirror.test/proxy/os bookworm main",)
+
+
+def test_archives_never_updated_count_by_their_path() -> None:
+    assert apt.choose_sources(apt.parse_uris(URIS), "bookworm") == (
+        "deb http://mirror.test/debian bookworm main",
+        "deb http://mirror.test/debian-security bookworm-security main",
+    )
 
 
 def test_security_alone_is_no_debian() -> None:
-    assert apt.parse_targets("http://mirror.test/debian-security|bookworm-security|main|Debian", "bookworm") == ()
+    archives = apt.parse_targets("http://mirror.test/debian-security|bookworm-security|main|Debian")
+    assert apt.choose_sources(archives, "bookworm") == ()
 
 
 def test_settings_that_reach_a_mirror_are_kept_and_no_others() -> None:
