@@ -1,0 +1,71 @@
+"""The machine's init: its own Go tests, and that what is built is static and the same every time."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab.machines import golden, image_tree
+from lab.model.lab import Lab
+from lab.system import resources
+from lab.system.wait import Deadline
+from tests.support import lab_at, test_home
+
+pytestmark = pytest.mark.contract
+BUILD_S = 170.0
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return lab_at(test_home())
+
+
+@pytest.fixture(scope="module")
+def go_root(lab: Lab) -> Path:
+    return golden.go_root(lab)
+
+
+def test_its_own_tests_pass(lab: Lab, go_root: Path) -> None:
+    argv = [str(go_root / "bin/go"), "test", "-count=1", "./..."]
+    source = resources.root() / image_tree.INIT_SOURCE
+    environment = image_tree.go_environment(lab, go_root)
+    done = subprocess.run(argv, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_binary_is_static_and_does_not_depend_on_where_it_was_built(
+    lab: Lab, go_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_tree.build_init(lab, go_root, tmp_path / "here", Deadline.after(BUILD_S))
+    shutil.copytree(resources.root() / image_tree.INIT_SOURCE, tmp_path / "copy" / image_tree.INIT_SOURCE)
+    monkeypatch.setattr(resources, "root", lambda: tmp_path / "copy")
+    image_tree.build_init(lab, go_root, tmp_path / "there", Deadline.after(BUILD_S))
+    here = (tmp_path / "here").read_bytes()
+    assert here == (tmp_path / "there").read_bytes()
+    assert here.startswith(b"\x7fELF")
+    interpreter = 3  # PT_INTERP: a dynamic linker, which an initial RAM disk does not have
+    assert interpreter not in program_headers(here)
+
+
+def test_outside_a_machine_it_says_what_it_is_for(lab: Lab, go_root: Path, tmp_path: Path) -> None:
+    image_tree.build_init(lab, go_root, tmp_path / "init", Deadline.after(BUILD_S))
+    done = subprocess.run([str(tmp_path / "init")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "usage: lab-init heartbeat" in done.stderr
+
+
+def test_a_heartbeat_without_a_port_has_nobody_to_tell(lab: Lab, go_root: Path, tmp_path: Path) -> None:
+    image_tree.build_init(lab, go_root, tmp_path / "init", Deadline.after(BUILD_S))
+    done = subprocess.run([str(tmp_path / "init"), "heartbeat"], capture_output=True, timeout=10, check=False)
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+def program_headers(elf: bytes) -> list[int]:
+    """The types of a 64-bit little-endian ELF file's segments."""
+    (offset,) = struct.unpack_from("<Q", elf, 0x20)
+    size, count = struct.unpack_from("<HH", elf, 0x36)
+    return [struct.unpack_from("<I", elf, offset + size * number)[0] for number in range(count)]
