@@ -46,21 +46,24 @@ def hold(
     """Hold the lock file `path` inside the block; `what` names the thing locked, for people.
 
     Waits until the deadline (one in the past: one try); `on_wait` is told once who is waited for. Raises Locked naming
-    the holder, Cancelled. A killed holder's lock is free at once; the file itself stays.
+    the holder, Cancelled. A killed holder's lock is free at once. The file stays, unless its holder
+    removes it inside the block.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    fd = _open(path)
     told = False
 
     def attempt() -> bool | NotYet:
-        nonlocal told
-        if not _taken(fd):
-            seen = holder(path)
-            if on_wait is not None and not told and not deadline.passed():
-                on_wait(seen)
-            told = True
-            return NotYet(reason=str(seen or "another command"))
-        return True
+        nonlocal told, fd
+        while _taken(fd):
+            if _still_at(fd, path):
+                return True
+            os.close(fd)  # its last holder removed the file: the lock that others see is a new one
+            fd = _open(path)
+        seen = holder(path)
+        if on_wait is not None and not told and not deadline.passed():
+            on_wait(seen)
+        told = True
+        return NotYet(reason=str(seen or "another command"))
 
     try:
         try:
@@ -74,6 +77,19 @@ def hold(
             _beside(path).unlink(missing_ok=True)
     finally:
         os.close(fd)  # lets go of the lock too
+
+
+def _open(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def _still_at(fd: int, path: Path) -> bool:
+    """Whether `path` still names the open file: a holder may remove its lock with all that it guarded."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _taken(fd: int) -> bool:

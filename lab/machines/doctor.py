@@ -1,0 +1,94 @@
+"""The checks of this room, and the commands that install what they find missing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from typing import Final
+
+import psutil
+
+from lab.machines import golden, host_packages, image, state, steps
+from lab.machines.host_packages import HOST_PACKAGES
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.model.machine import Finding, Machine, MachineSpec
+from lab.system import proc
+
+# ansible-core 2.21 needs Python 3.12; on 3.11 the newest is 2.19 (docs.ansible.com, release and maintenance table)
+OLDER_ANSIBLE: Final = "2.19"
+OLDER_ANSIBLE_UNTIL: Final = "November 2026"
+
+
+def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
+    """Host, provider and, with `deep`, the cached image by hashing it all again. Changes nothing."""
+    findings = [ansible(_ansible_version()), load(os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0)]
+    try:
+        provider = steps.provider_of(Machine(spec=spec))
+    except LabError as error:
+        return [*findings, Finding(name="provider", verdict="fail", message=error.message, fix=error.fix)]
+    findings += host_packages.check_host() if provider.FEATURES.custom_kernel else []
+    made = state.load(lab, spec.name)
+    seen = None if made is None else steps.observed(lab, made)
+    if seen is not None and seen.phase == "running":
+        # its memory and disk are in use already: asking for them again would be wrong
+        findings.append(Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({seen.reason})"))
+    else:
+        findings += provider.check(lab, spec)
+    if deep and provider.FEATURES.custom_kernel:
+        findings.append(_image(lab, spec))
+    return findings
+
+
+def install_commands(lab: Lab) -> list[list[str]]:
+    """argv lists that install what is missing, in order; empty when nothing is, or where there is no apt."""
+    del lab
+    missing = sorted({needed.package for needed in HOST_PACKAGES if proc.which(needed.command) is None})
+    if not missing or proc.which("apt-get") is None:
+        return []
+    return apt_commands(missing, root=hasattr(os, "geteuid") and os.geteuid() == 0)
+
+
+def apt_commands(packages: list[str], *, root: bool) -> list[list[str]]:
+    """Debian's and Ubuntu's way; never asks a question."""
+    apt = [*([] if root else ["sudo"]), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+    return [[*apt, "update"], [*apt, "install", "--yes", "--no-install-recommends", *packages]]
+
+
+def ansible(version: str | None) -> Finding:
+    """`version` of ansible-core, None when it is not installed (it does not exist for Windows)."""
+    if version is None:
+        message = "ansible-core is not installed: machines that `lab` did not bake cannot be prepared from this host"
+        return Finding(name="ansible", verdict="warn", message=message, fix="run lab from Linux, macOS or WSL")
+    if version.startswith(OLDER_ANSIBLE):
+        python = ".".join(map(str, sys.version_info[:2]))
+        message = f"ansible-core {version}, the newest for Python {python}; maintained until {OLDER_ANSIBLE_UNTIL}"
+        return Finding(name="ansible", verdict="warn", message=message, fix="install Python 3.12 or newer")
+    return Finding(name="ansible", verdict="ok", message=f"ansible-core {version}")
+
+
+def load(load1: float) -> Finding:
+    """A busy host makes figures wide and emulated machines slow; it blocks nothing."""
+    cores = psutil.cpu_count() or 1
+    message = f"load {load1:.1f} on {cores} cores"
+    if load1 > cores:
+        return Finding(name="load", verdict="warn", message=message, fix="close what else runs here before measuring")
+    return Finding(name="load", verdict="ok", message=message)
+
+
+def _image(lab: Lab, spec: MachineSpec) -> Finding:
+    try:
+        found = image.find(lab, image.image_spec(spec, go_root=golden.go_root(lab)), deep=True)
+    except LabError as error:
+        return Finding(name="image", verdict="fail", message=error.message, fix=error.fix)
+    if found is None:
+        return Finding(name="image", verdict="ok", message="not made yet; lab up makes it")
+    return Finding(name="image", verdict="ok", message=f"{found.id}: every file is what was made")
+
+
+def _ansible_version() -> str | None:
+    try:
+        return metadata.version("ansible-core")
+    except metadata.PackageNotFoundError:
+        return None
