@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	maxBody   = 64 << 20  // bytes on the wire
-	maxInflat = 128 << 20 // bytes after gzip
+	maxBody   = 64 << 20 // bytes on the wire
+	maxInflat = 64 << 20 // bytes after gzip
 	// maxAtOnce bounds memory: so many bodies are decoded at one time, the others wait unread.
-	maxAtOnce = 4
+	maxAtOnce = 2
 )
 
 var errTooLarge = errors.New("the body is too large")
@@ -98,6 +98,9 @@ func decode(body []byte, kind string) (*collector.ExportTraceServiceRequest, err
 	request := &collector.ExportTraceServiceRequest{}
 	switch kind {
 	case "application/x-protobuf":
+		if err := checkSize(body); err != nil {
+			return nil, err
+		}
 		if err := proto.Unmarshal(body, request); err != nil {
 			return nil, fmt.Errorf("protobuf: %w", err)
 		}
