@@ -1,0 +1,115 @@
+package main
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func mixedPlan() *Plan {
+	plan := planFor("http://127.0.0.1:1")
+	plan.Mix = []Type{
+		{Name: "browse", Weight: 3, Method: "GET", Path: "/events?page={page}", Status: []int{200},
+			Params: map[string]Param{"page": {Int: []int64{1, 5}}}},
+		{Name: "buy", Weight: 1, Method: "POST", Path: "/checkout", Body: `{"who":"{who}","n":{n}}`, Status: []int{200},
+			Params: map[string]Param{"who": {Choice: []string{"ann", "bob"}}, "n": {Int: []int64{1, 9}}}},
+	}
+	return plan
+}
+
+func TestNthRequestDependsOnSeedMixAndNOnly(t *testing.T) {
+	one, other := mixedPlan(), mixedPlan()
+	other.Target, other.RateRPS, other.Requests, other.Arrivals = "http://127.0.0.1:2", 9, 5, "poisson"
+	first, second := newStream(one), newStream(other)
+	for n := range uint64(500) {
+		a, b := first.at(n), second.at(499-n) // out of order on purpose
+		c := second.at(n)
+		if a.kind.Name != c.kind.Name || a.body != c.body || a.id != c.id ||
+			strings.TrimPrefix(a.url, one.Target) != strings.TrimPrefix(c.url, other.Target) {
+			t.Fatalf("request %d differs: %+v, %+v", n, a, c)
+		}
+		if n != 499-n && a.id == b.id {
+			t.Fatalf("requests %d and %d share an id", n, 499-n)
+		}
+	}
+	other.Seed++
+	if newStream(other).at(0).id == first.at(0).id {
+		t.Error("another seed gave the same request")
+	}
+}
+
+func TestGoldenRequests(t *testing.T) {
+	// These values may change only with a note in the change log: old runs cannot be repeated then.
+	stream := newStream(mixedPlan())
+	var got []string
+	for n := range uint64(3) {
+		r := stream.at(n)
+		got = append(got, r.kind.Name+" "+r.url[len("http://127.0.0.1:1"):]+" "+r.body+" "+r.id)
+	}
+	want := []string{
+		`buy /checkout {"who":"bob","n":3} 2ae70774844eae65`,
+		"browse /events?page=5  0a781715b0031a0f",
+		"browse /events?page=5  171ace72951abbe3",
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("request %d is now %q, was %q", i, got[i], want[i])
+		}
+	}
+}
+
+func TestWeightsAndPlaceholders(t *testing.T) {
+	stream, browse := newStream(mixedPlan()), 0
+	for n := range uint64(4000) {
+		r := stream.at(n)
+		if strings.Contains(r.url+strings.Trim(r.body, "{}"), "{") {
+			t.Fatalf("a placeholder is left: %s %s", r.url, r.body)
+		}
+		if r.kind.Name == "browse" {
+			browse++
+		}
+	}
+	if browse < 2890 || browse > 3110 { // 3000 ± 4 standard deviations
+		t.Errorf("browse came %d times of 4000, weight 3 of 4", browse)
+	}
+}
+
+func TestCanaryIsRepeatableAndApart(t *testing.T) {
+	stream := newStream(mixedPlan())
+	a, err := stream.single("buy", 3)
+	b, _ := stream.single("buy", 3)
+	c, _ := stream.single("buy", 4)
+	if err != nil || a.id != b.id || a.id == c.id || a.kind.Name != "buy" {
+		t.Errorf("canaries %+v %+v %+v, %v", a, b, c, err)
+	}
+	if _, err := stream.single("nothing", 0); err == nil {
+		t.Error("an unknown type was accepted")
+	}
+}
+
+func TestArrivals(t *testing.T) {
+	plan := planFor("http://127.0.0.1:1")
+	plan.RateRPS, plan.Requests = 100, 20000
+	uniform := arrivals(plan)
+	if uniform[0] != 0 || uniform[1] != 10*time.Millisecond || uniform[100] != time.Second {
+		t.Errorf("uniform: %v %v %v", uniform[0], uniform[1], uniform[100])
+	}
+	plan.Arrivals = "poisson"
+	random := arrivals(plan)
+	var sum, squares float64
+	for i := 1; i < len(random); i++ {
+		gap := (random[i] - random[i-1]).Seconds()
+		sum, squares = sum+gap, squares+gap*gap
+	}
+	count := float64(len(random) - 1)
+	mean := sum / count
+	deviation := math.Sqrt(squares/count - mean*mean)
+	// An exponential distribution has its mean as standard deviation.
+	if math.Abs(mean/0.01-1) > 0.03 || math.Abs(deviation/mean-1) > 0.05 {
+		t.Errorf("poisson gaps: mean %v s, standard deviation %v s, want 0.01 for both", mean, deviation)
+	}
+	if again := arrivals(plan); again[19999] != random[19999] {
+		t.Error("the same plan gave other times")
+	}
+}
