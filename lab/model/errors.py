@@ -61,13 +61,13 @@ class FetchError(LabError):
     exit_code = 7
 
 
-class Locked(LabError):  # noqa: N818 - the word a person reads
+class Locked(LabError):
     """Another command works on the same thing; the message names it."""
 
     exit_code = 8
 
 
-class SecurityStop(LabError):  # noqa: N818 - the word a person reads
+class SecurityStop(LabError):
     """A host key or a digest is not the pinned one. Nothing was sent, nothing was used."""
 
     exit_code = 9
@@ -79,7 +79,7 @@ class TransientError(LabError):
     exit_code = 75
 
 
-class Cancelled(LabError):  # noqa: N818 - the word a person reads
+class Cancelled(LabError):
     """Stopped on request at a safe point; the same command goes on from here."""
 
     exit_code = 130

@@ -113,10 +113,6 @@ def unsatisfiable(request: Handler) -> None:
     request.send(416)
 
 
-def gone(request: Handler) -> None:
-    request.send(404, b"no")
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
@@ -174,7 +170,7 @@ def test_arrives_whole(
         (other_bytes, SecurityStop, "gave other bytes than the pinned sha256:"),
         (longer, SecurityStop, f"is longer than the pinned {len(DATA)} bytes"),
         (page, PreconditionError, "a web page came from .* instead of kernel.img: a captive portal"),
-        (gone, PreconditionError, "404 Not Found"),
+        (lambda request: request.send(404, b"no"), PreconditionError, "404 Not Found"),
         (unavailable, TransientError, "503 Service Unavailable .0 of 1000003 bytes are kept"),
         (stalls, TransientError, f"nothing came for 0.3 s .{HALF} of 1000003 bytes are kept"),
         (truncates, TransientError, f"the server stopped after {HALF} of 1000003"),
@@ -230,23 +226,18 @@ def test_sha512_is_a_pin_too(serve: Callable[..., Server], tmp_path: Path) -> No
 
 def test_progress_is_told_up_to_the_size(serve: Callable[..., Server], tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    server = serve(honest)
-    download.fetch(
-        pinned(server), tmp_path / "k", deadline=Deadline.after(20), on_bytes=lambda have, of: seen.append((have, of))
-    )
+    wanted = pinned(serve(honest))
+    download.fetch(wanted, tmp_path / "k", deadline=Deadline.after(20), on_bytes=lambda *told: seen.append(told))
     assert seen == sorted(seen)
     assert seen[-1] == (len(DATA), len(DATA))
 
 
 def test_a_stop_is_heard_and_the_part_kept(serve: Callable[..., Server], tmp_path: Path) -> None:
     cancel = threading.Event()
+    deadline = Deadline.after(20, cancel)
+    wanted = pinned(serve(honest))
     with pytest.raises(Cancelled):
-        download.fetch(
-            pinned(serve(honest)),
-            tmp_path / "k",
-            deadline=Deadline.after(20, cancel),
-            on_bytes=lambda _have, _of: cancel.set(),
-        )
+        download.fetch(wanted, tmp_path / "k", deadline=deadline, on_bytes=lambda *_told: cancel.set())
     assert 0 < (tmp_path / "k.part").stat().st_size <= len(DATA)
     assert not (tmp_path / "k").exists()
 
