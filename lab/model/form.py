@@ -41,6 +41,7 @@ class BuildSpec:
     woven: dict[str, str] = field(default_factory=dict)  # function in the binary -> function that must be there too
     modules: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> "path@version", downloaded, not required
     uses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variable -> programs of the host, first found wins
+    before: tuple[tuple[str, ...], ...] = ()  # steps that complete the source, run before modules are resolved
     exclude: tuple[str, ...] = ()  # entries of the source that are made by hand while developing
 
 

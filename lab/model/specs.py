@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import ProcessSpec, RequestSpec, SpanNode
-from lab.model.form import BuildSpec, ExpectRule, ExtraRule, Form, FormAgent, ModuleSpec, OffWhen, ToolSpec
+from lab.model.buildspec import read_build
+from lab.model.form import ExpectRule, ExtraRule, Form, FormAgent, OffWhen
 from lab.model.scenario import Scenario
 from lab.model.service import Service
 from lab.model.yamlspec import Section, read
@@ -15,7 +16,6 @@ SERVICE_FILE: Final = "service.yaml"
 REFERENCE_FILE: Final = "reference-spans.yaml"
 FORM_FILE: Final = "form.yaml"
 EXPECTED_FILE: Final = "expected-spans.yaml"
-BUILD_FILE: Final = "build.yaml"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")
 FAMILIES: Final = ("http", "grpc", "sql", "internal")
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")
@@ -132,7 +132,7 @@ def load_form(root: Path) -> Form:
         title=doc.text("title"),
         mechanism=mechanism,  # type: ignore[arg-type]  # checked by one_of
         of=doc.text("of", ""),
-        build=_build(doc.section("build")) if doc.has("build") else None,
+        build=read_build(doc.section("build")) if doc.has("build") else None,
         env=doc.texts("env"),
         args=doc.strs("args"),
         delay=next(((kind, delay.number(kind, 2.0, low=0.0)) for kind in delay.names), None),
@@ -149,42 +149,6 @@ def load_form(root: Path) -> Form:
         doc.complain("build", "is needed, or `of:` naming the form whose binary is used")
     doc.document.finish()
     return form
-
-
-def _build(section: Section) -> BuildSpec:
-    section.only(
-        *("toolchain", "overlay", "module", "sums", "tools", "steps", "env", "woven", "modules", "uses", "exclude")
-    )
-    module = section.section("module").only("require", "replace", "packages")
-    uses = section.section("uses")
-    return BuildSpec(
-        toolchain=section.text("toolchain", "go1.26.1"),
-        overlay=section.strs("overlay"),
-        module=ModuleSpec(
-            require=module.texts("require"), replace=module.texts("replace"), packages=module.strs("packages")
-        ),
-        sums=section.strs("sums"),
-        tools=tuple(_tool(item) for item in section.sections("tools")),
-        steps=section.lists("steps"),
-        env=section.texts("env"),
-        woven=section.texts("woven"),
-        modules=section.texts("modules"),
-        uses={name: uses.strs(name) for name in uses.names},
-        exclude=section.strs("exclude"),
-    )
-
-
-def _tool(item: Section) -> ToolSpec:
-    item.only("name", "module", "package").require("name", "module", "package")
-    return ToolSpec(name=item.text("name"), module=item.text("module"), package=item.text("package"))
-
-
-def load_build(root: Path) -> BuildSpec:
-    """Read build.yaml of a Go helper's folder. Raises ConfigError with every problem."""
-    doc = read(root / BUILD_FILE).schema(1).only("schema", "build").require("build")
-    spec = _build(doc.section("build"))
-    doc.document.finish()
-    return spec
 
 
 def _agent(section: Section) -> FormAgent:

@@ -1,0 +1,239 @@
+"""From recipes to artifacts: what the cache has is taken, the rest is built, one heavy build per core pair."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from lab.forms import cache
+from lab.forms import recipe as recipes
+from lab.forms.catalog import HELPERS_DIR, artifact_of
+from lab.forms.recipe import Recipe
+from lab.forms.scratch import Scratch, prepare
+from lab.forms.toolchain import find
+from lab.forms.woven import prove
+from lab.model.errors import DemoError, LabError, Locked, PreconditionError
+from lab.model.events import Progress
+from lab.model.form import Artifact, Form
+from lab.model.lab import Lab
+from lab.model.machine import Arch
+from lab.model.service import Service
+from lab.system import locks, proc, resources
+from lab.system.wait import Deadline
+
+BUILD_S: Final = 3600.0
+DOWNLOADS: Final = 4
+HELPERS: Final = ("sink", "load")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recipe to make, with its place in the list that people see."""
+
+    recipe: Recipe
+    index: int
+    of: int
+
+
+def build(lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch) -> dict[str, Artifact]:
+    """Every binary that these forms need: by form name, and by helper name ("sink", "load", agents).
+
+    Nothing is compiled that the cache has. Safe beside another `lab` that builds the same. Raises DemoError (a form
+    does not build or was not woven), PreconditionError, TransientError (download), Cancelled; several failures together
+    as an ExceptionGroup.
+    """
+    if lab.config.demo.build == "guest":
+        raise PreconditionError("forms are built on the host in this version", fix="set demo.build to host")
+    began = time.monotonic()
+    wanted = _wanted(forms, service, arch)
+    with contextlib.ExitStack() as stack:
+        hashing = stack.enter_context(ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)))
+        found = dict(zip(wanted, hashing.map(lambda r: cache.find(lab, r.key(), r.name), wanted.values()), strict=True))
+    warm_s = time.monotonic() - began
+    out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items() if artifact is not None}
+    missing = [recipe for name, recipe in wanted.items() if name not in out]
+    for artifact in _make(lab, missing):
+        out[artifact.name] = artifact
+    owned = {form.name: out[artifact_of(form)] for form in forms}
+    helpers = {name: out[name] for name, recipe in wanted.items() if not recipe.keep_symbols}
+    return {**owned, **helpers}
+
+
+def _wanted(forms: Sequence[Form], service: Service, arch: Arch) -> dict[str, Recipe]:
+    """Recipes by artifact name, the longest build first."""
+    out: dict[str, Recipe] = {}
+    everything = recipes.siblings(forms)
+    for form in sorted(everything.values(), key=lambda f: -len(f.build.tools if f.build else ())):
+        recipe = recipes.for_form(form, service, arch)
+        out[recipe.name] = recipe
+    agents = sorted({form.agent.artifact for form in forms if form.agent})
+    for helper in (*agents, *HELPERS):
+        out[helper] = recipes.for_helper(resources.root() / HELPERS_DIR / helper, arch)
+    return out
+
+
+def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
+    """Build what is missing: copies and downloads side by side, compilations by slots, tools before what they weave."""
+    if not missing:
+        return []
+    deadline = Deadline.after(BUILD_S, lab.cancel)
+    toolchains = {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
+    tools = {tool.key(): tool for recipe in missing for tool in recipe.tools}
+    jobs = [*tools.values(), *missing]
+    with contextlib.ExitStack() as stack:
+        downloads = stack.enter_context(ThreadPoolExecutor(max_workers=DOWNLOADS))
+        compiles = stack.enter_context(ThreadPoolExecutor(max_workers=slots()))
+        room = stack.enter_context(_scratch_room(lab))
+        ready = [
+            downloads.submit(prepare, lab, r, toolchains[_version(r)], room / f"{i}-{r.name}", deadline=deadline)
+            for i, r in enumerate(jobs)
+        ]
+        made: dict[str, Future[Artifact]] = {}
+        for i, recipe in enumerate(jobs):
+            job = Job(recipe=recipe, index=i + 1, of=len(jobs))
+            needed = [made[tool.key()] for tool in recipe.tools]
+            made[recipe.key()] = compiles.submit(_obtain, lab, job, ready[i], needed, deadline)
+        return _gather([made[recipe.key()] for recipe in missing])
+
+
+def _gather(futures: Sequence[Future[Artifact]]) -> list[Artifact]:
+    """All results, or all failures: one alone as it is, several as a group."""
+    failures = [error for future in futures if (error := future.exception()) is not None]
+    unlike = list({str(error): error for error in failures}.values())
+    if len(unlike) == 1:
+        raise unlike[0]
+    if unlike:
+        raise BaseExceptionGroup("several builds failed", unlike)
+    return [future.result() for future in futures]
+
+
+def _obtain(
+    lab: Lab,
+    job: Job,
+    ready: Future[Scratch],
+    needed: Sequence[Future[Artifact]],
+    deadline: Deadline,
+) -> Artifact:
+    """Build one recipe unless another `lab` has just done so."""
+    recipe, key = job.recipe, job.recipe.key()
+    tools = {future.result().name: future.result().path for future in needed}
+    with lab.bus.step(f"build:{recipe.name}", f"build {recipe.label}", index=job.index, of=job.of) as step:
+        scratch = ready.result()
+        with locks.hold(lab.paths.locks / f"artifact-{key[:16]}", what=recipe.label, deadline=deadline):
+            found = cache.find(lab, key, recipe.name)
+            if found is not None:
+                step.skip("in the cache")
+                return found
+            with _slot(lab, deadline):
+                built = _compile(lab, scratch, key, tools, deadline)
+            artifact = replace(cache.publish(lab, built), built_now=True)
+            step.say(f"{built.cold_s:.1f} s, {artifact.size_bytes / 1e6:.0f} MB")
+            return artifact
+
+
+def _compile(lab: Lab, scratch: Scratch, key: str, tools: Mapping[str, Path], deadline: Deadline) -> cache.Built:
+    """Run the steps, prove the binary."""
+    began = time.monotonic()
+    recipe = scratch.recipe
+    out = scratch.root.with_name(scratch.root.name + ".out")
+    build_id = key[:16] if recipe.build_id_var else ""
+    ldflags = f"-ldflags=-X={recipe.build_id_var}={build_id}" if build_id else ""
+    values = {"out": str(out), "main": recipe.main, "ldflags": ldflags}
+    counter = _Counter(lab, recipe.name, scratch.packages)
+    for step in recipe.spec.steps:
+        _step(lab, scratch, [*_gently(), *scratch.argv(step, values, tools)], counter, deadline)
+    if not out.is_file():
+        raise DemoError(f"{recipe.label}: its steps made no {{out}}", fix="let a build step write to {out}")
+    prove(recipe, out)
+    return cache.Built(
+        name=recipe.name,
+        key=key,
+        path=out,
+        build_id=build_id,
+        cold_s=round(time.monotonic() - began, 1),
+        inputs=recipe.inputs(),
+        facts={
+            "go": scratch.toolchain.version,
+            "modules": str(scratch.modules),
+            "packages": str(scratch.packages),
+            "new_sums": str(scratch.new_sums),
+        },
+    )
+
+
+def _step(lab: Lab, scratch: Scratch, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:
+    log = lab.paths.logs / f"build-{scratch.recipe.name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root, on_line=counter, log=log)
+    if not said.ok:
+        raise DemoError(
+            f"{scratch.recipe.label} does not build (exit code {said.code})",
+            fix=f"read {log}, correct the source or the form",
+            detail=said.tail(),
+            log=str(log),
+        )
+
+
+class _Counter:
+    """Counts the packages that `go build -v` names, as progress."""
+
+    def __init__(self, lab: Lab, name: str, total: int) -> None:
+        self._lab, self._name, self._total, self._done = lab, name, total, 0
+
+    def __call__(self, line: str) -> None:
+        if line and " " not in line and ":" not in line:
+            self._done += 1
+            total = float(self._total) if self._total else None
+            self._lab.bus.emit(Progress(name=f"build:{self._name}", done=self._done, total=total, unit="packages"))
+
+
+def slots() -> int:
+    """How many heavy builds may run at once on this host: one per pair of CPUs."""
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
+@contextlib.contextmanager
+def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
+    """Wait for one of the slots, which all `lab` processes of this home share."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            for i in range(slots()):
+                now = Deadline.after(0, lab.cancel)
+                held = locks.hold(lab.paths.locks / f"go-build-{i}", what="a build slot", deadline=now)
+                try:
+                    stack.enter_context(held)
+                except Locked:
+                    continue
+                yield
+                return
+            if deadline.passed():
+                raise LabError("no build slot became free in time", fix="run the same command again")
+            deadline.sleep(0.5)
+
+
+@contextlib.contextmanager
+def _scratch_room(lab: Lab) -> Iterator[Path]:
+    """A folder for this process's copies, gone afterwards."""
+    room = lab.paths.build / "scratch" / secrets.token_hex(4)
+    room.mkdir(parents=True, mode=0o700)
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _gently() -> list[str]:
+    nice = proc.which("nice")
+    return [str(nice), "-n", "5"] if nice else []
+
+
+def _version(recipe: Recipe) -> str:
+    return recipe.spec.toolchain

@@ -1,0 +1,123 @@
+"""Built binaries by the digest of their inputs: found again only when the file is still what was published."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import LabError
+from lab.model.form import Artifact
+from lab.model.lab import Lab
+from lab.system import store
+
+SCHEMA: Final = 1
+MANIFEST_FILE: Final = "manifest.json"
+BINARY_FILE: Final = "binary"
+TEMP_PREFIX: Final = ".making-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A binary that was just made, not yet in the cache. `inputs` say how its key came to be."""
+
+    name: str
+    key: str
+    path: Path
+    build_id: str
+    cold_s: float
+    inputs: dict[str, str]
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def folder(lab: Lab, key: str) -> Path:
+    return lab.paths.artifacts / key
+
+
+def find(lab: Lab, key: str, name: str) -> Artifact | None:
+    """The artifact under `key`, hashed again; None when it is absent, torn or no longer what its manifest says."""
+    place = folder(lab, key)
+    try:
+        doc = json.loads((place / MANIFEST_FILE).read_text(encoding="utf-8"))
+        whole = doc["schema"] == SCHEMA and doc["key"] == key
+        if not whole or (place / BINARY_FILE).stat().st_size != doc["size_bytes"]:
+            return None
+        if file_digest(place / BINARY_FILE) != doc["sha256"]:
+            return None
+        return Artifact(
+            name=name,
+            key=key,
+            path=place / BINARY_FILE,
+            sha256=doc["sha256"],
+            size_bytes=doc["size_bytes"],
+            build_id=doc["build_id"],
+            cold_s=doc["cold_s"],
+            facts=dict(doc["facts"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def publish(lab: Lab, built: Built) -> Artifact:
+    """Put a binary into the cache whole: written beside, synced, renamed. What was under the key before is dropped."""
+    lab.paths.artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
+    making = lab.paths.artifacts / f"{TEMP_PREFIX}{secrets.token_hex(6)}"
+    making.mkdir(mode=0o700)
+    try:
+        binary = making / BINARY_FILE
+        shutil.copyfile(built.path, binary)
+        binary.chmod(0o755)
+        _sync(binary)
+        store.write_json(making / MANIFEST_FILE, _manifest(built, binary))
+        store.sync_dir(making)
+        _swap(lab, making, folder(lab, built.key))
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    found = find(lab, built.key, built.name)
+    if found is None:
+        place = folder(lab, built.key)
+        raise LabError(f"{built.name} was written to {place} and reads back differently", fix="check that disk")
+    return found
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _manifest(built: Built, binary: Path) -> dict[str, object]:
+    return {
+        "schema": SCHEMA,
+        "name": built.name,
+        "key": built.key,
+        "sha256": file_digest(binary),
+        "size_bytes": binary.stat().st_size,
+        "build_id": built.build_id,
+        "cold_s": built.cold_s,
+        "inputs": built.inputs,
+        "facts": built.facts,
+    }
+
+
+def _swap(lab: Lab, making: Path, place: Path) -> None:
+    """A folder cannot be renamed over a full one: the old (corrupt) one steps aside first."""
+    if place.exists():
+        old = lab.paths.artifacts / f"{TEMP_PREFIX}old-{secrets.token_hex(6)}"
+        place.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+    making.rename(place)
+    store.sync_dir(lab.paths.artifacts)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,80 @@
+"""What this host needs to build the forms."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from lab.forms import catalog, toolchain
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.model.machine import Finding
+from lab.system import proc, resources
+from lab.system.wait import Deadline
+
+# Modules 1 GB, compiler caches 2 GB, artifacts 0.4 GB: seen, and rounded up.
+NEEDED_GIB: Final = 5
+
+
+def checks(lab: Lab, *, deep: bool = False) -> list[Finding]:
+    """Forms and service readable, a Go to be had, a BPF compiler for the agents, room for the caches.
+
+    `deep` also fetches the toolchain, which may download it.
+    """
+    return [_data(), _go(lab, deep=deep), *_compilers(), _room(lab)]
+
+
+def _data() -> Finding:
+    try:
+        forms = catalog.catalog(resources.root())
+        service = catalog.service(resources.root())
+    except LabError as error:
+        return Finding(name="forms", verdict="fail", message=error.message, fix=error.fix)
+    return Finding(
+        name="forms", verdict="ok", message=f"{len(forms)} forms of service {service.name}: {', '.join(forms)}"
+    )
+
+
+def _go(lab: Lab, *, deep: bool) -> Finding:
+    version = catalog.PLAIN.toolchain
+    deadline = Deadline.after(toolchain.FETCH_S if deep else 30, lab.cancel)
+    try:
+        found = toolchain.find(lab, version, deadline=deadline) if deep else toolchain.at_hand(lab, version, deadline)
+    except LabError as error:
+        return Finding(name="go", verdict="fail", message=error.message, fix=error.fix)
+    if found is None:
+        return Finding(name="go", verdict="ok", message=f"{version} will be fetched once (65 MB)")
+    return Finding(name="go", verdict="ok", message=f"{version} from {found.source} in {found.root}")
+
+
+def _compilers() -> list[Finding]:
+    """One finding per agent that needs a program of the host."""
+    out = []
+    agents = {form.agent.artifact for form in catalog.catalog(resources.root()).values() if form.agent}
+    for agent in sorted(agents):
+        spec = catalog.helper_build(resources.root() / catalog.HELPERS_DIR / agent)
+        for names in spec.uses.values():
+            found = next((name for name in names if proc.which(name)), None)
+            name = f"compiler for {agent}"
+            if found:
+                out.append(Finding(name=name, verdict="ok", message=f"{found} builds its BPF objects"))
+            else:
+                message = f"none of {', '.join(names)} is installed: {agent} cannot be built"
+                out.append(Finding(name=name, verdict="fail", message=message, fix="lab doctor --install"))
+    return out
+
+
+def _room(lab: Lab) -> Finding:
+    place = next(path for path in (lab.paths.build, *lab.paths.build.parents) if path.exists())
+    free_gib = shutil.disk_usage(place).free / 1024**3
+    done = Path(lab.paths.artifacts).is_dir()
+    if free_gib < NEEDED_GIB and not done:
+        message = f"{free_gib:.1f} GiB free in {place}, {NEEDED_GIB} GiB are needed to build every form"
+        return Finding(
+            name="room for builds",
+            verdict="fail",
+            message=message,
+            fix=f"free {NEEDED_GIB} GiB, or use --home on another disk",
+        )
+    return Finding(name="room for builds", verdict="ok", message=f"{free_gib:.0f} GiB free in {place}")

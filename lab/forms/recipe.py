@@ -1,0 +1,166 @@
+"""A build as a value: every input of one binary, and the digest of them all under which it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.forms.catalog import artifact_of, helper_build
+from lab.model.errors import ConfigError
+from lab.model.form import BuildSpec, Form
+from lab.model.machine import Arch
+from lab.model.service import Service
+from lab.model.specs import REFERENCE_FILE, SERVICE_FILE, load_form
+from lab.system import proc
+from lab.system.wait import Deadline
+
+# Raised whenever this folder builds differently from the same files.
+RECIPE: Final = 1
+GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
+# Never part of a program.
+SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE_FILE, "build.yaml"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one binary is made. `label` is what people call it; goos "" means the host's own system and CPU."""
+
+    name: str
+    label: str
+    source: Path
+    main: str
+    spec: BuildSpec
+    overlays: tuple[Path, ...] = ()
+    sums: tuple[Path, ...] = ()
+    tools: tuple[Recipe, ...] = ()
+    goos: str = ""
+    goarch: str = ""
+    build_id_var: str = ""
+    keep_symbols: bool = False  # a service: stripping it would break agents and hide what was woven
+    programs: tuple[tuple[str, str, str], ...] = ()  # (variable, program, version text): what `uses` found
+
+    def inputs(self) -> dict[str, str]:
+        """Every input by name; files by digest."""
+        out = {
+            "recipe": str(RECIPE),
+            "main": self.main,
+            "spec": _digest(repr(self.spec).encode()),
+            "toolchain": self.spec.toolchain,
+            "target": f"{self.goos}/{self.goarch}",
+            "build_id_var": self.build_id_var,
+            "source": digest_of(files(self.source, self.spec.exclude)),
+        }
+        for folder in self.overlays:
+            out[f"overlay {folder.name}"] = digest_of(files(folder))
+        for path in self.sums:
+            out[f"sums {path.name}"] = _digest(path.read_bytes())
+        for tool in self.tools:
+            out[f"tool {tool.name}"] = tool.key()
+        for variable, program, version in self.programs:
+            out[f"program {variable}"] = f"{program}: {version}"
+        return out
+
+    def key(self) -> str:
+        """The digest of all inputs, hex."""
+        return _digest(json.dumps(self.inputs(), sort_keys=True).encode())
+
+
+def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
+    """(relative name, path) of every file that may be part of the program, in a fixed order."""
+    left_out = SKIPPED | {name.rstrip("/") for name in exclude}
+    for path in sorted(root.iterdir(), key=lambda p: p.name):
+        if path.name in left_out or path.name.endswith("_test.go"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            for name, inner in files(path):
+                yield f"{path.name}/{name}", inner
+        else:
+            yield path.name, path
+
+
+def digest_of(listed: Iterable[tuple[str, Path]]) -> str:
+    """One digest for names, modes and contents."""
+    total = hashlib.sha256()
+    for name, path in listed:
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        runs = "x" if path.stat().st_mode & 0o100 else "-"
+        total.update(f"{name}\0{runs}\0{_digest(content)}\n".encode())
+    return total.hexdigest()
+
+
+def for_form(form: Form, service: Service, arch: Arch) -> Recipe:
+    """The recipe of a form that has a build of its own. Raises ConfigError when a folder it names is missing."""
+    if form.build is None:
+        raise ConfigError(f"form {form.name} has no build", fix=f"use the artifact of form {form.of}")
+    spec = form.build
+    return Recipe(
+        name=artifact_of(form),
+        label=f"form {form.name}",
+        source=service.root,
+        main=service.main,
+        spec=spec,
+        overlays=tuple(_there(form, name) for name in spec.overlay),
+        sums=tuple(_there(form, name) for name in spec.sums),
+        tools=tuple(_tool(form, tool.name, tool.module, tool.package) for tool in spec.tools),
+        goos="linux",
+        goarch=GOARCH[arch],
+        build_id_var=service.build_id_var,
+        keep_symbols=True,
+        programs=_programs(spec),
+    )
+
+
+def for_helper(folder: Path, arch: Arch) -> Recipe:
+    """The recipe of a Go helper that runs in the machine (agent, sink, load)."""
+    spec = helper_build(folder)
+    return Recipe(
+        name=folder.name,
+        label=f"helper {folder.name}",
+        source=folder,
+        main=".",
+        spec=spec,
+        goos="linux",
+        goarch=GOARCH[arch],
+        programs=_programs(spec),
+    )
+
+
+def _tool(form: Form, name: str, module: str, package: str) -> Recipe:
+    folder = _there(form, module)
+    spec = helper_build(folder)
+    return Recipe(name=name, label=f"build tool {name}", source=folder, main=package, spec=spec)
+
+
+def _there(form: Form, name: str) -> Path:
+    path = form.root / name
+    if not path.exists():
+        raise ConfigError(f"{form.root / 'form.yaml'}: {name} does not exist", fix=f"create {path}")
+    return path.resolve()
+
+
+def _programs(spec: BuildSpec) -> tuple[tuple[str, str, str], ...]:
+    out = []
+    for variable, candidates in spec.uses.items():
+        program = next((name for name in candidates if proc.which(name)), None)
+        chosen = program or candidates[0]
+        proc.need(chosen)
+        said = proc.run([chosen, "--version"], deadline=Deadline.after(20))
+        out.append((variable, chosen, said.text().partition("\n")[0]))
+    return tuple(out)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def siblings(forms: Iterable[Form]) -> dict[str, Form]:
+    """Of `forms`, those with a build; a form that uses another's binary is replaced by that other one."""
+    out: dict[str, Form] = {}
+    for form in forms:
+        owner = form if not form.of else load_form(form.root.parent / form.of)
+        out[owner.name] = owner
+    return out

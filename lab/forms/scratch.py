@@ -1,0 +1,173 @@
+"""The copy of a source in which a form may do what it likes: overlay laid, go.mod extended, modules fetched."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lab.forms.recipe import Recipe, files
+from lab.forms.toolchain import Toolchain, environment, host_target
+from lab.model.errors import ConfigError, DemoError, TransientError
+from lab.model.lab import Lab
+from lab.system import proc, store
+from lab.system.wait import Deadline
+
+RESOLVE_S: Final = 900.0
+FLAGS: Final = "-trimpath -buildvcs=false"
+# Words of a download that failed, as against a module that cannot be resolved.
+NETWORK: Final = re.compile(
+    r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
+)
+LISTED: Final = "{{.ImportPath}}\t{{with .Module}}{{if not .Main}}{{.Path}}\t{{or .Replace .}}{{end}}{{end}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """A copy, the Go it is built with and its environment."""
+
+    recipe: Recipe
+    toolchain: Toolchain
+    root: Path
+    env: dict[str, str]
+    packages: int = 0  # that a build compiles, the standard library included
+    modules: int = 0  # compiled in, beside the service's own
+    new_sums: int = 0  # checksums that neither the source nor the form brought
+    folders: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> its folder in the module cache
+
+    def argv(self, step: Sequence[str], values: Mapping[str, str], tools: Mapping[str, Path]) -> list[str]:
+        """A step's words with placeholders filled; words that come out empty are left out."""
+        known = {"goarch": self.env["GOARCH"], **{f"module:{k}": v for k, v in self.folders.items()}, **values}
+        programs = {"go": self.toolchain.go, **{name: str(path) for name, path in tools.items()}}
+        words = [re.sub(r"\{([\w:]+)\}", lambda found: known.get(found[1], found[0]), word) for word in step[1:]]
+        return [programs.get(step[0], step[0]), *filter(None, words)]
+
+
+def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadline: Deadline) -> Scratch:
+    """Make the copy in `root` (which must not exist) and fetch all it needs.
+
+    Raises ConfigError (an overlay hits a file of the source), DemoError (modules do not fit), TransientError (network).
+    """
+    if not (recipe.source / "go.mod").is_file():
+        raise ConfigError(f"{recipe.source} holds no go.mod", fix=f"run `go mod init` in {recipe.source}")
+    _copy(recipe, root)
+    env = _environment(lab, recipe, toolchain)
+    deadline = deadline.sooner(RESOLVE_S)
+    sums = _merge_sums(recipe, root)
+    folders = {
+        name: _module_folder(wanted, toolchain, env, root, deadline) for name, wanted in recipe.spec.modules.items()
+    }
+    scratch = Scratch(recipe=recipe, toolchain=toolchain, root=root, env=env, folders=folders)
+    for step in recipe.spec.before:
+        _run(scratch, scratch.argv(step, {}, {}), deadline)
+    _extend_module(scratch, deadline)
+    packages, modules = _resolve(scratch, deadline)
+    return Scratch(
+        recipe=recipe,
+        toolchain=toolchain,
+        root=root,
+        env=env,
+        packages=packages,
+        modules=modules,
+        new_sums=len(_sums_of(root / "go.sum") - sums),
+        folders=folders,
+    )
+
+
+def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain) -> dict[str, str]:
+    system, cpu = (recipe.goos, recipe.goarch) if recipe.goos else host_target()
+    woven = "-".join(f"{tool.name}-{tool.key()[:8]}" for tool in recipe.tools) or "plain"
+    env = environment(
+        lab,
+        GOOS=system,
+        GOARCH=cpu,
+        GOCACHE=str(lab.paths.build / f"cache-{toolchain.version}-{woven}"),
+        GOFLAGS=f"-mod=readonly {FLAGS}",
+        **{variable: program for variable, program, _ in recipe.programs},
+        **recipe.spec.env,
+    )
+    return {**env, "PATH": os.pathsep.join((str(toolchain.root / "bin"), env.get("PATH", "")))}
+
+
+def _copy(recipe: Recipe, root: Path) -> None:
+    root.mkdir(parents=True, mode=0o700)
+    for name, path in files(recipe.source, recipe.spec.exclude):
+        _place(path, root / name)
+    for overlay in recipe.overlays:
+        for name, path in files(overlay):
+            if (root / name).exists():
+                raise ConfigError(
+                    f"{recipe.label}: {name} of {overlay} is in {recipe.source} already",
+                    fix=f"rename {recipe.source / name}, or leave this form out",
+                )
+            _place(path, root / name)
+
+
+def _place(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(path, target, follow_symlinks=False)
+
+
+def _sums_of(path: Path) -> set[str]:
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else set()
+
+
+def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
+    """Checksums that the form brings join the source's, so that nothing has to be trusted on first use."""
+    known = _sums_of(root / "go.sum").union(*(_sums_of(path) for path in recipe.sums))
+    if recipe.sums:
+        store.write_text(root / "go.sum", "".join(f"{line}\n" for line in sorted(known)))
+    return known
+
+
+def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
+    """Add what the form asks for to go.mod, whatever else is in there."""
+    module = scratch.recipe.spec.module
+    edits = [f"-require={path}@{version}" for path, version in module.require.items()]
+    edits += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
+    if edits:
+        _run(scratch, [scratch.toolchain.go, "mod", "edit", *edits], deadline)
+
+
+def _resolve(scratch: Scratch, deadline: Deadline) -> tuple[int, int]:
+    """Let go.mod name every module of the build, download them; counts packages and modules."""
+    # Only a module that was extended may change: helpers and tools build from what is committed.
+    module = scratch.recipe.spec.module
+    mode = "-mod=mod" if module.require or module.replace else "-mod=readonly"
+    argv = [scratch.toolchain.go, "list", mode, "-deps", "-f", LISTED, scratch.recipe.main, *module.packages]
+    rows = [line.split("\t") for line in _run(scratch, argv, deadline).splitlines()]
+    return len(rows), len({row[1] for row in rows if len(row) > 2})
+
+
+def _module_folder(wanted: str, toolchain: Toolchain, env: dict[str, str], root: Path, deadline: Deadline) -> str:
+    """Download a module and say where it is; outside of any module, since inside its replacement would be looked up."""
+    empty = root.with_name(root.name + ".empty")
+    empty.mkdir(exist_ok=True, mode=0o700)
+    argv = [toolchain.go, "mod", "download", "-json", wanted]
+    said = proc.run(argv, deadline=deadline, env={**env, "GOFLAGS": FLAGS}, cwd=empty)  # -mod is refused there
+    empty.rmdir()
+    try:
+        return str(json.loads(said.text())["Dir"])
+    except (ValueError, KeyError) as error:
+        raise _failure(f"module {wanted} could not be fetched", said) from error
+
+
+def _run(scratch: Scratch, argv: Sequence[str], deadline: Deadline) -> str:
+    said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root)
+    if not said.ok:
+        told = " ".join((Path(argv[0]).name, *argv[1:3]))
+        raise _failure(f"{scratch.recipe.label}: {told} failed", said)
+    return said.text()
+
+
+def _failure(message: str, said: proc.Result) -> TransientError | DemoError:
+    detail = said.tail()
+    if NETWORK.search(detail):
+        fix = "check the network or GOPROXY, then run the same command again"
+        return TransientError(message, fix=fix, detail=detail)
+    return DemoError(message, fix="correct go.mod as the lines below say", detail=detail)

