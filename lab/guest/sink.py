@@ -58,14 +58,16 @@ def still(bench: Bench, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
     seen: list[int] = []
     needed = max(2, int(quiet_s / step_s))
 
-    def quiet() -> bool:
+    def quiet() -> str:
+        if sink.child.ended():
+            return "gone"
         count = sink.count()
         if count is None:
-            return False
+            return ""
         seen.append(count)
-        return len(seen) > needed and len(set(seen[-needed:])) == 1
+        return "still" if len(seen) > needed and len(set(seen[-needed:])) == 1 else ""
 
-    return bool(until(bench.cancel, quiet, deadline_s, step_s))
+    return until(bench.cancel, quiet, deadline_s, step_s) == "still"
 
 
 def read_spans(path: Path, wanted: Callable[[Span], bool] | None = None) -> Iterator[Span]:

@@ -1,0 +1,110 @@
+"""A whole life with the real parts, under this Python and under 3.9."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab.guest.facts import lockdown
+from lab.guest.seating import Row
+from lab.guest.sink import read_spans
+from lab.guest.tally import tally
+from lab.guest.wire import Canary, Cell, GuestManifest, load
+from tests.contract.guest.conftest import REFERENCE, baseline, ebpf, events, leftovers, plan, run_guest
+
+pytestmark = pytest.mark.contract
+
+
+def old_python() -> str:
+    """Debian 11's Python is 3.9; the guest half must run there."""
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python"))  # its shims on PATH need not run
+    for candidate in [*map(str, pyenv), shutil.which("python3.9") or ""]:
+        if candidate and subprocess.run([candidate, "-V"], capture_output=True, check=False).returncode == 0:
+            return candidate
+    pytest.fail("Python 3.9 is needed: pyenv install 3.9")
+
+
+def cell_of(out: Path, name: str) -> Cell:
+    return load(Cell, (out / "cells" / name / "cell.json").read_bytes())
+
+
+@pytest.mark.parametrize("interpreter", ["this", "3.9"])
+def test_baseline_life_is_sealed_and_adds_up(artifacts: Path, out: Path, interpreter: str) -> None:
+    python = sys.executable if interpreter == "this" else old_python()
+    code, answer = run_guest(plan(artifacts, [baseline(artifacts)]), out, artifacts, python)
+    assert (code, answer["outcome"], answer["cells"]) == (0, "complete", ["01-baseline-mid"])
+
+    cell = cell_of(out, "01-baseline-mid")
+    assert cell.valid
+    assert cell.completed == cell.scheduled == 40
+    assert cell.build_ids == {"contract-1": 40}
+    assert cell.spans_total == 0
+    used = {u.role: u.user_s + u.system_s for u in cell.usage}
+    assert 0.005 < used["service"] < cell.window_s
+    assert 0.001 < used["load"] < cell.window_s
+    assert used["agent"] == 0
+    assert sum(used.values()) <= cell.busy_s + 0.15  # /proc/stat counts in ticks of 10 ms per CPU and kind
+    assert cell.window_s == pytest.approx((cell.window_end_ns - cell.window_start_ns) / 1e9, rel=0.02)
+    assert cell.busy_s <= cell.window_s * (os.cpu_count() or 1) * 1.05
+
+    manifest = load(GuestManifest, (out / "manifest.json").read_bytes())
+    names = {entry.path for entry in manifest.files}
+    assert {"plan.json", "events.jsonl", "facts.json", "cells/01-baseline-mid/cell.json"} <= names
+    assert "state.json" not in names
+    for entry in manifest.files:
+        data = (out / entry.path).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
+    assert [e["seq"] for e in events(out)] == list(range(1, len(events(out)) + 1))
+    assert leftovers(artifacts) == []
+
+
+def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Path) -> None:
+    value = plan(artifacts, [baseline(artifacts)])
+    run_guest(value, out, artifacts)
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    assert run_guest(value, out, artifacts)[0] == 0
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
+    code, answer = run_guest(plan(artifacts, [baseline(artifacts)], seed=2), out, artifacts)
+    assert code == 2
+    assert "another plan" in answer["error"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="attaching needs root")
+def test_ebpf_life_gives_every_expected_span(artifacts: Path, agent: Path, out: Path) -> None:
+    form = ebpf(artifacts, lockdown())
+    code, answer = run_guest(plan(artifacts, [form], requests=80), out, artifacts)
+    assert (code, answer["outcome"]) == (0, "complete"), answer
+
+    canary = load(Canary, next((out / "lives").glob("*/canary.json")).read_bytes())
+    assert canary.ok
+    assert canary.first_span_s is not None
+    assert {r.type: dict(r.seen) for r in canary.requests}["browse"] == dict.fromkeys(
+        [n.id for n in REFERENCE["browse"]], 1
+    )
+
+    cell = cell_of(out, "01-ebpf-mid")
+    used = {u.role: u.user_s + u.system_s for u in cell.usage}
+    assert used["agent"] > 0.005
+    assert cell.attach_s is not None
+    assert cell.bpf_run_s is None or 0 < cell.bpf_run_s < used["service"] + used["agent"]
+
+    folder = out / "cells" / "01-ebpf-mid"
+    with gzip.open(folder / "requests.csv.gz", "rt") as file:
+        rows = [Row(r["type"], int(r["start_ns"]), int(r["end_ns"]), int(r["status"])) for r in csv.DictReader(file)]
+    spans = list(read_spans(folder / "spans.jsonl.gz"))
+    counted = tally(spans, rows, REFERENCE, form.expected, window_start_ns=cell.window_start_ns)
+    assert counted.extra == {}
+    assert counted.missing == ()
+    for node in counted.nodes:
+        assert (node.received, node.parents_as_expected) == (node.reference_max, node.reference_max), node
+    ready = json.loads(next((out / "lives").glob("*/life.json")).read_text())["agents"]
+    assert ready[0]["pid"] > 0
