@@ -10,12 +10,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import journal, state, steps
+from lab.machines import journal, keys, state, steps
+from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpoint
-from lab.model.paths import LOCK_FILE, SSH_CONFIG_FILE
+from lab.model.paths import HOST_KEY_FILE, LOCK_FILE, SSH_CONFIG_FILE
 from lab.system import locks, proc, resources
 from lab.system.wait import Deadline
 
@@ -74,6 +75,12 @@ def _delete(lab: Lab, name: str) -> None:
     machine = state.load(lab, name)
     if machine is not None and machine.handle is not None:
         steps.provider_of(machine).delete(lab, machine.handle)
+        return
+    directory = lab.paths.machine(name)
+    if (directory / HOST_KEY_FILE).exists():  # its state is lost or was never written, but who it is, is known
+        seed = keys.seed(directory)
+        for provider in PROVIDERS.values():
+            provider.delete(lab, provider.recover(seed, name, directory))
 
 
 def status(lab: Lab, name: str) -> Observed:

@@ -34,10 +34,11 @@ class Diagnosis:
 
 def diagnose(seen: Seen) -> Diagnosis:
     """The first cause that the evidence shows, the surest first. QEMU's exit code is no evidence: 0 after a panic."""
-    if panic := panic_text(seen.serial):
-        return Diagnosis(kind="guest-panic", message=f"panicked: {panic}", fix="lab down, then lab up")
+    # our init's last words say more than the panic that its end causes
     if (failed := _INIT.findall(seen.serial)) and seen.beat_age_s is None:
         return Diagnosis(kind="boot-failed", message=f"did not boot: {failed[-1].strip()}", fix="lab down, then lab up")
+    if panic := panic_text(seen.serial):
+        return Diagnosis(kind="guest-panic", message=f"panicked: {panic}", fix="lab down, then lab up")
     if not seen.running:
         return Diagnosis(kind="vm-ended", message="ended by itself", fix="lab logs (free memory is a common cause)")
     if seen.beat_age_s is None:

@@ -31,6 +31,10 @@ class Provider(Protocol):
         """Ask, never remember: is it there, running, alive, whose boot. No login."""
         ...
 
+    def recover(self, seed: Seed, name: str, directory: Path) -> Handle:
+        """A handle that is good for `inspect`, `stop` and `delete`, from the seed alone; asks and changes nothing."""
+        ...
+
     def stop(self, lab: Lab, handle: Handle) -> None: ...
 
     def delete(self, lab: Lab, handle: Handle) -> None:

@@ -63,7 +63,12 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
                 fix=f"lab down --home {Path(owner['directory']).parent.parent}",
             )
         store.write_json(OWNER_FILE, mine)
-    return Handle(provider="local", name=spec.name, machine_id=seed.machine_id, data={"directory": str(directory)})
+    return recover(seed, spec.name, directory)
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """The claim in /run and the journal of changes are found by these alone."""
+    return Handle(provider="local", name=name, machine_id=seed.machine_id, data={"directory": str(directory)})
 
 
 def start(lab: Lab, handle: Handle) -> LocalEndpoint:

@@ -7,12 +7,14 @@ import re
 import shutil
 import socket as sockets
 import uuid as uuids
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import golden, initrd
 from lab.machines.providers import qemu_accel, qemu_args, qemu_check, qemu_instance
 from lab.machines.providers.qemu_qmp import Qmp, Refused
+from lab.machines.serial import panic_text
 from lab.model.errors import PreconditionError, ProvisioningError, UsageError
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
@@ -51,20 +53,24 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     seeded = image.initrd.read_bytes() + initrd.seed_archive(seed, hostname=spec.name)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     accel = qemu_accel.find(lab, spec.accel, program=program, kernel=image.kernel)
+    handle = recover(seed, spec.name, directory)
+    given = {"arch": spec.arch, "cpus": spec.cpus, "memory_mib": spec.memory_mib}
+    made = {"kernel": str(image.kernel), "image_id": image.id, "accel": accel.name}
+    return replace(handle, data=handle.data | given | made)
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """What the seed alone tells: enough to find it, ask it and end it."""
     data = {
         "uuid": str(uuids.UUID(seed.machine_id)),
         "directory": str(directory),
         "run_dir": str(qemu_instance.run_dir_path(seed.machine_id)),
-        "kernel": str(image.kernel),
-        "image_id": image.id,
-        "arch": spec.arch,
-        "accel": accel.name,
-        "cpus": spec.cpus,
-        "memory_mib": spec.memory_mib,
         "identity": str(seed.user_key_private),
         "host_key": " ".join(seed.host_key_public.split()[:2]),
+        "image_id": "",
+        "accel": "",
     }
-    return Handle(provider="qemu", name=spec.name, machine_id=seed.machine_id, data=data)
+    return Handle(provider="qemu", name=name, machine_id=seed.machine_id, data=data)
 
 
 def start(lab: Lab, handle: Handle) -> SshEndpoint:
@@ -93,7 +99,9 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
             return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) does not answer", **facts)
         made = (directory / OVERLAY_FILE).exists()
         phase: Phase = "stopped" if (directory / SERIAL_LOG).exists() else "created"
-        return Observed(phase=phase if made else "absent", alive=False, reason="not running", **facts)
+        panic = panic_text(_console(directory))
+        reason = f"not running; it panicked: {panic}" if panic else "not running"
+        return Observed(phase=phase if made else "absent", alive=False, reason=reason, **facts)
     facts["endpoint"] = _endpoint(handle, asked.port)
     if asked.status != "running":
         why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
@@ -152,6 +160,13 @@ def detach(lab: Lab, handle: Handle, serial: str) -> None:
             until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the same command again")
         with contextlib.suppress(Refused):
             qmp.execute("blockdev-del", **{"node-name": _node(serial)})
+
+
+def _console(directory: Path) -> str:
+    try:
+        return (directory / SERIAL_LOG).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _plug(qmp: Qmp, serial: str) -> None:

@@ -1,0 +1,146 @@
+"""One suite for the Provider seam, run on every row of the table: a new row is tested unasked."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab.machines import keys, readiness
+from lab.machines.providers import PROVIDERS, qemu_instance
+from lab.machines.providers.base import Provider
+from lab.model.config import Config
+from lab.model.events import Bus
+from lab.model.lab import Lab
+from lab.model.machine import Handle, MachineSpec, Seed, SshEndpoint
+from lab.model.paths import Paths
+from lab.remote import connect
+from lab.system.wait import Deadline
+from tests.support import test_home
+
+# What runs a whole machine belongs to the tier of machines.
+TIERS = {"qemu": pytest.mark.vm, "local": pytest.mark.contract}
+SEED_FILES = {"host_ed25519", "id_ed25519"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A provider, a machine of its that does not exist yet, and where."""
+
+    provider: Provider
+    lab: Lab
+    spec: MachineSpec
+    seed: Seed
+    directory: Path
+
+    def create(self) -> Handle:
+        return self.provider.create(self.lab, self.spec, self.seed, self.directory)
+
+    def alive(self, handle: Handle) -> str:
+        """Wait until it is; its boot id."""
+        return readiness.wait_alive(self.lab, self.provider, handle, self.directory).boot_id
+
+
+@pytest.fixture(params=[pytest.param(name, marks=TIERS.get(name, pytest.mark.vm)) for name in PROVIDERS])
+def row(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Row]:
+    name = str(request.param)
+    if name == "local":
+        assert os.geteuid() == 0, "the local provider is tested as root"
+    # images are shared with the other tests of machines; this machine's own files are not
+    lab = Lab(config=Config(), paths=Paths(home=test_home()), bus=Bus())
+    spec = MachineSpec(name="contract", provider=name, memory_mib=1024)
+    provider, directory = PROVIDERS[name], tmp_path / "machine"
+    if provider.FEATURES.custom_kernel:
+        from lab.machines import golden
+
+        golden.ensure(lab, spec)
+    this = Row(provider, lab, spec, keys.seed(directory), directory)
+    try:
+        yield this
+    finally:
+        provider.delete(lab, provider.recover(this.seed, spec.name, directory))
+
+
+def test_check_says_a_fix_for_whatever_is_not_ok(row: Row) -> None:
+    findings = row.provider.check(row.lab, row.spec)
+    assert findings
+    assert [found for found in findings if found.verdict != "ok" and not found.fix] == []
+
+
+@pytest.mark.timeout(600)
+def test_a_machine_lives_and_leaves_nothing(row: Row) -> None:
+    provider, lab = row.provider, row.lab
+    never = provider.recover(row.seed, row.spec.name, row.directory)
+    assert provider.inspect(lab, never).phase == "absent"
+    handle = row.create()
+    assert row.create() == handle, "create is idempotent"
+    endpoint = provider.start(lab, handle)
+    assert provider.start(lab, handle) == endpoint, "start is idempotent"
+    boot_id = row.alive(handle)
+    seen = provider.inspect(lab, handle)
+    assert (seen.phase, seen.alive, seen.boot_id, seen.endpoint) == ("running", True, boot_id, endpoint)
+    with connect(lab, endpoint, Deadline.after(120)) as link:
+        told = link.run(["cat", "/proc/sys/kernel/random/boot_id"], Deadline.after(60)).text().strip()
+    assert told == boot_id, "the machine that beats is the one that answers"
+    assert provider.inspect(lab, provider.recover(row.seed, row.spec.name, row.directory)).phase == "running"
+    for _ in range(2):
+        provider.stop(lab, handle)
+    if provider.FEATURES.isolated:
+        assert not provider.inspect(lab, handle).alive
+    for _ in range(2):
+        provider.delete(lab, handle)
+    assert provider.inspect(lab, handle).phase == "absent"
+    assert {path.name for path in row.directory.iterdir()} == SEED_FILES
+
+
+@pytest.mark.timeout(600)
+def test_disks_come_and_go(row: Row, tmp_path: Path) -> None:
+    provider, lab = row.provider, row.lab
+    if not provider.FEATURES.disks:
+        assert not hasattr(provider, "attach"), "a provider that says it has no disks offers none"
+        return
+    image = tmp_path / "a disk,with comma.img"
+    image.write_bytes(b"lab" + bytes((1 << 20) - 3))
+    handle = row.create()
+    endpoint = provider.start(lab, handle)
+    row.alive(handle)
+    attach, detach = provider.attach, provider.detach  # type: ignore[attr-defined]  # the optional Disks protocol
+    with connect(lab, endpoint, Deadline.after(120)) as link:
+        find = ["sh", "-c", "grep -l art-1 /sys/block/*/serial | cut -d/ -f4"]
+        for _ in range(2):
+            for _ in range(2):
+                attach(lab, handle, image, "art-1")
+            seen = Deadline.after(60)
+            while not (name := link.run(find, Deadline.after(60)).text().strip()):
+                assert not seen.passed(), "the guest never saw the disk"
+                seen.sleep(0.2)
+            assert link.run(["head", "-c", "3", f"/dev/{name}"], Deadline.after(60)).stdout == b"lab"
+            assert link.run(["cat", f"/sys/block/{name}/ro"], Deadline.after(60)).text().strip() == "1"
+            for _ in range(2):
+                detach(lab, handle, "art-1")
+
+
+@pytest.mark.timeout(600)
+def test_a_machine_that_hangs_is_seen_and_ended(row: Row) -> None:
+    provider, lab = row.provider, row.lab
+    if not provider.FEATURES.isolated:
+        return
+    handle = row.create()
+    endpoint = provider.start(lab, handle)
+    row.alive(handle)
+    assert isinstance(endpoint, SshEndpoint)
+    process = qemu_instance.processes(handle.data["uuid"])[0]
+    process.send_signal(signal.SIGSTOP)
+    seen = provider.inspect(lab, handle)
+    assert (seen.phase, seen.alive) == ("broken", False)
+    provider.stop(lab, handle)
+    assert not process.is_running()
+    assert provider.inspect(lab, handle).phase == "stopped"
+    again = provider.start(lab, handle)
+    assert row.alive(handle)
+    assert isinstance(again, SshEndpoint)
+    assert again.host_key == endpoint.host_key, "the same machine, with the same key"

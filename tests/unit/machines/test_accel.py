@@ -1,0 +1,84 @@
+"""Acceleration is decided by what worked, not by what is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.machines.providers import qemu_accel, qemu_check
+from lab.machines.providers.qemu_accel import Accel, choose, tiny_init, version
+from lab.model.errors import PreconditionError
+
+QEMU_7 = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"
+
+
+def never(_: str) -> bool:
+    raise AssertionError("a trial that nobody needs")
+
+
+def test_what_was_asked_for_is_not_tried() -> None:
+    assert choose("kvm", ("kvm",), never).name == "kvm"
+    assert choose("tcg", ("kvm",), never).name == "tcg"
+
+
+def test_the_first_that_boots_is_taken() -> None:
+    assert choose("auto", ("kvm", "other"), lambda name: name == "other").name == "other"
+    assert choose("auto", ("kvm",), lambda _: True) == Accel(name="kvm", reason="a trial boot under kvm worked")
+
+
+def test_present_but_broken_falls_back_and_says_so() -> None:
+    found = choose("auto", ("kvm",), lambda _: False)
+    assert found.name == "tcg"
+    assert "kvm" in found.reason
+    assert "failed" in found.reason
+    shown = qemu_check.accel("auto", ("kvm",), found)
+    assert (shown.verdict, "tcg" in shown.message, bool(shown.fix)) == ("warn", True, True)
+
+
+def test_nothing_there_needs_no_trial() -> None:
+    assert choose("auto", (), never).name == "tcg"
+    assert qemu_check.accel("auto", (), None).verdict == "warn"
+
+
+def test_the_trial_program_is_a_small_whole_executable() -> None:
+    program = tiny_init()
+    assert program[:5] == b"\x7fELF\x02"
+    assert len(program) < 300
+    assert program.endswith(qemu_accel.MARK)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [(QEMU_7, (7, 2)), ("QEMU emulator version 10.0.2", (10, 0)), ("QEMU emulator version 11.0.50 (v11)", (11, 0))],
+)
+def test_versions(text: str, seen: tuple[int, int]) -> None:
+    assert version(text) == seen
+
+
+def test_something_else_is_not_qemu() -> None:
+    with pytest.raises(PreconditionError, match="not QEMU"):
+        version("busybox 1.35")
+
+
+def test_qemu_missing_or_too_old_or_fine() -> None:
+    assert qemu_check.qemu_version(None).verdict == "fail"
+    assert qemu_check.qemu_version(None).fix == "lab doctor --install"
+    old = qemu_check.qemu_version("QEMU emulator version 4.2.1")
+    assert (old.verdict, "too old" in old.message, "6.2" in old.fix) == ("fail", True, True)
+    assert qemu_check.qemu_version(QEMU_7).verdict == "ok"
+
+
+def test_a_full_disk_is_told_with_both_numbers() -> None:
+    from pathlib import Path
+
+    found = qemu_check.disk(Path("/home"), free_bytes=1_000_000)
+    assert found.verdict == "fail"
+    assert "1,000,000" in found.message
+    assert "1,572,864,000" in found.message
+    assert qemu_check.disk(Path("/home"), free_bytes=2 << 30).verdict == "ok"
+
+
+def test_too_little_memory_names_a_size_that_fits() -> None:
+    found = qemu_check.memory(4096, available_bytes=3000 << 20)
+    assert found.verdict == "fail"
+    assert "2700" in found.fix
+    assert qemu_check.memory(2048, available_bytes=3000 << 20).verdict == "ok"

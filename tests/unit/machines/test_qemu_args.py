@@ -1,0 +1,46 @@
+"""QEMU's command line is a pure function; its golden file is what a reader of the code should look at first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.machines.providers.qemu_args import Boot, boot_argv
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "argv"
+BOOT = Boot(
+    name="lab",
+    uuid="00112233-4455-6677-8899-aabbccddeeff",
+    arch="x86_64",
+    accel="tcg",
+    cpus=2,
+    memory_mib=2048,
+    kernel=Path("/cache/image/vmlinux"),
+    initrd=Path("/machines/lab/initrd.cpio"),
+    overlay=Path("/machines/lab/disk.qcow2"),
+    ssh_port=40022,
+    qmp=Path("/tmp/lab-0/001122334455/qmp"),
+    serial_log=Path("/machines/lab/serial.log"),
+    heartbeat_log=Path("/machines/lab/heartbeat.jsonl"),
+)
+
+
+@pytest.mark.parametrize("accel", ["tcg", "kvm"])
+def test_the_command_line_is_the_golden_one(accel: str) -> None:
+    argv = boot_argv(replace(BOOT, accel=accel), program="qemu-system-x86_64")
+    assert "\n".join(argv) + "\n" == (GOLDEN / f"qemu-{accel}.txt").read_text(encoding="utf-8")
+
+
+def test_a_machine_reaches_nothing_and_listens_on_loopback_only() -> None:
+    argv = boot_argv(BOOT, program="qemu")
+    network = argv[argv.index("-netdev") + 1].split(",")
+    assert "restrict=on" in network
+    assert [option for option in network if option.startswith("hostfwd=")] == ["hostfwd=tcp:127.0.0.1:40022-:22"]
+    assert not [word for word in argv if word.startswith(("tcp:", "telnet:", "vnc"))]
+
+
+def test_a_comma_in_a_path_stays_in_the_path() -> None:
+    argv = boot_argv(replace(BOOT, overlay=Path("/a,b/disk.qcow2")), program="qemu")
+    assert any("file=/a,,b/disk.qcow2,format=qcow2" in word for word in argv)
