@@ -14,9 +14,10 @@ def register(app: typer.Typer) -> None:
     @verb(app, "forms")
     def forms(options: Options) -> int:
         """Every form: how it instruments and which binary it uses."""
-        from lab.flows import wish
+        from lab.forms import catalog
+        from lab.system import resources
 
-        found = wish.catalog()
+        found = catalog(resources.root())
         rows = [
             {
                 "name": form.name,

@@ -1,8 +1,8 @@
 """Forms: the catalog, toolchains, builds, the artifact cache, and the proof that a form instruments."""
 
-from lab.forms.build import build
-from lab.forms.catalog import catalog, choose, service
+from lab.forms.building import build
 from lab.forms.doctor import checks
+from lab.forms.listing import catalog, choose, service
 from lab.forms.spec import form_spec
 from lab.forms.tree import artifact_tree, tree_path
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lab.forms import catalog, toolchain
+from lab.forms import listing, toolchain
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import Finding
@@ -27,8 +27,8 @@ def checks(lab: Lab, *, deep: bool = False) -> list[Finding]:
 
 def _data() -> Finding:
     try:
-        forms = catalog.catalog(resources.root())
-        service = catalog.service(resources.root())
+        forms = listing.catalog(resources.root())
+        service = listing.service(resources.root())
     except LabError as error:
         return Finding(name="forms", verdict="fail", message=error.message, fix=error.fix)
     return Finding(
@@ -37,7 +37,7 @@ def _data() -> Finding:
 
 
 def _go(lab: Lab, *, deep: bool) -> Finding:
-    version = catalog.PLAIN.toolchain
+    version = listing.PLAIN.toolchain
     deadline = Deadline.after(toolchain.FETCH_S if deep else 30, lab.cancel)
     try:
         found = toolchain.find(lab, version, deadline=deadline) if deep else toolchain.at_hand(lab, version, deadline)
@@ -51,9 +51,9 @@ def _go(lab: Lab, *, deep: bool) -> Finding:
 def _compilers() -> list[Finding]:
     """One finding per agent that needs a program of the host."""
     out = []
-    agents = {form.agent.artifact for form in catalog.catalog(resources.root()).values() if form.agent}
+    agents = {form.agent.artifact for form in listing.catalog(resources.root()).values() if form.agent}
     for agent in sorted(agents):
-        spec = catalog.helper_build(resources.root() / catalog.HELPERS_DIR / agent)
+        spec = listing.helper_build(resources.root() / listing.HELPERS_DIR / agent)
         for names in spec.uses.values():
             found = next((name for name in names if proc.which(name)), None)
             name = f"compiler for {agent}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.forms.catalog import artifact_of, helper_build
+from lab.forms.listing import artifact_of, helper_build
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form
 from lab.model.machine import Arch

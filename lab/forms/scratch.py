@@ -141,6 +141,8 @@ def _resolve(scratch: Scratch, deadline: Deadline) -> tuple[int, int]:
     mode = "-mod=mod" if module.require or module.replace else "-mod=readonly"
     argv = [scratch.toolchain.go, "list", mode, "-deps", "-f", LISTED, scratch.recipe.main, *module.packages]
     rows = [line.split("\t") for line in _run(scratch, argv, deadline).splitlines()]
+    if module.lookups:
+        _run(scratch, [scratch.toolchain.go, "list", mode, "-find", *module.lookups], deadline)
     return len(rows), len({row[1] for row in rows if len(row) > 2})
 
 

@@ -29,13 +29,16 @@ def read_build(section: Section) -> BuildSpec:
             "exclude",
         )
     )
-    module = section.section("module").only("require", "replace", "packages")
+    module = section.section("module").only("require", "replace", "packages", "lookups")
     uses = section.section("uses")
     return BuildSpec(
         toolchain=section.text("toolchain", "go1.26.1"),
         overlay=section.strs("overlay"),
         module=ModuleSpec(
-            require=module.texts("require"), replace=module.texts("replace"), packages=module.strs("packages")
+            require=module.texts("require"),
+            replace=module.texts("replace"),
+            packages=module.strs("packages"),
+            lookups=module.strs("lookups"),
         ),
         sums=section.strs("sums"),
         tools=tuple(_tool(item) for item in section.sections("tools")),

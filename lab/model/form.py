@@ -16,6 +16,7 @@ class ModuleSpec:
     require: dict[str, str] = field(default_factory=dict)  # module -> version
     replace: dict[str, str] = field(default_factory=dict)  # module -> "./folder of the overlay" or its version
     packages: tuple[str, ...] = ()  # injected by the weaver, so resolved beside the main package
+    lookups: tuple[str, ...] = ()  # packages that the weaver looks for and nobody compiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Final
 
 from lab.forms import cache
 from lab.forms import recipe as recipes
-from lab.forms.catalog import HELPERS_DIR, artifact_of
+from lab.forms.listing import HELPERS_DIR, artifact_of
 from lab.forms.recipe import Recipe
 from lab.forms.scratch import Scratch, prepare
 from lab.forms.toolchain import find
