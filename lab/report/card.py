@@ -17,7 +17,9 @@ def section(summary: Mapping[str, Any]) -> Html:
     look = looks(summary)
     alone = [line for line in summary["lines"] if line["against"] == "baseline"]
     pairs = [line for line in summary["lines"] if line["against"] != "baseline"]
-    head = tag("div", *(tag("span", said) for said in ("", "CPU per request", "median latency", "spans received", "verdict")))
+    head = tag(
+        "div", *(tag("span", said) for said in ("", "CPU per request", "median latency", "spans received", "verdict"))
+    )
     head = Html(head.replace("<div>", '<div class="row head">', 1))
     return part(
         "verdict",
@@ -46,10 +48,15 @@ def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[st
 
 def _big(row: Mapping[str, Any] | None) -> Html:
     if row is None or row["effect_pct"] is None:
-        return tag("div", tag("b", "–"), tag("small", row["reasons"][0] if row else "not measured"), class_="big")
+        return tag(
+            "div", tag("b", figures.NONE), tag("small", row["reasons"][0] if row else "not measured"), class_="big"
+        )
     under = ""
     if isinstance(row["value"], (int, float)):
-        under = f"{figures.amount(row['value'] )} ms of CPU"
+        before = row["reference_value"]
+        under = (
+            f"{figures.amount(before)} → {figures.amount(row['value'])} ms" if before else figures.amount(row["value"])
+        )
     elif row["types"]:
         under = f"over {figures.plural(len(row['types']), 'request type')}"
     return tag("div", tag("b", figures.effect(row["effect_pct"])), tag("small", under), class_="big")
@@ -67,21 +74,26 @@ def _spans(form: Mapping[str, Any]) -> Html:
         class_="bar",
         aria_hidden="true",
     )
-    told = f"{cover['received']:,} of {cover['reference']:,} wanted · {figures.share(conform['ratio'])} of the known"
+    wanted = f"{cover['received']:,} of {cover['reference']:,} wanted"
+    told = f"{wanted}; {figures.share(conform['ratio'])} of those known to come"
     return tag("div", tag("b", figures.share(cover["ratio"])), bar, tag("small", told), class_="big spans")
 
 
 def _word(line: Mapping[str, Any], row: Mapping[str, Any] | None) -> Html:
     reasons = row["reasons"] if row else []
     evidence = row["evidence"][0] if row and row["evidence"] else ""
-    slug = line["word"].lower().replace(" ", "-").replace("'", "")
     return tag(
         "div",
-        tag("span", line["word"], class_=f"word w-{slug}"),
+        _tag(line["word"]),
         tag("small", "; ".join(reasons)),
         tag("small", link(evidence, "evidence")) if evidence else None,
         class_="verdict",
     )
+
+
+def _tag(word: str) -> Html:
+    slug = word.lower().replace(" ", "-").replace("'", "")
+    return tag("span", word, class_=f"word w-{slug}")
 
 
 def _pair(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
@@ -94,19 +106,23 @@ def _pair(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str
             continue
         name = figures.NAMES[metric]
         if row["effect_pct"] is None:
-            cells.append(tag("p", tag("b", name), f" {row['word']}: {row['reasons'][0]}"))
+            cells.append(tag("p", tag("b", name), f": {row['reasons'][0]}"))
         else:
             over = f" over {', '.join(row['types'])}" if row["types"] else ""
-            cells.append(tag("p", tag("b", name), f" {figures.effect(row['effect_pct'])}{over} ({row['word']})"))
+            cells.append(tag("p", tag("b", name), f" {figures.effect(row['effect_pct'])}{over}"))
     title = tag("h3", swatch(look[form]), form, tag("i", " against "), swatch(look[against]), against)
-    return tag("div", title, tag("div", *cells), class_="pair")
+    return tag("div", title, tag("div", *cells), tag("div", _tag(line["word"])), class_="pair")
 
 
 def _ruler(summary: Mapping[str, Any]) -> Html | None:
     """The twin and the controls in one sentence each: how fine this run's ruler is."""
     found = []
     if twin := summary["controls"].get("twin"):
-        parts = [f"{figures.NAMES[m].lower()} {figures.effect(twin[m]['effect_pct'])}" for m in SHOWN if m in twin]
+        parts = [
+            f"{figures.NAMES[m].replace('Median', 'median')} {figures.effect(twin[m]['effect_pct'])}"
+            for m in SHOWN
+            if m in twin
+        ]
         found.append(
             join((tag("b", "The twin"), " is the baseline under a second name. It should read 0 %; it read ",
                   ", ".join(parts), "."))

@@ -1,4 +1,4 @@
-"""Where the CPU went: stacked by role, per request. The BPF programs' time is inside the service's, marked, not added."""
+"""Where the CPU went: per request, stacked by role. BPF programs run inside the service's time: marked, not added."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         "cpu",
         "Where the CPU went",
         "Milliseconds of CPU per request, service and agent together. Traps and BPF programs run inside the service's "
-        "own time: the hatched part is theirs and is not added.",
+        "own time: the outlined part is theirs and is not added.",
         _legend(),
         tag("div", _draw(summary), class_="scroll"),
         _table(summary),
@@ -62,10 +62,14 @@ def _draw(summary: Mapping[str, Any]) -> Html:
                 parts.append(label(x + 6, y + ROW_H / 2 + 4, figures.amount(cpu[key]), f"on {css}-text"))
             if key == "service_system" and cpu.get("bpf_run"):
                 wide = min(cpu["bpf_run"] / top * room, width)
-                parts.append(box(x + width - wide, y + 7, wide, ROW_H - 14, "s-bpf", f"BPF {figures.amount(cpu['bpf_run'])} ms"))
+                parts.append(
+                    box(x + width - wide, y + 7, wide, ROW_H - 14, "s-bpf", f"BPF {figures.amount(cpu['bpf_run'])} ms")
+                )
             x += width
         whole = sum(cpu.get(key, 0.0) for key, _, _ in PARTS)
-        parts.append(label(x + 8, y + ROW_H / 2 + 4, f"{figures.amount(whole)} ms" if cpu else "no valid cell", "value strong"))
+        parts.append(
+            label(x + 8, y + ROW_H / 2 + 4, f"{figures.amount(whole)} ms" if cpu else "no valid cell", "value strong")
+        )
     parts.append(line(NAMES_W, 0, NAMES_W, ROW_H * len(forms), "zero"))
     return drawing(WIDTH, ROW_H * len(forms) + 4, "CPU per request by form, stacked by role; figures below.", *parts)
 
@@ -76,10 +80,12 @@ def _table(summary: Mapping[str, Any]) -> Html:
     rows = []
     for name, form in summary["forms"].items():
         memory = form["memory"]
-        per_span = [level["cpu_ms_per_span"] for level in form["metrics"].values() if level["cpu_ms_per_span"] is not None]
+        per_span = [
+            level["cpu_ms_per_span"] for level in form["metrics"].values() if level["cpu_ms_per_span"] is not None
+        ]
         rows.append(
             (name, *(number(figures.amount(form["cpu"].get(key))) for key in keys),
-             number(figures.amount(per_span[0]) if per_span else "–"),
+             number(figures.amount(per_span[0]) if per_span else figures.NONE),
              number(figures.amount(memory.get("service_mib"))), number(figures.amount(memory.get("agent_mib"))))
         )  # fmt: skip
     head = ("form", "service user", "system", "of it BPF", "agent user", "system", "sink user", "system", "load user",

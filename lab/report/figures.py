@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 MINUS: Final = "\N{MINUS SIGN}"
+NONE: Final = "\N{EN DASH}"
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
 NAMES: Final = {
     "cpu_s_per_1k_requests": "CPU per request",
     "latency_p50_ms": "Median latency",
@@ -23,17 +25,17 @@ NOTES: Final = {
 
 
 def effect(pct: float | None) -> str:
-    """+38 %, −2.1 %: one decimal below ten, none above."""
+    """+38 %, -2.1 % (with a real minus sign): one decimal below ten, none above."""
     if pct is None:
-        return "–"
-    body = f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
+        return NONE
+    body = "0.0" if abs(pct) < 0.05 else f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
     return body.replace("-", MINUS) + " %"
 
 
 def share(ratio: float | None) -> str:
     """A ratio as per cent that never rounds to a false 100 or 0."""
     if ratio is None:
-        return "–"
+        return NONE
     if 0 < ratio < 1:
         return f"{min(max(ratio * 100, 0.1), 99.9):.1f} %"
     return f"{ratio * 100:.0f} %"
@@ -42,7 +44,7 @@ def share(ratio: float | None) -> str:
 def amount(value: float | None, unit: str = "") -> str:
     """Three significant digits, thousands grouped."""
     if value is None:
-        return "–"
+        return NONE
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
     body = f"{value:,.{digits}f}" if size >= 0.001 or value == 0 else f"{value:.1e}"
@@ -52,15 +54,16 @@ def amount(value: float | None, unit: str = "") -> str:
 def seconds(value: float | None) -> str:
     """4.6 s, 2 min 11 s."""
     if value is None:
-        return "–"
+        return NONE
     if value < 90:
         return f"{value:.1f} s" if value < 20 else f"{value:.0f} s"
-    return f"{int(value // 60)} min {int(value % 60)} s"
+    rest = int(value % 60)
+    return f"{int(value // 60)} min" + (f" {rest} s" if rest else "")
 
 
 def size(value: float | None) -> str:
     if value is None:
-        return "–"
+        return NONE
     return f"{value / (1 << 20):,.0f} MiB" if value >= 1 << 20 else f"{value / 1024:,.0f} KiB"
 
 

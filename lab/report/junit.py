@@ -28,10 +28,10 @@ class Case:
 def junit(summary: Summary) -> str:
     """Suites: cells (gates kept), spans (conformance, known parents), claims (verdict words, never failing)."""
     cases = [*_cells(summary), *_spans(summary), *_claims(summary)]
-    root = ET.Element("testsuites", name=clean(summary["run_id"]), **_counts(cases))
+    root = ET.Element("testsuites", {"name": clean(summary["run_id"]), **_counts(cases)})
     for suite in dict.fromkeys(case.suite for case in cases):
         members = [case for case in cases if case.suite == suite]
-        node = ET.SubElement(root, "testsuite", name=suite, **_counts(members))
+        node = ET.SubElement(root, "testsuite", {"name": suite, **_counts(members)})
         for case in members:
             _write(node, case)
     ET.indent(root)
@@ -103,4 +103,6 @@ def _claims(summary: Summary) -> Iterator[Case]:
         effect = "no effect" if row["effect_pct"] is None else f"{row['effect_pct']:+.2f} %"
         name = f"{row['form']} against {row['against']}: {row['metric']}"
         skipped = row["word"] if row["word"] in {"INVALID", "NOT COMPARABLE"} else ""
-        yield Case(suite="claims", name=name, skipped=skipped, said=f"{row['word']}: {effect}; {'; '.join(row['reasons'])}")
+        yield Case(
+            suite="claims", name=name, skipped=skipped, said=f"{row['word']}: {effect}; {'; '.join(row['reasons'])}"
+        )

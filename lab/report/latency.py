@@ -75,16 +75,18 @@ def _draw(kind: str, lines: Mapping[str, Sequence[Sequence[float]]], look: Mappi
     for name, points in lines.items():
         path = f"M{at(points[0][0]):.1f} {up(0):.1f}"
         path += "".join(f"H{at(ms):.1f}V{up(share):.1f}" for ms, share in points)
-        parts.append(tag("path", tag("title", name), d=path, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash))
+        parts.append(
+            tag("path", tag("title", name), d=path, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash)
+        )
     return drawing(WIDTH, HEIGHT, f"Latency of {kind} requests as cumulative shares, one curve a form.", *parts)
 
 
 def _ticks(low: float, high: float) -> list[float]:
     """1, 2, 5 of each decade; thinned where a decade is narrow."""
-    steps = (1, 2, 5) if high - low < 2.2 else (1,)
-    if high - low < 0.5:
-        steps = (1, 1.5, 2, 3, 4, 5, 7)  # type: ignore[assignment]
-    found = [s * 10**e for e in range(math.floor(low), math.ceil(high) + 1) for s in steps]
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if high - low < 2.2 else (1.0,)
+    if high - low < 1.0:
+        steps = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)
+    found = [s * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for s in steps]
     return [ms for ms in found if low <= math.log10(ms) <= high]
 
 

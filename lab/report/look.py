@@ -14,7 +14,7 @@ from lab.report.markup import Html, tag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """css: class that sets the colour; marker: circle | square | diamond | triangle | ring | cross; dash: SVG pattern."""
+    """css: class of the colour; marker: circle, square, diamond, triangle, ring or cross; dash: SVG pattern."""
 
     css: str
     marker: str
@@ -58,16 +58,22 @@ def marker(look: Look, x: float, y: float, size: float = 5.0) -> Html:
     if look.marker == "square":
         return tag("rect", x=x - size, y=y - size, width=2 * size, height=2 * size, class_=f"mark {look.css}")
     if look.marker == "diamond":
-        points = f"{x:.1f},{y - size * 1.3:.1f} {x + size * 1.3:.1f},{y:.1f} {x:.1f},{y + size * 1.3:.1f} {x - size * 1.3:.1f},{y:.1f}"
-        return tag("polygon", points=points, class_=f"mark {look.css}")
+        wide = size * 1.3
+        return _polygon(look, (x, y - wide), (x + wide, y), (x, y + wide), (x - wide, y))
     if look.marker == "triangle":
-        points = f"{x:.1f},{y - size * 1.2:.1f} {x + size * 1.2:.1f},{y + size:.1f} {x - size * 1.2:.1f},{y + size:.1f}"
-        return tag("polygon", points=points, class_=f"mark {look.css}")
+        wide = size * 1.2
+        return _polygon(look, (x, y - wide), (x + wide, y + size), (x - wide, y + size))
     if look.marker == "cross":
-        path = f"M{x - size:.1f} {y - size:.1f}L{x + size:.1f} {y + size:.1f}M{x - size:.1f} {y + size:.1f}L{x + size:.1f} {y - size:.1f}"
+        whole = 2 * size
+        path = f"M{x - size:g} {y - size:g}l{whole:g} {whole:g}M{x - size:g} {y + size:g}l{whole:g} {-whole:g}"
         return tag("path", d=path, class_=f"stroke {look.css}")
     kind = "ring" if look.marker == "ring" else "mark"
     return tag("circle", cx=x, cy=y, r=size, class_=f"{kind} {look.css}")
+
+
+def _polygon(look: Look, *corners: tuple[float, float]) -> Html:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+    return tag("polygon", points=points, class_=f"mark {look.css}")
 
 
 def swatch(look: Look) -> Html:

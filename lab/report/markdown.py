@@ -9,7 +9,7 @@ from typing import Any, Final
 from lab.report import figures
 from lab.report.markup import clean
 
-_MARKS: Final = re.compile(r"([\\`*_\[\]<>|#~])")
+_MARKS: Final = re.compile(r"([\\`*_\[\]|#~])")
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
@@ -18,8 +18,9 @@ def markdown(summary: Mapping[str, Any]) -> str:
     lines = [
         f"# {plain(summary['scenario_title'] or summary['scenario'])}",
         "",
-        f"Run `{code(summary['run_id'])}` · profile {plain(summary['profile'])} · grade **{plain(grade['word'])}**"
-        f" ({plain('; '.join(grade['reasons']))}) · {summary['cells']['valid']} of {summary['cells']['planned']} cells valid",
+        f"Run `{code(summary['run_id'])}` · profile {plain(summary['profile'])} · {_cells(summary)}",
+        "",
+        f"Grade **{plain(grade['word'])}**: {plain('; '.join(grade['reasons']))}.",
         "",
     ]
     for line in summary["lines"]:
@@ -29,8 +30,17 @@ def markdown(summary: Mapping[str, Any]) -> str:
     lines += [f"- {plain(said)}" for said in summary["may_not_claim"]]
     lines += [f"- Problem of the run: {plain(said)}" for said in summary["problems"]]
     command = " ".join(summary["provenance"]["command"])
-    lines += ["", f"`{code(command)}`", "", "All figures: [summary.json](summary.json), the report: [report.html](report.html)."]
+    lines += [
+        "",
+        f"`{code(command)}`",
+        "",
+        "All figures: [summary.json](summary.json), the report: [report.html](report.html).",
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _cells(summary: Mapping[str, Any]) -> str:
+    return f"{summary['cells']['valid']} of {summary['cells']['planned']} cells valid"
 
 
 def _effects(summary: Mapping[str, Any]) -> list[str]:
@@ -49,15 +59,23 @@ def _spans(summary: Mapping[str, Any]) -> list[str]:
             continue
         cover, conform = form["coverage"], form["conformance"]
         lost = "; ".join(f"{entry['kind']} {entry['count']:,} ({entry['cause']})" for entry in conform["missing"])
-        cells = (name, figures.share(cover["ratio"]), figures.share(cover["parents_ok"]), figures.share(conform["ratio"]), lost or "nothing")
+        cells = (
+            name,
+            figures.share(cover["ratio"]),
+            figures.share(cover["parents_ok"]),
+            figures.share(conform["ratio"]),
+            lost or "nothing",
+        )
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
     return lines
 
 
 def plain(value: object) -> str:
     """Text that Markdown takes literally, on one line."""
-    return _MARKS.sub(r"\\\1", clean(value)).replace("\n", " ")
+    literal = _MARKS.sub(r"\\\1", clean(value)).replace("\n", " ")
+    return literal.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(value: object) -> str:
-    return clean(value, 2000).replace("`", "'").replace("\n", " ")
+    """Inside backticks nothing can be escaped: what could end them or open a tag becomes something else."""
+    return clean(value, 2000).replace("`", "'").replace("\n", " ").replace("<", "\\u003c")

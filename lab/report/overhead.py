@@ -27,12 +27,16 @@ class Dot:
 
 def section(summary: Mapping[str, Any]) -> Html:
     names = [name for name, form in summary["forms"].items() if form["role"] != "baseline"]
+    blocks = max((row["blocks"] for row in summary["verdicts"]), default=0)
     dots = {name: {metric: _dot(summary, name, metric) for metric in METRICS} for name in names}
     return part(
         "overhead",
         "What it costs",
-        "Change against the mean of baseline and twin. The grey band is as wide as the twin's own difference: "
-        "inside it is noise. Small dots are single blocks. Shown without intervals.",
+        "Change in per cent against the mean of baseline and twin. The grey band is as wide as the twin's own "
+        "difference: inside it is noise. A bar across a control's line marks what was really added. "
+        + ("Small dots are single blocks. " if blocks > 1 else "One block, ")
+        + ("Shown" if blocks > 1 else "shown")
+        + " without intervals.",
         _draw(summary, names, dots),
         _table(summary),
     )
@@ -57,7 +61,7 @@ def _scale(values: Sequence[float]) -> tuple[float, float, float]:
     low, high = min([0.0, *values]), max([0.0, *values])
     span = max(high - low, 5.0)
     step = next(s * m for m in (1, 10, 100, 1000, 10000) for s in (1, 2, 5) if span / (s * m) <= 5)
-    return math.floor((low - span * 0.05) / step) * step, math.ceil((high + span * 0.12) / step) * step, float(step)
+    return low - span * 0.05, high + span * 0.08, float(step)
 
 
 def _draw(summary: Mapping[str, Any], names: Sequence[str], dots: Mapping[str, Mapping[str, Dot | None]]) -> Html:
@@ -91,15 +95,18 @@ def _panel(
     twin = summary["controls"].get("twin", {}).get(metric)
     if twin:
         wide = abs(twin["effect_pct"])
-        parts.append(box(at(-wide), TOP, at(wide) - at(-wide), bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
-    ticks = int(round((high - low) / step)) + 1
-    for tick in (low + step * i for i in range(ticks)):
+        parts.append(
+            box(at(-wide), TOP, at(wide) - at(-wide), bottom - TOP, "band", f"the twin differs by {wide:.1f} %")
+        )
+    for tick in (step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)):
         parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
-        parts.append(label(at(tick), bottom + 16, f"{tick:+.0f}".replace("-", figures.MINUS), "tick", "middle"))
+        parts.append(
+            label(at(tick), bottom + 16, f"{tick:+.0f}".replace("-", figures.MINUS) if tick else "0", "tick", "middle")
+        )
     for index, (name, dot) in enumerate(column.items()):
         y = TOP + ROW_H * index + ROW_H / 2
         if dot is None:
-            parts.append(label(x0 + plot + 48, y + 4, "–", "value dim", "end"))
+            parts.append(label(x0 + plot + 48, y + 4, figures.NONE, "value dim", "end"))
             continue
         if dot.target is not None:
             parts.append(line(at(dot.target), y - 11, at(dot.target), y + 11, "target"))
@@ -115,7 +122,7 @@ def _table(summary: Mapping[str, Any]) -> Html:
     """The same in numbers, and the values themselves."""
     rows = []
     for row in summary["verdicts"]:
-        interval = "–" if row["low_pct"] is None else f"{row['low_pct']:+.1f} … {row['high_pct']:+.1f}"
+        interval = figures.NONE if row["low_pct"] is None else f"{row['low_pct']:+.1f} … {row['high_pct']:+.1f}"
         rows.append(
             (row["form"], row["against"], figures.NAMES.get(row["metric"], row["metric"]), number(_value(row["value"])),
              number(figures.effect(row["effect_pct"])), number(interval), number(row["blocks"]), row["word"],
@@ -128,5 +135,5 @@ def _table(summary: Mapping[str, Any]) -> Html:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{kind} {figures.amount(ms)}" for kind, ms in value.items()) or "–"
+        return ", ".join(f"{kind} {figures.amount(ms)}" for kind, ms in value.items()) or figures.NONE
     return figures.amount(value)

@@ -61,7 +61,11 @@ def _masthead(summary: Mapping[str, Any]) -> Html:
         "div",
         tag("p", "Invisible instrumentation lab", class_="kicker"),
         tag("h1", summary["scenario_title"] or summary["scenario"]),
-        tag("p", "The same Go service, the same requests: what does each form cost, and what does it show?", class_="ask"),
+        tag(
+            "p",
+            "The same Go service, the same requests: what does each form cost, and what does it show?",
+            class_="ask",
+        ),
         tag(
             "p",
             f"{plural(len(summary['forms']), 'form')} · {cells['valid']} of {plural(cells['planned'], 'cell')} valid"
@@ -93,5 +97,8 @@ def _foot(summary: Mapping[str, Any]) -> Html:
     version = summary["provenance"]["lab_version"]
     return tag(
         "footer",
-        tag("p", f"lab {version} · made {summary['provenance']['created']} · opens offline, asks the network for nothing"),
+        tag(
+            "p",
+            f"lab {version} · made {summary['provenance']['created']} · opens offline, asks the network for nothing",
+        ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lab.report import figures
 from lab.report.markup import Html, join, link, table, tag
 from lab.report.markup import section as part
 
@@ -30,11 +31,15 @@ def section(summary: Mapping[str, Any]) -> Html:
 
 def _cell(row: Mapping[str, Any] | None) -> Html:
     if row is None:
-        return tag("td", "–")
-    files = [link(path, f"file {index}") for index, path in enumerate(row["evidence"][:SHOWN_FILES], start=1)]
+        return tag("td", figures.NONE)
+    files = [link(path, "/".join(path.split("/")[-2:])) for path in row["evidence"][:SHOWN_FILES]]
     return tag(
         "td",
         tag("q", row["claim"]),
-        *(tag("p", said) for said in str(row["measured"]).split("; ")) if row["evidence"] else (tag("p", "not measured", class_="empty"),),
-        tag("small", tag("span", row["confidence"], class_="chip"), " ", join(join((f, " ")) for f in files)) if files else None,
+        *(tag("p", said) for said in str(row["measured"]).split("; "))
+        if row["evidence"]
+        else (tag("p", "not measured", class_="empty"),),
+        tag("small", tag("span", row["confidence"], class_="chip"), " ", join(join((f, " ")) for f in files))
+        if files
+        else None,
     )

@@ -31,7 +31,9 @@ def section(summary: Mapping[str, Any]) -> Html:
         ("playbook", f"sha256 {about['playbook_sha256']}"),
         ("files", f"{figures.plural(about['files'], 'file')}, {figures.size(about['bytes'])}"),
     ]
-    said = [join for name, value in rows for join in (tag("dt", name), tag("dd", value if value != "" else "–"))]
+    said = [
+        join for name, value in rows for join in (tag("dt", name), tag("dd", value if value != "" else figures.NONE))
+    ]
     return part(
         "provenance",
         "Provenance",
@@ -45,7 +47,9 @@ def section(summary: Mapping[str, Any]) -> Html:
 
 
 def _quoted(word: str) -> str:
-    return word if word and all(c.isalnum() or c in "-_./=:,@%+" for c in word) else "'" + word.replace("'", "'\\''") + "'"
+    return (
+        word if word and all(c.isalnum() or c in "-_./=:,@%+" for c in word) else "'" + word.replace("'", "'\\''") + "'"
+    )
 
 
 def _mix(mix: list[Mapping[str, Any]]) -> str:
@@ -63,8 +67,9 @@ def _forms(summary: Mapping[str, Any]) -> Html:
     for name, form in summary["forms"].items():
         cells = form["cells"]
         rows.append(
-            (tag("th", name, scope="row"), form["title"], form["mechanism"], tag("code", form["build_id"] or "–"),
-             tag("code", form["sha256"][:SHORT]), number(figures.size(form["build"]["size_bytes"])),
+            (tag("th", name, scope="row"), form["title"], form["mechanism"],
+             tag("code", form["build_id"] or figures.NONE), tag("code", form["sha256"][:SHORT]),
+             number(figures.size(form["build"]["size_bytes"])),
              number(f"{cells['valid']} / {cells['planned']}"), number(figures.share(cells["invalid_share"])))
         )  # fmt: skip
     return table(("form", "", "mechanism", "build id", "sha256", "size", "valid cells", "INVALID share"), rows)

@@ -1,4 +1,4 @@
-"""Under load: coverage against the hand-written reference, conformance to each form's own expectation, what was missed."""
+"""Spans under load: coverage of the hand-written reference, conformance to each form's own, what was missed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _matrix(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str,
 
 def _share_cell(cover: Mapping[str, Any] | None) -> Html:
     if cover is None:
-        return tag("td", "–", class_="n")
+        return tag("td", figures.NONE, class_="n")
     ratio = cover["ratio"] or 0.0
     bar = tag("svg", tag("rect", x=0, y=0, width=100, height=6, class_="void"),
               tag("rect", x=0, y=0, width=100 * ratio, height=6, class_="fill"), viewBox="0 0 100 6",
@@ -76,9 +76,13 @@ def _missing(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
     rows = []
     for name in names:
         for entry in summary["forms"][name]["conformance"]["missing"]:
-            known = tag("span", "known" if entry["known"] else "surprise", class_="chip" if entry["known"] else "chip bad")
+            known = tag(
+                "span", "known" if entry["known"] else "surprise", class_="chip" if entry["known"] else "chip bad"
+            )
             where = ", ".join(entry["nodes"])
-            rows.append((name, entry["kind"], number(f"{entry['count']:,} of {entry['of']:,}"), known, entry["cause"], where))
+            rows.append(
+                (name, entry["kind"], number(f"{entry['count']:,} of {entry['of']:,}"), known, entry["cause"], where)
+            )
     if not rows:
         return tag("p", "Nothing: every form gave every reference span.", class_="empty")
     return table(("form", "kind", "missing", "", "cause", "where"), rows)
@@ -88,8 +92,12 @@ def _beyond(summary: Mapping[str, Any], names: Sequence[str]) -> Html | None:
     rows = []
     for name in names:
         conform = summary["forms"][name]["conformance"]
-        rows += [(name, entry["span"], number(f"{entry['count']:,}"), "known of this form") for entry in conform["extra"]]
-        rows += [(name, entry["span"], number(f"{entry['count']:,}"), "not known before") for entry in conform["unexpected"]]
+        rows += [
+            (name, entry["span"], number(f"{entry['count']:,}"), "known of this form") for entry in conform["extra"]
+        ]
+        rows += [
+            (name, entry["span"], number(f"{entry['count']:,}"), "not known before") for entry in conform["unexpected"]
+        ]
     if not rows:
         return None
     return join((tag("h3", "Spans beyond the reference"), table(("form", "span", "count", ""), rows)))

@@ -35,7 +35,8 @@ def _draw(steps: list[Mapping[str, Any]]) -> Html:
         width = (step["seconds"] or 0.0) / top * (WIDTH - NAMES_W - 240)
         said = figures.seconds(step["seconds"]) if step["seconds"] is not None else "never ended"
         more = f" {step['outcome']}" if step["outcome"] != "done" else ""
-        parts += [label(14.0 * step["depth"], y + 16, str(step["title"])[:44], "name" if step["depth"] == 0 else "name dim"),
+        name = "name" if step["depth"] == 0 else "name dim"
+        parts += [label(14.0 * step["depth"], y + 16, str(step["title"])[:38], name),
                   box(NAMES_W, y + 6, max(width, 1.5), ROW_H - 12, css),
                   label(NAMES_W + width + 8, y + 16, said + more, "value")]  # fmt: skip
     return drawing(WIDTH, ROW_H * len(steps) + 4, "Seconds of each step.", *parts)

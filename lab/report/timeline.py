@@ -1,4 +1,4 @@
-"""The session: every cell in the order in which it ran, reruns and INVALID ones too, with the gates that were missed."""
+"""The session: every cell in the order in which it ran, reruns and INVALID ones too, with the gates it missed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def section(summary: Mapping[str, Any]) -> Html:
     cells = summary["cells"]
     lead = (
         f"{figures.plural(cells['planned'], 'cell')} planned, {cells['valid']} valid in the end, "
-        f"{figures.plural(cells['invalid'], 'attempt')} INVALID. Nothing is left out: a hatched cell missed a gate."
+        f"{figures.plural(cells['invalid'], 'attempt')} INVALID. Nothing is left out: a dotted cell missed a gate."
     )
     if not summary["timeline"]:
         return part("timeline", "The session", lead, tag("p", "No cell ran.", class_="empty"))
@@ -43,14 +43,18 @@ def _draw(summary: Mapping[str, Any]) -> Html:
                   line(0, y + ROW_H, WIDTH, y + ROW_H, "rule")]  # fmt: skip
     for tick in _ticks(end):
         parts += [line(at(tick), 0, at(tick), ROW_H * len(names), "grid"),
-                  label(at(tick), height - 10, figures.seconds(tick), "tick", "middle")]  # fmt: skip
+                  label(at(tick), height - 10, figures.seconds(tick) if tick else "0", "tick", "middle")]  # fmt: skip
     for cell in cells:
         y = ROW_H * names.index(cell["form"])
         css = f"mark {look[cell['form']].css}" if cell["valid"] else "bar-missing"
         title = f"{cell['cell']}, attempt {cell['attempt']}: {'valid' if cell['valid'] else 'INVALID'}"
-        parts.append(box(at(cell["start_s"]), y + 6, max(at(cell["end_s"]) - at(cell["start_s"]), 2), ROW_H - 12, css, title))
+        parts.append(
+            box(at(cell["start_s"]), y + 6, max(at(cell["end_s"]) - at(cell["start_s"]), 2), ROW_H - 12, css, title)
+        )
         if not cell["valid"]:
-            parts.append(label(at(cell["end_s"]) + 4, y + ROW_H / 2 + 4, "INVALID", "missing"))
+            parts.append(
+                label((at(cell["start_s"]) + at(cell["end_s"])) / 2, y + ROW_H / 2 + 4, "INVALID", "missing", "middle")
+            )
     return drawing(WIDTH, height, "Cells over time, one lane a form.", *parts)
 
 
@@ -68,12 +72,26 @@ def _table(summary: Mapping[str, Any]) -> Html:
             for gate in cell["missed"]
         )
         state = tag("span", "valid" if cell["valid"] else "INVALID", class_="chip" if cell["valid"] else "chip bad")
+        answered = f"{cell['completed']:,} / {cell['scheduled']:,}"
+        kept = f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"
         doubts = "; ".join(cell["disagreements"])
         rows.append(
-            (link(cell["evidence"], cell["cell"]), number(cell["attempt"]), state, number(f"{cell['completed']:,} / {cell['scheduled']:,}"),
-             number(figures.amount(cell["rate_rps"])), number(figures.amount(cell["achieved_rps"])), number(cell["late"]),
-             number(figures.amount(cell["sentinel_s"])), number(f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"), missed or "–",
-             doubts or "agrees")
+            (link(cell["evidence"], cell["cell"]), number(cell["attempt"]), state, number(answered),
+             number(figures.amount(cell["rate_rps"])), number(figures.amount(cell["achieved_rps"])),
+             number(cell["late"]), number(figures.amount(cell["sentinel_s"])), number(kept),
+             missed or figures.NONE, doubts or "agrees")
         )  # fmt: skip
-    head = ("cell", "attempt", "", "answered", "asked req/s", "got", "late", "CPU loop s", "gates", "missed", "recomputed")
+    head = (
+        "cell",
+        "attempt",
+        "",
+        "answered",
+        "asked req/s",
+        "got",
+        "late",
+        "CPU loop s",
+        "gates",
+        "missed",
+        "recomputed",
+    )
     return table(head, rows)

@@ -11,7 +11,7 @@ from lab.report.markup import Html, join, link, tag
 from lab.report.markup import section as part
 
 WIDTH: Final = 1120.0
-NAMES_W: Final = 232.0
+NAMES_W: Final = 268.0
 ROW_H: Final = 22.0
 TOP: Final = 64.0
 GAP: Final = 16.0
@@ -103,7 +103,8 @@ def _names(rows: Sequence[Mapping[str, Any]], extras: int) -> list[Html]:
 
 def _short(row: Mapping[str, Any]) -> str:
     name = str(row["match"]).removeprefix("shop.")
-    room = 26 - 2 * int(row["depth"])
+    # what is left of the kind at the right end, at about 6.9 units a character
+    room = int((NAMES_W - 90 - 11 * int(row["depth"])) / 6.95)
     return name if len(name) <= room else name[: room - 1] + "…"
 
 
@@ -120,18 +121,20 @@ def _column(trace: Mapping[str, Any], look: Look, x0: float, width: float, longe
     parts.append(box(at(0), TOP + 4, at(trace["request_ms"]) - at(0), ROW_H - 9, "bar-request"))
     parts.append(_value(at(trace["request_ms"]), x0 + width, TOP + 15, trace["request_ms"], at(0)))
     for index, row in enumerate(trace["rows"]):
-        parts += _row(row, look, at, TOP + ROW_H * (index + 1), x0, width, bool(trace["received"]))
+        parts += _row(row, look, at, TOP + ROW_H * (index + 1), x0, width, instrumented=bool(trace["received"]))
     for index, span in enumerate(trace["extra"]):
         y = TOP + ROW_H * (len(trace["rows"]) + 1 + index)
         end = span["start_ms"] + span["duration_ms"]
         title = f"{span['operation']}: {MARKS[span['mark']]}, {figures.amount(span['duration_ms'])} ms"
-        parts.append(box(at(span["start_ms"]), y + 5, max(at(end) - at(span["start_ms"]), 2), ROW_H - 10, "bar-extra", title))
+        parts.append(
+            box(at(span["start_ms"]), y + 5, max(at(end) - at(span["start_ms"]), 2), ROW_H - 10, "bar-extra", title)
+        )
         parts.append(label(min(at(end) + 4, x0 + width - 90), y + 15, f"+ {span['operation']}"[:18], "value"))
     return parts
 
 
 def _row(
-    row: Mapping[str, Any], look: Look, at: Any, y: float, x0: float, width: float, instrumented: bool
+    row: Mapping[str, Any], look: Look, at: Any, y: float, x0: float, width: float, *, instrumented: bool
 ) -> list[Html]:
     """A span, or its empty place."""
     parts: list[Html] = []
@@ -141,17 +144,28 @@ def _row(
         wrong = span["mark"] != "ok"
         css = f"bar-lost {look.css}" if wrong else f"bar-{kind} {look.css}"
         title = f"{span['name']} · {span['service']} · {figures.amount(span['duration_ms'])} ms"
-        parts.append(box(start, y + 4, max(end - start, 1.5), ROW_H - 8, css, title + (f" · {MARKS[span['mark']]}" if wrong else "")))
+        parts.append(
+            box(
+                start,
+                y + 4,
+                max(end - start, 1.5),
+                ROW_H - 8,
+                css,
+                title + (f" · {MARKS[span['mark']]}" if wrong else ""),
+            )
+        )
     if row["spans"]:
         last = row["spans"][-1]
         end, start = at(last["start_ms"] + last["duration_ms"]), at(row["spans"][0]["start_ms"])
         took = sum(span["duration_ms"] for span in row["spans"])
         odd = next((span["mark"] for span in row["spans"] if span["mark"] != "ok"), None)
-        prefix = f"{len(row['spans'])}× " if len(row["spans"]) > 1 else ""
+        prefix = f"{len(row['spans'])}{figures.TIMES} " if len(row["spans"]) > 1 else ""
         parts.append(_value(end, x0 + width, y + 15, took, start, prefix, MARKS[odd] if odd else ""))
     if row["missing"] and instrumented:
-        parts.append(box(x0 + 1, y + 4, width - 2, ROW_H - 8, "bar-missing", row["cause"] or "not expected to be missing"))
-        few = f"{row['missing']}× " if row["missing"] > 1 else ""
+        parts.append(
+            box(x0 + 1, y + 4, width - 2, ROW_H - 8, "bar-missing", row["cause"] or "not expected to be missing")
+        )
+        few = f"{row['missing']}{figures.TIMES} " if row["missing"] > 1 else ""
         said = f"{few}missing" + ("" if row["known"] else ", unexpectedly")
         parts.append(label(x0 + width / 2, y + 15, said, "missing", "middle"))
     return parts
@@ -161,8 +175,10 @@ def _value(end: float, limit: float, y: float, ms: float, start: float, prefix: 
     """The duration: right of the bar, or left of it where there is no room."""
     said = f"{prefix}{figures.amount(ms)}" + (f" {after}" if after else "")
     if end + 6.2 * len(said) + 4 > limit:
-        return label(start - 4, y, said, "value", "end") if start - 6.2 * len(said) > limit - 260 else label(
-            end - 4, y, said, "value inside", "end"
+        return (
+            label(start - 4, y, said, "value", "end")
+            if start - 6.2 * len(said) > limit - 260
+            else label(end - 4, y, said, "value inside", "end")
         )
     return label(end + 4, y, said, "value")
 
@@ -190,4 +206,6 @@ def _causes(shown: Sequence[Mapping[str, Any]]) -> Html | None:
     )
     if not found:
         return None
-    return tag("ul", *(tag("li", tag("b", form), f" {match}: {cause}") for form, match, cause in found), class_="causes")
+    return tag(
+        "ul", *(tag("li", tag("b", form), f" {match}: {cause}") for form, match, cause in found), class_="causes"
+    )

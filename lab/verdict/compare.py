@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Final
 
 from lab.model.paths import CELL_FILE
@@ -146,12 +146,20 @@ def _row(
         "primary": metric in PRIMARY,
         "threshold_pct": terms.threshold(metric),
         "value": value(form, metric, level),
+        "reference_value": _reference_value(references, metric, level),
         "per_block_pct": [percent(ratio) for ratio in shown.ratios] if shown else [],
         "types": able if shown else [],
         "per_type_pct": per_type if shown else {},
         "unequal": unequal,
         "evidence": [f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level).values()],
     }
+
+
+def _reference_value(references: Sequence[FormView], metric: str, level: str) -> float | None:
+    """The mean of the references' medians; None for latency, which has one value per request type."""
+    found = [value(reference, metric, level) for reference in references]
+    plain = [number for number in found if isinstance(number, float)]
+    return fmean(plain) if plain else None
 
 
 def _too_few(metric: str) -> str:
@@ -164,8 +172,8 @@ def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | Non
     if not unequal or (metric in LATENCIES and types):
         return ""
     kind, difference = next(iter(unequal.items()))
-    more = f" (and {len(unequal) - 1} more request types)" if len(unequal) > 1 else ""
-    return f"they did not deliver the same spans: {kind}: {difference}{more}"
+    more = f"; {len(unequal)} request types differ" if len(unequal) > 1 else ""
+    return f"they did not deliver the same spans ({kind}: {difference}{more})"
 
 
 def _biased(form: FormView, references: Sequence[FormView]) -> str:

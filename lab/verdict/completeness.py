@@ -192,7 +192,7 @@ def unequal_types(one: Sequence[NodeScore], other: Sequence[NodeScore]) -> dict[
             ("right parents of ", _share(row.parents_right, row), _share(twin.parents_right, twin)),
         ):
             if abs(a - b) > SAME_SHARE:
-                found[row.request] = f"{what}{row.kind} {row.match}: {a:.0%} against {b:.0%}"
+                found[row.request] = f"{what}{row.kind} {row.match} {a:.0%} against {b:.0%}"
                 break
     return found
 

@@ -56,7 +56,7 @@ def _part(metric: str, row: Mapping[str, Any]) -> str:
 
 def signed(pct: float) -> str:
     """+38 %, -2.1 %: one decimal below ten, none above."""
-    text = f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
+    text = "0.0" if abs(pct) < 0.05 else f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
     return f"{text.replace('-', MINUS)} %"
 
 

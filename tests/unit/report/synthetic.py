@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ FORMS = {
 }
 
 
+@cache
 def reference() -> dict[str, tuple[SpanNode, ...]]:
     """The sample service's own hand-written tree, for the types of the mix."""
     doc = yaml.safe_load((ROOT / "demo/service/reference-spans.yaml").read_text(encoding="utf-8"))
@@ -85,7 +87,9 @@ def _node(item: dict[str, Any]) -> SpanNode:
 
 def expectation(made: Made, tree: dict[str, tuple[SpanNode, ...]]) -> FormExpectation:
     if made.mechanism == "none":
-        return FormExpectation({t: tuple(Expectation(node=n.id, mode="none") for n in nodes) for t, nodes in tree.items()})
+        return FormExpectation(
+            {t: tuple(Expectation(node=n.id, mode="none") for n in nodes) for t, nodes in tree.items()}
+        )
     rules: dict[str, tuple[Expectation, ...]] = {}
     for kind, nodes in tree.items():
         lost = [n for n in nodes if f"{n.family} {n.kind}" == made.loses]
@@ -128,12 +132,15 @@ def plan(blocks: int = 1, requests: int = 240, forms: dict[str, Made] | None = N
         scenario="shop",
         profile="stage" if blocks == 1 else "quick",
         seed=20261122,
-        service=ServiceSpec("shop", "all", (ProcessSpec("shop", ("all",)),), ("gateway",), "gateway", "gateway", "/readyz"),
+        service=ServiceSpec(
+            "shop", "all", (ProcessSpec("shop", ("all",)),), ("gateway",), "gateway", "gateway", "/readyz"
+        ),
         forms=specs,
         tools=Tools("load", "0" * 64, "sink", "0" * 64),
         reference=tree,
         requests=tuple(
-            RequestSpec(type=kind, weight=weight, method="GET", path="/", status=(status,)) for kind, weight, status in MIX
+            RequestSpec(type=kind, weight=weight, method="GET", path="/", status=(status,))
+            for kind, weight, status in MIX
         ),
         lives=lives,
         canary=("browse", "get", "checkout"),
@@ -143,20 +150,22 @@ def plan(blocks: int = 1, requests: int = 240, forms: dict[str, Made] | None = N
 # --- one request ---------------------------------------------------------------------------------------------------
 
 
-def spans_of(kind: str, start_ns: int, took_ns: int, made: Made, dice: random.Random, state: dict[str, int]) -> list[Span]:
+def spans_of(
+    kind: str, start_ns: int, took_ns: int, made: Made, dice: random.Random, state: dict[str, int]
+) -> list[Span]:
     """The spans that a made-up form gives for one request: the reference tree, less what the form loses."""
     if made.mechanism == "none":
         return []
     trace = f"{dice.getrandbits(128):032x}"
     ids: dict[str, tuple[str, int, int]] = {}
     found = []
-    last = start_ns + took_ns // 20
+    last: dict[str, int] = {}
     for node in reference()[kind]:
         parent, low, high = ids.get(node.parent, ("", start_ns + took_ns // 40, start_ns + took_ns))
-        begin = max(low + took_ns // 50, last if node.kind == "client" else low + took_ns // 50)
-        share = 0.62 if node.kind == "server" else 0.36
-        end = max(begin + 1000, min(high - took_ns // 60, begin + int((high - begin) * share)))
-        last = end if node.kind == "client" else last
+        begin = last.get(node.parent, low + (high - low) // 12) + (high - low) // 40
+        share = 0.86 if node.kind == "server" else 0.42
+        end = max(begin + 1000, min(high - (high - low) // 20, begin + int((high - begin) * share)))
+        last[node.parent] = end
         ident = f"{dice.getrandbits(64):016x}"
         ids[node.id] = (ident, begin, end)
         if f"{node.family} {node.kind}" == made.loses:
@@ -174,10 +183,16 @@ def _span(node: SpanNode, trace: str, ident: str, parent: str, begin: int, end: 
     method, _, path = node.match.partition(" ")
     attributes: dict[str, Any] = {
         "http": {"http.request.method": method, "url.path": path.replace("{id}", "17")},
-        "grpc": {"rpc.system": "grpc", "rpc.service": node.match.split("/")[0], "rpc.method": node.match.split("/")[-1]},
+        "grpc": {
+            "rpc.system": "grpc",
+            "rpc.service": node.match.split("/")[0],
+            "rpc.method": node.match.split("/")[-1],
+        },
         "sql": {"db.system": "sqlite", "db.query.text": f"{node.match} 1"},
     }[node.family]
-    return Span(trace, ident, parent, node.kind, node.match, "made-up", "shop", begin, end, end + 5_000_000, "ok", attributes)
+    return Span(
+        trace, ident, parent, node.kind, node.match, "made-up", "shop", begin, end, end + 5_000_000, "ok", attributes
+    )
 
 
 # --- one cell ------------------------------------------------------------------------------------------------------
@@ -195,7 +210,9 @@ def rows_of(cell: CellPlan, made: Made, start_ns: int) -> Iterator[tuple[int, in
         yield at, sent, sent + int(took_ms * 1e6), status, kind, f"r-{cell.seed}-{index}", ""
 
 
-def write(root: Path, *, blocks: int = 1, requests: int = 240, invalid: str = "", forms: dict[str, Made] | None = None) -> Path:
+def write(
+    root: Path, *, blocks: int = 1, requests: int = 240, invalid: str = "", forms: dict[str, Made] | None = None
+) -> Path:
     """Write a made-up run to `root`. `invalid` names a form whose first attempt in block 1 misses a gate."""
     forms = forms or FORMS
     what = plan(blocks, requests, forms)
@@ -216,7 +233,9 @@ def write(root: Path, *, blocks: int = 1, requests: int = 240, invalid: str = ""
                 continue
             at = _cell(guest / "cells" / cell.id, what, cell, life, made, at, valid=True, attempt=1, state=state)
             _canary(guest / "cells" / cell.id, what, life, made, at - 60_000_000_000)
-    sealed = GuestManifest(what.run_id, what.digest(), "boot-1", tuple(c.id for li in what.lives for c in li.cells), (), "complete")
+    sealed = GuestManifest(
+        what.run_id, what.digest(), "boot-1", tuple(c.id for li in what.lives for c in li.cells), (), "complete"
+    )
     (guest / "manifest.json").write_text(dump(sealed), encoding="utf-8")
     (root / "manifest.json").write_text(json.dumps(manifest(what), indent=1), encoding="utf-8")
     (root / "host-events.jsonl").write_text("".join(json.dumps(r.to_json()) + "\n" for r in steps()), encoding="utf-8")
@@ -236,7 +255,16 @@ def _canary(folder: Path, what: Plan, life: Life, made: Made, at: int) -> None:
 
 
 def _cell(
-    folder: Path, what: Plan, cell: CellPlan, life: Life, made: Made, at: int, *, valid: bool, attempt: int, state: dict[str, int]
+    folder: Path,
+    what: Plan,
+    cell: CellPlan,
+    life: Life,
+    made: Made,
+    at: int,
+    *,
+    valid: bool,
+    attempt: int,
+    state: dict[str, int],
 ) -> int:
     folder.mkdir(parents=True)
     rows = list(rows_of(cell, made, at))
@@ -250,18 +278,31 @@ def _cell(
     with gzip.open(folder / "spans.jsonl.gz", "wt", encoding="utf-8") as out:
         out.writelines(json.dumps(encode(span)) + "\n" for span in spans)
     end = max(row[2] for row in rows)
-    (folder / "cell.json").write_text(dump(_record(what, cell, life, made, rows, spans, at, end, valid, attempt)), encoding="utf-8")
+    (folder / "cell.json").write_text(
+        dump(_record(what, cell, life, made, rows, spans, at, end, valid, attempt)), encoding="utf-8"
+    )
     return end + 4_000_000_000
 
 
-def _record(
-    what: Plan, cell: CellPlan, life: Life, made: Made, rows: list[Any], spans: list[Span], at: int, end: int, valid: bool, attempt: int
+def _record(  # noqa: PLR0917 - one made-up cell, all its parts
+    what: Plan,
+    cell: CellPlan,
+    life: Life,
+    made: Made,
+    rows: list[Any],
+    spans: list[Span],
+    at: int,
+    end: int,
+    valid: bool,
+    attempt: int,
 ) -> Cell:
     count, window = len(rows), (end - at) / 1e9
     dice = random.Random(f"{cell.id}-{attempt}")
     cpu = 0.0138 * count * made.cpu * dice.uniform(0.985, 1.015)
     usage = [
-        Usage("service", cpu * 0.78, cpu * 0.22, 46 * (1.3 if made.mechanism == "compile-time" else 1.0), 60.0, "cgroup2"),
+        Usage(
+            "service", cpu * 0.78, cpu * 0.22, 46 * (1.3 if made.mechanism == "compile-time" else 1.0), 60.0, "cgroup2"
+        ),
         Usage("sink", 0.002 * len(spans) / 3 + 0.1, 0.05, 14.0, 15.0, "cgroup2"),
         Usage("load", 0.0021 * count, 0.0014 * count, 18.0, 19.0, "cgroup2"),
     ]
@@ -284,9 +325,11 @@ def _record(
         id=cell.id, block=life.block, form=life.form, level=cell.level, attempt=attempt, valid=valid,
         reasons=() if valid else (f"late: {late / count:.3f}, limit 0 ({late} of {count} sends)",), gates=gates,
         rate_rps=cell.rate_rps, achieved_rps=count / window, scheduled=count, completed=count, late=late, unexpected=0,
-        window_start_ns=at, window_end_ns=end, window_s=window, usage=tuple(usage), busy_s=cpu * 1.4, steal_s=0.0, irq_s=0.1,
+        window_start_ns=at, window_end_ns=end, window_s=window, usage=tuple(usage),
+        busy_s=cpu * 1.4, steal_s=0.0, irq_s=0.1,
         psi={"cpu": 0.8}, bpf_run_s=0.12 * cpu * 0.22 if made.agent_s else None, attach_s=4.6 if made.agent_s else None,
-        first_span_s=1.2 if made.mechanism != "none" else None, startup_s=0.9, sentinel_s=0.5 * dice.uniform(0.98, 1.02),
+        first_span_s=1.2 if made.mechanism != "none" else None, startup_s=0.9,
+        sentinel_s=0.5 * dice.uniform(0.98, 1.02),
         spans={}, spans_total=len(spans), by_type=stats,
         delay_ns={"cpu": 2.76e6, "wait": 4.6e6}.get(made.delay), build_ids={"b-plain": count}, boot_id="boot-1",
     )  # fmt: skip
@@ -334,7 +377,7 @@ def steps() -> list[Record]:
     """A host's steps: five, the last ones nested."""
     said = (("doctor", 0, 1.4), ("build the forms", 0, 22.1), ("start the machine", 0, 8.3), ("run the demo", 0, 131.0),
             ("prove each form", 4, 21.5), ("measure", 4, 104.2), ("fetch and report", 0, 2.2))  # fmt: skip
-    out = []
+    out: list[Record] = []
     for ident, (title, parent, seconds) in enumerate(said, start=1):
         begun, done = StepStarted(name=title, title=title), StepFinished(name=title, outcome="done", seconds=seconds)
         out.append(Record(seq=len(out) + 1, at=float(ident), step=ident, parent=parent, event=begun))

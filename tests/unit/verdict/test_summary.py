@@ -1,0 +1,295 @@
+"""A made-up run through the whole verdict: what is planted must be found."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.guest.wire import Gates
+from lab.model.run import Request, Run
+from lab.runs.read import read
+from lab.verdict import grade, summarize
+from lab.verdict.recheck import count, disagreements
+from tests.unit.report import synthetic
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.write(tmp_path_factory.mktemp("run") / "run", invalid="twin")
+
+
+@pytest.fixture(scope="module")
+def run(root: Path) -> Run:
+    return read(root)
+
+
+@pytest.fixture(scope="module")
+def summary(run: Run) -> dict[str, Any]:
+    return summarize(run)
+
+
+def row(summary: dict[str, Any], form: str, against: str, metric: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = summary["verdicts"]
+    return next(r for r in found if (r["form"], r["against"], r["metric"]) == (form, against, metric))
+
+
+# --- the planted effects -------------------------------------------------------------------------------------------
+
+
+def test_planted_costs_are_read_back(summary: dict[str, Any]) -> None:
+    otel = row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests")
+    assert otel["effect_pct"] == pytest.approx(36, abs=4)
+    assert row(summary, "orchestrion-otel", "baseline", "latency_p50_ms")["effect_pct"] == pytest.approx(31, abs=8)
+    # the service's own share, the agent's on top: 1.22 * 13.8 ms + 4.2 ms
+    ebpf = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert ebpf["effect_pct"] == pytest.approx((1.22 * 13.8 + 4.2) / 13.9 * 100 - 100, abs=4)
+    assert summary["forms"]["ebpf"]["cpu"]["bpf_run"] < summary["forms"]["ebpf"]["cpu"]["service_system"]
+
+
+def test_one_block_is_indicative_and_has_no_interval(summary: dict[str, Any]) -> None:
+    for verdict in summary["verdicts"]:
+        assert (verdict["low_pct"], verdict["high_pct"], verdict["mde_pct"]) == (None, None, None)
+        assert verdict["word"] in {"INDICATIVE", "NOT COMPARABLE"}
+        assert verdict["reasons"]
+    assert summary["fewest_blocks"] == 8
+
+
+def test_forms_with_unequal_spans_are_not_ranked(summary: dict[str, Any]) -> None:
+    cpu = row(summary, "ebpf", "orchestrion-otel", "cpu_s_per_1k_requests")
+    assert (cpu["word"], cpu["effect_pct"]) == ("NOT COMPARABLE", None)
+    latency = row(summary, "ebpf", "orchestrion-otel", "latency_p50_ms")
+    assert latency["word"] == "INDICATIVE"
+    assert not set(latency["types"]) & set(latency["unequal"])
+    assert "fail" in latency["types"]
+    assert "checkout" in latency["unequal"]
+
+
+def test_p99_is_too_few_not_a_number(summary: dict[str, Any]) -> None:
+    found = row(summary, "ebpf", "baseline", "latency_p99_ms")
+    assert found["effect_pct"] is None
+    assert "too few" in found["reasons"][0]
+    assert any("p99" in said for said in summary["may_not_claim"])
+
+
+def test_the_twin_is_read_against_the_baseline_alone(summary: dict[str, Any]) -> None:
+    forms = summary["forms"]
+    base, twin = (forms[name]["metrics"]["main"]["cpu_s_per_1k_requests"] for name in ("baseline", "twin"))
+    seen = summary["controls"]["twin"]["cpu_s_per_1k_requests"]["effect_pct"]
+    assert seen == pytest.approx((twin / base - 1) * 100)
+
+
+def test_the_delay_control_is_compared_with_what_it_really_added(summary: dict[str, Any]) -> None:
+    delay = summary["controls"]["delay_cpu"]
+    base = summary["forms"]["baseline"]["metrics"]["main"]["cpu_s_per_1k_requests"]
+    assert delay["realised_pct"] == pytest.approx(2.76 / base * 100)
+    assert delay["seen"] is None
+    assert delay["near"] is True
+
+
+# --- spans -----------------------------------------------------------------------------------------------------------
+
+
+def test_whole_trees_score_full(summary: dict[str, Any]) -> None:
+    form = summary["forms"]["orchestrion-otel"]
+    assert form["coverage"]["ratio"] == form["conformance"]["ratio"] == 1.0
+    assert form["coverage"]["parents_ok"] == 1.0
+    assert form["conformance"]["missing"] == []
+
+
+def test_known_losses_are_named_by_kind_with_count_and_cause(summary: dict[str, Any]) -> None:
+    form = summary["forms"]["ebpf"]
+    assert form["conformance"]["ratio"] == 1.0
+    (lost,) = form["conformance"]["missing"]
+    assert (lost["kind"], lost["cause"], lost["known"]) == ("grpc server", synthetic.MAP_FULL, True)
+    assert lost["count"] == form["coverage"]["reference"] - form["coverage"]["received"] == lost["of"] - 50
+    assert 0.9 < form["coverage"]["parents_ok"] < 1.0
+
+
+def test_forms_without_instrumentation_miss_nothing(summary: dict[str, Any]) -> None:
+    for name in ("baseline", "twin", "delay-cpu"):
+        assert summary["forms"][name]["coverage"]["received"] == 0
+        assert summary["forms"][name]["conformance"]["missing"] == []
+
+
+def test_a_surprising_loss_is_not_excused(root: Path, run: Run, tmp_path: Path) -> None:
+    """Drop every tenth span of a form that should give all: conformance falls, and the cause is not known."""
+    whole = next(cell for cell in run.cells if cell.cell.form == "orchestrion-otel")
+    kept = [span for index, span in enumerate(whole.spans()) if index % 10]
+    cells = tuple(replace(cell, spans=lambda: iter(kept)) if cell is whole else cell for cell in run.cells)
+    form = summarize(replace(run, cells=cells))["forms"]["orchestrion-otel"]
+    assert form["conformance"]["ratio"] < 0.95
+    assert all(entry["known"] is False for entry in form["conformance"]["missing"])
+    lost = sum(entry["count"] for entry in form["conformance"]["missing"])
+    assert lost == form["coverage"]["reference"] - form["coverage"]["received"]
+
+
+def test_waterfalls_show_each_reference_span_or_its_gap(summary: dict[str, Any]) -> None:
+    checkout = {trace["form"]: trace for trace in summary["traces"] if trace["type"] == "checkout"}
+    assert checkout["orchestrion-otel"]["received"] == checkout["orchestrion-otel"]["reference"] == 10
+    missing = [node["match"] for node in checkout["ebpf"]["rows"] if node["missing"]]
+    assert missing == ["shop.Pricing/Quote", "shop.Orders/Place"]
+    assert [r["node"] for r in checkout["ebpf"]["rows"]] == [r["node"] for r in checkout["baseline"]["rows"]]
+    assert checkout["baseline"]["received"] == 0
+
+
+# --- validity --------------------------------------------------------------------------------------------------------
+
+
+def test_an_invalid_attempt_is_kept_and_told(summary: dict[str, Any]) -> None:
+    assert summary["cells"] == {"planned": 6, "valid": 6, "invalid": 1, "attempts": 7}
+    bad = [cell for cell in summary["timeline"] if not cell["valid"]]
+    assert [cell["form"] for cell in bad] == ["twin"]
+    assert bad[0]["missed"][0]["gate"] == "late"
+    assert summary["problems"] == []
+
+
+def test_a_form_without_a_valid_cell_is_invalid(run: Run) -> None:
+    cells = tuple(replace(c, cell=replace(c.cell, valid=False)) if c.cell.form == "ebpf" else c for c in run.cells)
+    found = row(summarize(replace(run, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert (found["word"], found["effect_pct"]) == ("INVALID", None)
+
+
+def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None:
+    run = read(synthetic.write(tmp_path / "run", blocks=3, requests=60))
+    cells = tuple(
+        replace(c, cell=replace(c.cell, valid=False)) if c.cell.form == "ebpf" and c.cell.block < 3 else c
+        for c in run.cells
+    )
+    found = row(summarize(replace(run, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert found["word"] == "BIASED"
+    assert "2 of 3 cells of ebpf were INVALID" in found["reasons"][0]
+    assert row(summarize(run), "ebpf", "baseline", "cpu_s_per_1k_requests")["blocks"] == 3
+
+
+def test_a_guest_that_contradicts_its_own_rows_is_told(run: Run) -> None:
+    liar = tuple(replace(c, cell=replace(c.cell, completed=999)) if c.cell.form == "ebpf" else c for c in run.cells)
+    problems = summarize(replace(run, cells=liar))["problems"]
+    assert any("the guest says 999" in said for said in problems)
+
+
+def test_recount_from_rows() -> None:
+    specs = synthetic.plan().requests
+    rows = [
+        Request(0, 0, 10_000_000, 200, "browse", "a", ""),
+        Request(0, 2_000_000, 10_000_000, 200, "browse", "b", ""),  # late
+        Request(0, 0, 10_000_000, 503, "browse", "c", ""),  # answered, not as asked
+        Request(0, 0, 10_000_000, 0, "browse", "d", ""),  # never answered
+    ]
+    counts = count(rows, specs)
+    assert (counts.rows, counts.completed, counts.late, counts.unexpected) == (4, 3, 1, 2)
+
+
+def test_a_valid_cell_with_a_missed_hard_gate_is_a_disagreement(run: Run) -> None:
+    bad = next(c for c in run.cells if not c.cell.valid)
+    rows = count(bad.requests(), run.plan.requests)
+    said = disagreements(replace(bad.cell, valid=True), rows, {}, Gates())
+    assert said == ["called valid although a hard gate was missed"]
+
+
+def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:
+    copy = synthetic.write(tmp_path / "run")
+    torn = next((copy / "guest/cells").glob("*ebpf*")) / "spans.jsonl.gz"
+    torn.write_bytes(torn.read_bytes()[:-40])
+    summary = summarize(read(copy))
+    assert summary["forms"]["ebpf"]["cells"]["valid"] == 0
+    assert any("raw data cannot be read" in said for said in summary["problems"])
+
+
+# --- grade -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("acceleration", "provider", "facts", "steal", "word"),
+    [
+        ("tcg", "qemu", {}, 0.0, "emulated"),
+        ("kvm", "qemu", {}, 0.0, "limited"),
+        ("kvm", "qemu", {}, 9.0, "noisy"),
+        ("native", "local", {"virtualization": "none"}, 0.0, "ready"),
+        ("native", "local", {"virtualization": "kvm"}, 0.0, "limited"),
+        ("native", "local", {}, 0.0, "limited"),
+    ],
+)
+def test_the_grade(run: Run, acceleration: str, provider: str, facts: dict[str, Any], steal: float, word: str) -> None:
+    manifest = replace(run.manifest, acceleration=acceleration, provider=provider)
+    cells = [replace(c.cell, steal_s=steal) for c in run.cells]
+    found = grade(manifest, facts, cells)
+    assert found.word == word
+    assert found.reasons
+
+
+# --- the document ----------------------------------------------------------------------------------------------------
+
+
+def faults(schema: dict[str, Any], value: Any, where: str = "$", root: dict[str, Any] | None = None) -> list[str]:
+    """A small JSON Schema check: what the shipped schema uses, and nothing else."""
+    root = root or schema
+    if "$ref" in schema:
+        return faults(root["$defs"][schema["$ref"].rpartition("/")[2]], value, where, root)
+    found: list[str] = []
+    if "const" in schema and value != schema["const"]:
+        found.append(f"{where}: not {schema['const']}")
+    if "enum" in schema and value not in schema["enum"]:
+        found.append(f"{where}: {value!r} not in {schema['enum']}")
+    kinds = schema.get("type", [])
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(_is(kind, value) for kind in kinds):
+        return [*found, f"{where}: {value!r} is not {kinds}"]
+    if "minimum" in schema and value is not None and value < schema["minimum"]:
+        found.append(f"{where}: {value} too small")
+    if isinstance(value, dict):
+        found += [f"{where}.{key}: missing" for key in schema.get("required", []) if key not in value]
+        for key, item in value.items():
+            part = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
+            found += faults(part, item, f"{where}.{key}", root) if isinstance(part, dict) else []
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            found += faults(schema["items"], item, f"{where}[{index}]", root)
+    return found
+
+
+def _is(kind: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    kinds: dict[str, tuple[type, ...]] = {
+        "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int, float),
+        "null": (type(None),),
+    }  # fmt: skip
+    return kind in kinds and isinstance(value, kinds[kind])
+
+
+def test_the_summary_keeps_its_schema(repo: Path, summary: dict[str, Any]) -> None:
+    schema = json.loads((repo / "lab/verdict/summary.schema.json").read_text(encoding="utf-8"))
+    plain = json.loads(json.dumps(summary, allow_nan=False))
+    assert faults(schema, plain) == []
+    assert faults(schema, {**plain, "grade": {"word": "fine", "reasons": []}}) != []
+    del plain["verdicts"][0]["word"]
+    assert faults(schema, plain) == ["$.verdicts[0].word: missing"]
+
+
+def test_the_same_run_gives_the_same_summary(root: Path, summary: dict[str, Any]) -> None:
+    assert summarize(read(root)) == summary
+
+
+def test_every_pillar_says_something(summary: dict[str, Any]) -> None:
+    assert len(summary["pillars"]) == 8
+    for pillar in summary["pillars"]:
+        assert pillar["measured"]
+        assert bool(pillar["evidence"]) == (pillar["measured"] != "not measured")
+
+
+def test_evidence_exists(root: Path, summary: dict[str, Any]) -> None:
+    files = {path for row in summary["verdicts"] for path in row["evidence"]}
+    files |= {path for pillar in summary["pillars"] for path in pillar["evidence"]}
+    files |= {trace["evidence"] for trace in summary["traces"]} | {cell["evidence"] for cell in summary["timeline"]}
+    assert files
+    assert [path for path in sorted(files) if not (root / path).is_file()] == []
+
+
+def test_the_lines_can_be_read_aloud(summary: dict[str, Any]) -> None:
+    (otel,) = [line for line in summary["lines"] if line["form"] == "orchestrion-otel"]
+    assert re.fullmatch(r"CPU per request \+\d+ %; median latency \+\d+ %; every reference span\.", otel["text"])
