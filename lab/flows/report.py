@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ class Reported:
     @property
     def exit_code(self) -> int:
         """0, or 6 when a form has no valid cell (a gate was missed, a proof failed, a service crashed)."""
-        return DemoError.exit_code if self.summary["cells"]["forms_without_valid"] else 0
+        lost = any(form["cells"]["valid"] < form["cells"]["planned"] for form in self.summary["forms"].values())
+        return DemoError.exit_code if lost else 0
 
 
 def find(paths: Paths, run_id: str | None) -> Path:
@@ -77,15 +79,20 @@ def write(lab: Lab, directory: Path) -> Reported:
         summary = verdict.summarize(run)
         store.write_json(directory / SUMMARY_FILE, summary)
         html = directory / REPORT_HTML
-        store.write_text(html, report.html(summary, run))
+        store.write_text(html, report.html(summary))
         store.write_text(directory / REPORT_MD, report.markdown(summary))
-        store.write_text(directory / JUNIT_FILE, report.junit(summary, run))
+        store.write_text(directory / JUNIT_FILE, report.junit(summary))
         step.say(str(html))
-    return Reported(directory=directory, html=html, summary=summary, lines=tuple(report.lines(summary)))
+    return Reported(directory=directory, html=html, summary=summary, lines=tuple(_line(row) for row in summary["lines"]))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    against = "" if row["against"] == "baseline" else f" against {row['against']}"
+    return f"{row['form']}{against}: {row['word']}. {row['text']}"
 
 
 def grade(directory: Path) -> dict[str, Any]:
     """The grade that a fetched run's circumstances earn, for its manifest."""
     run = runs_read.read(directory)
-    earned = verdict.grade_of(run.manifest, run.facts, [item.cell for item in run.cells])
+    earned = verdict.grade(run.manifest, run.facts, [item.cell for item in run.cells])
     return {"word": earned.word, "reasons": list(earned.reasons)}

@@ -11,7 +11,7 @@ from lab.guest.wire import Plan, WireError, dump, load
 from lab.model.errors import PreconditionError
 from lab.model.events import GuestEvent, Notice, Record
 from lab.model.lab import Lab
-from lab.model.paths import HOST_EVENTS_FILE, INCOMPLETE_PREFIX, PLAN_FILE
+from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, PLAN_FILE
 from lab.runs.manifest import new_run_id
 from lab.runs.plan import identity
 from lab.system import store
@@ -32,6 +32,7 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
             return folder, before
     plan = dataclasses.replace(plan, run_id=new_run_id(plan.scenario))
     folder = lab.paths.incomplete_run(plan.run_id)
+    (folder / GUEST_DIR).mkdir(parents=True, mode=0o700)
     store.write_text(folder / PLAN_FILE, dump(plan))
     return folder, plan
 

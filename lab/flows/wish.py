@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.forms import listing
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.form import Form
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
-from lab.model.specs import load_form, load_scenario, load_service
+from lab.model.specs import load_scenario, load_service
 from lab.model.yamlspec import collect, nearest, problems_error
 from lab.runs.plan import Wish
 from lab.system import resources
@@ -29,31 +30,14 @@ class Asked:
     demo: DemoConfig
 
 
-def forms_dir() -> Path:
-    return resources.root() / "demo" / "forms"
-
-
 def scenarios_dir() -> Path:
     return resources.root() / "demo" / "scenarios"
-
-
-def catalog() -> dict[str, Form]:
-    """Every form there is, by name. Raises ConfigError with the problems of all folders together."""
-    problems: list[str] = []
-    out: dict[str, Form] = {}
-    for folder in sorted(path for path in forms_dir().iterdir() if (path / "form.yaml").is_file()):
-        form = collect(lambda f=folder: load_form(f), problems)  # type: ignore[misc]  # default binds now
-        if form is not None:
-            out[form.name] = form
-    if problems:
-        raise problems_error(problems)
-    return out
 
 
 def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool = True) -> Asked:
     """Read what `demo` names. Raises ConfigError once, with every unknown name and every faulty file."""
     problems: list[str] = []
-    known = catalog()
+    known = listing.catalog(resources.root())
     scenario = collect(lambda: _scenario(demo.scenario), problems)
     default = scenario.forms if scenario is not None and scenario.forms and not forms_given else demo.forms
     names = list(dict.fromkeys(default))
