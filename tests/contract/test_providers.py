@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from lab.machines import keys, readiness
-from lab.machines.providers import PROVIDERS, qemu_instance
+from lab.machines.providers import PROVIDERS, local, qemu_instance
 from lab.machines.providers.base import Provider
 from lab.model.config import Config
+from lab.model.errors import Locked
 from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import Handle, MachineSpec, Seed, SshEndpoint
@@ -46,10 +48,15 @@ class Row:
 
 
 @pytest.fixture(params=[pytest.param(name, marks=TIERS.get(name, pytest.mark.vm)) for name in PROVIDERS])
-def row(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Row]:
+def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Row]:
     name = str(request.param)
     if name == "local":
         assert os.geteuid() == 0, "the local provider is tested as root"
+        # somebody may be using this host as a machine right now: another claim, and a mount that is nobody's
+        (tmp_path / "mount").mkdir()
+        monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "owner.json")
+        monkeypatch.setattr(local, "LOCK_FILE", tmp_path / "owner.lock")
+        monkeypatch.setattr(local, "MOUNTS", (("tmpfs", str(tmp_path / "mount")),))
     # images are shared with the other tests of machines; this machine's own files are not
     lab = Lab(config=Config(), paths=Paths(home=test_home()), bus=Bus())
     spec = MachineSpec(name="contract", provider=name, memory_mib=1024)
@@ -95,6 +102,39 @@ def test_a_machine_lives_and_leaves_nothing(row: Row) -> None:
         provider.delete(lab, handle)
     assert provider.inspect(lab, handle).phase == "absent"
     assert {path.name for path in row.directory.iterdir()} == SEED_FILES
+
+
+@pytest.mark.contract
+def test_this_host_is_given_back_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets = [tmp_path / "ours", tmp_path / "anew", tmp_path / "already"]
+    for target in targets:
+        target.mkdir()
+    monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "owner.json")
+    monkeypatch.setattr(local, "LOCK_FILE", tmp_path / "owner.lock")
+    monkeypatch.setattr(local, "MOUNTS", tuple(("tmpfs", str(target)) for target in targets))
+    told: list[str] = []
+    bus = Bus((lambda record: told.append(str(record.event)),))
+    lab, directory = Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=bus), tmp_path / "machine"
+    spec = MachineSpec(name="contract", provider="local")
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(targets[2])], check=True)
+    try:
+        handle = local.create(lab, spec, keys.seed(directory), directory)
+        with pytest.raises(Locked, match="already the machine"):
+            local.create(lab, spec, keys.seed(tmp_path / "second"), tmp_path / "second")
+        local.start(lab, handle)
+        assert all(os.path.ismount(target) for target in targets)
+        # somebody mounts one of them anew: that one is no longer ours to undo
+        subprocess.run(["umount", str(targets[1])], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(targets[0])], check=True)
+        subprocess.run(["umount", str(targets[0])], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "other", str(targets[1])], check=True)
+        local.delete(lab, handle)
+        assert [os.path.ismount(target) for target in targets] == [False, True, True]
+        assert any("left alone" in text for text in told)
+    finally:
+        for target in targets[1:]:
+            subprocess.run(["umount", str(target)], check=False)
+    assert not (tmp_path / "owner.json").exists()
 
 
 @pytest.mark.timeout(600)

@@ -37,11 +37,11 @@ LOCK_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A line of mountinfo: `ident` is the kernel's own number of this mount, never used twice at the same time."""
+    """A line of mountinfo. `source` is free text for these file systems: ours carry the machine's name there."""
 
-    ident: int
     target: str
     kind: str
+    source: str
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -78,13 +78,10 @@ def start(lab: Lab, handle: Handle) -> LocalEndpoint:
         if any(mount.target == target for mount in _mounts()) or not Path(target).is_dir():
             continue
         store.append_line(journal, {"mount": target, "kind": kind, "boot_id": _boot_id()}, durable=True)
-        argv = [proc.need("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", kind, target]
+        argv = [proc.need("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", mark(handle), target]
         result = proc.run(argv, deadline=Deadline.after(TOOL_S, lab.cancel))
         if not result.ok:
             lab.bus.emit(Notice(level="warning", text=f"{target} cannot be mounted: {result.tail().strip()}"))
-            continue
-        ident = next((mount.ident for mount in _mounts() if mount.target == target), 0)
-        store.append_line(journal, {"mounted": target, "ident": ident, "boot_id": _boot_id()}, durable=True)
     return LocalEndpoint()
 
 
@@ -103,11 +100,11 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 def stop(lab: Lab, handle: Handle) -> None:
     """Take back what `start` changed; what somebody else changed since is left alone, and told."""
     journal = Path(handle.data["directory"]) / CHANGES_FILE
-    for target, ident in reversed(ours(store.read_lines(journal), _boot_id())):
+    for target in reversed(ours(store.read_lines(journal), _boot_id())):
         now = [mount for mount in _mounts() if mount.target == target]
         if not now:
             continue
-        if ident is not None and now[-1].ident != ident:
+        if now[-1].source != mark(handle):
             lab.bus.emit(Notice(level="warning", text=f"{target} was mounted anew by somebody else; it is left alone"))
             continue
         result = proc.run([proc.need("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
@@ -127,17 +124,14 @@ def delete(lab: Lab, handle: Handle) -> None:
         LOCK_FILE.unlink(missing_ok=True)
 
 
-def ours(changes: list[dict[str, Any]], boot_id: str) -> list[tuple[str, int | None]]:
-    """Mounts of this boot that we made or began to make: (target, mount number; None when killed in between)."""
-    begun: dict[str, int | None] = {}
-    for change in changes:
-        if change.get("boot_id") != boot_id:
-            continue
-        if "mount" in change:
-            begun[change["mount"]] = None
-        elif "mounted" in change:
-            begun[change["mounted"]] = int(change["ident"])
-    return list(begun.items())
+def ours(changes: list[dict[str, Any]], boot_id: str) -> list[str]:
+    """Where we made a mount, or were about to, in this boot; in the order it was done."""
+    return [str(change["mount"]) for change in changes if change.get("boot_id") == boot_id and "mount" in change]
+
+
+def mark(handle: Handle) -> str:
+    """What our mounts are called; the kernel's own number of a mount is used again after an umount."""
+    return f"lab-{handle.machine_id[:12]}"
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
@@ -146,8 +140,8 @@ def parse_mountinfo(text: str) -> list[Mount]:
     for line in text.splitlines():
         head, dash, tail = line.partition(" - ")
         fields = head.split()
-        if dash and len(fields) >= 5:
-            found.append(Mount(ident=int(fields[0]), target=fields[4], kind=tail.split()[0]))
+        if dash and len(fields) >= 5 and len(tail.split()) >= 2:
+            found.append(Mount(target=fields[4], kind=tail.split()[0], source=tail.split()[1]))
     return found
 
 

@@ -132,7 +132,8 @@ def baseline(artifacts: Path, name: str = "baseline", **changes: Any) -> FormSpe
 def ebpf(artifacts: Path, lockdown: str) -> FormSpec:
     """The agent on the baseline binary; under lockdown each hop is its own trace."""
     split = lockdown in ("integrity", "confidentiality")
-    rules = {"browse": (Expectation(node="catalog", parent="root", cause="lockdown"),)} if split else {}
+    alone = (Expectation(node="catalog", parent="root", cause="lockdown"),)
+    rules: dict[str, tuple[Expectation, ...]] = {"browse": alone} if split else {}
     spec = AgentSpec(
         binary="lab-agent",
         sha256=sha256(artifacts / "lab-agent"),

@@ -108,18 +108,15 @@ def test_what_we_mounted_is_known_from_the_journal() -> None:
     changes: list[dict[str, Any]] = [
         {"mount": "/sys/fs/bpf", "kind": "bpf", "boot_id": "old"},
         {"mount": "/sys/kernel/tracing", "kind": "tracefs", "boot_id": "now"},
-        {"mounted": "/sys/kernel/tracing", "ident": 77, "boot_id": "now"},
         {"mount": "/sys/kernel/security", "kind": "securityfs", "boot_id": "now"},
     ]
-    assert local.ours(changes, "now") == [("/sys/kernel/tracing", 77), ("/sys/kernel/security", None)]
+    assert local.ours(changes, "now") == ["/sys/kernel/tracing", "/sys/kernel/security"]
 
 
 def test_mountinfo() -> None:
-    text = "26 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n35 26 0:7 / /sys/fs/bpf rw - bpf bpf rw\nbroken\n"
-    assert [(m.ident, m.target, m.kind) for m in local.parse_mountinfo(text)] == [
-        (26, "/", "ext4"),
-        (35, "/sys/fs/bpf", "bpf"),
-    ]
+    text = "26 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n35 26 0:7 / /sys/fs/bpf rw - bpf lab-1 rw\nbroken\n"
+    seen = [(m.target, m.kind, m.source) for m in local.parse_mountinfo(text)]
+    assert seen == [("/", "ext4", "/dev/vda"), ("/sys/fs/bpf", "bpf", "lab-1")]
 
 
 def test_this_host_as_a_machine_says_exactly_what_is_missing() -> None:
