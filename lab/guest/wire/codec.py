@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import typing
 from typing import Any, TypeVar, Union
@@ -34,7 +35,7 @@ def decode(cls: type[T], doc: Any, where: str = "") -> T:
     """Read `cls` from plain JSON values; raises WireError naming the place."""
     if not isinstance(doc, dict):
         raise WireError(f"{where or cls.__name__}: an object is expected, not {type(doc).__name__}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     values: dict[str, Any] = {}
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         place = f"{where}.{item.name}" if where else item.name
@@ -43,6 +44,12 @@ def decode(cls: type[T], doc: Any, where: str = "") -> T:
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             raise WireError(f"{place}: missing")
     return cls(**values)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Resolving them anew for each of a hundred thousand spans would take minutes."""
+    return typing.get_type_hints(cls)
 
 
 def _read(hint: Any, value: Any, where: str) -> Any:
