@@ -1,0 +1,143 @@
+"""What must survive a kill: events, state, whole folders, the seal, the lock, and no process of ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.guest.child import cpu_set, sweep
+from lab.guest.durable import publish
+from lab.guest.journal import Journal, read_state, write_state
+from lab.guest.locking import Busy, Lock, holder
+from lab.guest.mounts import MountFailed, find_disk
+from lab.guest.procfs import boot_id, start_ticks
+from lab.guest.seal import read_seal, seal
+from lab.guest.start import unit_argv
+
+
+def test_event_numbers_go_on_and_a_torn_line_is_ended(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.emit("state", phase="running")
+    journal.emit("notice", text="one")
+    journal.close()
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"seq": 9, "tor')
+    journal = Journal(tmp_path)
+    journal.emit("notice", text="two")
+    journal.close()
+    lines = path.read_text().splitlines()
+    assert [json.loads(line)["seq"] for line in (lines[0], lines[1], lines[3])] == [1, 2, 3]
+    assert json.loads(lines[3])["boot_id"] == boot_id()
+
+
+def test_state_is_read_back_and_a_broken_one_is_none(tmp_path: Path) -> None:
+    assert read_state(tmp_path) is None
+    write_state(tmp_path, "d1", "running", 1, 4)
+    state = read_state(tmp_path)
+    assert state is not None
+    assert (state.plan_digest, state.phase, state.cells_done, state.cells_total) == ("d1", "running", 1, 4)
+    (tmp_path / "state.json").write_text("{")
+    assert read_state(tmp_path) is None
+
+
+def test_seal_names_whole_files_only(tmp_path: Path) -> None:
+    for name in ("cells/a/cell.json", "cells/.tmp-b/cell.json", "work/x", "state.json", "launch.log", "plan.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to("plan.json")
+    assert read_seal(tmp_path) is None
+    manifest = seal(tmp_path, "run", "digest", ("a",), "complete", "")
+    assert [entry.path for entry in manifest.files] == ["cells/a/cell.json", "plan.json"]
+    assert manifest.files[1].size == len("plan.json")
+    assert read_seal(tmp_path) == manifest
+
+
+def test_publish_shows_a_folder_whole_and_again(tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        temp = tmp_path / ".tmp-a"
+        temp.mkdir()
+        (temp / "f").write_text(text)
+        publish(temp, tmp_path / "a")
+        assert (tmp_path / "a" / "f").read_text() == text
+        assert not temp.exists()
+
+
+def test_one_lock_for_all_runs_of_a_machine(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    first = Lock(tmp_path / "runs" / "one" / "guest", "d1")
+    with pytest.raises(Busy) as busy:
+        Lock(tmp_path / "runs" / "two", "d2")
+    assert busy.value.digest == "d1"
+    assert holder(tmp_path / "runs" / "two")["digest"] == "d1"
+    first.close()
+    assert holder(tmp_path / "runs" / "two") == {}
+    Lock(tmp_path / "runs" / "two", "d2").close()
+
+
+def test_sweep_ends_what_was_left_and_nothing_else(tmp_path: Path) -> None:
+    ours, other = (subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2))
+    register = tmp_path / "children.jsonl"
+    try:
+        rows = [
+            {"pid": ours.pid, "ticks": start_ticks(ours.pid), "boot": boot_id(), "name": "ours"},
+            {"pid": other.pid, "ticks": (start_ticks(other.pid) or 0) + 1, "boot": boot_id(), "name": "reused pid"},
+        ]
+        register.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"torn')
+        assert sweep(register) == 1
+        assert ours.wait(5) == -15
+        assert other.poll() is None
+        assert not register.exists()
+        assert sweep(register) == 0
+    finally:
+        for child in (ours, other):
+            child.kill()
+            child.communicate()
+
+
+def test_a_child_dies_with_its_guest_half(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib, time, os\n"
+        "from lab.guest.accounts import open_accounts\n"
+        "from lab.guest.child import Nursery\n"
+        "w = pathlib.Path(sys.argv[1])\n"
+        "n = Nursery(open_accounts('t', delegated=False, systemd=False, sources=()), w / 'children.jsonl')\n"
+        "c = n.spawn('sleep', 'service', ['sleep', '60'], dict(os.environ), w)\n"
+        "print(c.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    guest = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert guest.stdout is not None
+    pid = int(guest.stdout.readline())
+    assert start_ticks(pid) is not None
+    guest.kill()
+    guest.communicate()
+    ends = time.monotonic() + 10
+    while start_ticks(pid) is not None and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert start_ticks(pid) is None
+
+
+def test_disks_are_found_by_serial(tmp_path: Path) -> None:
+    for name, serial in (("vda", "root"), ("vdb", "lab-1234")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "serial").write_text(serial + "\n")
+    assert find_disk("lab-1234", tmp_path) == "/dev/vdb"
+    with pytest.raises(MountFailed, match="no disk with serial other; there are: lab-1234, root"):
+        find_disk("other", tmp_path)
+
+
+def test_the_unit_owns_its_cgroup_and_its_children() -> None:
+    argv = unit_argv("0123456789abcdef", ["python3", "guest.pyz", "run"])
+    assert argv[0] == "systemd-run"
+    assert {"--unit=lab-guest-0123456789ab.service", "--property=Delegate=yes", "--collect"} <= set(argv)
+    assert argv[argv.index("--") + 1 :] == ["python3", "guest.pyz", "run"]
+
+
+def test_cpu_lists() -> None:
+    assert cpu_set("0-2,5") == {0, 1, 2, 5}
+    assert cpu_set("") == set()

@@ -1,0 +1,67 @@
+"""Parsers against what a real kernel (6.18, cgroup v1 and v2 side by side, lockdown integrity) printed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lab.guest import procfs
+from tests.unit.guest.spans import RECORDED
+
+
+def text(name: str) -> str:
+    return (RECORDED / name).read_text()
+
+
+def test_system_times() -> None:
+    fields = [int(v) for v in text("stat").splitlines()[0].split()[1:]]
+    found = procfs.parse_stat(text("stat"), tick_s=0.01)
+    user, nice, system, _, _, irq, softirq, steal = fields[:8]
+    assert found.busy_s == pytest.approx((user + nice + system + irq + softirq) / 100)
+    assert found.steal_s == pytest.approx(steal / 100)
+    assert found.irq_s == pytest.approx((irq + softirq) / 100)
+
+
+def test_pid_stat_whatever_the_name_holds() -> None:
+    user_s, system_s, ticks, state = procfs.parse_pid_stat(text("pid-stat"), tick_s=0.01)
+    assert (user_s, system_s, ticks, state) == (0.0, 0.0, 370612, "R")
+    nasty = text("pid-stat").replace("(cat)", "(a) S 1 (b)")
+    assert procfs.parse_pid_stat(nasty, tick_s=0.01)[2:] == (370612, "R")
+
+
+def test_memory_and_cgroups() -> None:
+    now, peak = procfs.parse_status_mib(text("pid-status"))
+    assert 0.5 < now <= peak < 10
+    assert procfs.parse_status_mib("Name:\tkthreadd\n") == (0.0, 0.0)
+    assert procfs.parse_cpu_stat(text("cgroup2-cpu.stat")) == (3720.786903, 982.223297)
+    user_s, system_s = procfs.parse_cpuacct(text("cpuacct.usage_user"), text("cpuacct.usage_sys"))
+    assert user_s > system_s > 100
+    assert procfs.parse_own_cgroup(text("self-cgroup"), "cpuacct") == "/"
+    assert procfs.parse_own_cgroup(text("self-cgroup"), "memory") == "/user.slice"
+    assert procfs.parse_own_cgroup(text("self-cgroup"), "") == "/"
+    assert procfs.parse_own_cgroup(text("self-cgroup"), "hugetlb") is None
+
+
+def test_pressure_lockdown_mounts() -> None:
+    total = int(text("pressure-cpu").split("total=")[1].split()[0])
+    assert procfs.parse_pressure(text("pressure-cpu")) == total / 1e6
+    assert procfs.parse_lockdown(text("lockdown")) == "integrity"
+    assert procfs.parse_lockdown("") == "unknown"
+    kinds = {(row[1], row[2]) for row in procfs.parse_mounts(text("mounts"))}
+    assert ("/sys/fs/cgroup/unified", "cgroup2") in kinds
+    assert ("/sys/fs/bpf", "bpf") in kinds
+
+
+def test_bpf_program_run_time() -> None:
+    program = "pos:\t0\nprog_type:\t2\nprog_jited:\t1\nrun_time_ns:\t1500000\nrun_cnt:\t12\n"
+    assert procfs.parse_fdinfo_run_s(program) == 0.0015
+    assert procfs.parse_fdinfo_run_s("pos:\t0\nmap_type:\t1\n") is None
+
+
+def test_a_pid_alone_is_never_trusted() -> None:
+    ticks = procfs.start_ticks(os.getpid())
+    assert ticks is not None
+    assert procfs.alive(os.getpid(), ticks, procfs.boot_id())
+    assert not procfs.alive(os.getpid(), ticks + 1, procfs.boot_id())
+    assert not procfs.alive(os.getpid(), ticks, "another boot")

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from lab.guest.proof import Sent, judge_none, judge_some, read_canaries, required
+from lab.guest.trees import assign, fragments, type_trees
+from lab.guest.wire import CanaryRequest, Expectation, ExtraSpan, FormExpectation
+from tests.unit.guest.spans import REFERENCE, http, recorded
+
+FULL = FormExpectation()
+LOCKDOWN = FormExpectation(
+    requests={
+        "browse": (Expectation(node="catalog", parent="root"),),
+        "checkout": (
+            Expectation(node="catalog", parent="root"),
+            *(Expectation(node=n, mode="none") for n in ("call-quote", "quote", "call-place", "place", "insert-order")),
+        ),
+    }
+)
+
+
+def judged(form: str, kind: str, expected: FormExpectation) -> CanaryRequest:
+    told = recorded(form)[kind]
+    sent = Sent(kind, told.request_id, told.status, told.start_ns, told.end_ns)
+    return read_canaries(told.spans, [sent], type_trees(REFERENCE, expected), expected)[0][0]
+
+
+def test_recorded_woven_checkout_is_whole_and_its_transaction_steps_are_extra() -> None:
+    found = judged("orchestrion-otel", "checkout", FULL)
+    assert found.seen == {node.id: 1 for node in REFERENCE["checkout"]}
+    assert (found.missing, found.wrong_parent, found.unexpected) == ((), (), 2)
+    known = FormExpectation(extra=tuple(ExtraSpan("checkout", "sql", "client", m) for m in ("BEGIN", "COMMIT")))
+    assert judged("orchestrion-otel", "checkout", known).unexpected == 0
+
+
+def test_recorded_agent_spans_under_lockdown_are_right_only_for_that_expectation() -> None:
+    found = judged("ebpf-lockdown", "browse", LOCKDOWN)
+    assert judge_some([found]) == ""
+    against_reference = judged("ebpf-lockdown", "browse", FULL)
+    assert judge_some([against_reference]) == "browse: wrong parent of catalog"
+    checkout = judged("ebpf-lockdown", "checkout", FULL)
+    assert set(checkout.missing) == {"call-quote", "quote", "call-place", "place", "insert-order"}
+
+
+def test_a_lost_span_makes_its_child_an_orphan() -> None:
+    tree = type_trees(REFERENCE, FULL)["browse"]
+    spans = [http("a", "server", "GET /events"), http("c", "server", "GET /catalog/events", parent="b")]
+    parts = fragments(spans)
+    assert [p.lost for p in parts] == [False, True]
+    result = assign(parts, tree)
+    assert result.node_of == {"a": "gateway", "c": "catalog"}
+    assert result.parent_ok == {"a": True, "c": False}
+
+
+def test_nearest_received_ancestor_counts_where_the_parent_is_not_expected() -> None:
+    rules = FormExpectation(requests={"browse": (Expectation(node="call-catalog", mode="none"),)})
+    spans = [http("a", "server", "GET /events"), http("c", "server", "GET /catalog/events", parent="a")]
+    loose = assign(fragments(spans), type_trees(REFERENCE, rules)["browse"])
+    assert loose.as_expected == {"a": True, "c": True}
+    strict = assign(fragments(spans), type_trees(REFERENCE, FULL)["browse"])
+    assert strict.as_expected == {"a": True, "c": False}
+
+
+def test_spans_in_between_that_no_node_knows_are_seen_through() -> None:
+    spans = [
+        http("a", "server", "GET /events"),
+        http("x", "internal", "GET /whatever", parent="a"),
+        http("b", "client", "GET /catalog/events", parent="x"),
+    ]
+    result = assign(fragments(spans), type_trees(REFERENCE, FULL)["browse"])
+    assert result.node_of == {"a": "gateway", "b": "call-catalog"}
+    assert result.parent_ok["b"]
+    assert [s.span_id for s in result.extra] == ["x"]
+
+
+def test_what_a_canary_must_give() -> None:
+    rules = (
+        Expectation(node="gateway", mode="first", first=3),
+        Expectation(node="catalog", mode="range", min_ratio=0.5),
+        Expectation(node="select-page", mode="none"),
+    )
+    tree = type_trees(REFERENCE, FormExpectation(requests={"browse": rules}))["browse"]
+    assert required(tree) == {"gateway": 1, "call-catalog": 1}
+    assert judge_none(0) == ""
+    assert judge_none(2) == "2 spans arrived from a form that must give none"
