@@ -53,11 +53,12 @@ class RunCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCanary:
-    """The proof of one form in one process life. `block` is None when the path does not tell."""
+    """The proof of one form in one process life. `block` and `attempt` are None where the path does not tell."""
 
     canary: Canary
     path: str
     block: int | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,9 +149,15 @@ def _canaries(root: Path, files: dict[str, int], problems: list[str], caps: Caps
     for name in _named(files, paths.CANARY_FILE):
         canary = _optional(root / name, lambda text: load(Canary, text), problems, caps)
         if canary is not None:
-            head = name.split("/")[-2].partition("-")[0]
-            found.append(RunCanary(canary=canary, path=name, block=int(head) if head.isdecimal() else None))
+            # a life's folder is BLOCK-FORM.ATTEMPT
+            folder = name.split("/")[-2]
+            block, attempt = _number(folder.partition("-")[0]), _number(folder.rpartition(".")[2])
+            found.append(RunCanary(canary=canary, path=name, block=block, attempt=attempt))
     return tuple(found)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def _named(files: dict[str, int], name: str) -> list[str]:

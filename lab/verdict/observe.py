@@ -122,7 +122,8 @@ def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
     cell = run_cell.cell
     prior: Counter[str] = Counter()
     for proof in run.canaries:
-        if proof.canary.form == cell.form and proof.block in {cell.block, None}:
+        same_life = proof.block in {cell.block, None} and proof.attempt in {cell.attempt, None}
+        if proof.canary.form == cell.form and same_life:
             for request in proof.canary.requests:
                 prior.update(request.seen)
     measured = [

@@ -229,10 +229,10 @@ def write(
                 at = _cell(guest / "cells" / cell.id, what, cell, life, made, at, valid=False, attempt=1, state={})
                 folder = guest / "cells" / f"{cell.id}.2"
                 at = _cell(folder, what, cell, life, made, at, valid=True, attempt=2, state=state)
-                _canary(folder, what, life, made, at - 60_000_000_000)
+                _canary(guest, what, life, made, at - 60_000_000_000, attempt=2)
                 continue
             at = _cell(guest / "cells" / cell.id, what, cell, life, made, at, valid=True, attempt=1, state=state)
-            _canary(guest / "cells" / cell.id, what, life, made, at - 60_000_000_000)
+            _canary(guest, what, life, made, at - 60_000_000_000)
     sealed = GuestManifest(
         what.run_id, what.digest(), "boot-1", tuple(c.id for li in what.lives for c in li.cells), (), "complete"
     )
@@ -242,7 +242,9 @@ def write(
     return root
 
 
-def _canary(folder: Path, what: Plan, life: Life, made: Made, at: int) -> None:
+def _canary(guest: Path, what: Plan, life: Life, made: Made, at: int, attempt: int = 1) -> None:
+    folder = guest / "lives" / f"{life.block}-{life.form}.{attempt}"
+    folder.mkdir(parents=True)
     dice = random.Random(f"canary-{life.form}")
     sent = []
     for kind in what.canary:

@@ -25,7 +25,7 @@ def test_a_whole_run(root: Path) -> None:
     run = read(root)
     assert (run.outcome, run.problems) == ("complete", ())
     assert {cell.cell.form for cell in run.cells} == {"baseline", "ebpf"}
-    assert {proof.block for proof in run.canaries} == {1}
+    assert {(proof.block, proof.attempt) for proof in run.canaries} == {(1, 1)}
     ebpf = next(cell for cell in run.cells if cell.cell.form == "ebpf")
     assert len(list(ebpf.requests())) == len(list(ebpf.requests())) == 20
     assert sum(1 for _ in ebpf.spans()) == ebpf.cell.spans_total
