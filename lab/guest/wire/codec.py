@@ -35,7 +35,7 @@ def decode(cls: type[T], doc: Any, where: str = "") -> T:
     """Read `cls` from plain JSON values; raises WireError naming the place."""
     if not isinstance(doc, dict):
         raise WireError(f"{where or cls.__name__}: an object is expected, not {type(doc).__name__}")
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]  # every class is hashable
     values: dict[str, Any] = {}
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         place = f"{where}.{item.name}" if where else item.name
