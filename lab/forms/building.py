@@ -18,7 +18,6 @@ from lab.forms import recipe as recipes
 from lab.forms.listing import HELPERS_DIR, artifact_of
 from lab.forms.recipe import Recipe
 from lab.forms.scratch import Scratch, prepare
-from lab.forms.toolchain import find
 from lab.forms.woven import prove
 from lab.model.errors import DemoError, LabError, Locked, PreconditionError
 from lab.model.events import Progress
@@ -27,6 +26,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Arch
 from lab.model.service import Service
 from lab.system import locks, proc, resources
+from lab.system.toolchain import find
 from lab.system.wait import Deadline
 
 BUILD_S: Final = 3600.0

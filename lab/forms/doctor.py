@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lab.forms import listing, toolchain
+from lab.forms import listing
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import Finding
-from lab.system import proc, resources
+from lab.system import proc, resources, toolchain
 from lab.system.wait import Deadline
 
 # Modules 1 GB, compiler caches 2 GB, artifacts 0.4 GB: seen, and rounded up.

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from lab.forms.recipe import Recipe, files
-from lab.forms.toolchain import Toolchain, environment, host_target
 from lab.model.errors import ConfigError, DemoError, TransientError
 from lab.model.lab import Lab
 from lab.system import proc, store
+from lab.system.toolchain import Toolchain, environment, host_target
 from lab.system.wait import Deadline
 
 RESOLVE_S: Final = 900.0

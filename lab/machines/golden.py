@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from lab.machines import image
 from lab.machines.image import Image
-from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
-from lab.system import proc
+from lab.system import toolchain
 from lab.system.wait import Deadline
 
 GO_VERSION: Final = "go1.26.1"
@@ -32,12 +31,5 @@ def find(lab: Lab, spec: MachineSpec) -> Image:
 
 
 def go_root(lab: Lab) -> Path:
-    """Where the pinned Go toolchain is; an installed Go of any version fetches it. Raises PreconditionError."""
-    go = proc.need("go")
-    env = {**os.environ, "GOTOOLCHAIN": GO_VERSION, "GOWORK": "off", "GOFLAGS": ""}
-    deadline = Deadline.after(GO_S, lab.cancel)
-    root = Path("/")  # no go.mod above it can ask for another toolchain
-    result = proc.check(
-        [go, "env", "GOROOT"], deadline=deadline, error=PreconditionError, fix="lab doctor", env=env, cwd=root
-    )
-    return Path(result.text().strip())
+    """Where the pinned Go toolchain is, fetched once when it is nowhere. See `toolchain.find` for what it raises."""
+    return toolchain.find(lab, GO_VERSION, deadline=Deadline.after(GO_S, lab.cancel)).root
