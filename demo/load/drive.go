@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -89,6 +90,10 @@ func sharpenTimer() {
 	}, 0)
 }
 
+// rawBelow is how short a sleep keeps the runtime out: the thread then holds its scheduling slot and
+// need not wait for one on waking. A garbage collection may have to wait for it, so it is short.
+const rawBelow = 2 * time.Millisecond
+
 // sleepUntil returns at due, or with ctx's error. The kernel's own sleep is used: the runtime's
 // timers come up to a millisecond late in an idle process.
 func sleepUntil(ctx context.Context, due time.Time) error {
@@ -101,7 +106,12 @@ func sleepUntil(ctx context.Context, due time.Time) error {
 		if left <= 0 {
 			return nil
 		}
-		span := unix.NsecToTimespec(int64(min(left, step)))
+		if left < rawBelow {
+			span := unix.NsecToTimespec(int64(left))
+			unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&span)), 0, 0) // cut short: the loop goes on
+			continue
+		}
+		span := unix.NsecToTimespec(int64(min(left-rawBelow/2, step)))
 		if err := unix.Nanosleep(&span, nil); err != nil && !errors.Is(err, unix.EINTR) {
 			time.Sleep(min(left, step))
 		}
