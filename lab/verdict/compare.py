@@ -11,7 +11,7 @@ from typing import Any, Final
 from lab.model.paths import CELL_FILE
 from lab.verdict.completeness import unequal_types
 from lab.verdict.effects import Effect, estimate, fewest_blocks, percent, scalar_ratios, typed_ratios
-from lab.verdict.metrics import CellFigures
+from lab.verdict.metrics import QUANTILES, CellFigures
 from lab.verdict.observe import CellView, FormView
 from lab.verdict.words import Evidence, judge
 
@@ -114,8 +114,7 @@ def _row(
     types = None if not direct else [kind for kind in form.requests if kind not in unequal]
     found, able, per_type = effect(form, references, metric, level, types)
     differs = _differs(metric, unequal, types)
-    if metric in LATENCIES and found is None and not differs and form.level(level):
-        differs = _too_few(metric)
+    both = bool(form.level(level)) and any(reference.level(level) for reference in references)
     word, reasons = judge(
         Evidence(
             metric=metric,
@@ -127,6 +126,7 @@ def _row(
             invalid="" if form.level(level) else f"no valid cell of {form.name}",
             biased=_biased(form, references),
             unequal=differs,
+            too_few=_too_few(metric) if both and found is None and metric in LATENCIES else "",
         )
     )
     shown = found if word != "NOT COMPARABLE" else None
@@ -163,7 +163,7 @@ def _reference_value(references: Sequence[FormView], metric: str, level: str) ->
 
 
 def _too_few(metric: str) -> str:
-    fewest = {"latency_p50_ms": 5, "latency_p90_ms": 20, "latency_p99_ms": 1000}[metric]
+    fewest = next(least for name, _, least in QUANTILES if name == LATENCIES[metric])
     return f"too few: a cell needs {fewest:,} answers of one request type"
 
 

@@ -18,12 +18,12 @@ NEAR: Final = 0.5
 
 
 def controls(forms: Mapping[str, FormView], plan: Plan, level: str) -> dict[str, Any]:
-    """summary.json's `controls`; a control that did not run is absent."""
+    """summary.json's `controls`; a control without a valid cell is absent."""
     base = next((form for form in forms.values() if form.role == "baseline"), None)
     found: dict[str, Any] = {}
-    if base is None:
+    if base is None or not base.cells:
         return found
-    for form in forms.values():
+    for form in (form for form in forms.values() if form.cells):
         if form.role == "twin":
             # against the baseline alone: against the mean of both an A/A difference would look half as large
             effects = {metric: effect(form, [base], metric, level)[0] for metric in METRICS}

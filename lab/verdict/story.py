@@ -31,7 +31,11 @@ def lines(forms: Mapping[str, dict[str, Any]], verdicts: Sequence[dict[str, Any]
 
 
 def _of(verdicts: Sequence[dict[str, Any]], form: str, against: str) -> dict[str, dict[str, Any]]:
-    return {row["metric"]: row for row in verdicts if row["form"] == form and row["against"] == against}
+    found: dict[str, dict[str, Any]] = {}
+    for row in verdicts:
+        if row["form"] == form and row["against"] == against:
+            found.setdefault(row["metric"], row)  # the first level, as everywhere in the report
+    return found
 
 
 def _line(form: str, against: str, rows: Mapping[str, dict[str, Any]], spans: str) -> dict[str, Any]:

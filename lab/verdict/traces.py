@@ -12,7 +12,7 @@ from lab.model.run import Run, RunCanary
 
 
 def traces(run: Run, order: Sequence[str]) -> list[dict[str, Any]]:
-    """One entry per form and canary request type, from each form's first good proof. Times: ms from the request's start."""
+    """One entry per form and canary request type, from its first good proof. Times: ms from the request's start."""
     first: dict[str, RunCanary] = {}
     for proof in sorted(run.canaries, key=lambda item: (not item.canary.ok, item.block or 0, item.attempt or 0)):
         first.setdefault(proof.canary.form, proof)

@@ -51,10 +51,11 @@ class Evidence:
     high90_pct: float | None = None
     floor_pct: float | None = None  # F; None = unknown
     control_seen: bool | None = None
-    invalid: str = ""  # each of these four is a reason; "" = does not hold
+    invalid: str = ""  # each of these is a reason; "" = does not hold
     biased: str = ""
     unequal: str = ""
     saturated: str = ""
+    too_few: str = ""  # why there is no figure although both sides have valid cells
 
 
 def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
@@ -63,6 +64,8 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
         # different work outranks a missing figure: there would be nothing to compute even from perfect cells
         if evidence.unequal and not evidence.invalid:
             return "NOT COMPARABLE", (evidence.unequal,)
+        if evidence.too_few and not evidence.invalid:
+            return "CAN'T TELL", (evidence.too_few,)
         return "INVALID", (evidence.invalid or "no block has a valid cell of both sides",)
     if evidence.biased:
         return "BIASED", (evidence.biased,)

@@ -54,7 +54,8 @@ def test_planted_costs_are_read_back(summary: dict[str, Any]) -> None:
 def test_one_block_is_indicative_and_has_no_interval(summary: dict[str, Any]) -> None:
     for verdict in summary["verdicts"]:
         assert (verdict["low_pct"], verdict["high_pct"], verdict["mde_pct"]) == (None, None, None)
-        assert verdict["word"] in {"INDICATIVE", "NOT COMPARABLE"}
+        assert verdict["word"] in {"INDICATIVE", "NOT COMPARABLE", "CAN'T TELL"}
+        assert (verdict["effect_pct"] is None) == (verdict["word"] != "INDICATIVE")
         assert verdict["reasons"]
     assert summary["fewest_blocks"] == 8
 
@@ -71,7 +72,7 @@ def test_forms_with_unequal_spans_are_not_ranked(summary: dict[str, Any]) -> Non
 
 def test_p99_is_too_few_not_a_number(summary: dict[str, Any]) -> None:
     found = row(summary, "ebpf", "baseline", "latency_p99_ms")
-    assert found["effect_pct"] is None
+    assert (found["word"], found["effect_pct"]) == ("CAN'T TELL", None)
     assert "too few" in found["reasons"][0]
     assert any("p99" in said for said in summary["may_not_claim"])
 
@@ -152,6 +153,14 @@ def test_a_form_without_a_valid_cell_is_invalid(run: Run) -> None:
     cells = tuple(replace(c, cell=replace(c.cell, valid=False)) if c.cell.form == "ebpf" else c for c in run.cells)
     found = row(summarize(replace(run, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
     assert (found["word"], found["effect_pct"]) == ("INVALID", None)
+
+
+def test_without_a_baseline_there_is_no_effect(run: Run) -> None:
+    cells = tuple(cell for cell in run.cells if cell.cell.form in {"ebpf", "orchestrion-otel"})
+    summary = summarize(replace(run, cells=cells))
+    assert {r["word"] for r in summary["verdicts"] if r["against"] == "baseline"} == {"INVALID"}
+    assert "how large the noise is: no twin ran" in summary["may_not_claim"]
+    assert summary["controls"] == {}
 
 
 def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None:
