@@ -1,0 +1,110 @@
+"""A form's data resolved for one machine and one topology."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.forms import catalog, form_spec, service
+from lab.forms.spec import expectation, nominal_delay_ns
+from lab.guest.wire import Expectation, SpanNode
+from lab.model.errors import ConfigError
+from lab.model.form import Artifact, ExpectRule, Form
+
+NODES = {
+    "buy": (
+        SpanNode(id="front", kind="server", family="http", match="GET /x"),
+        SpanNode(id="call", kind="client", family="grpc", match="a/B", parent="front"),
+        SpanNode(id="back", kind="server", family="grpc", match="a/B", parent="call"),
+    )
+}
+
+
+def form(*rules: ExpectRule, default: str = "all") -> Form:
+    return Form(
+        root=Path(),
+        name="f",
+        title="",
+        mechanism="run-time",
+        rules=rules,
+        default_expect=default,  # type: ignore[arg-type]
+    )
+
+
+def resolved(made: Form, facts: dict[str, Any] | None = None, topology: str = "all") -> dict[str, Expectation]:
+    return {e.node: e for e in expectation(made, NODES, facts or {}, topology).requests["buy"]}
+
+
+def test_without_rules_everything_or_nothing_is_expected() -> None:
+    assert {e.mode for e in resolved(form()).values()} == {"exact"}
+    assert {e.mode for e in resolved(form(default="none")).values()} == {"none"}
+
+
+def test_later_rules_win_and_selectors_narrow() -> None:
+    seen = resolved(
+        form(
+            ExpectRule(family="grpc", mode="none", cause="a"),
+            ExpectRule(kind="server", family="grpc", mode="first", first=50, parent="may-be-lost", cause="b"),
+            ExpectRule(request="other", mode="none", cause="c"),
+        )
+    )
+    assert seen["front"].mode == "exact"
+    assert (seen["call"].mode, seen["call"].cause) == ("none", "a")
+    assert (seen["back"].mode, seen["back"].first, seen["back"].parent) == ("first", 50, "may-be-lost")
+
+
+@pytest.mark.parametrize(
+    ("lockdown", "mode"), [("integrity", "none"), ("confidentiality", "none"), ("none", "exact"), ("", "exact")]
+)
+def test_a_condition_holds_only_for_its_facts(lockdown: str, mode: str) -> None:
+    rule = ExpectRule(mode="none", cause="x", when={"lockdown": ("integrity", "confidentiality")})
+    assert resolved(form(rule), {"lockdown": lockdown} if lockdown else {})["call"].mode == mode
+
+
+def test_a_topology_narrows_a_rule() -> None:
+    rule = ExpectRule(mode="none", cause="x", topology=("split",))
+    assert resolved(form(rule), topology="all")["call"].mode == "exact"
+    assert resolved(form(rule), topology="split")["call"].mode == "none"
+
+
+def artifacts(names: tuple[str, ...]) -> dict[str, Artifact]:
+    return {
+        name: Artifact(name=name, key=name, path=Path(name), sha256=name, size_bytes=1, build_id=f"id-{name}")
+        for name in names
+    }
+
+
+def test_agent_leaves_out_what_lockdown_forbids(repo: Path) -> None:
+    ebpf, shop = catalog(repo)["ebpf"], service(repo)
+    have = artifacts(("ebpf", "agent"))
+    locked = form_spec(ebpf, have, {"lockdown": "integrity"}, topology="all", service=shop)
+    free = form_spec(ebpf, have, {"lockdown": "none"}, topology="all", service=shop)
+    assert locked.agent is not None
+    assert free.agent is not None
+    assert (locked.agent.off, free.agent.off) == (("google.golang.org/grpc:client",), ())
+    assert locked.agent.binary == "bin/agent"
+    assert locked.build_id == "id-ebpf"
+
+
+def test_controls_get_their_size(repo: Path) -> None:
+    control, shop = catalog(repo)["delay-cpu"], service(repo)
+    made = form_spec(control, artifacts(("delay-cpu",)), {}, topology="all", service=shop, delay_ns=12_345)
+    assert (made.args, made.delay_kind) == (("--delay-cpu=12345ns",), "cpu")
+    with pytest.raises(ConfigError, match="cpu delay"):
+        form_spec(control, artifacts(("delay-cpu",)), {}, topology="all", service=dataclasses.replace(shop, delays={}))
+
+
+def test_nominal_size_is_larger_where_little_stands_out() -> None:
+    native = nominal_delay_ns(("cpu", 2.0), {"emulated": False}, None)
+    emulated = nominal_delay_ns(("cpu", 2.0), {"emulated": True}, None)
+    assert native == 40_000  # 2 x 2 % of 1 ms
+    assert emulated == 3_000_000  # 10 % of 30 ms
+
+
+def test_every_form_names_a_cause_where_it_differs(repo: Path) -> None:
+    for made in catalog(repo).values():
+        for rule in made.rules:
+            assert rule.cause, f"{made.name}: {rule}"
