@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from lab.guest.wire import Canary, Cell, GuestRecord, Plan, Span
 from lab.model.events import Record
-
-Acceleration = Literal["native", "kvm", "hvf", "whpx", "tcg", "unknown"]
 
 
 class Request(NamedTuple):
@@ -90,7 +88,7 @@ class RunManifest:
     profile: str = ""
     seed: int = 0
     provider: str = ""
-    acceleration: str = "unknown"  # native | kvm | hvf | whpx | tcg
+    acceleration: str = "unknown"  # tcg | kvm | hvf | whpx | none: no hypervisor of ours
     host: dict[str, Any] = field(default_factory=dict)
     guest: dict[str, Any] = field(default_factory=dict)  # kernel, arch, cpus, memory_mib, lockdown, btf, clocksource, …
     toolchain: dict[str, str] = field(default_factory=dict)

@@ -14,7 +14,9 @@ Word = Literal["emulated", "noisy", "limited", "ready"]
 
 STEAL_NOISY: Final = 0.02  # share of the window's CPU time taken by the hypervisor
 SENTINEL_NOISY: Final = 0.15  # spread of the fixed CPU loop, largest against median
-EMULATORS: Final = frozenset({"tcg", "emulated", "none"})
+EMULATOR: Final = "tcg"
+# What a provider says that puts no hypervisor of its own between the service and the machine.
+NOT_OURS: Final = frozenset({"", "none", "native", "unknown"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class Grade:
 def grade(manifest: RunManifest, facts: dict[str, Any], cells: Sequence[Cell]) -> Grade:
     """First match wins: emulated, noisy, limited, ready. Reasons name what was seen."""
     noise = _noise(cells)
-    if manifest.acceleration in EMULATORS:
+    if manifest.acceleration == EMULATOR or facts.get("emulated") is True:
         said = "the machine's CPU is emulated in software: times and CPU are those of the emulator, not of a CPU"
         return Grade(word="emulated", reasons=(said, *noise))
     if noise:
@@ -49,10 +51,10 @@ def _noise(cells: Sequence[Cell]) -> tuple[str, ...]:
 
 def _limits(manifest: RunManifest, facts: dict[str, Any]) -> tuple[str, ...]:
     reasons = []
-    virtual = str(facts.get("virtualization") or facts.get("virt") or "")
-    if manifest.acceleration not in {"native", "unknown"} or manifest.provider not in {"local", "ssh"}:
+    virtual = str(facts.get("virtualisation") or "")
+    if manifest.acceleration not in NOT_OURS or manifest.provider not in {"local", "ssh"}:
         reasons.append("a virtual machine: its CPU is shared with a host that is not seen")
-    elif virtual and virtual != "none":
+    elif virtual and not virtual.startswith("none"):
         reasons.append(f"this Linux is itself a virtual machine or container ({virtual})")
     elif not virtual:
         reasons.append("whether this is bare metal is not known")

@@ -218,9 +218,10 @@ def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:
         ("tcg", "qemu", {}, 0.0, "emulated"),
         ("kvm", "qemu", {}, 0.0, "limited"),
         ("kvm", "qemu", {}, 9.0, "noisy"),
-        ("native", "local", {"virtualization": "none"}, 0.0, "ready"),
-        ("native", "local", {"virtualization": "kvm"}, 0.0, "limited"),
-        ("native", "local", {}, 0.0, "limited"),
+        ("none", "local", {"virtualisation": "none (Dell Inc.)", "emulated": False}, 0.0, "ready"),
+        ("none", "local", {"virtualisation": "unknown hypervisor"}, 0.0, "limited"),
+        ("none", "local", {}, 0.0, "limited"),
+        ("none", "ssh", {"virtualisation": "QEMU", "emulated": True}, 0.0, "emulated"),
     ],
 )
 def test_the_grade(run: Run, acceleration: str, provider: str, facts: dict[str, Any], steal: float, word: str) -> None:
