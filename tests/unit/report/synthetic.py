@@ -341,7 +341,8 @@ def _record(  # noqa: PLR0917 - one made-up cell, all its parts
 
 FACTS: dict[str, Any] = {
     "kernel": "6.1.0-41-amd64", "arch": "x86_64", "os": "Debian GNU/Linux 12", "lockdown": "none", "btf": True,
-    "clocksource": "tsc", "cpus": 2, "memory_mib": 2048, "cpu": "QEMU TCG CPU", "virtualisation": "QEMU", "emulated": True,
+    "clocksource": "tsc", "cpus": 2, "memory_mib": 2048, "cpu": "QEMU TCG CPU", "virtualisation": "QEMU",
+    "emulated": True,
 }  # fmt: skip
 
 
