@@ -17,7 +17,7 @@ from lab.guest.wire import SpanNode
 
 SLACK_NS = 2_000_000  # an agent's clock offset, taken once at its start, may be off by this much
 TRANSPORT_ERROR = 0
-MOVES_MAX = 40  # how many fragments may move up to seat one more
+MOVES_MAX = 300  # how many fragments may be asked to move up to seat one more; each is a level of recursion
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def seat(
     waiting = [part for part in parts if part.lost or not hall.take(part, root=True)]
     by_trace = {part.trace_id: slot for slot in hall.slots for part in slot.parts}
     loose = []
-    for part in waiting:
+    for part in sorted(waiting, key=lambda p: p.lost):  # stable: orphans last, when the gaps they fit are known
         slot = by_trace.get(part.trace_id)
         if slot is not None:
             slot.rest.append(part)
@@ -109,6 +109,8 @@ class _Hall:
             if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
                 continue
             for node in entries(part, tree, root=root):
+                if part.lost and _covered(slot, tree, node):
+                    continue
                 if tree.type not in scores:
                     scores[tree.type] = assign((part,), tree).score
                 # a root begins right after its request; others go where a place is lost soonest
@@ -116,6 +118,11 @@ class _Hall:
                 found.append(((scores[tree.type], rank), slot, node))
         found.sort(key=lambda item: item[0], reverse=True)
         return [(slot, node) for _, slot, node in found]
+
+
+def _covered(slot: Slot, tree: TypeTree, node: SpanNode) -> bool:
+    """Whether what this request was given so far has the node already, as often as it can."""
+    return list(assign(slot.parts, tree).node_of.values()).count(node.id) >= node.count_max
 
 
 def entries(part: Fragment, tree: TypeTree, *, root: bool) -> list[SpanNode]:

@@ -112,3 +112,15 @@ def test_requests_that_never_arrived_are_not_waited_for() -> None:
     found = count(tree("t", 1), [row(1, 0, 9), row(2, 20, 21, status=0)])
     assert found.requests == {"list": 1}
     assert [n.reference_min for n in found.nodes] == [1, 1, 1]
+
+
+def test_an_orphan_goes_to_the_request_that_lacks_it() -> None:
+    # both requests are under way; the second one's middle span is lost, so its child hangs on nothing
+    lost = [
+        http("b.inner", "server", "GET /inner", "gone", trace_id="b-other", start_ns=START + 6 * MS),
+    ]
+    spans = tree("a", 1) + tree("b", 2, only=("root", "call")) + lost
+    found = count(spans, [row(1, 0, 9), row(2, 1, 20)])
+    assert [n.received for n in found.nodes] == [2, 2, 2]
+    assert found.nodes[2].parents_ok == 1
+    assert (found.extra, found.orphans) == ({}, {"server http": 1})
