@@ -8,7 +8,7 @@ from typing import Any
 from lab.flows import demo as flow
 from lab.flows import resume
 from lab.flows.wish import Asked
-from lab.guest.wire import CANARY_FILE, CELLS_DIR, Canary, load
+from lab.guest.wire import CANARY_FILE, Canary, load
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR
 from lab.runs import drive
@@ -29,7 +29,7 @@ def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
             flow.follow_run(lab, ready.machine, site, plan)
     flow.fetch_run(lab, ready.machine, site, directory, expect_cells=False)
     proofs = {}
-    for path in sorted((directory / GUEST_DIR / CELLS_DIR).rglob(CANARY_FILE)):
+    for path in sorted((directory / GUEST_DIR).rglob(CANARY_FILE)):
         canary = load(Canary, path.read_text(encoding="utf-8"))
         proofs[canary.form] = {"ok": canary.ok, "reason": canary.reason}
     resume.discard(directory)
