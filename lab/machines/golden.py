@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lab.machines import image
-from lab.machines.image import Image
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
 from lab.system import toolchain
 from lab.system.wait import Deadline
+
+if TYPE_CHECKING:
+    from lab.machines.image import Image
 
 GO_VERSION: Final = "go1.26.1"
 GO_S: Final = 600.0  # the first call may fetch the toolchain
@@ -19,11 +20,15 @@ GO_S: Final = 600.0  # the first call may fetch the toolchain
 
 def ensure(lab: Lab, spec: MachineSpec) -> Image:
     """The image, found or made. Idempotent; see `image.bake` for what it raises."""
+    from lab.machines import image  # here and below: it is not needed to ask or to end a machine, and slow to load
+
     return image.bake(lab, image.image_spec(spec, go_root=go_root(lab)))
 
 
 def find(lab: Lab, spec: MachineSpec) -> Image:
     """The image that `ensure` made. Raises ProvisioningError when it is not there."""
+    from lab.machines import image
+
     found = image.find(lab, image.image_spec(spec, go_root=go_root(lab)))
     if found is None:
         raise ProvisioningError(f"the image {spec.image} has not been made", fix="lab up")

@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from lab.machines import apt, enclosure, image_seal, image_tree, initrd, kernel, provision
+from lab.machines.disks import ROOT_SERIAL
 from lab.machines.image_tree import TreeSpec
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
@@ -30,7 +31,6 @@ DISK: Final = "disk.raw"
 KERNEL: Final = "vmlinux"
 INITRD: Final = "initrd.cpio"
 FILES: Final = (DISK, KERNEL, INITRD)
-ROOT_SERIAL: Final = "lab-root"  # the virtio serial by which init finds the root disk (playbooks/init/disks.go)
 WORK_PREFIX: Final = "baking-"
 BAKE_S: Final = 3600.0
 ID_DIGITS: Final = 16

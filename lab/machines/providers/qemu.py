@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import golden, initrd
-from lab.machines.providers import qemu_accel, qemu_args, qemu_check, qemu_instance
+from lab.machines.providers import qemu_args, qemu_instance
 from lab.machines.providers.qemu_qmp import Qmp, Refused
 from lab.machines.serial import panic_text
 from lab.model.errors import PreconditionError, ProvisioningError, UsageError
@@ -36,11 +36,15 @@ PAUSED: Final = ("paused", "io-error")
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """QEMU, acceleration, disk, memory, socket path: what would stop this machine, found before anything is made."""
+    from lab.machines.providers import qemu_check
+
     return qemu_check.check(lab, spec)
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
+    from lab.machines.providers import qemu_accel
+
     image = golden.find(lab, spec)
     program = proc.need(qemu_args.PROGRAMS[spec.arch])
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)

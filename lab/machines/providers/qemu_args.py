@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines.image import ROOT_SERIAL
+from lab.machines.disks import ROOT_SERIAL
 from lab.model.machine import Arch
 
 HEARTBEAT_PORT: Final = "lab.heartbeat"

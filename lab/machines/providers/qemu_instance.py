@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import psutil
+from typing import TYPE_CHECKING, Final
 
 from lab.machines.providers.qemu_qmp import Qmp, connect, forwarded_port
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.paths import QMP_SOCKET
 from lab.system.wait import Deadline
+
+if TYPE_CHECKING:
+    import psutil  # loaded where it is used: asking a machine that answers does not need it
 
 LONGEST_SOCKET: Final = 103  # bytes without the final NUL; macOS is the strictest (sys/un.h)
 ASK_S: Final = 3.0
@@ -90,6 +91,8 @@ def ask(socket: Path, uuid: str) -> Asked | None:
 
 def processes(uuid: str) -> list[psutil.Process]:
     """Every process that was started to run this machine, found by its UUID on the command line."""
+    import psutil
+
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -101,6 +104,8 @@ def processes(uuid: str) -> list[psutil.Process]:
 
 def end(socket: Path, uuid: str) -> None:
     """Leave no process of this machine: ask it to quit, then TERM, then KILL. Idempotent."""
+    import psutil
+
     asked = False
     with contextlib.suppress(LabError), session(socket, uuid, Deadline.after(ASK_S)) as qmp:
         qmp.execute("quit")
@@ -123,6 +128,8 @@ def _wait_only(_: psutil.Process) -> None:
 
 def running(pid: int) -> bool:
     """Whether a child of ours has not ended."""
+    import psutil
+
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
