@@ -9,142 +9,29 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from lab.guest.wire import (
     Canary,
     CanaryRequest,
     Cell,
     CellPlan,
-    Expectation,
-    FormExpectation,
-    FormSpec,
     Gate,
     GuestManifest,
     Life,
     Plan,
-    ProcessSpec,
-    RequestSpec,
-    ServiceSpec,
     Span,
     SpanNode,
-    Tools,
     TypeStats,
     Usage,
     dump,
     encode,
 )
-from lab.model.events import Record, StepFinished, StepStarted
+from tests.unit.report.synthetic_host import FACTS, manifest, steps
+from tests.unit.report.synthetic_plan import FORMS, MAP_FULL, MIX, ORIGIN_NS, ROOT, Made, plan, reference
 
-ROOT = Path(__file__).resolve().parents[3]
-ORIGIN_NS = 1_795_000_000_000_000_000
-MIX = (("browse", 55, 200), ("get", 10, 200), ("search", 15, 200), ("checkout", 12, 200), ("fail", 4, 500))
-MAP_FULL = "the agent's map holds 50 calls and never forgets one"
-
-
-@dataclass(frozen=True)
-class Made:
-    """How a made-up form behaves, relative to a made-up baseline."""
-
-    mechanism: str = "none"
-    cpu: float = 1.0
-    latency: float = 1.0
-    agent_s: float = 0.0  # CPU of its agent per request
-    delay: str = ""
-    loses: str = ""  # "family kind" not received after `first` calls
-    first: int = 0
-    orphans: float = 0.0  # share of inner server spans that lose their parent
-
-
-FORMS = {
-    "baseline": Made(),
-    "twin": Made(cpu=1.013, latency=0.988),
-    "orchestrion-otel": Made(mechanism="compile-time", cpu=1.36, latency=1.31),
-    "ebpf": Made(
-        mechanism="run-time", cpu=1.22, latency=1.19, agent_s=0.0042, loses="grpc server", first=50, orphans=0.04
-    ),
-    "delay-cpu": Made(cpu=1.21, latency=1.12, delay="cpu"),
-    "delay-wait": Made(cpu=1.04, latency=1.22, delay="wait"),
-}
-
-
-@cache
-def reference() -> dict[str, tuple[SpanNode, ...]]:
-    """The sample service's own hand-written tree, for the types of the mix."""
-    doc = yaml.safe_load((ROOT / "demo/service/reference-spans.yaml").read_text(encoding="utf-8"))
-    return {kind: tuple(_node(item) for item in doc["requests"][kind]) for kind, _, _ in MIX}
-
-
-def _node(item: dict[str, Any]) -> SpanNode:
-    fields = {key: value for key, value in item.items() if key != "count"}
-    return SpanNode(**fields, count_min=item.get("count", 1), count_max=item.get("count", 1))
-
-
-def expectation(made: Made, tree: dict[str, tuple[SpanNode, ...]]) -> FormExpectation:
-    if made.mechanism == "none":
-        return FormExpectation(
-            {t: tuple(Expectation(node=n.id, mode="none") for n in nodes) for t, nodes in tree.items()}
-        )
-    rules: dict[str, tuple[Expectation, ...]] = {}
-    for kind, nodes in tree.items():
-        lost = [n for n in nodes if f"{n.family} {n.kind}" == made.loses]
-        below = [n for n in nodes if n.parent in {m.id for m in lost}]
-        rules[kind] = (
-            *(Expectation(node=n.id, mode="range", min_ratio=0, max_ratio=1, cause=MAP_FULL) for n in lost),
-            *(Expectation(node=n.id, parent="may-be-lost") for n in below),
-            *(
-                Expectation(node=n.id, parent="may-be-lost")
-                for n in nodes
-                if made.orphans and n.kind == "server" and n not in lost and n.parent
-            ),
-        )
-    return FormExpectation(rules)
-
-
-def plan(blocks: int = 1, requests: int = 240, forms: dict[str, Made] | None = None) -> Plan:
-    forms = forms or FORMS
-    tree = reference()
-    specs = {
-        name: FormSpec(
-            name=name,
-            mechanism=made.mechanism,
-            binary=f"{name}/shop",
-            sha256=f"{index:064x}",
-            build_id="b-plain" if made.mechanism != "compile-time" else f"b-{name}",
-            proof="some" if made.mechanism != "none" else "none",
-            expected=expectation(made, tree),
-            delay_kind=made.delay,
-        )
-        for index, (name, made) in enumerate(forms.items())
-    }
-    lives = tuple(
-        Life(block=block, form=name, cells=(CellPlan(f"{block}-{name}-main", "main", 6.0, block, 40, requests),))
-        for block in range(1, blocks + 1)
-        for name in random.Random(block).sample(list(forms), len(forms))
-    )
-    return Plan(
-        run_id="20261122-101500-shop-test",
-        scenario="shop",
-        profile="stage" if blocks == 1 else "quick",
-        seed=20261122,
-        service=ServiceSpec(
-            "shop", "all", (ProcessSpec("shop", ("all",)),), ("gateway",), "gateway", "gateway", "/readyz"
-        ),
-        forms=specs,
-        tools=Tools("load", "0" * 64, "sink", "0" * 64),
-        reference=tree,
-        requests=tuple(
-            RequestSpec(type=kind, weight=weight, method="GET", path="/", status=(status,))
-            for kind, weight, status in MIX
-        ),
-        lives=lives,
-        canary=("browse", "get", "checkout"),
-    )
+__all__ = ["FORMS", "MAP_FULL", "ROOT", "Made", "plan", "write"]
 
 
 # --- one request ---------------------------------------------------------------------------------------------------
@@ -335,54 +222,3 @@ def _record(  # noqa: PLR0917 - one made-up cell, all its parts
         spans={}, spans_total=len(spans), by_type=stats,
         delay_ns={"cpu": 2.76e6, "wait": 4.6e6}.get(made.delay), build_ids={"b-plain": count}, boot_id="boot-1",
     )  # fmt: skip
-
-
-# --- the host's half -----------------------------------------------------------------------------------------------
-
-FACTS: dict[str, Any] = {
-    "kernel": "6.1.0-41-amd64", "arch": "x86_64", "os": "Debian GNU/Linux 12", "lockdown": "none", "btf": True,
-    "clocksource": "tsc", "cpus": 2, "memory_mib": 2048, "cpu": "QEMU TCG CPU", "virtualisation": "QEMU",
-    "emulated": True,
-}  # fmt: skip
-
-
-def manifest(what: Plan) -> dict[str, Any]:
-    build = {"baseline": (92.0, 0.2, 25), "orchestrion-otel": (152.0, 10.1, 30), "ebpf": (224.0, 19.0, 86)}
-    forms = []
-    for name, spec in what.forms.items():
-        cold, warm, size = build.get(name, (None, None, 25))
-        row = {"name": name, "title": TITLES.get(name, name), "mechanism": spec.mechanism, "sha256": spec.sha256}
-        forms.append({**row, "build_id": spec.build_id, "cold_s": cold, "warm_s": warm, "size_bytes": size << 20})
-    return {
-        "schema": 1, "run_id": what.run_id, "created": "2026-11-22T10:15:00+00:00", "scenario": "shop",
-        "scenario_title": "TEST DATA: a made-up ticket shop", "profile": what.profile, "seed": what.seed,
-        "provider": "qemu", "acceleration": "tcg", "image_id": "debian-12-0f1e2d", "lab_version": "0.1.0",
-        "host": {"os": "Linux", "release": "6.12", "arch": "x86_64", "python": "3.11.7"}, "guest": {},
-        "toolchain": {"go": "go1.26.1", "orchestrion": "v1.12.0"}, "forms": forms, "playbook_sha256": "ab" * 32,
-        "command": ["lab", "demo", "shop", "--profile", what.profile, "--seed", "20261122"],
-        "guest_manifest_sha256": "cd" * 32, "threshold_pct": {"cpu_s_per_1k_requests": 2, "latency_p50_ms": 5},
-        "primary": ["cpu_s_per_1k_requests", "latency_p50_ms"],
-    }  # fmt: skip
-
-
-TITLES = {
-    "baseline": "Untouched build",
-    "twin": "The same build under a second name",
-    "orchestrion-otel": "Orchestrion weaving the OpenTelemetry SDK",
-    "orchestrion-dd": "Orchestrion as it ships (dd-trace-go)",
-    "ebpf": "OpenTelemetry Go agent (eBPF)",
-    "delay-cpu": "Control: known extra CPU",
-    "delay-wait": "Control: known extra wait",
-}
-
-
-def steps() -> list[Record]:
-    """A host's steps: five, the last ones nested."""
-    said = (("doctor", 0, 1.4), ("build the forms", 0, 22.1), ("start the machine", 0, 8.3), ("run the demo", 0, 131.0),
-            ("prove each form", 4, 21.5), ("measure", 4, 104.2), ("fetch and report", 0, 2.2))  # fmt: skip
-    out: list[Record] = []
-    for ident, (title, parent, seconds) in enumerate(said, start=1):
-        begun, done = StepStarted(name=title, title=title), StepFinished(name=title, outcome="done", seconds=seconds)
-        out.append(Record(seq=len(out) + 1, at=float(ident), step=ident, parent=parent, event=begun))
-        out.append(Record(seq=len(out) + 1, at=float(ident) + seconds, step=ident, parent=parent, event=done))
-    return out
