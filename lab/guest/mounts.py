@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from lab.guest.durable import write_text
@@ -15,6 +16,8 @@ KERNEL_FS = (
     ("securityfs", "/sys/kernel/security"),
     ("tracefs", "/sys/kernel/tracing"),
 )
+
+PLUG_S = 30.0  # an emulated guest takes seconds to see a disk that was plugged in
 
 
 class MountFailed(Exception):
@@ -35,8 +38,8 @@ def find_disk(serial: str, root: Path = Path("/sys/block")) -> str:
 
 
 def mount_disk(serial: str, at: Path) -> str:
-    """Mount the disk read-only; idempotent; returns its device."""
-    device = find_disk(serial)
+    """Mount the disk read-only; idempotent; returns its device. A disk just plugged in is waited for."""
+    device = _wait_for_disk(serial)
     for source, target, _, _ in mounted():
         if target == str(at):
             if source != device:
@@ -45,6 +48,17 @@ def mount_disk(serial: str, at: Path) -> str:
     at.mkdir(parents=True, exist_ok=True)
     _call(["mount", "-o", "ro,nosuid,nodev", device, str(at)])
     return device
+
+
+def _wait_for_disk(serial: str) -> str:
+    deadline = time.monotonic() + PLUG_S
+    while True:
+        try:
+            return find_disk(serial)
+        except MountFailed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def mount_kernel_fs(journal: Path) -> list[str]:

@@ -176,7 +176,8 @@ def _console(directory: Path) -> str:
 def _plug(qmp: Qmp, serial: str) -> None:
     said = ""
     for number in range(qemu_args.HOT_PORTS):
-        device = {"driver": "virtio-blk-pci", "bus": f"hot{number}", "drive": _node(serial)}
+        # a root port leads to one slot only: without the address QEMU puts a second disk where no guest looks
+        device = {"driver": "virtio-blk-pci", "bus": f"hot{number}", "addr": "0x0", "drive": _node(serial)}
         try:
             qmp.execute("device_add", id=_device(serial), serial=serial, **device)
         except Refused as error:  # that port is in use: the next one
