@@ -1,0 +1,69 @@
+"""The room's checks: every failure has one fix, and what can be installed is installed by argv lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.machines import doctor
+from lab.machines.host_packages import HOST_PACKAGES
+from lab.model.config import Config
+from lab.model.events import Bus
+from lab.model.lab import Lab
+from lab.model.machine import MachineSpec
+from lab.model.paths import Paths
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=Bus())
+
+
+def test_every_finding_that_is_not_ok_has_a_fix(lab: Lab) -> None:
+    findings = doctor.checks(lab, MachineSpec())
+    assert {"ansible", "load", "qemu", "disk", "memory"} <= {found.name for found in findings}
+    assert [found for found in findings if found.verdict != "ok" and not found.fix] == []
+    assert not lab.paths.home.exists(), "a check changes nothing"
+
+
+def test_an_unknown_provider_is_one_finding_with_the_known_names(lab: Lab) -> None:
+    found = doctor.checks(lab, MachineSpec(provider="quemu"))[-1]
+    assert (found.name, found.verdict) == ("provider", "fail")
+    assert "qemu" in found.fix
+
+
+def test_what_is_missing_is_installed_without_a_question(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a host on which nothing is there but apt-get
+    apt = tmp_path / "bin" / "apt-get"
+    apt.parent.mkdir()
+    apt.write_text("#!/bin/sh\n")
+    apt.chmod(0o755)
+    monkeypatch.setattr("lab.system.proc.which", lambda name: apt if name == "apt-get" else None)
+    update, install = doctor.install_commands(lab)
+    assert update[-1] == "update"
+    assert "--yes" in install
+    wanted = {needed.package for needed in HOST_PACKAGES} - {"apt"}
+    assert set(install[install.index("--no-install-recommends") + 1 :]) == wanted
+    monkeypatch.setattr("lab.system.proc.which", lambda _: None)
+    assert doctor.install_commands(lab) == [], "without apt there is nothing that we know how to run"
+
+
+def test_sudo_only_for_those_who_need_it() -> None:
+    assert doctor.apt_commands(["a"], root=True)[0][0] == "env"
+    assert doctor.apt_commands(["a"], root=False)[0][:2] == ["sudo", "env"]
+
+
+def test_an_older_ansible_is_told_with_its_date() -> None:
+    found = doctor.ansible("2.19.14")
+    assert found.verdict == "warn"
+    assert "2026" in found.message
+    assert doctor.ansible("2.21.5").verdict == "ok"
+    assert doctor.ansible(None).verdict == "warn"
+
+
+def test_load_warns_and_never_blocks() -> None:
+    assert doctor.load(0.1).verdict == "ok"
+    assert doctor.load(10_000).verdict == "warn"
