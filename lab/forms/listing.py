@@ -17,7 +17,7 @@ FORMS_DIR: Final = "demo/forms"
 HELPERS_DIR: Final = "demo"
 
 # A helper without a build.yaml of its own is a plain Go program.
-PLAIN: Final = BuildSpec(steps=(("go", "build", "-v", "{ldflags}", "-o", "{out}", "{main}"),))
+PLAIN: Final = BuildSpec(steps=(("go", "build", "-v", "{ldflags}", "-o", "{out}", "{main}"),), exclude=("README.md",))
 
 
 def service(root: Path, folder: str | Path = SERVICE_DIR) -> Service:

@@ -81,7 +81,8 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
 
 def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain) -> dict[str, str]:
     system, cpu = (recipe.goos, recipe.goarch) if recipe.goos else host_target()
-    woven = "-".join(f"{tool.name}-{tool.key()[:8]}" for tool in recipe.tools) or "plain"
+    # A weaver adds its own digest to the compiler's, so one cache serves all its versions, and plain builds stay apart.
+    woven = "-".join(tool.name for tool in recipe.tools) or "plain"
     env = environment(
         lab,
         GOOS=system,

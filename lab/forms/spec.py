@@ -139,8 +139,8 @@ def selects(rule: ExpectRule, request: str, node: SpanNode) -> bool:
 def _extra(rule: ExtraRule) -> ExtraSpan:
     return ExtraSpan(
         request=rule.request,
-        family=rule.family,
-        kind=rule.kind,
+        family=rule.family or "*",
+        kind=rule.kind or "*",
         match=rule.match,
         per_request=rule.per_request,
         start=rule.start,

@@ -2,6 +2,7 @@
 package sqlboot
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 
@@ -16,7 +17,17 @@ func options() otelsql.Option {
 		OmitConnPrepare:      true,
 		OmitConnectorConnect: true,
 		OmitRows:             true,
+		SpanFilter:           isStatement,
 	})
+}
+
+// isStatement leaves out the frame of a transaction: BEGIN and COMMIT say nothing that its statements do not.
+func isStatement(_ context.Context, method otelsql.Method, _ string, _ []driver.NamedValue) bool {
+	switch method {
+	case otelsql.MethodConnBeginTx, otelsql.MethodTxCommit, otelsql.MethodTxRollback:
+		return false
+	}
+	return true
 }
 
 // Open replaces database/sql.Open.
