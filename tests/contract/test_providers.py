@@ -160,6 +160,12 @@ def test_disks_come_and_go(row: Row, tmp_path: Path) -> None:
                 seen.sleep(0.2)
             assert link.run(["head", "-c", "3", f"/dev/{name}"], Deadline.after(60)).stdout == b"lab"
             assert link.run(["cat", f"/sys/block/{name}/ro"], Deadline.after(60)).text().strip() == "1"
+            attach(lab, handle, image, "art-2")
+            second = ["sh", "-c", "grep -l art-2 /sys/block/*/serial"]
+            while not link.run(second, Deadline.after(60)).ok:
+                assert not seen.passed(), "the guest never saw a second disk beside the first"
+                seen.sleep(0.2)
+            detach(lab, handle, "art-2")
             for _ in range(2):
                 detach(lab, handle, "art-1")
 
