@@ -13,7 +13,6 @@ from lab.model.events import Progress
 from lab.model.lab import Lab
 from lab.model.machine import LocalEndpoint, Machine
 from lab.remote.base import Transport
-from lab.runs.drive import Site, call
 from lab.system import locks, proc, store
 from lab.system.wait import Deadline
 
@@ -24,22 +23,21 @@ KEEP_DISKS: Final = 4
 
 
 def deliver(
-    lab: Lab, machine: Machine, transport: Transport, site: Site, tree: Path, digest: str, deadline: Deadline
-) -> str:
-    """Make the files of `tree` (its content named by `digest`) readable in the machine; returns the folder there."""
+    lab: Lab, machine: Machine, transport: Transport, root: str, tree: Path, digest: str, deadline: Deadline
+) -> tuple[str, tuple[str, ...]]:
+    """Make the files of `tree` (its content named by `digest`) readable in the machine.
+
+    Returns the folder there, and what the guest half's `prepare` needs to mount it (nothing where files were copied).
+    """
     if isinstance(machine.endpoint, LocalEndpoint):
-        return str(tree)
-    features = lifecycle.features(machine)
-    with lab.bus.step("artifacts", "artifacts into the machine") as step:
-        if features.disks:
-            image = disk(lab, tree, digest)
-            serial = f"lab{digest[: SERIAL_CHARS - 3]}"
-            lifecycle.attach_disk(lab, machine, image, serial)
-            at = f"{site.root}/artifacts/{digest[:16]}"
-            call(transport, site, deadline, "mount-disk", "--serial", serial, "--at", at)
-            step.say(f"disk of {image.stat().st_size >> 20} MiB")
-            return at
-        return _put(lab, transport, site, tree, digest, deadline)
+        return str(tree), ()
+    at = f"{root}/artifacts/{digest[:16]}"
+    if not lifecycle.features(machine).disks:
+        _put(lab, transport, at, tree, digest, deadline)
+        return at, ()
+    serial = f"lab{digest[: SERIAL_CHARS - 3]}"
+    lifecycle.attach_disk(lab, machine, disk(lab, tree, digest), serial)
+    return at, ("--serial", serial, "--at", at)
 
 
 def disk(lab: Lab, tree: Path, digest: str) -> Path:
@@ -87,12 +85,11 @@ def _prune(folder: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _put(lab: Lab, transport: Transport, site: Site, tree: Path, digest: str, deadline: Deadline) -> str:
+def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadline: Deadline) -> None:
     """File by file; a mark written last says that all of them are there."""
-    at = f"{site.root}/artifacts/{digest[:16]}"
     mark = f"{at}/.whole"
     if transport.run(["test", "-f", mark], deadline).ok:
-        return at
+        return
     files = sorted(p for p in tree.rglob("*") if p.is_file())
     total = sum(p.stat().st_size for p in files)
     done = 0
@@ -102,4 +99,3 @@ def _put(lab: Lab, transport: Transport, site: Site, tree: Path, digest: str, de
         done += path.stat().st_size
         lab.bus.emit(Progress(name="artifacts", done=done, total=total, unit="bytes"))
     transport.put_bytes(json.dumps({"digest": digest}).encode(), mark, deadline)
-    return at

@@ -100,12 +100,12 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
     """Put the artifacts there, read the machine's facts, resolve what each form is expected to show there."""
     deadline = Deadline.after(SETUP_S, lab.cancel)
     site = drive.Site(root=guest_root(lab, ready.machine), artifacts="", run_id="")
-    with lab.bus.step("guest", "guest half"):
-        drive.install(transport, site, deadline)
-        drive.call(transport, site, deadline, "mount-fs", "--journal", f"{site.root}/mounts.json")
-        facts = drive.call(transport, site, deadline, "facts")
     tree, digest = forms.artifact_tree(lab, ready.artifacts)
-    at = deliver.deliver(lab, ready.machine, transport, site, tree, digest, deadline)
+    with lab.bus.step("guest", "artifacts and guest half into the machine") as step:
+        drive.install(transport, site, deadline)
+        at, mount = deliver.deliver(lab, ready.machine, transport, site.root, tree, digest, deadline)
+        facts = drive.call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
+        step.say(str(facts.get("kernel", "")))
     wish = resolve(asked, emulated=ready.emulated, cpus=int(facts.get("cpus", 1)))
     specs = {
         form.name: forms.form_spec(
@@ -145,7 +145,7 @@ def follow_run(lab: Lab, machine: Machine, site: drive.Site, plan: Plan) -> None
     limit = Deadline.after(300 + 4 * longest, lab.cancel)
     with lab.bus.step("run", "demo under load") as step:
         seen = drive.follow(lab, lambda: connected(lab, machine), site, plan, limit)
-        step.say(f"{seen.cells} cells")
+        step.say(f"{len(seen.cells)} cells")
 
 
 def fetch_run(lab: Lab, machine: Machine, site: drive.Site, directory: Path, *, expect_cells: bool = True) -> None:

@@ -83,7 +83,9 @@ def write(lab: Lab, directory: Path) -> Reported:
         store.write_text(directory / REPORT_MD, report.markdown(summary))
         store.write_text(directory / JUNIT_FILE, report.junit(summary))
         step.say(str(html))
-    return Reported(directory=directory, html=html, summary=summary, lines=tuple(_line(row) for row in summary["lines"]))
+    return Reported(
+        directory=directory, html=html, summary=summary, lines=tuple(_line(row) for row in summary["lines"])
+    )
 
 
 def _line(row: Mapping[str, Any]) -> str:

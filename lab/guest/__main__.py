@@ -13,14 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lab.guest.facts import facts
-from lab.guest.locking import Busy
-from lab.guest.mounts import MountFailed, mount_disk, mount_kernel_fs, undo
-from lab.guest.run import OtherPlan, run
-from lab.guest.start import start, status, stop
-from lab.guest.waiting import Cancel, Stopped
-from lab.guest.wire import Plan, WireError, load
-
 EXIT_OK, EXIT_USAGE, EXIT_LACKING, EXIT_FAILED, EXIT_BUSY, EXIT_STOPPED = 0, 2, 4, 6, 8, 75
 
 
@@ -35,35 +27,54 @@ def parser() -> argparse.ArgumentParser:
     for verb, text in (("status", "what the run does now"), ("stop", "stop at the next safe point")):
         verbs.add_parser(verb, help=text).add_argument("--out", type=Path, required=True)
     verbs.add_parser("facts", help="what this machine is")
-    disk = verbs.add_parser("mount-disk", help="mount the artifact disk read-only")
-    disk.add_argument("--serial", required=True)
-    disk.add_argument("--at", type=Path, required=True)
-    for verb, text in (("mount-fs", "mount missing kernel file systems"), ("undo", "unmount what mount-fs mounted")):
-        verbs.add_parser(verb, help=text).add_argument("--journal", type=Path, required=True)
+    ready = verbs.add_parser("prepare", help="mount kernel file systems and the artifact disk; then the facts")
+    ready.add_argument("--journal", type=Path, required=True)
+    ready.add_argument("--serial", help="of the artifact disk; none: artifacts came as files")
+    ready.add_argument("--at", type=Path, help="where to mount it")
+    verbs.add_parser("undo", help="unmount what prepare mounted").add_argument("--journal", type=Path, required=True)
     return top
 
 
 def answer(args: argparse.Namespace) -> tuple[int, Any]:
-    """Do the verb; its exit code and its document."""
+    """Do the verb; its exit code and its document. Only what the verb needs is imported: an emulated CPU is slow."""
     if args.verb == "run":
         return _run(args)
-    if args.verb == "start":
-        return EXIT_OK, start(args.plan, args.out.resolve(), args.artifacts.resolve())
-    if args.verb == "status":
-        return EXIT_OK, status(args.out.resolve())
-    if args.verb == "stop":
-        return EXIT_OK, stop(args.out.resolve())
-    if args.verb == "mount-disk":
-        return EXIT_OK, {"device": mount_disk(args.serial, args.at), "at": str(args.at)}
-    if args.verb == "mount-fs":
-        args.journal.parent.mkdir(parents=True, exist_ok=True)
-        return EXIT_OK, {"mounted": mount_kernel_fs(args.journal)}
+    if args.verb in ("start", "status", "stop"):
+        return EXIT_OK, _about_run(args)
     if args.verb == "undo":
+        from lab.guest.mounts import undo
+
         return EXIT_OK, {"unmounted": undo(args.journal)}
-    return EXIT_OK, facts()
+    from lab.guest.facts import facts
+
+    mounts = _prepare(args) if args.verb == "prepare" else {}
+    return EXIT_OK, {**facts(), **mounts}
+
+
+def _prepare(args: argparse.Namespace) -> dict[str, Any]:
+    from lab.guest.mounts import mount_disk, mount_kernel_fs
+
+    args.journal.parent.mkdir(parents=True, exist_ok=True)
+    done: dict[str, Any] = {"mounted_now": mount_kernel_fs(args.journal)}
+    if args.serial:
+        done["artifact_device"] = mount_disk(args.serial, args.at)
+    return done
+
+
+def _about_run(args: argparse.Namespace) -> dict[str, Any]:
+    from lab.guest.start import start, status, stop
+
+    out = args.out.resolve()
+    if args.verb == "start":
+        return start(args.plan, out, args.artifacts.resolve())
+    return status(out) if args.verb == "status" else stop(out)
 
 
 def _run(args: argparse.Namespace) -> tuple[int, Any]:
+    from lab.guest.run import run
+    from lab.guest.waiting import Cancel
+    from lab.guest.wire import Plan, load
+
     cancel = Cancel()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancel.ask())
@@ -74,22 +85,28 @@ def _run(args: argparse.Namespace) -> tuple[int, Any]:
     return code, {"outcome": manifest.outcome, "reason": manifest.reason, "cells": list(manifest.cells)}
 
 
+# by name, so that a verb that cannot raise one does not import it
+ENDS: dict[str, tuple[int, str, str]] = {
+    "Busy": (EXIT_BUSY, "%s", "wait for it, or stop it"),
+    "OtherPlan": (EXIT_USAGE, "%s", "give another --out"),
+    "WireError": (EXIT_USAGE, "the plan cannot be read: %s", "make the plan again"),
+    "MountFailed": (EXIT_LACKING, "%s", "see the error; `mount` as root shows it too"),
+    "Stopped": (EXIT_STOPPED, "stopped%.0s", "the same start goes on"),
+}
+
+
 def main() -> int:
     args = parser().parse_args()
     try:
         code, document = answer(args)
-    except Busy as error:
-        code, document = EXIT_BUSY, {"error": str(error), "fix": "wait for it, or stop it"}
-    except OtherPlan as error:
-        code, document = EXIT_USAGE, {"error": str(error), "fix": "give another --out"}
-    except WireError as error:
-        code, document = EXIT_USAGE, {"error": "the plan cannot be read: %s" % error, "fix": "make the plan again"}
-    except MountFailed as error:
-        code, document = EXIT_LACKING, {"error": str(error), "fix": "see the error; `mount` as root shows it too"}
-    except OSError as error:
-        code, document = EXIT_LACKING, {"error": str(error), "fix": "see the error"}
-    except Stopped:
-        code, document = EXIT_STOPPED, {"error": "stopped", "fix": "the same start goes on"}
+    except Exception as error:
+        if type(error).__name__ in ENDS:
+            code, text, fix = ENDS[type(error).__name__]
+        elif isinstance(error, OSError):
+            code, text, fix = EXIT_LACKING, "%s", "see the error"
+        else:
+            raise
+        document = {"error": text % error, "fix": fix}
     print(json.dumps(document, sort_keys=True))
     return code
 

@@ -51,7 +51,7 @@ class Followed:
     offset: int = 0
     rest: bytes = b""
     records: list[GuestRecord] = field(default_factory=list)
-    cells: int = 0
+    cells: set[str] = field(default_factory=set)  # ids; a rerun is the same cell
     ended: str = ""  # "" while it runs, else "done" or "failed"
     reason: str = ""
 
@@ -116,7 +116,7 @@ def follow(lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadlin
 
 def _read_until_end(lab: Lab, transport: Transport, site: Site, seen: Followed, total: int, deadline: Deadline) -> None:
     silent = Deadline.after(SILENCE_S)
-    while not seen.ended:
+    while True:
         fresh = read_new(transport, site, seen, deadline)
         for record in fresh:
             _tell(lab, record, seen, total)
@@ -127,6 +127,8 @@ def _read_until_end(lab: Lab, transport: Transport, site: Site, seen: Followed, 
             silent = Deadline.after(SILENCE_S)
         if deadline.passed():
             raise DemoError("the demo did not end in time", fix="lab logs, then lab demo to go on")
+        if seen.ended and not fresh:
+            return
         if not seen.ended:
             deadline.sleep(POLL_S)
 
@@ -153,8 +155,10 @@ def _tell(lab: Lab, record: GuestRecord, seen: Followed, total: int) -> None:
     seen.records.append(record)
     lab.bus.emit(GuestEvent(kind=record.kind, at_ns=record.at_ns, data=record.data))
     if record.kind == "cell":
-        seen.cells += 1
-        lab.bus.emit(Progress(name="run", done=seen.cells, total=total, unit="cells"))
+        seen.cells.add(str(record.data.get("id", "")))
+        lab.bus.emit(Progress(name="run", done=len(seen.cells), total=total, unit="cells"))
+    if record.kind == "state" and record.data.get("phase") == "running":
+        seen.ended = ""  # what ended before was an earlier try of the same plan
     if record.kind in ("done", "failed"):
         seen.ended = record.kind
         seen.reason = str(record.data.get("reason", ""))

@@ -52,7 +52,7 @@ def make(
         requests=scenario.requests,
         lives=_lives(scenario, tuple(forms), wish),
         canary=tuple(r.type for r in scenario.requests),
-        gates=Gates(),
+        gates=Gates(late_hard=not wish.emulated),
         timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0),
         layout=_layout(wish.cpus),
         arrivals=scenario.arrivals,
