@@ -219,9 +219,17 @@ def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
             deadline.sleep(0.5)
 
 
+def _drop_abandoned(rooms: Path) -> None:
+    """Copies of a process that was killed: older than any build may last."""
+    for room in rooms.glob("*") if rooms.is_dir() else ():
+        if time.time() - room.stat().st_mtime > 2 * BUILD_S:
+            shutil.rmtree(room, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _scratch_room(lab: Lab) -> Iterator[Path]:
     """A folder for this process's copies, gone afterwards."""
+    _drop_abandoned(lab.paths.build / "scratch")
     room = lab.paths.build / "scratch" / secrets.token_hex(4)
     room.mkdir(parents=True, mode=0o700)
     try:
