@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -96,7 +95,7 @@ func summarise(plan *Plan, out outcome) summary {
 	s.LateLimitNS = int64(time.Millisecond)
 	if len(all) > 0 {
 		slices.Sort(all)
-		s.LateLimitNS = max(s.LateLimitNS, percentile(all, 50)/100)
+		s.LateLimitNS = max(s.LateLimitNS, int64(percentile(all, 50)/100))
 	}
 	for i := range out.rows {
 		if row := &out.rows[i]; row.startNS-row.intendedNS > s.LateLimitNS {
@@ -116,7 +115,7 @@ func (r *row) outcomeName() string {
 func latenciesOf(values []int64) latencies {
 	slices.Sort(values)
 	ms := func(p float64) *float64 {
-		value := float64(percentile(values, p)) / float64(time.Millisecond)
+		value := percentile(values, p) / float64(time.Millisecond)
 		return &value
 	}
 	l := latencies{Count: len(values), P50MS: ms(50), P90MS: ms(90)}
@@ -126,10 +125,13 @@ func latenciesOf(values []int64) latencies {
 	return l
 }
 
-// percentile is by nearest rank: a value that was really seen. values is sorted and not empty.
-func percentile(values []int64, p float64) int64 {
-	rank := int(math.Ceil(p / 100 * float64(len(values))))
-	return values[max(rank, 1)-1]
+// percentile interpolates between closest ranks (R's type 7), as the report does when it reads the
+// rows again. values is sorted and not empty.
+func percentile(values []int64, p float64) float64 {
+	place := p / 100 * float64(len(values)-1)
+	low := int(place)
+	high := min(low+1, len(values)-1)
+	return float64(values[low]) + (place-float64(low))*float64(values[high]-values[low])
 }
 
 // writeRows writes the gzipped CSV. No field can hold a comma or a quote: names are checked with
