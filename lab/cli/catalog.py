@@ -40,11 +40,12 @@ def register(app: typer.Typer) -> None:
 
         from lab.machines.providers import PROVIDERS
 
+        features = {name: dataclasses.asdict(provider.FEATURES) for name, provider in PROVIDERS.items()}
         rows = [
-            {"name": name, "features": dataclasses.asdict(provider.FEATURES), "run_on": provider.RUN_ON}
+            {"name": name, "features": features[name], "run_on": provider.RUN_ON}
             for name, provider in PROVIDERS.items()
         ]
-        lines = [f"{row['name']}: {_can(row['features'])}; run on: {row['run_on']}" for row in rows]
+        lines = [f"{name}: {_can(features[name])}; run on: {provider.RUN_ON}" for name, provider in PROVIDERS.items()]
         answer(options, {"providers": rows}, "\n".join(lines))
         return 0
 

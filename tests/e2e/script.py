@@ -7,7 +7,8 @@
 
 `$ lab …` runs this checkout's `lab`, `$ ./labw …` the bootstrap, anything else a program, in the script's own folder.
 `stdout`/`stderr` lines hold text that the stream must contain, `stdout!` what it must not; `json KEY VALUE` compares a
-path in the JSON answer; `within SECONDS` bounds the wall time. Default: exit 0.
+path in the JSON answer, `has KEY` wants it there and not empty; `within SECONDS` bounds the wall time. Default: exit 0.
+`lab` is on the PATH of every program that a script runs.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def parse(text: str) -> list[Block]:
             blocks[-1].code = int(rest)
         elif word == "within":
             blocks[-1].within_s = float(rest)
-        elif word in ("stdout", "stderr", "stdout!", "stderr!", "json"):
+        elif word in ("stdout", "stderr", "stdout!", "stderr!", "json", "has"):
             blocks[-1].wants.append((word, rest))
         else:
             raise ValueError(f"line {number}: {word!r} is not known")
@@ -61,9 +62,9 @@ def parse(text: str) -> list[Block]:
 
 
 def run(path: Path, *, home: Path, cwd: Path) -> Iterator[str]:
-    """Run a script; yields a line per passed block, raises AssertionError with everything seen at the first wrong one."""
+    """Run a script; yields a line per passed block, raises AssertionError with all that was seen at the first wrong."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
-    env |= {"LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    env |= {"LAB_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": f"{_shim(cwd)}{os.pathsep}{os.environ['PATH']}"}
     for block in parse(path.read_text(encoding="utf-8")):
         argv = list(block.argv)
         if argv[0] == "lab":
@@ -84,6 +85,16 @@ def run(path: Path, *, home: Path, cwd: Path) -> Iterator[str]:
         yield said
 
 
+def _shim(cwd: Path) -> Path:
+    """A folder whose only program is this checkout's `lab`."""
+    folder = cwd / ".bin"
+    folder.mkdir(exist_ok=True)
+    program = folder / "lab"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lab "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return folder
+
+
 def _wrong(block: Block, code: int, stdout: str, stderr: str, took: float) -> Iterator[str]:
     if code != block.code:
         yield f"exit {code}, expected {block.code}"
@@ -93,13 +104,16 @@ def _wrong(block: Block, code: int, stdout: str, stderr: str, took: float) -> It
     for kind, text in block.wants:
         if kind == "json":
             yield from _wrong_json(text, stdout)
+        elif kind == "has":
+            yield from _wrong_json(f"{text} null", stdout, other=True)
         elif kind.endswith("!") and text in streams[kind[:-1]]:
             yield f"{kind[:-1]} must not hold {text!r}"
         elif not kind.endswith("!") and text not in streams[kind]:
             yield f"{kind} lacks {text!r}"
 
 
-def _wrong_json(want: str, stdout: str) -> Iterator[str]:
+def _wrong_json(want: str, stdout: str, *, other: bool = False) -> Iterator[str]:
+    """`want`: a path and a JSON value; `other`: any value will do that is not empty."""
     key, _, expected = want.partition(" ")
     try:
         value: Any = json.loads(stdout.strip().splitlines()[-1])
@@ -108,5 +122,7 @@ def _wrong_json(want: str, stdout: str) -> Iterator[str]:
     except (ValueError, LookupError) as error:
         yield f"no {key} in the JSON answer ({error!r})"
         return
-    if value != json.loads(expected):
+    if other and value in (None, "", [], {}):
+        yield f"{key} is empty"
+    elif not other and value != json.loads(expected):
         yield f"{key} is {value!r}, expected {expected}"

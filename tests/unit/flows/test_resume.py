@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def lab_in(home: Path) -> Lab:
 
 
 def unnamed(**change: object) -> Plan:
-    return dataclasses.replace(made(**change), run_id="")
+    return made("", **change)
 
 
 def test_the_same_wish_goes_on_and_another_is_another_run(tmp_path: Path) -> None:
