@@ -20,7 +20,8 @@ def test_right_expectations_pass(tmp_path: Path) -> None:
         tmp_path, "# words\n$ sh -c 'echo out; echo err >&2; exit 3'\nexit 3\nstdout out\nstderr err\nstdout! err\n"
     )
     assert len(said) == 1
-    assert outcome(tmp_path, '$ echo \'{"a": [{"b": true}]}\'\njson a.0.b true\n')
+    assert outcome(tmp_path, '$ echo \'{"a": [{"b": true}]}\'\njson a.0.b true\nhas a.0\n')
+    assert outcome(tmp_path, "$ sh -c 'lab --version'\nstdout lab\n")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ def test_right_expectations_pass(tmp_path: Path) -> None:
         "$ echo a\nstderr a\n",
         "$ echo '{}'\njson a 1\n",
         "$ echo '{\"a\": 2}'\njson a 1\n",
+        "$ echo '{\"a\": []}'\nhas a\n",
+        "$ echo '{}'\nhas a\n",
         "$ sleep 0.3\nwithin 0.1\n",
     ],
 )
