@@ -58,9 +58,10 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     with _owner_lock(lab):
         owner = _owner()
         if owner is not None and owner["machine_id"] != seed.machine_id and Path(owner["directory"]).exists():
+            there = Path(owner["directory"])
             raise Locked(
-                f"this host is already the machine in {owner['directory']}",
-                fix=f"lab down --home {Path(owner['directory']).parent.parent}",
+                f"this host is already the machine in {there}",
+                fix=f"lab down {there.name} --home {there.parent.parent}",
             )
         store.write_json(OWNER_FILE, mine)
     return recover(seed, spec.name, directory)
