@@ -109,7 +109,8 @@ class _Hall:
             if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
                 continue
             for node in entries(part, tree, root=root):
-                if part.lost and _covered(slot, tree, node):
+                # a hop whose parent was lost starts a trace of its own: not where the node has come already
+                if not root and _covered(slot, tree, node):
                     continue
                 if tree.type not in scores:
                     scores[tree.type] = assign((part,), tree).score
