@@ -21,8 +21,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         build(arguments)(args=arguments, prog_name="lab")
     except BaseException as error:  # noqa: BLE001 - the boundary
-        return _end(error)
+        code = _end(error)
+        if "--json" in arguments and not isinstance(error, SystemExit):
+            _json_end(arguments, code, error)
+        return code
     return 0
+
+
+def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None:
+    """The last line that programs wait for, also when it went wrong."""
+    import json
+
+    words = [word for word in arguments if not word.startswith("-")]
+    told = {"message": str(error), "fix": getattr(error, "fix", "")}
+    print(json.dumps({"result": {"command": words[0] if words else "", "exit": code, "error": told}}))
 
 
 def _end(error: BaseException) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lab.cli import main
 from lab.cli.app import VERBS
 from lab.model.errors import all_errors
 from tests.support import ROOT, run_lab
+from tests.unit.cli.conftest import Cli
 
 
 def test_help_names_every_verb(tmp_path: Path) -> None:
@@ -31,70 +33,81 @@ def test_every_verb_has_help_and_the_common_options(verb: str, capsys: pytest.Ca
         assert option in said
 
 
-def test_usage_errors_exit_2_and_suggest(tmp_path: Path) -> None:
-    done = run_lab("dmeo", home=tmp_path)
+def test_usage_errors_exit_2_and_suggest(lab_cli: Cli) -> None:
+    done = lab_cli("dmeo")
     assert done.code == 2
     assert "demo" in done.stderr
-    assert run_lab("demo", "--bogus", home=tmp_path).code == 2
+    assert lab_cli("demo", "--bogus").code == 2
 
 
-def test_config_problems_exit_3_in_one_message(tmp_path: Path) -> None:
-    (tmp_path / "lab.yaml").write_text("schema: 1\nmachine: {memory_mib: 2GiB, cpu: 2}\n")
-    done = run_lab("config", home=tmp_path / "h", cwd=tmp_path, env={"LAB_DEMO_SEED": "x"})
+def test_config_problems_exit_3_in_one_message(lab_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("lab.yaml").write_text("schema: 1\nmachine: {memory_mib: 2GiB, cpu: 2}\n")
+    monkeypatch.setenv("LAB_DEMO_SEED", "x")
+    done = lab_cli("config")
     assert done.code == 3
     for part in ("lab.yaml:2", "write 2048", "did you mean 'cpus'?", "LAB_DEMO_SEED", "fix:"):
         assert part in done.stderr
     assert done.stdout == ""
 
 
-def test_a_demo_that_names_unknown_things_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    done = run_lab("demo", "shpo", "--form", "baseline,ebfp", "--profile", "fast", home=tmp_path)
+def test_a_demo_that_names_unknown_things_is_refused_before_anything_starts(lab_cli: Cli) -> None:
+    done = lab_cli("demo", "shpo", "--form", "baseline,ebfp", "--profile", "fast")
     assert done.code == 3
     for part in ("did you mean 'shop'?", "did you mean 'ebpf'?", "no profile 'fast'"):
         assert part in done.stderr
-    assert not (tmp_path / "machines").exists()
+    assert not (lab_cli.home / "machines").exists()
 
 
-def test_json_answers_are_one_document(tmp_path: Path) -> None:
-    for words in (["paths"], ["config"], ["forms"], ["runs"], ["config", "--schema"], ["status"], ["cache", "ls"]):
-        done = run_lab(*words, "--json", home=tmp_path)
-        assert done.code == 0, done.stderr
-        assert isinstance(json.loads(done.stdout), dict), words
+@pytest.mark.parametrize("words", ["paths", "config", "forms", "runs", "config --schema", "status", "cache ls"])
+def test_a_json_answer_is_one_document(lab_cli: Cli, words: str) -> None:
+    done = lab_cli(*words.split(), "--json")
+    assert done.code == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), dict)
 
 
-def test_the_sample_config_is_valid_and_says_every_key(tmp_path: Path) -> None:
-    sample = run_lab("config", "--sample", home=tmp_path).stdout
+def test_a_json_answer_is_alone_on_a_process_stdout(tmp_path: Path) -> None:
+    done = run_lab("status", "--json", home=tmp_path / "h")
+    assert done.code == 0, done.stderr
+    assert isinstance(json.loads(done.stdout), dict)
+    assert not (tmp_path / "h").exists(), "a question leaves nothing behind"
+
+
+def test_the_sample_config_is_valid_and_says_every_key(lab_cli: Cli) -> None:
+    sample = lab_cli("config", "--sample").stdout
     live = re.sub(r"^(\s*)# (\w+: )", r"\1\2", sample, flags=re.MULTILINE)
-    (tmp_path / "lab.yaml").write_text(live)
-    done = run_lab("config", "--json", home=tmp_path / "h", cwd=tmp_path)
+    Path("lab.yaml").write_text(live)
+    done = lab_cli("config", "--json")
     assert done.code == 0, done.stderr
     told = json.loads(done.stdout)
+    assert told
     assert all(row["origin"].startswith("project file") for row in told.values())
-    schema = json.loads(run_lab("config", "--schema", home=tmp_path).stdout)
+    schema = json.loads(lab_cli("config", "--schema").stdout)
     assert set(yaml.safe_load(live)) <= set(schema["properties"])
 
 
-def test_no_run_is_a_usage_error_with_a_fix(tmp_path: Path) -> None:
-    done = run_lab("report", home=tmp_path)
+def test_no_run_is_a_usage_error_with_a_fix(lab_cli: Cli) -> None:
+    done = lab_cli("report")
     assert done.code == 2
     assert "fix:   lab demo" in done.stderr
 
 
-def test_a_bug_is_one_line_and_a_file(tmp_path: Path) -> None:
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "x").mkdir()
-    (tmp_path / "runs" / "x" / "manifest.json").write_bytes(b"\xff")
-    done = run_lab("runs", home=tmp_path, env={"TMPDIR": str(tmp_path)})
+def test_a_bug_is_one_line_and_a_file(lab_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = lab_cli.home / "runs" / "x"
+    run.mkdir(parents=True)
+    (run / "manifest.json").write_bytes(b"\xff")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = lab_cli("runs")
     assert done.code == 1
     assert "this is a bug in lab" in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(list(tmp_path.glob("lab-bug-*.txt"))) == 1
+    (told,) = tmp_path.glob("lab-bug-*.txt")
+    assert "UnicodeDecodeError" in told.read_text()
 
 
-def test_read_only_verbs_leave_nothing_behind(tmp_path: Path) -> None:
-    for words in (["status"], ["runs"], ["paths"], ["config"], ["forms"]):
-        assert run_lab(*words, home=tmp_path / "h").code == 0
-    assert not (tmp_path / "h").exists()
+@pytest.mark.parametrize("verb", ["status", "runs", "paths", "config", "forms"])
+def test_read_only_verbs_leave_nothing_behind(lab_cli: Cli, verb: str) -> None:
+    assert lab_cli(verb).code == 0
+    assert not lab_cli.home.exists()
 
 
 def test_exit_codes_are_documented() -> None:
@@ -109,3 +122,10 @@ def test_only_cli_and_render_print() -> None:
             continue
         calls = (n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call))
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path
+
+
+def test_a_failure_under_json_still_ends_with_a_result(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["report", "--json", "--home", str(tmp_path)]) == 2
+    told = json.loads(capsys.readouterr().out.strip().splitlines()[-1])["result"]
+    assert (told["command"], told["exit"]) == ("report", 2)
+    assert told["error"]["fix"] == "lab demo"
