@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
 import sys
 from typing import Self, TextIO
 
@@ -13,7 +16,7 @@ class JsonLines:
     """Writes each record as it comes; a closed pipe ends the writing, not the work."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
+        self._stream: TextIO | None = stream or sys.stdout
 
     def __enter__(self) -> Self:
         return self
@@ -22,4 +25,17 @@ class JsonLines:
         return None
 
     def __call__(self, record: Record) -> None:
-        print(json.dumps(record.to_json(), ensure_ascii=False), file=self._stream, flush=True)
+        if self._stream is None:
+            return
+        try:
+            print(json.dumps(record.to_json(), ensure_ascii=False), file=self._stream, flush=True)
+        except BrokenPipeError:
+            self._drop(self._stream)
+
+    def _drop(self, stream: TextIO) -> None:
+        """Nobody reads any more. What the stream still holds goes nowhere, or Python would fail on it at its exit."""
+        self._stream = None
+        with contextlib.suppress(io.UnsupportedOperation):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
