@@ -44,7 +44,7 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
 def install_commands(lab: Lab) -> list[list[str]]:
     """argv lists that install what is missing, in order; empty when nothing is, or where there is no apt."""
     del lab
-    missing = sorted({needed.package for needed in HOST_PACKAGES if proc.which(needed.command) is None})
+    missing = sorted({needed.package for needed in HOST_PACKAGES if not needed.present})
     if not missing or proc.which("apt-get") is None:
         return []
     return apt_commands(missing, root=hasattr(os, "geteuid") and os.geteuid() == 0)

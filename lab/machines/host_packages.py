@@ -16,8 +16,15 @@ class HostPackage:
     package: str
     command: str
     why: str
+    others: tuple[str, ...] = ()  # commands of other packages that serve as well
+
+    @property
+    def present(self) -> bool:
+        return any(proc.which(name) is not None for name in (self.command, *self.others))
 
 
+CLANGS: Final = tuple(f"clang-{version}" for version in range(14, 20))
+STRIPS: Final = tuple(f"llvm-strip-{version}" for version in range(14, 20))
 HOST_PACKAGES: Final = (
     HostPackage(package="mmdebstrap", command="mmdebstrap", why="makes the image's Debian tree"),
     HostPackage(package="e2fsprogs", command="mke2fs", why="makes disks from trees without mounting them"),
@@ -31,12 +38,14 @@ HOST_PACKAGES: Final = (
     HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
     HostPackage(package="openssh-client", command="ssh-keygen", why="makes each machine's keys"),
     HostPackage(package="zstd", command="zstd", why="unpacks kernels and modules of newer Debian releases"),
+    HostPackage(package="clang", command="clang", why="compiles the agent's BPF objects", others=CLANGS),
+    HostPackage(package="llvm", command="llvm-strip", why="strips the agent's BPF objects", others=STRIPS),
 )
 
 
 def check_host() -> list[Finding]:
     """One finding per package that lacks its command, or one that all are there. Changes nothing."""
-    missing = [needed for needed in HOST_PACKAGES if proc.which(needed.command) is None]
+    missing = [needed for needed in HOST_PACKAGES if not needed.present]
     if not missing:
         return [Finding(name="host-packages", verdict="ok", message=f"{len(HOST_PACKAGES)} tools present")]
     return [
