@@ -38,7 +38,8 @@ def guest(event: GuestEvent) -> str:
     if event.kind == "life":
         return f"{form}: {data.get('said', data.get('phase', ''))}"
     if event.kind == "proof":
-        return f"{form}: proof {'ok' if data.get('ok') else 'FAILED'}: {data.get('reason', '')}"
+        reason = str(data.get("reason", ""))
+        return f"{form}: proof {'ok' if data.get('ok') else 'FAILED'}{': ' + reason if reason else ''}"
     if event.kind == "cell":
         word = "valid" if data.get("valid") else "INVALID: " + "; ".join(map(str, data.get("reasons", [])))
         return f"{data.get('id', '')}: {word}"
