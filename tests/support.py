@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,10 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from lab.forms.listing import PLAIN
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.paths import Paths
+from lab.system import toolchain
+from lab.system.wait import Deadline
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,3 +63,33 @@ def run_lab(
         stdin=subprocess.DEVNULL,
     )
     return Ran(code=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def pinned_go() -> toolchain.Toolchain:
+    """The Go that forms are built with; fetched into the slow tiers' home where this host has none."""
+    return toolchain.find(lab_at(test_home()), PLAIN.toolchain, deadline=Deadline.after(170))
+
+
+def go_environment(go: toolchain.Toolchain, **values: str) -> dict[str, str]:
+    """How forms call it: their module and build caches are shared, so that nothing is fetched or compiled twice."""
+    lab = lab_at(test_home())
+    path = f"{Path(go.go).parent}{os.pathsep}{os.environ['PATH']}"
+    cache = str(lab.paths.build / f"cache-{go.version}-plain")
+    return toolchain.environment(lab, **{"PATH": path, "GOCACHE": cache, **values})
+
+
+def python_39() -> str:
+    """A Python 3.9 that runs, for the guest half: PATH's or pyenv's. Where there is none CI fails, others skip."""
+    pyenv = shutil.which("pyenv")
+    roots = [
+        *([Path(os.environ["PYENV_ROOT"])] if "PYENV_ROOT" in os.environ else []),
+        *([Path(pyenv).resolve().parents[1]] if pyenv else []),
+        Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pyenv",  # HOME may be an empty one, in CI
+    ]
+    installed = [path for root in roots for path in sorted(root.glob("versions/3.9.*/bin/python"))]
+    for place in filter(None, [*map(str, installed), shutil.which("python3.9")]):
+        argv = [place, "-c", "import sys; print(sys.version_info[:2])"]
+        if subprocess.run(argv, capture_output=True, check=False).stdout.strip() == b"(3, 9)":  # a shim may not run
+            return place
+    reason = "no Python 3.9 here to run the guest half: pyenv install 3.9"
+    return pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)

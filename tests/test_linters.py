@@ -12,10 +12,7 @@ from typing import Final
 
 import pytest
 
-from lab.forms.listing import PLAIN
-from lab.system import toolchain
-from lab.system.wait import Deadline
-from tests.support import lab_at, test_home
+from tests.support import pinned_go, python_39
 
 BIN: Final = Path(sys.executable).parent
 RUFF: Final = (str(BIN / "ruff"), "check", "--no-cache", "--output-format=concise", ".")
@@ -245,23 +242,7 @@ def test_the_guest_guards_see_planted_faults(tmp_path: Path) -> None:
     assert "3.10" in old_syntax_faults(path)
 
 
-def python_39() -> str | None:
-    """A real Python 3.9 of this host, if it has one."""
-    siblings = Path(sys.base_prefix).parent.glob("3.9.*/bin/python")  # where pyenv keeps this one's too
-    places = [shutil.which("python3.9"), *map(str, siblings)]
-    for place in filter(None, places):
-        asked = subprocess.run(
-            [place, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, check=False
-        )
-        if asked.stdout.strip() == b"(3, 9)":
-            return place
-    return None
-
-
 def test_a_real_python_39_imports_the_guest_half(repo: Path) -> None:
-    python = python_39()
-    if python is None:
-        pytest.skip("no Python 3.9 on this host; the machine tests run the guest half under the image's own")
     names = [
         ".".join(path.relative_to(repo).with_suffix("").parts).removesuffix(".__init__")
         for path in guest_files(repo)
@@ -269,7 +250,7 @@ def test_a_real_python_39_imports_the_guest_half(repo: Path) -> None:
     ]
     program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
     # -S: no site-packages; -W error: nothing deprecated
-    argv = [python, "-S", "-B", "-W", "error", "-c", program, *names]
+    argv = [python_39(), "-S", "-B", "-W", "error", "-c", program, *names]
     ended = subprocess.run(argv, cwd=repo, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 
@@ -283,13 +264,7 @@ def test_shell_parses(repo: Path) -> None:
         assert ended.returncode == 0, ended.stdout
 
 
-def pinned_gofmt() -> str:
-    """The one beside the Go that the forms are built with; fetched once where it is not here yet."""
-    found = toolchain.find(lab_at(test_home()), PLAIN.toolchain, deadline=Deadline.after(110))
-    return str(Path(found.go).with_name("gofmt"))
-
-
 def test_go_is_formatted(repo: Path) -> None:
-    gofmt = shutil.which("gofmt") or pinned_gofmt()
+    gofmt = shutil.which("gofmt") or str(Path(pinned_go().go).with_name("gofmt"))
     ended = lint((gofmt, "-l", "demo"), repo)
     assert (ended.returncode, ended.stdout) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -26,7 +27,11 @@ def listing(lab: Lab) -> list[dict[str, Any]]:
 def size(path: Path) -> int:
     """Bytes really on disk (sparse images count what they hold)."""
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
-    return sum(getattr(p.stat(), "st_blocks", 0) * 512 or p.stat().st_size for p in files)
+    return sum(_on_disk(p.stat()) for p in files)
+
+
+def _on_disk(seen: os.stat_result) -> int:
+    return seen.st_blocks * 512 if hasattr(seen, "st_blocks") else seen.st_size  # Windows tells no blocks
 
 
 def prune(lab: Lab) -> int:

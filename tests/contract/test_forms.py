@@ -20,7 +20,7 @@ from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.machine import Arch
 from tests.contract.proving import plan_for, prove
-from tests.support import ROOT, lab_at, test_home
+from tests.support import ROOT, lab_at, pinned_go, test_home
 
 pytestmark = [pytest.mark.forms, pytest.mark.timeout(1800)]
 
@@ -86,8 +86,7 @@ def test_forms_that_share_a_binary_share_its_digest(artifacts: dict[str, Artifac
 
 def test_pins_are_in_every_binary(artifacts: dict[str, Artifact]) -> None:
     """The Go, grpc and x/net that make forms comparable, read from the binaries themselves."""
-    go = shutil.which("go")
-    assert go is not None
+    go = pinned_go().go
     for name in ("baseline", "orchestrion-otel", "orchestrion-dd"):
         told = subprocess.run([go, "version", "-m", artifacts[name].path], capture_output=True, text=True, check=True)
         assert ": go1.26.1" in told.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -31,9 +30,9 @@ from lab.guest.wire import (
     Tools,
     dump,
 )
+from tests.support import go_environment, pinned_go
 
 ROOT = Path(__file__).parents[3]
-GO_ENV = {"GOTOOLCHAIN": "go1.26.1", "GOWORK": "off", "GOFLAGS": "-mod=readonly -trimpath", "CGO_ENABLED": "0"}
 BUILD_ID = "contract-1"
 
 # The parts of demo/service that these runs touch; demo/service's own tests hold service.yaml and the reference.
@@ -78,40 +77,54 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def go(argv: list[str], folder: Path, **env: str) -> None:
-    done = subprocess.run(
-        argv, cwd=folder, env={**os.environ, **GO_ENV, **env}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+class Go:
+    """The pinned Go, as forms call it."""
+
+    def __init__(self) -> None:
+        self._go = pinned_go()
+
+    def run(self, argv: list[str], folder: Path, flags: str = "-mod=readonly -trimpath") -> str:
+        """Run `argv` (whose `go` is this one) in `folder`; its standard output."""
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            env=go_environment(self._go, GOFLAGS=flags),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def build(self, folder: Path, out: Path, *flags: str) -> None:
+        """Build the main package in `folder`."""
+        self.run(["go", "build", *flags, "-o", str(out), "."], folder)
 
 
 @pytest.fixture(scope="session")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def go() -> Go:
+    return Go()
+
+
+@pytest.fixture(scope="session")
+def artifacts(go: Go, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """shop, lab-load and lab-sink as the plan names them."""
-    assert shutil.which("go"), "Go is needed to test the guest half with its real parts"
     out = tmp_path_factory.mktemp("artifacts")
-    stamp = f"-X main.buildID={BUILD_ID}"
-    go(["go", "build", "-ldflags", stamp, "-o", str(out / "shop"), "."], ROOT / "demo/service")
-    go(["go", "build", "-o", str(out / "lab-load"), "."], ROOT / "demo/load")
-    go(["go", "build", "-o", str(out / "lab-sink"), "."], ROOT / "demo/sink")
+    go.build(ROOT / "demo/service", out / "shop", "-ldflags", f"-X main.buildID={BUILD_ID}")
+    go.build(ROOT / "demo/load", out / "lab-load")
+    go.build(ROOT / "demo/sink", out / "lab-sink")
     return out
 
 
 @pytest.fixture(scope="session")
-def agent(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def agent(go: Go, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """lab-agent, with its BPF objects compiled."""
     folder = tmp_path_factory.mktemp("agent") / "agent"
     shutil.copytree(ROOT / "demo/agent", folder, ignore=shutil.ignore_patterns("auto"))
-    module = "go.opentelemetry.io/auto@v0.24.0"
-    told = subprocess.run(
-        ["go", "mod", "download", "-json", module],
-        cwd=tmp_path_factory.mktemp("nowhere"),
-        env={**os.environ, **GO_ENV, "GOFLAGS": "-mod=mod"},
-        capture_output=True,
-        check=True,
-    )
-    go(["sh", "build-objects.sh", json.loads(told.stdout)["Dir"], "./auto", "amd64"], folder)
-    go(["go", "build", "-o", str(artifacts / "lab-agent"), "."], folder)
+    nowhere = tmp_path_factory.mktemp("nowhere")
+    told = go.run(["go", "mod", "download", "-json", "go.opentelemetry.io/auto@v0.24.0"], nowhere, "-mod=mod")
+    go.run(["sh", "build-objects.sh", json.loads(told)["Dir"], "./auto", "amd64"], folder)
+    go.build(folder, artifacts / "lab-agent")
     return artifacts / "lab-agent"
 
 

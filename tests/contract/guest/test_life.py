@@ -7,8 +7,6 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,17 +18,9 @@ from lab.guest.sink import read_spans
 from lab.guest.tally import tally
 from lab.guest.wire import Canary, Cell, GuestManifest, load
 from tests.contract.guest.conftest import REFERENCE, baseline, ebpf, events, leftovers, plan, run_guest
+from tests.support import python_39
 
 pytestmark = pytest.mark.contract
-
-
-def old_python() -> str:
-    """Debian 11's Python is 3.9; the guest half must run there."""
-    pyenv = sorted(Path.home().glob(".pyenv/versions/3.9.*/bin/python"))  # its shims on PATH need not run
-    for candidate in [*map(str, pyenv), shutil.which("python3.9") or ""]:
-        if candidate and subprocess.run([candidate, "-V"], capture_output=True, check=False).returncode == 0:
-            return candidate
-    pytest.fail("Python 3.9 is needed: pyenv install 3.9")
 
 
 def cell_of(out: Path, name: str) -> Cell:
@@ -39,7 +29,7 @@ def cell_of(out: Path, name: str) -> Cell:
 
 @pytest.mark.parametrize("interpreter", ["this", "3.9"])
 def test_baseline_life_is_sealed_and_adds_up(artifacts: Path, out: Path, interpreter: str) -> None:
-    python = sys.executable if interpreter == "this" else old_python()
+    python = sys.executable if interpreter == "this" else python_39()
     code, answer = run_guest(plan(artifacts, [baseline(artifacts)]), out, artifacts, python)
     assert (code, answer["outcome"], answer["cells"]) == (0, "complete", ["01-baseline-mid"])
 

@@ -14,6 +14,7 @@ import pytest
 
 from lab.machines import image, image_seal
 from lab.model.errors import SecurityStop
+from tests.support import pinned_go
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
@@ -42,9 +43,7 @@ print(json.dumps({"id": made.id, "directory": str(made.directory)}), flush=True)
 
 @pytest.fixture(scope="module")
 def go_root() -> str:
-    environment = {**os.environ, "GOTOOLCHAIN": "go1.26.1"}
-    argv = ["go", "env", "GOROOT"]
-    return subprocess.run(argv, env=environment, cwd="/", capture_output=True, text=True, check=True).stdout.strip()
+    return str(pinned_go().root)
 
 
 def baker(home: Path, go_root: str) -> subprocess.Popen[str]:

@@ -1,0 +1,86 @@
+"""A run brought home by hand: copies are verified, whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from lab.flows.fetch import fetch
+from lab.model.errors import FetchError, UsageError
+from lab.model.lab import Lab
+from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE
+from tests.support import lab_at
+
+FILES = {"report.html": b"<p>", "guest/cells/01/spans.jsonl.gz": bytes(range(256))}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """A home with two sealed runs."""
+    lab = lab_at(tmp_path / "home")
+    for run_id in ("20260101-a", "20260102-b"):
+        folder = lab.paths.run(run_id)
+        for name, data in FILES.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        files = [{"path": name, "sha256": hashlib.sha256(data).hexdigest()} for name, data in FILES.items()]
+        (folder / MANIFEST_FILE).write_text(json.dumps({"files": files}))
+    return lab
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_the_newest_or_the_named_run_is_found(lab: Lab) -> None:
+    assert fetch(lab, None, None) == lab.paths.run("20260102-b")
+    assert fetch(lab, "20260101", None) == lab.paths.run("20260101-a")
+
+
+def test_no_such_run_names_the_nearest(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="did you mean '20260101-a'"):
+        fetch(lab, "20260101-x", None)
+    with pytest.raises(UsageError, match="ambiguous"):
+        fetch(lab, "2026", None)
+
+
+def test_a_copy_is_whole_and_can_be_made_again(lab: Lab, tmp_path: Path) -> None:
+    copy = fetch(lab, None, tmp_path / "to" / "deep")
+    assert copy == tmp_path / "to" / "deep" / "20260102-b"
+    assert content(copy) == FILES
+    (copy / "report.html").write_bytes(b"changed here")
+    assert fetch(lab, None, tmp_path / "to" / "deep") == copy
+    assert content(copy) == FILES
+    assert [path.name for path in copy.parent.iterdir()] == ["20260102-b"]
+
+
+def test_a_run_that_changed_since_it_was_sealed_is_not_copied(lab: Lab, tmp_path: Path) -> None:
+    (lab.paths.run("20260102-b") / "report.html").write_bytes(b"other")
+    with pytest.raises(FetchError, match=r"20260102-b: changed since it was sealed: report\.html"):
+        fetch(lab, None, tmp_path / "to")
+    assert not (tmp_path / "to" / "20260102-b").exists()
+
+
+def test_a_good_copy_survives_a_bad_one(lab: Lab, tmp_path: Path) -> None:
+    copy = fetch(lab, None, tmp_path / "to")
+    (lab.paths.run("20260102-b") / "report.html").write_bytes(b"other")
+    with pytest.raises(FetchError):
+        fetch(lab, None, tmp_path / "to")
+    assert content(copy) == FILES
+
+
+def test_a_place_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FetchError, match="cannot be written") as caught:
+        fetch(lab, None, tmp_path / "file" / "below")
+    assert "--to" in caught.value.fix
+
+
+def test_the_rest_of_a_cut_run_needs_its_machine(lab: Lab) -> None:
+    (lab.paths.runs / f"{INCOMPLETE_PREFIX}20260103-c").mkdir()
+    with pytest.raises(UsageError, match="is gone, and with it the rest of the run") as caught:
+        fetch(lab, None, None)
+    assert caught.value.fix == "lab demo"

@@ -1,0 +1,88 @@
+"""What a demo is asked to do: every fault told at once, defaults from the scenario and the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.flows import wish
+from lab.model.config import DemoConfig
+from lab.model.errors import ConfigError
+from lab.system import resources
+
+
+def test_the_sample_demo_can_be_read() -> None:
+    asked = wish.read(DemoConfig())
+    assert asked.scenario.name == "shop"
+    assert asked.service.name == "shop"
+    assert [form.name for form in asked.forms] == ["baseline", "twin", "orchestrion-otel", "ebpf"]
+
+
+def test_every_scenario_of_the_repository_can_be_read() -> None:
+    names = [path.stem for path in wish.scenarios_dir().glob("*.yaml")]
+    assert names
+    for name in names:
+        assert wish.read(DemoConfig(scenario=name)).scenario.name == name
+
+
+def test_unknown_names_are_told_together_with_the_nearest() -> None:
+    with pytest.raises(ConfigError) as caught:
+        wish.read(DemoConfig(scenario="shpo", forms=("baseline", "ebfp"), profile="satge"))
+    said = f"{caught.value.message}\n{caught.value.detail}"
+    for part in ("did you mean 'shop'?", "did you mean 'ebpf'?", "did you mean 'stage'?"):
+        assert part in said
+
+
+def test_no_form_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="no form is named"):
+        wish.read(DemoConfig(forms=()))
+
+
+def test_a_form_named_twice_is_one() -> None:
+    asked = wish.read(DemoConfig(forms=("twin", "baseline", "twin")))
+    assert [form.name for form in asked.forms] == ["twin", "baseline"]
+
+
+def test_a_scenario_file_of_ones_own_with_its_faults(tmp_path: Path) -> None:
+    text = (wish.scenarios_dir() / "shop.yaml").read_text(encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text(text.replace("name: shop", "name: own"))
+    assert wish.read(DemoConfig(scenario=str(own))).scenario.name == "own"
+    own.write_text(text.replace("warmup_requests: 30", "warmup_requets: 30"))
+    with pytest.raises(ConfigError) as caught:
+        wish.read(DemoConfig(scenario=str(own), profile="fast"))
+    said = f"{caught.value.message}\n{caught.value.detail}"
+    assert "own.yaml:" in said
+    assert "did you mean 'warmup_requests'?" in said
+    assert "no profile 'fast'" in said
+
+
+def test_a_service_of_ones_own_is_read_instead(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="service"):
+        wish.read(DemoConfig(), service_dir=tmp_path)
+    asked = wish.read(DemoConfig(), service_dir=resources.root() / "demo" / "service")
+    assert asked.service.name == "shop"
+
+
+@pytest.mark.parametrize(
+    ("demo", "emulated", "profile", "rate"),
+    [
+        (DemoConfig(), True, "stage", "emulated"),
+        (DemoConfig(), False, "quick", "native"),
+        (DemoConfig(profile="full"), True, "full", "emulated"),
+    ],
+)
+def test_auto_follows_the_machine(demo: DemoConfig, emulated: bool, profile: str, rate: str) -> None:
+    asked = wish.read(demo)
+    wanted = wish.resolve(asked, emulated=emulated, cpus=2)
+    assert wanted.profile == profile
+    assert wanted.rate_rps == asked.scenario.rate_rps[rate]
+    assert wanted.topology == asked.scenario.topology
+    assert (wanted.emulated, wanted.cpus) == (emulated, 2)
+
+
+def test_what_was_asked_for_wins() -> None:
+    asked = wish.read(DemoConfig(topology="split", rate_rps=3.5))
+    wanted = wish.resolve(asked, emulated=True, cpus=2)
+    assert (wanted.topology, wanted.rate_rps) == ("split", 3.5)
