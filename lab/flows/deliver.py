@@ -9,7 +9,7 @@ from typing import Final
 
 from lab.machines import lifecycle
 from lab.model.errors import PreconditionError, ProvisioningError
-from lab.model.events import Progress
+from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
 from lab.model.machine import LocalEndpoint, Machine
 from lab.remote.base import Transport
@@ -47,8 +47,11 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with locks.hold(folder / f"{digest}.lock", what="artifact disk", deadline=Deadline.after(DISK_LIMIT_S, lab.cancel)):
         if image.is_file():
-            image.touch()
-            return image
+            if _unchanged(image):
+                image.touch()
+                _seal(image)
+                return image
+            lab.bus.emit(Notice(level="warning", text=f"{image.name} is not what was made; it is made again"))
         size = sum(p.stat().st_size for p in tree.rglob("*") if p.is_file())
         blocks_kib = int(size * SLACK / 1024) + 8192
         _need_space(folder, blocks_kib * 1024)
@@ -65,9 +68,27 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
         )
         part.chmod(0o400)
         part.replace(image)
+        _seal(image)
         store.sync_dir(folder)
         _prune(folder)
     return image
+
+
+def _seal(image: Path) -> None:
+    """Written last: what the image is known by. Each binary in it is hashed again in the machine before it is used."""
+    store.write_json(image.with_suffix(".json"), _witness(image))
+
+
+def _unchanged(image: Path) -> bool:
+    try:
+        return bool(json.loads(image.with_suffix(".json").read_text(encoding="utf-8")) == _witness(image))
+    except (OSError, ValueError):
+        return False
+
+
+def _witness(image: Path) -> dict[str, int]:
+    seen = image.stat()
+    return {"size": seen.st_size, "mtime_ns": seen.st_mtime_ns, "inode": seen.st_ino}
 
 
 def _need_space(folder: Path, wanted: int) -> None:
@@ -83,6 +104,7 @@ def _prune(folder: Path) -> None:
     disks = sorted(folder.glob("*.ext4"), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in disks[KEEP_DISKS:]:
         old.unlink(missing_ok=True)
+        old.with_suffix(".json").unlink(missing_ok=True)
 
 
 def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadline: Deadline) -> None:

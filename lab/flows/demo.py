@@ -55,6 +55,7 @@ class Deployed:
 
 def demo(lab: Lab, asked: Asked) -> report.Reported:
     """Run the whole of it. Raises LabError subclasses; a run that was cut is found by its plan and gone on with."""
+    resume.writable(lab)  # now, rather than after minutes of making
     recorder = resume.Recorder()
     lab.bus.add(recorder)
     return run(lab, asked, prepare(lab, asked), recorder)

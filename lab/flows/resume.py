@@ -24,7 +24,7 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
 
     Raises PreconditionError where the runs' directory cannot be written or has no room.
     """
-    _writable(lab)
+    writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
         before = _plan_of(folder)
         if before is not None and identity(before) == identity(plan):
@@ -44,7 +44,8 @@ def _plan_of(folder: Path) -> Plan | None:
         return None
 
 
-def _writable(lab: Lab) -> None:
+def writable(lab: Lab) -> None:
+    """Raises PreconditionError where the runs' directory cannot be written or has no room. Leaves nothing there."""
     runs = lab.paths.runs
     try:
         runs.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -48,10 +48,11 @@ class Document:
 
 
 def problems_error(problems: list[str]) -> ConfigError:
-    """One error for everything that is wrong, first problem first."""
-    count = len(problems)
-    head = problems[0] if count == 1 else f"{count} problems:\n" + "\n".join(f"  {p}" for p in problems)
-    return ConfigError(head, fix=f"edit {problems[0].split(': ')[0]}")
+    """One error for everything that is wrong, first problem first; what `collect` joined counts one by one."""
+    each = [line.strip() for told in problems for line in told.split("\n") if not line.endswith(" problems:")]
+    head = each[0] if len(each) == 1 else "\n  ".join([f"{len(each)} problems:", *each])
+    placed = next(filter(None, (re.match(r".+?:\d+:\d+(?=: )", line) for line in each)), None)
+    return ConfigError(head, fix=f"edit {placed[0]}" if placed else "use the names that there are")
 
 
 def parse(name: str, text: str) -> Section:

@@ -8,7 +8,7 @@ import pytest
 
 from lab.model.errors import ConfigError
 from lab.model.load_config import env_name, keys, load
-from lab.model.yamlspec import MAX_DEPTH, parse
+from lab.model.yamlspec import MAX_DEPTH, parse, problems_error
 
 
 def problems(text: str) -> str:
@@ -107,3 +107,16 @@ def test_every_key_has_help_and_a_variable() -> None:
     names = [env_name(path) for path in keys()]
     assert len(set(names)) == len(names) >= 10
     assert all(item.metadata["help"] for _, item in keys().values())
+
+
+def test_problems_that_were_joined_before_are_told_one_by_one() -> None:
+    inner = problems_error(["lab.yaml:3:15: a: wrong", "lab.yaml:4:9: b: wrong"])
+    both = problems_error([inner.message, "no form 'x'"])
+    assert both.message.split("\n") == [
+        "3 problems:",
+        "  lab.yaml:3:15: a: wrong",
+        "  lab.yaml:4:9: b: wrong",
+        "  no form 'x'",
+    ]
+    assert both.fix == "edit lab.yaml:3:15"
+    assert problems_error(["no form 'x'"]).fix == "use the names that there are"
