@@ -179,6 +179,8 @@ def _as_expected(tree: TypeTree, node: str, actual: str | None) -> bool:
     rule = tree.expectation(node).parent
     if rule == "root":
         return actual is None
+    if rule == "may-be-wrong":
+        return True
     if rule not in ("always", "may-be-lost"):
         return actual == rule
     if rule == "may-be-lost" and actual in ("", None):
@@ -205,4 +207,4 @@ def surely_received(rule: Expectation) -> bool:
 def starts_fragment(tree: TypeTree, node: str) -> bool:
     """Whether a trace of this form may begin at `node`."""
     rule = tree.expectation(node).parent
-    return rule in ("root", "may-be-lost") or None in _allowed_parents(tree, node)
+    return rule in ("root", "may-be-lost", "may-be-wrong") or None in _allowed_parents(tree, node)

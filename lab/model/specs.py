@@ -192,7 +192,7 @@ def _rule(item: Section) -> ExpectRule:
     if item.has("parent") and isinstance(item.plain("parent"), dict):
         parent = item.section("parent").only("node").require("node").text("node")
     else:
-        parent = item.text("parent", "always", one_of=("always", "may-be-lost", "root"))
+        parent = item.text("parent", "always", one_of=("always", "may-be-lost", "may-be-wrong", "root"))
     return ExpectRule(
         request=item.text("request", "*"),
         node=item.text("node", "*"),

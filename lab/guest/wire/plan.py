@@ -56,7 +56,7 @@ class Expectation:
     """What a form is known to give for one reference node under the conditions of this run.
 
     mode: exact (as the reference) | none | first (`first` calls of a fresh agent) | range (ratio of the reference).
-    parent: always | may-be-lost | root | the id of another node.
+    parent: always | may-be-lost | may-be-wrong (another span of the request) | root | the id of another node.
     """
 
     node: str

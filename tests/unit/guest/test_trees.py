@@ -81,3 +81,18 @@ def test_what_a_canary_must_give() -> None:
     assert required(tree) == {"gateway": 1, "call-catalog": 1}
     assert judge_none(0) == ""
     assert judge_none(2) == "2 spans arrived from a form that must give none"
+
+
+def test_a_parent_that_may_be_wrong_is_as_expected_and_still_told() -> None:
+    """An agent that takes another open call for the parent does what is known of it, and has a wrong parent."""
+    spans = [
+        http("a", "server", "GET /events"),
+        http("c", "server", "GET /catalog/events", parent="a"),
+        http("b", "client", "GET /catalog/events", parent="c"),
+    ]
+    rules = FormExpectation(requests={"browse": (Expectation(node="call-catalog", parent="may-be-wrong"),)})
+    for expected, verdict in ((rules, True), (FULL, False)):
+        seen = assign(fragments(spans), type_trees(REFERENCE, expected)["browse"])
+        assert seen.node_of["b"] == "call-catalog"
+        assert seen.parent_ok["b"] is False
+        assert seen.as_expected["b"] is verdict
