@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import result_line, session
+from lab.model.config import Config
+
+if TYPE_CHECKING:
+    from lab.flows.wish import Asked
 
 
 def register(app: typer.Typer) -> None:
@@ -53,13 +57,18 @@ def register(app: typer.Typer) -> None:
             "machine.accel": accel,
             "lock_timeout_s": lock_timeout,
         }
-        with session(options, "demo", wanted) as lab:
+
+        def asked_for(config: Config) -> Asked:
             from lab.flows import wish
+
+            return wish.read(config.demo, service_dir=service, forms_given=form is not None)
+
+        with session(options, "demo", wanted, also=asked_for) as lab:
             from lab.flows.demo import demo as flow
             from lab.flows.doctor import ready_for_demo
             from lab.machines import lifecycle
 
-            asked = wish.read(lab.config.demo, service_dir=service, forms_given=form is not None)
+            asked = asked_for(lab.config)
             ready_for_demo(lab, asked, install_missing=yes)
             try:
                 done = flow(lab, asked)

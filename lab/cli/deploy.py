@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import result_line, session
+from lab.model.config import Config
+
+if TYPE_CHECKING:
+    from lab.flows.wish import Asked
 
 
 def register(app: typer.Typer) -> None:
@@ -31,12 +37,17 @@ def register(app: typer.Typer) -> None:
             "machine.name": name,
             "machine.provider": provider,
         }
-        with session(options, "deploy", wanted) as lab:
+
+        def asked_for(config: Config) -> Asked:
             from lab.flows import wish
+
+            return wish.read(config.demo, service_dir=service, forms_given=form is not None)
+
+        with session(options, "deploy", wanted, also=asked_for) as lab:
             from lab.flows.deploy import deploy as flow
             from lab.flows.doctor import ready_for_demo
 
-            asked = wish.read(lab.config.demo, service_dir=service, forms_given=form is not None)
+            asked = asked_for(lab.config)
             ready_for_demo(lab, asked, install_missing=yes)
             proofs = flow(lab, asked)
         bad = [name for name, proof in proofs.items() if not proof["ok"]]

@@ -9,16 +9,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from lab.cli.options import Options
+from lab.model.config import Config
 from lab.model.events import Bus, Notice, Record
 from lab.model.lab import Lab
 from lab.model.load_config import Loaded, load
 from lab.model.paths import Paths
 from lab.render import choose, screen
+
+Check = Callable[[Config], object]
 
 # set by the first signal, read by main for the exit code
 received: list[int] = []
@@ -33,21 +36,23 @@ def home(options: Options) -> Path:
     return Path(platformdirs.user_data_dir("invisible-lab", appauthor=False))
 
 
-def load_config(options: Options, flags: Mapping[str, Any]) -> Loaded:
-    """The config of this command. Raises ConfigError."""
+def load_config(options: Options, flags: Mapping[str, Any], also: Check = lambda _: None) -> Loaded:
+    """The config of this command. Raises ConfigError, with what `also` has to say where the config is wrong already."""
     project = options.config or Path("lab.yaml")
     files = {"user file": home(options) / "config.yaml", "project file": project}
     if options.config is not None and not options.config.is_file():
         from lab.model.errors import ConfigError
 
         raise ConfigError(f"{options.config} does not exist", fix=f"create {options.config} or leave --config out")
-    return load(files, os.environ, flags)
+    return load(files, os.environ, flags, also)
 
 
 @contextlib.contextmanager
-def session(options: Options, name: str, flags: Mapping[str, Any] | None = None) -> Iterator[Lab]:
+def session(
+    options: Options, name: str, flags: Mapping[str, Any] | None = None, also: Check = lambda _: None
+) -> Iterator[Lab]:
     """A `Lab` with its event bus drawn on the screen and logged to LAB_HOME/logs; signals set its `cancel`."""
-    loaded = load_config(options, flags or {})
+    loaded = load_config(options, flags or {}, also)
     paths = Paths(home=home(options))
     cancel = threading.Event()
     bus = Bus()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -40,18 +40,24 @@ def keys() -> dict[str, tuple[type[Any], dataclasses.Field[Any]]]:
     return out
 
 
-def load(files: Mapping[str, Path], env: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+def load(
+    files: Mapping[str, Path],
+    env: Mapping[str, str],
+    flags: Mapping[str, Any],
+    also: Callable[[Config], object] = lambda _: None,
+) -> Loaded:
     """Merge default < user file < project file < environment < flag.
 
     files: source name -> path (missing files are skipped). flags: key path -> value, None = not given.
-    Raises ConfigError with every problem of every source in one message.
+    Raises ConfigError with every problem of every source in one message; with those that `also` raises for the values
+    that could be read, so that a wrong key here and a wrong name there are told together.
     """
     values: dict[str, Any] = {}
     origin = dict.fromkeys(keys(), "default")
     problems: list[str] = []
     for source, path in files.items():
         if path.is_file():
-            found = collect(lambda p=path: _from_file(p), problems)  # type: ignore[misc]  # default binds now
+            found = collect(lambda p=path: _from_file(p, problems), problems)  # type: ignore[misc]  # default binds now
             for name, value in (found or {}).items():
                 values[name], origin[name] = value, f"{source} {path}"
     for name, value in _from_env(env, problems).items():
@@ -60,6 +66,7 @@ def load(files: Mapping[str, Path], env: Mapping[str, str], flags: Mapping[str, 
         if value is not None:
             values[name], origin[name] = value, "flag"
     if problems:
+        collect(lambda: also(_build(values)), problems)
         raise problems_error(problems)
     return Loaded(config=_build(values), origin=origin)
 
@@ -77,7 +84,8 @@ def _build(values: Mapping[str, Any]) -> Config:
     return Config(**parts, **{k: v for k, v in values.items() if "." not in k})
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
+    """The values that are right; what is wrong joins `problems`."""
     doc = read(path)
     known = keys()
     doc.only("schema", *(f.name for f in dataclasses.fields(Config))).schema(1)
@@ -85,10 +93,13 @@ def _from_file(path: Path) -> dict[str, Any]:
     for name, (owner, item) in known.items():
         section = doc if "." not in name else doc.section(name.split(".", maxsplit=1)[0])
         if section.has(item.name):
-            out[name] = _read(section, item.name, _hint(owner, item))
+            before = len(doc.document.problems)
+            value = _read(section, item.name, _hint(owner, item))
+            if len(doc.document.problems) == before:
+                out[name] = value
     for name, cls in SECTIONS.items():
         doc.section(name).only(*(f.name for f in dataclasses.fields(cls)))
-    doc.document.finish()
+    problems += doc.document.problems
     return out
 
 

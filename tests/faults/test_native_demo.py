@@ -1,0 +1,114 @@
+"""The demo on this very Linux, killed, stopped and crashed: it goes on, keeps what is whole, and says what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.running import demo_argv, running, using
+from tests.support import run_lab, test_home
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+NAME = "native"
+HERE = ("--provider", "local")
+STOP_S = 15.0  # the first Ctrl-C: at the next safe point
+
+
+def cells(home: Path) -> dict[str, bytes]:
+    """Whole cells in the machine: those with their cell.json, by path, with all their files' bytes joined."""
+    done = (home / "machines" / NAME / "guest" / "runs").glob("*/guest/cells/*/cell.json")
+    return {
+        str(path.parent): b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()) if file.is_file())
+        for path in done
+    }
+
+
+def events(home: Path) -> list[dict[str, Any]]:
+    """What the guest half has told so far."""
+    files = (home / "machines" / NAME / "guest" / "runs").glob("*/guest/events.jsonl")
+    lines = [line for path in files for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [json.loads(line) for line in lines]
+
+
+def under_load(home: Path) -> str:
+    """The form whose cell is under load right now, "" between loads."""
+    form, last = "", ""
+    for event in events(home):
+        form, last = str(event["data"].get("form", form)), event["kind"]
+    return form if last == "sample" else ""
+
+
+def run_ids(home: Path) -> list[str]:
+    return sorted(path.name.removeprefix("incomplete-") for path in (home / "runs").iterdir())
+
+
+def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None:
+    argv = demo_argv(NAME, "baseline,twin", *HERE)
+    with running(*argv, home=home) as first:
+        first.until(lambda: under_load(home), "a cell's load")
+        asked = time.monotonic()
+        first.signal(signal.SIGINT)
+        assert first.wait(STOP_S) == 130, first.said()
+        assert time.monotonic() - asked < STOP_S
+        assert first.hears("stopping at the next safe point")
+        assert first.hears("run the same command again to go on")
+    cut = run_ids(home)
+    assert len(cut) == 1
+
+    with running(*argv, home=home) as second:
+        second.until(lambda: second.hears(f"going on with {cut[0]}, which was cut"), "the cut run to be found")
+        kept = second.until(lambda: cells(home), "a whole cell")
+        second.signal(signal.SIGKILL)
+        assert second.wait() == -signal.SIGKILL
+
+    with running(*argv, home=home) as third:
+        assert third.wait() in {0, 6}, third.said()  # 6: a busy host made a cell INVALID
+        assert third.hears(f"going on with {cut[0]}, which was cut")
+        done = third.result()
+    assert done["run_id"] == cut[0]
+    assert run_ids(home) == cut, "no second run beside it"
+    assert Path(done["run_dir"]).name == cut[0], "published under its own name"
+    after = cells(home)
+    assert {path: after[path] for path in kept} == kept, "a whole cell was touched"
+    brought = json.loads((Path(done["run_dir"]) / "summary.json").read_text())
+    told = {cell["cell"] + (f".{cell['attempt']}" if cell["attempt"] > 1 else "") for cell in brought["timeline"]}
+    assert {path.rpartition("/")[2] for path in after} == told, "every attempt came home"
+
+    down = run_lab("down", NAME, home=home)
+    assert down.code == 0, down.stderr
+    assert list((home / "machines").iterdir()) == []
+    assert using(test_home() / "cache" / "artifacts") == []
+
+
+def test_a_service_that_crashes_makes_its_cell_invalid_and_the_rest_is_measured(home: Path) -> None:
+    crashed: set[int] = set()
+
+    def crash() -> None:
+        """Kill the twin's service (the baseline's binary) whenever it is under load."""
+        if under_load(home) == "twin":
+            for pid, name in using(test_home() / "cache" / "artifacts"):
+                if name == "baseline" and pid not in crashed:
+                    crashed.add(pid)
+                    os.kill(pid, signal.SIGKILL)
+
+    with running(*demo_argv(NAME, "baseline,twin", *HERE), home=home) as demo:
+        ends = time.monotonic() + 200
+        while demo.process.poll() is None:
+            crash()
+            assert time.monotonic() < ends, demo.said()
+            time.sleep(0.05)
+        assert demo.wait() == 6, demo.said()
+        done = demo.result()
+    assert len(crashed) == 2, "the first attempt and its one rerun"
+    assert demo.hears("service shop killed by signal 9")
+    summary = json.loads(Path(done["run_dir"], "summary.json").read_text())
+    assert summary["forms"]["twin"]["cells"] == {"planned": 1, "valid": 0, "invalid": 2, "invalid_share": 1.0}
+    assert summary["forms"]["baseline"]["cells"]["planned"] == 1
+    assert {cell["form"] for cell in summary["timeline"]} == {"baseline", "twin"}
+    assert "killed by signal 9" in Path(done["report"]).read_text()
