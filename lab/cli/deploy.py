@@ -52,6 +52,6 @@ def register(app: typer.Typer) -> None:
             proofs = flow(lab, asked)
         bad = [name for name, proof in proofs.items() if not proof["ok"]]
         code = 6 if bad else 0
-        lines = [f"{name}: {'proven' if p['ok'] else 'NOT PROVEN'}: {p['reason']}" for name, p in proofs.items()]
+        lines = [f"{name}: {'proven' if p['ok'] else 'NOT PROVEN: ' + p['reason']}" for name, p in proofs.items()]
         result_line(options, {"command": "deploy", "exit": code, "proofs": proofs}, "\n".join(lines))
         return code
