@@ -15,8 +15,11 @@ from lab.guest.signature import NO, fits
 from lab.guest.trees import Fragment, TypeTree, assign, starts_fragment
 from lab.guest.wire import SpanNode
 
-SLACK_NS = 2_000_000  # an agent's clock offset, taken once at its start, may be off by this much
+SLACK_NS = 2_000_000  # two clocks of one machine, read one after the other, may differ by this much
 TRANSPORT_ERROR = 0
+LAG_MAX_NS = 200_000_000
+ROOTS_MIN = 10
+IN_TIME = 0.8  # of a life's roots begin within a request when its clock is right; the rest is warm-up and what is lost
 MOVES_MAX = 300  # how many fragments may be asked to move up to seat one more; each is a level of recursion
 
 
@@ -60,6 +63,43 @@ def seat(
         elif not hall.take(part, root=False):
             loose.append(part)
     return hall.slots, loose
+
+
+def lag_ns(parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]) -> int:
+    """How much too early this life's spans say that they began; 0 nearly always.
+
+    An eBPF agent adds to the kernel's clock an offset that it takes once, as the smallest of some rounds of reading
+    both clocks: whoever interrupts one round makes all its spans too early, by milliseconds on a busy machine. Roots
+    then begin before their requests. The least shift by which most begin within a request of their type undoes it.
+    """
+    starts: dict[str, list[int]] = {}
+    spans: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda r: r.start_ns):
+        starts.setdefault(row.type, []).append(row.start_ns)
+        spans.setdefault(row.type, []).append(row)
+    first = min((row.start_ns for row in rows), default=0)
+    roots = [
+        (part.start_ns, types)
+        for part in parts
+        if not part.lost and part.start_ns >= first - LAG_MAX_NS
+        for types in [[t for t in starts if t in trees and entries(part, trees[t], root=True)]]
+        if types
+    ]
+
+    def share(shift: int) -> float:
+        fits_now = [any(_under_way(at + shift, starts[t], spans[t]) for t in types) for at, types in roots]
+        return sum(fits_now) / len(fits_now)
+
+    if len(roots) < ROOTS_MIN or share(0) >= IN_TIME:
+        return 0
+    best, shift = max((share(shift), -shift) for shift in range(0, LAG_MAX_NS + 1, SLACK_NS))
+    return -shift if best >= IN_TIME else 0
+
+
+def _under_way(at: int, starts: list[int], rows: list[Row]) -> bool:
+    """Whether the last request that had begun by then had not ended yet."""
+    index = bisect_right(starts, at + SLACK_NS) - 1
+    return index >= 0 and at <= rows[index].end_ns + SLACK_NS
 
 
 class _Hall:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from lab.guest.seating import TRANSPORT_ERROR, Row, Slot, is_warm_up, seat
+from lab.guest.seating import TRANSPORT_ERROR, Row, Slot, is_warm_up, lag_ns, seat
 from lab.guest.signature import NO, fits, signature
 from lab.guest.trees import EXACT_NODE, Assignment, Fragment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import Expectation, ExtraSpan, FormExpectation, Span, SpanNode
@@ -64,6 +64,7 @@ class Tally:
     orphans: dict[str, int]  # label -> spans whose parent was never received
     requests: dict[str, int]  # type -> requests that reached the service
     outside: int  # spans of canary and warm-up
+    lag_ns: int = 0  # how much too early the spans' clock was; undone before anything was counted
     by_request: tuple[Assignment | None, ...] = field(default=(), repr=False)  # one per row, for waterfalls
 
 
@@ -79,6 +80,9 @@ def tally(
     """Count a cell. prior: node id -> calls of this life seen before the file began (canary), for `first` modes."""
     trees = type_trees(reference, expected)
     parts = fragments(spans)
+    lag = lag_ns(parts, rows, trees)
+    if lag:
+        parts = fragments(_later(span, lag) for part in parts for span in part.spans)
     slots, loose = seat(parts, rows, trees)
     read = [assign(slot.parts, trees[slot.row.type]) if slot.row.type in trees else None for slot in slots]
     tail_ns = window_start_ns + max((r.end_ns - r.start_ns for r in rows), default=0)
@@ -100,8 +104,13 @@ def tally(
         orphans=_orphans(slots, stray),
         requests=dict(reached),
         outside=sum(len(p.spans) for p in before),
+        lag_ns=lag,
         by_request=tuple(read),
     )
+
+
+def _later(span: Span, by_ns: int) -> Span:
+    return replace(span, start_ns=span.start_ns + by_ns, end_ns=span.end_ns + by_ns)
 
 
 # --- counts ----------------------------------------------------------------------------------------------------------

@@ -124,3 +124,23 @@ def test_an_orphan_goes_to_the_request_that_lacks_it() -> None:
     assert [n.received for n in found.nodes] == [2, 2, 2]
     assert found.nodes[2].parents_ok == 1
     assert (found.extra, found.orphans) == ({}, {"server http": 1})
+
+
+def test_spans_of_a_clock_that_runs_early_find_their_requests() -> None:
+    # 30 requests of 8 ms, 40 ms apart; the agent's clock was read with an interruption of 6 ms
+    rows = [row(i, i * 40, i * 40 + 8) for i in range(30)]
+    warm = tree("warm", -40)
+    right = count([*warm, *(s for i in range(30) for s in tree(f"t{i}", i * 40 + 1))], rows)
+    early = count([*tree("warm", -46), *(s for i in range(30) for s in tree(f"t{i}", i * 40 - 5))], rows)
+    assert (right.lag_ns, early.lag_ns) == (0, 4 * MS)
+    assert right.nodes == early.nodes
+    assert [n.received for n in early.nodes] == [30, 30, 30]
+    assert (early.extra, early.outside) == ({}, 3)
+
+
+def test_a_right_clock_is_left_alone_whatever_else_came() -> None:
+    rows = [row(i, i * 40, i * 40 + 8) for i in range(30)]
+    spans = [s for i in range(30) for s in tree(f"t{i}", i * 40 + 1)]
+    noise = [s for i in range(6) for s in tree(f"n{i}", i * 40 - 5)]
+    assert count(spans + noise, rows).lag_ns == 0
+    assert count(noise[:3], rows[:1] + rows[20:]).lag_ns == 0
