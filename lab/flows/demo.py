@@ -15,7 +15,7 @@ from lab.flows.together import together
 from lab.flows.wish import Asked, resolve
 from lab.guest.wire import FormSpec, Plan, Tools
 from lab.machines import lifecycle
-from lab.model.errors import DemoError
+from lab.model.errors import DemoError, ProvisioningError
 from lab.model.events import Notice, Progress
 from lab.model.form import Artifact
 from lab.model.lab import Lab
@@ -173,10 +173,14 @@ def guest_root(lab: Lab, machine: Machine) -> str:
 
 @contextmanager
 def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
-    """One connection to the machine, closed at the end."""
+    """One connection to the machine, closed at the end; where there is none, the error says what became of it."""
     if machine.endpoint is None:
         raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")
-    with connect(lab, machine.endpoint, Deadline.after(CONNECT_S, lab.cancel)) as transport:
+    try:
+        link = connect(lab, machine.endpoint, Deadline.after(CONNECT_S, lab.cancel))
+    except ProvisioningError as error:
+        raise lifecycle.lost(lab, machine, error) from error
+    with link as transport:
         yield transport
 
 

@@ -10,12 +10,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import journal, keys, state, steps
+from lab.machines import journal, keys, readiness, state, steps
 from lab.machines.providers import PROVIDERS
-from lab.model.errors import PreconditionError, UsageError
+from lab.model.errors import PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpoint
+from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import HOST_KEY_FILE, LOCK_FILE, SSH_CONFIG_FILE
 from lab.system import locks, proc, resources
 from lab.system.wait import Deadline
@@ -116,6 +116,16 @@ def attach_disk(lab: Lab, machine: Machine, image: Path, serial: str) -> None:
         raise PreconditionError(f"machine {machine.spec.name} cannot take disks", fix="copy the files instead")
     with lab.bus.step("attach", f"attach {image.name}"):
         attach(lab, machine.handle, image, serial)
+
+
+def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> ProvisioningError:
+    """Why a machine that was ready cannot be reached any more: it panicked, ended or hangs; else `error` as it is."""
+    seen = steps.observed(lab, machine)
+    if isinstance(machine.endpoint, LocalEndpoint) or seen.alive:
+        return error
+    found = readiness.not_ready(seen, lab.paths.machine(machine.spec.name), said=error)
+    found.fix = "run the same command again: it starts the machine and goes on with what is missing"
+    return found
 
 
 def ssh_argv(lab: Lab, name: str) -> list[str]:

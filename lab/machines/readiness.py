@@ -38,7 +38,7 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
         if seen.alive:
             return seen
         if seen.phase in {"stopped", "absent", "created"} or serial.panic_text(_serial(directory)):
-            raise _not_ready(seen, directory)
+            raise not_ready(seen, directory)
         return NotYet(reason=seen.reason)
 
     try:
@@ -47,7 +47,7 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
             probe, what="the machine to come up", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
         )
     except _Late as late:
-        raise _not_ready(provider.inspect(lab, handle), directory) from late
+        raise not_ready(provider.inspect(lab, handle), directory) from late
 
 
 def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
@@ -74,14 +74,15 @@ def open_session(lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoin
     except ProvisioningError as error:
         if isinstance(endpoint, LocalEndpoint):
             raise
-        raise _not_ready(provider.inspect(lab, handle), directory, said=error) from error
+        raise not_ready(provider.inspect(lab, handle), directory, said=error) from error
 
 
 class _Late(ProvisioningError):
     """Time ran out; becomes a diagnosis."""
 
 
-def _not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
+def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
+    """What a machine does instead of being ready, with its console's tail. `said`: how reaching it failed."""
     text = _serial(directory)
     running = seen.phase in {"running", "broken"}
     if seen.phase == "broken":
