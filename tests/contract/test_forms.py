@@ -135,7 +135,15 @@ def test_two_builders_at_once_make_one_artifact(tmp_path: Path, lab: Lab, artifa
     assert not [path.name for path in (home / "cache/artifacts").iterdir() if path.name.startswith(cache.TEMP_PREFIX)]
 
 
-@pytest.mark.parametrize("name", ["orchestrion-otel", "orchestrion-dd", "ebpf"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # a woven build of another module takes minutes on two cores
+        pytest.param("orchestrion-otel", marks=pytest.mark.nightly),
+        pytest.param("orchestrion-dd", marks=pytest.mark.nightly),
+        "ebpf",
+    ],
+)
 def test_a_strangers_service(lab: Lab, artifacts: dict[str, Artifact], tmp_path: Path, name: str) -> None:
     """Another module path and layout, DefaultServeMux, a late handler, two servers, sql.OpenDB: the same tree."""
     service = forms.service(ROOT, FOREIGN)
