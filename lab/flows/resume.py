@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import Plan, WireError, dump, load
+from lab.guest.wire import GuestManifest, Plan, WireError, dump, load
 from lab.model.errors import PreconditionError
 from lab.model.events import GuestEvent, Notice, Record
 from lab.model.lab import Lab
-from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, PLAN_FILE
+from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
 from lab.runs.manifest import new_run_id
 from lab.runs.plan import identity
 from lab.system import store
@@ -27,7 +27,11 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
     writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
         before = _plan_of(folder)
-        if before is not None and identity(before) == identity(plan):
+        if before is None or identity(before) != identity(plan):
+            continue
+        if _ended_empty(folder):
+            discard(folder)  # its machine would only say again why nothing was measured, whatever was put right since
+        else:
             lab.bus.emit(Notice(level="info", text=f"going on with {before.run_id}, which was cut"))
             return folder, before
     plan = dataclasses.replace(plan, run_id=new_run_id(plan.scenario))
@@ -35,6 +39,14 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
     (folder / GUEST_DIR).mkdir(parents=True, mode=0o700)
     store.write_text(folder / PLAN_FILE, dump(plan))
     return folder, plan
+
+
+def _ended_empty(folder: Path) -> bool:
+    """Sealed by the machine, and no cell in it: over, with nothing to go on with."""
+    try:
+        return not load(GuestManifest, (folder / GUEST_DIR / MANIFEST_FILE).read_text(encoding="utf-8")).cells
+    except (OSError, WireError):
+        return False
 
 
 def _plan_of(folder: Path) -> Plan | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lab.report import figures
@@ -66,11 +66,7 @@ def _ticks(end: float) -> list[float]:
 def _table(summary: Mapping[str, Any]) -> Html:
     rows = []
     for cell in summary["timeline"]:
-        missed = "; ".join(
-            f"{gate['gate']} {figures.amount(gate['value'])} (limit {figures.amount(gate['limit'])})"
-            + ("" if gate["hard"] else " soft")
-            for gate in cell["missed"]
-        )
+        missed = "; ".join(_missed(cell))
         state = tag("span", "valid" if cell["valid"] else "INVALID", class_="chip" if cell["valid"] else "chip bad")
         answered = f"{cell['completed']:,} / {cell['scheduled']:,}"
         kept = f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"
@@ -95,3 +91,12 @@ def _table(summary: Mapping[str, Any]) -> Html:
         "recomputed",
     )
     return table(head, rows)
+
+
+def _missed(cell: Mapping[str, Any]) -> Iterator[str]:
+    """Why it is INVALID: first what broke (a crash, a full disk), then each gate with its value."""
+    gates = {gate["gate"] for gate in cell["missed"]}
+    yield from (reason for reason in cell["reasons"] if reason.partition(":")[0] not in gates)
+    for gate in cell["missed"]:
+        value, limit = figures.amount(gate["value"]), figures.amount(gate["limit"])
+        yield f"{gate['gate']} {value} (limit {limit})" + ("" if gate["hard"] else " soft")

@@ -93,12 +93,23 @@ def demo_argv(name: str, forms: str, *more: str) -> list[str]:
     return ["demo", str(QUICK), "--name", name, "--form", forms, "--profile", "stage", "--json", *more]
 
 
-def using(folder: Path) -> list[tuple[int, str]]:
-    """Processes whose program lies below `folder`: pid and the program's name."""
+def working_in(home: Path) -> list[tuple[int, str]]:
+    """Processes that work somewhere below `home`, so that they are this test's: pid and the program's name."""
     found = []
-    for exe in Path("/proc").glob("[0-9]*/exe"):
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            target = exe.readlink()
-            if target.is_relative_to(folder):
-                found.append((int(exe.parent.name), target.name))
+            if (entry / "cwd").readlink().is_relative_to(home):
+                found.append((int(entry.name), (entry / "exe").readlink().name))
     return found
+
+
+@contextlib.contextmanager
+def mounted(place: Path, *options: str) -> Iterator[None]:
+    """A tmpfs at `place`."""
+    place.mkdir(parents=True, exist_ok=True)
+    argv = ["mount", "-t", "tmpfs", *(f"-o{option}" for option in options), "tmpfs", str(place)]
+    subprocess.run(argv, check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)

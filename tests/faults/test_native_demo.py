@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.running import demo_argv, running, using
-from tests.support import run_lab, test_home
+from tests.faults.running import demo_argv, mounted, running, working_in
+from tests.support import run_lab
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 NAME = "native"
@@ -64,6 +65,7 @@ def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None
     with running(*argv, home=home) as second:
         second.until(lambda: second.hears(f"going on with {cut[0]}, which was cut"), "the cut run to be found")
         kept = second.until(lambda: cells(home), "a whole cell")
+        assert working_in(home), "a search that finds nothing now would find nothing at the end"
         second.signal(signal.SIGKILL)
         assert second.wait() == -signal.SIGKILL
 
@@ -83,7 +85,7 @@ def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None
     down = run_lab("down", NAME, home=home)
     assert down.code == 0, down.stderr
     assert list((home / "machines").iterdir()) == []
-    assert using(test_home() / "cache" / "artifacts") == []
+    assert working_in(home) == []
 
 
 def test_a_service_that_crashes_makes_its_cell_invalid_and_the_rest_is_measured(home: Path) -> None:
@@ -92,7 +94,7 @@ def test_a_service_that_crashes_makes_its_cell_invalid_and_the_rest_is_measured(
     def crash() -> None:
         """Kill the twin's service (the baseline's binary) whenever it is under load."""
         if under_load(home) == "twin":
-            for pid, name in using(test_home() / "cache" / "artifacts"):
+            for pid, name in working_in(home):
                 if name == "baseline" and pid not in crashed:
                     crashed.add(pid)
                     os.kill(pid, signal.SIGKILL)
@@ -112,3 +114,21 @@ def test_a_service_that_crashes_makes_its_cell_invalid_and_the_rest_is_measured(
     assert summary["forms"]["baseline"]["cells"]["planned"] == 1
     assert {cell["form"] for cell in summary["timeline"]} == {"baseline", "twin"}
     assert "killed by signal 9" in Path(done["report"]).read_text()
+
+
+def test_a_disk_that_was_full_and_is_no_more(home: Path) -> None:
+    """Told with both numbers; the same command is not held to it once there is room."""
+    argv = demo_argv(NAME, "baseline", *HERE)
+    with mounted(home / "machines", "size=20m"):
+        with running(*argv, home=home) as first:
+            assert first.wait() == 6, first.said()
+            assert first.hears("the disk is full:")
+            assert first.hears("bytes free in")
+            assert first.hears("67108864 needed")
+        remount = ["mount", "-o", "remount,size=300m", str(home / "machines")]
+        subprocess.run(remount, check=True, capture_output=True)
+        with running(*argv, home=home) as second:
+            assert second.wait() in {0, 6}, second.said()  # 6: a busy host made the cell INVALID
+            assert Path(second.result()["report"]).is_file()
+        assert run_ids(home) == [second.result()["run_id"]]
+        assert run_lab("down", NAME, home=home).code == 0

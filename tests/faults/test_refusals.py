@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.system import locks
 from lab.system.wait import Deadline
-from tests.faults.running import QUICK, demo_argv, running
+from tests.faults.running import QUICK, demo_argv, mounted, running
 from tests.support import Ran, run_lab
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120)]
 HERE = ("--provider", "local")
-
-
-@contextlib.contextmanager
-def mounted(place: Path, *options: str) -> Iterator[None]:
-    """A tmpfs at `place`."""
-    place.mkdir(parents=True, exist_ok=True)
-    argv = ["mount", "-t", "tmpfs", *(f"-o{option}" for option in options), "tmpfs", str(place)]
-    subprocess.run(argv, check=True, capture_output=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)
 
 
 def refused(ran: Ran, code: int, *told: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.flows.resume import Recorder, claim
-from lab.guest.wire import Plan
+from lab.guest.wire import GuestManifest, Plan, dump
 from lab.model.config import Config
 from lab.model.errors import PreconditionError
 from lab.model.events import Bus, GuestEvent, Notice
@@ -43,6 +43,18 @@ def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
     (first / "plan.json").write_text("{")
     second, _ = claim(lab, unnamed())
     assert second != first
+
+
+@pytest.mark.parametrize("cells", [(), ("01-baseline-one",)])
+def test_a_run_that_ended_with_nothing_is_not_gone_on_with(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    """One that has cells is: only bringing it home was cut."""
+    lab = lab_in(tmp_path)
+    first, plan = claim(lab, unnamed())
+    sealed = GuestManifest(plan.run_id, "0" * 64, "boot", cells, (), "failed", "the disk is full")
+    store.write_text(first / "guest/manifest.json", dump(sealed))
+    second, _ = claim(lab, unnamed())
+    assert (second == first) is bool(cells)
+    assert [path for path in lab.paths.runs.iterdir() if path.is_dir()] == [second]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a file system that refuses")
