@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lab.guest.wire import EVENTS_FILE, PLAN_FILE, GuestRecord, Plan, WireError, dump, load
-from lab.model.errors import DemoError, ProvisioningError, TransientError
+from lab.model.errors import (
+    DemoError,
+    LabError,
+    Locked,
+    PreconditionError,
+    ProvisioningError,
+    TransientError,
+)
 from lab.model.events import GuestEvent, Notice, Progress
 from lab.model.lab import Lab
 from lab.remote.base import Transport
@@ -19,6 +26,8 @@ from lab.system.wait import Deadline
 POLL_S: Final = 1.0
 SILENCE_S: Final = 90.0  # with no new event for so long, ask whether the guest half still lives
 RECONNECTS: Final = 5
+# the guest half's exit codes are ours
+ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}
 Connect = Callable[[], AbstractContextManager[Transport]]
 
 
@@ -70,11 +79,12 @@ def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *optio
     except (ValueError, IndexError):
         answer = None
     if not result.ok or not isinstance(answer, dict):
-        said = answer.get("error", "") if isinstance(answer, dict) else ""
-        raise DemoError(
-            f"the guest half failed at {verb!r} (exit code {result.code}){': ' + said if said else ''}",
-            fix="lab doctor",
-            detail=result.tail(),
+        told = answer if isinstance(answer, dict) else {}
+        kind = ENDS.get(result.code, DemoError)
+        raise kind(
+            f"the guest half failed at {verb!r}: {told.get('error') or f'exit code {result.code}'}",
+            fix=str(told.get("fix") or "lab doctor"),
+            detail=None if told else result.tail(),
         )
     return answer
 

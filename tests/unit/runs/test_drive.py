@@ -1,0 +1,53 @@
+"""The guest half's answers: read when well, told with their cause and our exit code when not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.model.errors import DemoError, LabError, Locked, PreconditionError, TransientError
+from lab.remote.localhost import LocalTransport
+from lab.runs.drive import Site, call, install
+from lab.system.wait import Deadline
+from tests.support import lab_at
+
+
+def answers(tmp_path: Path, script: str) -> tuple[LocalTransport, Site]:
+    """A "guest half" that is a shell script, at the place where drive looks for it."""
+    site = Site(root=str(tmp_path), artifacts="", run_id="r", python="sh")
+    Path(site.guest).write_text(script)
+    return LocalTransport(lab_at(tmp_path / "home")), site
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(2, DemoError), (4, PreconditionError), (6, DemoError), (8, Locked), (75, TransientError)]
+)
+def test_exit_codes_keep_their_meaning(tmp_path: Path, code: int, kind: type[LabError]) -> None:
+    transport, site = answers(tmp_path, f"""echo '{{"error": "why", "fix": "do this"}}'; exit {code}""")
+    with pytest.raises(kind, match="'start': why") as error:
+        call(transport, site, Deadline.after(20), "start")
+    assert type(error.value) is kind
+    assert error.value.fix == "do this"
+
+
+def test_no_answer_shows_the_last_words(tmp_path: Path) -> None:
+    transport, site = answers(tmp_path, "echo Traceback >&2; exit 1")
+    with pytest.raises(DemoError) as error:
+        call(transport, site, Deadline.after(20), "facts")
+    assert error.value.detail == "Traceback"
+
+
+def test_the_last_line_is_the_answer(tmp_path: Path) -> None:
+    transport, site = answers(tmp_path, """echo noise; echo '{"a": 1}'""")
+    assert call(transport, site, Deadline.after(20), "facts") == {"a": 1}
+
+
+def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:
+    transport = LocalTransport(lab_at(tmp_path / "home"))
+    site = Site(root=str(tmp_path), artifacts="", run_id="r")
+    install(transport, site, Deadline.after(20))
+    before = Path(site.guest).stat().st_mtime_ns
+    install(transport, site, Deadline.after(20))
+    assert Path(site.guest).stat().st_mtime_ns == before
+    assert call(transport, site, Deadline.after(20), "facts")["cpus"] >= 1
