@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from lab.forms import listing
+from lab.forms.building import build
 from lab.guest.wire import (
     AgentSpec,
     CellPlan,
@@ -30,10 +33,12 @@ from lab.guest.wire import (
     Tools,
     dump,
 )
-from tests.support import go_environment, pinned_go
+from lab.model.form import Artifact
+from lab.model.machine import Arch
+from tests.support import lab_at, test_home
 
 ROOT = Path(__file__).parents[3]
-BUILD_ID = "contract-1"
+BUILD_ID_FILE = "build-id"
 
 # The parts of demo/service that these runs touch; demo/service's own tests hold service.yaml and the reference.
 SERVICE = ServiceSpec(
@@ -77,55 +82,28 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class Go:
-    """The pinned Go, as forms call it."""
-
-    def __init__(self) -> None:
-        self._go = pinned_go()
-
-    def run(self, argv: list[str], folder: Path, flags: str = "-mod=readonly -trimpath") -> str:
-        """Run `argv` (whose `go` is this one) in `folder`; its standard output."""
-        done = subprocess.run(
-            argv,
-            cwd=folder,
-            env=go_environment(self._go, GOFLAGS=flags),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    def build(self, folder: Path, out: Path, *flags: str) -> None:
-        """Build the main package in `folder`."""
-        self.run(["go", "build", *flags, "-o", str(out), "."], folder)
+@pytest.fixture(scope="session")
+def built() -> dict[str, Artifact]:
+    """What the forms room builds for `ebpf`: the baseline's binary, the agent, sink and load; from the shared cache."""
+    catalog = listing.catalog(ROOT)
+    arch: Arch = "aarch64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+    return build(lab_at(test_home()), (catalog["baseline"], catalog["ebpf"]), listing.service(ROOT), arch=arch)
 
 
 @pytest.fixture(scope="session")
-def go() -> Go:
-    return Go()
-
-
-@pytest.fixture(scope="session")
-def artifacts(go: Go, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """shop, lab-load and lab-sink as the plan names them."""
+def artifacts(built: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """shop, lab-load and lab-sink as the plan names them, in a folder of their own."""
     out = tmp_path_factory.mktemp("artifacts")
-    go.build(ROOT / "demo/service", out / "shop", "-ldflags", f"-X main.buildID={BUILD_ID}")
-    go.build(ROOT / "demo/load", out / "lab-load")
-    go.build(ROOT / "demo/sink", out / "lab-sink")
+    for name, artifact in {"shop": "baseline", "lab-load": "load", "lab-sink": "sink"}.items():
+        shutil.copy2(built[artifact].path, out / name)
+    (out / BUILD_ID_FILE).write_text(built["baseline"].build_id)
     return out
 
 
 @pytest.fixture(scope="session")
-def agent(go: Go, artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """lab-agent, with its BPF objects compiled."""
-    folder = tmp_path_factory.mktemp("agent") / "agent"
-    shutil.copytree(ROOT / "demo/agent", folder, ignore=shutil.ignore_patterns("auto"))
-    nowhere = tmp_path_factory.mktemp("nowhere")
-    told = go.run(["go", "mod", "download", "-json", "go.opentelemetry.io/auto@v0.24.0"], nowhere, "-mod=mod")
-    go.run(["sh", "build-objects.sh", json.loads(told)["Dir"], "./auto", "amd64"], folder)
-    go.build(folder, artifacts / "lab-agent")
-    return artifacts / "lab-agent"
+def agent(built: dict[str, Artifact], artifacts: Path) -> Path:
+    """lab-agent, with its BPF objects in it."""
+    return Path(shutil.copy2(built["agent"].path, artifacts / "lab-agent"))
 
 
 def baseline(artifacts: Path, name: str = "baseline", **changes: Any) -> FormSpec:
@@ -136,7 +114,7 @@ def baseline(artifacts: Path, name: str = "baseline", **changes: Any) -> FormSpe
         "mechanism": "none",
         "binary": "shop",
         "sha256": sha256(artifacts / "shop"),
-        "build_id": BUILD_ID,
+        "build_id": (artifacts / BUILD_ID_FILE).read_text(),
         "expected": FormExpectation(requests=nothing),
     }
     return FormSpec(**{**fields, **changes})

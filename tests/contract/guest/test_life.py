@@ -36,7 +36,7 @@ def test_baseline_life_is_sealed_and_adds_up(artifacts: Path, out: Path, interpr
     cell = cell_of(out, "01-baseline-mid")
     assert cell.valid
     assert cell.completed == cell.scheduled == 40
-    assert cell.build_ids == {"contract-1": 40}
+    assert cell.build_ids == {(artifacts / "build-id").read_text(): 40}
     assert cell.spans_total == 0
     used = {u.role: u.user_s + u.system_s for u in cell.usage}
     assert 0.005 < used["service"] < cell.window_s
