@@ -123,7 +123,8 @@ def test_another_binary_than_planned_is_refused(artifacts: Path, out: Path) -> N
 def test_wrong_build_id_is_refused(artifacts: Path, out: Path) -> None:
     code, answer = run_guest(plan(artifacts, [baseline(artifacts, build_id="other")]), out, artifacts)
     assert code == 6
-    assert "answers as build 'contract-1', planned is 'other'" in answer["reason"]
+    build = (artifacts / "build-id").read_text()
+    assert f"answers as build {build!r}, planned is 'other'" in answer["reason"]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
