@@ -20,7 +20,7 @@ from lab.guest.wire import Canary, Cell, GuestManifest, load
 from tests.contract.guest.conftest import REFERENCE, baseline, ebpf, events, leftovers, plan, run_guest
 from tests.support import python_39
 
-pytestmark = pytest.mark.contract
+pytestmark = pytest.mark.forms  # the binaries are built there
 
 
 def cell_of(out: Path, name: str) -> Cell:
@@ -68,7 +68,6 @@ def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Pat
     assert "another plan" in answer["error"]
 
 
-@pytest.mark.forms  # the agent is built for it
 def test_ebpf_life_gives_every_expected_span(artifacts: Path, agent: Path, out: Path) -> None:
     form = ebpf(artifacts, lockdown())
     code, answer = run_guest(plan(artifacts, [form], requests=80), out, artifacts)
