@@ -23,6 +23,7 @@ from tests.support import Ran, run_lab
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 NAME = "broken"
 BOOT_S = 150.0  # an emulated boot beside whatever else this host does
+STOP_S = 20.0
 KILLS = 2
 PANIC = "echo 1 > /proc/sys/kernel/sysrq; (sleep 1; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &"
 NEW_HOST_KEY = (
@@ -81,6 +82,18 @@ def test_up_killed_at_random_records_converges(home: Path) -> None:
         assert len(pids(home)) == 1, f"one machine after a kill at record {record}"
         assert run_lab("exec", "--name", NAME, "--", "true", home=home, limit_s=BOOT_S).code == 0
         assert "already" in up(home).stderr
+
+
+def test_up_stopped_by_ctrl_c_ends_soon_and_converges(home: Path) -> None:
+    assert run_lab("down", NAME, home=home).code == 0
+    with running("up", NAME, "--memory", "1024", home=home) as first:
+        first.until((home / "machines" / NAME / "serial.log").exists, "a machine that boots", BOOT_S)
+        first.signal(signal.SIGINT)
+        assert first.wait(STOP_S) == 130, first.said()
+        assert first.hears("stopping at the next safe point")
+        assert first.hears("run the same command again to go on")
+    up(home)
+    assert len(pids(home)) == 1
 
 
 def test_a_killed_machine_comes_back_beside_its_taken_port(home: Path) -> None:
