@@ -28,7 +28,7 @@ from tests.contract.guest.conftest import (
     write_plan,
 )
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 
 def begin(value: Plan, out: Path, artifacts: Path) -> subprocess.Popen[str]:

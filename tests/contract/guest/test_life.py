@@ -20,7 +20,8 @@ from lab.guest.wire import Canary, Cell, GuestManifest, load
 from tests.contract.guest.conftest import REFERENCE, baseline, ebpf, events, leftovers, plan, run_guest
 from tests.support import python_39
 
-pytestmark = pytest.mark.forms  # the binaries are built there
+# the first of them waits for the compiler
+pytestmark = [pytest.mark.forms, pytest.mark.timeout(1800)]
 
 
 def cell_of(out: Path, name: str) -> Cell:
