@@ -16,7 +16,8 @@ from lab.machines import image, image_seal
 from lab.model.errors import SecurityStop
 from tests.support import pinned_go
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+# two more bakes than the shared image needs: minutes that the vm tier keeps for machines
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(600)]
 
 PACKAGES = ("kmod", "linux-image-cloud-amd64", "openssh-server", "python3", "systemd-sysv")
 BAKER = """
