@@ -73,8 +73,17 @@ def fetch(
         _fetch_file(transport, source, target, entry, deadline, lambda n, b=base: progress(b + n, total))  # type: ignore[misc]  # default binds
         done += entry.size
         progress(done, total)
+    _remove_strangers(target, manifest)
     store.write_bytes(target / MANIFEST_FILE, raw)
     return manifest
+
+
+def _remove_strangers(target: Path, manifest: GuestManifest) -> None:
+    """What an earlier try brought and this seal does not name: another machine's cells, parts of files."""
+    named = {entry.path for entry in manifest.files}
+    for path in target.rglob("*"):
+        if (path.is_file() or path.is_symlink()) and path.relative_to(target).as_posix() not in named:
+            path.unlink()
 
 
 def whole(path: Path, entry: FileEntry) -> bool:

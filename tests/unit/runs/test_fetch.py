@@ -158,3 +158,13 @@ def test_not_sealed_is_told(transport: Cut, tmp_path: Path) -> None:
     (tmp_path / "src" / "manifest.json").write_text("{")
     with pytest.raises(FetchError, match="not sealed"):
         get(transport, tmp_path / "src", tmp_path / "dst")
+
+
+def test_what_another_try_brought_does_not_stay(transport: Cut, tmp_path: Path) -> None:
+    files = sample(tmp_path / "src")
+    (tmp_path / "dst" / "cells" / "09-gone").mkdir(parents=True)
+    (tmp_path / "dst" / "cells" / "09-gone" / "cell.json").write_text("{}")
+    (tmp_path / "dst" / "half.part").write_text("x")
+    get(transport, tmp_path / "src", tmp_path / "dst")
+    left = {p.relative_to(tmp_path / "dst").as_posix() for p in (tmp_path / "dst").rglob("*") if p.is_file()}
+    assert left == {*files, "manifest.json"}
