@@ -27,6 +27,7 @@ from lab.runs import plan as planning
 from lab.system.wait import Deadline
 
 CONNECT_S: Final = 60.0
+SEAL_S: Final = 60.0
 SETUP_S: Final = 900.0
 TOOLS: Final = ("sink", "load")
 
@@ -156,6 +157,7 @@ def fetch_run(lab: Lab, machine: Machine, site: drive.Site, directory: Path, *, 
         def told(done: int, total: int) -> None:
             lab.bus.emit(Progress(name="fetch", done=done, total=total, unit="bytes"))
 
+        drive.wait_sealed(transport, site, Deadline.after(SEAL_S, lab.cancel))
         sealed = fetch.fetch(
             transport, site.out, directory / GUEST_DIR, Deadline.after(SETUP_S, lab.cancel), progress=told
         )

@@ -19,6 +19,7 @@ from lab.model.errors import (
 )
 from lab.model.events import GuestEvent, Notice, Progress
 from lab.model.lab import Lab
+from lab.model.paths import MANIFEST_FILE as SEAL_FILE
 from lab.remote.base import Transport
 from lab.runs import zipapp
 from lab.system.wait import Deadline
@@ -26,6 +27,7 @@ from lab.system.wait import Deadline
 POLL_S: Final = 1.0
 SILENCE_S: Final = 90.0  # with no new event for so long, ask whether the guest half still lives
 RECONNECTS: Final = 5
+SEAL_POLL_S: Final = 0.2
 # the guest half's exit codes are ours
 ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}
 Connect = Callable[[], AbstractContextManager[Transport]]
@@ -172,6 +174,12 @@ def _tell(lab: Lab, record: GuestRecord, seen: Followed, total: int) -> None:
     if record.kind in ("done", "failed"):
         seen.ended = record.kind
         seen.reason = str(record.data.get("reason", ""))
+
+
+def wait_sealed(transport: Transport, site: Site, deadline: Deadline) -> None:
+    """The seal covers the events too, so that it comes after the last of them; a moment is all it takes."""
+    while not deadline.passed() and not transport.run(["test", "-s", f"{site.out}/{SEAL_FILE}"], deadline).ok:
+        deadline.sleep(SEAL_POLL_S)
 
 
 def _still_alive(transport: Transport, site: Site, deadline: Deadline) -> None:
