@@ -21,7 +21,7 @@ BUDGET_MIN: Final[dict[str, float]] = {
     "contract": 6,
     "forms": 20,  # builds every binary from empty caches: 15 min of compiler on two CPUs, side by side
     "vm": 20,
-    "faults": 10,
+    "faults": 15,
     "nightly": float("inf"),
 }
 TIERS: Final = tuple(BUDGET_MIN)
