@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 Kind = Literal["guest-panic", "boot-failed", "vm-ended", "guest-hang", "ssh-slow", "never-up"]
 TAIL_LINES: Final = 50
+BEFORE_PANIC: Final = 6
+AFTER_PANIC: Final = 18  # the reason and the top of its trace; what follows it is registers
 _PANIC: Final = re.compile(r"Kernel panic - not syncing: ?(.*)")
 _INIT: Final = re.compile(r"lab-init: (.*)")
 _OOM: Final = re.compile(r"Out of memory: Killed process \d+ \((\S+)\)")
@@ -60,6 +62,10 @@ def panic_text(serial: str) -> str:
 
 
 def tail(serial: str, lines: int = TAIL_LINES) -> str:
-    """The end of a console, without the control characters that would repaint a terminal."""
+    """The end of a console, or the lines around a panic; without the control characters that repaint a terminal."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", serial.replace("\r", ""))
-    return "\n".join(plain.strip().splitlines()[-lines:])
+    said = plain.strip().splitlines()
+    panic = next((index for index, line in enumerate(said) if _PANIC.search(line)), None)
+    if panic is not None:
+        return "\n".join(said[max(0, panic - BEFORE_PANIC) : panic + AFTER_PANIC])
+    return "\n".join(said[-lines:])

@@ -49,3 +49,15 @@ def test_an_init_that_gave_up_is_told_in_its_words() -> None:
 def test_the_tail_cannot_repaint_a_terminal() -> None:
     assert tail("a\x1b[2Jb\r\nc\x07\n") == "ab\nc"
     assert len(tail("line\n" * 500).splitlines()) == 50
+
+
+def test_a_panic_is_shown_from_its_reason_on_however_long_its_trace() -> None:
+    console = "\n".join(
+        ["boot"] * 80
+        + ["sysrq: Trigger a crash", "Kernel panic - not syncing: sysrq triggered crash"]
+        + [f"trace {n}" for n in range(60)]
+    )
+    shown = tail(console).splitlines()
+    assert "Kernel panic - not syncing: sysrq triggered crash" in shown
+    assert "sysrq: Trigger a crash" in shown
+    assert len(shown) <= 25  # what a terminal is given of an error's detail
