@@ -108,7 +108,7 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
         at, mount = deliver.deliver(lab, ready.machine, transport, site.root, tree, digest, deadline)
         facts = drive.call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
         step.say(str(facts.get("kernel", "")))
-    wish = resolve(asked, emulated=ready.emulated, cpus=int(facts.get("cpus", 1)))
+    wish = resolve(asked, emulated=ready.emulated, facts=facts)
     specs = {
         form.name: forms.form_spec(
             form, ready.artifacts, facts, topology=wish.topology, service=asked.service, scenario=asked.scenario
@@ -121,7 +121,7 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
 
 def plan_of(asked: Asked, deployed: Deployed) -> Plan:
     """The plan for this machine, not yet named."""
-    wish = resolve(asked, emulated=deployed.ready.emulated, cpus=int(deployed.facts.get("cpus", 1)))
+    wish = resolve(asked, emulated=deployed.ready.emulated, facts=deployed.facts)
     load, sink = (deployed.ready.artifacts[name] for name in ("load", "sink"))
     tools = Tools(
         load=forms.tree_path(load), load_sha256=load.sha256, sink=forms.tree_path(sink), sink_sha256=sink.sha256

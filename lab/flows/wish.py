@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lab.forms import listing
 from lab.model.config import DemoConfig
@@ -73,10 +74,18 @@ def _service_dir(scenario: Scenario) -> Path:
     return path if path.is_absolute() else resources.root() / path
 
 
-def resolve(asked: Asked, *, emulated: bool, cpus: int) -> Wish:
+def resolve(asked: Asked, *, emulated: bool, facts: Mapping[str, Any]) -> Wish:
     """No "auto" left: profile, topology and rate for this kind of machine."""
     demo, scenario = asked.demo, asked.scenario
     profile = demo.profile if demo.profile != "auto" else ("stage" if emulated else "quick")
     topology = scenario.topology if demo.topology == TOPOLOGY_AUTO else demo.topology
     rate = demo.rate_rps or scenario.rate_rps["emulated" if emulated else "native"]
-    return Wish(profile=profile, seed=demo.seed, topology=topology, rate_rps=rate, emulated=emulated, cpus=cpus)
+    return Wish(
+        profile=profile,
+        seed=demo.seed,
+        topology=topology,
+        rate_rps=rate,
+        emulated=emulated,
+        cpus=int(facts.get("cpus", 1)),
+        virtual=bool(facts.get("virtualisation")),
+    )

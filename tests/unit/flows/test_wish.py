@@ -75,7 +75,7 @@ def test_a_service_of_ones_own_is_read_instead(tmp_path: Path) -> None:
 )
 def test_auto_follows_the_machine(demo: DemoConfig, emulated: bool, profile: str, rate: str) -> None:
     asked = wish.read(demo)
-    wanted = wish.resolve(asked, emulated=emulated, cpus=2)
+    wanted = wish.resolve(asked, emulated=emulated, facts={"cpus": 2})
     assert wanted.profile == profile
     assert wanted.rate_rps == asked.scenario.rate_rps[rate]
     assert wanted.topology == asked.scenario.topology
@@ -84,5 +84,5 @@ def test_auto_follows_the_machine(demo: DemoConfig, emulated: bool, profile: str
 
 def test_what_was_asked_for_wins() -> None:
     asked = wish.read(DemoConfig(topology="split", rate_rps=3.5))
-    wanted = wish.resolve(asked, emulated=True, cpus=2)
+    wanted = wish.resolve(asked, emulated=True, facts={"cpus": 2})
     assert (wanted.topology, wanted.rate_rps) == ("split", 3.5)
