@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from lab.cli.options import Options
 from lab.model.config import Config
-from lab.model.events import Bus, Notice, Record
+from lab.model.events import Bus, Record
 from lab.model.lab import Lab
 from lab.model.load_config import Loaded, load
 from lab.model.paths import Paths
@@ -133,7 +133,3 @@ def _signals(lab: Lab) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def warn(lab: Lab, text: str) -> None:
-    lab.bus.emit(Notice(level="warning", text=text))

@@ -100,11 +100,6 @@ def start(transport: Transport, site: Site, plan: Plan, deadline: Deadline) -> d
     )
 
 
-def stop(transport: Transport, site: Site, deadline: Deadline) -> None:
-    """End the guest half and everything it started; no error when it is not there."""
-    call(transport, site, deadline, "stop", "--out", site.out)
-
-
 def follow(lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadline) -> Followed:
     """Read events until the guest half says done or failed; a lost connection is made again and goes on at the offset.
 
