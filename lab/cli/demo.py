@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     @verb(app, "demo")
     def demo(
         options: Options,
+        machine: dict[str, Any],
         scenario: Annotated[str | None, typer.Argument(metavar="[SCENARIO]", help="Name or YAML file.")] = None,
         form: flags.Forms = None,
         profile: flags.Profile = None,
@@ -28,13 +29,8 @@ def register(app: typer.Typer) -> None:
         rate: flags.Rate = None,
         topology: flags.Topology = None,
         name: Annotated[str | None, typer.Option("--name", help="Name of the machine.")] = None,
-        provider: flags.Provider = None,
-        cpus: flags.Cpus = None,
-        memory: flags.Memory = None,
-        accel: flags.Accel = None,
         build: flags.Build = None,
         service: flags.Service = None,
-        lock_timeout: flags.LockTimeout = None,
         down: Annotated[bool, typer.Option("--down", help="Remove the machine afterwards (CI).")] = False,
         yes: flags.Yes = False,
     ) -> int:
@@ -51,11 +47,7 @@ def register(app: typer.Typer) -> None:
             "demo.topology": topology,
             "demo.build": build,
             "machine.name": name,
-            "machine.provider": provider,
-            "machine.cpus": cpus,
-            "machine.memory_mib": memory,
-            "machine.accel": accel,
-            "lock_timeout_s": lock_timeout,
+            **machine,
         }
 
         def asked_for(config: Config) -> Asked:

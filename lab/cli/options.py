@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cli import flags
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -36,12 +38,21 @@ _COMMON: dict[str, Any] = {
 
 
 def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., None]]:
-    """Register a command whose first parameter is `Options` and which returns an exit code."""
+    """Register a command whose first parameter is `Options` and which returns an exit code.
+
+    A parameter `machine: dict[str, Any]` becomes the options of `flags.MACHINE`; the command gets config key -> value.
+    """
 
     def register(function: Callable[..., int]) -> Callable[..., None]:
         hints = typing.get_type_hints(function, include_extras=True)
         signature = inspect.signature(function)
-        own = [p.replace(annotation=hints[p.name]) for p in list(signature.parameters.values())[1:]]
+        given = list(signature.parameters.values())[1:]
+        machine = flags.MACHINE if any(p.name == "machine" for p in given) else {}
+        own = [p.replace(annotation=hints[p.name]) for p in given if p.name != "machine"]
+        own += [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None)
+            for key, (_, hint) in machine.items()
+        ]
         common = [
             inspect.Parameter(
                 key,
@@ -56,6 +67,8 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[...
         @functools.wraps(function)
         def command(**values: Any) -> None:
             options = Options(**{key: values.pop(key) for key in _COMMON})
+            if machine:
+                values["machine"] = {key: values.pop(name) for name, (key, _) in machine.items()}
             code = function(options, **values)
             if code:
                 raise typer.Exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,25 +17,12 @@ def register(app: typer.Typer) -> None:
     @verb(app, "up")
     def up(
         options: Options,
+        machine: dict[str, Any],
         name: flags.Name = None,
-        provider: flags.Provider = None,
-        image: flags.Image = None,
-        cpus: flags.Cpus = None,
-        memory: flags.Memory = None,
-        accel: flags.Accel = None,
-        lock_timeout: flags.LockTimeout = None,
         plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     ) -> int:
         """Make a machine ready: kernel, BPF tools, compilers. A second `up` changes nothing."""
-        wanted = {
-            "machine.name": name,
-            "machine.provider": provider,
-            "machine.image": image,
-            "machine.cpus": cpus,
-            "machine.memory_mib": memory,
-            "machine.accel": accel,
-            "lock_timeout_s": lock_timeout,
-        }
+        wanted = {"machine.name": name, **machine}
         with session(options, "up", wanted) as lab:
             from lab.machines import lifecycle
 
@@ -45,13 +32,13 @@ def register(app: typer.Typer) -> None:
                 doc = {"command": "up", "exit": 0, "steps": steps}
                 text = "\n".join(f"{step['name']}: {step['state']}" for step in steps)
             else:
-                machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s)
+                made = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s)
                 doc = {
                     "command": "up",
                     "exit": 0,
                     "machine": spec.name,
-                    "image": machine.image_id,
-                    "accel": machine.accel,
+                    "image": made.image_id,
+                    "accel": made.accel,
                 }
                 text = f"{spec.name} is ready; try: lab ssh {spec.name}"
         result_line(options, doc, text)

@@ -87,6 +87,9 @@ def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> 
     running = seen.phase in {"running", "broken"}
     if seen.phase == "broken":
         return ProvisioningError(f"the machine is broken: {seen.reason}", fix="lab down, then lab up")
+    if not (directory / SERIAL_LOG).exists():  # a provider without a console: its own word is all there is
+        because = "" if said is None else f" ({said.message})"
+        return ProvisioningError(f"the machine is not ready: {seen.reason}{because}", fix="lab up")
     beat = qemu_instance.last_beat(directory / "heartbeat.jsonl")
     age = None if beat is None else beat.age_s
     found = serial.diagnose(serial.Seen(serial=text, running=running, beat_age_s=age, fresh_s=qemu_instance.FRESH_S))

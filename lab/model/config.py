@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from lab.model.machine import MachineSpec
+from lab.model.errors import ConfigError
+from lab.model.machine import HOST_ARCH, Arch, MachineSpec
 
 Profile = Literal["stage", "quick", "rehearsal", "full"]
 BuildWhere = Literal["auto", "host", "guest"]
@@ -33,9 +34,25 @@ class MachineConfig:
     memory_mib: int = key(2048, "memory of the machine, MiB")
     disk_gib: int = key(16, "size of the machine's disk, GiB (grows as it is used)")
     accel: str = key("auto", "auto (chosen by trying), kvm, hvf, whpx or tcg")
+    arch: str = key("auto", "x86_64, aarch64; auto: this host's own")
+    source: str = key("", "URL or path of a ready image or box, instead of making one")
+    digest: str = key("", "sha256:HEX or sha512:HEX of that source; a source without one is refused")
+    kernel: str = key("", "qemu: a kernel of your own (vmlinux or bzImage), instead of the image's")
+    modules: str = key("", "qemu: folder lib/modules/VERSION that belongs to that kernel")
+    driver: str = key("", "vagrant: libvirt or virtualbox; lima: vz or qemu; default: what this host has")
+    address: str = key("", "ssh: [USER@]HOST[:PORT] or a name from ~/.ssh/config")
+    identity: str = key("", "ssh: private key file; default: what OpenSSH would take")
+    allow_host_changes: bool = key(default=False, help_text="ssh: may the playbook change that host (undone by down)")
+    region: str = key("", "aws: region; default: the account's own setting")
+    instance: str = key("", "aws: instance type")
 
     def spec(self) -> MachineSpec:
-        return MachineSpec(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
+        """Raises ConfigError for an architecture that we do not know."""
+        arch = HOST_ARCH if self.arch == "auto" else next((one for one in get_args(Arch) if one == self.arch), None)
+        if arch is None:
+            known = ", ".join(get_args(Arch))
+            raise ConfigError(f"no architecture is called {self.arch}", fix=f"machine.arch: auto, {known}")
+        return MachineSpec(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"arch": arch})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,9 @@ def shown(value: Any) -> str:
     """A value as it would stand in YAML."""
     if isinstance(value, list):
         return "[" + ", ".join(map(str, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value) or '""'
 
 
 def json_schema() -> dict[str, Any]:

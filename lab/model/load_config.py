@@ -112,6 +112,8 @@ def _read(section: Section, name: str, hint: Any) -> Any:
         return section.whole(name, low=0)
     if hint is float:
         return section.number(name, low=0)
+    if hint is bool:
+        return section.flag(name)
     if typing.get_origin(hint) is tuple:
         return section.strs(name)
     return section.text(name)
@@ -143,6 +145,10 @@ def convert(raw: str, hint: Any) -> Any:
             return float(raw)
     except ValueError as error:
         raise ConfigError(f"a number is expected, not {raw!r}", fix="correct the value") from error
+    if hint is bool:
+        if raw not in ("true", "false"):
+            raise ConfigError(f"true or false is expected, not {raw!r}", fix="correct the value")
+        return raw == "true"
     if typing.get_origin(hint) is tuple:
         return tuple(part.strip() for part in raw.split(",") if part.strip())
     return raw

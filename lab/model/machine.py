@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Arch = Literal["x86_64", "aarch64"]
+HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 Phase = Literal["absent", "created", "running", "stopped", "broken", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
-    """What is wanted. `image` names an image recipe ("debian-12"); `accel` is "auto" or a QEMU accelerator's name."""
+    """What is wanted. `image` names an image recipe ("debian-12"); `accel` is "auto" or a QEMU accelerator's name.
+
+    What only some providers read is "" elsewhere: see the help of the same keys in `lab.model.config.MachineConfig`.
+    """
 
     name: str = "lab"
     provider: str = "qemu"
     image: str = "debian-12"
-    arch: Arch = "x86_64"
+    arch: Arch = HOST_ARCH
     cpus: int = 2
     memory_mib: int = 2048
     disk_gib: int = 16
     accel: str = "auto"
+    source: str = ""
+    digest: str = ""
+    kernel: str = ""
+    modules: str = ""
+    driver: str = ""
+    address: str = ""
+    identity: str = ""
+    allow_host_changes: bool = False
+    region: str = ""
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
