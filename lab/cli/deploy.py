@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -21,9 +21,10 @@ def register(app: typer.Typer) -> None:
     @verb(app, "deploy")
     def deploy(
         options: Options,
+        machine: dict[str, Any],
         form: flags.Forms = None,
         name: flags.Name = None,
-        provider: flags.Provider = None,
+        scenario: flags.Scenario = None,
         service: flags.Service = None,
         topology: flags.Topology = None,
         build: flags.Build = None,
@@ -34,8 +35,9 @@ def register(app: typer.Typer) -> None:
             "demo.forms": flags.names(form),
             "demo.topology": topology,
             "demo.build": build,
+            "demo.scenario": scenario,
             "machine.name": name,
-            "machine.provider": provider,
+            **machine,
         }
 
         def asked_for(config: Config) -> Asked:

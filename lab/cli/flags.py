@@ -35,6 +35,7 @@ LockTimeout = Annotated[
 Forms = Annotated[
     str | None, typer.Option("--form", metavar="A,B,…", help="Forms, separated by commas; see `lab forms`.")
 ]
+Scenario = Annotated[str | None, typer.Option("--scenario", metavar="NAME|FILE", help="Whose requests; as in demo.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="stage, quick, rehearsal or full.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of order, arrivals and data.")]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.01, help="Requests per second, instead of the scenario's.")]

@@ -145,9 +145,9 @@ def follow_run(lab: Lab, machine: Machine, site: drive.Site, plan: Plan) -> None
     cells = [cell for life in plan.lives for cell in life.cells]
     longest = sum(cell.requests / cell.rate_rps + plan.timeouts.ready_s + plan.timeouts.first_span_s for cell in cells)
     limit = Deadline.after(300 + 4 * longest, lab.cancel)
-    with lab.bus.step("run", "demo under load") as step:
+    with lab.bus.step("run", "demo under load" if cells else "canary requests") as step:
         seen = drive.follow(lab, lambda: connected(lab, machine), site, plan, limit)
-        step.say(f"{len(seen.cells)} cells")
+        step.say(f"{len(seen.cells)} cells" if cells else f"{len(plan.lives)} forms")
 
 
 def fetch_run(lab: Lab, machine: Machine, site: drive.Site, directory: Path, *, expect_cells: bool = True) -> None:

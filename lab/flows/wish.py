@@ -13,12 +13,13 @@ from lab.model.errors import ConfigError
 from lab.model.form import Form
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
-from lab.model.specs import load_scenario, load_service
+from lab.model.specs import REFERENCE_FILE, SERVICE_FILE, load_scenario, load_service
 from lab.model.yamlspec import collect, nearest, problems_error
 from lab.runs.plan import Wish
 from lab.system import resources
 
 TOPOLOGY_AUTO: Final = "auto"
+SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,9 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
     """Read what `demo` names. Raises ConfigError once, with every unknown name and every faulty file."""
     problems: list[str] = []
     known = listing.catalog(resources.root())
-    scenario = collect(lambda: _scenario(demo.scenario), problems)
+    own = service_dir / SCENARIO_FILE if service_dir and demo.scenario == DemoConfig().scenario else None
+    named = str(own) if own is not None and own.is_file() else demo.scenario
+    scenario = collect(lambda: _scenario(named), problems)
     default = scenario.forms if scenario is not None and scenario.forms and not forms_given else demo.forms
     names = list(dict.fromkeys(default))
     problems += [
@@ -53,9 +56,24 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
     if scenario is not None:
         folder = service_dir or _service_dir(scenario)
         service = collect(lambda: load_service(folder), problems)
+        problems += [] if service is None else _unmatched(scenario, service)
     if problems or scenario is None or service is None:
         raise problems_error(problems)
     return Asked(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
+
+
+def _unmatched(scenario: Scenario, service: Service) -> list[str]:
+    """Nothing could be said of a request whose spans nobody wrote down, nor of a topology that is not there."""
+    trees, reference = service.reference, service.root / REFERENCE_FILE
+    problems = [
+        f"{scenario.path}: request type {request.type!r} has no tree in {reference}{nearest(request.type, trees)}"
+        for request in scenario.requests
+        if request.type not in trees
+    ]
+    if scenario.topology not in service.topologies:
+        there = ", ".join(service.topologies)
+        problems.append(f"{scenario.path}: {service.name} has no topology {scenario.topology!r} (there are: {there})")
+    return problems
 
 
 def _scenario(name: str) -> Scenario:
@@ -70,8 +88,9 @@ def _scenario(name: str) -> Scenario:
 
 
 def _service_dir(scenario: Scenario) -> Path:
-    path = Path(scenario.service)
-    return path if path.is_absolute() else resources.root() / path
+    """A relative path counts from the scenario's own folder, when a service is there; else from ours."""
+    beside = scenario.path.parent / scenario.service  # an absolute one stays as it is
+    return beside if (beside / SERVICE_FILE).is_file() else resources.root() / scenario.service
 
 
 def resolve(asked: Asked, *, emulated: bool, facts: Mapping[str, Any]) -> Wish:

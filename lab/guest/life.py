@@ -105,7 +105,7 @@ def _start_process(bench: Bench, running: Running, process: ProcessSpec, *, last
     form, values = running.form, _values(running, process.name)
     extra = form.args if last else ()
     argv = [bench.artifact(form.binary), *(fill(a, values) for a in (*process.argv, *extra))]
-    env = {key: fill(value, values) for key, value in form.env.items()}
+    env = {key: fill(value, values) for key, value in {**process.env, **form.env}.items()}
     env = bench.env(running.work, {"LAB_FORM": form.name, **env})
     cpus = bench.plan.layout.service
     try:

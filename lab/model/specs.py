@@ -56,10 +56,11 @@ def load_service(root: Path) -> Service:
 
 
 def _processes(topologies: Section, name: str) -> tuple[ProcessSpec, ...]:
-    return tuple(
-        ProcessSpec(name=item.only("name", "argv").require("name").text("name"), argv=item.strs("argv"))
-        for item in topologies.sections(name)
-    )
+    return tuple(_process(item.only("name", "argv", "env").require("name")) for item in topologies.sections(name))
+
+
+def _process(item: Section) -> ProcessSpec:
+    return ProcessSpec(name=item.text("name"), argv=item.strs("argv"), env=item.texts("env"))
 
 
 def load_reference(path: Path) -> dict[str, tuple[SpanNode, ...]]:

@@ -13,10 +13,11 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process of the service. argv[0] is appended to the form's binary. Placeholders: {port:NAME} {work}."""
+    """One process of the service. `argv` follows the form's binary. Placeholders, in both: {port:NAME} {work}."""
 
     name: str
     argv: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)  # the service's own settings; a form's win over them
 
 
 @dataclass(frozen=True)

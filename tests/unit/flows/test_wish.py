@@ -10,6 +10,7 @@ from lab.flows import wish
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.system import resources
+from tests.support import ROOT
 
 
 def test_the_sample_demo_can_be_read() -> None:
@@ -42,6 +43,31 @@ def test_no_form_is_an_error() -> None:
 def test_a_form_named_twice_is_one() -> None:
     asked = wish.read(DemoConfig(forms=("twin", "baseline", "twin")))
     assert [form.name for form in asked.forms] == ["twin", "baseline"]
+
+
+def test_a_scenario_beside_its_service_finds_it_from_anywhere() -> None:
+    foreign = ROOT / "tests" / "contract" / "foreign"
+    asked = wish.read(DemoConfig(scenario=str(foreign / "scenario.yaml"), forms=("baseline",)))
+    assert asked.service.root == foreign
+    assert asked.service.topologies["all"][0].env == {"STOCK": "127.0.0.1:{port:stock}"}
+
+
+def test_a_service_of_ones_own_brings_its_scenario() -> None:
+    foreign = ROOT / "tests" / "contract" / "foreign"
+    assert wish.read(DemoConfig(forms=("baseline",)), service_dir=foreign).scenario.name == "tickets"
+
+
+def test_requests_without_a_reference_and_a_topology_that_is_not_there_are_told(tmp_path: Path) -> None:
+    foreign = ROOT / "tests" / "contract" / "foreign"
+    text = (foreign / "scenario.yaml").read_text(encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text(text.replace("type: seat", "type: seats").replace("topology: all", "topology: split"))
+    with pytest.raises(ConfigError) as caught:
+        wish.read(DemoConfig(scenario=str(own), forms=("baseline",)), service_dir=foreign)
+    said = f"{caught.value.message}\n{caught.value.detail}"
+    assert "request type 'seats' has no tree" in said
+    assert "did you mean 'seat'?" in said
+    assert "no topology 'split'" in said
 
 
 def test_a_scenario_file_of_ones_own_with_its_faults(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ func (c connector) Driver() driver.Driver                        { return &sqlit
 
 func main() {
 	front := flag.String("front", "", "address of the front")
-	stock := flag.String("stock", "", "address of the stock")
 	flag.Parse()
+	stock := os.Getenv("STOCK")
 
 	db := sql.OpenDB(connector{"file:tickets?mode=memory&cache=shared"})
 	db.SetMaxOpenConns(1)
@@ -38,7 +38,7 @@ func main() {
 
 	http.HandleFunc("/ready", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "yes") })
 	http.HandleFunc("GET /seats/{id}", func(w http.ResponseWriter, r *http.Request) {
-		request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+*stock+"/left", nil)
+		request, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+stock+"/left", nil)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
@@ -52,7 +52,7 @@ func main() {
 		_, _ = io.Copy(w, response.Body)
 	})
 
-	back := &http.Server{Addr: *stock}
+	back := &http.Server{Addr: stock}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /left", func(w http.ResponseWriter, r *http.Request) {
 		var left int
