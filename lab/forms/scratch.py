@@ -56,7 +56,7 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
     if not (recipe.source / "go.mod").is_file():
         raise ConfigError(f"{recipe.source} holds no go.mod", fix=f"run `go mod init` in {recipe.source}")
     _copy(recipe, root)
-    env = _environment(lab, recipe, toolchain)
+    env = _environment(lab, recipe, toolchain, _temporary(root))
     deadline = deadline.sooner(RESOLVE_S)
     sums = _merge_sums(recipe, root)
     folders = {
@@ -79,7 +79,14 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
     )
 
 
-def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain) -> dict[str, str]:
+def _temporary(root: Path) -> Path:
+    """Beside the copy, so that it goes with it: a weaver leaves what it has made behind, 100 MB a build."""
+    place = root.with_name(root.name + ".tmp")
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return place
+
+
+def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain, temporary: Path) -> dict[str, str]:
     system, cpu = (recipe.goos, recipe.goarch) if recipe.goos else host_target()
     # A weaver adds its own digest to the compiler's, so one cache serves all its versions, and plain builds stay apart.
     woven = "-".join(tool.name for tool in recipe.tools) or "plain"
@@ -89,6 +96,7 @@ def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain) -> dict[str, st
         GOARCH=cpu,
         GOCACHE=str(lab.paths.build / f"cache-{toolchain.version}-{woven}"),
         GOFLAGS=f"-mod=readonly {FLAGS}",
+        **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)),
         **{variable: program for variable, program, _ in recipe.programs},
         **recipe.spec.env,
     )
