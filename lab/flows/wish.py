@@ -13,13 +13,12 @@ from lab.model.errors import ConfigError
 from lab.model.form import Form
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
-from lab.model.specs import REFERENCE_FILE, SERVICE_FILE, load_scenario, load_service
+from lab.model.specs import REFERENCE_FILE, SCENARIO_FILE, SERVICE_FILE, load_scenario, load_service
 from lab.model.yamlspec import collect, nearest, problems_error
 from lab.runs.plan import Wish
 from lab.system import resources
 
 TOPOLOGY_AUTO: Final = "auto"
-SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form
 from lab.model.machine import Arch
 from lab.model.service import Service
-from lab.model.specs import REFERENCE_FILE, SERVICE_FILE, load_form
+from lab.model.specs import REFERENCE_FILE, SCENARIO_FILE, SERVICE_FILE, load_form
 from lab.system import proc
 from lab.system.wait import Deadline
 
@@ -22,7 +23,11 @@ from lab.system.wait import Deadline
 RECIPE: Final = 1
 GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
 # Never part of a program.
-SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE_FILE, "build.yaml"})
+SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE_FILE, SCENARIO_FILE, "build.yaml"})
+# "replace MODULE [VERSION] => ./FOLDER", alone or in a block (go.dev/ref/mod#go-mod-file-replace)
+LOCAL_REPLACE: Final = re.compile(
+    r"^\s*(?:replace\s+)?(\S+)(?:\s+(v\S+))?\s+=>\s+(\.{1,2}(?:/\S*)?)\s*(?://.*)?$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,8 @@ class Recipe:
             "build_id_var": self.build_id_var,
             "source": digest_of(files(self.source, self.spec.exclude)),
         }
+        for module, folder in beside(self.source).items():
+            out[f"beside {module}"] = digest_of(files(folder))
         for folder in self.overlays:
             out[f"overlay {folder.name}"] = digest_of(files(folder))
         for path in self.sums:
@@ -70,7 +77,10 @@ class Recipe:
 
 
 def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
-    """(relative name, path) of every file that may be part of the program, in a fixed order."""
+    """(relative name, path) of every file that may be part of the program, in a fixed order.
+
+    A link counts as the file it leads to; what is no file (a pipe, an editor's dangling lock) is no part of a program.
+    """
     left_out = SKIPPED | {name.rstrip("/") for name in exclude}
     for path in sorted(root.iterdir(), key=lambda p: p.name):
         if path.name in left_out or path.name.endswith("_test.go"):
@@ -78,17 +88,36 @@ def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]
         if path.is_dir() and not path.is_symlink():
             for name, inner in files(path):
                 yield f"{path.name}/{name}", inner
-        else:
+        elif path.is_file():
             yield path.name, path
+
+
+def beside(source: Path) -> dict[str, Path]:
+    """Modules that the source's go.mod replaces by folders outside of it: "module" or "module@version" -> folder.
+
+    Raises ConfigError for a folder that holds no module.
+    """
+    try:
+        text = (source / "go.mod").read_text(encoding="utf-8")
+    except OSError:
+        return {}  # told where the copy is made
+    out = {}
+    for module, version, where in LOCAL_REPLACE.findall(text):
+        folder = (source / where).resolve()
+        if folder.is_relative_to(source.resolve()):
+            continue
+        if not (folder / "go.mod").is_file():
+            raise ConfigError(f"{source / 'go.mod'}: {folder} holds no go.mod", fix=f"correct replace {module}")
+        out[f"{module}@{version}" if version else module] = folder
+    return out
 
 
 def digest_of(listed: Iterable[tuple[str, Path]]) -> str:
     """One digest for names, modes and contents."""
     total = hashlib.sha256()
     for name, path in listed:
-        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
         runs = "x" if path.stat().st_mode & 0o100 else "-"
-        total.update(f"{name}\0{runs}\0{_digest(content)}\n".encode())
+        total.update(f"{name}\0{runs}\0{_digest(path.read_bytes())}\n".encode())
     return total.hexdigest()
 
 

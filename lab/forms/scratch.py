@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.forms.recipe import Recipe, files
+from lab.forms.recipe import Recipe, beside, files
 from lab.model.errors import ConfigError, DemoError, TransientError
 from lab.model.lab import Lab
 from lab.system import proc, store
@@ -19,6 +19,7 @@ from lab.system.toolchain import Toolchain, environment, host_target
 from lab.system.wait import Deadline
 
 RESOLVE_S: Final = 900.0
+BESIDE: Final = "_beside"  # no package pattern matches a folder that begins so (`go help packages`)
 FLAGS: Final = "-trimpath -buildvcs=false"
 # Words of a download that failed, as against a module that cannot be resolved.
 NETWORK: Final = re.compile(
@@ -107,6 +108,9 @@ def _copy(recipe: Recipe, root: Path) -> None:
     root.mkdir(parents=True, mode=0o700)
     for name, path in files(recipe.source, recipe.spec.exclude):
         _place(path, root / name)
+    for at, folder in enumerate(beside(recipe.source).values()):
+        for name, path in files(folder):
+            _place(path, root / f"{BESIDE}{at}" / name)
     for overlay in recipe.overlays:
         for name, path in files(overlay):
             if (root / name).exists():
@@ -119,7 +123,8 @@ def _copy(recipe: Recipe, root: Path) -> None:
 
 def _place(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(path, target, follow_symlinks=False)
+    shutil.copy2(path, target)
+    target.chmod(target.stat().st_mode | 0o200)  # go.mod is written in the copy, however the source is kept
 
 
 def _sums_of(path: Path) -> set[str]:
@@ -135,9 +140,10 @@ def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
 
 
 def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
-    """Add what the form asks for to go.mod, whatever else is in there."""
+    """Add what the form asks for to go.mod, whatever else is in there; folders it led out to lie in the copy now."""
     module = scratch.recipe.spec.module
-    edits = [f"-require={path}@{version}" for path, version in module.require.items()]
+    edits = [f"-replace={name}=./{BESIDE}{at}" for at, name in enumerate(beside(scratch.recipe.source))]
+    edits += [f"-require={path}@{version}" for path, version in module.require.items()]
     edits += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
     if edits:
         _run(scratch, [scratch.toolchain.go, "mod", "edit", *edits], deadline)

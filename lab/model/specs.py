@@ -14,6 +14,7 @@ from lab.model.yamlspec import Section, read
 
 SERVICE_FILE: Final = "service.yaml"
 REFERENCE_FILE: Final = "reference-spans.yaml"
+SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
 FORM_FILE: Final = "form.yaml"
 EXPECTED_FILE: Final = "expected-spans.yaml"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.forms.recipe import Recipe
+from lab.forms.recipe import Recipe, beside
+from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec
 
 
@@ -75,6 +77,9 @@ def test_every_file_counts(tmp_path: Path, change: Callable[[Path], object]) -> 
         write("source/service.yaml", "schema: 1\n"),
         write("source/reference-spans.yaml", "schema: 1\n"),
         write("source/.git/HEAD", "ref\n"),
+        write("source/scenario.yaml", "schema: 1\n"),
+        lambda root: (root / "source/.#main.go").symlink_to("somebody@host.1234"),
+        lambda root: os.mkfifo(root / "source/pipe"),
     ],
 )
 def test_what_is_no_part_of_the_program_does_not(tmp_path: Path, change: Callable[[Path], object]) -> None:
@@ -100,6 +105,20 @@ def test_what_is_no_part_of_the_program_does_not(tmp_path: Path, change: Callabl
 def test_every_value_counts(tmp_path: Path, values: dict[str, object]) -> None:
     made = recipe(tmp_path)
     assert dataclasses.replace(made, **values).key() != made.key()  # type: ignore[arg-type]
+
+
+def test_a_module_beside_the_source_counts_and_is_found(tmp_path: Path) -> None:
+    made = recipe(tmp_path)
+    write("source/go.mod", "module x\nreplace (\n\tex.org/a v1.2.3 => ../a // ours\n\tex.org/b => ./inner\n)\n")(
+        tmp_path
+    )
+    with pytest.raises(ConfigError, match=r"holds no go\.mod"):
+        made.key()
+    write("a/go.mod", "module ex.org/a\n")(tmp_path)
+    assert beside(tmp_path / "source") == {"ex.org/a@v1.2.3": tmp_path / "a"}
+    before = made.key()
+    write("a/a.go", "package a\n")(tmp_path)
+    assert made.key() != before
 
 
 def test_same_inputs_elsewhere_are_the_same_binary(tmp_path: Path) -> None:
