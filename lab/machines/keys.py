@@ -36,14 +36,17 @@ def write_access(directory: Path, name: str, endpoint: SshEndpoint) -> None:
 
 
 def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: Path) -> str:
-    """Text for OpenSSH: only our key, only the pinned host key, no agent, nothing of the user's or the system's."""
+    """Text for OpenSSH: only our key, only the pinned host key, no agent, nothing of the user's or the system's.
+
+    An endpoint without a key of its own is opened by the user's agent and default keys; nothing else is different.
+    """
+    own = endpoint.identity_file
+    login = {} if own is None else {"IdentityFile": _quoted(own), "IdentitiesOnly": "yes", "IdentityAgent": "none"}
     lines = {
         "HostName": endpoint.host,
         "Port": str(endpoint.port),
         "User": endpoint.user,
-        "IdentityFile": _quoted(endpoint.identity_file),
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
+        **login,
         "ForwardAgent": "no",
         "UserKnownHostsFile": _quoted(known_hosts),
         "GlobalKnownHostsFile": "none",

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import journal, keys, readiness, state, steps
+from lab.machines import journal, keys, provision, readiness, state, steps
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
@@ -159,7 +159,8 @@ def inventory(lab: Lab) -> dict[str, Any]:
                 "ansible_host": found.endpoint.host,
                 "ansible_port": found.endpoint.port,
                 "ansible_user": found.endpoint.user,
-                "ansible_ssh_private_key_file": str(found.endpoint.identity_file),
+                **provision.identity(found.endpoint),
+                "ansible_become": found.endpoint.user != "root",
                 "ansible_ssh_common_args": f"-F '{lab.paths.machine(name) / SSH_CONFIG_FILE}'",
             }
     return {"all": {"hosts": hosts}}

@@ -26,7 +26,6 @@ INTERPRETER: Final = "/usr/bin/python3"
 VERIFY_S: Final = 120.0
 SSH_OPTIONS: Final = (
     "StrictHostKeyChecking=yes",
-    "IdentitiesOnly=yes",
     "ForwardAgent=no",
     "ControlMaster=auto",
     "ControlPersist=60s",
@@ -42,22 +41,38 @@ def apply_to_tree(lab: Lab, tree: Path, *, variables: Mapping[str, Any], log: Pa
     _play(lab, enclosure.enclosed(tree, argv), log=log, deadline=deadline)
 
 
+def identity(endpoint: SshEndpoint) -> dict[str, str]:
+    """Ansible's variable for the key that opens this machine; nothing where the user's own keys do."""
+    own = endpoint.identity_file
+    return {} if own is None else {"ansible_ssh_private_key_file": str(own)}
+
+
 def apply_over_ssh(
-    lab: Lab, endpoint: SshEndpoint, known_hosts: Path, *, tags: Sequence[str], log: Path, deadline: Deadline
+    lab: Lab,
+    endpoint: SshEndpoint,
+    known_hosts: Path,
+    *,
+    tags: Sequence[str],
+    log: Path,
+    deadline: Deadline,
+    variables: Mapping[str, Any] | None = None,
 ) -> None:
     """Make a running machine that we did not bake a lab machine. Idempotent; trims nothing of its boot.
 
-    `known_hosts` holds the pinned key. Raises ProvisioningError with the failed task's words.
+    `known_hosts` holds the pinned key; `variables` replace the playbook's own. Raises
+    ProvisioningError with the failed task's words.
     """
     # one Ansible setting, which Ansible splits like a shell would
-    options = " ".join(f"-o {option}" for option in (*SSH_OPTIONS, f'UserKnownHostsFile="{known_hosts}"'))
+    only = () if endpoint.identity_file is None else ("IdentitiesOnly=yes",)
+    options = " ".join(f"-o {option}" for option in (*SSH_OPTIONS, *only, f'UserKnownHostsFile="{known_hosts}"'))
     variables = {
         "ansible_host": endpoint.host,
         "ansible_port": endpoint.port,
         "ansible_user": endpoint.user,
-        "ansible_ssh_private_key_file": str(endpoint.identity_file),
+        **identity(endpoint),
         "ansible_ssh_args": f"-F none {options}",
         "ansible_become": endpoint.user != "root",
+        **(variables or {}),
     }
     argv = [*_playbook(tags, variables), "--connection", "ssh", "--inventory", "machine,"]
     _play(lab, argv, log=log, deadline=deadline)

@@ -66,7 +66,8 @@ def _endpoint_doc(endpoint: Endpoint | None) -> dict[str, Any] | None:
         case LocalEndpoint():
             return {"kind": "local"}
         case SshEndpoint():
-            return {"kind": "ssh", **asdict(endpoint), "identity_file": str(endpoint.identity_file)}
+            identity = None if endpoint.identity_file is None else str(endpoint.identity_file)
+            return {"kind": "ssh", **asdict(endpoint), "identity_file": identity}
 
 
 def _endpoint(doc: dict[str, Any] | None) -> Endpoint | None:
@@ -75,4 +76,5 @@ def _endpoint(doc: dict[str, Any] | None) -> Endpoint | None:
     if doc["kind"] == "local":
         return LocalEndpoint()
     given = {key: value for key, value in doc.items() if key != "kind"}
-    return SshEndpoint(**{**given, "identity_file": Path(given["identity_file"])})
+    identity = given["identity_file"]
+    return SshEndpoint(**{**given, "identity_file": None if identity is None else Path(identity)})

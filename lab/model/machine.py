@@ -52,13 +52,17 @@ class Seed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshEndpoint:
-    """A machine reached over SSH. `host_key` is the pinned public key ("ssh-ed25519 AAAA…")."""
+    """A machine reached over SSH. `host_key` is the pinned public key ("ssh-ed25519 AAAA…").
+
+    identity_file: None for what the user's agent and default keys open. become: everything runs as root by `sudo -n`.
+    """
 
     host: str
     port: int
     user: str
-    identity_file: Path
+    identity_file: Path | None
     host_key: str
+    become: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
+import re
+from dataclasses import dataclass
 from typing import NoReturn
 
 from lab.model.errors import SecurityStop
@@ -28,7 +31,49 @@ def fingerprint(host_key: str) -> str:
 def refuse(where: str, seen: str, host_key: str, cause: Exception | None = None) -> NoReturn:
     """`seen` is the fingerprint that was shown, `host_key` the pinned key. Raises SecurityStop."""
     raise SecurityStop(
-        f"{where} shows another host key than the one made for this machine:"
+        f"{where} shows another host key than the one pinned for this machine:"
         f" wanted {fingerprint(host_key)}, got {seen}; nothing was sent",
         fix="if you replaced that machine yourself: lab down, then lab up",
     ) from cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What known_hosts files say of one name: keys that are right, and keys that must never be taken again."""
+
+    keys: tuple[str, ...] = ()
+    revoked: tuple[str, ...] = ()
+
+
+def known(text: str, name: str) -> Known:
+    """Keys for `name` (as `known_hosts_name` writes it) in the text of known_hosts files: sshd(8), plain and hashed."""
+    keys: list[str] = []
+    revoked: list[str] = []
+    for line in text.splitlines():
+        words = line.split()
+        marker = words.pop(0) if words and words[0].startswith("@") else ""
+        if len(words) < 3 or words[0].startswith("#") or marker not in {"", "@revoked"}:
+            continue  # @cert-authority: certificates of hosts are not used here
+        if names(words[0], name):
+            (revoked if marker else keys).append(f"{words[1]} {words[2]}")
+    return Known(keys=tuple(keys), revoked=tuple(revoked))
+
+
+def names(field: str, name: str) -> bool:
+    """Whether a line's first field means `name`: a hash of it, or patterns with * and ?, any of which ! excludes."""
+    if field.startswith("|1|"):
+        try:
+            _, _, salt, digest = field.split("|")
+            made = hmac.new(base64.b64decode(salt), name.encode(), hashlib.sha1).digest()
+            return hmac.compare_digest(made, base64.b64decode(digest))
+        except ValueError:
+            return False
+    found = False
+    for pattern in field.split(","):
+        bare = pattern.removeprefix("!").lower()
+        # fnmatch would read the brackets of "[host]:port" as a set of characters
+        if re.fullmatch(re.escape(bare).replace(r"\*", ".*").replace(r"\?", "."), name.lower()):
+            if pattern.startswith("!"):
+                return False
+            found = True
+    return found

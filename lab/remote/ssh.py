@@ -1,15 +1,9 @@
-"""The Transport over SSH; the only importer of paramiko.
-
-Trust: the endpoint's pinned host key and nothing else (no system known_hosts, no first-use trust); our identity and
-nothing else (no agent, no search for keys). A different key stops everything before a single byte of ours is sent.
-"""
+"""The Transport over SSH. This file and ssh_login.py (how a connection is opened) are the only users of paramiko."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import logging
 import os
 import shlex
 import signal
@@ -17,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Final, Self
 
 import paramiko
 
@@ -25,72 +19,32 @@ from lab.model.errors import Cancelled, FetchError, LabError, ProvisioningError,
 from lab.model.lab import Lab
 from lab.model.machine import SshEndpoint
 from lab.remote.forward import loopback
-from lab.remote.hostkeys import known_hosts_name, refuse
 from lab.remote.scripts import CHECKSUM_DIFFERS, NO_SUCH_FILE, get_argv, put_argv
+from lab.remote.ssh_login import OPEN_CHANNEL_S, SIGNAL_ATTRIBUTE, log_in
 from lab.remote.streams import CHUNK_BYTES, Broken, Pumps, close, receive
 from lab.system.proc import Result
 from lab.system.wait import Deadline
 
-KEEPALIVE_S: Final = 10
-OPEN_CHANNEL_S: Final = 60.0
+ROOT: Final = ("sudo", "-n", "--")
 END_GROUP_S: Final = 10.0
 POLL_S: Final = 0.2
-LOG: Final = "lab.ssh"
 AGAIN: Final = "run the same command again"
-MSG_CHANNEL_REQUEST: Final = 98  # RFC 4254, section 9
-SIGNAL_ATTRIBUTE: Final = "lab_exit_signal"
 
 
 def connect(lab: Lab, endpoint: SshEndpoint, deadline: Deadline) -> SshTransport:
-    """Open one connection. Raises ProvisioningError (unreachable, refused) or SecurityStop (host key)."""
-    logging.getLogger(LOG).addHandler(logging.NullHandler())  # the library's own log never reaches the screen
-    logging.getLogger(LOG).propagate = False
-    client = paramiko.SSHClient()
-    client.set_log_channel(LOG)
-    client.set_missing_host_key_policy(_Refuse(endpoint))
-    client.get_host_keys().add(known_hosts_name(endpoint.host, endpoint.port), *_pinned(endpoint.host_key))
-    where = f"{endpoint.host}:{endpoint.port}"
-    try:
-        client.connect(
-            endpoint.host,
-            endpoint.port,
-            endpoint.user,
-            pkey=paramiko.Ed25519Key.from_private_key_file(str(endpoint.identity_file)),
-            timeout=deadline.left_s(),
-            banner_timeout=deadline.left_s(),
-            auth_timeout=deadline.left_s(),
-            channel_timeout=OPEN_CHANNEL_S,
-            allow_agent=False,
-            look_for_keys=False,
-            transport_factory=_SignalAware,  # type: ignore[arg-type]  # its stub names keywords that are never passed
-        )
-    except paramiko.BadHostKeyException as error:
-        client.close()
-        refuse(where, error.key.fingerprint, endpoint.host_key, error)
-    except paramiko.AuthenticationException as error:
-        client.close()
-        raise ProvisioningError(f"{where} refused this machine's SSH key", fix="lab down, then lab up") from error
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        client.close()
-        raise ProvisioningError(
-            f"no SSH connection to {where}: {str(error) or type(error).__name__}", fix="lab logs"
-        ) from error
-    except BaseException:
-        client.close()
-        raise
-    transport = client.get_transport()
-    assert transport is not None
-    transport.set_keepalive(KEEPALIVE_S)
-    return SshTransport(lab, client, where)
+    """Open one connection. Raises ProvisioningError (unreachable), LoginRefused, SecurityStop (host key)."""
+    client = log_in(endpoint, deadline)
+    return SshTransport(lab, client, f"{endpoint.host}:{endpoint.port}", root=ROOT if endpoint.become else ())
 
 
 class SshTransport:
     """Satisfies `Transport` over one connection that is kept; calls may run at the same time, each in its channel."""
 
-    def __init__(self, lab: Lab, client: paramiko.SSHClient, where: str) -> None:
+    def __init__(self, lab: Lab, client: paramiko.SSHClient, where: str, *, root: tuple[str, ...] = ()) -> None:
         self._lab = lab
         self._client = client
         self._where = where
+        self._root = root  # what stands before every command
 
     def __enter__(self) -> Self:
         return self
@@ -164,7 +118,7 @@ class SshTransport:
             raise ProvisioningError(f"cannot write {target} in the machine", fix="lab ssh", detail=result.tail())
 
     def _read(self, path: str, offset: int, deadline: Deadline, *, must_exist: bool) -> Iterator[bytes]:
-        channel = self._start(shlex.join(get_argv(path, offset)), deadline)
+        channel = self._start(self._line(get_argv(path, offset)), deadline)
         with contextlib.ExitStack() as stack:
             stack.callback(close, channel)
             channel.settimeout(POLL_S)
@@ -196,7 +150,7 @@ class SshTransport:
         on_line: Callable[[str], None] | None,
     ) -> Result:
         # the shell tells its pid, then becomes the program: the leader of a process group that can be ended by name
-        channel = self._start(f"echo lab-pid:$$ >&2; exec {shlex.join(argv)}", deadline)
+        channel = self._start(f"echo lab-pid:$$ >&2; exec {self._line(argv)}", deadline)
         pumps = Pumps(channel, stdin, on_line)
         try:
             while not pumps.ended(POLL_S):
@@ -236,7 +190,10 @@ class SshTransport:
             return
         with contextlib.suppress(LabError):
             bound = Deadline.after(END_GROUP_S)
-            self._code(self._start(f"kill -TERM -- -{pid}", bound), bound, "kill")
+            self._code(self._start(self._line(("kill", "-TERM", "--", f"-{pid}")), bound), bound, "kill")
+
+    def _line(self, argv: Sequence[str]) -> str:
+        return shlex.join((*self._root, *argv))
 
     def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport()
@@ -252,38 +209,3 @@ class SshTransport:
 
     def _lost(self, why: str) -> TransientError:
         return TransientError(f"the connection to {self._where} was lost: {why}", fix=AGAIN)
-
-
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """Another kind of key than the pinned one is as wrong as another key."""
-
-    def __init__(self, endpoint: SshEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:  # noqa: ARG002
-        refuse(hostname, key.fingerprint, self._endpoint.host_key)
-
-
-def _channel_request(channel: Any, message: paramiko.Message) -> None:
-    begin = message.packet.tell()
-    if message.get_text() == "exit-signal":
-        message.get_boolean()
-        setattr(channel, SIGNAL_ATTRIBUTE, message.get_text())
-        channel.status_event.set()
-        return
-    message.packet.seek(begin)
-    channel._handle_request(message)  # noqa: SLF001
-
-
-class _SignalAware(paramiko.Transport):
-    """paramiko drops `exit-signal`; here it is kept, so that a killed program is told from a lost connection."""
-
-    _channel_handler_table: ClassVar[dict[int, Any]] = {
-        **getattr(paramiko.Transport, "_channel_handler_table"),  # noqa: B009  # the only place to see a request
-        MSG_CHANNEL_REQUEST: _channel_request,
-    }
-
-
-def _pinned(host_key: str) -> tuple[str, paramiko.PKey]:
-    kind, data = host_key.split()[:2]
-    return kind, paramiko.PKey.from_type_string(kind, base64.b64decode(data))

@@ -1,0 +1,170 @@
+"""Opening an SSH connection: whom we trust, and as whom we come.
+
+Trust: the endpoint's pinned host key and nothing else (no system known_hosts, no first-use trust). Login: the
+endpoint's own key and nothing else, or, for an endpoint without one, the user's agent and default keys. A different
+host key stops everything before a single byte of ours is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, NoReturn
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from lab.model.errors import ProvisioningError
+from lab.model.machine import SshEndpoint
+from lab.remote.hostkeys import known_hosts_name, refuse
+from lab.system.wait import Deadline
+
+KEEPALIVE_S: Final = 10
+OPEN_CHANNEL_S: Final = 60.0
+LOG: Final = "lab.ssh"
+MSG_CHANNEL_REQUEST: Final = 98  # RFC 4254, section 9
+SIGNAL_ATTRIBUTE: Final = "lab_exit_signal"
+
+
+class LoginRefused(ProvisioningError):
+    """It is there and is who it should be, and lets us in with none of our keys."""
+
+
+def log_in(endpoint: SshEndpoint, deadline: Deadline) -> paramiko.SSHClient:
+    """One authenticated connection. Raises ProvisioningError (unreachable), LoginRefused, SecurityStop (host key)."""
+    _silence()
+    client = paramiko.SSHClient()
+    client.set_log_channel(LOG)
+    client.set_missing_host_key_policy(_Refuse(endpoint))
+    client.get_host_keys().add(known_hosts_name(endpoint.host, endpoint.port), *_pinned(endpoint.host_key))
+    where = f"{endpoint.host}:{endpoint.port}"
+    own = endpoint.identity_file
+    try:
+        client.connect(
+            endpoint.host,
+            endpoint.port,
+            endpoint.user,
+            pkey=None if own is None else load_identity(own),
+            timeout=deadline.left_s(),
+            banner_timeout=deadline.left_s(),
+            auth_timeout=deadline.left_s(),
+            channel_timeout=OPEN_CHANNEL_S,
+            allow_agent=own is None,
+            look_for_keys=own is None,
+            transport_factory=_SignalAware,  # type: ignore[arg-type]  # its stub names keywords that are never passed
+        )
+    except paramiko.BadHostKeyException as error:
+        client.close()
+        refuse(where, error.key.fingerprint, endpoint.host_key, error)
+    except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
+        client.close()
+        what = "none of your keys" if own is None else f"not with {own.name}"
+        raise LoginRefused(
+            f"{where} refused the login of {endpoint.user} ({what})", fix="lab down, then lab up"
+        ) from error
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        client.close()
+        if "No authentication methods available" in str(error):  # an agent without keys, and no default key
+            raise LoginRefused(f"there is no key here to open {where} with", fix="give --identity FILE") from error
+        raise ProvisioningError(
+            f"no SSH connection to {where}: {str(error) or type(error).__name__}", fix="lab logs"
+        ) from error
+    except BaseException:
+        client.close()
+        raise
+    transport = client.get_transport()
+    assert transport is not None
+    transport.set_keepalive(KEEPALIVE_S)
+    return client
+
+
+def load_identity(path: Path) -> paramiko.PKey:
+    """A private key without a passphrase. Raises LoginRefused saying what is wrong with the file."""
+    try:
+        return paramiko.PKey.from_path(path)
+    except FileNotFoundError as error:
+        raise LoginRefused(f"{path} does not exist", fix="give --identity with a private key file") from error
+    except (TypeError, paramiko.PasswordRequiredException) as error:  # as the crypto library says "encrypted"
+        fix = f"ssh-add {path}, and leave --identity out"
+        raise LoginRefused(f"{path} is locked by a passphrase", fix=fix) from error
+    except (OSError, ValueError, UnsupportedAlgorithm, paramiko.SSHException, paramiko.UnknownKeyType) as error:
+        raise LoginRefused(f"{path} is not a private key that can be used: {error}", fix="give another") from error
+
+
+def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) -> str:
+    """The public key that the server shows, preferring `kinds`; nothing of ours is sent. Raises ProvisioningError."""
+    _silence()
+    try:
+        with socket.create_connection((host, port), timeout=deadline.left_s()) as sock:
+            transport = paramiko.Transport(sock)
+            transport.set_log_channel(LOG)
+            transport.banner_timeout = deadline.left_s()
+            try:
+                options = transport.get_security_options()
+                first = [name for name in options.key_types if _kind(name) in kinds]
+                options.key_types = [*first, *(name for name in options.key_types if name not in first)]
+                transport.start_client(timeout=deadline.left_s())
+                key = transport.get_remote_server_key()
+                return f"{key.get_name()} {key.get_base64()}"
+            finally:
+                transport.close()
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        message = f"no SSH server answers at {host}:{port}: {str(error) or type(error).__name__}"
+        raise ProvisioningError(message, fix="check the address, and that the machine is on") from error
+
+
+def lookup(config: Path, host: str) -> dict[str, list[str]]:
+    """What an OpenSSH config says of `host`, for systems without OpenSSH: option in lower case -> its values."""
+    if not config.is_file():
+        return {}
+    found = paramiko.SSHConfig.from_path(str(config)).lookup(host)
+    return {name: text if isinstance(text, list) else [str(text)] for name, text in found.items()}
+
+
+def _kind(algorithm: str) -> str:
+    """An RSA key is one kind, whatever it signs with."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
+
+
+def _silence() -> None:
+    """The library's own log never reaches the screen."""
+    logging.getLogger(LOG).addHandler(logging.NullHandler())
+    logging.getLogger(LOG).propagate = False
+
+
+class _Refuse(paramiko.MissingHostKeyPolicy):
+    """Another kind of key than the pinned one is as wrong as another key."""
+
+    def __init__(self, endpoint: SshEndpoint) -> None:
+        self._endpoint = endpoint
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:  # noqa: ARG002
+        refuse(hostname, key.fingerprint, self._endpoint.host_key)
+
+
+def _channel_request(channel: Any, message: paramiko.Message) -> None:
+    begin = message.packet.tell()
+    if message.get_text() == "exit-signal":
+        message.get_boolean()
+        setattr(channel, SIGNAL_ATTRIBUTE, message.get_text())
+        channel.status_event.set()
+        return
+    message.packet.seek(begin)
+    channel._handle_request(message)  # noqa: SLF001
+
+
+class _SignalAware(paramiko.Transport):
+    """paramiko drops `exit-signal`; here it is kept, so that a killed program is told from a lost connection."""
+
+    _channel_handler_table: ClassVar[dict[int, Any]] = {
+        **getattr(paramiko.Transport, "_channel_handler_table"),  # noqa: B009  # the only place to see a request
+        MSG_CHANNEL_REQUEST: _channel_request,
+    }
+
+
+def _pinned(host_key: str) -> tuple[str, paramiko.PKey]:
+    kind, data = host_key.split()[:2]
+    return kind, paramiko.PKey.from_type_string(kind, base64.b64decode(data))
