@@ -93,8 +93,12 @@ def _hypervisor(cpuinfo: str) -> bool:
 
 
 def _emulated(cpuinfo: str) -> bool:
-    """A hint that instructions are emulated: QEMU's software CPU names itself, hardware never does."""
-    return "TCG" in cpuinfo or "QEMU Virtual CPU" in cpuinfo
+    """A hint that instructions are emulated: QEMU's software CPU names itself; else QEMU without KVM's own clock."""
+    if "TCG" in cpuinfo or "QEMU Virtual CPU" in cpuinfo:
+        return True
+    clocks = read("/sys/devices/system/clocksource/clocksource0/available_clocksource", "")
+    vendor = read("/sys/class/dmi/id/sys_vendor", "")
+    return platform.machine() == "x86_64" and "QEMU" in vendor and "kvm-clock" not in clocks
 
 
 def _cgroup() -> str:

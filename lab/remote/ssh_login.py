@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final, NoReturn
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.pkey import UnknownKeyType
 
 from lab.model.errors import ProvisioningError
 from lab.model.machine import SshEndpoint
@@ -90,7 +91,7 @@ def load_identity(path: Path) -> paramiko.PKey:
     except (TypeError, paramiko.PasswordRequiredException) as error:  # as the crypto library says "encrypted"
         fix = f"ssh-add {path}, and leave --identity out"
         raise LoginRefused(f"{path} is locked by a passphrase", fix=fix) from error
-    except (OSError, ValueError, UnsupportedAlgorithm, paramiko.SSHException, paramiko.UnknownKeyType) as error:
+    except (OSError, ValueError, UnsupportedAlgorithm, paramiko.SSHException, UnknownKeyType) as error:
         raise LoginRefused(f"{path} is not a private key that can be used: {error}", fix="give another") from error
 
 
@@ -120,8 +121,10 @@ def lookup(config: Path, host: str) -> dict[str, list[str]]:
     """What an OpenSSH config says of `host`, for systems without OpenSSH: option in lower case -> its values."""
     if not config.is_file():
         return {}
-    found = paramiko.SSHConfig.from_path(str(config)).lookup(host)
-    return {name: text if isinstance(text, list) else [str(text)] for name, text in found.items()}
+    found: dict[str, Any] = dict(paramiko.SSHConfig.from_path(str(config)).lookup(host))
+    return {
+        name: [str(each) for each in told] if isinstance(told, list) else [str(told)] for name, told in found.items()
+    }
 
 
 def _kind(algorithm: str) -> str:

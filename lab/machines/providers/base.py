@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from lab.model.lab import Lab
 from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, Observed, Seed
@@ -48,3 +48,11 @@ class Disks(Protocol):
     def attach(self, lab: Lab, handle: Handle, image: Path, serial: str) -> None: ...
 
     def detach(self, lab: Lab, handle: Handle, serial: str) -> None: ...
+
+
+class Journalled(Protocol):
+    """Optional: machines that are somebody else's: changed only if `allow_host_changes`, undone by `delete`."""
+
+    def note(self, lab: Lab, handle: Handle) -> dict[str, Any]:
+        """Write down what the playbook will change and what is there before; the playbook's variables for it."""
+        ...

@@ -1,0 +1,297 @@
+"""What `lab` keeps on a machine that is somebody else's: who has it now, what it was before, and the way back.
+
+`lab` runs this over SSH. A copy lies in /var/lib/lab, so that the machine's owner can take everything back alone:
+    sudo python3 /var/lib/lab/keep.py give-back
+Verbs: claim, note, stop, give-back; one JSON document as argument, one on stdout. It travels alone: it imports nothing
+of the other modules here.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, Union
+
+WORK = "/var/lib/lab"
+GONE = WORK + ".gone"  # a work folder on its way out
+CLAIM = WORK + "/claim.json"
+CHANGES = WORK + "/changes.json"
+APT_CONF = WORK + "/apt.conf"
+GUEST_MOUNTS = WORK + "/mounts.json"
+GUEST_LOCK = WORK + "/runs/.lab-guest.lock"
+INST = re.compile(r"^Inst (\S+) (?:\[(\S+)\] )?\((\S+)")
+STOP_S = 60
+# apt's own lists, cache and marks stay as they are: it works in folders of ours
+APT_TEXT = """Dir::State::lists "{0}/apt/lists";
+Dir::Cache "{0}/apt/cache";
+Dir::State::extended_states "{0}/apt/extended_states";
+APT::Sandbox::User "root";
+"""
+
+
+Doc = dict[str, Any]  # a JSON object
+Outcome = Union[bool, str, None]  # of an undo. True: done; None: nothing to do; text: why it is left alone
+
+
+class Refused(Exception):
+    """Cannot be done now; the text says why."""
+
+
+def read_json(path: str) -> Any:
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+        return json.load(file)
+    return None
+
+
+def write_json(path: str, doc: Any) -> None:
+    """Whole or not at all, and on the disk before anything is done that it tells of."""
+    fresh = path + ".new"
+    with open(fresh, "w", encoding="utf-8") as file:
+        json.dump(doc, file, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def call(*argv: str) -> subprocess.CompletedProcess[str]:
+    env = dict(os.environ, LC_ALL="C", DEBIAN_FRONTEND="noninteractive", APT_CONFIG=APT_CONF)
+    return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+def claim(doc: Doc) -> Doc:
+    """Take the machine, unless somebody has it: a hard link is made once only, whoever tries at the same time."""
+    os.makedirs(WORK, mode=0o700, exist_ok=True)
+    others = [name for name in os.listdir(WORK) if not name.startswith(".claim-")]
+    if others and not os.path.exists(CLAIM):
+        raise Refused(WORK + " is there and is not lab's")
+    fresh = f"{WORK}/.claim-{doc['machine_id']}"
+    write_json(fresh, doc)
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, CLAIM)
+    os.unlink(fresh)
+    return {"claim": read_json(CLAIM)}
+
+
+def note(doc: Doc) -> Doc:
+    """Write down what will be changed, with what is there before; what an earlier call wrote stays as it is."""
+    kept = changes()
+    for place, after in doc["files"].items():
+        kept["files"].setdefault(place, {"before": snapshot(place)})["after"] = after
+        kept["folders"] += [each for each in missing_parents(place) if each not in kept["folders"]]
+    for name, after in doc["sysctls"].items():
+        now = sysctl(name)
+        if now is not None:
+            kept["sysctls"].setdefault(name, {"before": now})["after"] = after
+    for place, kind in doc["mounts"].items():
+        if (place, kind) not in mounted() and os.path.isdir(place):
+            kept["mounts"].setdefault(place, kind)
+    planned, held = plan_packages(doc["packages"], kept["packages"])
+    kept["packages"].update(planned)
+    write_json(CHANGES, kept)
+    have = installed()
+    lacking = [name for name in doc["packages"] if name in kept["packages"] and have.get(name, ("", ""))[1] != "ii"]
+    return {"changes": kept, "install": lacking, "held": held}
+
+
+def changes() -> Doc:
+    return read_json(CHANGES) or {"packages": {}, "files": {}, "folders": [], "sysctls": {}, "mounts": {}}
+
+
+def snapshot(place: str) -> Doc | None:
+    """What is at a place: None for nothing."""
+    if os.path.islink(place):
+        return {"link": os.readlink(place)}
+    if not os.path.isfile(place):
+        return {"kind": "other"} if os.path.exists(place) else None
+    with open(place, "rb") as file:
+        data = file.read()
+        seen = os.fstat(file.fileno())
+    told = {"sha256": hashlib.sha256(data).hexdigest(), "base64": base64.b64encode(data).decode()}
+    return {**told, "mode": seen.st_mode & 0o7777, "uid": seen.st_uid, "gid": seen.st_gid}
+
+
+def same(one: Doc | None, other: Doc | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return all(one.get(key) == other.get(key) for key in ("link", "sha256", "kind"))
+
+
+def missing_parents(place: str) -> list[str]:
+    found: list[str] = []
+    folder = os.path.dirname(place)
+    while not os.path.isdir(folder):
+        found.append(folder)
+        folder = os.path.dirname(folder)
+    return found
+
+
+def sysctl(name: str) -> str | None:
+    with contextlib.suppress(OSError), open("/proc/sys/" + name.replace(".", "/"), encoding="utf-8") as file:
+        return file.read().strip()
+    return None
+
+
+def mounted() -> set[tuple[str, ...]]:
+    with open("/proc/self/mounts", encoding="utf-8") as file:
+        return {tuple(line.split(" ")[1:3]) for line in file}
+
+
+def installed() -> dict[str, tuple[str, str]]:
+    """Package -> version and state ("ii": installed, "rc": removed, its settings kept)."""
+    told = call("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n").stdout
+    rows = [line.split() for line in told.splitlines()]
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
+
+
+def plan_packages(wanted: list[str], known: Doc) -> tuple[Doc, list[str]]:
+    """What apt would add, and what is left out, since getting it would change or remove what is there."""
+    have = installed()
+    lacking = [name for name in wanted if name not in known and have.get(name, ("", ""))[1] != "ii"]
+    if not lacking:
+        return {}, []
+    for folder in ("lists/partial", "cache/archives/partial"):
+        os.makedirs(WORK + "/apt/" + folder, exist_ok=True)
+    with open(APT_CONF, "w", encoding="utf-8") as file:
+        file.write(APT_TEXT.format(WORK))
+    updated = call("apt-get", "-q", "update")
+    if updated.returncode != 0:
+        raise Refused("apt cannot read its sources: " + updated.stderr.strip()[-300:])
+    whole = simulate(lacking)
+    plans = [whole] if whole is not None else [simulate([name]) for name in lacking]
+    planned = {name: version for plan in plans for name, version in (plan or {}).items()}
+    had = {name for name, (_, state) in have.items() if state == "rc"}
+    return {name: {"version": version, "rc": name in had} for name, version in planned.items()}, [
+        name for name in lacking if name not in planned
+    ]
+
+
+def simulate(names: list[str]) -> dict[str, str] | None:
+    """Package -> version that installing `names` would add; None where it would also change or remove something."""
+    told = call("apt-get", "-s", "-q", "--no-install-recommends", "--no-remove", "install", *names)
+    found = [INST.match(line) for line in told.stdout.splitlines()]
+    rows = [match.groups() for match in found if match]
+    if told.returncode != 0 or any(old for _, old, _ in rows) or "\nRemv " in told.stdout:
+        return None
+    return {name: version for name, _, version in rows}
+
+
+def stop(_: Doc) -> Doc:
+    """End what of a run is still there."""
+    if shutil.which("systemctl"):
+        call("systemctl", "stop", "lab-guest-*.service")
+    pid = run_leader()
+    ends = time.monotonic() + STOP_S
+    while pid and run_leader() == pid:
+        os.kill(pid, signal.SIGTERM if time.monotonic() < ends else signal.SIGKILL)
+        time.sleep(0.5)
+    return {}
+
+
+def run_leader() -> int | None:
+    """The process that holds the run's lock; None when nobody does."""
+    with contextlib.suppress(FileNotFoundError), open(GUEST_LOCK, "r+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return int(json.load(file)["pid"])
+    return None
+
+
+def give_back(doc: Doc) -> Doc:
+    """Take back every change that is still as we made it, and go. What somebody changed since is left, and told."""
+    holder = read_json(CLAIM)
+    if holder is None or doc.get("machine_id", holder["machine_id"]) != holder["machine_id"]:
+        return {"undone": [], "left": []}
+    stop(doc)
+    kept = changes()
+    found: dict[str, Outcome] = {"file " + place: undo_file(place, each) for place, each in kept["files"].items()}
+    found.update({"sysctl " + name: undo_sysctl(name, each) for name, each in kept["sysctls"].items()})
+    for mount in [*kept["mounts"].items(), *((row[1], row[0]) for row in read_json(GUEST_MOUNTS) or [])]:
+        if mount in mounted():
+            found["mount " + mount[0]] = call("umount", mount[0]).returncode == 0 or "in use"
+    found.update(undo_packages(kept["packages"]))
+    for folder in sorted(kept["folders"], key=len, reverse=True):
+        if os.path.isdir(folder) and not os.listdir(folder):
+            os.rmdir(folder)
+    os.rename(WORK, GONE)  # at once: a half removed folder would look like somebody else's
+    shutil.rmtree(GONE)
+    left = [f"{what}: {outcome}" for what, outcome in found.items() if isinstance(outcome, str)]
+    return {"undone": [what for what, outcome in found.items() if outcome is True], "left": left}
+
+
+def undo_file(place: str, change: Doc) -> Outcome:
+    before, now = change["before"], snapshot(place)
+    if same(now, before):
+        return None
+    if not same(now, change["after"]):
+        return "changed by somebody since" if now else "removed by somebody since"
+    if now:
+        os.unlink(place)
+    if before and "link" in before:
+        os.symlink(before["link"], place)
+    elif before:
+        with open(place + ".lab-new", "wb") as file:
+            file.write(base64.b64decode(before["base64"]))
+        os.chown(file.name, before["uid"], before["gid"])
+        os.chmod(file.name, before["mode"])
+        os.replace(file.name, place)
+    return True
+
+
+def undo_sysctl(name: str, change: Doc) -> Outcome:
+    now = sysctl(name)
+    if now == change["before"]:
+        return None
+    if now != change["after"]:
+        return f"set to {now} by somebody since"
+    with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="utf-8") as file:
+        file.write(change["before"])
+    return True
+
+
+def undo_packages(planned: Doc) -> dict[str, Outcome]:
+    """Purge exactly what we added: dpkg takes nothing else along and refuses what something else needs."""
+    have = installed()
+    there = [name for name in planned if have.get(name, ("", ""))[1] == "ii"]
+    ours = [name for name in there if have[name][0] == planned[name]["version"]]
+    for verb, rc in (("--purge", False), ("--remove", True)):
+        group = [name for name in ours if planned[name]["rc"] == rc]
+        done = call("dpkg", "--abort-after=10000", verb, *group) if group else None
+        if done is not None and "lock" in done.stderr and "another process" in done.stderr:
+            raise Refused("another program is installing packages there")
+    found: dict[str, Outcome] = {"package " + name: f"now at version {have[name][0]}" for name in there}
+    now = installed()
+    for name in ours:
+        needed = now.get(name, ("", ""))[1] == "ii"
+        found["package " + name] = "something that came later needs it" if needed else True
+    return found
+
+
+VERBS = {"claim": claim, "note": note, "stop": stop, "give-back": give_back}
+
+
+def main() -> int:
+    verb, *rest = sys.argv[1:] or [""]
+    if verb not in VERBS:
+        raise SystemExit(__doc__)
+    shutil.rmtree(GONE, ignore_errors=True)  # what a killed give-back left
+    try:
+        answer = VERBS[verb](json.loads(rest[0]) if rest else {})
+    except (Refused, OSError) as error:
+        answer = {"error": str(error)}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1 if "error" in answer else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

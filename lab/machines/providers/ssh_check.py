@@ -1,0 +1,191 @@
+"""What a machine that is somebody else's is, from one short session, and what it lacks: one finding each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.model.machine import Finding, MachineSpec
+
+WORK: Final = "/var/lib/lab"
+FREE_MIB: Final = 1024
+MIN_PYTHON: Final = (3, 9)
+
+# One round trip, POSIX sh: before we know that there is more. Each line is NAME=TEXT.
+PROBE: Final = f"""
+uid=$(id -u); echo "uid=$uid"; root=
+if [ "$uid" != 0 ]; then
+  if sudo -n true 2>/dev/null; then root='sudo -n'; echo become=yes; else echo become=no; fi
+fi
+echo "system=$(uname -s)"; echo "arch=$(uname -m)"; echo "kernel=$(uname -r)"
+echo "python=$($root python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
+[ -r /sys/kernel/btf/vmlinux ] && echo btf=yes
+[ -e /sys/bus/event_source/devices/uprobe/type ] && echo uprobes=yes
+[ -x /usr/bin/apt-get ] && echo apt=yes
+clocks=/sys/devices/system/clocksource/clocksource0/available_clocksource
+if grep -q -e TCG -e 'QEMU Virtual CPU' /proc/cpuinfo || {{
+  [ "$(uname -m)" = x86_64 ] && grep -q QEMU /sys/class/dmi/id/sys_vendor && ! grep -q kvm-clock "$clocks"
+}} 2>/dev/null; then echo emulated=yes; fi
+echo "free_kib=$(df -Pk /var/lib 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d ' ' -f 4)"
+while read -r _ place _ options _; do case $place in
+  /|/var|/var/lib) echo "mount=$place $options" ;; esac
+done < /proc/self/mounts
+echo "claim=$($root cat {WORK}/claim.json 2>/dev/null | tr -d '\\n')"
+echo "local=$(cat /run/lab-local.json 2>/dev/null | tr -d '\\n')"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What PROBE said. `claim`: whose the machine is; `local`: the claim of a `lab` that runs on it."""
+
+    uid: int
+    become: bool
+    system: str
+    arch: str
+    kernel: str
+    python: str
+    btf: bool
+    uprobes: bool
+    apt: bool
+    emulated: bool
+    free_mib: int
+    options: tuple[str, ...]
+    claim: dict[str, Any] | None
+    local: dict[str, Any] | None
+
+    @property
+    def root(self) -> bool:
+        return self.uid == 0 or self.become
+
+
+def parse(text: str) -> Facts:
+    """Facts from PROBE's lines; what did not come is unknown and counts as absent."""
+    said: dict[str, str] = {}
+    options: tuple[str, ...] = ()
+    best = ""
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if name == "mount":
+            place, _, flags = value.partition(" ")
+            if len(place) >= len(best):  # the last and longest is the one that counts
+                best, options = place, tuple(flags.split(","))
+        elif equals:
+            said[name] = value.strip()
+    return Facts(
+        uid=int(said.get("uid") or -1),
+        become=said.get("become") == "yes",
+        system=said.get("system", ""),
+        arch=said.get("arch", ""),
+        kernel=said.get("kernel", ""),
+        python=said.get("python", ""),
+        btf=said.get("btf") == "yes",
+        uprobes=said.get("uprobes") == "yes",
+        apt=said.get("apt") == "yes",
+        emulated=said.get("emulated") == "yes",
+        free_mib=int(said.get("free_kib") or 0) // 1024,
+        options=options,
+        claim=document(said.get("claim", "")),
+        local=document(said.get("local", "")),
+    )
+
+
+def findings(facts: Facts, spec: MachineSpec, user: str) -> list[Finding]:
+    """One finding each; what could not be asked without root is left out where there is no root."""
+    if facts.system != "Linux":
+        message = f"{facts.system or 'what answers'} is not Linux"
+        return [Finding(name="ssh.system", verdict="fail", message=message, fix="give another --address")]
+    found = [_root(facts, user), _arch(facts, spec)]
+    if facts.root:
+        found += [_python(facts), _disk(facts)]
+    found += [_btf(facts), _uprobes(facts), _holder(facts)]
+    if spec.allow_host_changes and not facts.apt:
+        message = "its packages are not Debian's: the playbook cannot add any"
+        found.append(Finding(name="ssh.apt", verdict="fail", message=message, fix="leave out --allow-host-changes"))
+    return found
+
+
+def _root(facts: Facts, user: str) -> Finding:
+    if facts.root:
+        return Finding(name="ssh.root", verdict="ok", message="root" if facts.uid == 0 else f"{user} may become root")
+    message = f"{user} may not become root there without a password (sudo -n)"
+    fix = f"have its owner allow it: {user} ALL=(ALL) NOPASSWD: ALL in /etc/sudoers.d, or log in as root"
+    return Finding(name="ssh.root", verdict="fail", message=message, fix=fix)
+
+
+def _arch(facts: Facts, spec: MachineSpec) -> Finding:
+    arch = {"arm64": "aarch64", "amd64": "x86_64"}.get(facts.arch, facts.arch)
+    if arch == spec.arch:
+        return Finding(name="ssh.arch", verdict="ok", message=f"{arch}, Linux {facts.kernel}")
+    fix = f"--arch {arch}" if arch in {"x86_64", "aarch64"} else "give another --address"
+    return Finding(name="ssh.arch", verdict="fail", message=f"it is {arch}, not {spec.arch}", fix=fix)
+
+
+def _python(facts: Facts) -> Finding:
+    parts = facts.python.split(".")
+    if len(parts) == 2 and all(part.isdigit() for part in parts) and (int(parts[0]), int(parts[1])) >= MIN_PYTHON:
+        return Finding(name="ssh.python", verdict="ok", message=f"Python {facts.python}")
+    message = f"its Python is {facts.python}" if facts.python else "root has no python3 there"
+    fix = "have its owner install Python 3.9 or newer as python3"
+    return Finding(name="ssh.python", verdict="fail", message=f"{message}; 3.9 is needed", fix=fix)
+
+
+def _disk(facts: Facts) -> Finding:
+    if "ro" in facts.options:
+        message, fix = f"{WORK} cannot be written: its file system is read-only", "mount -o remount,rw / there, as root"
+    elif "noexec" in facts.options:
+        message, fix = f"programs cannot run from {WORK}: its file system is noexec", "mount -o remount,exec /var there"
+    elif facts.free_mib < FREE_MIB:
+        message, fix = f"{facts.free_mib} MiB are free in /var/lib, {FREE_MIB} are needed", "make room there"
+    else:
+        return Finding(name="ssh.disk", verdict="ok", message=f"{facts.free_mib} MiB free")
+    return Finding(name="ssh.disk", verdict="fail", message=message, fix=fix)
+
+
+def _btf(facts: Facts) -> Finding:
+    if facts.btf:
+        return Finding(name="ssh.btf", verdict="ok", message="its kernel has BTF")
+    message = "its kernel has no BTF (CONFIG_DEBUG_INFO_BTF): `ebpf` cannot attach there"
+    return Finding(
+        name="ssh.btf", verdict="fail", message=message, fix="boot its distribution's own newer kernel there"
+    )
+
+
+def _uprobes(facts: Facts) -> Finding:
+    if facts.uprobes:
+        return Finding(name="ssh.uprobes", verdict="ok", message="its kernel has uprobes")
+    message = "its kernel has no uprobes (CONFIG_UPROBE_EVENTS): `ebpf` cannot attach there"
+    return Finding(name="ssh.uprobes", verdict="warn", message=message, fix="leave `ebpf` out, or use --provider qemu")
+
+
+def _holder(facts: Facts) -> Finding:
+    """Told only: `create` is who knows whether the claim is its own."""
+    if facts.local is not None:
+        message = f"a lab on that machine itself uses it ({facts.local.get('directory', '?')})"
+        return Finding(name="ssh.claim", verdict="warn", message=message, fix="run `lab down` there")
+    if facts.claim is None:
+        return Finding(name="ssh.claim", verdict="ok", message="nobody's lab machine")
+    return Finding(
+        name="ssh.claim", verdict="warn", message=f"lab machine of {held_by(facts.claim)}", fix="wait for it"
+    )
+
+
+def held_by(claim: dict[str, Any]) -> str:
+    """The holder in words. What came from that machine is text of a stranger: short and printable."""
+    by, name, home, since = (word(claim, key) for key in ("by", "name", "home", "since"))
+    return f"{by} ({name} in {home}, since {since})"
+
+
+def word(claim: dict[str, Any], key: str) -> str:
+    """One value of a claim, fit to be shown."""
+    return "".join(letter for letter in str(claim.get(key, "?")) if letter.isprintable())[:100]
+
+
+def document(text: str) -> dict[str, Any] | None:
+    """A JSON object, or None for anything else."""
+    try:
+        doc = json.loads(text)
+    except ValueError:
+        return None
+    return doc if isinstance(doc, dict) else None

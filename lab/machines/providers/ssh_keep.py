@@ -1,0 +1,91 @@
+"""Asking the program that keeps our claim and our journal on a machine that is somebody else's (lab/guest/keep.py)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from lab.machines.providers.ssh_check import WORK
+from lab.model.errors import ProvisioningError
+from lab.remote.base import Transport
+from lab.system import resources
+from lab.system.wait import Deadline
+
+SCRIPT: Final = "guest/keep.py"
+COPY: Final = f"{WORK}/keep.py"
+ROLE: Final = "playbooks/roles/machine/files/tree"
+SYSCTL_FILE: Final = "etc/sysctl.d/60-lab.conf"
+APT_PYTHON: Final = "python3-apt"  # Ansible's apt needs it, and would add it without telling anybody
+MOUNTS: Final = {
+    "/sys/fs/bpf": "bpf",
+    "/sys/kernel/tracing": "tracefs",
+    "/sys/kernel/debug": "debugfs",
+    "/sys/kernel/security": "securityfs",
+}
+
+
+def script() -> bytes:
+    return (resources.PACKAGE / SCRIPT).read_bytes()
+
+
+def ask(link: Transport, verb: str, doc: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    """One verb there; its answer. Raises ProvisioningError with its reason."""
+    result = link.run(["python3", "-I", "-", verb, json.dumps(doc)], deadline, stdin=script())
+    try:
+        answer = json.loads(result.text().strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise ProvisioningError(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
+    if "error" in answer:
+        raise ProvisioningError(
+            f"that machine could not do {verb}: {answer['error']}", fix="mend it, then the same command"
+        )
+    return answer
+
+
+def wanted() -> dict[str, Any]:
+    """Everything that the playbook would change on such a machine, read from the playbook's own files."""
+    tree = resources.root() / ROLE
+    files = {
+        "/" + path.relative_to(tree).as_posix(): {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(tree.rglob("*"))
+        if path.is_file()
+    }
+    return {
+        "files": files,
+        "sysctls": parse_sysctls((tree / SYSCTL_FILE).read_text(encoding="utf-8")),
+        "mounts": MOUNTS,
+        "packages": packages(),
+    }
+
+
+def packages() -> list[str]:
+    """Debian packages for a machine that is not ours: tools, no compilers."""
+    text = (resources.root() / "playbooks/packages.yml").read_text(encoding="utf-8")
+    return [APT_PYTHON, *yaml.safe_load(text)["packages"]["host"]]
+
+
+def parse_sysctls(text: str) -> dict[str, str]:
+    """Name -> value of a sysctl.d file."""
+    rows = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in rows}
+
+
+def variables(install: list[str]) -> dict[str, Any]:
+    """The playbook's variables: only what can be added, and apt in folders of ours."""
+    return {
+        "packages": {"machine": install},
+        "machine_links": {},
+        "machine_apt_environment": {"APT_CONFIG": f"{WORK}/apt.conf"},
+        "machine_apt_update": False,  # just done, into those folders
+    }
+
+
+def kept_at(directory: Path) -> Path:
+    """Our own copy of the journal of changes."""
+    return directory / "changes.json"

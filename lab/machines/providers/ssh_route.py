@@ -1,0 +1,169 @@
+"""From an address as people write it to where a machine is, who we are there, and which host key is its own.
+
+What OpenSSH would do decides: `ssh -G` where it is installed, the user's own ~/.ssh/config elsewhere. A host key is
+taken from known_hosts once, when the machine is first used; an unknown one is never trusted silently.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import ConfigError, PreconditionError, SecurityStop
+from lab.model.lab import Lab
+from lab.model.machine import MachineSpec
+from lab.remote import hostkeys
+from lab.system import proc
+from lab.system.wait import Deadline
+
+ASK_S: Final = 20.0
+# what OpenSSH looks for when no configuration names a key
+DEFAULTS: Final = frozenset(
+    f"id_{kind}" for kind in ("rsa", "dsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss")
+)
+USER_CONFIG: Final = Path("~/.ssh/config")
+KNOWN_HOSTS: Final = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+SYSTEM_KNOWN_HOSTS: Final = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+_ADDRESS: Final = re.compile(
+    r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
+)
+EXAMPLE: Final = "--address friend@host.example:22, or a name from ~/.ssh/config"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """As it was written: what is None was left out."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where and as whom. `identity`: None for the agent and default keys. `alias`: the name in known_hosts."""
+
+    host: str
+    port: int
+    user: str
+    identity: Path | None
+    alias: str
+    known_hosts: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        return hostkeys.known_hosts_name(self.alias, self.port)
+
+    @property
+    def by_hand(self) -> str:
+        """How a person gets there."""
+        port = "" if self.port == 22 else f"-p {self.port} "
+        return f"ssh {port}{self.user}@{self.host}"
+
+
+def parse(text: str) -> Address:
+    """[USER@]HOST[:PORT], an IPv6 address in brackets. Raises ConfigError."""
+    found = _ADDRESS.fullmatch(text)
+    host = "" if found is None else found["six"] or found["host"]
+    port = None if found is None or found["port"] is None else int(found["port"])
+    # a dash would make it an option of ssh
+    if (
+        found is None
+        or host.startswith("-")
+        or (found["user"] or "").startswith("-")
+        or (port or 1) not in range(1, 65536)
+    ):
+        said = f"{text!r} is not an address" if text else "the ssh provider needs to know which machine"
+        raise ConfigError(said, fix=EXAMPLE)
+    return Address(host=host, user=found["user"], port=port)
+
+
+def route(lab: Lab, spec: MachineSpec) -> Route:
+    """Ask OpenSSH's configuration. Raises ConfigError, PreconditionError (behind a jump host)."""
+    address = parse(spec.address)
+    told = _ask_openssh(lab, address) if proc.which("ssh") is not None else _read_config(address)
+    return choose(address, told, Path(spec.identity).expanduser() if spec.identity else None)
+
+
+def choose(address: Address, told: Mapping[str, Sequence[str]], identity: Path | None) -> Route:
+    """A route from what was written and what the configuration says (`ssh -G`: option -> values)."""
+    jump = next((told[key][0] for key in ("proxyjump", "proxycommand") if told.get(key, ["none"])[0] != "none"), None)
+    host = told.get("hostname", [address.host])[0]
+    port = address.port or int(told.get("port", ["22"])[0])
+    if jump is not None:
+        message = f"{address.host} is reached through {jump}, which lab does not do by itself"
+        raise PreconditionError(message, fix=f"ssh -L 2222:{host}:{port} {jump}, and --address 127.0.0.1:2222")
+    named = [Path(each).expanduser() for each in told.get("identityfile", ())]
+    own = [each for each in named if each.name not in DEFAULTS and each.is_file()]
+    files = [each for key in ("userknownhostsfile", "globalknownhostsfile") for each in told.get(key, ())]
+    return Route(
+        host=host,
+        port=port,
+        user=address.user or told.get("user", [getpass.getuser()])[0],
+        identity=identity or next(iter(own), None),
+        alias=told.get("hostkeyalias", [host])[0],
+        known_hosts=tuple(Path(each).expanduser() for each in files or (*KNOWN_HOSTS, *SYSTEM_KNOWN_HOSTS)),
+    )
+
+
+def parse_openssh(text: str) -> dict[str, list[str]]:
+    """The output of `ssh -G`: one option a line; files of known hosts are several words of one line."""
+    told: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        words = shlex.split(value) if name.endswith("knownhostsfile") else [value]
+        told.setdefault(name.lower(), []).extend(words)
+    return told
+
+
+def pin(where: Route, shown: str) -> str:
+    """The host key to hold on to: the one that is shown, when the user's known_hosts has it. Raises SecurityStop."""
+    known = hostkeys.known("\n".join(_text(path) for path in where.known_hosts), where.name)
+    mark = hostkeys.fingerprint(shown)
+    if shown in known.revoked:
+        raise SecurityStop(f"the host key of {where.name} is revoked ({mark})", fix="ask that machine's owner")
+    if shown in known.keys:
+        return shown
+    if known.keys:
+        expected = ", ".join(hostkeys.fingerprint(key) for key in known.keys)
+        message = f"{where.name} shows another host key than your known_hosts has: {mark}, not {expected}"
+        fix = f"ask its owner; if it was installed anew: ssh-keygen -R '{where.name}', then {where.by_hand}"
+        raise SecurityStop(f"{message}; nothing was sent", fix=fix)
+    raise SecurityStop(
+        f"{where.name} is not known here; its host key is {shown.split(maxsplit=1)[0]} {mark}; nothing was sent",
+        fix=f"compare it with what its owner sees, and say yes to it once: {where.by_hand}",
+    )
+
+
+def kinds(where: Route) -> list[str]:
+    """Kinds of host key that known_hosts has for it."""
+    known = hostkeys.known("\n".join(_text(path) for path in where.known_hosts), where.name)
+    return [key.split()[0] for key in known.keys]
+
+
+def _ask_openssh(lab: Lab, address: Address) -> dict[str, list[str]]:
+    argv = [proc.need("ssh"), "-G"]
+    argv += [] if address.user is None else ["-l", address.user]
+    argv += [] if address.port is None else ["-p", str(address.port)]
+    result = proc.run([*argv, "--", address.host], deadline=Deadline.after(ASK_S, lab.cancel))
+    if not result.ok:
+        raise ConfigError(f"ssh does not understand its configuration for {address.host}: {result.tail()}", fix=EXAMPLE)
+    return parse_openssh(result.text())
+
+
+def _read_config(address: Address) -> dict[str, list[str]]:
+    from lab.remote import ssh_login
+
+    return ssh_login.lookup(USER_CONFIG.expanduser(), address.host)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
