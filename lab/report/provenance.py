@@ -24,6 +24,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         ("provider", f"{about['provider']}, acceleration {about['acceleration']}"),
         ("host", _facts(about["host"])),
         ("machine", _facts(about["guest"])),
+        ("span clocks", _clocks(summary["forms"])),
         ("toolchain", _facts(about["toolchain"])),
         ("image", about["image_id"]),
         ("plan", f"sha256 {about['plan_sha256']}"),
@@ -60,6 +61,17 @@ def _mix(mix: list[Mapping[str, Any]]) -> str:
 def _facts(facts: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in facts.items() if isinstance(value, (str, int, float, bool)) and value != ""}
     return ", ".join(f"{key} {value}" for key, value in plain.items()) or "not recorded"
+
+
+def _clocks(forms: Mapping[str, Any]) -> str:
+    """Each shift that was undone, with the form whose spans needed it."""
+    found = [
+        f"{name} up to {figures.amount(form['clock_shift']['max_ms'])} ms early in "
+        f"{figures.plural(form['clock_shift']['cells'], 'cell')}, undone"
+        for name, form in forms.items()
+        if form["clock_shift"]["cells"]
+    ]
+    return "; ".join(found) or "as stamped, no shift undone"
 
 
 def _forms(summary: Mapping[str, Any]) -> Html:

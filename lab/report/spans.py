@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.report import figures
 from lab.report.look import Look, looks, swatch
-from lab.report.markup import Html, join, number, table, tag
+from lab.report.markup import Html, join, link, number, table, tag
 from lab.report.markup import section as part
 
 
@@ -22,6 +22,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         "Coverage: of the spans a person would want, how many came. Conformance: of those this form is known to give, "
         "how many came. Measured requests only; canary and warm-up are left out.",
         _scores(summary, names, look),
+        _clocks(summary, names),
         tag("h3", "By request type"),
         _matrix(summary, names, look),
         tag("h3", "What is missing, and why"),
@@ -45,6 +46,26 @@ def _scores(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str,
     head = ("form", "received / wanted", "coverage", "parents right", "received / expected", "conformance",
             "parents as known", "orphans", "attached in", "first span after")  # fmt: skip
     return table(head, rows)
+
+
+def _clocks(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
+    """Whether the forms' span times could be taken as they came."""
+    early = [(name, summary["forms"][name]["clock_shift"]) for name in names]
+    said = [
+        tag(
+            "p",
+            tag("b", name),
+            f": in {figures.plural(shift['cells'], 'cell')} the spans were stamped up to "
+            f"{figures.amount(shift['max_ms'])} ms before the requests that caused them (the agent reads the kernel's "
+            "clock offset once). The shift was undone before anything was counted. ",
+            *(join((link(path, "evidence"), " ")) for path in shift["evidence"]),
+        )
+        for name, shift in early
+        if shift["cells"]
+    ]
+    if not said:
+        return tag("p", "Span clocks: no cell's spans had to be shifted.", class_="note")
+    return tag("div", *said, class_="note")
 
 
 def _matrix(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str, Look]) -> Html:

@@ -67,7 +67,8 @@ def _table(summary: Mapping[str, Any]) -> Html:
     rows = []
     for cell in summary["timeline"]:
         missed = "; ".join(_missed(cell))
-        state = tag("span", "valid" if cell["valid"] else "INVALID", class_="chip" if cell["valid"] else "chip bad")
+        said = "INVALID" if not cell["valid"] else "saturated" if cell["saturated"] else "valid"
+        state = tag("span", said, class_="chip" if said == "valid" else "chip bad")
         answered = f"{cell['completed']:,} / {cell['scheduled']:,}"
         kept = f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"
         doubts = "; ".join(cell["disagreements"])

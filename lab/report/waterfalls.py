@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lab.report import figures
@@ -11,10 +12,11 @@ from lab.report.markup import Html, join, link, tag
 from lab.report.markup import section as part
 
 WIDTH: Final = 1120.0
-NAMES_W: Final = 268.0
+NAMES_W: Final = 298.0
 ROW_H: Final = 22.0
 TOP: Final = 64.0
-GAP: Final = 16.0
+GAP: Final = 22.0
+CHARACTER: Final = 6.4  # the width of one, in the drawing's units
 MARKS: Final = {"root": "lost its parent", "orphan": "parent never came", "moved": "other parent", "extra": "extra"}
 
 
@@ -51,24 +53,47 @@ def _legend() -> Html:
 
 def _request(kind: str, summary: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
     found = [trace for trace in summary["traces"] if trace["type"] == kind]
-    shown = [trace for trace in found if summary["forms"][trace["form"]]["role"] in {"baseline", "instrumented"}]
-    if not shown:
+    plain = [trace for trace in found if summary["forms"][trace["form"]]["role"] != "instrumented"]
+    shown = [trace for trace in found if trace not in plain]
+    if not found:
         return Html("")
-    rows = shown[0]["rows"]
-    extras = max(len(trace["extra"]) for trace in shown)
-    height = TOP + ROW_H * (len(rows) + 1 + extras) + 26
-    longest = max([trace["request_ms"] for trace in shown] + [_end(trace) for trace in shown])
-    column = (WIDTH - NAMES_W) / len(shown)
-    parts = _names(rows, extras)
-    for index, trace in enumerate(shown):
-        parts += _column(trace, look[trace["form"]], NAMES_W + index * column, column - GAP, longest, height)
-    said = f"Spans of one {kind} request in {', '.join(trace['form'] for trace in shown)}, on one time axis."
+    rows = found[0]["rows"]
+    extras = max((len(trace["extra"]) for trace in found), default=0)
+    # forms without spans are a bar each: they share a column, one below the other
+    top = TOP + ROW_H * max(1, len(plain))
+    height = top + ROW_H * (len(rows) + extras) + 26
+    longest = max([trace["request_ms"] for trace in found] + [_end(trace) for trace in found])
+    columns = ([plain] if plain else []) + [[trace] for trace in shown]
+    width = (WIDTH - NAMES_W) / len(columns)
+    parts = _names(rows, extras, top)
+    for index, column in enumerate(columns):
+        grid = Grid(x0=NAMES_W + index * width, width=width - GAP, longest=longest, top=top, bottom=height - 20)
+        parts += [*_clock(grid), *(_plain(column, look, grid) if column is plain else _column(column[0], look, grid))]
+    said = f"Spans of one {kind} request in {', '.join(trace['form'] for trace in found)}, on one time axis."
     return tag(
         "figure",
         tag("figcaption", tag("b", kind), _said(shown)),
         tag("div", drawing(WIDTH, height, said, *parts), class_="scroll"),
         _causes(shown),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """One column: where it begins, how wide it is, and its clock. top: where the first span row begins."""
+
+    x0: float
+    width: float
+    longest: float
+    top: float
+    bottom: float
+
+    def at(self, ms: float) -> float:
+        return self.x0 + max(0.0, min(ms / self.longest, 1.0)) * self.width if self.longest else self.x0
+
+    @property
+    def end(self) -> float:
+        return self.x0 + self.width
 
 
 def _end(trace: Mapping[str, Any]) -> float:
@@ -84,11 +109,11 @@ def _said(shown: Sequence[Mapping[str, Any]]) -> Html:
     )
 
 
-def _names(rows: Sequence[Mapping[str, Any]], extras: int) -> list[Html]:
+def _names(rows: Sequence[Mapping[str, Any]], extras: int, top: float) -> list[Html]:
     """The left column: the tree, one row a span."""
     parts = [label(0, TOP + ROW_H - 8, "request", "name dim")]
     for index, row in enumerate(rows):
-        y = TOP + ROW_H * (index + 1)
+        y = top + ROW_H * index
         x = 8 + 11.0 * row["depth"]
         if row["depth"]:
             parts.append(tag("path", d=f"M{x - 7:.1f} {y + 3:.1f}v8h5", class_="branch"))
@@ -96,7 +121,7 @@ def _names(rows: Sequence[Mapping[str, Any]], extras: int) -> list[Html]:
         parts.append(label(NAMES_W - 14, y + 15, row["kind"], "kind", "end"))
         parts.append(line(0, y, WIDTH, y, "rule"))
     if extras:
-        y = TOP + ROW_H * (len(rows) + 1)
+        y = top + ROW_H * len(rows)
         parts += [line(0, y, WIDTH, y, "rule"), label(8, y + 15, "beyond the reference", "name dim")]
     return parts
 
@@ -104,83 +129,93 @@ def _names(rows: Sequence[Mapping[str, Any]], extras: int) -> list[Html]:
 def _short(row: Mapping[str, Any]) -> str:
     name = str(row["match"]).removeprefix("shop.")
     # what is left of the kind at the right end, at about 6.9 units a character
-    room = int((NAMES_W - 90 - 11 * int(row["depth"])) / 6.95)
+    room = int((NAMES_W - 98 - 11 * int(row["depth"])) / 6.95)
     return name if len(name) <= room else name[: room - 1] + "…"
 
 
-def _column(trace: Mapping[str, Any], look: Look, x0: float, width: float, longest: float, height: float) -> list[Html]:
-    def at(ms: float) -> float:
-        return x0 + max(0.0, min(ms / longest, 1.0)) * width if longest else x0
-
-    bottom = height - 20
-    parts = [marker(look, x0 + 6, 14, 5), label(x0 + 18, 18, trace["form"], "head")]
-    parts.append(label(x0, 38, _count(trace), "note"))
-    for ms in _ticks(longest):
-        parts.append(line(at(ms), TOP - 6, at(ms), bottom, "grid"))
-        parts.append(label(at(ms), bottom + 14, f"{ms:g}" + (" ms" if ms == 0 else ""), "tick", "middle"))
-    parts.append(box(at(0), TOP + 4, at(trace["request_ms"]) - at(0), ROW_H - 9, "bar-request"))
-    parts.append(_value(at(trace["request_ms"]), x0 + width, TOP + 15, trace["request_ms"], at(0)))
-    for index, row in enumerate(trace["rows"]):
-        parts += _row(row, look, at, TOP + ROW_H * (index + 1), x0, width, instrumented=bool(trace["received"]))
-    for index, span in enumerate(trace["extra"]):
-        y = TOP + ROW_H * (len(trace["rows"]) + 1 + index)
-        end = span["start_ms"] + span["duration_ms"]
-        title = f"{span['operation']}: {MARKS[span['mark']]}, {figures.amount(span['duration_ms'])} ms"
-        parts.append(
-            box(at(span["start_ms"]), y + 5, max(at(end) - at(span["start_ms"]), 2), ROW_H - 10, "bar-extra", title)
-        )
-        parts.append(label(min(at(end) + 4, x0 + width - 90), y + 15, f"+ {span['operation']}"[:18], "value"))
+def _clock(grid: Grid) -> list[Html]:
+    """The time axis: its first and last figure stay within the column."""
+    parts = []
+    for ms in _ticks(grid.longest):
+        x = grid.at(ms)
+        anchor = "start" if ms == 0 else "end" if x > grid.end - 12 else "middle"
+        parts.append(line(x, TOP - 6, x, grid.bottom, "grid"))
+        parts.append(label(x, grid.bottom + 14, f"{ms:g}" + (" ms" if ms == 0 else ""), "tick", anchor))
     return parts
 
 
-def _row(
-    row: Mapping[str, Any], look: Look, at: Any, y: float, x0: float, width: float, *, instrumented: bool
-) -> list[Html]:
+def _plain(traces: Sequence[Mapping[str, Any]], look: Mapping[str, Look], grid: Grid) -> list[Html]:
+    """Forms that are to make no spans: how long each one's request took, and any span that came all the same."""
+    alone = len(traces) == 1
+    parts = [label(grid.x0, 18, traces[0]["form"] if alone else "not instrumented", "head")]
+    made = [trace for trace in traces if trace["received"] or trace["extra"]]
+    said = "; ".join(f"{trace['form']}: {_count(trace)}" for trace in made) or "no spans, as it should be"
+    parts.append(label(grid.x0, 38, said, "note"))
+    for index, trace in enumerate(traces):
+        y = TOP + ROW_H * index
+        end = grid.at(trace["request_ms"])
+        parts.append(box(grid.x0, y + 4, end - grid.x0, ROW_H - 9, "bar-request", trace["form"]))
+        parts.append(marker(look[trace["form"]], grid.x0 + 10, y + 11, 4))
+        name = "" if alone else trace["form"]
+        parts.append(_value(grid, grid.x0 + 18, end, y + 15, trace["request_ms"], after=name))
+    return parts
+
+
+def _column(trace: Mapping[str, Any], look: Mapping[str, Look], grid: Grid) -> list[Html]:
+    mine, at = look[trace["form"]], grid.at
+    parts = [marker(mine, grid.x0 + 6, 14, 5), label(grid.x0 + 18, 18, trace["form"], "head")]
+    parts.append(label(grid.x0, 38, _count(trace), "note"))
+    end = at(trace["request_ms"])
+    parts.append(box(grid.x0, TOP + 4, end - grid.x0, ROW_H - 9, "bar-request"))
+    parts.append(_value(grid, grid.x0, end, TOP + 15, trace["request_ms"]))
+    for index, row in enumerate(trace["rows"]):
+        parts += _row(row, mine, grid, grid.top + ROW_H * index, instrumented=bool(trace["received"]))
+    for index, span in enumerate(trace["extra"]):
+        y = grid.top + ROW_H * (len(trace["rows"]) + index)
+        start, end = at(span["start_ms"]), at(span["start_ms"] + span["duration_ms"])
+        title = f"{span['operation']}: {MARKS[span['mark']]}, {figures.amount(span['duration_ms'])} ms"
+        parts.append(box(start, y + 5, max(end - start, 2), ROW_H - 10, "bar-extra", title))
+        parts.append(label(min(end + 4, grid.end - 90), y + 15, f"+ {span['operation']}"[:18], "value"))
+    return parts
+
+
+def _row(row: Mapping[str, Any], look: Look, grid: Grid, y: float, *, instrumented: bool) -> list[Html]:
     """A span, or its empty place."""
     parts: list[Html] = []
+    at = grid.at
     kind = "client" if row["kind"].endswith("client") else "server"
     for span in row["spans"]:
         start, end = at(span["start_ms"]), at(span["start_ms"] + span["duration_ms"])
         wrong = span["mark"] != "ok"
         css = f"bar-lost {look.css}" if wrong else f"bar-{kind} {look.css}"
         title = f"{span['name']} · {span['service']} · {figures.amount(span['duration_ms'])} ms"
-        parts.append(
-            box(
-                start,
-                y + 4,
-                max(end - start, 1.5),
-                ROW_H - 8,
-                css,
-                title + (f" · {MARKS[span['mark']]}" if wrong else ""),
-            )
-        )
+        title += f" · {MARKS[span['mark']]}" if wrong else ""
+        parts.append(box(start, y + 4, max(end - start, 1.5), ROW_H - 8, css, title))
     if row["spans"]:
         last = row["spans"][-1]
         end, start = at(last["start_ms"] + last["duration_ms"]), at(row["spans"][0]["start_ms"])
         took = sum(span["duration_ms"] for span in row["spans"])
         odd = next((span["mark"] for span in row["spans"] if span["mark"] != "ok"), None)
         prefix = f"{len(row['spans'])}{figures.TIMES} " if len(row["spans"]) > 1 else ""
-        parts.append(_value(end, x0 + width, y + 15, took, start, prefix, MARKS[odd] if odd else ""))
+        parts.append(_value(grid, start, end, y + 15, took, prefix, MARKS[odd] if odd else ""))
     if row["missing"] and instrumented:
-        parts.append(
-            box(x0 + 1, y + 4, width - 2, ROW_H - 8, "bar-missing", row["cause"] or "not expected to be missing")
-        )
+        cause = row["cause"] or "not expected to be missing"
+        parts.append(box(grid.x0 + 1, y + 4, grid.width - 2, ROW_H - 8, "bar-missing", cause))
         few = f"{row['missing']}{figures.TIMES} " if row["missing"] > 1 else ""
         said = f"{few}missing" + ("" if row["known"] else ", unexpectedly")
-        parts.append(label(x0 + width / 2, y + 15, said, "missing", "middle"))
+        parts.append(label(grid.x0 + grid.width / 2, y + 15, said, "missing", "middle"))
     return parts
 
 
-def _value(end: float, limit: float, y: float, ms: float, start: float, prefix: str = "", after: str = "") -> Html:
-    """The duration: right of the bar, or left of it where there is no room."""
+def _value(grid: Grid, start: float, end: float, y: float, ms: float, prefix: str = "", after: str = "") -> Html:
+    """The duration: right of the bar, left of it where there is no room, on it where there is none either."""
     said = f"{prefix}{figures.amount(ms)}" + (f" {after}" if after else "")
-    if end + 6.2 * len(said) + 4 > limit:
-        return (
-            label(start - 4, y, said, "value", "end")
-            if start - 6.2 * len(said) > limit - 260
-            else label(end - 4, y, said, "value inside", "end")
-        )
-    return label(end + 4, y, said, "value")
+    room = CHARACTER * len(said) + 4
+    if end + room <= grid.end:
+        return label(end + 4, y, said, "value")
+    if start - room >= grid.x0:
+        return label(start - 4, y, said, "value", "end")
+    return label(end - 4, y, said, "value inside", "end")
 
 
 def _ticks(longest: float) -> list[float]:

@@ -48,8 +48,9 @@ def rows(forms: Mapping[str, FormView], terms: Terms) -> list[dict[str, Any]]:
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
     found = []
     for level in levels(forms):
+        noise = {metric: _twin_pct(plain, metric, level) for metric in METRICS}
         for form in instrumented:
-            found += [_row(form, plain, "baseline", metric, level, terms) for metric in METRICS]
+            found += [_row(form, plain, "baseline", metric, level, terms, noise[metric]) for metric in METRICS]
         for one, other in combinations(instrumented, 2):
             found += [_row(other, [one], one.name, metric, level, terms) for metric in METRICS]
     return found
@@ -107,7 +108,13 @@ def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, M
 
 
 def _row(
-    form: FormView, references: Sequence[FormView], against: str, metric: str, level: str, terms: Terms
+    form: FormView,
+    references: Sequence[FormView],
+    against: str,
+    metric: str,
+    level: str,
+    terms: Terms,
+    twin_pct: float | None = None,
 ) -> dict[str, Any]:
     direct = against != "baseline"
     unequal = unequal_types(references[0].scores, form.scores) if direct else {}
@@ -124,8 +131,11 @@ def _row(
             threshold_pct=terms.threshold(metric),
             fewest_blocks=terms.fewest_blocks,
             invalid="" if form.level(level) else f"no valid cell of {form.name}",
+            plain=not direct,
+            twin_pct=twin_pct,
             biased=_biased(form, references),
             unequal=differs,
+            saturated=_saturated([form], level) or _saturated(references, level),
             too_few=_too_few(metric) if both and found is None and metric in LATENCIES else "",
         )
     )
@@ -155,6 +165,13 @@ def _row(
     }
 
 
+def _twin_pct(plain: Sequence[FormView], metric: str, level: str) -> float | None:
+    """What the twin reads against the baseline alone, None without either."""
+    base, twin = (next((form for form in plain if form.role == role), None) for role in ("baseline", "twin"))
+    seen = effect(twin, [base], metric, level)[0] if base and twin else None
+    return seen.effect_pct if seen else None
+
+
 def _reference_value(references: Sequence[FormView], metric: str, level: str) -> float | None:
     """The mean of the references' medians; None for latency, which has one value per request type."""
     found = [value(reference, metric, level) for reference in references]
@@ -174,6 +191,16 @@ def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | Non
     kind, difference = next(iter(unequal.items()))
     more = f"; {len(unequal)} request types differ" if len(unequal) > 1 else ""
     return f"they did not deliver the same spans ({kind}: {difference}{more})"
+
+
+def _saturated(side: Sequence[FormView], level: str) -> str:
+    """Why this load was too much for one side: half of its cells or more fell behind (one may be the host's doing)."""
+    cells = [(form.name, view.queue) for form in side for view in form.level(level).values()]
+    behind = [(name, queue) for name, queue in cells if queue is not None and queue.grew]
+    if not behind or 2 * len(behind) < len(cells):
+        return ""
+    name, worst = min(behind, key=lambda found: found[1].answered / found[1].sent)
+    return f"{name} could not carry this load: {worst.said()}"
 
 
 def _biased(form: FormView, references: Sequence[FormView]) -> str:

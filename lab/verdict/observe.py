@@ -13,6 +13,7 @@ from lab.model.run import Request, Run, RunCell
 from lab.verdict.completeness import NodeScore, score
 from lab.verdict.metrics import CellFigures, figures
 from lab.verdict.recheck import count, disagreements
+from lab.verdict.saturation import Queue, queue
 
 Role = Literal["baseline", "twin", "control", "instrumented"]
 
@@ -26,6 +27,7 @@ class CellView:
     tally: Tally | None  # None: the raw files cannot be read
     disagreements: tuple[str, ...]
     valid: bool
+    queue: Queue | None = None  # None: too few requests
 
     @property
     def cell(self) -> Cell:
@@ -115,6 +117,7 @@ def _view(run_cell: RunCell, run: Run) -> CellView:
         tally=counted,
         disagreements=said,
         valid=cell.valid and not broken and bool(rows),
+        queue=queue(rows),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from lab.verdict.words import IMPLAUSIBLE
+
 NAMES: Final = {
     "cpu_s_per_1k_requests": "CPU per request",
     "latency_p50_ms": "median latency",
@@ -55,7 +57,12 @@ def _part(metric: str, row: Mapping[str, Any]) -> str:
     if row["effect_pct"] is None:
         return f"{name}: {row['word']}, {row['reasons'][0]}"
     over = f" (over {', '.join(row['types'])})" if row["types"] and row["unequal"] else ""
-    return f"{name} {signed(row['effect_pct'])}{over}"
+    doubt = f", {IMPLAUSIBLE}" if _doubts(row) else ""
+    return f"{name} {signed(row['effect_pct'])}{over}{doubt}"
+
+
+def _doubts(row: Mapping[str, Any]) -> list[str]:
+    return [reason for reason in row["reasons"] if reason.startswith(IMPLAUSIBLE)]
 
 
 def signed(pct: float) -> str:
@@ -94,6 +101,10 @@ def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
     if blocks < fewest:
         found.append(f"that a difference is established: {_blocks(blocks)} ran, a word needs {fewest}")
     found += _twin(summary["controls"])
+    for row in summary["verdicts"]:
+        if row["metric"] in HEADLINE:
+            what = f"{row['form']} saves {'CPU' if row['metric'] == HEADLINE[0] else 'time'}"
+            found += [f"that {what}: {reason}" for reason in _doubts(row)]
     for delay, metric in (("delay_cpu", "CPU"), ("delay_wait", "latency")):
         if delay not in summary["controls"]:
             found.append(f"that a small difference in {metric} would have been seen: {delay} did not run")

@@ -89,6 +89,7 @@ def _form(form: FormView, run: Run) -> dict[str, Any]:
         "coverage": coverage(form.scores),
         "conformance": conform,
         "nodes": nodes(form.scores),
+        "clock_shift": _clock_shift(form),
         "attach_s": median(attach) if attach else None,
         "time_to_first_span_s": median(first) if first else None,
         "startup_s": median(cell.startup_s for cell in cells) if cells else None,
@@ -104,6 +105,16 @@ def _form(form: FormView, run: Run) -> dict[str, Any]:
         "cpu": _cpu(form),
         "memory": _memory(form),
         "latency": _latency(form),
+    }
+
+
+def _clock_shift(form: FormView) -> dict[str, Any]:
+    """How much too early this form's spans were stamped (undone before counting), over its valid cells."""
+    shifts = [(view.tally.lag_ns / 1e6, view) for view in form.cells if view.tally and view.tally.lag_ns]
+    return {
+        "cells": len(shifts),
+        "max_ms": max((ms for ms, _ in shifts), default=0.0),
+        "evidence": [f"{view.source.folder}/spans.jsonl.gz" for _, view in shifts],
     }
 
 
@@ -191,6 +202,9 @@ def _timeline(forms: Mapping[str, FormView]) -> list[dict[str, Any]]:
             "late": view.cell.late,
             "sentinel_s": view.cell.sentinel_s,
             "steal_s": view.cell.steal_s,
+            "queue": list(view.queue.mean) if view.queue else [],
+            "saturated": bool(view.queue and view.queue.grew),
+            "clock_shift_ms": view.tally.lag_ns / 1e6 if view.tally else 0.0,
             "missed": [
                 {"gate": g.name, "value": g.value, "limit": g.limit, "hard": g.hard}
                 for g in view.cell.gates

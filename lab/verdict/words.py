@@ -33,6 +33,7 @@ MEANING: Final[dict[Word, str]] = {
 }
 # Metrics in which a larger value is better: there a rise is a saving.
 GAINS: Final = frozenset({"throughput_rps"})
+IMPLAUSIBLE: Final = "IMPLAUSIBLE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class Evidence:
     high90_pct: float | None = None
     floor_pct: float | None = None  # F; None = unknown
     control_seen: bool | None = None
+    plain: bool = True  # the reference is not instrumented: nothing that was added to it can make it cheaper
+    twin_pct: float | None = None  # what the twin read in this metric
     invalid: str = ""  # each of these is a reason; "" = does not hold
     biased: str = ""
     unequal: str = ""
@@ -74,8 +77,27 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
     if evidence.saturated:
         return "SATURATED", (evidence.saturated,)
     if reasons := _indicative(evidence):
-        return "INDICATIVE", reasons
+        return "INDICATIVE", (*_implausible(evidence), *reasons)
     return _decided(evidence)
+
+
+def _implausible(evidence: Evidence) -> tuple[str, ...]:
+    """Doubt beside whatever word: instrumented, and cheaper than without by more than noise floor and threshold."""
+    effect = evidence.effect_pct
+    if not evidence.plain or effect is None or abs(effect) <= _limit(evidence) or _costs_more(evidence, effect):
+        return ()
+    said = f"{IMPLAUSIBLE}: instrumentation that saves work; check order and identity"
+    if evidence.twin_pct is not None and abs(evidence.twin_pct) >= abs(effect):
+        said += f" (the twin, the same binary, read {evidence.twin_pct:+.1f} % here: noise alone can do this)"
+    return (said,)
+
+
+def _limit(evidence: Evidence) -> float:
+    return max(evidence.floor_pct or 0.0, evidence.threshold_pct)
+
+
+def _costs_more(evidence: Evidence, effect: float) -> bool:
+    return (effect > 0) != (evidence.metric in GAINS)
 
 
 def _indicative(evidence: Evidence) -> tuple[str, ...]:
@@ -96,14 +118,12 @@ def _decided(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
     assert effect is not None
     assert low is not None
     assert high is not None
-    limit = max(evidence.floor_pct or 0.0, evidence.threshold_pct)
+    limit = _limit(evidence)
     if not evidence.control_seen:
         return "CAN'T TELL", ("the control of this metric was not seen",)
     if low > 0 or high < 0:
         if abs(effect) > limit:
-            costs_more = (effect > 0) != (evidence.metric in GAINS)
-            doubt = () if costs_more else ("IMPLAUSIBLE: instrumentation that saves work; check order and identity",)
-            return ("COSTS MORE" if costs_more else "COSTS LESS"), doubt
+            return ("COSTS MORE" if _costs_more(evidence, effect) else "COSTS LESS"), _implausible(evidence)
         return "CAN'T TELL", (f"the effect is within ±{limit:g} %",)
     low90, high90 = evidence.low90_pct, evidence.high90_pct
     threshold = evidence.threshold_pct

@@ -66,6 +66,37 @@ def test_cheaper_than_nothing_is_implausible() -> None:
     assert reasons[0].startswith("IMPLAUSIBLE")
 
 
+CHEAPER = replace(GOOD, effect_pct=-12.0, blocks=1, grade="emulated", low_pct=None, high_pct=None, floor_pct=None)
+
+
+def test_cheaper_than_nothing_is_implausible_in_an_indicative_run_too() -> None:
+    word, reasons = judge(CHEAPER)
+    assert word == "INDICATIVE"
+    assert reasons[0].startswith("IMPLAUSIBLE")
+    assert "graded emulated" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"effect_pct": 12.0},
+        {"effect_pct": -1.9},  # within the threshold
+        {"floor_pct": 20.0},  # within the noise
+        {"plain": False},  # one instrumented form may well be cheaper than another
+        {"metric": "throughput_rps", "effect_pct": -12.0},
+    ],
+)
+def test_what_is_no_saving_is_not_implausible(change: dict[str, object]) -> None:
+    word, reasons = judge(replace(CHEAPER, **change))  # type: ignore[arg-type]
+    assert word == "INDICATIVE"
+    assert not [reason for reason in reasons if "IMPLAUSIBLE" in reason]
+
+
+def test_a_twin_that_reads_as_much_is_told_beside_the_doubt() -> None:
+    assert "the twin" in judge(replace(CHEAPER, twin_pct=-23.0))[1][0]
+    assert "the twin" not in judge(replace(CHEAPER, twin_pct=1.0))[1][0]
+
+
 def test_more_throughput_is_less_cost() -> None:
     assert judge(replace(GOOD, metric="throughput_rps"))[0] == "COSTS LESS"
 
