@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,8 +10,9 @@ import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from lab.forms import sources
 from lab.model.errors import LabError
 from lab.model.form import Artifact
 from lab.model.lab import Lab
@@ -19,6 +21,7 @@ from lab.system import store
 SCHEMA: Final = 1
 MANIFEST_FILE: Final = "manifest.json"
 BINARY_FILE: Final = "binary"
+SOURCES_FILE: Final = "sources.json"  # read from the binary once, at its publication or when it is first found without
 TEMP_PREFIX: Final = ".making-"
 
 
@@ -49,6 +52,7 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
             return None
         if file_digest(place / BINARY_FILE) != doc["sha256"]:
             return None
+        made_of = _made_of(place, doc["sha256"])
         return Artifact(
             name=name,
             key=key,
@@ -58,9 +62,35 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
             build_id=doc["build_id"],
             cold_s=doc["cold_s"],
             facts=dict(doc["facts"]),
+            modules=_texts(made_of["modules"]),
+            woven_files=_texts(made_of["woven"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _made_of(place: Path, sha256: str) -> dict[str, Any]:
+    """What the binary was made from, as noted beside it; read from the binary where nothing (or another's) is noted."""
+    note = place / SOURCES_FILE
+    try:
+        doc = json.loads(note.read_text(encoding="utf-8"))
+        if doc["sha256"] == sha256 and {"modules", "woven"} <= doc.keys():
+            return dict(doc)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # not noted yet, or torn
+    found = sources.read(place / BINARY_FILE)
+    doc = {
+        "sha256": sha256,
+        "modules": sorted(found.modules) if found else None,
+        "woven": sorted(found.woven) if found else None,
+    }
+    with contextlib.suppress(OSError):  # a cache that may only be read: read the binary again next time
+        store.write_json(note, doc)
+    return doc
+
+
+def _texts(listed: list[str] | None) -> tuple[str, ...] | None:
+    return None if listed is None else tuple(listed)
 
 
 def publish(lab: Lab, built: Built) -> Artifact:
@@ -73,7 +103,9 @@ def publish(lab: Lab, built: Built) -> Artifact:
         shutil.copyfile(built.path, binary)
         binary.chmod(0o755)
         _sync(binary)
-        store.write_json(making / MANIFEST_FILE, _manifest(built, binary))
+        manifest = _manifest(built, binary)
+        store.write_json(making / MANIFEST_FILE, manifest)
+        _made_of(making, str(manifest["sha256"]))
         store.sync_dir(making)
         _swap(lab, making, folder(lab, built.key))
     except BaseException:

@@ -134,3 +134,5 @@ class Artifact:
     warm_s: float | None = None
     built_now: bool = False
     facts: dict[str, str] = field(default_factory=dict)  # go version, module count, …
+    modules: tuple[str, ...] | None = None  # whose code is in it, its own left out; None: it cannot be told
+    woven_files: tuple[str, ...] | None = None  # that a weaver put code into, at least

@@ -109,8 +109,26 @@ def _form(form: Form, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, 
         "size_bytes": built.size_bytes if built else None,
         "cold_s": built.cold_s if built else None,
         "warm_s": built.warm_s if built else None,
+        "modules_added": _modules_added(plan, built, artifacts),
+        "files_changed": _files_changed(form, built),
         "claims": list(form.claims),
     }
+
+
+def _modules_added(plan: Plan, built: Artifact | None, artifacts: tuple[Artifact, ...]) -> int | None:
+    """Modules whose code is in this form's binary and not in the uninstrumented one's; None without such a one."""
+    plain = {spec.sha256 for spec in plan.forms.values() if spec.mechanism == "none"}
+    base = next((a for a in artifacts if a.sha256 in plain), None)
+    if built is None or base is None or built.modules is None or base.modules is None:
+        return None
+    return len(set(built.modules) - set(base.modules))
+
+
+def _files_changed(form: Form, built: Artifact | None) -> int | None:
+    """Source files that the build put code into, at least; 0 for a form that leaves the program alone."""
+    if form.mechanism != "compile-time":
+        return 0
+    return len(built.woven_files) if built and built.woven_files is not None else None
 
 
 def _toolchain(artifacts: tuple[Artifact, ...]) -> dict[str, str]:
@@ -132,7 +150,13 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "warm_s": artifact.warm_s,
         "built_now": artifact.built_now,
         "facts": dict(artifact.facts),
+        "modules": _listed(artifact.modules),
+        "woven_files": _listed(artifact.woven_files),
     }
+
+
+def _listed(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
 
 
 def publish(incomplete: Path) -> Path:

@@ -87,10 +87,18 @@ def _performance(seen: Seen) -> Said:
 def _safety(seen: Seen) -> Said:
     if seen.form.mechanism == "run-time":
         lockdown = seen.run.facts.get("lockdown") or seen.run.manifest.guest.get("lockdown")
-        said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown and seen.form.cells else []
-        return said, ["guest/facts.json"]
-    added = seen.summary["build"].get("modules_added")
-    return ([f"{added} modules join the program"] if added is not None else []), [MANIFEST_FILE]
+        if not seen.form.cells:
+            return [], []
+        said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
+        if seen.summary["build"].get("modules_added") == seen.summary["build"].get("files_changed") == 0:
+            said.append("the program itself is the untouched one")
+        return said, ["guest/facts.json", MANIFEST_FILE]
+    build, said = seen.summary["build"], []
+    if (added := build.get("modules_added")) is not None:
+        said.append(f"{added} more modules have code in the program")
+    if (changed := build.get("files_changed")) is not None:
+        said.append(f"code was put into {changed} source files or more")
+    return said, [MANIFEST_FILE]
 
 
 def _portability(seen: Seen) -> Said:

@@ -52,6 +52,19 @@ def canaries(
     return prove(plan, tree, tmp_path_factory.mktemp(request.param))
 
 
+def test_what_each_binary_was_made_from(artifacts: dict[str, Artifact]) -> None:
+    """By the binaries themselves: the weaver's modules and the files it wrote into; the eBPF form's is the baseline."""
+    plain, woven = artifacts["baseline"], artifacts["orchestrion-otel"]
+    assert plain.modules is not None
+    assert woven.modules is not None
+    assert "google.golang.org/grpc" in plain.modules
+    assert not [name for name in plain.modules if "opentelemetry" in name or "DataDog" in name]
+    assert {"go.opentelemetry.io/otel/sdk", "lab.example/otelboot"} <= set(woven.modules) - set(plain.modules)
+    assert plain.woven_files == ()
+    assert {"net/http/server.go", "shop.example/shop/main.go"} <= set(woven.woven_files or ())
+    assert artifacts["ebpf"].sha256 == plain.sha256
+
+
 @pytest.mark.parametrize("name", list(CATALOG))
 def test_proof(canaries: dict[str, Canary], name: str) -> None:
     assert canaries[name].ok, canaries[name].reason

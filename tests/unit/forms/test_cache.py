@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from lab.forms import cache
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from tests.support import lab_at
+from tests.unit.forms.test_sources import table
+from tests.unit.forms.test_woven import program
 
 
 @pytest.fixture
@@ -32,6 +35,22 @@ def test_published_is_found_with_all_its_facts(lab: Lab, tmp_path: Path) -> None
     assert artifact.path.read_bytes() == b"program"
     assert artifact.path.stat().st_mode & 0o111
     assert (artifact.build_id, artifact.cold_s, artifact.facts) == ("id", 1.0, {"go": "go1"})
+
+
+def test_what_it_was_made_from_is_noted_and_read_again_where_the_note_is_gone(lab: Lab, tmp_path: Path) -> None:
+    go = table([([(9, 0), (20, 1)], [])])
+    content = program(tmp_path / "p", sections=(".gopclntab",), names="").read_bytes()
+    whole = bytearray(content + go)
+    struct.pack_into("<QQ", whole, struct.unpack_from("<Q", whole, 40)[0] + 64 + 24, len(content), len(go))
+    artifact = publish(lab, tmp_path, bytes(whole))
+    assert (artifact.modules, artifact.woven_files) == (("example.org/kit/v2",), ("shop/main.go",))
+    note = artifact.path.parent / cache.SOURCES_FILE
+    for text in ("", "[]", '{"sha256": "of another", "modules": [], "woven": []}'):
+        note.write_text(text)
+        assert cache.find(lab, artifact.key, "x") == artifact
+    note.unlink()
+    assert cache.find(lab, artifact.key, "x") == artifact
+    assert note.is_file()
 
 
 def test_absent_is_none(lab: Lab) -> None:

@@ -20,7 +20,11 @@ def manifest(what: Plan) -> dict[str, Any]:
     for name, spec in what.forms.items():
         cold, warm, size = build.get(name, (None, None, 25))
         row = {"name": name, "title": TITLES.get(name, name), "mechanism": spec.mechanism, "sha256": spec.sha256}
-        forms.append({**row, "build_id": spec.build_id, "cold_s": cold, "warm_s": warm, "size_bytes": size << 20})
+        added, changed = (21, 5) if spec.mechanism == "compile-time" else (0, 0)
+        brought = {"modules_added": added, "files_changed": changed}
+        forms.append(
+            {**row, **brought, "build_id": spec.build_id, "cold_s": cold, "warm_s": warm, "size_bytes": size << 20}
+        )
     return {
         "schema": 1, "run_id": what.run_id, "created": "2026-11-22T10:15:00+00:00", "scenario": "shop",
         "scenario_title": "TEST DATA: a made-up ticket shop", "profile": what.profile, "seed": what.seed,

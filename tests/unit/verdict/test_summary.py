@@ -323,3 +323,20 @@ def test_a_clock_shift_that_was_undone_is_told(run: Run) -> None:
     assert (shift["cells"], shift["max_ms"]) == (1, pytest.approx(early / 1e6, rel=0.2))
     assert shift["evidence"] == ["guest/cells/1-orchestrion-otel-main/spans.jsonl.gz"]
     assert forms["ebpf"]["clock_shift"] == {"cells": 0, "max_ms": 0.0, "evidence": []}
+
+
+def test_the_safety_pillar_shows_what_a_build_brings_in(run: Run) -> None:
+    def safety(run: Run) -> dict[str, dict[str, Any]]:
+        return {row["mechanism"]: row for row in summarize(run)["pillars"] if row["pillar"] == "safety"}
+
+    woven = safety(run)["compile-time"]
+    assert woven["measured"] == (
+        "orchestrion-otel: 21 more modules have code in the program; "
+        "orchestrion-otel: code was put into 5 source files or more"
+    )
+    assert (woven["evidence"], woven["confidence"]) == (["manifest.json"], "one observation")
+    assert "ebpf: the program itself is the untouched one" in safety(run)["run-time"]["measured"]
+    bare = tuple(replace(form, modules_added=None, files_changed=None) for form in run.manifest.forms)
+    unknown = safety(replace(run, manifest=replace(run.manifest, forms=bare)))
+    assert unknown["compile-time"]["measured"] == "not measured"
+    assert "untouched" not in unknown["run-time"]["measured"]

@@ -1,0 +1,55 @@
+"""manifest.json of a run: what each form's build brought in, by its binary's own modules."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab import forms
+from lab.guest.wire import Plan, load
+from lab.model.form import Artifact
+from lab.model.specs import load_scenario
+from lab.runs import manifest
+from lab.runs.read import read
+from tests.unit.report import synthetic
+
+PLAIN = ("golang.org/x/net", "google.golang.org/grpc")
+
+
+def artifact(name: str, sha256: str, modules: tuple[str, ...] | None, woven: tuple[str, ...] | None) -> Artifact:
+    return Artifact(
+        name=name, key="k" * 64, path=Path(name), sha256=sha256, size_bytes=1, build_id="b", modules=modules,
+        woven_files=woven,
+    )  # fmt: skip
+
+
+def written(root: Path, *, told: bool = True) -> dict[str, tuple[int | None, int | None]]:
+    """Form -> (modules added, files changed) of the manifest, through the reader that verdict uses."""
+    synthetic.write(root, requests=20)
+    plan = load(Plan, (root / "guest/plan.json").read_text(encoding="utf-8"))
+    catalog = forms.catalog(synthetic.ROOT)
+    otel = (*PLAIN, "go.opentelemetry.io/otel", "lab.example/otelboot")
+    built = (
+        artifact("baseline", plan.forms["baseline"].sha256, PLAIN, ()),
+        artifact("orchestrion-otel", plan.forms["orchestrion-otel"].sha256, otel if told else None, ("a.go", "b.go")),
+    )
+    facts = manifest.Circumstances(
+        provider="local", accel="none", image_id="", guest={}, artifacts=built,
+        forms=tuple(catalog[name] for name in plan.forms if name in catalog),
+        scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), playbook_digest="", argv=("lab", "demo"),
+    )  # fmt: skip
+    manifest.write(root, plan, facts)
+    return {form.name: (form.modules_added, form.files_changed) for form in read(root).manifest.forms}
+
+
+def test_modules_are_counted_against_the_uninstrumented_binary(tmp_path: Path) -> None:
+    found = written(tmp_path / "run")
+    assert found["orchestrion-otel"] == (2, 2)
+    assert found["baseline"] == (0, 0)
+    kept = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))["artifacts"]
+    assert kept[1]["modules"][-1] == "lab.example/otelboot"
+    assert kept[1]["woven_files"] == ["a.go", "b.go"]
+
+
+def test_what_no_binary_tells_is_unknown(tmp_path: Path) -> None:
+    assert written(tmp_path / "run", told=False)["orchestrion-otel"] == (None, 2)
