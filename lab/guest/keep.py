@@ -30,6 +30,7 @@ APT_CONF = WORK + "/apt.conf"
 GUEST_MOUNTS = WORK + "/mounts.json"
 GUEST_LOCK = WORK + "/runs/.lab-guest.lock"
 INST = re.compile(r"^Inst (\S+) (?:\[(\S+)\] )?\((\S+)")
+CACHES = ("/var/cache/ldconfig/aux-cache",)  # made anew by whoever needs them
 STOP_S = 60
 # apt's own lists, cache and marks stay as they are: it works in folders of ours
 APT_TEXT = """Dir::State::lists "{0}/apt/lists";
@@ -71,8 +72,7 @@ def call(*argv: str) -> subprocess.CompletedProcess[str]:
 def claim(doc: Doc) -> Doc:
     """Take the machine, unless somebody has it: a hard link is made once only, whoever tries at the same time."""
     os.makedirs(WORK, mode=0o700, exist_ok=True)
-    others = [name for name in os.listdir(WORK) if not name.startswith(".claim-")]
-    if others and not os.path.exists(CLAIM):
+    if not os.path.exists(CLAIM) and [name for name in os.listdir(WORK) if not name.startswith(".claim-")]:
         raise Refused(WORK + " is there and is not lab's")
     fresh = f"{WORK}/.claim-{doc['machine_id']}"
     write_json(fresh, doc)
@@ -97,6 +97,7 @@ def note(doc: Doc) -> Doc:
             kept["mounts"].setdefault(place, kind)
     planned, held = plan_packages(doc["packages"], kept["packages"])
     kept["packages"].update(planned)
+    kept.setdefault("caches", [place for place in CACHES if not os.path.exists(place)])
     write_json(CHANGES, kept)
     have = installed()
     lacking = [name for name in doc["packages"] if name in kept["packages"] and have.get(name, ("", ""))[1] != "ii"]
@@ -223,6 +224,8 @@ def give_back(doc: Doc) -> Doc:
     for folder in sorted(kept["folders"], key=len, reverse=True):
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
+    for place in filter(os.path.exists, kept.get("caches", [])):
+        os.unlink(place)
     os.rename(WORK, GONE)  # at once: a half removed folder would look like somebody else's
     shutil.rmtree(GONE)
     left = [f"{what}: {outcome}" for what, outcome in found.items() if isinstance(outcome, str)]

@@ -138,7 +138,9 @@ def execute(lab: Lab, name: str, argv: Sequence[str]) -> proc.Result:
     """Run one command there to its end."""
     from lab.remote import connect
 
-    found = _running(lab, name)
+    found = state.load(lab, name)
+    if found is None or not found.ready_boot_id or not features(found).status_by_login:
+        found = _running(lab, name)
     assert found.endpoint is not None
     with connect(lab, found.endpoint, Deadline.after(CONNECT_S, lab.cancel)) as link:
         return link.run(argv, Deadline.after(EXECUTE_S, lab.cancel))

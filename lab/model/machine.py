@@ -82,6 +82,7 @@ class Features:
     disks: bool = False
     custom_kernel: bool = False
     ephemeral: bool = False
+    status_by_login: bool = False  # asking for it costs a login: whoever logs in anyway need not ask before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

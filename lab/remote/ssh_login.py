@@ -34,6 +34,10 @@ class LoginRefused(ProvisioningError):
     """It is there and is who it should be, and lets us in with none of our keys."""
 
 
+class KeyUnusable(LoginRefused):
+    """The private key that was named cannot be used; nothing was tried with it."""
+
+
 def log_in(endpoint: SshEndpoint, deadline: Deadline) -> paramiko.SSHClient:
     """One authenticated connection. Raises ProvisioningError (unreachable), LoginRefused, SecurityStop (host key)."""
     _silence()
@@ -83,16 +87,16 @@ def log_in(endpoint: SshEndpoint, deadline: Deadline) -> paramiko.SSHClient:
 
 
 def load_identity(path: Path) -> paramiko.PKey:
-    """A private key without a passphrase. Raises LoginRefused saying what is wrong with the file."""
+    """A private key without a passphrase. Raises KeyUnusable saying what is wrong with the file."""
     try:
         return paramiko.PKey.from_path(path)
     except FileNotFoundError as error:
-        raise LoginRefused(f"{path} does not exist", fix="give --identity with a private key file") from error
+        raise KeyUnusable(f"{path} does not exist", fix="give --identity with a private key file") from error
     except (TypeError, paramiko.PasswordRequiredException) as error:  # as the crypto library says "encrypted"
         fix = f"ssh-add {path}, and leave --identity out"
-        raise LoginRefused(f"{path} is locked by a passphrase", fix=fix) from error
+        raise KeyUnusable(f"{path} is locked by a passphrase", fix=fix) from error
     except (OSError, ValueError, UnsupportedAlgorithm, paramiko.SSHException, UnknownKeyType) as error:
-        raise LoginRefused(f"{path} is not a private key that can be used: {error}", fix="give another") from error
+        raise KeyUnusable(f"{path} is not a private key that can be used: {error}", fix="give another") from error
 
 
 def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) -> str:

@@ -34,9 +34,16 @@ class Sshd:
                 child.kill()
 
 
+# what such a server's sessions see: a /var/lib of their own, so that nothing of this host's is claimed or changed
+ELSEWHERE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o mode=0755 tmpfs /var/lib && exec "$@"', "--")
+
+
 @contextmanager
-def running_sshd(directory: Path, *, kind: str = "ed25519", port: int = 0) -> Iterator[Sshd]:
-    """Start it; `kind` is the host key's type. A host without sshd fails the test: CI has it."""
+def running_sshd(directory: Path, *, kind: str = "ed25519", port: int = 0, elsewhere: bool = False) -> Iterator[Sshd]:
+    """Start it; `kind` is the host key's type. A host without sshd fails the test: CI has it.
+
+    `elsewhere`: as on another machine, with a /var/lib of its own (needs root).
+    """
     program = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     assert program, "sshd is needed (openssh-server)"
     directory.mkdir(parents=True, exist_ok=True)
@@ -57,7 +64,8 @@ def running_sshd(directory: Path, *, kind: str = "ed25519", port: int = 0) -> It
     )
     log = directory / "sshd.log"
     with log.open("wb") as sink:
-        process = subprocess.Popen([program, "-D", "-e", "-f", str(config)], stderr=sink, stdin=subprocess.DEVNULL)
+        argv = [*(ELSEWHERE if elsewhere else ()), program, "-D", "-e", "-f", str(config)]
+        process = subprocess.Popen(argv, stderr=sink, stdin=subprocess.DEVNULL)
     try:
         _answers(port, process, log)
         host_public = " ".join(host_key.with_suffix(".pub").read_text().split()[:2])
@@ -70,6 +78,21 @@ def running_sshd(directory: Path, *, kind: str = "ed25519", port: int = 0) -> It
     finally:
         process.terminate()
         process.wait(10)
+
+
+def own_openssh(folder: Path, server: Sshd) -> Path:
+    """A folder for PATH whose `ssh` reads a config of this test alone, in which `server` is called `box`."""
+    folder.mkdir(exist_ok=True)
+    known_hosts, config, program = folder / "known_hosts", folder / "config", folder / "ssh"
+    at = server.endpoint
+    known_hosts.write_text(f"[{at.host}]:{at.port} {at.host_key}\n")
+    config.write_text(
+        f"Host box\n  HostName {at.host}\n  Port {at.port}\n  User {at.user}\n  IdentityFile {at.identity_file}\n"
+        f"Host *\n  UserKnownHostsFile {known_hosts}\n  GlobalKnownHostsFile none\n"
+    )
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n')
+    program.chmod(0o755)
+    return folder
 
 
 def with_key(endpoint: SshEndpoint, host_key: str) -> SshEndpoint:

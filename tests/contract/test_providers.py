@@ -22,10 +22,11 @@ from lab.model.machine import Handle, MachineSpec, Seed, SshEndpoint
 from lab.model.paths import Paths
 from lab.remote import connect
 from lab.system.wait import Deadline
+from tests.contract.sshd import Sshd, own_openssh, running_sshd
 from tests.support import test_home
 
 # What runs a whole machine belongs to the tier of machines.
-TIERS = {"qemu": pytest.mark.vm, "local": pytest.mark.contract}
+TIERS = {"qemu": pytest.mark.vm, "local": pytest.mark.contract, "ssh": pytest.mark.contract}
 SEED_FILES = {"host_ed25519", "id_ed25519"}
 
 
@@ -47,6 +48,13 @@ class Row:
         return readiness.wait_alive(self.lab, self.provider, handle, self.directory).boot_id
 
 
+@pytest.fixture
+def colleague(tmp_path: Path) -> Iterator[Sshd]:
+    """Somebody else's machine, as far as loopback goes; the whole one is tests/e2e/test_a_colleagues_machine.py."""
+    with running_sshd(tmp_path / "sshd", elsewhere=True) as server:
+        yield server
+
+
 @pytest.fixture(params=[pytest.param(name, marks=TIERS.get(name, pytest.mark.vm)) for name in PROVIDERS])
 def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Row]:
     name = str(request.param)
@@ -57,9 +65,16 @@ def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "owner.json")
         monkeypatch.setattr(local, "LOCK_FILE", tmp_path / "owner.lock")
         monkeypatch.setattr(local, "MOUNTS", (("tmpfs", str(tmp_path / "mount")),))
+    address = ""
+    if name == "ssh":
+        assert os.geteuid() == 0, "a machine is claimed as root"
+        server = request.getfixturevalue("colleague")
+        ours = own_openssh(tmp_path / "openssh", server)
+        monkeypatch.setenv("PATH", f"{ours}{os.pathsep}{os.environ['PATH']}")
+        address = "box"
     # images are shared with the other tests of machines; this machine's own files are not
     lab = Lab(config=Config(), paths=Paths(home=test_home()), bus=Bus())
-    spec = MachineSpec(name="contract", provider=name, memory_mib=1024)
+    spec = MachineSpec(name="contract", provider=name, memory_mib=1024, address=address)
     provider, directory = PROVIDERS[name], tmp_path / "machine"
     if provider.FEATURES.custom_kernel:
         from lab.machines import golden

@@ -27,7 +27,7 @@ from lab.remote.base import Transport
 from lab.system import store
 from lab.system.wait import Deadline
 
-FEATURES: Final = Features(isolated=False)
+FEATURES: Final = Features(isolated=False, status_by_login=True)
 RUN_ON: Final = "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
 HOST_FILE: Final = "host.json"  # where it is, and its host key: written before anything is done there
 ASK_S: Final = 30.0
@@ -177,6 +177,8 @@ def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ss
     try:
         with _session(lab, endpoint) as link:
             facts = ssh_check.parse(link.run(["sh", "-c", ssh_check.PROBE], deadline).text())
+    except ssh_login.KeyUnusable:
+        raise
     except ssh_login.LoginRefused as error:
         error.fix = (
             f"name yourself and your key: --address USER@HOST --identity FILE, until this works: {where.by_hand}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,13 +70,9 @@ def parse(text: str) -> Address:
     found = _ADDRESS.fullmatch(text)
     host = "" if found is None else found["six"] or found["host"]
     port = None if found is None or found["port"] is None else int(found["port"])
+    wrong_port = port is not None and port not in range(1, 65536)
     # a dash would make it an option of ssh
-    if (
-        found is None
-        or host.startswith("-")
-        or (found["user"] or "").startswith("-")
-        or (port or 1) not in range(1, 65536)
-    ):
+    if found is None or host.startswith("-") or (found["user"] or "").startswith("-") or wrong_port:
         said = f"{text!r} is not an address" if text else "the ssh provider needs to know which machine"
         raise ConfigError(said, fix=EXAMPLE)
     return Address(host=host, user=found["user"], port=port)
@@ -116,7 +111,8 @@ def parse_openssh(text: str) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")
-        words = shlex.split(value) if name.endswith("knownhostsfile") else [value]
+        # not quoted there: a name with spaces in it looks like several names, so all readings are tried
+        words = dict.fromkeys([value, *value.split()]) if name.endswith("knownhostsfile") else [value]
         told.setdefault(name.lower(), []).extend(words)
     return told
 
