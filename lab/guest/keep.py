@@ -181,7 +181,7 @@ def simulate(names: list[str]) -> dict[str, str] | None:
     told = call("apt-get", "-s", "-q", "--no-install-recommends", "--no-remove", "install", *names)
     found = [INST.match(line) for line in told.stdout.splitlines()]
     rows = [match.groups() for match in found if match]
-    if told.returncode != 0 or any(old for _, old, _ in rows) or "\nRemv " in told.stdout:
+    if told.returncode != 0 or any(old for _, old, _ in rows) or "\nRemv " in "\n" + told.stdout:
         return None
     return {name: version for name, _, version in rows}
 
@@ -265,7 +265,7 @@ def undo_sysctl(name: str, change: Doc) -> Outcome:
 def undo_packages(planned: Doc) -> dict[str, Outcome]:
     """Purge exactly what we added: dpkg takes nothing else along and refuses what something else needs."""
     have = installed()
-    there = [name for name in planned if have.get(name, ("", ""))[1] == "ii"]
+    there = [name for name in planned if have.get(name, ("", "un"))[1][1] not in "nc"]  # also a half installed one
     ours = [name for name in there if have[name][0] == planned[name]["version"]]
     for verb, rc in (("--purge", False), ("--remove", True)):
         group = [name for name in ours if planned[name]["rc"] == rc]
@@ -275,7 +275,7 @@ def undo_packages(planned: Doc) -> dict[str, Outcome]:
     found: dict[str, Outcome] = {"package " + name: f"now at version {have[name][0]}" for name in there}
     now = installed()
     for name in ours:
-        needed = now.get(name, ("", ""))[1] == "ii"
+        needed = now.get(name, ("", "un"))[1][1] not in "nc"
         found["package " + name] = "something that came later needs it" if needed else True
     return found
 

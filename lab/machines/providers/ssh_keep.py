@@ -43,7 +43,7 @@ def ask(link: Transport, verb: str, doc: dict[str, Any], deadline: Deadline) -> 
         raise ProvisioningError(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
     if "error" in answer:
         raise ProvisioningError(
-            f"that machine could not do {verb}: {answer['error']}", fix="mend it, then the same command"
+            f"that machine could not do {verb}: {answer['error']}", fix="mend that, then the same command"
         )
     return answer
 
