@@ -259,7 +259,7 @@ def test_a_real_python_39_imports_the_guest_half(repo: Path) -> None:
 
 
 def test_shell_parses(repo: Path) -> None:
-    for script, shell in (("labw", "sh"), (".ci/run", "bash")):
+    for script, shell in (("labw", "sh"), (".ci/run", "bash"), (".ci/demo", "sh")):
         ended = lint((shell, "-n", script), repo)
         assert ended.returncode == 0, ended.stdout
 

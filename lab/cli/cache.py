@@ -1,13 +1,20 @@
-"""`lab cache`: what the cache holds, and making room."""
+"""`lab cache`: what the cache holds, what a demo takes from it, and making room."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import answer, session
+from lab.model.config import Config
+
+if TYPE_CHECKING:
+    from lab.flows.wish import Asked
+
+ACTIONS = "ls|keys|prune"
 
 
 def register(app: typer.Typer) -> None:
@@ -15,19 +22,51 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "cache")
     def cache(
-        options: Options, action: Annotated[str, typer.Argument(metavar="ls|prune", help="List, or make room.")] = "ls"
+        options: Options,
+        action: Annotated[
+            str, typer.Argument(metavar=ACTIONS, help="List it; what a demo takes from it; make room.")
+        ] = "ls",
+        form: flags.Forms = None,
+        scenario: flags.Scenario = None,
+        service: flags.Service = None,
+        provider: flags.Provider = None,
+        image: flags.Image = None,
+        arch: flags.Arch = None,
     ) -> int:
-        """List the cache with sizes, or remove what nothing uses."""
-        with session(options, "cache") as lab:
+        """List the cache with sizes, or remove what nothing uses.
+
+        `keys`: the paths below the cache that a demo of these forms takes from it, each named by the digest of all
+        inputs; keep them between machines (CI) and the next demo makes none of them.
+        """
+        wanted = {
+            "demo.forms": flags.names(form),
+            "demo.scenario": scenario,
+            "machine.provider": provider,
+            "machine.image": image,
+            "machine.arch": arch,
+        }
+
+        def asked_for(config: Config) -> Asked:
+            from lab.flows import wish
+
+            return wish.read(config.demo, service_dir=service, forms_given=form is not None)
+
+        with session(options, "cache", wanted) as lab:
             from lab.flows import cache as flow
             from lab.model.errors import UsageError
 
-            if action not in ("ls", "prune"):
-                raise UsageError(f"cache {action}: write ls or prune", fix="lab cache ls")
-            rows = flow.listing(lab)
-            freed = flow.prune(lab) if action == "prune" else 0
-        lines = [f"{row['bytes'] / 1048576:10.1f} MiB  {row['path']}" for row in rows]
-        if action == "prune":
-            lines = [f"freed {freed / 1048576:.1f} MiB"]
-        answer(options, {"entries": rows, "freed_bytes": freed}, "\n".join(lines) or "the cache is empty")
+            if action not in ACTIONS.split("|"):
+                raise UsageError(f"cache {action}: write one of {ACTIONS}", fix="lab cache ls")
+            if action == "keys":
+                needed = flow.keys(lab, asked_for(lab.config))
+                doc: dict[str, Any] = {"cache": str(lab.paths.cache), "digest": flow.digest(needed), "keys": needed}
+                lines = [row["path"] for row in needed]
+            elif action == "prune":
+                rows = flow.listing(lab)
+                doc = {"entries": rows, "freed_bytes": (freed := flow.prune(lab))}
+                lines = [f"freed {freed / 1048576:.1f} MiB"]
+            else:
+                doc = {"entries": (rows := flow.listing(lab)), "freed_bytes": 0}
+                lines = [f"{row['bytes'] / 1048576:10.1f} MiB  {row['path']}" for row in rows]
+        answer(options, doc, "\n".join(lines) or "the cache is empty")
         return 0

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import lifecycle
+from lab.flows.wish import Asked
+from lab.forms import kept
+from lab.machines import golden, lifecycle
+from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
 
@@ -22,6 +27,32 @@ def listing(lab: Lab) -> list[dict[str, Any]]:
     entries = [entry for part in parts if part.is_dir() for entry in sorted(part.iterdir())]
     shown = [entry for entry in entries if entry.name != "disks" and not entry.name.startswith(".")]
     return [{"path": str(e), "bytes": size(e), "idle_s": time.time() - e.stat().st_mtime} for e in shown]
+
+
+def keys(lab: Lab, asked: Asked) -> list[dict[str, Any]]:
+    """What a demo takes from the cache: path below it (named by the digest of all inputs), what it is, whether there.
+
+    Nothing is made but the toolchain, which is an input of the image. An entry under another name is never used, so
+    whoever keeps these between machines may hand back too much or too little.
+    """
+    spec = lab.config.machine.spec()
+    found = {}
+    go = golden.go_root(lab)
+    if go.is_relative_to(lab.paths.cache):
+        found[go] = f"toolchain {golden.GO_VERSION}"
+    if PROVIDERS[spec.provider].FEATURES.custom_kernel:
+        found[lab.paths.images / golden.wanted(lab, spec)] = f"image {spec.image}"
+    for what, key in kept.keys(asked.forms, asked.service, spec.arch).items():
+        found[lab.paths.artifacts / key] = what
+    return [
+        {"path": path.relative_to(lab.paths.cache).as_posix(), "what": what, "there": path.is_dir()}
+        for path, what in found.items()
+    ]
+
+
+def digest(rows: Iterable[Mapping[str, Any]]) -> str:
+    """One key for all of them."""
+    return hashlib.sha256("".join(f"{path}\n" for path in sorted(row["path"] for row in rows)).encode()).hexdigest()
 
 
 def size(path: Path) -> int:

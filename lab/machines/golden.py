@@ -35,6 +35,13 @@ def find(lab: Lab, spec: MachineSpec) -> Image:
     return found
 
 
+def wanted(lab: Lab, spec: MachineSpec) -> str:
+    """The id of the image that `ensure` finds or makes. Raises what `image.image_spec` and `go_root` raise."""
+    from lab.machines import image
+
+    return image.fingerprint(image.image_spec(spec, go_root=go_root(lab)))
+
+
 def go_root(lab: Lab) -> Path:
     """Where the pinned Go toolchain is, fetched once when it is nowhere. See `toolchain.find` for what it raises."""
     return toolchain.find(lab, GO_VERSION, deadline=Deadline.after(GO_S, lab.cancel)).root

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab import forms
-from lab.forms import cache
+from lab.forms import cache, kept
 from lab.guest.wire import Canary
 from lab.model.errors import ConfigError, DemoError
 from lab.model.form import Artifact
@@ -63,6 +63,16 @@ def test_what_each_binary_was_made_from(artifacts: dict[str, Artifact]) -> None:
     assert plain.woven_files == ()
     assert {"net/http/server.go", "shop.example/shop/main.go"} <= set(woven.woven_files or ())
     assert artifacts["ebpf"].sha256 == plain.sha256
+
+
+def test_what_a_demo_takes_from_the_cache_is_known_without_building(lab: Lab, artifacts: dict[str, Artifact]) -> None:
+    """What CI keeps between machines by `lab cache keys` is what the build looks for."""
+    known = kept.keys(tuple(CATALOG.values()), forms.service(ROOT), ARCH)
+    assert {artifact.key for artifact in artifacts.values()} <= set(known.values())
+    assert all(cache.folder(lab, key).is_dir() for key in known.values())
+    assert "build tool orchestrion" in known
+    plain = kept.keys((CATALOG["baseline"],), forms.service(ROOT), ARCH)
+    assert sorted(plain) == ["form baseline", "helper load", "helper sink"]
 
 
 @pytest.mark.parametrize("name", list(CATALOG))

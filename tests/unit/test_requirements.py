@@ -107,7 +107,7 @@ def test_ansible_is_the_one_with_security_support_for_each_python(repo: Path) ->
     ] == []
 
 
-@pytest.mark.parametrize("script", ["labw", "labw.cmd", ".ci/run"])
+@pytest.mark.parametrize("script", ["labw", "labw.cmd", ".ci/run", ".ci/demo"])
 def test_the_bootstrap_names_no_address(repo: Path, script: str) -> None:
     """Indexes come from the machine's settings; `://` alone may appear as a pattern."""
     assert not re.search(r"https?://\w", (repo / script).read_text(encoding="utf-8"))

@@ -79,3 +79,10 @@ def test_purge_removes_read_only_folders_too(lab: Lab) -> None:
     (lab.paths.machine("m") / "machine.json").unlink()
     cache.purge(lab)
     assert not lab.paths.cache.exists()
+
+
+def test_one_key_for_all_entries_whatever_their_order() -> None:
+    rows = [{"path": "images/a", "there": True}, {"path": "artifacts/b", "there": False}]
+    turned = [{**row, "there": not row["there"]} for row in reversed(rows)]
+    assert cache.digest(rows) == cache.digest(turned)
+    assert cache.digest(rows) != cache.digest(rows[:1])

@@ -1,0 +1,25 @@
+"""Under which keys a demo's binaries are kept, without building any: for whoever keeps a cache between machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.forms import recipe as recipes
+from lab.forms.building import HELPERS
+from lab.forms.listing import HELPERS_DIR
+from lab.model.form import Form
+from lab.model.machine import Arch
+from lab.model.service import Service
+from lab.system import resources
+
+
+def keys(forms: Sequence[Form], service: Service, arch: Arch) -> dict[str, str]:
+    """What it is -> key of the artifact, as a build on this host keeps it: forms, tools that weave, helpers.
+
+    Raises ConfigError (a folder is missing), PreconditionError (a program that decides a key is not installed).
+    """
+    made = [recipes.for_form(form, service, arch) for form in recipes.siblings(forms).values()]
+    agents = sorted({form.agent.artifact for form in forms if form.agent})
+    helpers = [recipes.for_helper(resources.root() / HELPERS_DIR / name, arch) for name in (*agents, *HELPERS)]
+    tools = [tool for recipe in made for tool in recipe.tools]
+    return {recipe.label: recipe.key() for recipe in (*made, *tools, *helpers)}
