@@ -149,7 +149,8 @@ def running(work: Path, *, memory_mib: int = 2048, overlay: Path | None = None) 
     argv += ["-drive", f"if=virtio,format=qcow2,cache=unsafe,file={layer}", "-device", "virtio-rng-pci"]
     argv += ["-netdev", f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22"]
     argv += ["-device", "virtio-net-pci,netdev=net,romfile=", "-serial", f"file:{serial}"]
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=(work / "qemu.log").open("wb"))
+    with (work / "qemu.log").open("wb") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
     try:
         _wait(port, process, work)
         yield Foreign(
