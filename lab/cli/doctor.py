@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,15 +21,15 @@ def register(app: typer.Typer) -> None:
     @verb(app, "doctor")
     def doctor(
         options: Options,
+        machine: dict[str, Any],
         install: Annotated[
             bool, typer.Option("--install", help="Show the commands that fix it, then run them.")
         ] = False,
         deep: Annotated[bool, typer.Option("--deep", help="Also hash every cached image and artifact again.")] = False,
-        provider: flags.Provider = None,
         yes: flags.Yes = False,
     ) -> int:
         """Check host, provider, forms and caches. Exit code 4 when something blocks."""
-        with session(options, "doctor", {"machine.provider": provider}) as lab:
+        with session(options, "doctor", machine) as lab:
             from lab.flows import doctor as flow
 
             if install:
