@@ -101,7 +101,7 @@ esac
 def demo(at: Path, *argv: str, keep: Path | None = None, home: str = "home") -> tuple[int, str, str, list[str]]:
     """Exit code, stdout, stderr, and what `labw` was asked and found, of the real .ci/demo."""
     (at / "asked").unlink(missing_ok=True)
-    settings = {"LAB_HOME": str(at / home), "LAB_CI_KEEP": str(keep or ""), "PATH": f"{at}/tools:{os.environ['PATH']}"}
+    settings = {"LAB_HOME": str(at / home), "DEMO_KEEP": str(keep or ""), "PATH": f"{at}/tools:{os.environ['PATH']}"}
     ended = subprocess.run(
         ["dash" if shutil.which("dash") else "sh", at / ".ci/demo", *argv],
         env={**os.environ, **settings}, capture_output=True, text=True, check=False,
@@ -137,6 +137,19 @@ def test_the_demo_ends_with_the_demos_code_and_leaves_its_results(
     assert (results / "junit.xml").read_text() == "junit.xml\n"
     assert (results / "run/guest").is_dir()
     assert (results / "logs/l").is_file()
+
+
+def test_a_broken_doctor_ends_it_with_the_doctors_code(tmp_path: Path, repo: Path) -> None:
+    code, _, _, asked = demo(demo_checkout(tmp_path, repo, doctor=75))
+    assert code == 75
+    assert not [line for line in asked if line.startswith("labw demo")]
+
+
+def test_its_settings_are_not_taken_for_those_of_lab(repo: Path) -> None:
+    """`lab` refuses every LAB_* that it does not know."""
+    assert set(re.findall(r"\bLAB_[A-Z_]+", (repo / ".ci/demo").read_text(encoding="utf-8"))) <= {"LAB_HOME", "LAB_"}
+    flow = yaml.safe_load((repo / ".github/workflows/demo.yml").read_text(encoding="utf-8"))
+    assert not [name for name in flow["jobs"]["demo"]["env"] if name.startswith("LAB_")]
 
 
 def test_what_one_job_kept_the_next_one_takes_and_what_is_old_goes(tmp_path: Path, repo: Path) -> None:
