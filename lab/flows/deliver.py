@@ -18,6 +18,8 @@ from lab.system.wait import Deadline
 
 DISK_LIMIT_S: Final = 300.0
 SLACK: Final = 1.15  # ext4's own tables, inode sizes
+BLOCK: Final = 4096
+INODE: Final = 512  # bytes per file in the tables, generously
 SERIAL_CHARS: Final = 20  # virtio-blk serials are cut there
 KEEP_DISKS: Final = 4
 
@@ -52,15 +54,16 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
                 _seal(image)
                 return image
             lab.bus.emit(Notice(level="warning", text=f"{image.name} is not what was made; it is made again"))
-        size = sum(p.stat().st_size for p in tree.rglob("*") if p.is_file())
-        blocks_kib = int(size * SLACK / 1024) + 8192
+        sizes = [p.lstat().st_size for p in tree.rglob("*")]
+        blocks_kib = int(sum(-(-size // BLOCK) * BLOCK + INODE for size in sizes) * SLACK / 1024) + 8192
         _need_space(folder, blocks_kib * 1024)
         part = image.with_suffix(".part")
         part.unlink(missing_ok=True)
         proc.check(
             [
                 *(proc.need("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", "lab-artifacts"),
-                *("-E", "lazy_itable_init=0,root_owner=0:0", "-d", str(tree), str(part), f"{blocks_kib}k"),
+                *("-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)),
+                *("-d", str(tree), str(part), f"{blocks_kib}k"),
             ],
             deadline=Deadline.after(DISK_LIMIT_S, lab.cancel),
             error=ProvisioningError,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import forms
-from lab.flows import deliver, report, resume
+from lab.flows import deliver, report, resume, sizing, workshop
 from lab.flows.together import together
 from lab.flows.wish import Asked, resolve
 from lab.guest.wire import FormSpec, Plan, Tools
@@ -65,6 +65,13 @@ def demo(lab: Lab, asked: Asked) -> report.Reported:
 def prepare(lab: Lab, asked: Asked) -> Ready:
     """A ready machine and built forms, side by side: one waits mostly for downloads, the other for the compiler."""
     spec = lab.config.machine.spec()
+    if workshop.wanted(lab.config):
+        machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s)
+        if workshop.there(lab.config, machine):
+            with connected(lab, machine) as transport:
+                shop = workshop.opened(lab, machine, transport, guest_root(lab, machine))
+                artifacts = forms.build(lab, asked.forms, asked.service, arch=spec.arch, workshop=shop)
+            return Ready(machine=machine, artifacts=artifacts)
     machine, artifacts = together(
         lab.cancel,
         lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s),
@@ -108,15 +115,30 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
         at, mount = deliver.deliver(lab, ready.machine, transport, site.root, tree, digest, deadline)
         facts = drive.call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
         step.say(str(facts.get("kernel", "")))
+    facts["emulated"] = ready.emulated or bool(facts.get("emulated"))  # not every machine can tell by itself
+    specs = _specs(lab, asked, ready, facts)
+    site = drive.Site(root=site.root, artifacts=at, run_id="")
+    return Deployed(ready=ready, site=site, facts=facts, specs=specs)
+
+
+def _specs(lab: Lab, asked: Asked, ready: Ready, facts: dict[str, Any]) -> dict[str, FormSpec]:
+    """Every form, resolved for this machine; the controls are sized by what a like run measured."""
     wish = resolve(asked, emulated=ready.emulated, facts=facts)
-    specs = {
+    here = {"provider": ready.machine.spec.provider, "accel": ready.machine.accel}
+    controls = any(form.delay for form in asked.forms)
+    costs = sizing.measured(lab, scenario=asked.scenario.name, wish=wish, **here) if controls else None
+    if controls and costs is None:
+        lab.bus.emit(Notice(level="info", text="no run like this yet: the controls get a nominal size, not a measured"))
+    return {
         form.name: forms.form_spec(
-            form, ready.artifacts, facts, topology=wish.topology, service=asked.service, scenario=asked.scenario
+            *(form, ready.artifacts, facts),
+            topology=wish.topology,
+            service=asked.service,
+            scenario=asked.scenario,
+            costs=costs,
         )
         for form in asked.forms
     }
-    site = drive.Site(root=site.root, artifacts=at, run_id="")
-    return Deployed(ready=ready, site=site, facts=facts, specs=specs)
 
 
 def plan_of(asked: Asked, deployed: Deployed) -> Plan:

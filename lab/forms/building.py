@@ -11,26 +11,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lab.forms import cache
 from lab.forms import recipe as recipes
 from lab.forms.listing import HELPERS_DIR, artifact_of
-from lab.forms.recipe import Recipe
+from lab.forms.recipe import HOST, Place, Recipe
 from lab.forms.scratch import Scratch, prepare
+from lab.forms.workshop import Bench, Workshop, carried
 from lab.forms.woven import prove
-from lab.model.errors import DemoError, LabError, Locked, PreconditionError
+from lab.model.errors import DemoError, LabError, Locked
 from lab.model.events import Progress
 from lab.model.form import Artifact, Form
 from lab.model.lab import Lab
 from lab.model.machine import Arch
 from lab.model.service import Service
 from lab.system import locks, proc, resources
-from lab.system.toolchain import find
+from lab.system.toolchain import Toolchain, find
 from lab.system.wait import Deadline
 
 BUILD_S: Final = 3600.0
+BUILD_THERE_S: Final = 3 * 3600.0  # where the machine is emulated, compiling takes about ten times as long
 DOWNLOADS: Final = 4
+V = TypeVar("V")
 HELPERS: Final = ("sink", "load")
 
 
@@ -43,41 +46,51 @@ class Job:
     of: int
 
 
-def build(lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch) -> dict[str, Artifact]:
+def build(
+    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: Workshop | None = None
+) -> dict[str, Artifact]:
     """Every binary that these forms need: by form name, and by helper name ("sink", "load", agents).
 
-    Nothing is compiled that the cache has. Safe beside another `lab` that builds the same. Raises DemoError (a form
-    does not build or was not woven), PreconditionError, TransientError (download), Cancelled; several failures together
-    as an ExceptionGroup.
+    They are compiled on this host, or in `workshop`; nothing that the cache has. Safe beside another `lab` that builds
+    the same. Raises DemoError (a form does not build or was not woven), PreconditionError, TransientError (download),
+    Cancelled; several failures together as an ExceptionGroup.
     """
-    if lab.config.demo.build == "guest":
-        raise PreconditionError("forms are built on the host in this version", fix="set demo.build to host")
     began = time.monotonic()
-    wanted = _wanted(forms, service, arch)
+    place = HOST if workshop is None else workshop.place(Deadline.after(BUILD_S, lab.cancel))
+    wanted = _wanted(forms, service, arch, place)
     with contextlib.ExitStack() as stack:
         hashing = stack.enter_context(ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)))
         found = dict(zip(wanted, hashing.map(lambda r: cache.find(lab, r.key(), r.name), wanted.values()), strict=True))
     warm_s = time.monotonic() - began
     out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items() if artifact is not None}
     missing = [recipe for name, recipe in wanted.items() if name not in out]
-    for artifact in _make(lab, missing):
+    for artifact in _make(lab, missing) if workshop is None else _make_there(lab, missing, workshop):
         out[artifact.name] = artifact
     owned = {form.name: out[artifact_of(form)] for form in forms}
     helpers = {name: out[name] for name, recipe in wanted.items() if not recipe.keep_symbols}
     return {**owned, **helpers}
 
 
-def _wanted(forms: Sequence[Form], service: Service, arch: Arch) -> dict[str, Recipe]:
+def _wanted(forms: Sequence[Form], service: Service, arch: Arch, place: Place) -> dict[str, Recipe]:
     """Recipes by artifact name, the longest build first."""
     out: dict[str, Recipe] = {}
     everything = recipes.siblings(forms)
     for form in sorted(everything.values(), key=lambda f: -len(f.build.tools if f.build else ())):
-        recipe = recipes.for_form(form, service, arch)
+        recipe = recipes.for_form(form, service, arch, place)
         out[recipe.name] = recipe
     agents = sorted({form.agent.artifact for form in forms if form.agent})
     for helper in (*agents, *HELPERS):
-        out[helper] = recipes.for_helper(resources.root() / HELPERS_DIR / helper, arch)
+        out[helper] = recipes.for_helper(resources.root() / HELPERS_DIR / helper, arch, place)
     return out
+
+
+def _jobs(missing: Sequence[Recipe]) -> list[Recipe]:
+    """Tools before what they weave, each once."""
+    return [*{tool.key(): tool for recipe in missing for tool in recipe.tools}.values(), *missing]
+
+
+def _toolchains(lab: Lab, missing: Sequence[Recipe], deadline: Deadline) -> dict[str, Toolchain]:
+    return {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
 
 
 def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
@@ -85,9 +98,8 @@ def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
     if not missing:
         return []
     deadline = Deadline.after(BUILD_S, lab.cancel)
-    toolchains = {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
-    tools = {tool.key(): tool for recipe in missing for tool in recipe.tools}
-    jobs = [*tools.values(), *missing]
+    toolchains = _toolchains(lab, missing, deadline)
+    jobs = _jobs(missing)
     with contextlib.ExitStack() as stack:
         downloads = stack.enter_context(ThreadPoolExecutor(max_workers=DOWNLOADS))
         compiles = stack.enter_context(ThreadPoolExecutor(max_workers=slots()))
@@ -104,7 +116,47 @@ def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
         return _gather([made[recipe.key()] for recipe in missing])
 
 
-def _gather(futures: Sequence[Future[Artifact]]) -> list[Artifact]:
+def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop) -> list[Artifact]:
+    """The same in a machine, one after the other: its CPUs are few, and Go uses all of them by itself."""
+    jobs = _jobs(missing)
+    if not jobs:
+        return []
+    deadline = Deadline.after(BUILD_THERE_S, lab.cancel)
+    for version in {_version(recipe) for recipe in jobs}:
+        shop.need_go(version, deadline)
+    toolchains = _toolchains(lab, jobs, deadline)
+    with _scratch_room(lab) as room, ThreadPoolExecutor(max_workers=DOWNLOADS) as downloads:
+        ready = [
+            downloads.submit(prepare, lab, recipe, toolchains[_version(recipe)], room / f"{i}", deadline=deadline)
+            for i, recipe in enumerate(jobs)
+        ]
+        scratches = _gather(ready)
+        made: dict[str, Artifact] = {}
+        tools: dict[str, str] = {}
+        with carried(lab, shop, scratches, room) as at:
+            for i, (recipe, scratch) in enumerate(zip(jobs, scratches, strict=True)):
+                log = lab.paths.logs / f"build-{recipe.name}.log"
+                bench = Bench(shop=shop, scratch=scratch, at=at, number=i, log=log)
+                job = Job(recipe=recipe, index=i + 1, of=len(jobs))
+                made[recipe.key()] = _obtain_there(lab, job, bench, tools, room / f"{i}.out", deadline)
+                tools[recipe.name] = bench.result()
+        return [made[recipe.key()] for recipe in missing]
+
+
+def _obtain_there(
+    lab: Lab, job: Job, bench: Bench, tools: Mapping[str, str], out: Path, deadline: Deadline
+) -> Artifact:
+    """A tool is made there even when the cache has it: it is in that machine that it is needed."""
+    recipe = job.recipe
+    with lab.bus.step(f"build:{recipe.name}", f"build {recipe.label} there", index=job.index, of=job.of) as step:
+        counter = _Counter(lab, recipe.name, bench.scratch.packages)
+        built = bench.compile(lab, tools, out, counter, deadline)
+        artifact = replace(cache.publish(lab, built), built_now=True)
+        step.say(f"{built.cold_s:.1f} s, {artifact.size_bytes / 1e6:.0f} MB")
+        return artifact
+
+
+def _gather(futures: Sequence[Future[V]]) -> list[V]:
     """All results, or all failures: one alone as it is, several as a group."""
     failures = [error for future in futures if (error := future.exception()) is not None]
     unlike = list({str(error): error for error in failures}.values())
@@ -160,12 +212,7 @@ def _compile(lab: Lab, scratch: Scratch, key: str, tools: Mapping[str, Path], de
         build_id=build_id,
         cold_s=round(time.monotonic() - began, 1),
         inputs=recipe.inputs(),
-        facts={
-            "go": scratch.toolchain.version,
-            "modules": str(scratch.modules),
-            "packages": str(scratch.packages),
-            "new_sums": str(scratch.new_sums),
-        },
+        facts=scratch.facts(),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lab.forms.listing import artifact_of, helper_build
 from lab.model.errors import ConfigError
-from lab.model.form import BuildSpec, Form
+from lab.model.form import BuildSpec, Form, ToolSpec
 from lab.model.machine import Arch
 from lab.model.service import Service
 from lab.model.specs import REFERENCE_FILE, SCENARIO_FILE, SERVICE_FILE, load_form
@@ -28,6 +28,26 @@ SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE
 LOCAL_REPLACE: Final = re.compile(
     r"^\s*(?:replace\s+)?(\S+)(?:\s+(v\S+))?\s+=>\s+(\.{1,2}(?:/\S*)?)\s*(?://.*)?$", re.MULTILINE
 )
+
+
+def on_host(candidates: Sequence[str]) -> tuple[str, str]:
+    """The first program of `candidates` that this host has, and what it says of its version."""
+    chosen = next((name for name in candidates if proc.which(name)), candidates[0])
+    proc.need(chosen)
+    return chosen, proc.run([chosen, "--version"], deadline=Deadline.after(20)).text().partition("\n")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where build steps run: for which system and CPU a tool is made ("" = this host's own), and what is there."""
+
+    name: str = "host"
+    goos: str = ""
+    goarch: str = ""
+    program: Callable[[Sequence[str]], tuple[str, str]] = on_host
+
+
+HOST: Final = Place()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +67,7 @@ class Recipe:
     build_id_var: str = ""
     keep_symbols: bool = False  # a service: stripping it would break agents and hide what was woven
     programs: tuple[tuple[str, str, str], ...] = ()  # (variable, program, version text): what `uses` found
+    place: str = HOST.name
 
     def inputs(self) -> dict[str, str]:
         """Every input by name; files by digest."""
@@ -69,6 +90,8 @@ class Recipe:
             out[f"tool {tool.name}"] = tool.key()
         for variable, program, version in self.programs:
             out[f"program {variable}"] = f"{program}: {version}"
+        if self.place != HOST.name:  # the same bytes are expected; who compares them must know them apart
+            out["place"] = self.place
         return out
 
     def key(self) -> str:
@@ -121,7 +144,7 @@ def digest_of(listed: Iterable[tuple[str, Path]]) -> str:
     return total.hexdigest()
 
 
-def for_form(form: Form, service: Service, arch: Arch) -> Recipe:
+def for_form(form: Form, service: Service, arch: Arch, place: Place = HOST) -> Recipe:
     """The recipe of a form that has a build of its own. Raises ConfigError when a folder it names is missing."""
     if form.build is None:
         raise ConfigError(f"form {form.name} has no build", fix=f"use the artifact of form {form.of}")
@@ -134,16 +157,17 @@ def for_form(form: Form, service: Service, arch: Arch) -> Recipe:
         spec=spec,
         overlays=tuple(_there(form, name) for name in spec.overlay),
         sums=tuple(_there(form, name) for name in spec.sums),
-        tools=tuple(_tool(form, tool.name, tool.module, tool.package) for tool in spec.tools),
+        tools=tuple(_tool(form, tool, place) for tool in spec.tools),
         goos="linux",
         goarch=GOARCH[arch],
         build_id_var=service.build_id_var,
         keep_symbols=True,
-        programs=_programs(spec),
+        programs=_programs(spec, place),
+        place=place.name,
     )
 
 
-def for_helper(folder: Path, arch: Arch) -> Recipe:
+def for_helper(folder: Path, arch: Arch, place: Place = HOST) -> Recipe:
     """The recipe of a Go helper that runs in the machine (agent, sink, load)."""
     spec = helper_build(folder)
     return Recipe(
@@ -154,14 +178,23 @@ def for_helper(folder: Path, arch: Arch) -> Recipe:
         spec=spec,
         goos="linux",
         goarch=GOARCH[arch],
-        programs=_programs(spec),
+        programs=_programs(spec, place),
+        place=place.name,
     )
 
 
-def _tool(form: Form, name: str, module: str, package: str) -> Recipe:
-    folder = _there(form, module)
-    spec = helper_build(folder)
-    return Recipe(name=name, label=f"build tool {name}", source=folder, main=package, spec=spec)
+def _tool(form: Form, tool: ToolSpec, place: Place) -> Recipe:
+    folder = _there(form, tool.module)
+    return Recipe(
+        name=tool.name,
+        label=f"build tool {tool.name}",
+        source=folder,
+        main=tool.package,
+        spec=helper_build(folder),
+        goos=place.goos,
+        goarch=place.goarch,
+        place=place.name,
+    )
 
 
 def _there(form: Form, name: str) -> Path:
@@ -171,15 +204,8 @@ def _there(form: Form, name: str) -> Path:
     return path.resolve()
 
 
-def _programs(spec: BuildSpec) -> tuple[tuple[str, str, str], ...]:
-    out = []
-    for variable, candidates in spec.uses.items():
-        program = next((name for name in candidates if proc.which(name)), None)
-        chosen = program or candidates[0]
-        proc.need(chosen)
-        said = proc.run([chosen, "--version"], deadline=Deadline.after(20))
-        out.append((variable, chosen, said.text().partition("\n")[0]))
-    return tuple(out)
+def _programs(spec: BuildSpec, place: Place) -> tuple[tuple[str, str, str], ...]:
+    return tuple((variable, *place.program(candidates)) for variable, candidates in spec.uses.items())
 
 
 def _digest(data: bytes) -> str:

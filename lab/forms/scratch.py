@@ -6,12 +6,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lab.forms.recipe import Recipe, beside, files
+from lab.forms.recipe import HOST, Recipe, beside, files
 from lab.model.errors import ConfigError, DemoError, TransientError
 from lab.model.lab import Lab
 from lab.system import proc, store
@@ -25,7 +25,8 @@ FLAGS: Final = "-trimpath -buildvcs=false"
 NETWORK: Final = re.compile(
     r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
 )
-LISTED: Final = "{{.ImportPath}}\t{{with .Module}}{{if not .Main}}{{.Path}}\t{{or .Replace .}}{{end}}{{end}}"
+LISTED: Final = "{{.ImportPath}}\t{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}"
+PLACEHOLDER: Final = re.compile(r"\{([\w:]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,31 @@ class Scratch:
     modules: int = 0  # compiled in, beside the service's own
     new_sums: int = 0  # checksums that neither the source nor the form brought
     folders: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> its folder in the module cache
+    module_dirs: frozenset[str] = frozenset()  # of every module that is compiled in or looked up
 
     def argv(self, step: Sequence[str], values: Mapping[str, str], tools: Mapping[str, Path]) -> list[str]:
-        """A step's words with placeholders filled; words that come out empty are left out."""
-        known = {"goarch": self.env["GOARCH"], **{f"module:{k}": v for k, v in self.folders.items()}, **values}
+        """A step's words, ready to run on this host."""
         programs = {"go": self.toolchain.go, **{name: str(path) for name, path in tools.items()}}
-        words = [re.sub(r"\{([\w:]+)\}", lambda found: known.get(found[1], found[0]), word) for word in step[1:]]
-        return [programs.get(step[0], step[0]), *filter(None, words)]
+        return filled(step, {"goarch": self.env["GOARCH"], **self.modules_at(str), **values}, programs)
+
+    def modules_at(self, where: Callable[[str], str]) -> dict[str, str]:
+        """The placeholders {module:NAME}, with each folder as `where` puts it."""
+        return {f"module:{name}": where(folder) for name, folder in self.folders.items()}
+
+    def facts(self) -> dict[str, str]:
+        """What a built artifact tells of its making."""
+        return {
+            "go": self.toolchain.version,
+            "modules": str(self.modules),
+            "packages": str(self.packages),
+            "new_sums": str(self.new_sums),
+        }
+
+
+def filled(step: Sequence[str], values: Mapping[str, str], programs: Mapping[str, str]) -> list[str]:
+    """A step's words with placeholders filled; words that come out empty are left out."""
+    words = [PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in step[1:]]
+    return [programs.get(step[0], step[0]), *filter(None, words)]
 
 
 def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadline: Deadline) -> Scratch:
@@ -64,19 +83,17 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
         name: _module_folder(wanted, toolchain, env, root, deadline) for name, wanted in recipe.spec.modules.items()
     }
     scratch = Scratch(recipe=recipe, toolchain=toolchain, root=root, env=env, folders=folders)
-    for step in recipe.spec.before:
+    here = recipe.place == HOST.name
+    for step in recipe.spec.before if here else ():
         _run(scratch, scratch.argv(step, {}, {}), deadline)
     _extend_module(scratch, deadline)
-    packages, modules = _resolve(scratch, deadline)
-    return Scratch(
-        recipe=recipe,
-        toolchain=toolchain,
-        root=root,
-        env=env,
+    packages, modules = _resolve(scratch, deadline, () if here or not recipe.spec.before else _unfinished(scratch))
+    return replace(
+        scratch,
         packages=packages,
-        modules=modules,
+        modules=len(modules),
         new_sums=len(_sums_of(root / "go.sum") - sums),
-        folders=folders,
+        module_dirs=frozenset(modules.values()) | frozenset(folders.values()),
     )
 
 
@@ -149,16 +166,40 @@ def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
         _run(scratch, [scratch.toolchain.go, "mod", "edit", *edits], deadline)
 
 
-def _resolve(scratch: Scratch, deadline: Deadline) -> tuple[int, int]:
-    """Let go.mod name every module of the build, download them; counts packages and modules."""
+def _resolve(scratch: Scratch, deadline: Deadline, options: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """Let go.mod name every module of the build, download them; counts packages, gives each module's folder."""
     # Only a module that was extended may change: helpers and tools build from what is committed.
     module = scratch.recipe.spec.module
     mode = "-mod=mod" if module.require or module.replace else "-mod=readonly"
-    argv = [scratch.toolchain.go, "list", mode, "-deps", "-f", LISTED, scratch.recipe.main, *module.packages]
-    rows = [line.split("\t") for line in _run(scratch, argv, deadline).splitlines()]
+    ask = [scratch.toolchain.go, "list", mode, *options, "-f", LISTED]
+    said = _run(scratch, [*ask, "-deps", scratch.recipe.main, *module.packages], deadline)
+    rows = [line.split("\t") for line in said.splitlines()]
+    found = {row[1]: row[2] for row in rows if len(row) > 2}
     if module.lookups:
-        _run(scratch, [scratch.toolchain.go, "list", mode, "-find", *module.lookups], deadline)
-    return len(rows), len({row[1] for row in rows if len(row) > 2})
+        more = _run(scratch, [*ask, "-find", *module.lookups], deadline)
+        found |= {row[1]: row[2] for row in (line.split("\t") for line in more.splitlines()) if len(row) > 2}
+    return len(rows), found
+
+
+def _unfinished(scratch: Scratch) -> tuple[str, ...]:
+    """Options to resolve a source that only the machine completes: what it will make is taken from its module so far.
+
+    A go.mod beside the real one, without the replacements whose folders are not there yet.
+    """
+    other = scratch.root.with_name(scratch.root.name + ".mod")
+    shutil.copy2(scratch.root / "go.mod", other)
+    store.write_text(other.with_suffix(".sum"), "".join(f"{line}\n" for line in _sums_of(scratch.root / "go.sum")))
+    go = scratch.toolchain.go
+    said = json.loads(_run(scratch, [go, "mod", "edit", "-json", str(other)], Deadline.after(RESOLVE_S)))
+    for each in said.get("Replace") or ():
+        to = each["New"]
+        if "Version" not in to and not (scratch.root / to["Path"]).is_dir():
+            _run(
+                scratch,
+                [go, "mod", "edit", f"-dropreplace={each['Old']['Path']}", str(other)],
+                Deadline.after(RESOLVE_S),
+            )
+    return ("-e", "-modfile", str(other))
 
 
 def _module_folder(wanted: str, toolchain: Toolchain, env: dict[str, str], root: Path, deadline: Deadline) -> str:

@@ -12,8 +12,8 @@ from lab.model.form import Artifact, ExpectRule, ExtraRule, Form, FormAgent
 from lab.model.scenario import Scenario
 from lab.model.service import Service
 
-# What a request costs before anything was measured here, nanoseconds: (CPU, p50) by whether the machine is emulated.
-# Only the size of the two controls hangs on it; what they really cost is read back from each response.
+# What a request costs where no like run was measured before, nanoseconds: CPU and p50, by whether the machine is
+# emulated. Only the size of the two controls hangs on it; what they really cost is read back from each response.
 NOMINAL_NS: Final[dict[bool, dict[str, float]]] = {
     False: {"cpu": 1.0e6, "wait": 2.0e6},
     True: {"cpu": 30.0e6, "wait": 60.0e6},
@@ -32,15 +32,15 @@ def form_spec(
     topology: str,
     service: Service,
     scenario: Scenario | None = None,
-    delay_ns: int | None = None,
+    costs: Mapping[str, float] | None = None,
 ) -> FormSpec:
-    """One form, ready to run there. `delay_ns` sizes a control from a measured baseline; else a nominal one is taken.
+    """One form, ready to run there. `costs` (nanoseconds: "cpu", "wait") are those of a measured baseline.
 
     Raises ConfigError when the service cannot be delayed as a control needs.
     """
     binary = artifacts[form.name]
     kind = form.delay[0] if form.delay else ""
-    size_ns = 0 if form.delay is None else delay_ns or nominal_delay_ns(form.delay, facts, scenario)
+    size_ns = 0 if form.delay is None else delay_ns(form.delay, facts, scenario, costs)
     return FormSpec(
         name=form.name,
         mechanism=form.mechanism,
@@ -56,13 +56,18 @@ def form_spec(
     )
 
 
-def nominal_delay_ns(delay: tuple[str, float], facts: Mapping[str, Any], scenario: Scenario | None) -> int:
-    """The control's size: a multiple of the scenario's threshold of what a request costs."""
+def delay_ns(
+    delay: tuple[str, float],
+    facts: Mapping[str, Any],
+    scenario: Scenario | None,
+    costs: Mapping[str, float] | None = None,
+) -> int:
+    """The control's size: a multiple of the scenario's threshold of what a request costs, nominally without `costs`."""
     kind, multiple = delay
     emulated = bool(facts.get("emulated", False))
     given = scenario.threshold_pct.get(THRESHOLD[kind], DEFAULT_PCT[kind]) if scenario else DEFAULT_PCT[kind]
     percent = max(given, EMULATED_PCT / multiple) if emulated else given
-    return round(NOMINAL_NS[emulated][kind] * multiple * percent / 100)
+    return round((costs or NOMINAL_NS[emulated])[kind] * multiple * percent / 100)
 
 
 def _delay_args(form: Form, service: Service, size_ns: int) -> tuple[str, ...]:

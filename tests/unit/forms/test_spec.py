@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.forms import catalog, form_spec, service
-from lab.forms.spec import expectation, nominal_delay_ns
+from lab.forms.spec import delay_ns, expectation
 from lab.guest.wire import Expectation, SpanNode
 from lab.model.errors import ConfigError
 from lab.model.form import Artifact, ExpectRule, Form
@@ -91,15 +91,15 @@ def test_agent_leaves_out_what_lockdown_forbids(repo: Path) -> None:
 
 def test_controls_get_their_size(repo: Path) -> None:
     control, shop = catalog(repo)["delay-cpu"], service(repo)
-    made = form_spec(control, artifacts(("delay-cpu",)), {}, topology="all", service=shop, delay_ns=12_345)
-    assert (made.args, made.delay_kind) == (("--delay-cpu=12345ns",), "cpu")
+    made = form_spec(control, artifacts(("delay-cpu",)), {}, topology="all", service=shop, costs={"cpu": 5e6})
+    assert (made.args, made.delay_kind) == (("--delay-cpu=200000ns",), "cpu")  # 2 x 2 % of 5 ms
     with pytest.raises(ConfigError, match="cpu delay"):
         form_spec(control, artifacts(("delay-cpu",)), {}, topology="all", service=dataclasses.replace(shop, delays={}))
 
 
 def test_nominal_size_is_larger_where_little_stands_out() -> None:
-    native = nominal_delay_ns(("cpu", 2.0), {"emulated": False}, None)
-    emulated = nominal_delay_ns(("cpu", 2.0), {"emulated": True}, None)
+    native = delay_ns(("cpu", 2.0), {"emulated": False}, None)
+    emulated = delay_ns(("cpu", 2.0), {"emulated": True}, None)
     assert native == 40_000  # 2 x 2 % of 1 ms
     assert emulated == 3_000_000  # 10 % of 30 ms
 

@@ -1,0 +1,67 @@
+"""Whether forms are built in the machine, and the machine as a workshop."""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+from pathlib import Path
+from typing import Final
+
+from lab import forms
+from lab.flows import deliver
+from lab.machines import lifecycle
+from lab.model.config import Config
+from lab.model.errors import ConfigError, ProvisioningError
+from lab.model.lab import Lab
+from lab.model.machine import LocalEndpoint, Machine
+from lab.remote.base import Transport
+from lab.runs import drive
+from lab.system.wait import Deadline
+
+CARRY_S: Final = 900.0
+PLACES: Final = ("auto", "host", "guest")
+UNPACK: Final = 'rm -rf -- "$2" && mkdir -p -- "$2" && tar -xf "$1" -C "$2" && rm -f -- "$1"'
+
+
+def wanted(config: Config) -> bool:
+    """Whether the machine may be where forms are built; then it has to be up first. Raises ConfigError."""
+    if config.demo.build not in PLACES:
+        raise ConfigError(f"no place to build is called {config.demo.build}", fix=f"demo.build: {', '.join(PLACES)}")
+    return config.demo.build == "guest" or (config.demo.build == "auto" and sys.platform != "linux")
+
+
+def there(config: Config, machine: Machine) -> bool:
+    """By choice, or where this host is no Linux and the machine's CPU is a real one. This very Linux is the host."""
+    if isinstance(machine.endpoint, LocalEndpoint):
+        return False
+    return config.demo.build == "guest" or machine.accel != "tcg"
+
+
+def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms.Workshop:
+    """The machine as a workshop: what is built from is carried there as a read-only disk, or as one archive."""
+
+    def carry(folder: Path, digest: str) -> str:
+        deadline = Deadline.after(CARRY_S, lab.cancel)
+        if not lifecycle.features(machine).disks:
+            return _archive(transport, folder, f"{root}/build/in", deadline)
+        site = drive.Site(root=root, artifacts="", run_id="")
+        drive.install(transport, site, deadline)
+        at, mount = deliver.deliver(lab, machine, transport, root, folder, digest, deadline)
+        drive.call(transport, site, deadline, "prepare", "--journal", f"{root}/mounts.json", *mount)
+        return at
+
+    return forms.Workshop(link=transport, root=root, arch=machine.spec.arch, carry=carry)
+
+
+def _archive(transport: Transport, folder: Path, at: str, deadline: Deadline) -> str:
+    """Ten thousand small files as one: each file put by itself would cost a round trip."""
+    packed = folder.with_suffix(".tar")
+    with tarfile.open(packed, "w") as tar:
+        tar.add(folder, arcname=".")
+    transport.put(packed, f"{at}.tar", deadline)
+    packed.unlink()
+    said = transport.run(["sh", "-c", UNPACK, "unpack", f"{at}.tar", at], deadline)
+    if not said.ok:
+        message = "what is built from cannot be unpacked in the machine"
+        raise ProvisioningError(message, fix="--build host", detail=said.tail())
+    return at
