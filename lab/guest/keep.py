@@ -30,14 +30,10 @@ APT_CONF = WORK + "/apt.conf"
 GUEST_MOUNTS = WORK + "/mounts.json"
 GUEST_LOCK = WORK + "/runs/.lab-guest.lock"
 INST = re.compile(r"^Inst (\S+) (?:\[(\S+)\] )?\((\S+)")
-CACHES = ("/var/cache/ldconfig/aux-cache",)  # made anew by whoever needs them
 STOP_S = 60
 # apt's own lists, cache and marks stay as they are: it works in folders of ours
-APT_TEXT = """Dir::State::lists "{0}/apt/lists";
-Dir::Cache "{0}/apt/cache";
-Dir::State::extended_states "{0}/apt/extended_states";
-APT::Sandbox::User "root";
-"""
+APT_PLACES = {"State::lists": "lists", "Cache": "cache", "State::extended_states": "extended_states"}
+APT_TEXT = "".join(f'Dir::{name} "{WORK}/apt/{place}";\n' for name, place in APT_PLACES.items())
 
 
 Doc = dict[str, Any]  # a JSON object
@@ -92,12 +88,12 @@ def note(doc: Doc) -> Doc:
         now = sysctl(name)
         if now is not None:
             kept["sysctls"].setdefault(name, {"before": now})["after"] = after
+    kept["mounts"] = kept["mounts"] if this_boot(CHANGES) else {}
     for place, kind in doc["mounts"].items():
         if (place, kind) not in mounted() and os.path.isdir(place):
             kept["mounts"].setdefault(place, kind)
     planned, held = plan_packages(doc["packages"], kept["packages"])
     kept["packages"].update(planned)
-    kept.setdefault("caches", [place for place in CACHES if not os.path.exists(place)])
     write_json(CHANGES, kept)
     have = installed()
     lacking = [name for name in doc["packages"] if name in kept["packages"] and have.get(name, ("", ""))[1] != "ii"]
@@ -122,9 +118,7 @@ def snapshot(place: str) -> Doc | None:
 
 
 def same(one: Doc | None, other: Doc | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return all(one.get(key) == other.get(key) for key in ("link", "sha256", "kind"))
+    return all((one or {}).get(key) == (other or {}).get(key) for key in ("link", "sha256", "kind"))
 
 
 def missing_parents(place: str) -> list[str]:
@@ -147,6 +141,13 @@ def mounted() -> set[tuple[str, ...]]:
         return {tuple(line.split(" ")[1:3]) for line in file}
 
 
+def this_boot(path: str) -> bool:
+    """Whether a file was written since the machine was started: what was mounted before is not ours any more."""
+    with open("/proc/uptime", encoding="utf-8") as file:
+        up_s = float(file.read().split()[0])
+    return os.path.exists(path) and os.path.getmtime(path) > time.time() - up_s
+
+
 def installed() -> dict[str, tuple[str, str]]:
     """Package -> version and state ("ii": installed, "rc": removed, its settings kept)."""
     told = call("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n").stdout
@@ -163,7 +164,7 @@ def plan_packages(wanted: list[str], known: Doc) -> tuple[Doc, list[str]]:
     for folder in ("lists/partial", "cache/archives/partial"):
         os.makedirs(WORK + "/apt/" + folder, exist_ok=True)
     with open(APT_CONF, "w", encoding="utf-8") as file:
-        file.write(APT_TEXT.format(WORK))
+        file.write(APT_TEXT + 'APT::Sandbox::User "root";\n')
     updated = call("apt-get", "-q", "update")
     if updated.returncode != 0:
         raise Refused("apt cannot read its sources: " + updated.stderr.strip()[-300:])
@@ -217,15 +218,14 @@ def give_back(doc: Doc) -> Doc:
     kept = changes()
     found: dict[str, Outcome] = {"file " + place: undo_file(place, each) for place, each in kept["files"].items()}
     found.update({"sysctl " + name: undo_sysctl(name, each) for name, each in kept["sysctls"].items()})
-    for mount in [*kept["mounts"].items(), *((row[1], row[0]) for row in read_json(GUEST_MOUNTS) or [])]:
+    guests = [(row[1], row[0]) for row in read_json(GUEST_MOUNTS) or [] if this_boot(GUEST_MOUNTS)]
+    for mount in [*guests, *(kept["mounts"].items() if this_boot(CHANGES) else [])]:
         if mount in mounted():
             found["mount " + mount[0]] = call("umount", mount[0]).returncode == 0 or "in use"
     found.update(undo_packages(kept["packages"]))
     for folder in sorted(kept["folders"], key=len, reverse=True):
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
-    for place in filter(os.path.exists, kept.get("caches", [])):
-        os.unlink(place)
     os.rename(WORK, GONE)  # at once: a half removed folder would look like somebody else's
     shutil.rmtree(GONE)
     left = [f"{what}: {outcome}" for what, outcome in found.items() if isinstance(outcome, str)]
@@ -234,9 +234,9 @@ def give_back(doc: Doc) -> Doc:
 
 def undo_file(place: str, change: Doc) -> Outcome:
     before, now = change["before"], snapshot(place)
-    if same(now, before):
+    if same(now, before) or (before and change["after"] is None):
         return None
-    if not same(now, change["after"]):
+    if change["after"] is not None and not same(now, change["after"]):  # None: a cache, whatever is in it now
         return "changed by somebody since" if now else "removed by somebody since"
     if now:
         os.unlink(place)

@@ -152,6 +152,19 @@ def test_this_host_is_given_back_as_it_was(tmp_path: Path, monkeypatch: pytest.M
     assert not (tmp_path / "owner.json").exists()
 
 
+@pytest.mark.contract
+def test_a_host_that_is_lent_over_ssh_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = tmp_path / "claim.json"
+    claim.write_text('{"machine_id": "1", "by": "ann@desk", "name": "talk"}')
+    monkeypatch.setattr(local, "OVER_SSH", claim)
+    monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "owner.json")
+    monkeypatch.setattr(local, "LOCK_FILE", tmp_path / "owner.lock")
+    lab = Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=Bus())
+    with pytest.raises(Locked, match=r"lent to ann@desk \(talk\)"):
+        local.create(lab, MachineSpec(provider="local"), keys.seed(tmp_path / "m"), tmp_path / "m")
+    assert not (tmp_path / "owner.json").exists()
+
+
 @pytest.mark.timeout(600)
 def test_disks_come_and_go(row: Row, tmp_path: Path) -> None:
     provider, lab = row.provider, row.lab

@@ -26,6 +26,7 @@ FEATURES: Final = Features(isolated=False, ephemeral=True)
 RUN_ON: Final = "Debian 12 as root, kernel lockdown [integrity]"
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
 LOCK_FILE: Final = Path("/run/lab-local.lock")
+OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 CHANGES_FILE: Final = "changes.jsonl"
@@ -54,6 +55,11 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     """Claim this host. Raises Locked naming the machine that has it, PreconditionError off Linux or without root."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise PreconditionError("the local provider needs Linux and root", fix="use --provider qemu")
+    if (claimed := _json(OVER_SSH)) is not None:
+        holder = f"{claimed.get('by', '?')} ({claimed.get('name', '?')})"
+        raise Locked(
+            f"this host is lent to {holder}, over SSH", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
+        )
     mine = {"machine_id": seed.machine_id, "directory": str(directory), "boot_id": _boot_id()}
     with _owner_lock(lab):
         owner = _owner()
@@ -155,11 +161,16 @@ def _boot_id() -> str:
 
 
 def _owner() -> dict[str, str] | None:
+    doc = _json(OWNER_FILE)
+    return doc if doc is not None and {"machine_id", "directory", "boot_id"} <= doc.keys() else None
+
+
+def _json(path: Path) -> dict[str, str] | None:
     try:
-        doc = json.loads(OWNER_FILE.read_text(encoding="utf-8"))
+        doc = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return doc if isinstance(doc, dict) and {"machine_id", "directory", "boot_id"} <= doc.keys() else None
+    return doc if isinstance(doc, dict) else None
 
 
 def _owner_lock(lab: Lab) -> Any:

@@ -20,6 +20,7 @@ COPY: Final = f"{WORK}/keep.py"
 ROLE: Final = "playbooks/roles/machine/files/tree"
 SYSCTL_FILE: Final = "etc/sysctl.d/60-lab.conf"
 APT_PYTHON: Final = "python3-apt"  # Ansible's apt needs it, and would add it without telling anybody
+CACHES: Final = ("/var/cache/ldconfig/aux-cache",)  # made by installing packages; goes where there was none
 MOUNTS: Final = {
     "/sys/fs/bpf": "bpf",
     "/sys/kernel/tracing": "tracefs",
@@ -51,11 +52,12 @@ def ask(link: Transport, verb: str, doc: dict[str, Any], deadline: Deadline) -> 
 def wanted() -> dict[str, Any]:
     """Everything that the playbook would change on such a machine, read from the playbook's own files."""
     tree = resources.root() / ROLE
-    files = {
+    files: dict[str, dict[str, str] | None] = {
         "/" + path.relative_to(tree).as_posix(): {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(tree.rglob("*"))
         if path.is_file()
     }
+    files |= dict.fromkeys(CACHES)
     return {
         "files": files,
         "sysctls": parse_sysctls((tree / SYSCTL_FILE).read_text(encoding="utf-8")),

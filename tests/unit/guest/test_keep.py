@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -149,6 +150,24 @@ def test_what_somebody_changed_since_is_left_and_told(there: There) -> None:
     assert place.read_text() == "the owner's own\n"
     assert (there.root / "sys/kernel/knob").read_text() == "2\n"
     assert (there.root / "sys/kernel/other").read_text() == "1"
+
+
+def test_a_cache_goes_where_there_was_none(there: There) -> None:
+    made, was = there.root / "made", there.root / "was"
+    was.write_text("old\n")
+    there.note(files={str(made): None, str(was): None})
+    made.write_text("whatever\n")
+    was.write_text("newer\n")
+    assert there.give_back() == {"undone": [f"file {made}"], "left": []}
+    assert was.read_text() == "newer\n"
+
+
+def test_a_mount_of_an_earlier_boot_is_not_ours(there: There) -> None:
+    """The file says that /proc was mounted by us, long ago: it is not touched."""
+    mounts = there.root / "lab/mounts.json"
+    mounts.write_text('[["proc", "/proc"]]')
+    os.utime(mounts, (0, 0))
+    assert there.give_back() == {"undone": [], "left": []}
 
 
 def test_packages_are_added_and_only_these_are_purged(there: There) -> None:
