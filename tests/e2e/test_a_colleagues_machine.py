@@ -93,6 +93,31 @@ def test_a_machine_that_may_be_changed(there: foreign_vm.Foreign, tmp_path: Path
 
 
 @pytest.mark.nightly
+def test_what_a_machine_lacks_is_told_before_anything_is_done(there: foreign_vm.Foreign) -> None:
+    """Each lack made for real, one after the other; the last ones cannot be mended."""
+    argv = ("up", "c", "--provider", "ssh", "--address", "colleague")
+    lacks = (
+        ("sudo mount -t tmpfs none /sys/kernel/btf", "sudo umount /sys/kernel/btf", "ssh.btf"),
+        ("sudo mv /usr/bin/python3 /usr/bin/away", "sudo mv /usr/bin/away /usr/bin/python3", "ssh.python"),
+        ("sudo mv /usr/bin/apt-get /usr/bin/away", "sudo mv /usr/bin/away /usr/bin/apt-get", "ssh.apt"),
+        ("echo u | sudo tee /proc/sysrq-trigger; sleep 2", "sudo mount -o remount,rw /", "ssh.disk"),
+        ("sudo rm /etc/sudoers.d/friend", "true", "ssh.root"),
+    )
+    for make, mend, name in lacks:
+        there.run(make)
+        more = ("--allow-host-changes",) if name == "ssh.apt" else ()
+        ran = run_lab(*argv, *more, home=test_home(), limit_s=120)
+        told = [line for line in ran.stderr.splitlines() if line.startswith("error:")]
+        assert (ran.code, len(told)) == (4, 1), ran.stderr
+        assert told[0].startswith(f"error: {name}:")
+        assert ran.stderr.count("fix:   ") == 1
+        print(told[0])
+        there.run(mend)
+    assert there.run("ls -A /var/lib | grep -c ^lab; true").strip() == "0"
+    assert run_lab("down", "c", home=test_home()).code == 0
+
+
+@pytest.mark.nightly
 def test_a_kill_while_it_is_changed(there: foreign_vm.Foreign) -> None:
     """Killed in the middle of the playbook, on both sides of it; then taken back, by its owner alone in the end."""
     before = state(there)

@@ -150,9 +150,9 @@ def delete(lab: Lab, handle: Handle) -> None:
             with _session(lab, endpoint) as link:
                 asked = {"machine_id": handle.machine_id}
                 told = ssh_keep.ask(link, "give-back", asked, Deadline.after(GIVE_BACK_S, lab.cancel))
+        except ssh_keep.NotDone:
+            raise
         except ProvisioningError as error:
-            if error.detail is None and "could not do" in error.message:
-                raise
             fix = f"lab down {handle.name} again when it is there; if it is gone for good, remove {directory}"
             raise ProvisioningError(f"{error.message}: it could not be given back", fix=fix) from error
         for text in told["left"]:

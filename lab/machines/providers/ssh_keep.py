@@ -29,23 +29,25 @@ MOUNTS: Final = {
 }
 
 
+class NotDone(ProvisioningError):
+    """The program there was reached and says no."""
+
+
 def script() -> bytes:
     return (resources.PACKAGE / SCRIPT).read_bytes()
 
 
 def ask(link: Transport, verb: str, doc: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """One verb there; its answer. Raises ProvisioningError with its reason."""
+    """One verb there; its answer. Raises NotDone with its reason."""
     result = link.run(["python3", "-I", "-", verb, json.dumps(doc)], deadline, stdin=script())
     try:
         answer = json.loads(result.text().strip().splitlines()[-1])
     except (ValueError, IndexError):
         answer = None
     if not isinstance(answer, dict):
-        raise ProvisioningError(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
+        raise NotDone(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
     if "error" in answer:
-        raise ProvisioningError(
-            f"that machine could not do {verb}: {answer['error']}", fix="mend that, then the same command"
-        )
+        raise NotDone(f"that machine could not do {verb}: {answer['error']}", fix="mend that, then the same command")
     return answer
 
 
