@@ -14,6 +14,8 @@ VERBS: Final[dict[str, str]] = {
     "doctor": "doctor",
     "up": "up",
     "down": "down",
+    "snapshot": "snapshot",
+    "restore": "snapshot",
     "status": "status",
     "deploy": "deploy",
     "fetch": "fetch",

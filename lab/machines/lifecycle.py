@@ -31,7 +31,7 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
     Raises PreconditionError, ProvisioningError, UsageError, Locked, SecurityStop, Cancelled; after any of them, or a
     kill, the same call goes on from where the machine really is.
     """
-    with _exclusive(lab, spec.name, lock_timeout_s):
+    with exclusive(lab, spec.name, lock_timeout_s):
         machine = _wanted(lab, spec)
         seen = steps.observed(lab, machine)
         if steps.ready(machine, seen):
@@ -62,7 +62,7 @@ def down(lab: Lab, name: str) -> bool:
     directory = lab.paths.machine(name)
     if not directory.exists():
         return False
-    with _exclusive(lab, name, lab.config.lock_timeout_s):
+    with exclusive(lab, name, lab.config.lock_timeout_s):
         existed = name in state.names(lab)
         if existed:
             with lab.bus.step("down", f"remove machine {name}"), journal.entry(lab, name, "down", "delete"):
@@ -209,7 +209,9 @@ def _reachable(lab: Lab, name: str) -> None:
         raise UsageError(f"machine {name} is this very host: it has no SSH of ours", fix="open a shell here")
 
 
-def _exclusive(lab: Lab, name: str, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+def exclusive(lab: Lab, name: str, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+    """Nobody else changes this machine meanwhile. Raises Locked naming who does, after `timeout_s`."""
+
     def tell(holder: locks.Holder | None) -> None:
         lab.bus.emit(Notice(level="info", text=f"waiting for machine {name}, in use by {holder or 'another command'}"))
 

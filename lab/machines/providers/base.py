@@ -50,6 +50,18 @@ class Disks(Protocol):
     def detach(self, lab: Lab, handle: Handle, serial: str) -> None: ...
 
 
+class Snapshots(Protocol):
+    """Optional: a running machine kept as it is, and gone on from."""
+
+    def save(self, lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
+        """Keep it as `name`; the machine goes on. Returns what `restore` must be given."""
+        ...
+
+    def restore(self, lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> Endpoint:
+        """Go on from `name` instead of booting. Raises PreconditionError when it does not fit any more."""
+        ...
+
+
 class Journalled(Protocol):
     """Optional: machines that are somebody else's: changed only if `allow_host_changes`, undone by `delete`."""
 

@@ -5,33 +5,30 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import socket as sockets
 import uuid as uuids
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import golden, initrd
-from lab.machines.providers import qemu_args, qemu_instance
+from lab.machines.providers import qemu_args, qemu_instance, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
+from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, control, endpoint, spawn
 from lab.machines.serial import panic_text
-from lab.model.errors import PreconditionError, ProvisioningError, UsageError
+from lab.model.errors import ProvisioningError, UsageError
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
-from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
+from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, SERIAL_LOG
 from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
 
-FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True)
+FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapshots=True)
 RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
-INITRD_FILE: Final = "initrd.cpio"
-QEMU_LOG: Final = "qemu.log"
-USER: Final = "root"
 START_S: Final = 60.0
-PORT_TRIES: Final = 20
-PORT_TAKEN: Final = "Could not set up host forwarding rule"
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
 PAUSED: Final = ("paused", "io-error")
+save: Final = qemu_snapshot.save
+restore: Final = qemu_snapshot.restore
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -80,16 +77,16 @@ def recover(seed: Seed, name: str, directory: Path) -> Handle:
 def start(lab: Lab, handle: Handle) -> SshEndpoint:
     """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
     deadline = Deadline.after(START_S, lab.cancel)
-    asked = qemu_instance.ask(_socket(handle), handle.data["uuid"])
+    asked = qemu_instance.ask(control(handle), handle.data["uuid"])
     if asked is None:
         if qemu_instance.processes(handle.data["uuid"]):
             # it runs but does not answer: nothing of it can be used, and a second one would share its disk
-            qemu_instance.end(_socket(handle), handle.data["uuid"])
-        asked = _spawn(handle, deadline)
+            qemu_instance.end(control(handle), handle.data["uuid"])
+        asked = spawn(handle, deadline)
     if asked.status in PAUSED:
-        with qemu_instance.session(_socket(handle), handle.data["uuid"], deadline) as qmp:
+        with qemu_instance.session(control(handle), handle.data["uuid"], deadline) as qmp:
             qmp.execute("cont")
-    return _endpoint(handle, asked.port)
+    return endpoint(handle, asked.port)
 
 
 def inspect(lab: Lab, handle: Handle) -> Observed:
@@ -97,7 +94,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     del lab
     directory = Path(handle.data["directory"])
     facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
-    asked = qemu_instance.ask(_socket(handle), handle.data["uuid"])
+    asked = qemu_instance.ask(control(handle), handle.data["uuid"])
     if asked is None:
         if left := qemu_instance.processes(handle.data["uuid"]):
             return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) does not answer", **facts)
@@ -106,7 +103,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
         panic = panic_text(_console(directory))
         reason = f"not running; it panicked: {panic}" if panic else "not running"
         return Observed(phase=phase if made else "absent", alive=False, reason=reason, **facts)
-    facts["endpoint"] = _endpoint(handle, asked.port)
+    facts["endpoint"] = endpoint(handle, asked.port)
     if asked.status != "running":
         why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
         return Observed(phase="broken", alive=False, reason=f"paused: {why}", **facts)
@@ -122,7 +119,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 def stop(lab: Lab, handle: Handle) -> None:
     """End its process. The machine is disposable: nothing is asked of its guest."""
     del lab
-    qemu_instance.end(_socket(handle), handle.data["uuid"])
+    qemu_instance.end(control(handle), handle.data["uuid"])
 
 
 def delete(lab: Lab, handle: Handle) -> None:
@@ -188,7 +185,7 @@ def _plug(qmp: Qmp, serial: str) -> None:
 
 
 def _qmp(lab: Lab, handle: Handle) -> contextlib.AbstractContextManager[Qmp]:
-    return qemu_instance.session(_socket(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
+    return qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
 
 
 def _devices(qmp: Qmp) -> set[str]:
@@ -201,73 +198,3 @@ def _device(serial: str) -> str:
 
 def _node(serial: str) -> str:
     return f"node-{serial}"
-
-
-def _socket(handle: Handle) -> Path:
-    return Path(handle.data["run_dir"]) / QMP_SOCKET
-
-
-def _endpoint(handle: Handle, port: int) -> SshEndpoint:
-    identity, host_key = Path(handle.data["identity"]), handle.data["host_key"]
-    return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
-
-
-def _spawn(handle: Handle, deadline: Deadline) -> qemu_instance.Asked:
-    """Start the process; a port that somebody took between our look and QEMU's bind costs one more try."""
-    qemu_instance.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
-    log = Path(handle.data["directory"]) / QEMU_LOG
-    for _ in range(PORT_TRIES):
-        asked = _try_port(handle, _free_port(), log, deadline)
-        if asked is not None:
-            return asked
-    raise PreconditionError(
-        "every port that was free a moment ago is taken", fix="run the same command again", log=str(log)
-    )
-
-
-def _try_port(handle: Handle, port: int, log: Path, deadline: Deadline) -> qemu_instance.Asked | None:
-    log.unlink(missing_ok=True)
-    # a new boot: its predecessor's last words must not be taken for its own
-    for name in (SERIAL_LOG, HEARTBEAT_LOG):
-        (log.parent / name).unlink(missing_ok=True)
-    _socket(handle).unlink(missing_ok=True)
-    pid = proc.spawn_detached(_argv(handle, port), log=log)
-
-    def probe() -> qemu_instance.Asked | bool | NotYet:
-        if asked := qemu_instance.ask(_socket(handle), handle.data["uuid"]):
-            return asked
-        return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
-
-    found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
-    if isinstance(found, qemu_instance.Asked):
-        return found
-    said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    if PORT_TAKEN in said:
-        return None
-    raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
-
-
-def _argv(handle: Handle, port: int) -> list[str]:
-    data, directory = handle.data, Path(handle.data["directory"])
-    boot = qemu_args.Boot(
-        name=handle.name,
-        uuid=data["uuid"],
-        arch=data["arch"],
-        accel=data["accel"],
-        cpus=data["cpus"],
-        memory_mib=data["memory_mib"],
-        kernel=Path(data["kernel"]),
-        initrd=directory / INITRD_FILE,
-        overlay=directory / OVERLAY_FILE,
-        ssh_port=port,
-        qmp=_socket(handle),
-        serial_log=directory / SERIAL_LOG,
-        heartbeat_log=directory / HEARTBEAT_LOG,
-    )
-    return qemu_args.boot_argv(boot, program=proc.need(qemu_args.PROGRAMS[boot.arch]))
-
-
-def _free_port() -> int:
-    with sockets.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

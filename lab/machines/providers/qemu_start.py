@@ -1,0 +1,95 @@
+"""Starting the QEMU process of a machine: its command line, a free port, its first answer."""
+
+from __future__ import annotations
+
+import socket as sockets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.machines.providers import qemu_args, qemu_instance
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.machine import Handle, SshEndpoint
+from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
+from lab.system import proc
+from lab.system.wait import Deadline, NotYet, until
+
+INITRD_FILE: Final = "initrd.cpio"
+QEMU_LOG: Final = "qemu.log"
+USER: Final = "root"
+PORT_TRIES: Final = 20
+PORT_TAKEN: Final = "Could not set up host forwarding rule"
+
+
+def control(handle: Handle) -> Path:
+    return Path(handle.data["run_dir"]) / QMP_SOCKET
+
+
+def endpoint(handle: Handle, port: int) -> SshEndpoint:
+    identity, host_key = Path(handle.data["identity"]), handle.data["host_key"]
+    return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
+
+
+def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_instance.Asked:
+    """Start the process; a port that somebody took between our look and QEMU's bind costs one more try.
+
+    `extra` follows the command line: disks that were plugged in, and the state to go on from.
+    """
+    qemu_instance.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
+    log = Path(handle.data["directory"]) / QEMU_LOG
+    for _ in range(PORT_TRIES):
+        asked = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
+        if asked is not None:
+            return asked
+    raise PreconditionError(
+        "every port that was free a moment ago is taken", fix="run the same command again", log=str(log)
+    )
+
+
+def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_instance.Asked | None:
+    log.unlink(missing_ok=True)
+    # a new boot: its predecessor's last words must not be taken for its own
+    for name in (SERIAL_LOG, HEARTBEAT_LOG):
+        (log.parent / name).unlink(missing_ok=True)
+    control(handle).unlink(missing_ok=True)
+    pid = proc.spawn_detached(command, log=log)
+
+    def probe() -> qemu_instance.Asked | bool | NotYet:
+        if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
+            return asked
+        return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
+
+    found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
+    if isinstance(found, qemu_instance.Asked):
+        return found
+    said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    if PORT_TAKEN in said:
+        return None
+    raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
+
+
+def argv(handle: Handle, port: int) -> list[str]:
+    """QEMU's command line for this machine, its SSH forward on `port`."""
+    data, directory = handle.data, Path(handle.data["directory"])
+    boot = qemu_args.Boot(
+        name=handle.name,
+        uuid=data["uuid"],
+        arch=data["arch"],
+        accel=data["accel"],
+        cpus=data["cpus"],
+        memory_mib=data["memory_mib"],
+        kernel=Path(data["kernel"]),
+        initrd=directory / INITRD_FILE,
+        overlay=directory / OVERLAY_FILE,
+        ssh_port=port,
+        qmp=control(handle),
+        serial_log=directory / SERIAL_LOG,
+        heartbeat_log=directory / HEARTBEAT_LOG,
+    )
+    return qemu_args.boot_argv(boot, program=proc.need(qemu_args.PROGRAMS[boot.arch]))
+
+
+def _free_port() -> int:
+    with sockets.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

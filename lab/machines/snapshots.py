@@ -1,0 +1,172 @@
+"""A machine kept as it is and gone on from in seconds, with the proof that it was not a boot.
+
+The guest's clock is left alone: everything in it stays consistent, and it is behind by the time the machine was away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import secrets
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import journal, keys, readiness, state, steps
+from lab.machines.lifecycle import exclusive, up
+from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Machine, SshEndpoint
+from lab.model.paths import SNAPSHOTS_DIR
+from lab.model.yamlspec import nearest
+from lab.remote.base import Transport
+from lab.system import store
+from lab.system.wait import Deadline
+
+SCHEMA: Final = 1
+DEFAULT: Final = "ready"
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
+NONCE: Final = "/run/lab-snapshot"  # in memory only: a boot has none
+ASK_S: Final = 60.0
+PROOF: Final = 'read -r up _ < /proc/uptime; echo "$(cat /proc/sys/kernel/random/boot_id) $up $(cat "$1" 2>/dev/null)"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Went:
+    """How a restore went: `restored` False means that the machine was booted instead, and `reason` why."""
+
+    machine: Machine
+    restored: bool
+    reason: str
+    seconds: float
+    away_s: float  # how far the guest's clock is behind this host's
+
+
+def names(lab: Lab, machine: str) -> list[str]:
+    """What was kept of it."""
+    return sorted(path.stem for path in (lab.paths.machine(machine) / SNAPSHOTS_DIR).glob("*.json"))
+
+
+def save(lab: Lab, machine: str, name: str) -> dict[str, Any]:
+    """Keep a ready machine as `name`, in the place of an older one. Idempotent; a killed one leaves no such snapshot.
+
+    Raises UsageError, PreconditionError (it does not run, its provider cannot), ProvisioningError.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a snapshot's name", fix="use up to 31 of a-z, 0-9 and -")
+    with exclusive(lab, machine, lab.config.lock_timeout_s):
+        found = _existing(lab, machine)
+        seen = steps.observed(lab, found)
+        if not steps.ready(found, seen) or found.handle is None:
+            raise PreconditionError(f"machine {machine} is not ready: {seen.reason}", fix=f"lab up {machine}")
+        provider, path = steps.provider_of(found), _record(lab, machine, name)
+        with (
+            lab.bus.step("snapshot", f"keep machine {machine} as {name}"),
+            journal.entry(lab, machine, "snapshot", name),
+        ):
+            path.unlink(missing_ok=True)  # from here on the old one is gone
+            nonce = secrets.token_hex(16)
+            with _session(lab, found) as link:
+                link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
+                boot_id, uptime_s, _ = _asked(lab, link)
+            kept = provider.save(lab, found.handle, name)  # type: ignore[attr-defined]  # FEATURES.snapshots was asked
+            doc = {"name": name, "boot_id": boot_id, "uptime_s": uptime_s, "nonce": nonce, "saved_at": time.time()}
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            store.write_json(path, {"schema": SCHEMA, **doc, "kept": kept})
+    return doc
+
+
+def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True) -> Went:
+    """Go on from `name`: the machine as it was, reachable in seconds, whatever it does now.
+
+    Where that fails it is booted instead, told by a notice, unless `fallback` is off: then the failure is raised.
+    """
+    began = time.monotonic()
+    with exclusive(lab, machine, lab.config.lock_timeout_s):
+        found = _existing(lab, machine)
+        doc = _read(lab, machine, name)
+        try:
+            with (
+                lab.bus.step("restore", f"machine {machine} from {name}"),
+                journal.entry(lab, machine, "restore", name),
+            ):
+                found = _restored(lab, found, doc)
+        except (PreconditionError, ProvisioningError) as error:
+            if not fallback:
+                raise
+            failure: LabError = error
+        else:
+            seconds, away_s = time.monotonic() - began, time.time() - float(doc["saved_at"])
+            return Went(machine=found, restored=True, reason="", seconds=seconds, away_s=away_s)
+        lab.bus.emit(Notice(level="warning", text=f"{failure.message}: it is booted instead"))
+        with contextlib.suppress(LabError):
+            steps.provider_of(found).stop(lab, found.handle)  # type: ignore[arg-type]  # it was restored, so it has one
+    booted = up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
+    seconds = time.monotonic() - began
+    return Went(machine=booted, restored=False, reason=failure.message, seconds=seconds, away_s=0.0)
+
+
+def remove(lab: Lab, machine: str, name: str) -> None:
+    """Forget it. Its state leaves the overlay with the next one of that name, or with the machine."""
+    with exclusive(lab, machine, lab.config.lock_timeout_s):
+        _read(lab, machine, name)
+        _record(lab, machine, name).unlink()
+
+
+def _restored(lab: Lab, machine: Machine, doc: dict[str, Any]) -> Machine:
+    assert machine.handle is not None
+    directory, provider = lab.paths.machine(machine.spec.name), steps.provider_of(machine)
+    endpoint = provider.restore(lab, machine.handle, doc["name"], doc["kept"])  # type: ignore[attr-defined]
+    if isinstance(endpoint, SshEndpoint):
+        keys.write_access(directory, machine.spec.name, endpoint)
+    machine = state.save(lab, replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"]))
+    readiness.wait_alive(lab, provider, machine.handle, directory)  # type: ignore[arg-type]
+    with _session(lab, machine) as link:
+        boot_id, uptime_s, nonce = _asked(lab, link)
+    if (boot_id, nonce) != (doc["boot_id"], doc["nonce"]) or uptime_s < float(doc["uptime_s"]):
+        message = f"what answers is not the machine that was kept (boot {boot_id}, up {uptime_s:.0f} s)"
+        raise ProvisioningError(message, fix="lab up")
+    return machine
+
+
+def _asked(lab: Lab, link: Transport) -> tuple[str, float, str]:
+    """Its boot, how long it is up, and the word that was left in its memory."""
+    said = link.run(["sh", "-c", PROOF, "proof", NONCE], Deadline.after(ASK_S, lab.cancel)).text().split()
+    return said[0], float(said[1]), said[2] if len(said) > 2 else ""
+
+
+def _session(lab: Lab, machine: Machine) -> Transport:
+    assert machine.handle is not None
+    assert machine.endpoint is not None
+    directory = lab.paths.machine(machine.spec.name)
+    return readiness.open_session(lab, steps.provider_of(machine), machine.handle, machine.endpoint, directory)
+
+
+def _existing(lab: Lab, name: str) -> Machine:
+    found = state.load(lab, name)
+    if found is None or found.handle is None:
+        raise PreconditionError(f"there is no machine {name}", fix=f"lab up {name}")
+    if not steps.provider_of(found).FEATURES.snapshots:
+        message = f"a machine of the provider {found.spec.provider} cannot be kept"
+        raise PreconditionError(message, fix="use --provider qemu, or lab up")
+    return found
+
+
+def _record(lab: Lab, machine: str, name: str) -> Path:
+    return lab.paths.machine(machine) / SNAPSHOTS_DIR / f"{name}.json"
+
+
+def _read(lab: Lab, machine: str, name: str) -> dict[str, Any]:
+    try:
+        doc: dict[str, Any] = json.loads(_record(lab, machine, name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        doc = {}
+    if doc.get("schema") != SCHEMA:
+        there = names(lab, machine)
+        known = f" (there are: {', '.join(there)})" if there else ""
+        message = f"machine {machine} has no snapshot {name!r}{nearest(name, there)}{known}"
+        raise UsageError(message, fix=f"lab snapshot {machine}")
+    return doc

@@ -1,0 +1,131 @@
+"""A real machine kept and gone on from: memory, disks and processes as they were, whatever came between."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.machines import lifecycle, snapshots
+from lab.machines.providers import qemu_instance
+from lab.model.config import Config
+from lab.model.errors import PreconditionError, UsageError
+from lab.model.events import Bus, Record, StepFinished
+from lab.model.lab import Lab
+from lab.model.machine import MachineSpec
+from lab.model.paths import Paths
+from tests.support import test_home
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
+NAME = "kept"
+SPEC = MachineSpec(name=NAME, memory_mib=1024)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with tempfile.TemporaryDirectory(prefix="lab-kept-") as folder:
+        home = Path(folder)
+        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
+        (home / "cache").symlink_to(test_home() / "cache")
+        this = Lab(config=Config(), paths=Paths(home=home), bus=Bus())
+        try:
+            yield this
+        finally:
+            lifecycle.down(this, NAME)
+
+
+@pytest.fixture(scope="module")
+def kept(lab: Lab) -> dict[str, Any]:
+    """Kept with a disk plugged in, a file in memory and a process under way."""
+    machine = lifecycle.up(lab, SPEC, lock_timeout_s=5)
+    image = lab.paths.home / "extra.raw"
+    image.write_bytes(b"on the disk\n".ljust(1 << 20, b"\0"))
+    lifecycle.attach_disk(lab, machine, image, "art-1")
+    said(lab, "echo in memory > /run/word; (exec sleep 4321) > /dev/null 2>&1 & echo")
+    return snapshots.save(lab, NAME, "ready")
+
+
+def said(lab: Lab, script: str) -> str:
+    result = lifecycle.execute(lab, NAME, ["sh", "-c", script])
+    assert result.ok, result.tail()
+    return result.text().strip()
+
+
+def pid(lab: Lab) -> int:
+    machine = lifecycle.machine(lab, NAME)
+    assert machine is not None
+    assert machine.handle is not None
+    return qemu_instance.processes(machine.handle.data["uuid"])[0].pid
+
+
+def assert_as_kept(lab: Lab, kept: dict[str, Any]) -> None:
+    assert said(lab, "cat /run/word") == "in memory"
+    assert said(lab, "pgrep -fx 'sleep 4321'")
+    assert said(lab, "head -c 11 /dev/$(cd /sys/block; grep -l art-1 */serial | cut -d/ -f1)") == "on the disk"
+    assert said(lab, "cat /proc/sys/kernel/random/boot_id") == kept["boot_id"]
+
+
+def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: dict[str, Any]) -> None:
+    said(lab, "rm /run/word; pkill -fx 'sleep 4321'; echo later > /root/later")
+    went = snapshots.restore(lab, NAME, "ready", fallback=False)
+    assert went.restored
+    assert_as_kept(lab, kept)
+    assert said(lab, "ls /root") == ""
+    assert went.away_s > 0
+    assert lifecycle.status(lab, NAME).alive
+    assert lifecycle.up(lab, SPEC, lock_timeout_s=5).ready_boot_id == kept["boot_id"], "ready, by what `up` asks"
+
+
+def test_it_comes_back_from_a_killed_process_too(lab: Lab, kept: dict[str, Any]) -> None:
+    os.kill(pid(lab), 9)
+    assert snapshots.restore(lab, NAME, "ready", fallback=False).restored
+    assert_as_kept(lab, kept)
+    assert snapshots.names(lab, NAME) == ["ready"]
+
+
+def test_a_name_that_is_not_there_and_one_that_cannot_be(lab: Lab, kept: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="did you mean 'ready'"):
+        snapshots.restore(lab, NAME, "raedy")
+    with pytest.raises(UsageError, match="cannot be a snapshot's name"):
+        snapshots.save(lab, NAME, "../../x")
+
+
+def test_another_qemu_is_told_and_the_machine_booted(lab: Lab, kept: dict[str, Any]) -> None:
+    record = lab.paths.machine(NAME) / "snapshots/ready.json"
+    whole = record.read_text()
+    doc = json.loads(whole)
+    doc["kept"]["key"]["qemu"] = "QEMU emulator version 6.2.0"
+    record.write_text(json.dumps(doc))
+    before = pid(lab)
+    with pytest.raises(PreconditionError, match=r"qemu was QEMU emulator version 6\.2\.0"):
+        snapshots.restore(lab, NAME, "ready", fallback=False)
+    assert pid(lab) == before, "what runs was not touched"
+    went = snapshots.restore(lab, NAME, "ready")
+    assert (went.restored, went.machine.ready_boot_id != kept["boot_id"]) == (False, True)
+    assert "6.2.0" in went.reason
+    record.write_text(whole)
+    assert snapshots.restore(lab, NAME, "ready", fallback=False).restored, "the state itself is still there"
+
+
+def test_a_state_that_qemu_lost_and_a_disk_that_changed_end_in_a_boot(lab: Lab, kept: dict[str, Any]) -> None:
+    seen: list[Record] = []
+    lab.bus.add(seen.append)
+    image = lab.paths.home / "extra.raw"
+    now = image.stat()
+    os.utime(image, ns=(now.st_atime_ns, now.st_mtime_ns + 1))
+    with pytest.raises(PreconditionError, match=r"extra\.raw is not what it was"):
+        snapshots.restore(lab, NAME, "ready", fallback=False)
+    os.utime(image, ns=(now.st_atime_ns, now.st_mtime_ns))
+    (lab.paths.machine(NAME) / "snapshots/ready.json").rename(lab.paths.machine(NAME) / "snapshots/other.json")
+    doc = json.loads((lab.paths.machine(NAME) / "snapshots/other.json").read_text())
+    (lab.paths.machine(NAME) / "snapshots/other.json").write_text(json.dumps(doc | {"name": "other"}))
+    went = snapshots.restore(lab, NAME, "other")
+    assert not went.restored
+    assert lifecycle.status(lab, NAME).alive
+    failed = [r.event.name for r in seen if isinstance(r.event, StepFinished) and r.event.outcome == "failed"]
+    assert failed.count("restore") == 2
