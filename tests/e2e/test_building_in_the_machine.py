@@ -39,7 +39,7 @@ def building(home: Path) -> bool:
 
 
 def test_a_service_compiled_in_the_machine(home: Path) -> None:
-    up = run_lab("up", "builder", "--yes", home=home, limit_s=900)
+    up = run_lab("up", "builder", home=home, limit_s=900)
     assert up.code == 0, up.stderr
     env = {**os.environ, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-m", "lab", *DEPLOY]
