@@ -6,8 +6,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from lab.machines import serial
-from lab.machines.providers import qemu_instance
+from lab.machines import heartbeat, serial
 from lab.machines.providers.base import Provider
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
@@ -90,9 +89,9 @@ def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> 
     if not (directory / SERIAL_LOG).exists():  # a provider without a console: its own word is all there is
         because = "" if said is None else f" ({said.message})"
         return ProvisioningError(f"the machine is not ready: {seen.reason}{because}", fix="lab up")
-    beat = qemu_instance.last_beat(directory / "heartbeat.jsonl")
+    beat = heartbeat.last_beat(directory / "heartbeat.jsonl")
     age = None if beat is None else beat.age_s
-    found = serial.diagnose(serial.Seen(serial=text, running=running, beat_age_s=age, fresh_s=qemu_instance.FRESH_S))
+    found = serial.diagnose(serial.Seen(serial=text, running=running, beat_age_s=age, fresh_s=heartbeat.FRESH_S))
     detail = serial.tail(text) or "(its serial console is empty)"
     because = f" ({said.message})" if said is not None and found.kind == "ssh-slow" else ""
     log = str(directory / SERIAL_LOG)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import golden, initrd
+from lab.machines import golden, heartbeat, initrd
 from lab.machines.providers import qemu_args, qemu_instance, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
 from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, control, endpoint, spawn
@@ -107,11 +107,11 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     if asked.status != "running":
         why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
         return Observed(phase="broken", alive=False, reason=f"paused: {why}", **facts)
-    beat = qemu_instance.last_beat(directory / HEARTBEAT_LOG)
+    beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
     if beat is None:
         return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
     facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"]}
-    if beat.age_s > qemu_instance.FRESH_S:
+    if beat.age_s > heartbeat.FRESH_S:
         return Observed(phase="running", alive=False, reason=f"no heartbeat for {beat.age_s:.0f} s", **facts)
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
 

@@ -6,21 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.machines import heartbeat
+from lab.machines.boot import KERNEL_ARGS
 from lab.machines.disks import ROOT_SERIAL
 from lab.model.machine import Arch
 
-HEARTBEAT_PORT: Final = "lab.heartbeat"
 HOT_PORTS: Final = 4  # q35's own bus refuses hot plug, so empty root ports are made beforehand
 SSH_PORT: Final = 22
 PROGRAMS: Final[dict[Arch, str]] = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
-# Everything a short-lived laboratory machine on a slow processor can go without. The values of security features are a
-# property of the kernel under test and stay at its defaults, except CPU mitigations, which emulation makes costly.
-KERNEL_ARGS: Final = (
-    "console=ttyS0,115200 root=/dev/vda rw quiet loglevel=3 net.ifnames=0 mitigations=off audit=0 apparmor=0 selinux=0"
-    " nokaslr tsc=reliable no_timer_check panic=-1 systemd.show_status=0 cryptomgr.notests raid=noautodetect"
-    " no_hash_pointers init_on_alloc=0 rcupdate.rcu_expedited=1 8250.nr_uarts=1 i8042.noaux i8042.nokbd"
-    " random.trust_cpu=on iommu=off nowatchdog"
-)
 MACHINE: Final = "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off"
 
 
@@ -83,7 +76,7 @@ def _network(boot: Boot) -> list[str]:
 
 
 def _heartbeat(boot: Boot) -> list[str]:
-    port = f"virtserialport,chardev=heartbeat,name={HEARTBEAT_PORT}"
+    port = f"virtserialport,chardev=heartbeat,name={heartbeat.PORT}"
     chardev = f"file,id=heartbeat,path={_value(boot.heartbeat_log)}"
     return ["-device", "virtio-serial-pci", "-chardev", chardev, "-device", port]
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,19 +23,6 @@ if TYPE_CHECKING:
 LONGEST_SOCKET: Final = 103  # bytes without the final NUL; macOS is the strictest (sys/un.h)
 ASK_S: Final = 3.0
 QUIT_S: Final = 5.0
-TAIL_BYTES: Final = 4096
-# The guest beats each second at the lowest priority; a busy host may hold it up for a while.
-FRESH_S: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
-    """One heartbeat: whose boot, from which image, how long up; `age_s` since it arrived."""
-
-    boot_id: str
-    image_id: str
-    uptime_s: float
-    age_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,22 +119,3 @@ def running(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
-
-
-def last_beat(log: Path) -> Beat | None:
-    """The newest whole heartbeat in the file that QEMU writes; None when there is none."""
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().split(b"\n")
-            age_s = time.time() - os.fstat(file.fileno()).st_mtime
-    except OSError:
-        return None
-    for line in reversed(lines[:-1]):  # what follows the last newline is a line that is still being written
-        try:
-            doc = json.loads(line)
-            return Beat(boot_id=doc["boot_id"], image_id=doc["image_id"], uptime_s=doc["uptime_s"], age_s=age_s)
-        except (ValueError, KeyError, TypeError):
-            continue
-    return None

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.machines import journal, keys, state
-from lab.machines.providers import local, local_check, qemu_instance
+from lab.machines import heartbeat, journal, keys, state
+from lab.machines.providers import local, local_check
 from lab.machines.providers.qemu_qmp import forwarded_port
 from lab.model.config import Config
 from lab.model.events import Bus
@@ -87,9 +87,9 @@ def test_a_journal_tells_where_a_command_was_killed(lab: Lab) -> None:
 
 def test_the_last_whole_heartbeat_counts(tmp_path: Path) -> None:
     log = tmp_path / "heartbeat.jsonl"
-    assert qemu_instance.last_beat(log) is None
+    assert heartbeat.last_beat(log) is None
     log.write_text('\n{"boot_id": "a", "image_id": "i", "uptime_s": 1}\n\n{"boot_id": "b", "image_id": "i", "upt')
-    seen = qemu_instance.last_beat(log)
+    seen = heartbeat.last_beat(log)
     assert seen is not None
     assert (seen.boot_id, seen.image_id) == ("a", "i")
     assert 0 <= seen.age_s < 60

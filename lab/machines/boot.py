@@ -1,0 +1,14 @@
+"""How a golden image is started, whoever starts it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Everything a short-lived laboratory machine on a slow processor can go without. The values of security features are a
+# property of the kernel under test and stay at its defaults, except CPU mitigations, which emulation makes costly.
+KERNEL_ARGS: Final = (
+    "console=ttyS0,115200 root=/dev/vda rw quiet loglevel=3 net.ifnames=0 mitigations=off audit=0 apparmor=0 selinux=0"
+    " nokaslr tsc=reliable no_timer_check panic=-1 systemd.show_status=0 cryptomgr.notests raid=noautodetect"
+    " no_hash_pointers init_on_alloc=0 rcupdate.rcu_expedited=1 8250.nr_uarts=1 i8042.noaux i8042.nokbd"
+    " random.trust_cpu=on iommu=off nowatchdog"
+)
