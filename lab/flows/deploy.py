@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from lab.flows import demo as flow
 from lab.flows import resume
 from lab.flows.wish import Asked
-from lab.guest.wire import CANARY_FILE, Canary, load
 from lab.model.lab import Lab
-from lab.model.paths import GUEST_DIR
+from lab.model.paths import GUEST_DIR, LIFE_FILE, LIVES_DIR
 from lab.runs import drive
 from lab.system.wait import Deadline
 
@@ -28,9 +28,9 @@ def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
             drive.start(transport, site, plan, Deadline.after(flow.SETUP_S, lab.cancel))
             flow.follow_run(lab, ready.machine, site, plan)
     flow.fetch_run(lab, ready.machine, site, directory, expect_cells=False)
-    proofs = {}
-    for path in sorted((directory / GUEST_DIR).rglob(CANARY_FILE)):
-        canary = load(Canary, path.read_text(encoding="utf-8"))
-        proofs[canary.form] = {"ok": canary.ok, "reason": canary.reason}
+    proofs = {life.form: {"ok": False, "reason": "it was never started"} for life in lives}
+    for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
+        life_doc = json.loads(path.read_text(encoding="utf-8"))
+        proofs[life_doc["form"]] = {"ok": life_doc["ok"], "reason": life_doc["reason"].removeprefix("proof: ")}
     resume.discard(directory)
     return proofs

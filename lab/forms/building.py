@@ -17,7 +17,7 @@ from lab.forms import cache
 from lab.forms import recipe as recipes
 from lab.forms.listing import HELPERS_DIR, artifact_of
 from lab.forms.recipe import HOST, Place, Recipe
-from lab.forms.scratch import Scratch, prepare
+from lab.forms.scratch import Scratch, how_to_mend, prepare
 from lab.forms.workshop import Bench, Workshop, carried
 from lab.forms.woven import prove
 from lab.model.errors import DemoError, LabError, Locked
@@ -223,7 +223,7 @@ def _step(lab: Lab, scratch: Scratch, argv: Sequence[str], counter: _Counter, de
     if not said.ok:
         raise DemoError(
             f"{scratch.recipe.label} does not build (exit code {said.code})",
-            fix=f"read {log}, correct the source or the form",
+            fix=how_to_mend(scratch, log),
             detail=said.tail(),
             log=str(log),
         )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lab.forms.listing import artifact_of, helper_build
+from lab.forms.neighbours import beside
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
 from lab.model.machine import Arch
@@ -24,10 +24,6 @@ RECIPE: Final = 1
 GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
 # Never part of a program.
 SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE_FILE, SCENARIO_FILE, "build.yaml"})
-# "replace MODULE [VERSION] => ./FOLDER", alone or in a block (go.dev/ref/mod#go-mod-file-replace)
-LOCAL_REPLACE: Final = re.compile(
-    r"^\s*(?:replace\s+)?(\S+)(?:\s+(v\S+))?\s+=>\s+(\.{1,2}(?:/\S*)?)\s*(?://.*)?$", re.MULTILINE
-)
 
 
 def on_host(candidates: Sequence[str]) -> tuple[str, str]:
@@ -113,26 +109,6 @@ def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]
                 yield f"{path.name}/{name}", inner
         elif path.is_file():
             yield path.name, path
-
-
-def beside(source: Path) -> dict[str, Path]:
-    """Modules that the source's go.mod replaces by folders outside of it: "module" or "module@version" -> folder.
-
-    Raises ConfigError for a folder that holds no module.
-    """
-    try:
-        text = (source / "go.mod").read_text(encoding="utf-8")
-    except OSError:
-        return {}  # told where the copy is made
-    out = {}
-    for module, version, where in LOCAL_REPLACE.findall(text):
-        folder = (source / where).resolve()
-        if folder.is_relative_to(source.resolve()):
-            continue
-        if not (folder / "go.mod").is_file():
-            raise ConfigError(f"{source / 'go.mod'}: {folder} holds no go.mod", fix=f"correct replace {module}")
-        out[f"{module}@{version}" if version else module] = folder
-    return out
 
 
 def digest_of(listed: Iterable[tuple[str, Path]]) -> str:

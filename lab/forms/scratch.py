@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lab.forms.recipe import HOST, Recipe, beside, files
+from lab.forms.neighbours import beside, within
+from lab.forms.recipe import HOST, Recipe, files
 from lab.model.errors import ConfigError, DemoError, TransientError
 from lab.model.lab import Lab
 from lab.system import proc, store
@@ -25,6 +26,8 @@ FLAGS: Final = "-trimpath -buildvcs=false"
 NETWORK: Final = re.compile(
     r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
 )
+NEWER_GO: Final = re.compile(r"requires go >= (\S+) \(running go ([\w.]+)")
+CGO: Final = re.compile(rb'^\s*(?:import\s+)?"C"\s*$', re.MULTILINE)
 LISTED: Final = "{{.ImportPath}}\t{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}"
 PLACEHOLDER: Final = re.compile(r"\{([\w:]+)\}")
 
@@ -60,6 +63,14 @@ class Scratch:
             "packages": str(self.packages),
             "new_sums": str(self.new_sums),
         }
+
+
+def how_to_mend(scratch: Scratch, log: Path) -> str:
+    """What to do when a source does not compile. Go leaves out files that need cgo, and what they declare is missed."""
+    for name, path in files(scratch.recipe.source):
+        if name.endswith(".go") and CGO.search(path.read_bytes()):
+            return f"do without C in {name}: forms are built with cgo off"
+    return f"read {log}, correct the source or the form"
 
 
 def filled(step: Sequence[str], values: Mapping[str, str], programs: Mapping[str, str]) -> list[str]:
@@ -160,6 +171,7 @@ def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
     """Add what the form asks for to go.mod, whatever else is in there; folders it led out to lie in the copy now."""
     module = scratch.recipe.spec.module
     edits = [f"-replace={name}=./{BESIDE}{at}" for at, name in enumerate(beside(scratch.recipe.source))]
+    edits += [f"-replace={name}={folder}" for name, folder in within(scratch.recipe.source).items()]
     edits += [f"-require={path}@{version}" for path, version in module.require.items()]
     edits += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
     if edits:
@@ -228,4 +240,7 @@ def _failure(message: str, said: proc.Result) -> TransientError | DemoError:
     if NETWORK.search(detail):
         fix = "check the network or GOPROXY, then run the same command again"
         return TransientError(message, fix=fix, detail=detail)
-    return DemoError(message, fix="correct go.mod as the lines below say", detail=detail)
+    if newer := NEWER_GO.search(detail):
+        message = f"{message}: it asks for Go {newer[1]}, forms are built by {newer[2]}"
+        return DemoError(message, fix=f"lower the go line of go.mod to {newer[2]}", detail=detail)
+    return DemoError(message, fix="correct go.mod as these lines say", detail=detail)

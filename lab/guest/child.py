@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.guest.accounts import Accounts
-from lab.guest.procfs import alive, boot_id, start_ticks
+from lab.guest.procfs import alive, boot_id, session, start_ticks
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -49,6 +50,7 @@ class Child:
         self.process.returncode = self.code
         self.rss_peak_mib = use.ru_maxrss / 1024.0
         self.accounts.reaped(self.role, self.pid, use.ru_utime, use.ru_stime)
+        _signal_all(session(self.pid), signal.SIGKILL)  # a service may have started others, which must not outlive it
         return self.code
 
     def ended(self) -> str:
@@ -154,19 +156,34 @@ class Nursery:
         self.children.clear()
 
 
+def _signal_all(pids: Sequence[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def sweep(register: Path, deadline_s: float = 10.0) -> int:
-    """End children of an earlier start of this run that outlived it; returns how many. Idempotent."""
-    left = [r for r in _registered(register) if r["ticks"] and alive(r["pid"], r["ticks"], r["boot"])]
+    """End children of an earlier start of this run that outlived it, and theirs; returns how many. Idempotent."""
+    records = _registered(register)
+    left = len(_outlived(records))
     ends = time.monotonic() + deadline_s
     for number, until_s in ((signal.SIGTERM, ends - deadline_s / 2), (signal.SIGKILL, ends)):
-        for record in left:
-            if alive(record["pid"], record["ticks"], record["boot"]):
-                os.kill(record["pid"], number)
-        while any(alive(r["pid"], r["ticks"], r["boot"]) for r in left) and time.monotonic() < until_s:
+        _signal_all(_outlived(records), number)
+        while _outlived(records) and time.monotonic() < until_s:
             time.sleep(0.05)
     if register.exists():
         register.unlink()
-    return len(left)
+    return left
+
+
+def _outlived(records: Sequence[dict[str, Any]]) -> list[int]:
+    """Every process of their sessions, unless their pid is another's by now."""
+    found: list[int] = []
+    for record in records:
+        same = alive(record["pid"], record["ticks"], record["boot"])
+        if record["ticks"] and (same or (record["boot"] == boot_id() and start_ticks(record["pid"]) is None)):
+            found += [record["pid"]] * same + session(record["pid"])
+    return sorted(set(found))
 
 
 def _registered(register: Path) -> list[dict[str, Any]]:

@@ -126,6 +126,17 @@ def alive(pid: int, ticks: int, boot: str) -> bool:
     return boot == boot_id() and start_ticks(pid) == ticks
 
 
+def session(leader: int) -> list[int]:
+    """Who runs in the session that `leader` began, itself included; its pid is nobody else's before all left."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        text = read(path, "")
+        fields = text[text.rfind(")") + 2 :].split()
+        if len(fields) > 3 and int(fields[3]) == leader and fields[0] not in ("Z", "X"):
+            found.append(int(path.parent.name))
+    return found
+
+
 def system_times() -> SystemTimes:
     return parse_stat(read("/proc/stat"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from tests.faults.running import demo_argv, mounted, running, working_in
-from tests.support import run_lab
+from tests.support import ROOT, run_lab
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 NAME = "native"
+FOREIGN = ROOT / "tests/contract/foreign"
 HERE = ("--provider", "local")
 STOP_S = 15.0  # the first Ctrl-C: at the next safe point
 
@@ -132,3 +134,17 @@ def test_a_disk_that_was_full_and_is_no_more(home: Path) -> None:
             assert Path(second.result()["report"]).is_file()
         assert run_ids(home) == [second.result()["run_id"]]
         assert run_lab("down", NAME, home=home).code == 0
+
+
+def test_a_form_whose_service_never_starts_is_not_proven(home: Path, tmp_path: Path) -> None:
+    """No canary could be sent; that is a failure all the same, told with what the service said."""
+    shutil.copytree(FOREIGN, tmp_path / "service")
+    path = tmp_path / "service/service.yaml"
+    path.write_text(path.read_text().replace("--front=", "--no-such-flag="))
+    argv = ("deploy", NAME, *HERE, "--service", str(tmp_path / "service"), "--form", "baseline", "--json")
+    ran = run_lab(*argv, home=home, limit_s=240)
+    assert ran.code == 6, ran.stderr
+    proof = json.loads(ran.stdout.splitlines()[-1])["result"]["proofs"]["baseline"]
+    assert not proof["ok"]
+    assert "tickets exited with code 2" in proof["reason"]
+    assert "no-such-flag" in proof["reason"]

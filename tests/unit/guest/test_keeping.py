@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest.child import cpu_set, sweep
+from lab.guest.accounts import open_accounts
+from lab.guest.child import Child, Nursery, cpu_set, sweep
 from lab.guest.durable import publish
 from lab.guest.journal import Journal, read_state, write_state
 from lab.guest.locking import Busy, Lock, holder
@@ -97,6 +100,43 @@ def test_sweep_ends_what_was_left_and_nothing_else(tmp_path: Path) -> None:
         for child in (ours, other):
             child.kill()
             child.communicate()
+
+
+def nursery(work: Path) -> Nursery:
+    return Nursery(open_accounts("t", delegated=False, systemd=False, sources=()), work / "children.jsonl")
+
+
+def grandchild(work: Path, then: str) -> tuple[Child, int]:
+    """A child that starts another in the background, tells its pid and goes on as `then`."""
+    child = nursery(work).spawn("sh", "service", ["sh", "-c", f"sleep 60 & echo $!; {then}"], dict(os.environ), work)
+    ends = time.monotonic() + 10
+    while not child.lines() and time.monotonic() < ends:
+        time.sleep(0.01)
+    return child, int(child.lines()[0])
+
+
+def gone(pid: int) -> bool:
+    ends = time.monotonic() + 5
+    while start_ticks(pid) is not None and time.monotonic() < ends:
+        time.sleep(0.01)
+    return start_ticks(pid) is None
+
+
+@pytest.mark.parametrize("then", ["exec sleep 60", "trap '' TERM; while :; do sleep 0.1; done", "exit 3"])
+def test_what_a_child_started_does_not_outlive_it(tmp_path: Path, then: str) -> None:
+    child, other = grandchild(tmp_path, then)
+    child.stop(0.5)
+    assert gone(other)
+
+
+def test_sweep_ends_what_a_dead_child_started(tmp_path: Path) -> None:
+    """Its leader died with the guest half; who it had started did not."""
+    child, other = grandchild(tmp_path, "exec sleep 60")
+    os.kill(child.pid, signal.SIGKILL)
+    child.process.wait()
+    assert start_ticks(other) is not None
+    assert sweep(tmp_path / "children.jsonl") == 1
+    assert gone(other)
 
 
 def test_a_child_dies_with_its_guest_half(tmp_path: Path) -> None:
