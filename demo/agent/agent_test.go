@@ -33,6 +33,7 @@ func TestExplainNamesTheOneThingToDo(t *testing.T) {
 	}{
 		{errInstrumented, root, "other agent"},
 		{errors.New("the Linux Kernel doesn't support context propagation"), locked, "--off google.golang.org/grpc:client"},
+		{errors.New("program of this type cannot use helper bpf_probe_write_user#36"), locked, "go.opentelemetry.io/otel/trace"},
 		{os.ErrPermission, lacking, "CAP_SYS_PTRACE"},
 		{errors.New("x"), noConfig, "CONFIG_UPROBE_EVENTS"},
 		{errors.New("operation not permitted"), unknown, "mount -t securityfs"},

@@ -32,6 +32,9 @@ var neededCaps = []struct {
 
 var neededConfig = []string{"CONFIG_BPF_SYSCALL", "CONFIG_BPF_EVENTS", "CONFIG_PERF_EVENTS", "CONFIG_UPROBES", "CONFIG_UPROBE_EVENTS"}
 
+// writers are the probes that pass a context on by writing into the target's memory.
+const writers = "google.golang.org/grpc:client,github.com/segmentio/kafka-go:producer,go.opentelemetry.io/auto,go.opentelemetry.io/otel/trace,go.opentelemetry.io/otel/internal/global"
+
 // explain turns a failed attach into one thing to do. It is pure: the same error and facts give the
 // same advice.
 func explain(err error, f facts) string {
@@ -40,8 +43,8 @@ func explain(err error, f facts) string {
 	switch {
 	case errors.Is(err, errInstrumented):
 		return "stop the other agent (SIGTERM) and wait for it, or instrument another process"
-	case strings.Contains(text, "context propagation"):
-		return fmt.Sprintf("the kernel is in lockdown [%s]: leave the probe out with --off google.golang.org/grpc:client, or boot without lockdown", f.lockdown)
+	case strings.Contains(text, "context propagation"), strings.Contains(text, "bpf_probe_write_user"):
+		return fmt.Sprintf("the kernel is in lockdown [%s]: leave out the probes that write into the target with --off %s, or boot without lockdown", f.lockdown, writers)
 	case len(f.lackConfig) > 0:
 		return "use a kernel built with " + strings.Join(f.lackConfig, ", ")
 	case denied && len(f.lackCaps) > 0:

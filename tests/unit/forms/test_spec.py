@@ -84,7 +84,8 @@ def test_agent_leaves_out_what_lockdown_forbids(repo: Path) -> None:
     free = form_spec(ebpf, have, {"lockdown": "none"}, topology="all", service=shop)
     assert locked.agent is not None
     assert free.agent is not None
-    assert (locked.agent.off, free.agent.off) == (("google.golang.org/grpc:client",), ())
+    assert "google.golang.org/grpc:client" in locked.agent.off
+    assert free.agent.off == ()
     assert locked.agent.binary == "bin/agent"
     assert locked.build_id == "id-ebpf"
 
