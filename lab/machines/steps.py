@@ -129,7 +129,7 @@ def _wait_ready(lab: Lab, machine: Machine) -> Machine:
 
 def _no_playbook(_: Lab, machine: Machine) -> str | None:
     provider = provider_of(machine)
-    if provider.FEATURES.custom_kernel:
+    if provider.FEATURES.custom_kernel or machine.image_id:  # a golden image is known by its id, whoever starts it
         return "baked into the image"
     if provider.FEATURES.isolated or (machine.spec.allow_host_changes and hasattr(provider, "note")):
         return None
