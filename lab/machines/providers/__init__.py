@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.machines.providers import local, qemu, ssh
+from lab.machines.providers import local, qemu, ssh, vagrant
 from lab.machines.providers.base import Provider
 
-PROVIDERS: Final[dict[str, Provider]] = {"qemu": qemu, "local": local, "ssh": ssh}
+PROVIDERS: Final[dict[str, Provider]] = {"qemu": qemu, "local": local, "ssh": ssh, "vagrant": vagrant}
