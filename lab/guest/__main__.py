@@ -19,7 +19,12 @@ EXIT_OK, EXIT_USAGE, EXIT_LACKING, EXIT_FAILED, EXIT_BUSY, EXIT_STOPPED = 0, 2, 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="guest.pyz", description="the half of lab that runs inside the machine")
     verbs = top.add_subparsers(dest="verb", required=True)
-    for verb, text in (("run", "do what is missing of a plan"), ("start", "the same, detached")):
+    for verb, text in (
+        ("run", "do what is missing of a plan"),
+        ("start", "the same, detached"),
+        ("held", "keep a plan's forms up until stopped; SIGUSR1: prove each again"),
+        ("hold", "the same, detached"),
+    ):
         one = verbs.add_parser(verb, help=text)
         one.add_argument("--plan", type=Path, required=True)
         one.add_argument("--out", type=Path, required=True)
@@ -37,9 +42,9 @@ def parser() -> argparse.ArgumentParser:
 
 def answer(args: argparse.Namespace) -> tuple[int, Any]:
     """Do the verb; its exit code and its document. Only what the verb needs is imported: an emulated CPU is slow."""
-    if args.verb == "run":
+    if args.verb in ("run", "held"):
         return _run(args)
-    if args.verb in ("start", "status", "stop"):
+    if args.verb in ("start", "hold", "status", "stop"):
         return EXIT_OK, _about_run(args)
     if args.verb == "undo":
         from lab.guest.mounts import undo
@@ -62,16 +67,15 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _about_run(args: argparse.Namespace) -> dict[str, Any]:
-    from lab.guest.start import start, status, stop
+    from lab.guest.start import hold, start, status, stop
 
     out = args.out.resolve()
-    if args.verb == "start":
-        return start(args.plan, out, args.artifacts.resolve())
+    if args.verb in ("start", "hold"):
+        return (start if args.verb == "start" else hold)(args.plan, out, args.artifacts.resolve())
     return status(out) if args.verb == "status" else stop(out)
 
 
 def _run(args: argparse.Namespace) -> tuple[int, Any]:
-    from lab.guest.run import run
     from lab.guest.waiting import Cancel
     from lab.guest.wire import Plan, load
 
@@ -80,6 +84,13 @@ def _run(args: argparse.Namespace) -> tuple[int, Any]:
         signal.signal(number, lambda *_: cancel.ask())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     plan = load(Plan, args.plan.read_bytes())
+    if args.verb == "held":
+        from lab.guest.hold import hold
+
+        hold(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
+        return EXIT_OK, {}
+    from lab.guest.run import run
+
     manifest = run(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
     code = EXIT_OK if manifest.outcome == "complete" else EXIT_FAILED
     return code, {"outcome": manifest.outcome, "reason": manifest.reason, "cells": list(manifest.cells)}

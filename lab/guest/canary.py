@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 from lab.guest.bench import Bench, LifeFailed
@@ -15,24 +17,43 @@ from lab.guest.waiting import until
 from lab.guest.wire import Canary, CanaryRequest, Span
 
 
+@dataclass
+class Asked:
+    """Canary requests that were answered: what was sent, and answers that are wrong in themselves."""
+
+    sent: list[Sent]
+    wrong: list[str]
+
+
 def prove(bench: Bench, running: Running) -> Canary:
     """Send one request of each canary type and judge the spans. Raises LifeFailed only when nothing can be sent."""
-    plan, form = bench.plan, running.form
-    sent: list[Sent] = []
+    canary = judge(bench, running, send(bench, running, bench.plan.canary))
+    running.first_span_s = canary.first_span_s
+    return canary
+
+
+def send(bench: Bench, running: Running, kinds: Sequence[str]) -> Asked:
+    """One request of each type. Raises LifeFailed."""
+    plan = bench.plan
+    asked = Asked(sent=[], wrong=[])
     status = {request.type: request.status for request in plan.requests}
-    wrong: list[str] = []
-    for index, kind in enumerate(plan.canary):
+    for index, kind in enumerate(kinds):
         request, _ = send_once(bench, running.work, running.target, kind, index, plan.seed)
-        sent.append(request)
+        asked.sent.append(request)
         if request.status not in status.get(kind, ()) and request.status >= 0:
-            wrong.append("%s answered %d" % (kind, request.status))
+            asked.wrong.append("%s answered %d" % (kind, request.status))
+    return asked
+
+
+def judge(bench: Bench, running: Running, asked: Asked) -> Canary:
+    """Wait for the spans of these requests and compare them with what the form is known to give."""
+    form, sent = running.form, asked.sent
     _spans, requests, start_spans, reason = _judged(bench, running, sent)
-    reason = "; ".join([*wrong, reason] if reason else wrong)
+    reason = "; ".join([*asked.wrong, reason] if reason else asked.wrong)
     first = None
     if form.proof == "some" and sent:
         arrived = [s.received_ns for r in requests for s in r.spans]
         first = (min(arrived) - sent[0].start_ns) / 1e9 if arrived else None
-    running.first_span_s = first
     return Canary(
         form=form.name, ok=not reason, reason=reason, requests=requests, first_span_s=first, start_spans=start_spans
     )
@@ -74,7 +95,13 @@ def _collect(bench: Bench, running: Running, wanted: int) -> list[Span]:
     broken = running.broken()
     if broken:
         raise LifeFailed("%s while the form was proven" % broken)
-    files = sorted(running.work.glob("early-*.spans.jsonl.gz"))
-    if not running.sink.rotate(running.work / ("early-%d.spans.jsonl.gz" % (len(files) + 1))):
+    closed = running.sink.file
+    if not rotate(running):
         raise LifeFailed("the span sink does not rotate its file")
-    return list(read_spans(files[-1]))
+    return list(read_spans(closed))
+
+
+def rotate(running: Running) -> bool:
+    """Go on in a new file, so that spans of before are not taken for those of a request to come."""
+    number = len(list(running.work.glob("early-*.spans.jsonl.gz")))
+    return running.sink.rotate(running.work / ("early-%d.spans.jsonl.gz" % number))

@@ -61,16 +61,21 @@ class Child:
         how = "killed by signal %d" % -code if code < 0 else "exited with code %d" % code
         return "%s %s" % (self.name, how)
 
-    def stop(self, deadline_s: float) -> int:
+    def stop(self, deadline_s: float, *, gently: bool = True) -> int:
         """SIGTERM, then SIGKILL at the deadline; idempotent."""
         ends = time.monotonic() + deadline_s
-        self._signal(signal.SIGTERM)
+        if gently:
+            self._signal(signal.SIGTERM)
         while self.poll() is None and time.monotonic() < ends:
             time.sleep(0.02)
         self._signal(signal.SIGKILL)
         while self.poll() is None:
             time.sleep(0.02)
         return self.code or 0
+
+    def kill(self) -> None:
+        """SIGKILL at once; idempotent."""
+        self.stop(0.0, gently=False)
 
     def _signal(self, number: int) -> None:
         if self.poll() is None:

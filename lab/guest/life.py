@@ -34,6 +34,7 @@ class Running:
     services: list[Child] = field(default_factory=list)
     agents: list[Child] = field(default_factory=list)
     startup_s: float = 0.0
+    agents_began: float = 0.0
     attach_s: float | None = None
     first_span_s: float | None = None
     agent_said: list[dict[str, object]] = field(default_factory=list)
@@ -72,13 +73,23 @@ def start_life(bench: Bench, life: Life, ident: str, work: Path) -> Running:
     running.startup_s = time.monotonic() - began
     _check_build(bench, running)
     if form.agent is not None:
-        began = time.monotonic()
-        for child in running.services:
-            running.agents.append(_start_agent(bench, running, child))
-        for agent in running.agents:
-            _wait_attached(bench, running, agent)
-        running.attach_s = time.monotonic() - began
+        start_agents(bench, running)
+        attach(bench, running)
     return running
+
+
+def start_agents(bench: Bench, running: Running) -> None:
+    """One for each process of the service. Raises LifeFailed."""
+    running.agents_began = time.monotonic()
+    running.agent_said = []
+    running.agents = [_start_agent(bench, running, child) for child in running.services]
+
+
+def attach(bench: Bench, running: Running) -> None:
+    """Wait until every agent says that it is attached. Raises LifeFailed with its own words."""
+    for agent in running.agents:
+        _wait_attached(bench, running, agent)
+    running.attach_s = time.monotonic() - running.agents_began
 
 
 def _check_digests(bench: Bench, form: FormSpec) -> None:

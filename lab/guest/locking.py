@@ -22,9 +22,12 @@ class Busy(Exception):
 
 
 class Lock:
-    """Held while the object is open. The file lies beside the run folder, so runs of one machine exclude each other."""
+    """Held while the object is open. The file lies beside the run folder, so runs of one machine exclude each other.
 
-    def __init__(self, out: Path, digest: str) -> None:
+    holds: only keeps forms up, and gives way to a run.
+    """
+
+    def __init__(self, out: Path, digest: str, *, holds: bool = False) -> None:
         path = lock_path(out)
         self._fd = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -34,7 +37,8 @@ class Lock:
             os.close(self._fd)
             raise Busy(str(holder.get("digest", "")), str(holder.get("out", "")), int(holder.get("pid", 0))) from None
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps({"digest": digest, "out": str(out), "pid": os.getpid()}).encode(), 0)
+        doc = {"digest": digest, "out": str(out), "pid": os.getpid(), "holds": holds}
+        os.pwrite(self._fd, json.dumps(doc).encode(), 0)
 
     def close(self) -> None:
         os.ftruncate(self._fd, 0)
@@ -48,7 +52,7 @@ def lock_path(out: Path) -> Path:
 
 
 def holder(out: Path) -> dict[str, Any]:
-    """Who holds the lock now: digest, out, pid; empty when nobody does."""
+    """Who holds the lock now: digest, out, pid, holds; empty when nobody does."""
     try:
         fd = os.open(str(lock_path(out)), os.O_RDWR | os.O_CLOEXEC)
     except OSError:

@@ -18,10 +18,11 @@ from lab.guest.wire import Span, WireError, decode
 
 @dataclass
 class Sink:
-    """A running sink. `broken` is set when it did not answer; the cell's gates tell it."""
+    """A running sink, and the file that it writes to now."""
 
     child: Child
     port: int
+    file: Path
 
     @property
     def url(self) -> str:
@@ -37,8 +38,11 @@ class Sink:
         return int(stats.get("bad_posts", 0)) + int(stats.get("dropped", 0))
 
     def rotate(self, out: Path) -> bool:
-        """Close the current file and go on in `out`."""
-        return loopback.post_json(self.port, "/rotate", {"out": str(out)}) is not None
+        """Close the current file and go on in `out`; False: it did not answer."""
+        if loopback.post_json(self.port, "/rotate", {"out": str(out)}) is None:
+            return False
+        self.file = out
+        return True
 
 
 def start_sink(bench: Bench, work: Path, first_file: Path) -> Sink:
@@ -49,7 +53,7 @@ def start_sink(bench: Bench, work: Path, first_file: Path) -> Sink:
     if not isinstance(found, list):
         raise LifeFailed("the span sink did not start: %s: %s" % (found or "no word", child.said().strip()))
     port = int(str(json.loads(found[0])["listening"]).rsplit(":", 1)[1])
-    return Sink(child=child, port=port)
+    return Sink(child=child, port=port, file=first_file)
 
 
 def still(bench: Bench, sink: Sink, quiet_s: float, deadline_s: float) -> bool:

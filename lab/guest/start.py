@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -52,9 +53,13 @@ def unit_argv(digest: str, command: list[str]) -> list[str]:
 
 
 def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
-    """Begin or go on, detached; a second start of the same plan changes nothing. Raises Busy, OtherPlan, OSError."""
+    """Begin or go on, detached; a second start of the same plan changes nothing. Raises Busy, OtherPlan, OSError.
+
+    Forms that were only kept up give way: "gave_way" in the answer.
+    """
     plan = load(Plan, plan_file.read_bytes())
     digest = plan.digest()
+    gave_way = give_way(out)
     held = holder(out)
     if held:
         if held.get("digest") == digest:
@@ -66,9 +71,47 @@ def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
     if read_seal(out) is not None:
         return status(out)
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [*own_argv(), "run", "--plan", str(plan_file.resolve()), "--out", str(out), "--artifacts", str(artifacts)]
-    _launch(digest, command, out)
+    _launch(digest, _command("run", plan_file, out, artifacts), out)
+    return {**status(out), "gave_way": gave_way}
+
+
+def _command(verb: str, plan_file: Path, out: Path, artifacts: Path) -> list[str]:
+    return [*own_argv(), verb, "--plan", str(plan_file.resolve()), "--out", str(out), "--artifacts", str(artifacts)]
+
+
+def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
+    """Keep the plan's forms up, detached, instead of those that were kept up before. Raises Busy, OSError."""
+    plan = load(Plan, plan_file.read_bytes())
+    give_way(out)
+    held = holder(out)
+    if held:
+        raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [
+        *own_argv(),
+        "held",
+        "--plan",
+        str(plan_file.resolve()),
+        "--out",
+        str(out),
+        "--artifacts",
+        str(artifacts),
+    ]
+    _launch(plan.digest(), command, out)
     return status(out)
+
+
+def give_way(out: Path, deadline_s: float = 90.0) -> bool:
+    """End what only keeps forms up; False: nothing did. Idempotent."""
+    held = holder(out)
+    if not held.get("holds"):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(_int(held.get("pid")), signal.SIGTERM)
+    ends = time.monotonic() + deadline_s
+    while holder(out).get("pid") == held.get("pid") and time.monotonic() < ends:
+        time.sleep(0.1)
+    return True
 
 
 def _launch(digest: str, command: list[str], out: Path) -> None:

@@ -1,0 +1,172 @@
+"""Forms kept up together, each with its own sink, and proven again on request: what a demo-ready snapshot keeps.
+
+A memory snapshot brings the processes back as they were. The agents are then started anew, so that what is shown was
+attached now; services go on as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from lab.guest.accounts import DELEGATED_ENV, open_accounts
+from lab.guest.bench import Bench, LifeFailed
+from lab.guest.canary import judge, prove, rotate, send
+from lab.guest.child import Nursery, sweep
+from lab.guest.durable import write_text
+from lab.guest.facts import systemd_runs
+from lab.guest.journal import Journal, write_state
+from lab.guest.life import Running, attach, start_agents, start_life
+from lab.guest.locking import Lock
+from lab.guest.seal import LAUNCH_LOG, WORK_DIR
+from lab.guest.waiting import Cancel, Stopped
+from lab.guest.wire import PLAN_FILE, Canary, Plan, dump
+
+AGAIN = signal.SIGUSR1  # prove every form again, agents attached anew
+LOOK_S = 5.0
+
+
+def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> None:
+    """Start every form, prove it, then wait; ends when asked to. Raises Busy, Stopped.
+
+    Tells "state" held with the round (1: the start), after one "proof" per form; a form that fails is told and the
+    others stay up. What an earlier one left is cleared.
+    """
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = Lock(out, plan.digest(), holds=True)
+    try:
+        sweep(out / WORK_DIR / "children.jsonl")
+        for path in out.iterdir():
+            if path.is_dir():
+                shutil.rmtree(str(path))
+            elif path.name != LAUNCH_LOG:  # it is written to now
+                path.unlink()
+        write_text(out / PLAN_FILE, dump(plan) + "\n")
+        _held(_bench(plan, out, artifacts, env, cancel))
+    finally:
+        lock.close()
+
+
+def _bench(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> Bench:
+    work, systemd = out / WORK_DIR, systemd_runs()
+    work.mkdir()
+    accounts = open_accounts(plan.digest()[:12], delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
+    nursery = Nursery(accounts=accounts, register=work / "children.jsonl")
+    return Bench(plan, out, work, artifacts, Journal(out), accounts, nursery, cancel, systemd)
+
+
+def _held(bench: Bench) -> None:
+    asked, wake = os.pipe()
+    for end in (asked, wake):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)  # a wait ends with the signal, not at its next look
+    signal.signal(AGAIN, lambda *_: None)
+    try:
+        up = _start(bench)
+        rounds = 1
+        while True:
+            _told(bench, rounds)
+            _wait(bench, asked)
+            rounds += 1
+            _again(bench, up, rounds)
+    except Stopped:
+        bench.journal.emit("state", phase="stopped")
+    except BaseException as error:
+        bench.journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
+        raise
+    finally:
+        bench.nursery.stop_all(bench.plan.timeouts.stop_s)
+        bench.accounts.close()
+        bench.journal.close()
+
+
+def _wait(bench: Bench, asked: int) -> None:
+    """Until it is asked for a round. Raises Stopped."""
+    while True:
+        bench.cancel.check()
+        if select.select([asked], [], [], LOOK_S)[0] and AGAIN in os.read(asked, 4096):
+            return
+
+
+def _told(bench: Bench, rounds: int) -> None:
+    bench.journal.emit("state", phase="held", round=rounds)
+    write_state(bench.out, bench.plan.digest(), "held", rounds, rounds)
+
+
+def _start(bench: Bench) -> list[Running]:
+    """Every form of the plan up and proven by one request of each type; of one that fails nothing stays up."""
+    up = []
+    for life in bench.plan.lives:
+        work, others = bench.work / life.form, list(bench.nursery.children)
+        work.mkdir()
+        try:
+            running = start_life(bench, life, life.form, work)
+            _proof(bench, 1, prove(bench, running), running)
+            up.append(running)
+        except LifeFailed as failure:
+            bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), round=1)
+            for child in [child for child in bench.nursery.children if child not in others]:
+                child.stop(bench.plan.timeouts.stop_s)
+            bench.nursery.children[:] = others
+    return up
+
+
+def _again(bench: Bench, up: list[Running], rounds: int) -> None:
+    """One request each: while new agents attach, the forms without one answer."""
+    began = time.monotonic()
+    failed: dict[str, str] = {}
+    with_agents = [running for running in up if running.agents]
+    for running in with_agents:
+        for agent in running.agents:
+            agent.kill()  # what it still held is from before; the new one takes its pins away
+            bench.nursery.children.remove(agent)
+            (running.work / (agent.name + ".ready")).unlink()
+        start_agents(bench, running)
+    sent = {}
+    for running in sorted(up, key=lambda one: one in with_agents):
+        try:
+            rotate(running)
+            if running in with_agents:
+                attach(bench, running)
+            sent[running.id] = send(bench, running, bench.plan.canary[:1])
+        except LifeFailed as failure:
+            failed[running.id] = str(failure)
+    for running in up:
+        try:
+            if running.id in sent:
+                canary = judge(bench, running, sent[running.id])
+                _proof(bench, rounds, canary, running, time.monotonic() - began)
+        except LifeFailed as failure:
+            failed[running.id] = str(failure)
+    for form, reason in failed.items():
+        bench.journal.emit("proof", form=form, ok=False, reason=reason, round=rounds)
+
+
+def _proof(bench: Bench, rounds: int, canary: Canary, running: Running, seconds: float | None = None) -> None:
+    """`seconds`: since it was asked for; spans: how many the requests gave."""
+    spans = sum(len(request.spans) for request in canary.requests)
+    bench.journal.emit(
+        "proof",
+        form=canary.form,
+        ok=canary.ok,
+        reason=canary.reason,
+        round=rounds,
+        spans=spans,
+        attach_s=running.attach_s,
+        seconds=seconds,
+        first_span_s=canary.first_span_s,
+    )
+
+
+def pid_of(out: Path) -> int:
+    """Who holds here; 0 for nobody."""
+    try:
+        doc = json.loads((out / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    return int(doc["pid"]) if doc.get("phase") == "held" else 0

@@ -1,0 +1,124 @@
+"""Forms kept up together with the real parts: proven again by a new agent, gone without a trace, giving way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.guest.facts import lockdown
+from lab.guest.wire import Plan
+from tests.contract.guest.conftest import (
+    ROOT,
+    baseline,
+    ebpf,
+    events,
+    guest_argv,
+    leftovers,
+    plan,
+    run_guest,
+    write_plan,
+)
+
+pytestmark = [pytest.mark.forms, pytest.mark.timeout(1800)]
+
+
+@contextmanager
+def holding(value: Plan, out: Path, artifacts: Path) -> Iterator[subprocess.Popen[bytes]]:
+    argv = guest_argv(write_plan(out.parent, value), out, artifacts, verb="held")
+    with subprocess.Popen(argv, cwd=ROOT) as process:
+        try:
+            wait_for(out, lambda told: told["kind"] == "state" and told["data"].get("round") == 1)
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def wait_for(out: Path, wanted: Callable[[dict[str, Any]], bool], limit_s: float = 60.0) -> dict[str, Any]:
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        found = [told for told in events(out) if wanted(told)] if (out / "events.jsonl").exists() else []
+        if found:
+            return found[-1]
+        time.sleep(0.05)
+    raise AssertionError([told["data"] for told in events(out)])
+
+
+def proofs(out: Path, rounds: int) -> dict[str, dict[str, Any]]:
+    wait_for(out, lambda told: told["kind"] == "state" and told["data"].get("round") == rounds)
+    told = [told["data"] for told in events(out) if told["kind"] == "proof" and told["data"]["round"] == rounds]
+    return {one["form"]: one for one in told}
+
+
+def agents(artifacts: Path) -> list[str]:
+    return [line.split()[0] for line in leftovers(artifacts) if line.endswith("lab-agent")]
+
+
+def test_every_round_is_proven_by_an_agent_of_its_own(artifacts: Path, agent: Path, out: Path) -> None:
+    forms = [baseline(artifacts), ebpf(artifacts, lockdown())]
+    with holding(plan(artifacts, forms), out, artifacts) as process:
+        first = proofs(out, 1)
+        assert {name: (one["ok"], one["spans"] > 0) for name, one in first.items()} == {
+            "baseline": (True, False),
+            "ebpf": (True, True),
+        }
+        before = agents(artifacts)
+        services = [line for line in leftovers(artifacts) if line.endswith("shop")]
+        assert (len(before), len(services)) == (1, 2)
+        for rounds in (2, 3):
+            process.send_signal(signal.SIGUSR1)
+            again = proofs(out, rounds)
+            assert {name: one["ok"] for name, one in again.items()} == {"baseline": True, "ebpf": True}, again
+            assert again["ebpf"]["spans"] >= 1
+            assert again["baseline"]["spans"] == 0
+            assert 0 < again["ebpf"]["attach_s"] < again["ebpf"]["seconds"]
+            assert set(agents(artifacts)).isdisjoint(before), "the agent was attached anew"
+            assert [line for line in leftovers(artifacts) if line.endswith("shop")] == services, "services go on"
+    assert process.returncode == 0
+    assert leftovers(artifacts) == []
+
+
+def test_a_form_that_fails_is_told_and_the_others_stay(artifacts: Path, out: Path) -> None:
+    value = plan(artifacts, [baseline(artifacts, "broken", build_id="another"), baseline(artifacts)])
+    with holding(value, out, artifacts) as process:
+        first = proofs(out, 1)
+        assert (first["broken"]["ok"], first["baseline"]["ok"]) == (False, True)
+        assert "another" in first["broken"]["reason"]
+        assert len(leftovers(artifacts)) == 2, "one service and its sink"
+        shop = next(line.split()[0] for line in leftovers(artifacts) if line.endswith("shop"))
+        os.kill(int(shop), signal.SIGKILL)
+        process.send_signal(signal.SIGUSR1)
+        second = proofs(out, 2)
+        assert not second["baseline"]["ok"]
+        assert "could not be sent" in second["baseline"]["reason"] or "killed" in second["baseline"]["reason"], second
+
+
+def test_it_gives_way_to_a_run_and_to_another_hold(artifacts: Path, out: Path) -> None:
+    value = plan(artifacts, [baseline(artifacts)])
+    argv = guest_argv(write_plan(out.parent, value), out, artifacts, verb="held")
+    with subprocess.Popen(argv, cwd=ROOT) as first:
+        proofs(out, 1)
+        code, answer = run_guest(value, out.parent / "two", artifacts)
+        assert (code, "under way" in answer["error"]) == (8, True), "a foreground run asks nobody to go"
+        other = out.parent / "three"
+        argv = guest_argv(write_plan(other.parent, value), other, artifacts, verb="hold")
+        subprocess.run(argv, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=60)
+        assert first.wait(30) == 0
+        proofs(other, 1)
+    run = out.parent / "four"
+    argv = guest_argv(write_plan(run.parent, value), run, artifacts, verb="start")
+    said = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert '"gave_way": true' in said
+    wait_for(run, lambda told: told["kind"] == "done", 100)
+    ends = time.monotonic() + 20
+    while leftovers(artifacts) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert leftovers(artifacts) == []
