@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.machines.providers import local, qemu, ssh, vagrant
+from lab.machines.providers import lima, local, qemu, ssh, vagrant
 from lab.machines.providers.base import Provider
 
-PROVIDERS: Final[dict[str, Provider]] = {"qemu": qemu, "local": local, "ssh": ssh, "vagrant": vagrant}
+PROVIDERS: Final[dict[str, Provider]] = {"qemu": qemu, "local": local, "ssh": ssh, "vagrant": vagrant, "lima": lima}

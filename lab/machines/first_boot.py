@@ -1,0 +1,50 @@
+"""What a machine of an ordinary cloud image is told before its SSH server first starts: who it is, and who may log in.
+
+cloud-init runs it at each boot, early (as a boot command or a boothook). It drops and makes anew the usual host keys
+later on; ours has a name of its own, so it is the only one that is ever shown.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from lab.model.machine import Seed
+
+HOST_KEY: Final = "/etc/ssh/lab_host_ed25519"
+AUTHORIZED: Final = "/etc/ssh/lab_authorized_keys"
+SETTINGS: Final = "/etc/ssh/sshd_config.d/10-lab.conf"  # read before what cloud-init and Debian put there
+USER: Final = "root"
+SSHD: Final = (
+    f"HostKey {HOST_KEY}",
+    f"AuthorizedKeysFile .ssh/authorized_keys {AUTHORIZED}",
+    "PermitRootLogin prohibit-password",
+    "PasswordAuthentication no",
+)
+
+
+def script(seed: Seed) -> str:
+    """A POSIX shell script; running it again changes nothing. It holds the host's private key: keep it to the owner."""
+    private = seed.host_key_private.read_text(encoding="utf-8").splitlines()
+    return "\n".join(
+        (
+            "#!/bin/sh",
+            "set -eu",
+            "umask 077",
+            "mkdir -p -m 755 /etc/ssh/sshd_config.d",
+            _file(HOST_KEY, private, mode="600"),
+            _file(f"{HOST_KEY}.pub", [seed.host_key_public], mode="644"),
+            _file(AUTHORIZED, [seed.user_key_public], mode="644"),
+            _file(SETTINGS, SSHD, mode="644"),
+            # an image whose sshd is up before cloud-init has answered with another key until now
+            "for unit in ssh sshd; do",
+            '  if systemctl is-active --quiet "$unit" 2>/dev/null; then systemctl --no-block reload "$unit"; fi',
+            "done",
+            "",
+        )
+    )
+
+
+def _file(path: str, lines: list[str] | tuple[str, ...], *, mode: str) -> str:
+    words = " ".join(shlex.quote(line) for line in lines)
+    return f"printf '%s\\n' {words} > {path}.new && chmod {mode} {path}.new && mv {path}.new {path}"
