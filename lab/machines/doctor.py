@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from typing import Final
 
 import psutil
 
 from lab.machines import golden, host_packages, image, state, steps
-from lab.machines.host_packages import HOST_PACKAGES
+from lab.machines.host_packages import HOST_PACKAGES, HostPackage
+from lab.machines.providers import PROVIDERS
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import Finding, Machine, MachineSpec
@@ -42,12 +44,15 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
 
 
 def install_commands(lab: Lab) -> list[list[str]]:
-    """argv lists that install what is missing, in order; empty when nothing is, or where there is no apt."""
-    del lab
-    missing = sorted({needed.package for needed in HOST_PACKAGES if not needed.present})
-    if not missing or proc.which("apt-get") is None:
+    """argv lists that install and start what is missing, in order; empty when nothing is, or where there is no apt."""
+    if proc.which("apt-get") is None:
         return []
-    return apt_commands(missing, root=hasattr(os, "geteuid") and os.geteuid() == 0)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    provider = PROVIDERS.get(lab.config.machine.provider)
+    packages: tuple[HostPackage, ...] = getattr(provider, "PACKAGES", ())
+    missing = sorted({needed.package for needed in (*HOST_PACKAGES, *packages) if not needed.present})
+    more: Callable[[Lab, bool], list[list[str]]] | None = getattr(provider, "install_commands", None)
+    return [*(apt_commands(missing, root=root) if missing else []), *([] if more is None else more(lab, root))]
 
 
 def apt_commands(packages: list[str], *, root: bool) -> list[list[str]]:

@@ -13,7 +13,14 @@ from typing import Any, Final
 import psutil
 
 from lab.machines import heartbeat, over_ssh
-from lab.machines.providers import vagrant_box, vagrant_files, vagrant_libvirt, vagrant_tool, vagrant_virtualbox
+from lab.machines.providers import (
+    vagrant_box,
+    vagrant_check,
+    vagrant_files,
+    vagrant_libvirt,
+    vagrant_tool,
+    vagrant_virtualbox,
+)
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -28,12 +35,12 @@ DRIVERS: Final = ("libvirt", "virtualbox")
 UP_S: Final = 3600.0  # boxes are large; what comes after has Vagrant's own, shorter limit
 DESTROY_S: Final = 300.0
 SSH_PORT: Final = 22
+PACKAGES: Final = vagrant_check.PACKAGES
+install_commands: Final = vagrant_check.install_commands
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """Vagrant, its plugin, libvirt, the box: what would stop this machine, found before anything is made."""
-    from lab.machines.providers import vagrant_check
-
     return vagrant_check.check(lab, spec)
 
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from lab.machines.host_packages import HostPackage
 from lab.machines.providers import vagrant_box, vagrant_libvirt, vagrant_tool
 from lab.model.errors import LabError
 from lab.model.lab import Lab
@@ -22,6 +23,17 @@ ACCELS: Final = ("auto", "kvm", "tcg")
 NEEDED_GIB: Final = 4  # the box twice (Vagrant's copy and libvirt's) and what a demo writes
 SEEN_FILE: Final = "vagrant.json"
 PLUGINS_S: Final = 60.0
+SYSTEMD: Final = Path("/run/systemd/system")
+DAEMONS: Final = [["virtlogd", "--daemon"], ["libvirtd", "--daemon"]]  # where no systemd starts them
+# libvirt by its daemons' names: its packages differ in how finely they are cut, these commands do not
+PACKAGES: Final = (
+    HostPackage(package="vagrant", command="vagrant", why="makes the machine"),
+    HostPackage(package="vagrant-libvirt", command="vagrant", why="lets Vagrant use libvirt"),
+    HostPackage(package="libvirt-daemon-system", command="libvirtd", why="runs the machine for Vagrant"),
+    HostPackage(package="libvirt-clients", command="virsh", why="asks whether the machine lives"),
+    HostPackage(package="dnsmasq-base", command="dnsmasq", why="gives the machine its address"),
+    HostPackage(package="iptables", command="iptables", why="libvirt keeps the machine's network apart with it"),
+)
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -38,6 +50,17 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     else:
         found.append(_tool("VBoxManage", "VirtualBox"))
     return [one for one in found if one is not None]
+
+
+def install_commands(lab: Lab, root: bool) -> list[list[str]]:  # noqa: FBT001  # a seam: called by position
+    """argv lists for what packages do not do: the plugin of a Vagrant that is not Debian's, and libvirt started."""
+    commands = []
+    if proc.which("vagrant") is not None and _plugin(lab).verdict == "fail":
+        commands.append(["vagrant", "plugin", "install", PLUGIN])
+    if proc.which("virsh") is None or vagrant_libvirt.reachable(lab):
+        started = [["systemctl", "enable", "--now", "libvirtd"]] if SYSTEMD.is_dir() else DAEMONS
+        commands += [[*([] if root else ["sudo"]), *argv] for argv in started]
+    return commands
 
 
 def _spec(spec: MachineSpec, driver: str) -> Finding | None:
