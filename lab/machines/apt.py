@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,7 +17,8 @@ from lab.system.wait import Deadline
 ASK_S: Final = 30.0
 TARGET_FORMAT: Final = "$(SITE)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
 PACKAGES_URI: Final = re.compile(r"^'([^']+?)/+dists/([^/]+)/([^/]+)/binary-[^/]+/Packages", re.MULTILINE)
-POCKETS: Final = ("{suite}", "{suite}-updates", "{suite}-security")
+POCKETS: Final = ("", "updates", "security")
+"""The parts of a release: the release itself, then what was added to it."""
 SETTINGS: Final = (
     "Acquire::Check-Date",
     "Acquire::Check-Valid-Until",
@@ -38,21 +39,32 @@ class Archive:
     origin: str
 
 
-def sources(suite: str) -> tuple[str, ...]:
-    """One-line apt sources of Debian's `suite` as this machine has them. Raises PreconditionError when it has none."""
+def sources(suite: str, pockets: Sequence[str] = POCKETS) -> tuple[str, ...]:
+    """One-line apt sources of Debian's `suite`: as this machine has them, else from the mirror that it has another
+    release of. Raises PreconditionError when it has no Debian at all."""
     apt_get = proc.need("apt-get")
     argv = [apt_get, "indextargets", "--format", TARGET_FORMAT, "Created-By: Packages"]
-    found = choose_sources(parse_targets(proc.run(argv, deadline=Deadline.after(ASK_S)).text()), suite)
-    if (
-        not found
-    ):  # apt knows the targets of an archive only after its first update; what it would fetch it always knows
+    known = parse_targets(proc.run(argv, deadline=Deadline.after(ASK_S)).text())
+    if not any(map(_is_debian, known)):
+        # apt knows the targets of an archive only after its first update; what it would fetch it always knows
         argv = [apt_get, "update", "--print-uris"]
-        found = choose_sources(parse_uris(proc.run(argv, deadline=Deadline.after(ASK_S)).text()), suite)
+        known = parse_uris(proc.run(argv, deadline=Deadline.after(ASK_S)).text())
+    found = choose_sources(known, suite, pockets) or choose_sources(of_release(known, suite), suite, pockets)
     if not found:
         raise PreconditionError(
-            f"this machine's apt sources hold no Debian {suite} to make the image from",
+            f"this machine's apt sources hold no Debian to make the image from (wanted: {suite})",
             fix=f"add a Debian mirror's {suite} (component main) to /etc/apt/sources.list.d/",
         )
+    return found
+
+
+def of_release(archives: Iterable[Archive], suite: str) -> list[Archive]:
+    """The same mirrors' archives of another release: a mirror of Debian holds every release that is maintained."""
+    found = []
+    for one in archives:
+        release, dash, pocket = one.release.partition("-")
+        if _is_debian(one) and pocket in POCKETS and release.isalpha():
+            found.append(dataclasses.replace(one, release=f"{suite}{dash}{pocket}"))
     return found
 
 
@@ -67,19 +79,20 @@ def parse_uris(text: str) -> list[Archive]:
     return [Archive(site, release, component, "") for site, release, component in PACKAGES_URI.findall(text)]
 
 
-def choose_sources(archives: Iterable[Archive], suite: str) -> tuple[str, ...]:
-    """Source lines for what of `archives` is Debian's `suite`, the base first; nothing when the base is not there.
-
-    An archive that calls itself Debian counts; one whose origin is not known counts by its path.
-    """
-    order = [pocket.format(suite=suite) for pocket in POCKETS]
+def choose_sources(archives: Iterable[Archive], suite: str, pockets: Sequence[str] = POCKETS) -> tuple[str, ...]:
+    """Source lines for what of `archives` is Debian's `suite`, the base first; nothing when the base is not there."""
+    order = [f"{suite}-{pocket}" if pocket else suite for pocket in pockets]
     lines: dict[str, int] = {}
     for one in archives:
-        named = urlsplit(one.site).path.rstrip("/").endswith(("/debian", "/debian-security"))
-        debian = one.origin == "Debian" or (one.origin == "" and named)
-        if debian and one.release in order and one.component == "main":
+        if _is_debian(one) and one.release in order:
             lines[f"deb {one.site} {one.release} main"] = order.index(one.release)
     return tuple(sorted(lines, key=lambda line: lines[line])) if 0 in lines.values() else ()
+
+
+def _is_debian(archive: Archive) -> bool:
+    """Component main of an archive that calls itself Debian; one whose origin is not known counts by its path."""
+    named = urlsplit(archive.site).path.rstrip("/").endswith(("/debian", "/debian-security"))
+    return archive.component == "main" and (archive.origin == "Debian" or (archive.origin == "" and named))
 
 
 def settings() -> tuple[str, ...]:

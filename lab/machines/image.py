@@ -20,6 +20,7 @@ import yaml
 
 from lab.machines import apt, enclosure, image_seal, image_tree, initrd, kernel, provision
 from lab.machines.disks import ROOT_SERIAL
+from lab.machines.image_recipes import RECIPES
 from lab.machines.image_tree import TreeSpec
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
@@ -35,27 +36,16 @@ WORK_PREFIX: Final = "baking-"
 BAKE_S: Final = 3600.0
 ID_DIGITS: Final = 16
 MIB: Final = 1024 * 1024
-NEEDED_MIB: Final = 2600  # measured: tree 1,100 with packages 290 and toolchain 190, disk 1,000
+NEEDED_MIB: Final = 3400  # measured with the largest, Debian 13: FILLME
 INODES: Final = 262144
 # Modules whose text decides what is in an image, besides the playbook and the settings.
 RECIPE_CODE: Final = (image_tree, initrd, kernel, provision, enclosure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """A distribution that we know how to make an image from."""
-
-    suite: str
-    archs: tuple[Arch, ...] = ("x86_64",)
-
-
-RECIPES: Final = {"debian-12": Recipe(suite="bookworm")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
     """What is wanted. `go_root`: the pinned Go toolchain on this host, which compiles the machine's init and, with
-    `with_go`, is copied into the image. `packages`: Debian packages by name."""
+    `with_go`, is copied into the image. `packages`: Debian packages by name; `links`: (place, target)."""
 
     suite: str
     arch: Arch
@@ -63,6 +53,8 @@ class ImageSpec:
     packages: tuple[str, ...]
     go_root: Path
     with_go: bool = True
+    links: tuple[tuple[str, str], ...] = ()
+    pockets: tuple[str, ...] = apt.POCKETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +86,16 @@ def image_spec(spec: MachineSpec, *, go_root: Path) -> ImageSpec:
     if spec.arch not in recipe.archs:
         known = ", ".join(recipe.archs)
         raise PreconditionError(f"{spec.image} is made for {known}, not {spec.arch}", fix="use another provider")
+    instead = dict(recipe.instead)
+    packages = tuple(sorted(instead.get(name, name) for name in default_packages()))
     return ImageSpec(
-        suite=recipe.suite, arch=spec.arch, disk_gib=spec.disk_gib, packages=default_packages(), go_root=go_root
+        suite=recipe.suite,
+        arch=spec.arch,
+        disk_gib=spec.disk_gib,
+        packages=packages,
+        go_root=go_root,
+        links=recipe.links,
+        pockets=recipe.pockets,
     )
 
 
@@ -120,7 +120,10 @@ def fingerprint(spec: ImageSpec) -> str:
 
 def find(lab: Lab, spec: ImageSpec, *, deep: bool = False) -> Image | None:
     """The image that was made from `spec`, checked; None when there is none. Raises SecurityStop if it was changed."""
-    ident = fingerprint(spec)
+    return _at(lab, fingerprint(spec), deep=deep)
+
+
+def _at(lab: Lab, ident: str, *, deep: bool = False) -> Image | None:
     directory = lab.paths.images / ident
     if not directory.is_dir():
         return None
@@ -132,17 +135,17 @@ def bake(lab: Lab, spec: ImageSpec) -> Image:
 
     Raises PreconditionError (root, tools, disk space), ProvisioningError, Locked, SecurityStop, Cancelled.
     """
-    if (image := find(lab, spec)) is not None:
+    ident = fingerprint(spec)  # once: what it is made from may be edited while it is made
+    if (image := _at(lab, ident)) is not None:
         image.directory.touch()  # the date of its last use: `lab cache prune` goes by it
         return image
-    ident = fingerprint(spec)
     waiting = Deadline.after(lab.config.lock_timeout_s, lab.cancel)
     with locks.hold(lab.paths.locks / f"image-{ident}", what=f"image {ident}", deadline=waiting):
-        if (image := find(lab, spec)) is not None:
+        if (image := _at(lab, ident)) is not None:
             return image
         with lab.bus.step("image", "make the golden image"):
             _make(lab, spec, ident, Deadline.after(BAKE_S, lab.cancel))
-    made = find(lab, spec)
+    made = _at(lab, ident)
     if made is None:
         raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the same command again")
     return made
@@ -171,7 +174,13 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
     need_space(lab.paths.images)
     work.mkdir(mode=0o700)
     tree_spec = TreeSpec(
-        suite=spec.suite, packages=spec.packages, go_root=spec.go_root, with_go=spec.with_go, image_id=ident
+        suite=spec.suite,
+        pockets=spec.pockets,
+        packages=spec.packages,
+        links=dict(spec.links),
+        go_root=spec.go_root,
+        with_go=spec.with_go,
+        image_id=ident,
     )
     tree = image_tree.build(lab, tree_spec, work, deadline)
     with lab.bus.step("image.disk", "write the disk"):
@@ -179,7 +188,8 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
         _write_disk(work, tree, ident, spec.disk_gib, deadline)
     with lab.bus.step("image.seal", "hash and seal the image"):
         facts = {"id": ident, "suite": spec.suite, "packages": image_tree.installed(tree)}
-        facts["sources"] = apt.shown(apt.sources(spec.suite))
+        facts |= {"kernel": initrd.kernel_modules(tree).name}
+        facts |= {"sources": apt.shown(apt.sources(spec.suite, spec.pockets))}
         shutil.rmtree(tree)
         image_seal.seal(work, FILES, facts)
         work.rename(lab.paths.images / ident)

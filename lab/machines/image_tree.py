@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,16 +42,20 @@ DPKG_OPTIONS: Final = (
 )
 # Left behind by apt because removing packages in the end is slower than removing files.
 LEFTOVERS: Final = ("var/cache/apt", "var/lib/apt/lists", "var/log", "boot/System.map-*", "usr/lib/valgrind")
+MERGED: Final = ("bin", "lib", "lib64", "sbin")
 GO_UNUSED: Final = ("api", "doc", "misc", "test")  # at the top; src/go/doc is a package like any other
 GO_TESTS: Final = ("testdata", "*_test.go")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSpec:
-    """What goes into a tree. `go_root`: a Go toolchain on this host; `with_go`: the machine gets a copy."""
+    """What goes into a tree. `links`: place -> target of commands under another name. `go_root`: a Go toolchain on this
+    host; `with_go`: the machine gets a copy."""
 
     suite: str
+    pockets: tuple[str, ...]
     packages: tuple[str, ...]
+    links: Mapping[str, str]
     go_root: Path
     with_go: bool
     image_id: str
@@ -79,6 +83,7 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
             "golden": True,
             "image_id": spec.image_id,
             "init_binary": str(work / INIT_BINARY),
+            "machine_links": dict(spec.links),
             "packages": {"machine": list(spec.packages)},
         }
         provision.apply_to_tree(lab, tree, variables=variables, log=work / "playbook.log", deadline=deadline)
@@ -87,12 +92,18 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
 
 
 def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: Deadline) -> None:
-    """Run mmdebstrap in mount and process namespaces of its own."""
+    """Run mmdebstrap in mount and process namespaces of its own, into a tree whose /bin, /sbin and /lib lead to /usr.
+
+    Newer releases bring these links themselves; one that does not gets the same system this way.
+    """
+    for name in MERGED:
+        (tree / "usr" / name).mkdir(parents=True)
+        (tree / name).symlink_to(f"usr/{name}")
     argv = [*BOUND, *NAMESPACES, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
-    argv += ["--verbose", "--skip=cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
-    argv += [spec.suite, str(tree), *apt.sources(spec.suite)]
+    argv += ["--verbose", "--skip=check/empty,cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
+    argv += [spec.suite, str(tree), *apt.sources(spec.suite, spec.pockets)]
     result = proc.run(argv, deadline=deadline, env=_quiet_environment(), on_line=_package_progress(lab), log=log)
     if not result.ok:
         message = f"the Debian packages of the image could not be installed (exit code {result.code})"

@@ -43,6 +43,26 @@ def test_archives_never_updated_count_by_their_path() -> None:
     )
 
 
+def test_another_release_comes_from_the_mirror_that_is_known() -> None:
+    archives = [one for one in apt.parse_targets(TARGETS) if one.release != "trixie"]
+    assert apt.choose_sources(archives, "bullseye") == ()
+    assert apt.choose_sources(apt.of_release(archives, "bullseye"), "bullseye") == (
+        "deb http://mirror.test/debian bullseye main",
+        "deb http://mirror.test/debian bullseye-updates main",
+        "deb http://mirror.test/debian-security bullseye-security main",
+    )
+    assert apt.choose_sources(apt.of_release(archives, "bullseye"), "bullseye", ("",)) == (
+        "deb http://mirror.test/debian bullseye main",
+    )
+
+
+def test_no_release_is_made_up_from_what_is_not_debian() -> None:
+    archives = apt.parse_targets(
+        "https://packages.test/tools|bookworm|main|A tools company\nhttp://x.test/debian|1.2|main|\n"
+    )
+    assert apt.of_release(archives, "trixie") == []
+
+
 def test_security_alone_is_no_debian() -> None:
     archives = apt.parse_targets("http://mirror.test/debian-security|bookworm-security|main|Debian")
     assert apt.choose_sources(archives, "bookworm") == ()

@@ -12,6 +12,7 @@ import pytest
 
 from lab.machines import host_packages, image, image_seal
 from lab.machines.image import ImageSpec
+from lab.machines.image_recipes import RECIPES
 from lab.model.config import Config
 from lab.model.errors import ConfigError, PreconditionError, SecurityStop
 from lab.model.events import Bus
@@ -48,6 +49,8 @@ def lab(tmp_path: Path) -> Lab:
         {"disk_gib": 17},
         {"with_go": False},
         {"packages": ("one", "more")},
+        {"links": (("/usr/local/bin/clang", "/usr/bin/clang-16"),)},
+        {"pockets": ("",)},
     ],
 )
 def test_each_setting_changes_the_id(spec: ImageSpec, change: dict[str, Any]) -> None:
@@ -105,7 +108,7 @@ def test_byte_code_caches_do_not_count(tmp_path: Path) -> None:
 
 def test_the_playbooks_packages_are_the_images() -> None:
     packages = image.default_packages()
-    assert {"bpftrace", "clang-14", "linux-image-cloud-amd64", "openssh-server", "python3"} <= set(packages)
+    assert {"bpftrace", "clang", "linux-image-cloud-amd64", "openssh-server", "python3"} <= set(packages)
     assert list(packages) == sorted(set(packages))
 
 
@@ -113,6 +116,39 @@ def test_an_unknown_recipe_is_told_with_the_known_ones(go_root: Path) -> None:
     with pytest.raises(ConfigError, match="no image recipe is called debian-99") as raised:
         image.image_spec(MachineSpec(image="debian-99"), go_root=go_root)
     assert "debian-12" in raised.value.fix
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_recipe_is_an_image_of_its_own(go_root: Path, name: str) -> None:
+    made = image.image_spec(MachineSpec(image=name), go_root=go_root)
+    assert "linux-image-cloud-amd64" in made.packages
+    others = [image.image_spec(MachineSpec(image=other), go_root=go_root) for other in RECIPES if other != name]
+    assert image.fingerprint(made) not in {image.fingerprint(other) for other in others}
+
+
+def test_a_release_without_the_plain_compiler_gets_another_under_its_name(go_root: Path) -> None:
+    made = image.image_spec(MachineSpec(image="debian-11"), go_root=go_root)
+    assert {"clang-16", "llvm-16"} <= set(made.packages)
+    assert not {"clang", "llvm"} & set(made.packages)
+    assert dict(made.links)["/usr/local/bin/clang"] == "/usr/bin/clang-16"
+
+
+def test_what_is_edited_while_it_is_made_does_not_lose_it(
+    lab: Lab, spec: ImageSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = image.fingerprint(spec)
+
+    def make(lab: Lab, spec: ImageSpec, ident: str, deadline: object) -> None:
+        _new_version(spec.go_root)  # an input of the id changes meanwhile
+        directory = lab.paths.images / ident
+        directory.mkdir(parents=True)
+        for name in image.FILES:
+            (directory / name).write_text(name)
+        image_seal.seal(directory, image.FILES, {})
+
+    monkeypatch.setattr(image, "_make", make)
+    made = image.bake(lab, spec)
+    assert made.id == before != image.fingerprint(spec)
 
 
 def test_another_processor_is_refused_at_once(go_root: Path) -> None:

@@ -12,6 +12,8 @@ import shutil
 import sys
 
 MIN_KERNEL = (5, 10)
+BTF = "/sys/kernel/btf/vmlinux"
+TRACING = "/sys/kernel/tracing"
 TOOLS = ("bpftool", "bpftrace", "clang", "llvm-strip", "make", "curl", "ip", "systemd-run", "sysctl")
 MOUNTS = {
     "/sys/fs/bpf": "bpf",
@@ -43,8 +45,9 @@ def python():
 
 
 def btf():
-    path = "/sys/kernel/btf/vmlinux"
-    return os.access(path, os.R_OK), path
+    if os.access(BTF, os.R_OK):
+        return True, f"{os.path.getsize(BTF):,} bytes of types"
+    return False, f"no {BTF} (CONFIG_DEBUG_INFO_BTF): nothing that needs the kernel's types loads (CO-RE, bpftrace)"
 
 
 def lockdown():
@@ -54,8 +57,19 @@ def lockdown():
 
 def probes():
     """Both kinds of dynamic probe have a control file as soon as tracefs is mounted and the kernel has them."""
-    absent = [name for name in ("kprobe_events", "uprobe_events") if not os.path.exists("/sys/kernel/tracing/" + name)]
-    return not absent, "absent: " + ", ".join(absent) if absent else "kprobes and uprobes"
+    absent = [name for name in ("kprobe_events", "uprobe_events") if not os.path.exists(f"{TRACING}/{name}")]
+    if absent:
+        names = ", ".join(absent)
+        return False, f"absent: {names} (CONFIG_KPROBE_EVENTS, CONFIG_UPROBE_EVENTS): no eBPF form attaches"
+    return True, "kprobes and uprobes"
+
+
+def tracepoints():
+    """The two groups that every eBPF tool of ours starts from."""
+    absent = [name for name in ("sched", "raw_syscalls") if not os.path.isdir(f"{TRACING}/events/{name}")]
+    if absent:
+        return False, f"absent: {', '.join(absent)} (CONFIG_FTRACE_SYSCALLS): bpftrace cannot follow them"
+    return True, f"{len(os.listdir(TRACING + '/events'))} groups"
 
 
 def mounts():
@@ -96,7 +110,7 @@ def root():
     return os.geteuid() == 0, f"uid {os.geteuid()}"
 
 
-CHECKS = (kernel, python, root, btf, lockdown, mounts, probes, controllers, sysctls, tools)
+CHECKS = (kernel, python, root, btf, lockdown, mounts, probes, tracepoints, controllers, sysctls, tools)
 
 
 def main():
