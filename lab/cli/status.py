@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from lab.cli import flags
@@ -9,12 +11,17 @@ from lab.cli.options import Options, verb
 from lab.cli.session import answer, session
 
 
+def _line(row: dict[str, Any]) -> str:
+    kernel = f", kernel {row['kernel']}" if row["kernel"] else ""
+    return f"{row['name']}: {row['phase']} ({row['reason']}{kernel})"
+
+
 def register(app: typer.Typer) -> None:
     """Add `status`."""
 
     @verb(app, "status")
     def status(options: Options, name: flags.Name = None) -> int:
-        """Each machine: phase, why, image, acceleration. Exit code 0 also when nothing runs."""
+        """Each machine: phase, why, image, acceleration, kernel. Exit code 0 also when nothing runs."""
         with session(options, "status", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
 
@@ -30,8 +37,9 @@ def register(app: typer.Typer) -> None:
                         "reason": seen.reason,
                         "image": seen.image_id,
                         "accel": seen.accel,
+                        "kernel": seen.kernel,
                     }
                 )
-        lines = [f"{r['name']}: {r['phase']} ({r['reason']})" for r in rows] or ["no machine; lab up makes one"]
+        lines = [_line(row) for row in rows] or ["no machine; lab up makes one"]
         answer(options, {"machines": rows}, "\n".join(lines))
         return 0

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
                     "machine": spec.name,
                     "image": made.image_id,
                     "accel": made.accel,
+                    "kernel": "" if made.handle is None else str(made.handle.data.get("kernel_release", "")),
                 }
                 text = f"{spec.name} is ready; try: lab ssh {spec.name}"
         result_line(options, doc, text)

@@ -23,7 +23,8 @@ KEEP_S: Final = 14 * 86400.0  # what was used within two weeks stays
 
 def listing(lab: Lab) -> list[dict[str, Any]]:
     """Entries of each part of the cache: path, bytes on disk, seconds since last use."""
-    parts = (lab.paths.images, lab.paths.artifacts, lab.paths.artifacts / "disks", lab.paths.downloads, lab.paths.build)
+    paths = lab.paths
+    parts = (paths.images, paths.kernels, paths.artifacts, paths.artifacts / "disks", paths.downloads, paths.build)
     entries = [entry for part in parts if part.is_dir() for entry in sorted(part.iterdir())]
     shown = [entry for entry in entries if entry.name != "disks" and not entry.name.startswith(".")]
     return [{"path": str(e), "bytes": size(e), "idle_s": time.time() - e.stat().st_mtime} for e in shown]
@@ -83,7 +84,8 @@ def prune(lab: Lab) -> int:
 
 def _used_images(lab: Lab) -> set[str]:
     machines = [lifecycle.machine(lab, name) for name in lifecycle.names(lab)]
-    return {machine.image_id for machine in machines if machine is not None}
+    # with a kernel of the user's own the id is IMAGE+KERNEL
+    return {part for machine in machines if machine is not None for part in machine.image_id.split("+")}
 
 
 def purge(lab: Lab) -> None:

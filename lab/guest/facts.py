@@ -32,6 +32,7 @@ def facts() -> dict[str, Any]:
         "lockdown": lockdown(),
         "uprobes": os.path.exists("/sys/bus/event_source/devices/uprobe"),
         "kprobes": os.path.exists("/sys/bus/event_source/devices/kprobe"),
+        "tracepoints": os.path.exists("/sys/bus/event_source/devices/tracepoint"),
         "bpf_jit": read("/proc/sys/net/core/bpf_jit_enable", "unknown").strip(),
         "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource", "unknown").strip(),
         "virtualisation": _virtualisation(cpuinfo),

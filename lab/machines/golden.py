@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,51 @@ if TYPE_CHECKING:
 
 GO_VERSION: Final = "go1.26.1"
 GO_S: Final = 600.0  # the first call may fetch the toolchain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bootable:
+    """What a machine starts from: an image, or an image's disk under a kernel of the user's own.
+
+    `id` names all of it; `release` is what `uname -r` must say ("" when the image does not tell); `modules` is a disk.
+    """
+
+    id: str
+    disk: Path
+    kernel: Path
+    kernel_digest: str
+    initrd: bytes
+    release: str
+    modules: Path | None = None
+
+
+def bootable(lab: Lab, spec: MachineSpec) -> Bootable:
+    """What `ensure` made, ready to be started. Raises what `find` and `own_kernel.prepare` raise."""
+    from lab.machines import image_seal, initrd, own_kernel
+
+    image = find(lab, spec)
+    shared = image.initrd.read_bytes()
+    if not spec.kernel:
+        release = str((image_seal.read_seal(image.directory) or {}).get("kernel", ""))
+        digest = image.digests.get(image.kernel.name, "")
+        return Bootable(
+            id=image.id,
+            disk=image.disk,
+            kernel=image.kernel,
+            kernel_digest=digest,
+            initrd=shared,
+            release=release,
+        )
+    own = own_kernel.prepare(lab, spec)
+    return Bootable(
+        id=f"{image.id}+{own.directory.name}",
+        disk=image.disk,
+        kernel=own.kernel,
+        kernel_digest=own.digest,
+        initrd=initrd.without_drivers(shared) + own.drivers.read_bytes(),
+        release=own.release,
+        modules=own.disk,
+    )
 
 
 def ensure(lab: Lab, spec: MachineSpec) -> Image:

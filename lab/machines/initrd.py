@@ -20,11 +20,15 @@ from lab.system import proc
 from lab.system.wait import Deadline
 
 ARCHIVE_ALIGNMENT: Final = 512
+MAGIC: Final = b"070701"
+FIELDS: Final = 13  # of 8 hexadecimal digits each
+HEADER: Final = len(MAGIC) + 8 * FIELDS
 TRAILER: Final = "TRAILER!!!"
 DIRECTORY: Final = 0o040000
 REGULAR: Final = 0o100000
 DRIVERS: Final = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "ext4")
 """What must be loaded before systemd; with no device manager nothing is loaded after it but by name."""
+DRIVERS_PLACE: Final = "m"
 MODULE_SUFFIX: Final = re.compile(r"\.ko(\.\w+)?$")
 
 
@@ -53,10 +57,28 @@ def _append(out: bytearray, number: int, path: str, mode: int, data: bytes) -> N
     links = 2 if mode & DIRECTORY else 1
     # ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
     fields = (number, mode, 0, 0, links, 0, len(data), 0, 0, 0, 0, len(name), 0)
-    out += b"070701" + b"".join(b"%08x" % field for field in fields) + name
+    out += MAGIC + b"".join(b"%08x" % field for field in fields) + name
     out += bytes(-len(out) % 4)
     out += data
     out += bytes(-len(out) % 4)
+
+
+def entries(archive: bytes) -> list[Entry]:
+    """What `archive` was made of. Raises ValueError for anything else."""
+    found: list[Entry] = []
+    at = 0
+    while archive[at : at + 6] == MAGIC:
+        fields = [int(archive[at + 6 + 8 * number : at + 14 + 8 * number], 16) for number in range(FIELDS)]
+        mode, size, name_size = fields[1], fields[6], fields[11]
+        body = at + HEADER + name_size
+        path = archive[at + HEADER : body - 1].decode()
+        if path == TRAILER:
+            return found
+        body += -body % 4
+        data = None if mode & DIRECTORY else archive[body : body + size]
+        found.append(Entry(path=path, mode=mode & 0o7777, data=data))
+        at = body + size + -size % 4
+    raise ValueError(f"no cpio archive: no header at {at}")
 
 
 def tree_entries(files: Mapping[str, tuple[int, bytes]]) -> list[Entry]:
@@ -89,9 +111,9 @@ def seed_files(seed: Seed, *, hostname: str) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def seed_archive(seed: Seed, *, hostname: str) -> bytes:
-    """The second archive of a machine's initial RAM disk: its seed below /seed."""
-    files = seed_files(seed, hostname=hostname)
+def seed_archive(seed: Seed, *, hostname: str, more: Mapping[str, tuple[int, bytes]] | None = None) -> bytes:
+    """The second archive of a machine's initial RAM disk: its seed below /seed, and `more` files of the same kind."""
+    files = seed_files(seed, hostname=hostname) | dict(more or {})
     return archive(tree_entries({f"seed/{place}": content for place, content in files.items()}))
 
 
@@ -101,13 +123,23 @@ def _line(text: str) -> bytes:
 
 def initrd(tree: Path, init: Path) -> bytes:
     """The image's shared archive: /init and the drivers of the one kernel in `tree`, in loading order."""
-    modules = kernel_modules(tree)
-    loaded = load_order((modules / "modules.dep").read_text(encoding="utf-8"), DRIVERS)
-    files = {"init": (0o755, init.read_bytes())}
-    for number, relative in enumerate(loaded):
-        files[f"m/{number:02d}-{module_name(relative)}.ko"] = (0o644, read_module(modules / relative))
+    files = {"init": (0o755, init.read_bytes())} | drivers(kernel_modules(tree))
     places = [Entry(path=name, mode=0o755) for name in ("dev", "r", "seed", "sys")]
     return archive([*places, *tree_entries(files)])
+
+
+def drivers(modules: Path) -> dict[str, tuple[int, bytes]]:
+    """Place -> (mode, content) of what must be loaded of lib/modules/VERSION, named in the order of loading."""
+    loaded = load_order((modules / "modules.dep").read_text(encoding="utf-8"), DRIVERS)
+    return {
+        f"{DRIVERS_PLACE}/{number:02d}-{module_name(relative)}.ko": (0o644, read_module(modules / relative))
+        for number, relative in enumerate(loaded)
+    }
+
+
+def without_drivers(shared: bytes) -> bytes:
+    """The image's shared archive for another kernel, whose own drivers follow in an archive of theirs."""
+    return archive(entry for entry in entries(shared) if not entry.path.startswith(f"{DRIVERS_PLACE}/"))
 
 
 def kernel_modules(tree: Path) -> Path:

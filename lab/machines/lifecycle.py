@@ -17,7 +17,7 @@ from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import HOST_KEY_FILE, LOCK_FILE, SSH_CONFIG_FILE
-from lab.system import locks, proc, resources
+from lab.system import locks, proc, resources, store
 from lab.system.wait import Deadline
 
 EXECUTE_S: Final = 24 * 3600.0
@@ -189,6 +189,8 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
         for f in fields(MachineSpec)
         if getattr(found.spec, f.name) != getattr(spec, f.name)
     ]
+    if spec.kernel and found.handle.data.get("kernel_seen") != store.seen(Path(spec.kernel)):
+        different.append(f"another content of {spec.kernel}")
     if different:
         message = f"machine {spec.name} exists with {'; '.join(different)}"
         raise UsageError(message, fix=f"lab down {spec.name}, then the same command again")

@@ -21,6 +21,8 @@ from lab.system.wait import Deadline
 
 PLAYBOOK_S: Final = 1800.0
 VERIFY_S: Final = 30.0
+KERNEL_CHECK: Final = "machine.kernel"
+BPF_CHECKS: Final = {"machine.btf", "machine.probes", "machine.tracepoints"}
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
 
 
@@ -72,7 +74,11 @@ def _running(lab: Lab, machine: Machine) -> str | None:
 
 
 def _check_host(lab: Lab, machine: Machine) -> Machine:
-    findings = provider_of(machine).check(lab, machine.spec)
+    provider, spec = provider_of(machine), machine.spec
+    if (spec.kernel or spec.modules) and not provider.FEATURES.custom_kernel:
+        message = f"machines of the provider {spec.provider} start their own kernel: --kernel and --modules do nothing"
+        raise PreconditionError(message, fix="use --provider qemu, or leave them out")
+    findings = provider.check(lab, spec)
     for found in findings:
         lab.bus.emit(CheckDone(name=found.name, verdict=found.verdict, message=found.message, fix=found.fix))
     raise_failed([found for found in findings if found.verdict == "fail"], PreconditionError)
@@ -95,7 +101,8 @@ def _image_not_needed(lab: Lab, machine: Machine) -> str | None:
 
 
 def _image(lab: Lab, machine: Machine) -> Machine:
-    return replace(machine, image_id=golden.ensure(lab, machine.spec).id)
+    golden.ensure(lab, machine.spec)
+    return replace(machine, image_id=golden.bootable(lab, machine.spec).id)
 
 
 def _create(lab: Lab, machine: Machine) -> Machine:
@@ -164,13 +171,33 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
         boot_id = link.run(["cat", BOOT_ID], deadline).text().strip()
         if not isinstance(machine.endpoint, LocalEndpoint):
-            _judge(lab, machine, provision.verify(link, deadline))
+            findings = provision.verify(link, deadline)
+            _check_kernel(machine, findings)
+            _judge(lab, machine, findings)
     return replace(machine, ready_boot_id=boot_id)
 
 
+def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
+    """The kernel that answers is the one that was to be started, by what `uname -r` says there."""
+    assert machine.handle is not None
+    wanted = str(machine.handle.data.get("kernel_release", ""))
+    runs = next((found.message for found in findings if found.name == KERNEL_CHECK), "")
+    if wanted and runs != wanted:
+        message = f"the machine runs kernel {runs or 'unknown'}, not {wanted}"
+        raise ProvisioningError(message, fix=f"lab down {machine.spec.name}, then lab up")
+
+
 def _judge(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
-    """A machine of ours must pass; of another's, what it lacks is told: most forms need little of it."""
+    """A machine of ours must pass; of another's, what it lacks is told: most forms need little of it.
+
+    So is what a kernel of the user's own does not offer to BPF.
+    """
     failed = [found for found in findings if found.verdict == "fail"]
+    told = [found for found in failed if machine.spec.kernel and found.name in BPF_CHECKS]
+    for found in told:
+        fix = "a kernel that was built with it, or forms without eBPF"
+        lab.bus.emit(CheckDone(name=found.name, verdict="warn", message=found.message, fix=fix))
+    failed = [found for found in failed if found not in told]
     if provider_of(machine).FEATURES.isolated:
         raise_failed(failed, ProvisioningError)
     for found in failed:

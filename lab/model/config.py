@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from lab.model.errors import ConfigError
@@ -21,6 +22,10 @@ def key(default: Any, help_text: str) -> Any:
     if isinstance(default, (list, dict)):
         return field(default_factory=lambda: default, metadata={"help": help_text})
     return field(default=default, metadata={"help": help_text})
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve()) if path else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,10 @@ class MachineConfig:
         if arch is None:
             known = ", ".join(get_args(Arch))
             raise ConfigError(f"no architecture is called {self.arch}", fix=f"machine.arch: auto, {known}")
-        return MachineSpec(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"arch": arch})
+        # the machine outlives the folder in which it was asked for
+        files = {name: _absolute(getattr(self, name)) for name in ("kernel", "modules")}
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return MachineSpec(**given | files | {"arch": arch})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,10 @@ class Handle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What the provider says now. `alive` = running and its heartbeat or status is fresh; `endpoint` when running."""
+    """What the provider says now. `alive` = running and its heartbeat or status is fresh; `endpoint` when running.
+
+    `kernel`: the release that it was started with, where the provider starts kernels.
+    """
 
     phase: Phase
     alive: bool
@@ -106,6 +109,7 @@ class Observed:
     boot_id: str = ""
     image_id: str = ""
     accel: str = ""
+    kernel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,11 @@ class Paths:
         return self.cache / "images"
 
     @property
+    def kernels(self) -> Path:
+        """Kernels of the user's own with their modules, by digest."""
+        return self.cache / "kernels"
+
+    @property
     def artifacts(self) -> Path:
         return self.cache / "artifacts"
 

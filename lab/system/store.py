@@ -50,6 +50,15 @@ def write_json(path: Path, doc: Any, *, mode: int = 0o600) -> None:
     write_text(path, json.dumps(doc, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
 
 
+def seen(path: Path) -> list[int]:
+    """By what an unchanged file is known again without reading it (size, time of change); nothing when it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
 def write_state(path: Path, doc: dict[str, Any], *, schema: int) -> None:
     """Write a state document with its schema number, keeping the generation before it."""
     if path.exists():

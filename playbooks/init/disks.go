@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -96,12 +95,8 @@ func mountRoot() error {
 // rootDisk names the block device whose virtio serial is rootSerial, or the
 // first disk where the host gave no serials.
 func rootDisk(sysBlock string) string {
-	serials, _ := filepath.Glob(filepath.Join(sysBlock, "vd*", "serial"))
-	for _, path := range serials {
-		text, err := os.ReadFile(path)
-		if err == nil && strings.TrimSpace(string(text)) == rootSerial {
-			return filepath.Base(filepath.Dir(path))
-		}
+	if name := diskBySerial(sysBlock, rootSerial); name != "" {
+		return name
 	}
 	return fallbackRoot
 }

@@ -29,6 +29,24 @@ func TestRootDiskIsFoundBySerial(t *testing.T) {
 	}
 }
 
+func TestAnotherDiskIsFoundBySerialOnly(t *testing.T) {
+	sys := t.TempDir()
+	write(t, filepath.Join(sys, "vda", "serial"), rootSerial+"\n", 0o444)
+	if got := diskBySerial(sys, modulesSerial); got != "" {
+		t.Errorf("without the disk diskBySerial = %q", got)
+	}
+	write(t, filepath.Join(sys, "vdc", "serial"), modulesSerial+"\n", 0o444)
+	if got := diskBySerial(sys, modulesSerial); got != "vdc" {
+		t.Errorf("diskBySerial = %q, want vdc", got)
+	}
+}
+
+func TestTextEndsAtTheFirstZero(t *testing.T) {
+	if got := text([65]int8{'6', '.', '1', 0, 'x'}); got != "6.1" {
+		t.Errorf("text = %q", got)
+	}
+}
+
 func TestHeartbeatPortIsFoundByName(t *testing.T) {
 	class := t.TempDir()
 	write(t, filepath.Join(class, "vport1p1", "name"), "other\n", 0o444)

@@ -48,6 +48,7 @@ func boot() error {
 		{"load drivers", loadModules},
 		{"configure network", configureNetwork},
 		{"mount root disk", mountRoot},
+		{"mount modules", mountModules},
 		{"copy seed", copySeed},
 		{"mount kernel trees", mountKernelTrees},
 		{"set kernel variables", setKernelVariables},

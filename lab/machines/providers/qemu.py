@@ -26,6 +26,7 @@ FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapsh
 RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
 START_S: Final = 60.0
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
+IMAGE_ID_PLACE: Final = "etc/lab/image-id"
 PAUSED: Final = ("paused", "io-error")
 save: Final = qemu_snapshot.save
 restore: Final = qemu_snapshot.restore
@@ -42,21 +43,28 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
     from lab.machines.providers import qemu_accel
 
-    image = golden.find(lab, spec)
+    boot = golden.bootable(lab, spec)
     program = proc.need(qemu_args.PROGRAMS[spec.arch])
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     overlay = directory / OVERLAY_FILE
     if not overlay.exists():
         part = overlay.with_suffix(".part")
-        argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(image.disk), str(part)]
+        argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(boot.disk), str(part)]
         proc.check(argv, deadline=Deadline.after(START_S, lab.cancel), error=ProvisioningError, fix="lab doctor")
         part.replace(overlay)
-    seeded = image.initrd.read_bytes() + initrd.seed_archive(seed, hostname=spec.name)
+    # the image's own file says the image's id: with another kernel it is another machine
+    told = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel else {}
+    seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
-    accel = qemu_accel.find(lab, spec.accel, program=program, kernel=image.kernel)
+    accel = qemu_accel.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=boot.kernel_digest)
     handle = recover(seed, spec.name, directory)
     given = {"arch": spec.arch, "cpus": spec.cpus, "memory_mib": spec.memory_mib}
-    made = {"kernel": str(image.kernel), "image_id": image.id, "accel": accel.name}
+    made: dict[str, Any] = {"kernel": str(boot.kernel), "image_id": boot.id, "accel": accel.name}
+    made |= {"kernel_digest": boot.kernel_digest, "kernel_release": boot.release}
+    if spec.kernel:
+        made |= {"kernel_seen": store.seen(Path(spec.kernel))}
+    if boot.modules is not None:
+        made |= {"modules": str(boot.modules)}
     return replace(handle, data=handle.data | given | made)
 
 
@@ -94,6 +102,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     del lab
     directory = Path(handle.data["directory"])
     facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
+    facts["kernel"] = handle.data.get("kernel_release", "")
     asked = qemu_instance.ask(control(handle), handle.data["uuid"])
     if asked is None:
         if left := qemu_instance.processes(handle.data["uuid"]):

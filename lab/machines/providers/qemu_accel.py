@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -54,30 +54,37 @@ def choose(wanted: str, candidates: tuple[str, ...], works: Callable[[str], bool
     return Accel(name=EMULATION, reason=reason)
 
 
-def find(lab: Lab, wanted: str, *, program: str, kernel: Path) -> Accel:
-    """The acceleration for this host; trial boots happen once per QEMU version and boot of the host."""
+def find(lab: Lab, wanted: str, *, program: str, kernel: Path, digest: str = "") -> Accel:
+    """The acceleration for this host; trial boots happen once per QEMU version, kernel and boot of the host."""
     if wanted != "auto":
         return choose(wanted, (), lambda _: False)
-    if (known := remembered(lab, program)) is not None:
+    if (known := remembered(lab, program, digest)) is not None:
         return known
     present = candidates()
     found = choose(wanted, present, lambda name: trial(lab, name, program=program, kernel=kernel))
     if present and found.name == EMULATION:
         lab.bus.emit(Notice(level="warning", text=f"{found.reason}: the machine is emulated, and slow"))
-    doc = {"key": _key(program), "name": found.name, "reason": found.reason}
-    store.write_json(lab.paths.cache / CACHE_FILE, doc)
+    earlier = _file(lab) if _file(lab).get("key") == _key(program) else {}
+    kernels = {**earlier.get("kernels", {}), digest: {"name": found.name, "reason": found.reason}}
+    store.write_json(lab.paths.cache / CACHE_FILE, {"key": _key(program), "kernels": kernels})
     return found
 
 
-def remembered(lab: Lab, program: str) -> Accel | None:
-    """What an earlier `find` chose, while it still holds for this QEMU and this boot of the host."""
+def remembered(lab: Lab, program: str, digest: str | None = None) -> Accel | None:
+    """What an earlier `find` chose for the kernel `digest` (None: for the last one that was tried), while it still
+    holds for this QEMU and this boot of the host."""
+    doc = _file(lab)
+    kernels = doc.get("kernels", {}) if doc.get("key") == _key(program) else {}
+    known = kernels.get(next(reversed(kernels), None) if digest is None else digest)
+    return None if known is None else Accel(name=str(known["name"]), reason=str(known["reason"]))
+
+
+def _file(lab: Lab) -> dict[str, Any]:
     try:
-        known = json.loads((lab.paths.cache / CACHE_FILE).read_text(encoding="utf-8"))
+        doc = json.loads((lab.paths.cache / CACHE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    if not isinstance(known, dict) or known.get("key") != _key(program):
-        return None
-    return Accel(name=str(known["name"]), reason=str(known["reason"]))
+        return {}
+    return doc if isinstance(doc, dict) else {}
 
 
 def _key(program: str) -> str:

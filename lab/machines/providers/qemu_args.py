@@ -8,7 +8,7 @@ from typing import Final
 
 from lab.machines import heartbeat
 from lab.machines.boot import KERNEL_ARGS
-from lab.machines.disks import ROOT_SERIAL
+from lab.machines.disks import MODULES_SERIAL, ROOT_SERIAL
 from lab.model.machine import Arch
 
 HOT_PORTS: Final = 4  # q35's own bus refuses hot plug, so empty root ports are made beforehand
@@ -19,7 +19,10 @@ MACHINE: Final = "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """One start of one machine. `ssh_port` is on 127.0.0.1; `serial_log` and `heartbeat_log` are written by QEMU."""
+    """One start of one machine. `modules`: a disk with those of a kernel that is not the image's.
+
+    `ssh_port` is on 127.0.0.1; `serial_log` and `heartbeat_log` are written by QEMU.
+    """
 
     name: str
     uuid: str
@@ -34,6 +37,7 @@ class Boot:
     qmp: Path
     serial_log: Path
     heartbeat_log: Path
+    modules: Path | None = None
 
 
 def cpu_model(accel: str) -> str:
@@ -66,7 +70,11 @@ def boot_argv(boot: Boot, *, program: str) -> list[str]:
 def _disk(boot: Boot) -> list[str]:
     # cache=unsafe: a machine that dies with its host is made anew, never repaired
     drive = f"if=none,id=root,file={_value(boot.overlay)},format=qcow2,cache=unsafe,discard=unmap"
-    return ["-drive", drive, "-device", f"virtio-blk-pci,drive=root,serial={ROOT_SERIAL}"]
+    argv = ["-drive", drive, "-device", f"virtio-blk-pci,drive=root,serial={ROOT_SERIAL}"]
+    if boot.modules is not None:
+        drive = f"if=none,id=modules,file={_value(boot.modules)},format=raw,readonly=on"
+        argv += ["-drive", drive, "-device", f"virtio-blk-pci,drive=modules,serial={MODULES_SERIAL}"]
+    return argv
 
 
 def _network(boot: Boot) -> list[str]:

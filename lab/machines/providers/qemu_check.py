@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import psutil
 
+from lab.machines import own_kernel
 from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
 from lab.model.errors import LabError
 from lab.model.lab import Lab
@@ -34,6 +35,8 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
         place = place.parent
     findings.append(disk(place, free_bytes=shutil.disk_usage(place).free))
     findings.append(memory(spec.memory_mib, available_bytes=psutil.virtual_memory().available))
+    if spec.kernel or spec.modules:
+        findings.append(own_kernel.check(spec))
     findings.append(_guarded("socket", lambda: str(qemu_instance.run_dir_path(PLACEHOLDER_ID))))
     return findings
 

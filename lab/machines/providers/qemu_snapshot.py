@@ -35,6 +35,7 @@ def key(handle: Handle) -> dict[str, str]:
         "accelerator": data["accel"],
         "cpu": qemu_args.cpu_model(data["accel"]),
         "image": data["image_id"],
+        "kernel": data.get("kernel_digest", ""),
         "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],
     }
 

@@ -81,6 +81,7 @@ def argv(handle: Handle, port: int) -> list[str]:
         kernel=Path(data["kernel"]),
         initrd=directory / INITRD_FILE,
         overlay=directory / OVERLAY_FILE,
+        modules=Path(data["modules"]) if data.get("modules") else None,
         ssh_port=port,
         qmp=control(handle),
         serial_log=directory / SERIAL_LOG,

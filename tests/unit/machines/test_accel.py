@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lab.machines.providers import qemu_accel, qemu_check
 from lab.machines.providers.qemu_accel import Accel, choose, tiny_init, version
+from lab.model.config import Config
 from lab.model.errors import PreconditionError
+from lab.model.events import Bus
+from lab.model.lab import Lab
+from lab.model.paths import Paths
 
 QEMU_7 = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"
 
@@ -37,6 +43,27 @@ def test_present_but_broken_falls_back_and_says_so() -> None:
 def test_nothing_there_needs_no_trial() -> None:
     assert choose("auto", (), never).name == "tcg"
     assert qemu_check.accel("auto", (), None).verdict == "warn"
+
+
+def test_each_kernel_is_tried_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Path] = []
+
+    def trial(lab: Lab, name: str, *, program: str, kernel: Path) -> bool:
+        tried.append(kernel)
+        return kernel.name == "good"
+
+    monkeypatch.setattr(qemu_accel, "candidates", lambda: ("kvm",))
+    monkeypatch.setattr(qemu_accel, "trial", trial)
+    monkeypatch.setattr(qemu_accel, "version_text", lambda program: QEMU_7)
+    lab = Lab(config=Config(), paths=Paths(home=tmp_path), bus=Bus())
+    for _ in range(2):
+        for name, accel in (("bad", "tcg"), ("good", "kvm")):
+            found = qemu_accel.find(lab, "auto", program="qemu", kernel=Path(name), digest=name)
+            assert found.name == accel
+    assert [path.name for path in tried] == ["bad", "good"], "once each"
+    known = qemu_accel.remembered(lab, "qemu")
+    assert known is not None
+    assert known.name == "kvm", "without a kernel: the last one that was tried"
 
 
 def test_the_trial_program_is_a_small_whole_executable() -> None:

@@ -145,6 +145,22 @@ def test_an_initrd_holds_init_and_plain_modules(tmp_path: Path) -> None:
     ]
 
 
+def test_an_archive_is_read_back_as_what_it_was_made_of(tmp_path: Path) -> None:
+    given = initrd.tree_entries({"m/00-a.ko": (0o644, b"abc"), "seed/x": (0o600, b""), "init": (0o755, b"12345")})
+    assert initrd.entries(initrd.archive(given)) == given
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b compressed", b"070701" + b"0" * 50])
+def test_what_is_no_archive_is_told(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"archive|literal"):
+        initrd.entries(data)
+
+
+def test_another_kernel_gets_none_of_the_images_drivers() -> None:
+    shared = initrd.archive(initrd.tree_entries({"m/00-a.ko": (0o644, b"abc"), "init": (0o755, b"1")}))
+    assert [entry.path for entry in initrd.entries(initrd.without_drivers(shared))] == ["init", "m"]
+
+
 def test_two_kernels_in_a_tree_are_refused(tmp_path: Path) -> None:
     for version in ("6.1-a", "6.1-b"):
         folder = tmp_path / "usr/lib/modules" / version

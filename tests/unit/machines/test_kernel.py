@@ -14,18 +14,10 @@ import pytest
 
 from lab.machines import kernel
 from lab.model.errors import ProvisioningError
+from tests.fakes.kernels import bzimage
 
 ELF = b"\x7fELF" + bytes(range(256)) * 40
 SIZE = struct.pack("<I", len(ELF))  # the kernel's build appends the unpacked size to most formats
-
-
-def bzimage(body: bytes, *, setup_sectors: int = 31, offset: int = 0x2D0) -> bytes:
-    image = bytearray(0x268)
-    image[kernel.SETUP_SECTS] = setup_sectors
-    image[kernel.HEADER_MAGIC : kernel.HEADER_MAGIC + 4] = b"HdrS"
-    struct.pack_into("<II", image, kernel.PAYLOAD_OFFSET, offset, len(body))
-    begin = ((setup_sectors or 4) + 1) * 512 + offset
-    return bytes(image) + bytes(begin - len(image)) + body + b"the image's own end"
 
 
 def zstd(data: bytes) -> bytes:

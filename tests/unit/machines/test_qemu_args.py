@@ -44,3 +44,12 @@ def test_a_machine_reaches_nothing_and_listens_on_loopback_only() -> None:
 def test_a_comma_in_a_path_stays_in_the_path() -> None:
     argv = boot_argv(replace(BOOT, overlay=Path("/a,b/disk.qcow2")), program="qemu")
     assert any("file=/a,,b/disk.qcow2,format=qcow2" in word for word in argv)
+
+
+def test_modules_of_another_kernel_are_a_disk_that_nobody_writes() -> None:
+    argv = boot_argv(replace(BOOT, modules=Path("/cache/kernels/a,b/modules.ext4")), program="qemu")
+    drive = next(word for word in argv if "id=modules" in word)
+    assert "file=/cache/kernels/a,,b/modules.ext4" in drive
+    assert "readonly=on" in drive
+    assert "virtio-blk-pci,drive=modules,serial=lab-modules" in argv
+    assert "lab-modules" not in " ".join(boot_argv(BOOT, program="qemu"))
