@@ -24,7 +24,8 @@ KEEP_S: Final = 14 * 86400.0  # what was used within two weeks stays
 def listing(lab: Lab) -> list[dict[str, Any]]:
     """Entries of each part of the cache: path, bytes on disk, seconds since last use."""
     paths = lab.paths
-    parts = (paths.images, paths.kernels, paths.artifacts, paths.artifacts / "disks", paths.downloads, paths.build)
+    built = (paths.artifacts, paths.artifacts / "disks", paths.build)
+    parts = (paths.images, paths.kernels, paths.boxes, *built, paths.downloads)
     entries = [entry for part in parts if part.is_dir() for entry in sorted(part.iterdir())]
     shown = [entry for entry in entries if entry.name != "disks" and not entry.name.startswith(".")]
     return [{"path": str(e), "bytes": size(e), "idle_s": time.time() - e.stat().st_mtime} for e in shown]

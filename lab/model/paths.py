@@ -62,6 +62,11 @@ class Paths:
         return self.cache / "kernels"
 
     @property
+    def boxes(self) -> Path:
+        """Vagrant boxes: of our images by their id, others by their digest."""
+        return self.cache / "boxes"
+
+    @property
     def artifacts(self) -> Path:
         return self.cache / "artifacts"
 

@@ -70,6 +70,7 @@ def _own(lab: Lab, spec: MachineSpec) -> Box:
             with lab.bus.step("box", "make a Vagrant box of the image"):
                 _pack(image.disk, path, waiting)
                 store.write_text(noted, _sha256(path))
+    path.touch()  # the date of its last use: `lab cache prune` goes by it
     digest = f"sha256:{noted.read_text(encoding='utf-8').strip()}"
     return Box(path=path, digest=digest, image_id=image.id, kernel=image.kernel, initrd=image.initrd)
 
@@ -197,9 +198,8 @@ def _judge_disk(name: str, header: bytes, path: Path) -> None:
 
 
 def _boxes(lab: Lab) -> Path:
-    folder = lab.paths.cache / "boxes"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
+    lab.paths.boxes.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return lab.paths.boxes
 
 
 def _sha256(path: Path) -> str:
