@@ -1,8 +1,9 @@
 """libvirt where no init system starts it: both daemons, as systemd would run them, until a signal.
 
-`python -m tests.libvirtd` for a container or a bare machine. Two things that an init system sees to are seen to here:
-whoever is left without a parent is buried at once (libvirt waits for that after each QEMU that it asks what it can do),
-and a /dev/kvm that only root may open is hidden (libvirt, which runs QEMU as somebody else, would ask again each time).
+`python -m tests.libvirtd` for a container or a bare machine. Whoever is left without a parent is buried at once
+(libvirt waits for that after each QEMU that it asks what it can do). In a mount namespace, a /dev/kvm that only root
+may open is hidden (libvirt runs QEMU as somebody else, and would ask again each time), and this host's forwarding stays
+as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -25,32 +25,50 @@ MS_REC_PRIVATE: Final = MS_REC | (1 << 18)
 MNT_DETACH: Final = 2
 DAEMONS: Final = ("virtlogd", "libvirtd")
 KVM: Final = Path("/dev/kvm")
+FORWARDING: Final = "/proc/sys/net/ipv4/ip_forward"
 
 
-def _hide_kvm() -> None:
-    """Go on in a mount namespace whose /dev is the same but for that one device."""
-    if not KVM.exists() or KVM.stat().st_mode & 0o060:
-        return
-    libc = ctypes.CDLL(None, use_errno=True)
+class Mounts:
+    """mount(2), in a mount namespace of our own."""
 
-    def mount(source: str, target: str, kind: str | None, flags: int) -> None:
-        if libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, flags, None):
+    def __init__(self) -> None:
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        if self.libc.unshare(CLONE_NEWNS):
+            raise OSError(ctypes.get_errno(), "cannot make a mount namespace")
+        self("none", "/", None, MS_REC_PRIVATE)
+
+    def __call__(self, source: str, target: str, kind: str | None, flags: int) -> None:
+        if self.libc.mount(source.encode(), target.encode(), kind.encode() if kind else None, flags, None):
             raise OSError(ctypes.get_errno(), f"cannot mount {target}")
 
-    if libc.unshare(CLONE_NEWNS):
-        raise OSError(ctypes.get_errno(), "cannot make a mount namespace")
-    mount("none", "/", None, MS_REC_PRIVATE)
+    def away(self, target: str) -> None:
+        self.libc.umount2(target.encode(), MNT_DETACH)
+
+
+def _hide_kvm(mount: Mounts) -> None:
+    """The same /dev but for that one device."""
+    if not KVM.exists() or KVM.stat().st_mode & 0o060:
+        return
     with tempfile.TemporaryDirectory() as folder:
         mount("/dev", folder, None, MS_BIND | MS_REC)
         # not below the new one: libvirt would look for the mounts in it
-        libc.umount2(b"/dev", MNT_DETACH)
+        mount.away("/dev")
         mount("tmpfs", "/dev", "tmpfs", 0)
         os.umask(0)
         _copy_devices(Path(folder), Path("/dev"), mount)
-        libc.umount2(folder.encode(), MNT_DETACH)
+        mount.away(folder)
+    os.umask(0o022)
 
 
-def _copy_devices(old: Path, new: Path, mount: Callable[[str, str, str | None, int], None]) -> None:
+def _keep_forwarding(mount: Mounts) -> None:
+    """libvirt switches forwarding on for a network with NAT: here it only believes so."""
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+        file.write("1\n")
+    mount(file.name, FORWARDING, None, MS_BIND)
+    Path(file.name).unlink()
+
+
+def _copy_devices(old: Path, new: Path, mount: Mounts) -> None:
     for device in old.iterdir():
         seen, place = device.lstat(), new / device.name
         if device.is_symlink():
@@ -68,7 +86,9 @@ def _copy_devices(old: Path, new: Path, mount: Callable[[str, str, str | None, i
 def main() -> int:
     """0 after a signal, 1 when a daemon ended by itself."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _hide_kvm()
+    mount = Mounts()
+    _hide_kvm(mount)
+    _keep_forwarding(mount)
     Path("/run/libvirt").mkdir(exist_ok=True)
     environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     daemons = {subprocess.Popen([name], env=environment, stdin=subprocess.DEVNULL).pid: name for name in DAEMONS}
