@@ -23,6 +23,7 @@ from lab.model.machine import Handle, MachineSpec, Seed, SshEndpoint
 from lab.model.paths import Paths
 from lab.remote import connect
 from lab.system.wait import Deadline
+from tests.contract.ec2 import Ec2, running_ec2, running_moto
 from tests.contract.lima import own_limactl
 from tests.contract.sshd import Sshd, own_openssh, running_sshd
 from tests.fakes import cloud_machine
@@ -34,6 +35,7 @@ TIERS = {
     "local": pytest.mark.contract,
     "ssh": pytest.mark.contract,
     "vagrant": pytest.mark.nightly,  # packages that CI installs slowly, and minutes
+    "aws": pytest.mark.contract,  # over moto; the instance itself is tests/fakes/cloud_machine.py
     "lima": pytest.mark.contract,  # over recorded output; the machine itself is tests/fakes/cloud_machine.py
 }
 SEED_FILES = {"host_ed25519", "id_ed25519"}
@@ -70,6 +72,19 @@ def colleague(tmp_path: Path) -> Iterator[Sshd]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with running_moto(tmp_path_factory.mktemp("moto")) as port:
+        yield port
+
+
+@pytest.fixture
+def ec2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: int) -> Iterator[Ec2]:
+    """EC2 as far as its API and an instance's first boot go."""
+    with running_ec2(tmp_path / "ec2", monkeypatch, moto) as found:
+        yield found
+
+
 @pytest.fixture(params=[pytest.param(name, marks=TIERS.get(name, pytest.mark.vm)) for name in PROVIDERS])
 def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Row]:
     name = str(request.param)
@@ -90,6 +105,9 @@ def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     if name == "lima":
         own_limactl(tmp_path, monkeypatch)
         monkeypatch.setattr(over_ssh, "ASK_S", 8.0)  # one that hangs never answers; no need to wait that long for it
+    if name == "aws":
+        request.getfixturevalue("ec2")
+        monkeypatch.setattr(over_ssh, "ASK_S", 8.0)
     # images are shared with the other tests of machines; this machine's own files are not
     lab = Lab(config=Config(), paths=Paths(home=test_home()), bus=Bus())
     spec = MachineSpec(name="contract", provider=name, memory_mib=1024, address=address)

@@ -1,0 +1,336 @@
+"""The aws provider against moto over HTTP: answers that come too late, refusals, and what is left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.machines import first_boot, keys, over_ssh, readiness
+from lab.machines.providers import aws, aws_api, aws_make
+from lab.model.config import Config
+from lab.model.errors import ConfigError, LabError, PreconditionError, SecurityStop, TransientError
+from lab.model.events import Bus
+from lab.model.lab import Lab
+from lab.model.machine import Handle, MachineSpec, Seed
+from lab.model.paths import Paths
+from lab.system import store
+from tests.contract.ec2 import FROM, REGION, Ec2, running_ec2, running_moto
+from tests.fakes import cloud_machine
+from tests.support import run_lab
+
+pytestmark = pytest.mark.contract
+SPEC = MachineSpec(name="box", provider="aws", arch="x86_64", disk_gib=12)
+
+
+class Bench:
+    """A machine on EC2 that does not exist yet."""
+
+    def __init__(self, folder: Path, ec2: Ec2) -> None:
+        self.ec2 = ec2
+        self.told: list[str] = []
+        bus = Bus((lambda record: self.told.append(str(record.event)),))
+        self.lab = Lab(config=Config(), paths=Paths(home=folder / "home"), bus=bus)
+        self.directory = self.lab.paths.machine(SPEC.name)
+
+    @property
+    def seed(self) -> Seed:
+        return keys.seed(self.directory)
+
+    @property
+    def api(self) -> Any:
+        return aws_api.client(REGION)
+
+    def create(self, spec: MachineSpec = SPEC) -> Handle:
+        return aws.create(self.lab, spec, self.seed, self.directory)
+
+    def there(self) -> list[dict[str, Any]]:
+        return aws_make.instances(self.api, self.seed.machine_id)
+
+    def failed(self, **changes: Any) -> str:
+        """The check that fails for such a spec: its name, message and fix."""
+        (found,) = aws.check(self.lab, dataclasses.replace(SPEC, **changes))
+        assert found.verdict == "fail", found
+        return f"{found.name} | {found.message} | {found.fix}"
+
+
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with running_moto(tmp_path_factory.mktemp("moto")) as port:
+        yield port
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: int) -> Iterator[Bench]:
+    monkeypatch.setattr(over_ssh, "ASK_S", 8.0)
+    with running_ec2(tmp_path / "ec2", monkeypatch, moto) as found:
+        yield Bench(tmp_path, found)
+
+
+def test_an_instance_is_ours_ends_by_itself_and_lets_in_nobody_else(bench: Bench) -> None:
+    handle = bench.create()
+    endpoint = aws.start(bench.lab, handle)
+    (made,) = bench.there()
+    assert made["ImageId"] == "ami-0a000002", "Debian's newest of that release, of that account"
+    assert made["InstanceType"] == "m7i.large"
+    assert {"Key": aws_make.TAG, "Value": bench.seed.machine_id} in made["Tags"]
+    asked = {"InstanceId": made["InstanceId"]}
+    ends = bench.api.describe_instance_attribute(Attribute="instanceInitiatedShutdownBehavior", **asked)
+    assert ends["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
+    (group,) = aws_make.groups(bench.api, bench.seed.machine_id)
+    assert made["SecurityGroups"] == [{"GroupId": group["GroupId"], "GroupName": group["GroupName"]}]
+    (rule,) = group["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"]) == (aws_make.SSH_PORT, aws_make.SSH_PORT)
+    assert [span["CidrIp"] for span in rule["IpRanges"]] == [f"{FROM}/32"]
+    assert bench.api.describe_key_pairs()["KeyPairs"] == []
+    readiness.wait_alive(bench.lab, aws, handle, bench.directory)
+    assert endpoint.host_key == " ".join(bench.seed.host_key_public.split()[:2])
+    assert "systemctl --no-block start lab-end.timer" in bench.ec2.log.read_text()
+    aws.delete(bench.lab, handle)
+    assert bench.there() == []
+    assert aws_make.groups(bench.api, bench.seed.machine_id) == []
+
+
+def test_a_new_address_of_this_host_replaces_the_old_one(bench: Bench) -> None:
+    handle = bench.create()
+    aws.start(bench.lab, handle)
+    aws_make.open_to(bench.api, bench.seed.machine_id, "198.51.100.1")
+    (group,) = aws_make.groups(bench.api, bench.seed.machine_id)
+    spans = [span["CidrIp"] for rule in group["IpPermissions"] for span in rule["IpRanges"]]
+    assert spans == ["198.51.100.1/32"]
+
+
+@pytest.mark.parametrize("shows", [True, False])
+def test_create_that_is_answered_late_makes_no_second_instance(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, shows: bool
+) -> None:
+    """EC2 did it, and its answer is lost; `shows`: whether the tag can be seen at once."""
+    monkeypatch.setattr(aws_api, "READ_S", 2.0)
+    bench.ec2.late.add("RunInstances")
+    if not shows:
+        monkeypatch.setattr(aws_make, "LATE_S", 0.0)
+        seen = aws_make.instances
+        monkeypatch.setattr(aws_make, "instances", lambda *_: [])
+        with pytest.raises(TransientError, match="not in time"):
+            bench.create()
+        monkeypatch.setattr(aws_make, "instances", seen)
+    handle = bench.create()
+    assert bench.create() == handle
+    assert bench.ec2.asked["RunInstances"] == 1, "not even sent a second time"
+    assert len(bench.there()) == 1
+
+
+def test_a_kill_after_the_request_is_mended_by_the_same_command(bench: Bench, tmp_path: Path) -> None:
+    """The process that asked is killed while EC2 works; the next one finds what it asked for."""
+    bench.ec2.late.add("RunInstances")
+    keys.seed(bench.directory)
+    program = tmp_path / "ask.py"
+    program.write_text(
+        "from pathlib import Path\n"
+        "from lab.machines import keys\n"
+        "from lab.machines.providers import aws, aws_api\n"
+        "from lab.model.config import Config\n"
+        "from lab.model.events import Bus\n"
+        "from lab.model.lab import Lab\n"
+        "from lab.model.machine import MachineSpec\n"
+        "from lab.model.paths import Paths\n"
+        f"lab = Lab(config=Config(), paths=Paths(home=Path({str(bench.lab.paths.home)!r})), bus=Bus())\n"
+        "folder = lab.paths.machine('box')\n"
+        "aws.create(lab, MachineSpec(name='box', provider='aws', arch='x86_64'), keys.seed(folder), folder)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    asking = subprocess.Popen([sys.executable, str(program)], env=environ)
+    limit = time.monotonic() + 60
+    while bench.ec2.asked["RunInstances"] == 0 or not bench.ec2.scripts:
+        assert time.monotonic() < limit
+        assert asking.poll() is None
+        time.sleep(0.05)
+    asking.kill()
+    asking.wait()
+    bench.ec2.late.clear()
+    handle = bench.create()
+    assert bench.ec2.asked["RunInstances"] == 1
+    assert len(bench.there()) == 1
+    aws.delete(bench.lab, handle)
+    assert bench.there() == []
+
+
+def test_down_finds_what_nobody_was_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_api, "READ_S", 2.0)
+    bench.ec2.late.add("RunInstances")
+    bench.ec2.refuse["DescribeInstances"] = "RequestLimitExceeded"
+    (bench.directory).mkdir(parents=True)
+    store.write_json(bench.directory / aws.FILE, {"region": REGION, "token": "0" * 32})
+    with pytest.raises(TransientError):
+        aws_make.run(bench.lab, bench.api, SPEC, bench.seed, "0" * 32)
+    bench.ec2.refuse.clear()
+    aws.delete(bench.lab, aws.recover(bench.seed, "box", bench.directory))
+    assert bench.there() == []
+    assert not (bench.directory / aws.FILE).exists()
+
+
+def test_two_instances_become_one(bench: Bench) -> None:
+    """Whatever the reason: the oldest is kept."""
+    handle = bench.create()
+    (first,) = bench.there()
+    aws_api.call(
+        bench.api,
+        "run_instances",
+        MinCount=1,
+        MaxCount=1,
+        ImageId="ami-0a000002",
+        UserData="#cloud-boothook\n:\n",
+        TagSpecifications=[{"ResourceType": "instance", "Tags": aws_make.tags("box", bench.seed.machine_id)}],
+    )
+    assert len(bench.there()) == 2
+    assert bench.create() == handle
+    assert [each["InstanceId"] for each in bench.there()] == [first["InstanceId"]]
+    assert any("more than one" in text for text in bench.told)
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "words"),
+    [
+        ("VcpuLimitExceeded", PreconditionError, "quota is used up"),
+        ("InstanceLimitExceeded", PreconditionError, "quota is used up"),
+        ("InsufficientInstanceCapacity", TransientError, "right now"),
+        ("UnauthorizedOperation", PreconditionError, "may not do that"),
+        ("Gibberish", LabError, "failed \\(Gibberish\\)"),
+    ],
+)
+def test_what_ec2_refuses_is_one_error_and_leaves_nothing(
+    bench: Bench, code: str, error: type[LabError], words: str
+) -> None:
+    bench.ec2.refuse["RunInstances"] = code
+    with pytest.raises(error, match=words) as caught:
+        bench.create()
+    assert caught.value.fix
+    bench.ec2.refuse.clear()
+    aws_make.remove(bench.lab, bench.api, bench.seed.machine_id)
+    assert aws_make.groups(bench.api, bench.seed.machine_id) == []
+
+
+def test_check_names_credential_region_network_image_and_type(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [found.verdict for found in aws.check(bench.lab, SPEC)] == ["ok"]
+    assert "aws.image" in bench.failed(image="debian-7")
+    assert "not an image of EC2" in bench.failed(source="https://host.invalid/image.qcow2")
+    assert "no such image" in bench.failed(source="ami-0ffffff0")
+    assert "is for arm64, not x86_64" in bench.failed(source="ami-0a000003")
+    assert "m7g.large is for arm64" in bench.failed(instance="m7g.large")
+    assert "InvalidInstanceType" in bench.failed(instance="m7i.nope")
+    assert "no region 'mars-1'" in bench.failed(region="mars-1")
+    for code, words in {
+        "AuthFailure": "does not accept this credential",
+        "RequestExpired": "has expired",
+        "ExpiredToken": "has expired",
+    }.items():
+        bench.ec2.refuse["*"] = code
+        assert words in bench.failed()
+    bench.ec2.refuse.clear()
+    vpc = aws_make.default_vpc(bench.api, REGION)
+    for subnet in bench.api.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]:
+        bench.api.delete_subnet(SubnetId=subnet["SubnetId"])
+    bench.api.delete_vpc(VpcId=vpc)
+    assert f"create-default-vpc --region {REGION}" in bench.failed()
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert "no AWS region is set" in bench.failed()
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    assert "no AWS credential" in bench.failed(region=REGION)
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert "nobody" in bench.failed(region=REGION)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert "pip install 'invisible-lab[aws]'" in bench.failed()
+
+
+def test_an_instance_that_ended_is_told_and_made_anew(bench: Bench) -> None:
+    handle = bench.create()
+    aws.start(bench.lab, handle)
+    readiness.wait_alive(bench.lab, aws, handle, bench.directory)
+    (gone,) = bench.there()
+    bench.api.terminate_instances(InstanceIds=[gone["InstanceId"]])
+    seen = aws.inspect(bench.lab, handle)
+    assert (seen.phase, seen.alive) == ("absent", False)
+    assert "ends by itself after 8 h" in seen.reason
+    token = aws._kept(bench.directory)["token"]
+    assert bench.create() == handle
+    assert aws._kept(bench.directory)["token"] != token, "the old one would give back the ended instance"
+    assert [each["InstanceId"] for each in bench.there()] != [gone["InstanceId"]]
+
+
+def test_another_host_key_at_our_address_stops_everything(bench: Bench, tmp_path: Path) -> None:
+    handle = bench.create()
+    aws.start(bench.lab, handle)
+    readiness.wait_alive(bench.lab, aws, handle, bench.directory)
+    cloud_machine.end(next(iter(bench.ec2.pids.values())))
+    stranger = first_boot.script(keys.seed(tmp_path / "other"))
+    pid = cloud_machine.boot(stranger, aws_make.SSH_PORT, bench.ec2.log)
+    try:
+        while not aws._knock("127.0.0.1"):
+            assert cloud_machine.alive(pid)
+        with pytest.raises(SecurityStop):
+            aws.inspect(bench.lab, handle)
+        aws._keep(bench.directory, address="127.0.0.2")  # as after a stop and a start: EC2 says another one now
+        assert "new address" in aws.inspect(bench.lab, handle).reason
+    finally:
+        cloud_machine.end(pid)
+
+
+def test_a_machine_that_answers_is_not_asked_for_at_ec2(bench: Bench) -> None:
+    """That is what keeps a second `up` short."""
+    handle = bench.create()
+    aws.start(bench.lab, handle)
+    readiness.wait_alive(bench.lab, aws, handle, bench.directory)
+    before = bench.ec2.asked.total()
+    assert aws.inspect(bench.lab, handle).alive
+    assert bench.ec2.asked.total() == before
+
+
+def test_with_a_credential_that_expired_nothing_is_forgotten(bench: Bench) -> None:
+    handle = bench.create()
+    bench.ec2.refuse["*"] = "ExpiredToken"
+    assert aws.inspect(bench.lab, handle).phase == "unknown"
+    with pytest.raises(PreconditionError, match="has expired"):
+        aws.delete(bench.lab, handle)
+    assert (bench.directory / aws.FILE).exists()
+
+
+def test_another_region_takes_what_was_made_in_the_first(bench: Bench) -> None:
+    bench.create()
+    bench.create(dataclasses.replace(SPEC, region="us-east-1", source="ami-0a000002"))
+    assert bench.there() == []
+    assert len(aws_make.instances(aws_api.client("us-east-1"), bench.seed.machine_id)) == 1
+
+
+def test_a_digest_or_a_folder_means_nothing_to_who_never_made_anything(bench: Bench) -> None:
+    """`down` of a machine whose state is lost asks every provider."""
+    handle = aws.recover(bench.seed, "box", bench.directory)
+    before = bench.ec2.asked.total()
+    aws.delete(bench.lab, handle)
+    aws.stop(bench.lab, handle)
+    assert aws.inspect(bench.lab, handle).phase == "absent"
+    assert bench.ec2.asked.total() == before
+
+
+def test_down_all_by_the_command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`lab up` gets as far as the playbook, which needs a Debian of its own; `down --all` takes everything."""
+    home = bench.lab.paths.home
+    bad = run_lab("up", "--provider", "aws", "--arch", "x86_64", "--instance", "m7g.large", home=home)
+    assert bad.code == 4
+    assert "--instance m7i.large" in bad.stderr
+    gone = run_lab("down", "--all", home=home)
+    assert gone.code == 0, gone.stderr
+
+
+def test_config_errors_are_told_before_anything_is_made(bench: Bench) -> None:
+    with pytest.raises(ConfigError):
+        bench.create(dataclasses.replace(SPEC, source="ami-0a000003"))
+    assert bench.ec2.asked["RunInstances"] == 0
+    assert bench.ec2.asked["CreateSecurityGroup"] == 0
