@@ -29,6 +29,7 @@ def cells(home: Path) -> dict[str, bytes]:
     return {
         str(path.parent): b"".join(file.read_bytes() for file in sorted(path.parent.iterdir()) if file.is_file())
         for path in done
+        if not path.parent.name.startswith(".")  # one that is being written is not whole yet
     }
 
 

@@ -68,7 +68,9 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         found = [aws_make.run(lab, ec2, spec, seed, token)]
         text = f"an instance of EC2 runs and costs money until lab down, at most {aws_make.LIFE_H} h"
         lab.bus.emit(Notice(level="info", text=text))
-    first = aws_make.only_one(lab, ec2, seed.machine_id) if len(found) > 1 else found[0]
+    first = found[0]
+    if len(found) > 1:
+        first = aws_make.only_one(lab, ec2, seed.machine_id, kept.get("instance", ""))
     _keep(directory, region=region, instance=first["InstanceId"])
     return recover(seed, spec.name, directory)
 

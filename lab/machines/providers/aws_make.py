@@ -167,8 +167,11 @@ def run(lab: Lab, ec2: Any, spec: MachineSpec, seed: Seed, token: str) -> dict[s
     return only_one(lab, ec2, seed.machine_id)
 
 
-def only_one(lab: Lab, ec2: Any, machine_id: str) -> dict[str, Any]:
-    """The oldest with our tag, as soon as it shows; others are ended. Raises LateAnswer when none shows."""
+def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, Any]:
+    """The `known` one, else the oldest with our tag, as soon as it shows; others are ended. Raises LateAnswer.
+
+    EC2 tells the time of a launch in whole seconds: of two in one second, age alone does not know ours.
+    """
 
     def probe() -> list[dict[str, Any]] | NotYet:
         return instances(ec2, machine_id) or NotYet(reason="no instance has our tag yet")
@@ -182,6 +185,7 @@ def only_one(lab: Lab, ec2: Any, machine_id: str) -> dict[str, Any]:
         error=aws_api.LateAnswer,
     )
     if others:
+        first, *others = sorted([first, *others], key=lambda each: each["InstanceId"] != known)  # stable: then by age
         ids = [each["InstanceId"] for each in others]
         lab.bus.emit(Notice(level="warning", text=f"EC2 made more than one instance; ending {', '.join(ids)}"))
         call(ec2, "terminate_instances", InstanceIds=ids)

@@ -1,77 +1,22 @@
-"""The aws provider against moto over HTTP: answers that come too late, refusals, and what is left behind."""
+"""The aws provider against moto over HTTP: what is made, refusals, and what is left behind."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from lab.machines import first_boot, keys, over_ssh, readiness
+from lab.machines import first_boot, keys, readiness
 from lab.machines.providers import aws, aws_api, aws_make
-from lab.model.config import Config
 from lab.model.errors import ConfigError, LabError, PreconditionError, SecurityStop, TransientError
-from lab.model.events import Bus
-from lab.model.lab import Lab
-from lab.model.machine import Handle, MachineSpec, Seed
-from lab.model.paths import Paths
-from lab.system import store
-from tests.contract.ec2 import FROM, REGION, Ec2, running_ec2, running_moto
+from tests.contract.ec2 import FROM, REGION
+from tests.contract.ec2_bench import SPEC, Bench
 from tests.fakes import cloud_machine
 from tests.support import run_lab
 
 pytestmark = pytest.mark.contract
-SPEC = MachineSpec(name="box", provider="aws", arch="x86_64", disk_gib=12)
-
-
-class Bench:
-    """A machine on EC2 that does not exist yet."""
-
-    def __init__(self, folder: Path, ec2: Ec2) -> None:
-        self.ec2 = ec2
-        self.told: list[str] = []
-        bus = Bus((lambda record: self.told.append(str(record.event)),))
-        self.lab = Lab(config=Config(), paths=Paths(home=folder / "home"), bus=bus)
-        self.directory = self.lab.paths.machine(SPEC.name)
-
-    @property
-    def seed(self) -> Seed:
-        return keys.seed(self.directory)
-
-    @property
-    def api(self) -> Any:
-        return aws_api.client(REGION)
-
-    def create(self, spec: MachineSpec = SPEC) -> Handle:
-        return aws.create(self.lab, spec, self.seed, self.directory)
-
-    def there(self) -> list[dict[str, Any]]:
-        return aws_make.instances(self.api, self.seed.machine_id)
-
-    def failed(self, **changes: Any) -> str:
-        """The check that fails for such a spec: its name, message and fix."""
-        (found,) = aws.check(self.lab, dataclasses.replace(SPEC, **changes))
-        assert found.verdict == "fail", found
-        return f"{found.name} | {found.message} | {found.fix}"
-
-
-@pytest.fixture(scope="module")
-def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with running_moto(tmp_path_factory.mktemp("moto")) as port:
-        yield port
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: int) -> Iterator[Bench]:
-    monkeypatch.setattr(over_ssh, "ASK_S", 8.0)
-    with running_ec2(tmp_path / "ec2", monkeypatch, moto) as found:
-        yield Bench(tmp_path, found)
 
 
 def test_an_instance_is_ours_ends_by_itself_and_lets_in_nobody_else(bench: Bench) -> None:
@@ -105,94 +50,6 @@ def test_a_new_address_of_this_host_replaces_the_old_one(bench: Bench) -> None:
     (group,) = aws_make.groups(bench.api, bench.seed.machine_id)
     spans = [span["CidrIp"] for rule in group["IpPermissions"] for span in rule["IpRanges"]]
     assert spans == ["198.51.100.1/32"]
-
-
-@pytest.mark.parametrize("shows", [True, False])
-def test_create_that_is_answered_late_makes_no_second_instance(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, shows: bool
-) -> None:
-    """EC2 did it, and its answer is lost; `shows`: whether the tag can be seen at once."""
-    monkeypatch.setattr(aws_api, "READ_S", 2.0)
-    bench.ec2.late.add("RunInstances")
-    if not shows:
-        monkeypatch.setattr(aws_make, "LATE_S", 0.0)
-        seen = aws_make.instances
-        monkeypatch.setattr(aws_make, "instances", lambda *_: [])
-        with pytest.raises(TransientError, match="not in time"):
-            bench.create()
-        monkeypatch.setattr(aws_make, "instances", seen)
-    handle = bench.create()
-    assert bench.create() == handle
-    assert bench.ec2.asked["RunInstances"] == 1, "not even sent a second time"
-    assert len(bench.there()) == 1
-
-
-def test_a_kill_after_the_request_is_mended_by_the_same_command(bench: Bench, tmp_path: Path) -> None:
-    """The process that asked is killed while EC2 works; the next one finds what it asked for."""
-    bench.ec2.late.add("RunInstances")
-    keys.seed(bench.directory)
-    program = tmp_path / "ask.py"
-    program.write_text(
-        "from pathlib import Path\n"
-        "from lab.machines import keys\n"
-        "from lab.machines.providers import aws, aws_api\n"
-        "from lab.model.config import Config\n"
-        "from lab.model.events import Bus\n"
-        "from lab.model.lab import Lab\n"
-        "from lab.model.machine import MachineSpec\n"
-        "from lab.model.paths import Paths\n"
-        f"lab = Lab(config=Config(), paths=Paths(home=Path({str(bench.lab.paths.home)!r})), bus=Bus())\n"
-        "folder = lab.paths.machine('box')\n"
-        "aws.create(lab, MachineSpec(name='box', provider='aws', arch='x86_64'), keys.seed(folder), folder)\n"
-    )
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    asking = subprocess.Popen([sys.executable, str(program)], env=environ)
-    limit = time.monotonic() + 60
-    while bench.ec2.asked["RunInstances"] == 0 or not bench.ec2.scripts:
-        assert time.monotonic() < limit
-        assert asking.poll() is None
-        time.sleep(0.05)
-    asking.kill()
-    asking.wait()
-    bench.ec2.late.clear()
-    handle = bench.create()
-    assert bench.ec2.asked["RunInstances"] == 1
-    assert len(bench.there()) == 1
-    aws.delete(bench.lab, handle)
-    assert bench.there() == []
-
-
-def test_down_finds_what_nobody_was_told_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_api, "READ_S", 2.0)
-    bench.ec2.late.add("RunInstances")
-    bench.ec2.refuse["DescribeInstances"] = "RequestLimitExceeded"
-    (bench.directory).mkdir(parents=True)
-    store.write_json(bench.directory / aws.FILE, {"region": REGION, "token": "0" * 32})
-    with pytest.raises(TransientError):
-        aws_make.run(bench.lab, bench.api, SPEC, bench.seed, "0" * 32)
-    bench.ec2.refuse.clear()
-    aws.delete(bench.lab, aws.recover(bench.seed, "box", bench.directory))
-    assert bench.there() == []
-    assert not (bench.directory / aws.FILE).exists()
-
-
-def test_two_instances_become_one(bench: Bench) -> None:
-    """Whatever the reason: the oldest is kept."""
-    handle = bench.create()
-    (first,) = bench.there()
-    aws_api.call(
-        bench.api,
-        "run_instances",
-        MinCount=1,
-        MaxCount=1,
-        ImageId="ami-0a000002",
-        UserData="#cloud-boothook\n:\n",
-        TagSpecifications=[{"ResourceType": "instance", "Tags": aws_make.tags("box", bench.seed.machine_id)}],
-    )
-    assert len(bench.there()) == 2
-    assert bench.create() == handle
-    assert [each["InstanceId"] for each in bench.there()] == [first["InstanceId"]]
-    assert any("more than one" in text for text in bench.told)
 
 
 @pytest.mark.parametrize(

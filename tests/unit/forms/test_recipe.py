@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.forms.recipe import Recipe, beside
+from lab.forms.neighbours import beside
+from lab.forms.recipe import Recipe
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import os
 import subprocess
-import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +20,7 @@ from lab.machines.providers import (
     vagrant_virtualbox,
 )
 from lab.model.config import Config
-from lab.model.errors import ConfigError, LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
+from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Handle, MachineSpec
@@ -216,79 +212,6 @@ def test_vagrant_that_fails_in_words_we_do_not_know(lab: Lab, tmp_path: Path, mo
 )
 def test_what_cannot_be_is_said_before_anything_is_made(lab: Lab, changed: dict[str, str], name: str) -> None:
     assert list(findings(lab, replace(MachineSpec(provider="vagrant"), **changed))) == [name]  # type: ignore[arg-type]
-
-
-# --- boxes --------------------------------------------------------------------------------------------------------
-
-
-def box(folder: Path, metadata: object, *disk: str, name: str = "a.box") -> Path:
-    """A box with the disk that `qemu-img create` makes of `disk`."""
-    image = folder / "box.img"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *disk, str(image), "8M"], check=True)
-    path = folder / name
-    with tarfile.open(path, "w:gz") as tar:
-        if metadata is not None:
-            data = json.dumps(metadata).encode()
-            about = tarfile.TarInfo("./metadata.json")
-            about.size = len(data)
-            tar.addfile(about, io.BytesIO(data))
-        tar.add(image, "./box.img")
-    return path
-
-
-GOOD = {"provider": "libvirt", "format": "qcow2", "virtual_size": 1}
-
-
-def test_a_good_box_is_taken(lab: Lab, tmp_path: Path) -> None:
-    path = box(tmp_path, GOOD | {"architecture": "amd64" if HOST_ARCH == "x86_64" else "arm64"})
-    digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-    for source in (str(path), path.as_uri()):
-        spec = MachineSpec(provider="vagrant", source=source, digest=digest)
-        assert vagrant_box.ensure(lab, spec, "libvirt") == vagrant_box.Box(path=path, digest=digest)
-
-
-def test_a_box_with_another_digest_is_not_used(lab: Lab, tmp_path: Path) -> None:
-    spec = MachineSpec(provider="vagrant", source=str(box(tmp_path, GOOD)), digest=DIGEST)
-    with pytest.raises(SecurityStop, match="another digest"):
-        vagrant_box.ensure(lab, spec, "libvirt")
-
-
-def test_a_box_whose_disk_stands_on_a_file_of_this_host_is_refused(tmp_path: Path) -> None:
-    base = tmp_path / "secret.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"], check=True)
-    path = box(tmp_path, GOOD, "-b", str(base), "-F", "qcow2")
-    with pytest.raises(SecurityStop, match="stands on another file"):
-        vagrant_box.inspect(path, HOST_ARCH, "libvirt")
-
-
-def test_a_box_whose_data_is_elsewhere_is_refused(tmp_path: Path) -> None:
-    path = box(tmp_path, GOOD, "-o", f"data_file={tmp_path / 'data.raw'}")
-    with pytest.raises(SecurityStop, match="stands on another file"):
-        vagrant_box.inspect(path, HOST_ARCH, "libvirt")
-
-
-@pytest.mark.parametrize(
-    ("metadata", "words"),
-    [
-        (GOOD | {"architecture": "arm64" if HOST_ARCH == "x86_64" else "amd64"}, "this machine is"),
-        (GOOD | {"provider": "virtualbox"}, "a box for virtualbox, not libvirt"),
-        (None, "no metadata.json"),
-        ([], "cannot be read"),
-    ],
-)
-def test_a_box_for_something_else_is_refused(tmp_path: Path, metadata: object, words: str) -> None:
-    with pytest.raises(PreconditionError, match=words):
-        vagrant_box.inspect(box(tmp_path, metadata), HOST_ARCH, "libvirt")
-
-
-def test_what_is_no_box_is_refused(lab: Lab, tmp_path: Path) -> None:
-    path = tmp_path / "page.box"
-    path.write_text("<html>not found</html>")
-    with pytest.raises(PreconditionError, match="no Vagrant box"):
-        vagrant_box.inspect(path, HOST_ARCH, "libvirt")
-    spec = MachineSpec(provider="vagrant", source=str(tmp_path / "nothing.box"), digest=DIGEST)
-    with pytest.raises(ConfigError, match="there is no box"):
-        vagrant_box.ensure(lab, spec, "libvirt")
 
 
 # --- the files that Vagrant reads ---------------------------------------------------------------------------------
