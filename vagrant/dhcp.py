@@ -49,32 +49,38 @@ def parse(data: bytes, transaction: int) -> Answer | None:
     return data[16:20], options
 
 
-def ask(link: socket.socket, kind: int, expected: int, transaction: int, mac: bytes, options: Options) -> Answer:
-    """Send until the expected kind of answer comes; its (address, options)."""
-    while True:
+def ask(link: socket.socket, kind: int, expected: int, mac: bytes, options: Options) -> Answer | None:
+    """Send, and wait a little for the expected kind of answer; None when none came, so that the caller begins anew."""
+    transaction = struct.unpack("!I", os.urandom(4))[0]
+    ends = time.monotonic() + ANSWER_S
+    try:
         link.sendto(message(kind, transaction, mac, options), ("255.255.255.255", 67))
-        ends = time.monotonic() + ANSWER_S
         while (left := ends - time.monotonic()) > 0:
             link.settimeout(left)
-            try:
-                found = parse(link.recv(2048), transaction)
-            except OSError:  # nothing came in time, or the interface is not up yet
-                break
+            found = parse(link.recv(2048), transaction)
             if found is not None and found[1].get(KIND) == bytes([expected]):
                 return found
+    except socket.timeout:  # noqa: UP041  # another class before Python 3.10
+        return None
+    except OSError:  # the interface is not up yet
+        time.sleep(0.2)
+    return None
 
 
 def lease(mac: bytes) -> Answer:
-    """(address, options) of a new lease."""
+    """A new lease, however long the network takes to have one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         link.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, INTERFACE.encode())
         link.bind(("0.0.0.0", 68))
-        transaction = struct.unpack("!I", os.urandom(4))[0]
-        address, options = ask(link, DISCOVER, OFFER, transaction, mac, {})
-        wanted = {ADDRESS: address, SERVER: options[SERVER]}
-        return ask(link, REQUEST, ACK, transaction, mac, wanted)
+        while True:
+            offer = ask(link, DISCOVER, OFFER, mac, {})
+            if offer is None or SERVER not in offer[1]:
+                continue
+            given = ask(link, REQUEST, ACK, mac, {ADDRESS: offer[0], SERVER: offer[1][SERVER]})
+            if given is not None:
+                return given
 
 
 def ip(*words: str) -> None:
