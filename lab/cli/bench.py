@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     def bench(
         options: Options,
         machine: dict[str, Any],
-        group: Annotated[str, typer.Argument(metavar="cli|machine|last", help="What to measure.")] = "cli",
+        group: Annotated[str, typer.Argument(metavar="cli|machine|fetch|last", help="What to measure.")] = "cli",
         runs: Annotated[int, typer.Option("--runs", "-n", min=1, max=50, help="Repetitions of each figure.")] = 5,
         against: Annotated[
             str | None, typer.Option("--against", help="machine: another provider's `lab up` beside QEMU's.")
@@ -28,10 +28,14 @@ def register(app: typer.Typer) -> None:
         if against is not None and group != "machine":
             raise UsageError(f"bench {group} compares nothing", fix=f"lab bench machine --against {against}")
         with session(options, "bench", machine) as lab:
-            from lab.flows import bench, bench_against
+            from lab.flows import bench, bench_against, bench_fetch
 
-            measured = bench.measure(lab, group, runs) if against is None else None
-            figures = measured or bench_against.measure(lab, str(against), runs)
+            if against is not None:
+                figures = bench_against.measure(lab, against, runs)
+            elif group == "fetch":
+                figures = bench_fetch.measure(lab, runs)
+            else:
+                figures = bench.measure(lab, group, runs)
         lines = [f"{'figure':<44} {'median':>10} {'min':>9} {'max':>9} {'target':>9} {'ratio':>6}"]
         lines += [figure.line() for figure in figures]
         answer(options, {"figures": [figure.to_json() for figure in figures]}, "\n".join(lines))

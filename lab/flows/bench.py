@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from lab.flows import report
 from lab.machines import lifecycle
+from lab.machines.providers import qemu_accel, qemu_args
 from lab.model.errors import LabError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import EVENTS_FILE
@@ -19,6 +21,7 @@ from lab.system import proc, store
 from lab.system.wait import Deadline
 
 LIMIT_S: Final = 900.0
+FLOOR_RATIO: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ def measure(lab: Lab, group: str, runs: int) -> list[Figure]:
     """The figures of one group. Raises UsageError for an unknown one."""
     groups: dict[str, Callable[[Lab, int], list[Figure]]] = {"cli": _cli, "machine": _machine, "last": _last}
     if group not in groups:
-        raise UsageError(f"bench {group}: there are {', '.join(groups)}", fix="lab bench cli")
+        raise UsageError(f"bench {group}: there are {', '.join(groups)}, fetch", fix="lab bench cli")
     return groups[group](lab, runs)
 
 
@@ -93,14 +96,44 @@ def _machine(lab: Lab, runs: int) -> list[Figure]:
         began = time.monotonic()
         proc.check(_lab(lab, "up", name), deadline=Deadline.after(LIMIT_S), error=LabError, fix="lab up bench")
         cold.append(time.monotonic() - began)
+    floor = _floor(lab, name, len(cold))
     again = _timed(_lab(lab, "up", name), runs)
     there = _timed([*_lab(lab, "exec", "--name", name), "--", "true"], runs)
     lifecycle.down(lab, name)
     return [
         Figure(name="lab up, image baked, machine absent", samples=tuple(cold), target=12.0),
+        *floor_figures(tuple(cold), floor),
         Figure(name="lab up again", samples=again, target=1.5),
-        Figure(name="lab exec -- true", samples=there),
+        Figure(name="lab exec -- true", samples=there, target=1.0),
     ]
+
+
+def floor_figures(cold: tuple[float, ...], floor: tuple[float, ...]) -> list[Figure]:
+    """The floor and how far above it `lab up` is; nothing where there is no floor."""
+    if not floor:
+        return []
+    below = Figure(name="floor: that kernel to user space and off", samples=floor)
+    ratio = Figure(name="", samples=cold).median / below.median
+    return [below, Figure(name="lab up ÷ floor", samples=(ratio,), unit="×", target=FLOOR_RATIO)]
+
+
+def _floor(lab: Lab, name: str, runs: int) -> tuple[float, ...]:
+    """The same kernel under the same QEMU to one tiny program that ends it: what no machine can be faster than.
+
+    Empty for machines of another provider, and where that program cannot run.
+    """
+    machine = lifecycle.machine(lab, name)
+    data = machine.handle.data if machine is not None and machine.handle is not None else {}
+    if "kernel" not in data or data.get("arch") != "x86_64":
+        return ()
+    samples = []
+    for _ in range(runs):
+        began = time.monotonic()
+        program = proc.need(qemu_args.PROGRAMS["x86_64"])
+        if not qemu_accel.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"])):
+            return ()
+        samples.append(time.monotonic() - began)
+    return tuple(samples)
 
 
 def _last(lab: Lab, _runs: int) -> list[Figure]:
