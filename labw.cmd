@@ -6,7 +6,10 @@ setlocal EnableExtensions DisableDelayedExpansion
 set "ROOT=%~dp0"
 set "PYTHONPATH="
 set "PYTHONHOME="
+rem compiled once, not at every start, whatever the environment says
+set "PYTHONDONTWRITEBYTECODE="
 if defined LAB_HOME (set "KEPT=%LAB_HOME%\cache\labw") else (set "KEPT=%LOCALAPPDATA%\lab\labw")
+set "PYTHONPYCACHEPREFIX=%KEPT%\pycache"
 if not exist "%KEPT%" mkdir "%KEPT%"
 if not exist "%KEPT%" (
     echo labw: error: cannot write to %KEPT% 1>&2

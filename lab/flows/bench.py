@@ -118,7 +118,7 @@ def floor_figures(cold: tuple[float, ...], floor: tuple[float, ...]) -> list[Fig
 
 
 def _floor(lab: Lab, name: str, runs: int) -> tuple[float, ...]:
-    """The same kernel under the same QEMU to one tiny program that ends it: what no machine can be faster than.
+    """The same kernel, CPUs and memory to one tiny program that ends it: what no machine can be faster than.
 
     Empty for machines of another provider, and where that program cannot run.
     """
@@ -130,7 +130,8 @@ def _floor(lab: Lab, name: str, runs: int) -> tuple[float, ...]:
     for _ in range(runs):
         began = time.monotonic()
         program = proc.need(qemu_args.PROGRAMS["x86_64"])
-        if not qemu_accel.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"])):
+        shape = {"cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
+        if not qemu_accel.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
             return ()
         samples.append(time.monotonic() - began)
     return tuple(samples)

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,7 +79,15 @@ def apply_over_ssh(
     _play(lab, argv, log=log, deadline=deadline)
 
 
-def verify(transport: Transport, deadline: Deadline) -> list[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What a machine says of itself, and the boot in which it said so."""
+
+    findings: list[Finding]
+    boot_id: str
+
+
+def verify(transport: Transport, deadline: Deadline) -> Verified:
     """Run the machine's checks over a connection: the same file that the playbook's `verify` tag runs.
 
     Raises ProvisioningError when the machine has no Python to run it or says nothing that can be read.
@@ -88,19 +97,20 @@ def verify(transport: Transport, deadline: Deadline) -> list[Finding]:
     return parse_verify(result.text(), result.tail())
 
 
-def parse_verify(text: str, said: str = "") -> list[Finding]:
-    """Findings from the checks' one JSON document; `said` is shown when it cannot be read."""
+def parse_verify(text: str, said: str = "") -> Verified:
+    """Findings and boot from the checks' one JSON document; `said` is shown when it cannot be read."""
     try:
-        checks = json.loads(text)["checks"]
-        return [
+        document = json.loads(text)
+        findings = [
             Finding(
                 name=f"machine.{check['name']}",
                 verdict="ok" if check["ok"] else "fail",
                 message=str(check["message"]),
                 fix="" if check["ok"] else "lab up (it applies the playbook again)",
             )
-            for check in checks
+            for check in document["checks"]
         ]
+        return Verified(findings=findings, boot_id=str(document["boot_id"]))
     except (ValueError, KeyError, TypeError) as error:
         message = "the machine's checks gave no answer that can be read"
         raise ProvisioningError(message, fix="lab logs", detail=said or text[:400]) from error

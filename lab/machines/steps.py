@@ -128,6 +128,8 @@ def _started(lab: Lab, machine: Machine) -> str | None:
 def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
+    if isinstance(machine.endpoint, SshEndpoint):
+        from lab.remote import ssh  # noqa: F401  # slow to load, and now is time: the machine boots
     seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
     if isinstance(machine.endpoint, SshEndpoint):
         readiness.wait_banner(lab, machine.endpoint, machine.accel)
@@ -169,11 +171,13 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     provider, directory = provider_of(machine), lab.paths.machine(machine.spec.name)
     deadline = Deadline.after(readiness.scaled_s(VERIFY_S, machine.accel), lab.cancel)
     with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
-        boot_id = link.run(["cat", BOOT_ID], deadline).text().strip()
-        if not isinstance(machine.endpoint, LocalEndpoint):
-            findings = provision.verify(link, deadline)
-            _check_kernel(machine, findings)
-            _judge(lab, machine, findings)
+        if isinstance(machine.endpoint, LocalEndpoint):
+            boot_id = link.run(["cat", BOOT_ID], deadline).text().strip()
+        else:
+            said = provision.verify(link, deadline)
+            boot_id = said.boot_id
+            _check_kernel(machine, said.findings)
+            _judge(lab, machine, said.findings)
     return replace(machine, ready_boot_id=boot_id)
 
 

@@ -98,12 +98,22 @@ def candidates() -> tuple[str, ...]:
     return CANDIDATES.get(sys.platform, ())
 
 
-def trial(lab: Lab, accel: str, *, program: str, kernel: Path) -> bool:
+def trial(lab: Lab, accel: str, *, program: str, kernel: Path, cpus: int = 1, memory_mib: int = 256) -> bool:
     """Whether a kernel and one user process run to their end under `accel`, within TRIAL_S."""
     with tempfile.TemporaryDirectory(prefix="lab-trial-") as folder, lab.bus.step("trial", f"try {accel}") as told:
         initrd, said = Path(folder) / "initrd", Path(folder) / "serial"
         initrd.write_bytes(archive([Entry(path="init", mode=0o755, data=tiny_init())]))
-        argv = [*base_argv(program, accel), "-m", "256M", "-kernel", str(kernel), "-initrd", str(initrd)]
+        argv = [
+            *base_argv(program, accel),
+            "-smp",
+            str(cpus),
+            "-m",
+            f"{memory_mib}M",
+            "-kernel",
+            str(kernel),
+            "-initrd",
+            str(initrd),
+        ]
         argv += [
             "-append",
             "console=ttyS0 quiet panic=-1",

@@ -83,7 +83,9 @@ def own(lab: Lab, image_name: str, folder: Path) -> tuple[MachineSpec, str]:
 def prove(lab: Lab, spec: MachineSpec, release: str) -> None:
     with machine(lab, spec) as (made, link):
         assert said(link, "uname -r") == release
-        assert [found.name for found in provision.verify(link, Deadline.after(120)) if found.verdict != "ok"] == []
+        assert [
+            found.name for found in provision.verify(link, Deadline.after(120)).findings if found.verdict != "ok"
+        ] == []
         told = json.loads(run_lab("status", "--json", home=lab.paths.home).stdout)["machines"][0]
         assert (told["kernel"], told["image"]) == (release, made.image_id)
         mounted = said(link, f"grep -c ' /usr/lib/modules/{release} ext4 ro' /proc/mounts || true")

@@ -47,7 +47,7 @@ def test_findings_carry_each_check() -> None:
         {"name": "btf", "ok": True, "message": "there"},
         {"name": "lockdown", "ok": False, "message": "[integrity]"},
     ]
-    good, bad = provision.parse_verify(json.dumps({"schema": 1, "checks": checks}))
+    good, bad = provision.parse_verify(json.dumps({"schema": 1, "boot_id": "b", "checks": checks})).findings
     assert (good.name, good.verdict, good.fix) == ("machine.btf", "ok", "")
     assert (bad.name, bad.verdict, bad.message) == ("machine.lockdown", "fail", "[integrity]")
     assert bad.fix
@@ -62,7 +62,7 @@ def test_an_answer_that_cannot_be_read_is_no_good_news(text: str) -> None:
 def test_the_checks_run_on_any_linux_and_fail_where_it_is_no_lab_machine() -> None:
     script = resources.root() / provision.VERIFY_SCRIPT
     done = subprocess.run([sys.executable, "-I", "-"], input=script.read_bytes(), capture_output=True, check=False)
-    findings = provision.parse_verify(done.stdout.decode())
+    findings = provision.parse_verify(done.stdout.decode()).findings
     assert {"machine.kernel", "machine.btf", "machine.lockdown", "machine.tools"} <= {one.name for one in findings}
     assert done.returncode == (0 if all(one.verdict == "ok" for one in findings) else 1)
 
