@@ -44,7 +44,6 @@ def test_an_environment_without_pip_fetches_with_the_uv_beside_it(pins: Path, tm
 
 def test_without_uv_a_pip_of_another_python_does(pins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_pip = tmp_path / "bin"
-    subprocess.run([sys.executable, "-c", "import ensurepip"], check=True)
     subprocess.run([sys.executable, "-m", "venv", str(with_pip)], check=True, capture_output=True)
     monkeypatch.setenv("PATH", f"{with_pip}/bin:/usr/bin:/bin")
     monkeypatch.setattr(wheels, "BESIDE", "not-there")
