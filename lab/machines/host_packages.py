@@ -38,6 +38,7 @@ HOST_PACKAGES: Final = (
     HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
     HostPackage(package="openssh-client", command="ssh-keygen", why="makes each machine's keys"),
     HostPackage(package="zstd", command="zstd", why="unpacks kernels and modules of newer Debian releases"),
+    HostPackage(package="lz4", command="lz4", why="unpacks the kernel of Debian 12"),
     HostPackage(package="kmod", command="depmod", why="orders the modules of a kernel of your own"),
     HostPackage(package="clang", command="clang", why="compiles the agent's BPF objects", others=CLANGS),
     HostPackage(package="llvm", command="llvm-strip", why="strips the agent's BPF objects", others=STRIPS),

@@ -14,6 +14,7 @@ from lab.report.markup import section as part
 
 METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "rss_mib")
 NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0
+VALUE_W: Final = 62.0  # a figure of four digits beside the plot, clear of the widest marker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ def _panel(
     shown = [dot for dot in column.values() if dot]
     values = [v for dot in shown for v in (dot.pct, *dot.blocks, *([dot.target] if dot.target is not None else []))]
     low, high, step = _scale(values)
-    plot = PANEL_W - 52
+    plot = PANEL_W - VALUE_W
 
     def at(pct: float) -> float:
         return x0 + (pct - low) / (high - low) * plot
@@ -106,7 +107,7 @@ def _panel(
     for index, (name, dot) in enumerate(column.items()):
         y = TOP + ROW_H * index + ROW_H / 2
         if dot is None:
-            parts.append(label(x0 + plot + 48, y + 4, figures.NONE, "value dim", "end"))
+            parts.append(label(x0 + plot + VALUE_W - 4, y + 4, figures.NONE, "value dim", "end"))
             continue
         if dot.target is not None:
             parts.append(line(at(dot.target), y - 11, at(dot.target), y + 11, "target"))
@@ -114,7 +115,7 @@ def _panel(
         if len(dot.blocks) > 1:
             parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
         parts += [marker(look[name], at(dot.pct), y, 5.5)]
-        parts.append(label(x0 + plot + 48, y + 4, figures.effect(dot.pct), "value", "end"))
+        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, figures.effect(dot.pct), "value", "end"))
     return parts
 
 

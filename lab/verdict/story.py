@@ -107,7 +107,9 @@ def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
             found += [f"that {what}: {reason}" for reason in _doubts(row)]
     for delay, metric in (("delay_cpu", "CPU"), ("delay_wait", "latency")):
         if delay not in summary["controls"]:
-            found.append(f"that a small difference in {metric} would have been seen: {delay.replace('_', '-')} did not run")
+            found.append(
+                f"that a small difference in {metric} would have been seen: {delay.replace('_', '-')} did not run"
+            )
     for row in summary["verdicts"]:
         if row["against"] != "baseline" and row["metric"] == HEADLINE[0] and row["word"] == "NOT COMPARABLE":
             found.append(f"that {row['form']} or {row['against']} is the cheaper one: {row['reasons'][0]}")

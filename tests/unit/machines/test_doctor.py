@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
 from lab.model.paths import Paths
+from lab.system import resources
 
 
 @pytest.fixture
@@ -25,6 +27,17 @@ def test_every_finding_that_is_not_ok_has_a_fix(lab: Lab) -> None:
     assert {"ansible", "load", "qemu", "disk", "memory"} <= {found.name for found in findings}
     assert [found for found in findings if found.verdict != "ok" and not found.fix] == []
     assert not lab.paths.home.exists(), "a check changes nothing"
+
+
+def test_every_command_that_is_needed_is_installed_by_its_package() -> None:
+    """Found by its text: a tool that this host happens to have is missed nowhere but on the next one."""
+    of_the_same_package = {"apt-config": "apt-get", "sftp": "ssh", "umount": "mount"}
+    of_providers = {"vagrant", "virsh", "limactl"}
+    text = "".join(path.read_text(encoding="utf-8") for path in resources.PACKAGE.rglob("*.py"))
+    named = set(re.findall(r"\b(?:need|_by_tool)\(\"([^\"]+)\"", text)) - of_providers
+    assert {"zstd", "lz4", "mke2fs"} <= named
+    known = {name for needed in HOST_PACKAGES for name in (needed.command, *needed.others)}
+    assert {of_the_same_package.get(name, name) for name in named} - known == set()
 
 
 def test_an_unknown_provider_is_one_finding_with_the_known_names(lab: Lab) -> None:
