@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -64,7 +65,9 @@ def size(path: Path) -> int:
 
 
 def _on_disk(seen: os.stat_result) -> int:
-    return seen.st_blocks * 512 if hasattr(seen, "st_blocks") else seen.st_size  # Windows tells no blocks
+    if sys.platform == "win32":  # tells no blocks
+        return seen.st_size
+    return seen.st_blocks * 512
 
 
 def prune(lab: Lab) -> int:

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +43,7 @@ def digest(path: Path) -> str:
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
     """Ranges of `fd` that may hold data, in whole blocks, not overlapping; all of it where nobody can tell."""
-    if not hasattr(os, "SEEK_DATA"):
+    if sys.platform == "win32" or not hasattr(os, "SEEK_DATA"):
         yield 0, size
         return
     done = 0

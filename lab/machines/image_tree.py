@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
 
     Raises PreconditionError (not root, a tool is missing), ProvisioningError (a package, the playbook).
     """
-    if os.geteuid() != 0:
+    if sys.platform == "win32" or os.geteuid() != 0:
         raise PreconditionError("making the image needs root: Debian packages set owners", fix="run it with sudo")
     tree = work / TREE
     with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from lab.machines.providers.qemu_qmp import Qmp, connect, forwarded_port
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.paths import QMP_SOCKET
+from lab.system import unix_socket
 from lab.system.wait import Deadline
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ def make_run_dir(directory: Path) -> None:
     for folder in (directory.parent, directory):
         folder.mkdir(mode=0o700, exist_ok=True)
         seen = folder.lstat()
-        mine = not hasattr(os, "getuid") or seen.st_uid == os.getuid()
-        if not stat.S_ISDIR(seen.st_mode) or not mine or seen.st_mode & 0o077:
+        # a user's temporary folder is that user's alone on Windows, and modes say nothing there
+        private = not hasattr(os, "getuid") or (seen.st_uid == os.getuid() and not seen.st_mode & 0o077)
+        if not stat.S_ISDIR(seen.st_mode) or not private:
             raise PreconditionError(f"{folder} is not a private folder of this user", fix=f"remove {folder}")
 
 
@@ -64,7 +66,7 @@ def session(socket: Path, uuid: str, deadline: Deadline) -> Iterator[Qmp]:
 
 def ask(socket: Path, uuid: str) -> Asked | None:
     """QEMU's own word, or None when no QEMU of this machine answers."""
-    if not socket.exists():
+    if not unix_socket.there(socket):
         return None
     try:
         with session(socket, uuid, Deadline.after(ASK_S)) as qmp:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.model.errors import LabError, ProvisioningError
+from lab.system import unix_socket
 from lab.system.wait import Deadline
 
 CHUNK_BYTES: Final = 65536
@@ -78,12 +79,11 @@ class Qmp:
 @contextmanager
 def connect(path: Path, deadline: Deadline) -> Iterator[Qmp]:
     """Talk to the QEMU behind `path`. Raises ProvisioningError when nobody answers there in time."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(max(0.05, deadline.left_s()))
-        try:
-            sock.connect(str(path))
-        except OSError as error:
-            raise _silent("a connection") from error
+    try:
+        sock = unix_socket.connected(path, max(0.05, deadline.left_s()))
+    except OSError as error:
+        raise _silent("a connection") from error
+    with sock:
         session = Qmp(sock, deadline)
         session.read("a greeting")
         session.execute("qmp_capabilities")
