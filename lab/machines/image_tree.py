@@ -46,6 +46,7 @@ DPKG_OPTIONS: Final = (
 LEFTOVERS: Final = ("var/cache/apt", "var/lib/apt/lists", "var/log", "boot/System.map-*", "usr/lib/valgrind")
 MERGED: Final = ("bin", "lib", "lib64", "sbin")
 GO_UNUSED: Final = ("api", "doc", "misc", "test")  # at the top; src/go/doc is a package like any other
+GO_PROGRAMS: Final = ("bin/*", "pkg/tool/*/*")
 GO_TESTS: Final = ("testdata", "*_test.go")
 
 
@@ -150,6 +151,9 @@ def copy_go(go_root: Path, target: Path) -> None:
         return tests(folder, names) | (set(GO_UNUSED) if Path(folder) == go_root else set())
 
     shutil.copytree(go_root, target, symlinks=True, ignore=unneeded, copy_function=_copy_writable)
+    for pattern in GO_PROGRAMS:  # files of a module are no programs until Go itself has chosen that toolchain
+        for program in target.glob(pattern):
+            program.chmod(0o755)
     for folder, _, _ in os.walk(target):  # a module cache is read-only, and copytree copies that last
         Path(folder).chmod(0o755)  # readable by all on the machine, like any package
 

@@ -112,7 +112,6 @@ def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> P
             fix="check the network or GOPROXY, then run the same command again",
             detail=said.tail(),
         )
-    _mark_programs(root)  # a module's files are no programs until Go itself has chosen it
     return root
 
 

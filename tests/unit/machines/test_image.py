@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.machines import host_packages, image, image_seal
+from lab.machines import host_packages, image, image_seal, image_tree
 from lab.machines.image import ImageSpec
 from lab.machines.image_recipes import RECIPES
 from lab.model.config import Config
@@ -219,3 +219,15 @@ def test_every_tool_that_is_missing_is_told_with_its_package(monkeypatch: pytest
         "unshare": "apt-get install util-linux",
     }
     assert all(finding.verdict == "fail" for finding in findings)
+
+
+def test_a_copied_toolchain_has_programs_wherever_it_came_from(tmp_path: Path) -> None:
+    """A toolchain fetched as a module for another processor has none yet: Go marks only the one that it runs."""
+    for name in ("bin/go", "pkg/tool/linux_arm64/compile", "src/fmt/print.go", "VERSION"):
+        path = tmp_path / "module" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        path.chmod(0o444)
+    image_tree.copy_go(tmp_path / "module", tmp_path / "copy")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    assert modes == {"go": 0o755, "compile": 0o755, "print.go": 0o644, "VERSION": 0o644}
