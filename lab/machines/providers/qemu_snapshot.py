@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -29,15 +30,27 @@ _PORT: Final = re.compile(r"/(hot\d+)(?:/|$)")
 
 def key(handle: Handle) -> dict[str, str]:
     """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
-    data = handle.data
+    data, model = handle.data, qemu_args.cpu_model(handle.data["accel"])
     return {
         "qemu": qemu_accel.version_text(proc.need(qemu_args.PROGRAMS[data["arch"]])),
         "accelerator": data["accel"],
-        "cpu": qemu_args.cpu_model(data["accel"]),
+        "cpu": f"host, {_own_cpu()}" if model == "host" else model,
+        "machine type": qemu_args.MACHINE,
+        "topology": f"{data['cpus']} CPUs, {data['memory_mib']} MiB",
         "image": data["image_id"],
         "kernel": data.get("kernel_digest", ""),
         "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],
     }
+
+
+def _own_cpu() -> str:
+    """A guest that was given this very CPU does not go on under another one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
