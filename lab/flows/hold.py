@@ -16,6 +16,7 @@ from lab.model.events import GuestEvent
 from lab.model.lab import Lab
 from lab.remote.base import Transport
 from lab.runs import drive
+from lab.system import proc
 from lab.system.wait import Deadline
 
 RUN_ID: Final = "held"
@@ -49,7 +50,11 @@ def hold(lab: Lab, name: str, asked: Asked) -> dict[str, Any]:
             where = ("--plan", site.plan, "--out", site.out, "--artifacts", site.artifacts)
             drive.call(transport, site, deadline, "hold", *where)
             seen = drive.Followed()
-            proofs = _round(lab, transport, site, seen, 1, deadline)
+
+            def lives() -> bool:
+                return bool(drive.call(transport, site, deadline, "status", "--out", site.out)["alive"])
+
+            proofs = _round(lab, transport, site, seen, 1, deadline, lives)
             step.say(", ".join(proofs))
         _all_proven(proofs)
         pid = int(drive.call(transport, site, deadline, "status", "--out", site.out)["state"]["pid"])
@@ -73,11 +78,15 @@ def again(lab: Lab, transport: Transport, held: Mapping[str, Any], *, anew: bool
     site, seen = drive.Site(**held["site"]), drive.Followed(offset=int(held["offset"]))
     deadline = Deadline.after(AGAIN_S, lab.cancel)
     with lab.bus.step("again", f"prove {len(held['forms'])} forms again") as step:
-        number = "USR2" if anew else "USR1"
-        said = transport.run(["sh", "-c", SIGNAL, "again", str(held["pid"]), number], deadline)
+
+        def signalled(number: str) -> proc.Result:
+            return transport.run(["sh", "-c", SIGNAL, "again", str(held["pid"]), number], deadline)
+
+        said = signalled("USR2" if anew else "USR1")
         if not said.ok:
             raise DemoError("the forms that were kept up are gone", fix="lab snapshot --form …", detail=said.tail())
-        proofs = _round(lab, transport, site, seen, 2, deadline)
+        # asked without the guest half's own file, which may be another version's by now
+        proofs = _round(lab, transport, site, seen, 2, deadline, lambda: signalled("0").ok)
         step.say(", ".join(f"{name} {'proven' if one['ok'] else 'NOT PROVEN'}" for name, one in proofs.items()))
     return proofs
 
@@ -90,11 +99,17 @@ def _plan(asked: Asked, deployed: flow.Deployed) -> Plan:
 
 
 def _round(
-    lab: Lab, transport: Transport, site: drive.Site, seen: drive.Followed, number: int, deadline: Deadline
+    lab: Lab,
+    transport: Transport,
+    site: drive.Site,
+    seen: drive.Followed,
+    number: int,
+    deadline: Deadline,
+    lives: Callable[[], bool],
 ) -> Proofs:
     """Follow one round to its end."""
     proofs: Proofs = {}
-    alive = _alive(transport, site, deadline)
+    look = Deadline.after(ALIVE_S)
     while True:
         for record in drive.read_new(transport, site, seen, deadline):
             lab.bus.emit(GuestEvent(kind=record.kind, at_ns=record.at_ns, data=record.data))
@@ -106,22 +121,11 @@ def _round(
                 return proofs
         if deadline.passed():
             raise DemoError("the forms were not proven in time", fix="lab logs, then the same command again")
-        alive()
-        deadline.sleep(POLL_S)
-
-
-def _alive(transport: Transport, site: drive.Site, deadline: Deadline) -> Callable[[], None]:
-    """Asks now and then whether the guest half still lives; raises DemoError when not."""
-    look = Deadline.after(ALIVE_S)
-
-    def ask() -> None:
-        nonlocal look
         if look.passed():
-            if not drive.call(transport, site, deadline, "status", "--out", site.out)["alive"]:
+            if not lives():
                 raise DemoError("what keeps the forms up is gone", fix="the same command again")
             look = Deadline.after(ALIVE_S)
-
-    return ask
+        deadline.sleep(POLL_S)
 
 
 def _all_proven(proofs: Proofs) -> None:

@@ -12,7 +12,7 @@ from lab.flows.wish import Asked
 from lab.machines import snapshots
 from lab.machines.snapshots import Went
 from lab.model.config import DemoConfig
-from lab.model.errors import DemoError
+from lab.model.errors import ConfigError, DemoError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.remote.base import Transport
@@ -59,12 +59,16 @@ def back(lab: Lab, machine: str, tag: str, *, fallback: bool, anew: bool = False
 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, then=then)
     if went.held and not proofs:
-        proofs.update(hold.hold(lab, machine, _asked(went.held))["proofs"])
+        proofs.update(hold.hold(lab, machine, _asked(machine, went.held))["proofs"])
         proven_at = time.monotonic()
     return Back(went=went, proofs=proofs, proven_s=proven_at - began if proofs else None)
 
 
-def _asked(held: dict[str, Any]) -> Asked:
-    """What was asked for when it was kept."""
+def _asked(machine: str, held: dict[str, Any]) -> Asked:
+    """What was asked for when it was kept. Raises ConfigError when that is not there any more."""
     demo = DemoConfig(scenario=held["scenario"], forms=tuple(held["forms"]), topology=held["topology"])
-    return wish.read(demo, service_dir=Path(held["service"]))
+    try:
+        return wish.read(demo, service_dir=Path(held["service"]))
+    except ConfigError as error:
+        message = f"machine {machine} is up, but its forms cannot be started anew: {error.message}"
+        raise ConfigError(message, fix="lab snapshot --form … with what there is now", detail=error.detail) from error

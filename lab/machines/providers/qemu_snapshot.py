@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from typing import Any, Final
 from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
 from lab.machines.providers.qemu_qmp import Qmp
 from lab.machines.providers.qemu_start import argv, control, endpoint, spawn
+from lab.machines.snapshot_key import differing, misfit, own_cpu
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Handle, SshEndpoint
@@ -34,23 +34,13 @@ def key(handle: Handle) -> dict[str, str]:
     return {
         "qemu": qemu_accel.version_text(proc.need(qemu_args.PROGRAMS[data["arch"]])),
         "accelerator": data["accel"],
-        "cpu": f"host, {_own_cpu()}" if model == "host" else model,
+        "cpu": f"host, {own_cpu()}" if model == "host" else model,
         "machine type": qemu_args.MACHINE,
         "topology": f"{data['cpus']} CPUs, {data['memory_mib']} MiB",
         "image": data["image_id"],
         "kernel": data.get("kernel_digest", ""),
         "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],
     }
-
-
-def _own_cpu() -> str:
-    """A guest that was given this very CPU does not go on under another one."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or platform.machine()
 
 
 def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
@@ -70,19 +60,14 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
 
 def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
     """Start from `name` instead of booting; what runs now is ended. Raises PreconditionError when it does not fit."""
-    here = key(handle)
-    changed = [
-        f"{what} was {kept['key'].get(what)}, is {now}" for what, now in here.items() if kept["key"].get(what) != now
-    ]
+    changed = differing(kept["key"], key(handle))
     changed += [
         f"disk {each['image']} is not what it was"
         for each in kept["disks"]
         if witness(Path(each["image"])) != each["seen"]
     ]
     if changed:
-        raise PreconditionError(
-            f"snapshot {name} does not fit: {'; '.join(changed)}", fix="lab snapshot makes a new one"
-        )
+        raise misfit(name, changed)
     qemu_instance.end(control(handle), handle.data["uuid"])
     plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
     asked = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
