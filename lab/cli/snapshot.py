@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import result_line, session
+from lab.model.config import Config
+
+if TYPE_CHECKING:
+    from lab.flows.snapshot import Back
+    from lab.flows.wish import Asked
 
 AS = "ready"
 
@@ -21,19 +26,40 @@ def register(app: typer.Typer) -> None:
         options: Options,
         name: flags.Name = None,
         tag: Annotated[str, typer.Option("--as", metavar="TAG", help="What to call it.")] = AS,
+        form: flags.Forms = None,
+        scenario: flags.Scenario = None,
+        service: flags.Service = None,
+        topology: flags.Topology = None,
         show: Annotated[bool, typer.Option("--list", help="Only say what was kept.")] = False,
         remove: Annotated[bool, typer.Option("--remove", help="Forget TAG.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
-        """Keep a ready machine with all that runs in it; `lab restore` brings it back. A second replaces the first."""
-        with session(options, "snapshot", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
+        """Keep a ready machine with all that runs in it; `lab restore` brings it back. A second replaces the first.
+
+        With --form those forms are started, proven and kept up in it: demo-ready.
+        """
+        wanted = {
+            "machine.name": name,
+            "lock_timeout_s": lock_timeout,
+            "demo.forms": flags.names(form),
+            "demo.scenario": scenario,
+            "demo.topology": topology,
+        }
+
+        def asked_for(config: Config) -> Asked | None:
+            from lab.flows import wish
+
+            return wish.read(config.demo, service_dir=service) if form is not None else None
+
+        with session(options, "snapshot", wanted, also=asked_for) as lab:
+            from lab.flows.snapshot import keep
             from lab.machines import snapshots
 
             machine = lab.config.machine.name
             if remove:
                 snapshots.remove(lab, machine, tag)
             elif not show:
-                snapshots.save(lab, machine, tag)
+                keep(lab, machine, tag, asked_for(lab.config))
             kept = snapshots.names(lab, machine)
         text = (
             f"{machine} is kept as {tag}; back to it: lab restore {machine}"
@@ -48,24 +74,46 @@ def register(app: typer.Typer) -> None:
         options: Options,
         name: flags.Name = None,
         tag: Annotated[str, typer.Option("--from", metavar="TAG", help="What it was kept as.")] = AS,
+        attach: Annotated[bool, typer.Option("--attach", help="Attach agents anew before the proofs.")] = False,
         no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail rather than boot.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
-        """Bring a machine back to a snapshot in seconds; where that cannot be, it is booted and that is said."""
+        """Bring a machine back to a snapshot in seconds; where that cannot be, it is booted and that is said.
+
+        Forms that were kept up in it are proven again, one request each. Exit code 6 when one is not.
+        """
         with session(options, "restore", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
-            from lab.machines import snapshots
+            from lab.flows.snapshot import back
 
             machine = lab.config.machine.name
-            went = snapshots.restore(lab, machine, tag, fallback=not no_fallback)
+            came = back(lab, machine, tag, fallback=not no_fallback, anew=attach)
+        went, code = came.went, 6 if came.failed else 0
         doc = {
             "command": "restore",
-            "exit": 0,
+            "exit": code,
             "machine": machine,
             "restored": went.restored,
             "reason": went.reason,
             "seconds": round(went.seconds, 2),
-            "clock_behind_s": round(went.away_s, 1),
+            "clock_behind_s": round(went.behind_s, 1),
+            "forms": came.proofs,
+            "proven_s": came.proven_s and round(came.proven_s, 2),
         }
-        how = f"restored from {tag}, its clock is {went.away_s:.0f} s behind" if went.restored else "booted instead"
-        result_line(options, doc, f"{machine} is ready after {went.seconds:.1f} s: {how}")
-        return 0
+        how = f"restored from {tag}, its clock is {went.behind_s:.0f} s behind" if went.restored else "booted instead"
+        result_line(options, doc, "\n".join([f"{machine} is ready after {went.seconds:.1f} s: {how}", *_forms(came)]))
+        return code
+
+
+def _forms(came: Back) -> list[str]:
+    """One line for each form that is up."""
+    lines = []
+    for name, proof in came.proofs.items():
+        if not proof["ok"]:
+            lines.append(f"{name}: NOT PROVEN: {proof['reason']}")
+            continue
+        spans = f"{proof['spans']} spans" if proof["spans"] else "no span, as it must be"
+        agent = f", agent attached in {proof['attach_s']:.1f} s" if proof.get("attach_s") else ""
+        lines.append(f"{name}: up and proven now: {spans}{agent}")
+    if came.proven_s is not None:
+        lines.append(f"all of it after {came.proven_s:.1f} s")
+    return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from lab.system.wait import Deadline
 CONNECT_S: Final = 60.0
 SEAL_S: Final = 60.0
 SETUP_S: Final = 900.0
+CLOCK_S: Final = 3.0  # less is what asking takes
 TOOLS: Final = ("sink", "load")
 
 
@@ -90,12 +92,19 @@ def run(lab: Lab, asked: Asked, ready: Ready, recorder: resume.Recorder) -> repo
         site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
         _announce(lab, plan)
         with lab.bus.step("start", "start the run in the machine"):
-            drive.start(transport, site, plan, Deadline.after(SETUP_S, lab.cancel))
+            begin(lab, transport, site, plan)
     follow_run(lab, machine, site, plan)
     fetch_run(lab, machine, site, directory)
     recorder.close()
     _seal(asked, deployed, plan, directory)
     return report.write(lab, manifest.publish(directory))
+
+
+def begin(lab: Lab, transport: Any, site: drive.Site, plan: Plan) -> None:
+    """Start the plan in the machine; forms that were kept up there end for it, which is told."""
+    said = drive.start(transport, site, plan, Deadline.after(SETUP_S, lab.cancel))
+    if said.get("gave_way"):
+        lab.bus.emit(Notice(level="info", text="the forms that were kept up there were ended for this run"))
 
 
 def _seal(asked: Asked, deployed: Deployed, plan: Plan, directory: Path) -> None:
@@ -115,10 +124,20 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
         at, mount = deliver.deliver(lab, ready.machine, transport, site.root, tree, digest, deadline)
         facts = drive.call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
         step.say(str(facts.get("kernel", "")))
+    if abs(time.time() - facts.pop("clock_ns") / 1e9) >= CLOCK_S:
+        # a restored machine's: everything in it agrees, so it is not corrected but measured
+        facts["clock_behind_s"] = round(_behind_s(transport, deadline), 1)
     facts["emulated"] = ready.emulated or bool(facts.get("emulated"))  # not every machine can tell by itself
     specs = _specs(lab, asked, ready, facts)
     site = drive.Site(root=site.root, artifacts=at, run_id="")
     return Deployed(ready=ready, site=site, facts=facts, specs=specs)
+
+
+def _behind_s(transport: Any, deadline: Deadline) -> float:
+    """How far the machine's clock is behind this host's."""
+    before = time.time()
+    said = float(transport.run(["date", "+%s.%N"], deadline).text())
+    return (before + time.time()) / 2 - said
 
 
 def _specs(lab: Lab, asked: Asked, ready: Ready, facts: dict[str, Any]) -> dict[str, FormSpec]:

@@ -12,7 +12,6 @@ from lab.flows.wish import Asked
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, LIFE_FILE, LIVES_DIR
 from lab.runs import drive
-from lab.system.wait import Deadline
 
 
 def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
@@ -25,7 +24,7 @@ def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
         directory, plan = resume.claim(lab, dataclasses.replace(plan, lives=lives))
         site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
         with lab.bus.step("proofs", "prove each form"):
-            drive.start(transport, site, plan, Deadline.after(flow.SETUP_S, lab.cancel))
+            flow.begin(lab, transport, site, plan)
             flow.follow_run(lab, ready.machine, site, plan)
     flow.fetch_run(lab, ready.machine, site, directory, expect_cells=False)
     proofs = {life.form: {"ok": False, "reason": "it was never started"} for life in lives}

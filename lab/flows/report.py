@@ -71,11 +71,13 @@ def complete(paths: Paths) -> list[Path]:
 def write(lab: Lab, directory: Path) -> Reported:
     """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent."""
     with lab.bus.step("report", "report") as step:
+        run = runs_read.read(directory)
         merged = merge.merged(
-            store.read_lines(directory / HOST_EVENTS_FILE), store.read_lines(directory / GUEST_DIR / EVENTS_FILE)
+            store.read_lines(directory / HOST_EVENTS_FILE),
+            store.read_lines(directory / GUEST_DIR / EVENTS_FILE),
+            behind_s=float(run.manifest.guest.get("clock_behind_s", 0.0)),
         )
         store.write_text(directory / EVENTS_FILE, "".join(merge.line(doc) for doc in merged))
-        run = runs_read.read(directory)
         summary = verdict.summarize(run)
         store.write_json(directory / SUMMARY_FILE, summary)
         html = directory / REPORT_HTML

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def answer(args: argparse.Namespace) -> tuple[int, Any]:
     from lab.guest.facts import facts
 
     mounts = _prepare(args) if args.verb == "prepare" else {}
-    return EXIT_OK, {**facts(), **mounts}
+    return EXIT_OK, {**facts(), **mounts, "clock_ns": time.time_ns()}
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:

@@ -19,10 +19,15 @@ from lab.guest.wire import Canary, CanaryRequest, Span
 
 @dataclass
 class Asked:
-    """Canary requests that were answered: what was sent, and answers that are wrong in themselves."""
+    """Canary requests that were answered: what was sent, and answers that are wrong in themselves.
+
+    count: spans that were there with the last answer; at: its time by the monotonic clock, in seconds.
+    """
 
     sent: list[Sent]
     wrong: list[str]
+    count: Optional[int] = None
+    at: float = 0.0
 
 
 def prove(bench: Bench, running: Running) -> Canary:
@@ -42,13 +47,17 @@ def send(bench: Bench, running: Running, kinds: Sequence[str]) -> Asked:
         asked.sent.append(request)
         if request.status not in status.get(kind, ()) and request.status >= 0:
             asked.wrong.append("%s answered %d" % (kind, request.status))
+    asked.count, asked.at = running.sink.count(), time.monotonic()
     return asked
 
 
-def judge(bench: Bench, running: Running, asked: Asked) -> Canary:
-    """Wait for the spans of these requests and compare them with what the form is known to give."""
+def judge(bench: Bench, running: Running, asked: Asked, quiet_s: Optional[float] = None) -> Canary:
+    """Wait for the spans of these requests and compare them with what the form is known to give.
+
+    quiet_s: how long no span must come after the last answer, where none or no more may come; None: the plan's.
+    """
     form, sent = running.form, asked.sent
-    _spans, requests, start_spans, reason = _judged(bench, running, sent)
+    _spans, requests, start_spans, reason = _judged(bench, running, asked, quiet_s or bench.plan.timeouts.quiet_s)
     reason = "; ".join([*asked.wrong, reason] if reason else asked.wrong)
     first = None
     if form.proof == "some" and sent:
@@ -59,15 +68,19 @@ def judge(bench: Bench, running: Running, asked: Asked) -> Canary:
     )
 
 
-def _judged(bench: Bench, running: Running, sent: list[Sent]) -> tuple[list[Span], tuple[CanaryRequest, ...], int, str]:
+def _judged(
+    bench: Bench, running: Running, asked: Asked, quiet_s: float
+) -> tuple[list[Span], tuple[CanaryRequest, ...], int, str]:
     """Collect spans until the proof holds, or no more come, or the deadline passes."""
-    plan, form = bench.plan, running.form
+    plan, form, sent = bench.plan, running.form, asked.sent
     trees = type_trees(plan.reference, form.expected)
     needed = sum(sum(required(trees[s.type]).values()) for s in sent) if form.proof == "some" else 0
     ends = time.monotonic() + plan.timeouts.first_span_s
     spans: list[Span] = []
+    last, since = asked.count, asked.at
     while True:
-        fresh = _collect(bench, running, needed - len(spans))
+        fresh = _collect(bench, running, needed - len(spans), quiet_s, last, since)
+        last, since = -1, time.monotonic()
         spans += fresh
         requests, start_spans = read_canaries(spans, sent, trees, form.expected)
         reason = judge_some(requests) if form.proof == "some" else judge_none(len(spans))
@@ -75,11 +88,14 @@ def _judged(bench: Bench, running: Running, sent: list[Sent]) -> tuple[list[Span
             return spans, requests, start_spans, reason
 
 
-def _collect(bench: Bench, running: Running, wanted: int) -> list[Span]:
-    """What arrived since the last call: waits for as many spans as wanted, else until their count is still."""
+def _collect(
+    bench: Bench, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
+) -> list[Span]:
+    """What arrived since the last call: waits for as many spans as wanted, else until their count is still.
+
+    The count was `last` at the monotonic time `since`.
+    """
     timeouts = bench.plan.timeouts
-    last: Optional[int] = -1
-    since = time.monotonic()
 
     def arrived() -> str:
         count = running.sink.count()
@@ -88,7 +104,7 @@ def _collect(bench: Bench, running: Running, wanted: int) -> list[Span]:
             last, since = count, time.monotonic()
         if count is None or count >= wanted > 0 or running.broken():
             return "there"
-        stalled_s = timeouts.quiet_s if wanted <= 0 or count else timeouts.first_span_s / 3
+        stalled_s = quiet_s if wanted <= 0 or count else timeouts.first_span_s / 3
         return "still" if time.monotonic() - since > stalled_s else ""
 
     until(bench.cancel, arrived, timeouts.first_span_s, 0.1)

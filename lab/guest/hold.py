@@ -1,22 +1,23 @@
 """Forms kept up together, each with its own sink, and proven again on request: what a demo-ready snapshot keeps.
 
-A memory snapshot brings the processes back as they were. The agents are then started anew, so that what is shown was
-attached now; services go on as they are.
+A memory snapshot brings the processes back as they were. Agents are attached anew once their form is proven, so that
+those in a snapshot are fresh: an agent's maps fill with use. Services go on as they are.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import select
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from lab.guest.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.bench import Bench, LifeFailed
-from lab.guest.canary import judge, prove, rotate, send
+from lab.guest.canary import Asked, judge, prove, rotate, send
 from lab.guest.child import Nursery, sweep
 from lab.guest.durable import write_text
 from lab.guest.facts import systemd_runs
@@ -27,8 +28,10 @@ from lab.guest.seal import LAUNCH_LOG, WORK_DIR
 from lab.guest.waiting import Cancel, Stopped
 from lab.guest.wire import PLAN_FILE, Canary, Plan, dump
 
-AGAIN = signal.SIGUSR1  # prove every form again, agents attached anew
+AGAIN = signal.SIGUSR1  # prove every form again
+ANEW = signal.SIGUSR2  # the same, by agents that are attached anew
 LOOK_S = 5.0
+SILENT = 0.5  # of what a first proof waits for spans that must not come: this form was silent then
 
 
 def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> None:
@@ -65,15 +68,16 @@ def _held(bench: Bench) -> None:
     for end in (asked, wake):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)  # a wait ends with the signal, not at its next look
-    signal.signal(AGAIN, lambda *_: None)
+    for number in (AGAIN, ANEW):
+        signal.signal(number, lambda *_: None)
     try:
         up = _start(bench)
         rounds = 1
         while True:
             _told(bench, rounds)
-            _wait(bench, asked)
+            wanted = _wait(bench, asked)
             rounds += 1
-            _again(bench, up, rounds)
+            _again(bench, up, rounds, anew=wanted == ANEW)
     except Stopped:
         bench.journal.emit("state", phase="stopped")
     except BaseException as error:
@@ -85,12 +89,15 @@ def _held(bench: Bench) -> None:
         bench.journal.close()
 
 
-def _wait(bench: Bench, asked: int) -> None:
-    """Until it is asked for a round. Raises Stopped."""
+def _wait(bench: Bench, asked: int) -> int:
+    """Until it is asked for a round, and for which. Raises Stopped."""
     while True:
         bench.cancel.check()
-        if select.select([asked], [], [], LOOK_S)[0] and AGAIN in os.read(asked, 4096):
-            return
+        if select.select([asked], [], [], LOOK_S)[0]:
+            said = os.read(asked, 4096)
+            for number in (ANEW, AGAIN):
+                if number in said:
+                    return number
 
 
 def _told(bench: Bench, rounds: int) -> None:
@@ -106,7 +113,11 @@ def _start(bench: Bench) -> list[Running]:
         work.mkdir()
         try:
             running = start_life(bench, life, life.form, work)
-            _proof(bench, 1, prove(bench, running), running)
+            canary = prove(bench, running)
+            if running.agents:
+                _renew(bench, running)
+                attach(bench, running)
+            _proof(bench, 1, canary, running)
             up.append(running)
         except LifeFailed as failure:
             bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), round=1)
@@ -116,39 +127,55 @@ def _start(bench: Bench) -> list[Running]:
     return up
 
 
-def _again(bench: Bench, up: list[Running], rounds: int) -> None:
-    """One request each: while new agents attach, the forms without one answer."""
-    began = time.monotonic()
-    failed: dict[str, str] = {}
-    with_agents = [running for running in up if running.agents]
-    for running in with_agents:
-        for agent in running.agents:
-            agent.kill()  # what it still held is from before; the new one takes its pins away
-            bench.nursery.children.remove(agent)
+def _renew(bench: Bench, running: Running) -> None:
+    """Another agent for each that is there; `attach` waits for them. Raises LifeFailed."""
+    for agent in [agent for agent in running.agents if agent in bench.nursery.children]:
+        agent.kill()  # what it still held is from before; the new one takes its pins away
+        bench.nursery.children.remove(agent)
+        with contextlib.suppress(FileNotFoundError):  # one that never attached
             (running.work / (agent.name + ".ready")).unlink()
-        start_agents(bench, running)
-    sent = {}
-    for running in sorted(up, key=lambda one: one in with_agents):
-        try:
-            rotate(running)
-            if running in with_agents:
-                attach(bench, running)
-            sent[running.id] = send(bench, running, bench.plan.canary[:1])
-        except LifeFailed as failure:
-            failed[running.id] = str(failure)
-    for running in up:
-        try:
-            if running.id in sent:
-                canary = judge(bench, running, sent[running.id])
-                _proof(bench, rounds, canary, running, time.monotonic() - began)
-        except LifeFailed as failure:
-            failed[running.id] = str(failure)
-    for form, reason in failed.items():
-        bench.journal.emit("proof", form=form, ok=False, reason=reason, round=rounds)
+    start_agents(bench, running)
 
 
-def _proof(bench: Bench, rounds: int, canary: Canary, running: Running, seconds: float | None = None) -> None:
-    """`seconds`: since it was asked for; spans: how many the requests gave."""
+def _again(bench: Bench, up: list[Running], rounds: int, *, anew: bool) -> None:
+    """One request each. Whose answer takes long is asked first: a form that must stay silent is waited for."""
+    began = time.monotonic()
+    sent: dict[str, Asked] = {}
+    failed: dict[str, str] = {}
+
+    def tried(step: Callable[[Running], None], those: list[Running]) -> None:
+        for running in those:
+            try:
+                if running.id not in failed:
+                    step(running)
+            except LifeFailed as failure:
+                failed[running.id] = str(failure)
+                bench.journal.emit("proof", form=running.form.name, ok=False, reason=str(failure), round=rounds)
+
+    def ask(running: Running) -> None:
+        rotate(running)
+        sent[running.id] = send(bench, running, bench.plan.canary[:1])
+
+    def answered(running: Running) -> None:
+        canary = judge(bench, running, sent[running.id], bench.plan.timeouts.quiet_s * SILENT)
+        _proof(bench, rounds, canary, running, time.monotonic() - began, anew=anew)
+
+    agents = [running for running in up if running.agents]
+    silent = [running for running in up if running.form.proof != "some"]
+    others = [running for running in up if running not in agents and running not in silent]
+    if anew:
+        tried(lambda running: _renew(bench, running), agents)  # they attach while the others are asked
+    tried(ask, silent + others)
+    if anew:
+        tried(lambda running: attach(bench, running), agents)
+    tried(ask, agents)
+    tried(answered, others + agents + silent)
+
+
+def _proof(
+    bench: Bench, rounds: int, canary: Canary, running: Running, seconds: float | None = None, *, anew: bool = True
+) -> None:
+    """`seconds`: since it was asked for; spans: how many the requests gave; anew: by an agent attached for it."""
     spans = sum(len(request.spans) for request in canary.requests)
     bench.journal.emit(
         "proof",
@@ -157,16 +184,7 @@ def _proof(bench: Bench, rounds: int, canary: Canary, running: Running, seconds:
         reason=canary.reason,
         round=rounds,
         spans=spans,
-        attach_s=running.attach_s,
+        attach_s=running.attach_s if anew else None,
         seconds=seconds,
         first_span_s=canary.first_span_s,
     )
-
-
-def pid_of(out: Path) -> int:
-    """Who holds here; 0 for nobody."""
-    try:
-        doc = json.loads((out / "state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0
-    return int(doc["pid"]) if doc.get("phase") == "held" else 0

@@ -17,7 +17,7 @@ from lab.guest.journal import read_state
 from lab.guest.locking import Busy, holder
 from lab.guest.run import OtherPlan
 from lab.guest.seal import LAUNCH_LOG, read_seal
-from lab.guest.wire import PLAN_FILE, Plan, encode, load
+from lab.guest.wire import EVENTS_FILE, PLAN_FILE, STATE_FILE, Plan, encode, load
 
 BEGIN_S = 30.0
 
@@ -87,17 +87,10 @@ def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
     if held:
         raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [
-        *own_argv(),
-        "held",
-        "--plan",
-        str(plan_file.resolve()),
-        "--out",
-        str(out),
-        "--artifacts",
-        str(artifacts),
-    ]
-    _launch(plan.digest(), command, out)
+    for name in (EVENTS_FILE, STATE_FILE):  # whoever follows the new one must not read of the old one
+        with contextlib.suppress(FileNotFoundError):
+            (out / name).unlink()
+    _launch(plan.digest(), _command("held", plan_file, out, artifacts), out)
     return status(out)
 
 

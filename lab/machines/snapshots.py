@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -31,18 +32,32 @@ DEFAULT: Final = "ready"
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 NONCE: Final = "/run/lab-snapshot"  # in memory only: a boot has none
 ASK_S: Final = 60.0
-PROOF: Final = 'read -r up _ < /proc/uptime; echo "$(cat /proc/sys/kernel/random/boot_id) $up $(cat "$1" 2>/dev/null)"'
+PROOF: Final = (
+    "read -r up _ < /proc/uptime; "
+    'echo "$(cat /proc/sys/kernel/random/boot_id) $up $(date +%s.%N) $(cat "$1" 2>/dev/null)"'
+)
+# Sessions that were open when it was kept: their other end is gone. $1: uptime then, in hundredths of a second, which
+# is how a process's start is counted (the 22nd word of its stat, the 20th behind its name).
+DROP: Final = (
+    'for it in $(pgrep -f "^sshd(-session)?: .*@"); do stat=$(cat "/proc/$it/stat" 2>/dev/null) || continue; '
+    'began=$(echo "${stat##*) }" | cut -d" " -f20); [ "$began" -gt "$1" ] || kill -9 "$it"; done'
+)
+Then = Callable[[Transport, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Went:
-    """How a restore went: `restored` False means that the machine was booted instead, and `reason` why."""
+    """How a restore went: `restored` False means that the machine was booted instead, and `reason` why.
+
+    held: what was kept up in it, as `save` was given.
+    """
 
     machine: Machine
     restored: bool
     reason: str
     seconds: float
-    away_s: float  # how far the guest's clock is behind this host's
+    behind_s: float  # how far the guest's clock is behind this host's, measured
+    held: dict[str, Any] | None
 
 
 def names(lab: Lab, machine: str) -> list[str]:
@@ -50,8 +65,10 @@ def names(lab: Lab, machine: str) -> list[str]:
     return sorted(path.stem for path in (lab.paths.machine(machine) / SNAPSHOTS_DIR).glob("*.json"))
 
 
-def save(lab: Lab, machine: str, name: str) -> dict[str, Any]:
+def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = None) -> dict[str, Any]:
     """Keep a ready machine as `name`, in the place of an older one. Idempotent; a killed one leaves no such snapshot.
+
+    held: what is kept up in it, as JSON values; whoever restores it gets them back.
 
     Raises UsageError, PreconditionError (it does not run, its provider cannot), ProvisioningError.
     """
@@ -71,18 +88,19 @@ def save(lab: Lab, machine: str, name: str) -> dict[str, Any]:
             nonce = secrets.token_hex(16)
             with _session(lab, found) as link:
                 link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
-                boot_id, uptime_s, _ = _asked(lab, link)
+                answer = _asked(lab, link)
             kept = provider.save(lab, found.handle, name)  # type: ignore[attr-defined]  # FEATURES.snapshots was asked
-            doc = {"name": name, "boot_id": boot_id, "uptime_s": uptime_s, "nonce": nonce, "saved_at": time.time()}
+            doc = {"name": name, "boot_id": answer.boot_id, "uptime_s": answer.uptime_s, "nonce": nonce, "held": held}
             path.parent.mkdir(exist_ok=True, mode=0o700)
             store.write_json(path, {"schema": SCHEMA, **doc, "kept": kept})
     return doc
 
 
-def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True) -> Went:
+def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: Then = lambda *_: None) -> Went:
     """Go on from `name`: the machine as it was, reachable in seconds, whatever it does now.
 
     Where that fails it is booted instead, told by a notice, unless `fallback` is off: then the failure is raised.
+    then: called in the first session of a machine that was restored, with what was held.
     """
     began = time.monotonic()
     with exclusive(lab, machine, lab.config.lock_timeout_s):
@@ -93,20 +111,23 @@ def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True) -> Went
                 lab.bus.step("restore", f"machine {machine} from {name}"),
                 journal.entry(lab, machine, "restore", name),
             ):
-                found = _restored(lab, found, doc)
+                found, answer, seconds = _restored(lab, found, doc, began, then)
         except (PreconditionError, ProvisioningError) as error:
             if not fallback:
                 raise
             failure: LabError = error
         else:
-            seconds, away_s = time.monotonic() - began, time.time() - float(doc["saved_at"])
-            return Went(machine=found, restored=True, reason="", seconds=seconds, away_s=away_s)
+            return Went(
+                machine=found, restored=True, reason="", seconds=seconds, behind_s=answer.behind_s, held=doc.get("held")
+            )
         lab.bus.emit(Notice(level="warning", text=f"{failure.message}: it is booted instead"))
         with contextlib.suppress(LabError):
             steps.provider_of(found).stop(lab, found.handle)  # type: ignore[arg-type]  # it was restored, so it has one
     booted = up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
     seconds = time.monotonic() - began
-    return Went(machine=booted, restored=False, reason=failure.message, seconds=seconds, away_s=0.0)
+    return Went(
+        machine=booted, restored=False, reason=failure.message, seconds=seconds, behind_s=0.0, held=doc.get("held")
+    )
 
 
 def remove(lab: Lab, machine: str, name: str) -> None:
@@ -116,7 +137,20 @@ def remove(lab: Lab, machine: str, name: str) -> None:
         _record(lab, machine, name).unlink()
 
 
-def _restored(lab: Lab, machine: Machine, doc: dict[str, Any]) -> Machine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a machine says of itself: its boot, how long it is up, its clock against ours, the word left in memory."""
+
+    boot_id: str
+    uptime_s: float
+    behind_s: float
+    nonce: str
+
+
+def _restored(
+    lab: Lab, machine: Machine, doc: dict[str, Any], began: float, then: Then
+) -> tuple[Machine, Answer, float]:
+    """The machine, what it said, and the seconds to that answer."""
     assert machine.handle is not None
     directory, provider = lab.paths.machine(machine.spec.name), steps.provider_of(machine)
     endpoint = provider.restore(lab, machine.handle, doc["name"], doc["kept"])  # type: ignore[attr-defined]
@@ -125,17 +159,21 @@ def _restored(lab: Lab, machine: Machine, doc: dict[str, Any]) -> Machine:
     machine = state.save(lab, replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"]))
     readiness.wait_alive(lab, provider, machine.handle, directory)  # type: ignore[arg-type]
     with _session(lab, machine) as link:
-        boot_id, uptime_s, nonce = _asked(lab, link)
-    if (boot_id, nonce) != (doc["boot_id"], doc["nonce"]) or uptime_s < float(doc["uptime_s"]):
-        message = f"what answers is not the machine that was kept (boot {boot_id}, up {uptime_s:.0f} s)"
-        raise ProvisioningError(message, fix="lab up")
-    return machine
+        seen = _asked(lab, link)
+        if (seen.boot_id, seen.nonce) != (doc["boot_id"], doc["nonce"]) or seen.uptime_s < float(doc["uptime_s"]):
+            message = f"what answers is not the machine that was kept (boot {seen.boot_id}, up {seen.uptime_s:.0f} s)"
+            raise ProvisioningError(message, fix="lab up")
+        seconds = time.monotonic() - began
+        then(link, doc)
+        link.run(["sh", "-c", DROP, "drop", str(int(float(doc["uptime_s"]) * 100))], Deadline.after(ASK_S, lab.cancel))
+    return machine, seen, seconds
 
 
-def _asked(lab: Lab, link: Transport) -> tuple[str, float, str]:
-    """Its boot, how long it is up, and the word that was left in its memory."""
+def _asked(lab: Lab, link: Transport) -> Answer:
+    before = time.time()
     said = link.run(["sh", "-c", PROOF, "proof", NONCE], Deadline.after(ASK_S, lab.cancel)).text().split()
-    return said[0], float(said[1]), said[2] if len(said) > 2 else ""
+    behind_s = (before + time.time()) / 2 - float(said[2])
+    return Answer(boot_id=said[0], uptime_s=float(said[1]), behind_s=behind_s, nonce=said[3] if len(said) > 3 else "")
 
 
 def _session(lab: Lab, machine: Machine) -> Transport:

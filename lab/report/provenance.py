@@ -24,6 +24,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         ("provider", f"{about['provider']}, acceleration {about['acceleration']}"),
         ("host", _facts(about["host"])),
         ("machine", _facts(about["guest"])),
+        *_behind(about["guest"]),
         ("span clocks", _clocks(summary["forms"])),
         ("toolchain", _facts(about["toolchain"])),
         ("image", about["image_id"]),
@@ -61,6 +62,15 @@ def _mix(mix: list[Mapping[str, Any]]) -> str:
 def _facts(facts: Mapping[str, Any]) -> str:
     plain = {key: value for key, value in facts.items() if isinstance(value, (str, int, float, bool)) and value != ""}
     return ", ".join(f"{key} {value}" for key, value in plain.items()) or "not recorded"
+
+
+def _behind(guest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Told of a machine that was restored: its clock was left alone."""
+    behind_s = guest.get("clock_behind_s")
+    if not isinstance(behind_s, (int, float)):
+        return []
+    said = f"{abs(behind_s):.1f} s {'behind' if behind_s > 0 else 'ahead of'} the host's, measured and left alone"
+    return [("machine's clock", f"{said}; events.jsonl is in the host's time")]
 
 
 def _clocks(forms: Mapping[str, Any]) -> str:

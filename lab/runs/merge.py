@@ -7,8 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def merged(host: Iterable[Mapping[str, Any]], guest: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Host records (without their copies of guest events) and guest records, by time; the same ones only once."""
+def merged(
+    host: Iterable[Mapping[str, Any]], guest: Iterable[Mapping[str, Any]], *, behind_s: float = 0.0
+) -> list[dict[str, Any]]:
+    """Host records (without their copies of guest events) and guest records, by time; the same ones only once.
+
+    behind_s: how far the guest's clock was behind the host's: its records' `at` is the host's time, `at_ns` its own.
+    """
     out: dict[tuple[str, str, int], dict[str, Any]] = {}
     for doc in host:
         if doc.get("event") != "GuestEvent" and isinstance(doc.get("seq"), int):
@@ -20,7 +25,7 @@ def merged(host: Iterable[Mapping[str, Any]], guest: Iterable[Mapping[str, Any]]
                 "source": "guest",
                 "boot": boot,
                 "seq": doc["seq"],
-                "at": doc["at_ns"] / 1e9,
+                "at": doc["at_ns"] / 1e9 + behind_s,
                 "step": 0,
                 "parent": 0,
                 "event": "GuestEvent",

@@ -124,6 +124,33 @@ def test_killed_anywhere_the_same_command_goes_on(home: Path) -> None:
     assert list(Paths(home=home).machines.iterdir()) == []
 
 
+def test_vagrants_own_snapshot_is_gone_on_from_and_leaves_nothing(home: Path) -> None:
+    before = everything()
+    good(run_lab("up", "talk", *VAGRANT, home=home, limit_s=UP_S))
+    shell = ("exec", "--name", "talk", "--", "sh", "-c")
+    boot = good(run_lab(*shell, "echo kept > /run/word; cat /proc/sys/kernel/random/boot_id", home=home)).stdout
+    for _ in range(2):  # the second replaces the first
+        good(run_lab("snapshot", "talk", home=home, limit_s=300))
+    good(run_lab(*shell, "rm /run/word; echo later > /root/later", home=home))
+    virsh = ("virsh", "-q", "-c", vagrant_libvirt.URI)
+    names = subprocess.run([*virsh, "list", "--name"], capture_output=True, text=True, check=True).stdout.split()
+    (domain,) = (each for each in names if each.endswith("-talk"))
+    for running in (True, False):
+        if not running:
+            subprocess.run([*virsh, "destroy", domain], check=True)
+        ran = good(run_lab("restore", "talk", "--no-fallback", "--json", home=home, limit_s=300))
+        assert json.loads(ran.stdout.splitlines()[-1])["result"]["restored"]
+        told = good(run_lab(*shell, "cat /run/word /proc/sys/kernel/random/boot_id; ls /root", home=home)).stdout
+        assert told == f"kept\n{boot}"
+    record = Paths(home=home).machine("talk") / "snapshots/ready.json"
+    record.write_text(record.read_text(encoding="utf-8").replace("Nehalem", "Penryn"), encoding="utf-8")
+    ran = good(run_lab("restore", "talk", home=home, limit_s=UP_S))
+    assert "cpu was Penryn" in ran.stderr
+    assert good(run_lab(*shell, "cat /proc/sys/kernel/random/boot_id", home=home)).stdout != boot
+    good(run_lab("down", "talk", home=home, limit_s=300))
+    assert everything() == before
+
+
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[str, str]]:
     """The box's URL on loopback and its digest."""

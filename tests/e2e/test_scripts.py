@@ -35,6 +35,10 @@ def test_demo(tmp_path: Path) -> None:
     play("2-demo", tmp_path)
 
 
+def test_snapshot(tmp_path: Path) -> None:
+    play("3-snapshot", tmp_path)
+
+
 def test_down_leaves_no_process_port_or_file(tmp_path: Path) -> None:
     """Everything that names the machine is looked for: its processes, its port, files of its own or of its making."""
     doc = json.loads((MACHINE / "machine.json").read_text(encoding="utf-8"))
@@ -44,7 +48,7 @@ def test_down_leaves_no_process_port_or_file(tmp_path: Path) -> None:
     assert naming("e2e"), "a search that finds nothing while the machine is there would find nothing afterwards"
     before = cache()
 
-    play("3-down", tmp_path)
+    play("4-down", tmp_path)
 
     assert qemu_instance.processes(data["uuid"]) == []
     assert not answers(port)
@@ -56,7 +60,7 @@ def test_down_leaves_no_process_port_or_file(tmp_path: Path) -> None:
 
 def test_every_script_was_played() -> None:
     """A new script needs its place above."""
-    assert [path.stem for path in SCRIPTS] == ["1-machine", "2-demo", "3-down"]
+    assert [path.stem for path in SCRIPTS] == ["1-machine", "2-demo", "3-snapshot", "4-down"]
 
 
 def answers(port: int) -> bool:

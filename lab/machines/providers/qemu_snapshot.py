@@ -15,6 +15,7 @@ from typing import Any, Final
 from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
 from lab.machines.providers.qemu_qmp import Qmp
 from lab.machines.providers.qemu_start import argv, control, endpoint, spawn
+from lab.machines.snapshot_key import differing, misfit, own_cpu
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Handle, SshEndpoint
@@ -29,11 +30,13 @@ _PORT: Final = re.compile(r"/(hot\d+)(?:/|$)")
 
 def key(handle: Handle) -> dict[str, str]:
     """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
-    data = handle.data
+    data, model = handle.data, qemu_args.cpu_model(handle.data["accel"], handle.data["arch"])
     return {
         "qemu": qemu_accel.version_text(proc.need(qemu_args.PROGRAMS[data["arch"]])),
         "accelerator": data["accel"],
-        "cpu": qemu_args.cpu_model(data["accel"], data["arch"]),
+        "cpu": f"host, {own_cpu()}" if model == "host" else model,
+        "machine type": qemu_args.machine_type(data["accel"], data["arch"]),
+        "topology": f"{data['cpus']} CPUs, {data['memory_mib']} MiB",
         "image": data["image_id"],
         "kernel": data.get("kernel_digest", ""),
         "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],
@@ -57,19 +60,14 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
 
 def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
     """Start from `name` instead of booting; what runs now is ended. Raises PreconditionError when it does not fit."""
-    here = key(handle)
-    changed = [
-        f"{what} was {kept['key'].get(what)}, is {now}" for what, now in here.items() if kept["key"].get(what) != now
-    ]
+    changed = differing(kept["key"], key(handle))
     changed += [
         f"disk {each['image']} is not what it was"
         for each in kept["disks"]
         if witness(Path(each["image"])) != each["seen"]
     ]
     if changed:
-        raise PreconditionError(
-            f"snapshot {name} does not fit: {'; '.join(changed)}", fix="lab snapshot makes a new one"
-        )
+        raise misfit(name, changed)
     qemu_instance.end(control(handle), handle.data["uuid"])
     plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
     asked = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])

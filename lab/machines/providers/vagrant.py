@@ -18,6 +18,7 @@ from lab.machines.providers import (
     vagrant_check,
     vagrant_files,
     vagrant_libvirt,
+    vagrant_snapshot,
     vagrant_tool,
     vagrant_virtualbox,
 )
@@ -27,7 +28,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 
-FEATURES: Final = Features(isolated=True)
+FEATURES: Final = Features(isolated=True, snapshots=True)
 RUN_ON: Final = "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
 WORK: Final = "vagrant"
 MADE: Final = "made"
@@ -37,6 +38,7 @@ DESTROY_S: Final = 300.0
 SSH_PORT: Final = 22
 PACKAGES: Final = vagrant_check.PACKAGES
 install_commands: Final = vagrant_check.install_commands
+save: Final = vagrant_snapshot.save
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -106,6 +108,12 @@ def _up(lab: Lab, handle: Handle) -> SshEndpoint:
     with lab.bus.step("vagrant", "vagrant up"):
         vagrant_tool.run(lab, work, ["up", "--provider", handle.data["driver"]], limit_s=UP_S)
     (work / MADE).touch()
+    return _endpoint(handle, _state(lab, handle))
+
+
+def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+    """Vagrant's own snapshot. Raises PreconditionError when it does not fit any more."""
+    vagrant_snapshot.restore(lab, handle, name, kept)
     return _endpoint(handle, _state(lab, handle))
 
 

@@ -71,6 +71,12 @@ def reachable(lab: Lab) -> str:
     return "" if result.ok else (result.tail().strip().splitlines() or ["it says nothing"])[-1]
 
 
+def hypervisor(lab: Lab) -> str:
+    """QEMU's version, by libvirt's word."""
+    lines = _virsh(lab, "version").text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("Running hypervisor")), "unknown")
+
+
 def has_kvm(lab: Lab) -> bool:
     """Whether libvirt would run a machine on this host's processor."""
     return _virsh(lab, "domcapabilities --virttype kvm", limit_s=60).ok

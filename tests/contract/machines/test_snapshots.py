@@ -19,11 +19,16 @@ from lab.model.events import Bus, Record, StepFinished
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
 from lab.model.paths import Paths
+from lab.remote import connect
+from lab.remote.base import Transport
+from lab.system.wait import Deadline
 from tests.support import test_home
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 NAME = "kept"
 SPEC = MachineSpec(name=NAME, memory_mib=1024)
+SESSIONS = "^sshd(-session)?: .*@"
+KEY = ("qemu", "accelerator", "cpu", "machine type", "topology", "image", "kernel", "devices")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,9 @@ def kept(lab: Lab) -> dict[str, Any]:
     image.write_bytes(b"on the disk\n".ljust(1 << 20, b"\0"))
     lifecycle.attach_disk(lab, machine, image, "art-1")
     said(lab, "echo in memory > /run/word; (exec sleep 4321) > /dev/null 2>&1 & echo")
-    return snapshots.save(lab, NAME, "ready")
+    assert machine.endpoint is not None
+    with connect(lab, machine.endpoint, Deadline.after(60)):  # somebody is logged in meanwhile
+        return snapshots.save(lab, NAME, "ready", held={"by": "this test"})
 
 
 def said(lab: Lab, script: str) -> str:
@@ -72,11 +79,18 @@ def assert_as_kept(lab: Lab, kept: dict[str, Any]) -> None:
 
 def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: dict[str, Any]) -> None:
     said(lab, "rm /run/word; pkill -fx 'sleep 4321'; echo later > /root/later")
-    went = snapshots.restore(lab, NAME, "ready", fallback=False)
+    first: list[tuple[Any, str]] = []
+
+    def then(link: Transport, doc: dict[str, Any]) -> None:
+        first.append((doc["held"], link.run(["cat", "/run/word"], Deadline.after(60)).text()))
+
+    went = snapshots.restore(lab, NAME, "ready", fallback=False, then=then)
     assert went.restored
+    assert (went.held, first) == ({"by": "this test"}, [({"by": "this test"}, "in memory\n")])
+    assert said(lab, f"pgrep -fc '{SESSIONS}'") == "1", "only the one that asks: those of before are ended"
     assert_as_kept(lab, kept)
     assert said(lab, "ls /root") == ""
-    assert went.away_s > 0
+    assert went.behind_s > 0
     assert lifecycle.status(lab, NAME).alive
     assert lifecycle.up(lab, SPEC, lock_timeout_s=5).ready_boot_id == kept["boot_id"], "ready, by what `up` asks"
 
@@ -93,6 +107,20 @@ def test_a_name_that_is_not_there_and_one_that_cannot_be(lab: Lab, kept: dict[st
         snapshots.restore(lab, NAME, "raedy")
     with pytest.raises(UsageError, match="cannot be a snapshot's name"):
         snapshots.save(lab, NAME, "../../x")
+
+
+def test_what_it_must_fit_is_looked_at_before_anything_is_ended(lab: Lab, kept: dict[str, Any]) -> None:
+    record = lab.paths.machine(NAME) / "snapshots/ready.json"
+    whole, before = record.read_text(), pid(lab)
+    assert set(json.loads(whole)["kept"]["key"]) == set(KEY)
+    for part in KEY:
+        doc = json.loads(whole)
+        doc["kept"]["key"][part] = "another"
+        record.write_text(json.dumps(doc))
+        with pytest.raises(PreconditionError, match=f"{part} was another, is "):
+            snapshots.restore(lab, NAME, "ready", fallback=False)
+    record.write_text(whole)
+    assert pid(lab) == before
 
 
 def test_another_qemu_is_told_and_the_machine_booted(lab: Lab, kept: dict[str, Any]) -> None:

@@ -268,3 +268,10 @@ def test_effects_in_words(pct: float | None, said: str) -> None:
 @pytest.mark.parametrize(("ratio", "said"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.00001, "0.1 %"), (0.0, "0 %")])
 def test_shares_never_round_to_a_lie(ratio: float, said: str) -> None:
     assert figures.share(ratio) == said
+
+
+def test_a_clock_that_was_left_behind_by_a_restore_is_told(summary: dict[str, Any], page: str) -> None:
+    assert "behind the host" not in page
+    restored = copy.deepcopy(summary)
+    restored["provenance"]["guest"]["clock_behind_s"] = 93.1
+    assert "93.1 s behind the host" in report.html(restored)

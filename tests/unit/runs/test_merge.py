@@ -31,6 +31,13 @@ def test_order_and_identity() -> None:
     assert merge.merged(hosts, twice) == expected
 
 
+def test_a_machine_whose_clock_is_behind_is_put_where_it_belongs_on_the_hosts_clock() -> None:
+    hosts = [host(1, 100.0), host(2, 102.0)]
+    found = merge.merged(hosts, [guest(1, 61_000_000_000)], behind_s=40.0)
+    assert [(d["source"], d["at"]) for d in found] == [("host", 100.0), ("guest", 101.0), ("host", 102.0)]
+    assert found[1]["data"]["at_ns"] == 61_000_000_000, "what the machine stamped stays"
+
+
 def test_torn_documents_are_left_out() -> None:
     assert merge.merged([{"event": "x"}], [{"seq": 1}, {"at_ns": 1}]) == []
 
