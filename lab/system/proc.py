@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lab.model.errors import Cancelled, LabError, PreconditionError
+from lab.system import places
 from lab.system.wait import Deadline
 
 TAIL_BYTES: Final = 4000
@@ -50,17 +51,17 @@ class Result:
 
 
 def which(name: str) -> Path | None:
-    """Where a tool is, also in the sbin folders that an ordinary user's PATH lacks."""
-    path = os.environ.get("PATH", "") + os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin", "/usr/local/sbin"))
-    found = shutil.which(name, path=path)
+    """Where a tool is: on PATH, else where this system puts it."""
+    more = places.folders(places.PLATFORM, os.environ)
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *more)))
     return Path(found) if found else None
 
 
-def need(name: str, *, fix: str = "lab doctor --install") -> str:
-    """The path of a tool; raises PreconditionError with `fix` where it is missing."""
+def need(name: str, *, fix: str = "") -> str:
+    """The path of a tool; raises PreconditionError with `fix` (else what installs it here) where it is missing."""
     found = which(name)
     if found is None:
-        raise PreconditionError(f"{name} is not installed", fix=fix)
+        raise PreconditionError(f"{name} is not installed", fix=fix or places.fix(name))
     return str(found)
 
 

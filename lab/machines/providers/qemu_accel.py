@@ -30,6 +30,7 @@ EMULATION: Final = "tcg"
 MARK: Final = b"LAB-TRIAL-OK\n"
 CACHE_FILE: Final = "accel.json"
 OLDEST: Final = (6, 2)
+TESTED: Final = ((7, 2), (7, 2))  # oldest and newest that the tests ran with
 CANDIDATES: Final = {"linux": ("kvm",), "darwin": ("hvf",), "win32": ("whpx",)}
 _VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
 
