@@ -1,7 +1,7 @@
 """Tiers: which tests run, in what order, and how long each tier may take in all.
 
-`--tier` takes one or more of TIERS, or `all` (everything but nightly); the default is `unit`, or whatever the file
-that is named on the command line holds. Tiers run in order; a tier that outlives its budget fails the rest of itself.
+`--tier` takes one or more of TIERS, or `all` (but nightly and wine); the default is `unit`, or what the file holds
+that is named on the command line. Tiers run in order; a tier that outlives its budget fails the rest of itself.
 """
 
 from __future__ import annotations
@@ -23,17 +23,25 @@ BUDGET_MIN: Final[dict[str, float]] = {
     "vm": 20,
     "faults": 15,
     "nightly": float("inf"),
+    "wine": float("inf"),  # a Windows Python, where Wine is
 }
 TIERS: Final = tuple(BUDGET_MIN)
 # One test's limit where it names none, in seconds; the hard stop below the tier's budget.
-LIMIT_S: Final = {"unit": 120, "contract": 180, "forms": 600, "vm": 900, "faults": 300, "nightly": 3600}
+LIMIT_S: Final = {"unit": 120, "contract": 180, "forms": 600, "vm": 900, "faults": 300, "nightly": 3600, "wine": 1500}
+
+APART: Final = {"nightly", "wine"}  # only when asked for
 
 SPENT = pytest.StashKey[dict[str, float]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--tier: see the module's text."""
-    parser.addoption("--tier", action="append", default=[], help=f"{', '.join(TIERS)} or all (but nightly); repeatable")
+    parser.addoption(
+        "--tier",
+        action="append",
+        default=[],
+        help=f"{', '.join(TIERS)} or all (but {', '.join(sorted(APART))}); repeatable",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -104,7 +112,7 @@ def _wanted(config: pytest.Config) -> set[str]:
     given = config.getoption("--tier")
     if given:
         everything = any("all" in str(tiers).split(",") for tiers in given)
-        return set(_asked(config)) | ({tier for tier in TIERS if tier != "nightly"} if everything else set())
+        return set(_asked(config)) | (set(TIERS) - APART if everything else set())
     named = [argument.partition("::")[0] for argument in config.args]
     if named and all(Path(config.invocation_params.dir, name).is_file() for name in named):
         return set(TIERS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -80,6 +79,8 @@ def go_environment(go: toolchain.Toolchain, **values: str) -> dict[str, str]:
 
 def python_39() -> str:
     """A Python 3.9 that runs, for the guest half: PATH's or pyenv's. Where there is none CI fails, others skip."""
+    import pwd  # these helpers are for tests on Windows too
+
     pyenv = shutil.which("pyenv")
     roots = [
         *([Path(os.environ["PYENV_ROOT"])] if "PYENV_ROOT" in os.environ else []),

@@ -124,13 +124,13 @@ def _floor(lab: Lab, name: str, runs: int) -> tuple[float, ...]:
     """
     machine = lifecycle.machine(lab, name)
     data = machine.handle.data if machine is not None and machine.handle is not None else {}
-    if "kernel" not in data or data.get("arch") != "x86_64":
+    if "kernel" not in data:
         return ()
     samples = []
     for _ in range(runs):
         began = time.monotonic()
-        program = proc.need(qemu_args.PROGRAMS["x86_64"])
-        shape = {"cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
+        program = proc.need(qemu_args.PROGRAMS[data["arch"]])
+        shape = {"arch": data["arch"], "cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
         if not qemu_accel.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
             return ()
         samples.append(time.monotonic() - began)

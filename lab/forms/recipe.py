@@ -13,7 +13,7 @@ from lab.forms.listing import artifact_of, helper_build
 from lab.forms.neighbours import beside
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
-from lab.model.machine import Arch
+from lab.model.machine import GOARCH, Arch
 from lab.model.service import Service
 from lab.model.specs import REFERENCE_FILE, SCENARIO_FILE, SERVICE_FILE, load_form
 from lab.system import proc
@@ -21,7 +21,6 @@ from lab.system.wait import Deadline
 
 # Raised whenever this folder builds differently from the same files.
 RECIPE: Final = 1
-GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}
 # Never part of a program.
 SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE_FILE, SCENARIO_FILE, "build.yaml"})
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from lab.forms import cache
-from lab.forms.recipe import GOARCH, Place, Recipe
+from lab.forms.recipe import Place, Recipe
 from lab.forms.scratch import FLAGS, Scratch, filled
 from lab.forms.woven import prove
 from lab.model.errors import DemoError, PreconditionError, TransientError
 from lab.model.lab import Lab
-from lab.model.machine import Arch
+from lab.model.machine import GOARCH, Arch
 from lab.remote.base import Transport
 from lab.system.wait import Deadline
 

@@ -11,11 +11,11 @@ from typing import Final
 import psutil
 
 from lab.machines import golden, host_packages, image, state, steps
-from lab.machines.host_packages import HOST_PACKAGES, HostPackage
+from lab.machines.host_packages import HostPackage
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import LabError
 from lab.model.lab import Lab
-from lab.model.machine import Finding, Machine, MachineSpec
+from lab.model.machine import HOST_ARCH, Finding, Machine, MachineSpec
 from lab.system import proc
 
 # ansible-core 2.21 needs Python 3.12; on 3.11 the newest is 2.19 (docs.ansible.com, release and maintenance table)
@@ -30,7 +30,7 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
         provider = steps.provider_of(Machine(spec=spec))
     except LabError as error:
         return [*findings, Finding(name="provider", verdict="fail", message=error.message, fix=error.fix)]
-    findings += host_packages.check_host() if provider.FEATURES.custom_kernel else []
+    findings += host_packages.check_host(spec.arch) if provider.FEATURES.custom_kernel else []
     made = state.load(lab, spec.name)
     seen = None if made is None else steps.observed(lab, made)
     if seen is not None and seen.phase == "running":
@@ -50,9 +50,14 @@ def install_commands(lab: Lab) -> list[list[str]]:
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     provider = PROVIDERS.get(lab.config.machine.provider)
     packages: tuple[HostPackage, ...] = getattr(provider, "PACKAGES", ())
-    missing = sorted({needed.package for needed in (*HOST_PACKAGES, *packages) if not needed.present})
+    arch = lab.config.machine.spec().arch
+    wanted = (*host_packages.needed(arch), *packages)
+    missing = sorted({needed.package for needed in wanted if not needed.present})
+    commands = apt_commands(missing, root=root) if missing else []
+    if arch != HOST_ARCH and not host_packages.runs_foreign(arch):
+        commands.append([*([] if root else ["sudo"]), *host_packages.enable_argv(arch)])
     more: Callable[[Lab, bool], list[list[str]]] | None = getattr(provider, "install_commands", None)
-    return [*(apt_commands(missing, root=root) if missing else []), *([] if more is None else more(lab, root))]
+    return [*commands, *([] if more is None else more(lab, root))]
 
 
 def apt_commands(packages: list[str], *, root: bool) -> list[list[str]]:
@@ -84,7 +89,7 @@ def load(load1: float) -> Finding:
 
 def _image(lab: Lab, spec: MachineSpec) -> Finding:
     try:
-        found = image.find(lab, image.image_spec(spec, go_root=golden.go_root(lab)), deep=True)
+        found = image.find(lab, golden.image_spec(lab, spec), deep=True)
     except LabError as error:
         return Finding(name="image", verdict="fail", message=error.message, fix=error.fix)
     if found is None:

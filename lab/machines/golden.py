@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
-from lab.model.machine import MachineSpec
+from lab.model.machine import GOARCH, HOST_ARCH, MachineSpec
 from lab.system import toolchain
 from lab.system.wait import Deadline
 
 if TYPE_CHECKING:
-    from lab.machines.image import Image
+    from lab.machines.image import Image, ImageSpec
 
 GO_VERSION: Final = "go1.26.1"
 GO_S: Final = 600.0  # the first call may fetch the toolchain
@@ -68,14 +68,14 @@ def ensure(lab: Lab, spec: MachineSpec) -> Image:
     """The image, found or made. Idempotent; see `image.bake` for what it raises."""
     from lab.machines import image  # here and below: it is not needed to ask or to end a machine, and slow to load
 
-    return image.bake(lab, image.image_spec(spec, go_root=go_root(lab)))
+    return image.bake(lab, image_spec(lab, spec))
 
 
 def find(lab: Lab, spec: MachineSpec) -> Image:
     """The image that `ensure` made. Raises ProvisioningError when it is not there."""
     from lab.machines import image
 
-    found = image.find(lab, image.image_spec(spec, go_root=go_root(lab)))
+    found = image.find(lab, image_spec(lab, spec))
     if found is None:
         raise ProvisioningError(f"the image {spec.image} has not been made", fix="lab up")
     return found
@@ -85,7 +85,18 @@ def wanted(lab: Lab, spec: MachineSpec) -> str:
     """The id of the image that `ensure` finds or makes. Raises what `image.image_spec` and `go_root` raise."""
     from lab.machines import image
 
-    return image.fingerprint(image.image_spec(spec, go_root=go_root(lab)))
+    return image.fingerprint(image_spec(lab, spec))
+
+
+def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:
+    """What is wanted, with the toolchains that it takes. Raises what `image.image_spec` and `toolchain` raise."""
+    from lab.machines import image
+
+    wanted = image.image_spec(spec, go_root=go_root(lab))
+    if spec.arch == HOST_ARCH:
+        return wanted
+    deadline = Deadline.after(GO_S, lab.cancel)
+    return replace(wanted, guest_go=toolchain.for_machine(lab, GO_VERSION, GOARCH[spec.arch], deadline=deadline))
 
 
 def go_root(lab: Lab) -> Path:

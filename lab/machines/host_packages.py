@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from lab.model.machine import Finding
+from lab.model.machine import HOST_ARCH, Arch, Finding
 from lab.system import proc
 
 
@@ -33,7 +34,6 @@ HOST_PACKAGES: Final = (
     HostPackage(package="mount", command="mount", why="gives the image's tree its own /proc"),
     HostPackage(package="coreutils", command="chroot", why="runs the playbook inside the image's tree"),
     HostPackage(package="apt", command="apt-get", why="knows where Debian packages come from"),
-    HostPackage(package="qemu-system-x86", command="qemu-system-x86_64", why="runs the machine"),
     HostPackage(package="qemu-utils", command="qemu-img", why="makes each machine's own disk over the shared image"),
     HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
     HostPackage(package="openssh-client", command="ssh-keygen", why="makes each machine's keys"),
@@ -43,20 +43,61 @@ HOST_PACKAGES: Final = (
     HostPackage(package="clang", command="clang", why="compiles the agent's BPF objects", others=CLANGS),
     HostPackage(package="llvm", command="llvm-strip", why="strips the agent's BPF objects", others=STRIPS),
 )
+MACHINE_PACKAGES: Final[dict[Arch, HostPackage]] = {
+    "x86_64": HostPackage(package="qemu-system-x86", command="qemu-system-x86_64", why="runs the machine"),
+    "aarch64": HostPackage(package="qemu-system-arm", command="qemu-system-aarch64", why="runs the machine"),
+}
+BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
 
 
-def check_host() -> list[Finding]:
+def needed(arch: Arch) -> tuple[HostPackage, ...]:
+    """Every package for machines of that kind; those of another than this host's need its programs run here too."""
+    foreign = (
+        HostPackage(
+            package="qemu-user-static",
+            command=f"qemu-{arch}-static",
+            why=f"runs {arch} programs while the image is made",
+        ),
+        HostPackage(
+            package="binfmt-support",
+            command="update-binfmts",
+            why=f"tells this host's kernel what runs {arch} programs",
+        ),
+        HostPackage(package="arch-test", command="arch-test", why="lets mmdebstrap see that they run"),
+    )
+    return (*HOST_PACKAGES, MACHINE_PACKAGES[arch], *(() if arch == HOST_ARCH else foreign))
+
+
+def runs_foreign(arch: Arch) -> bool:
+    """Whether this kernel hands programs of that kind to their emulator, in any root file system."""
+    try:
+        said = (BINFMT / f"qemu-{arch}").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in said if line.startswith("flags:")), "")
+    return "enabled" in said and "F" in flags
+
+
+def enable_argv(arch: Arch) -> list[str]:
+    return ["update-binfmts", "--enable", f"qemu-{arch}"]
+
+
+def check_host(arch: Arch) -> list[Finding]:
     """One finding per package that lacks its command, or one that all are there. Changes nothing."""
-    missing = [needed for needed in HOST_PACKAGES if not needed.present]
+    wanted = needed(arch)
+    missing = [one for one in wanted if not one.present]
+    if not missing and arch != HOST_ARCH and not runs_foreign(arch):
+        message = f"this host's kernel does not run {arch} programs (no qemu-{arch} with flag F in {BINFMT})"
+        return [Finding(name="host-packages.binfmt", verdict="fail", message=message, fix=" ".join(enable_argv(arch)))]
     if not missing:
-        return [Finding(name="host-packages", verdict="ok", message=f"{len(HOST_PACKAGES)} tools present")]
+        return [Finding(name="host-packages", verdict="ok", message=f"{len(wanted)} tools present")]
     return [
         Finding(
-            name=f"host-packages.{needed.command}",
+            name=f"host-packages.{one.command}",
             verdict="fail",
-            message=f"{needed.command} is not installed; it {needed.why}",
-            fix=f"apt-get install {needed.package}",
-            data={"package": needed.package, "command": needed.command},
+            message=f"{one.command} is not installed; it {one.why}",
+            fix=f"apt-get install {one.package}",
+            data={"package": one.package, "command": one.command},
         )
-        for needed in missing
+        for one in missing
     ]

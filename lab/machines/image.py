@@ -20,7 +20,7 @@ import yaml
 
 from lab.machines import apt, enclosure, image_seal, image_tree, initrd, kernel, provision
 from lab.machines.disks import ROOT_SERIAL
-from lab.machines.image_recipes import RECIPES
+from lab.machines.image_recipes import OF_ARCH, RECIPES
 from lab.machines.image_tree import TreeSpec
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
@@ -36,7 +36,7 @@ WORK_PREFIX: Final = "baking-"
 BAKE_S: Final = 3600.0
 ID_DIGITS: Final = 16
 MIB: Final = 1024 * 1024
-NEEDED_MIB: Final = 3400  # measured with the largest, Debian 13: FILLME
+NEEDED_MIB: Final = 3400  # tree, disk and package archives are there at the same time
 INODES: Final = 262144
 # Modules whose text decides what is in an image, besides the playbook and the settings.
 RECIPE_CODE: Final = (image_tree, initrd, kernel, provision, enclosure)
@@ -44,8 +44,9 @@ RECIPE_CODE: Final = (image_tree, initrd, kernel, provision, enclosure)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What is wanted. `go_root`: the pinned Go toolchain on this host, which compiles the machine's init and, with
-    `with_go`, is copied into the image. `packages`: Debian packages by name; `links`: (place, target)."""
+    """What is wanted. `go_root`: the pinned Go toolchain of this host, which compiles the machine's init and, with
+    `with_go`, is copied into the image; `guest_go`: copied instead, for a machine with another processor. `packages`:
+    Debian packages by name; `links`: (place, target)."""
 
     suite: str
     arch: Arch
@@ -53,6 +54,7 @@ class ImageSpec:
     packages: tuple[str, ...]
     go_root: Path
     with_go: bool = True
+    guest_go: Path | None = None
     links: tuple[tuple[str, str], ...] = ()
     pockets: tuple[str, ...] = apt.POCKETS
 
@@ -86,7 +88,7 @@ def image_spec(spec: MachineSpec, *, go_root: Path) -> ImageSpec:
     if spec.arch not in recipe.archs:
         known = ", ".join(recipe.archs)
         raise PreconditionError(f"{spec.image} is made for {known}, not {spec.arch}", fix="use another provider")
-    instead = dict(recipe.instead)
+    instead = {**dict(recipe.instead), **OF_ARCH[spec.arch]}
     packages = tuple(sorted(instead.get(name, name) for name in default_packages()))
     return ImageSpec(
         suite=recipe.suite,
@@ -110,6 +112,7 @@ def fingerprint(spec: ImageSpec) -> str:
     """The image's id: a digest of all that goes in. Package versions are not known before; the seal lists them."""
     inputs: dict[str, Any] = asdict(spec) | {
         "go_root": _go_identity(spec.go_root),
+        "guest_go": None if spec.guest_go is None else _go_identity(spec.guest_go),
         "packages": sorted(spec.packages),
         "playbooks": _tree_digest(resources.root() / "playbooks"),
         "recipe": [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in RECIPE_CODE],
@@ -178,13 +181,15 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
         pockets=spec.pockets,
         packages=spec.packages,
         links=dict(spec.links),
+        arch=spec.arch,
         go_root=spec.go_root,
+        guest_go=spec.guest_go or spec.go_root,
         with_go=spec.with_go,
         image_id=ident,
     )
     tree = image_tree.build(lab, tree_spec, work, deadline)
     with lab.bus.step("image.disk", "write the disk"):
-        _write_boot_files(work, tree)
+        _write_boot_files(work, tree, spec.arch)
         _write_disk(work, tree, ident, spec.disk_gib, deadline)
     with lab.bus.step("image.seal", "hash and seal the image"):
         facts = {"id": ident, "suite": spec.suite, "packages": image_tree.installed(tree)}
@@ -195,11 +200,11 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
         work.rename(lab.paths.images / ident)
 
 
-def _write_boot_files(work: Path, tree: Path) -> None:
-    bzimages = sorted((tree / "boot").glob("vmlinuz-*"))
-    if len(bzimages) != 1:
-        raise ProvisioningError(f"the image should hold one kernel, not {len(bzimages)}", fix="lab doctor")
-    (work / KERNEL).write_bytes(kernel.vmlinux(bzimages[0]))
+def _write_boot_files(work: Path, tree: Path, arch: Arch) -> None:
+    kernels = sorted((tree / "boot").glob("vmlinuz-*"))
+    if len(kernels) != 1:
+        raise ProvisioningError(f"the image should hold one kernel, not {len(kernels)}", fix="lab doctor")
+    (work / KERNEL).write_bytes(kernel.vmlinux(kernels[0]) if arch == "x86_64" else kernel.arm64(kernels[0]))
     (work / INITRD).write_bytes(initrd.initrd(tree, work / image_tree.INIT_BINARY))
 
 

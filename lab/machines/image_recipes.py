@@ -32,9 +32,14 @@ LINKS_16: Final = (
     ("/usr/local/bin/clang", "/usr/bin/clang-16"),
     ("/usr/local/bin/llvm-strip", "/usr/bin/llvm-strip-16"),
 )
+# The playbook names packages as x86-64 has them.
+OF_ARCH: Final[dict[Arch, dict[str, str]]] = {
+    "x86_64": {},
+    "aarch64": {"linux-image-cloud-amd64": "linux-image-cloud-arm64"},
+}
 RECIPES: Final = {
     # No longer maintained. Its last point release is whole; mirrors list security updates of it that they do not hold.
     "debian-11": Recipe(suite="bullseye", kernel="5.10", instead=CLANG_16, links=LINKS_16, pockets=("",)),
-    "debian-12": Recipe(suite="bookworm", kernel="6.1"),
-    "debian-13": Recipe(suite="trixie", kernel="6.12"),
+    "debian-12": Recipe(suite="bookworm", kernel="6.1", archs=("x86_64", "aarch64")),
+    "debian-13": Recipe(suite="trixie", kernel="6.12", archs=("x86_64", "aarch64")),
 }

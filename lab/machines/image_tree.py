@@ -15,6 +15,7 @@ from lab.machines import apt, provision
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.events import Output, Progress
 from lab.model.lab import Lab
+from lab.model.machine import GOARCH, Arch
 from lab.system import proc, resources
 from lab.system.wait import Deadline
 
@@ -50,14 +51,16 @@ GO_TESTS: Final = ("testdata", "*_test.go")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSpec:
-    """What goes into a tree. `links`: place -> target of commands under another name. `go_root`: a Go toolchain on this
-    host; `with_go`: the machine gets a copy."""
+    """What goes into a tree. `links`: place -> target of commands under another name. `go_root`: a Go toolchain of this
+    host; `guest_go`: the machine's, of which it gets a copy `with_go`."""
 
     suite: str
     pockets: tuple[str, ...]
     packages: tuple[str, ...]
     links: Mapping[str, str]
+    arch: Arch
     go_root: Path
+    guest_go: Path
     with_go: bool
     image_id: str
 
@@ -71,8 +74,8 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
         raise PreconditionError("making the image needs root: Debian packages set owners", fix="run it with sudo")
     tree = work / TREE
     with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other
-        init = beside.submit(build_init, lab, spec.go_root, work / INIT_BINARY, deadline)
-        toolchain = beside.submit(copy_go, spec.go_root, work / "go") if spec.with_go else None
+        init = beside.submit(build_init, lab, spec.go_root, GOARCH[spec.arch], work / INIT_BINARY, deadline)
+        toolchain = beside.submit(copy_go, spec.guest_go, work / "go") if spec.with_go else None
         with lab.bus.step(PACKAGES_STEP, f"install {len(spec.packages)} Debian packages and what they need"):
             install_packages(lab, spec, tree, work / "packages.log", deadline)
         init.result()
@@ -101,6 +104,7 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
     argv = [*BOUND, *NAMESPACES, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
+    argv += [f"--architectures={GOARCH[spec.arch]}"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     argv += ["--verbose", "--skip=check/empty,cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
@@ -112,12 +116,12 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
         raise ProvisioningError(message, fix=TRY_AGAIN, detail=detail, log=str(log))
 
 
-def build_init(lab: Lab, go_root: Path, target: Path, deadline: Deadline) -> None:
+def build_init(lab: Lab, go_root: Path, goarch: str, target: Path, deadline: Deadline) -> None:
     """Compile the machine's init: static, the same bytes for the same source and toolchain."""
     argv = [*BOUND, str(go_root / "bin/go"), "build", "-trimpath", "-buildvcs=false"]
     argv += ["-ldflags=-s -w -buildid=", "-o", str(target), "."]
     source = resources.root() / INIT_SOURCE
-    result = proc.run(argv, deadline=deadline, env=go_environment(lab, go_root), cwd=source)
+    result = proc.run(argv, deadline=deadline, env=go_environment(lab, go_root) | {"GOARCH": goarch}, cwd=source)
     if not result.ok:
         raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
 

@@ -24,6 +24,9 @@ PAYLOAD_OFFSET: Final = 0x248  # u32 offset, u32 length; protocol 2.08 and later
 DEFAULT_SETUP_SECTS: Final = 4
 ELF_MAGIC: Final = b"\x7fELF"
 UNPACK_S: Final = 120.0
+ZBOOT_MAGIC: Final = b"zimg"
+ARM64_AT: Final = 56
+ARM64_MAGIC: Final = b"ARM\x64"
 
 
 def payload(image: bytes) -> bytes:
@@ -59,6 +62,28 @@ def vmlinux(bzimage: Path) -> bytes:
     except (ValueError, zlib.error, lzma.LZMAError, OSError) as error:
         message = f"{bzimage}: {error}"
         raise ProvisioningError(message, fix="choose another image recipe in lab.yaml (machine.image)") from error
+
+
+def arm64(vmlinuz: Path) -> bytes:
+    """The plain Image of an arm64 kernel on disk, packed as Debian packs it. Raises ProvisioningError naming the file.
+
+    Layouts: Linux Documentation/arch/arm64/booting.rst; drivers/firmware/efi/libstub/zboot-header.S.
+    """
+    try:
+        data = vmlinuz.read_bytes()
+        if data[4:8] == ZBOOT_MAGIC:
+            offset, length = struct.unpack_from("<II", data, 8)
+            data = data[offset : offset + length]
+        for magic, decompress in DECOMPRESSORS.items():
+            if data.startswith(magic):
+                data = decompress(data)
+                break
+        if data[ARM64_AT : ARM64_AT + 4] != ARM64_MAGIC:
+            raise ValueError("no arm64 Image")
+    except (ValueError, zlib.error, lzma.LZMAError, OSError, struct.error) as error:
+        message = f"{vmlinuz}: {error}"
+        raise ProvisioningError(message, fix="choose another image recipe in lab.yaml (machine.image)") from error
+    return data
 
 
 def _gzip(body: bytes) -> bytes:

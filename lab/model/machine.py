@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 Arch = Literal["x86_64", "aarch64"]
 HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian has the same names
 Phase = Literal["absent", "created", "running", "stopped", "broken", "unknown"]
 
 

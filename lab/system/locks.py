@@ -94,15 +94,18 @@ def _still_at(fd: int, path: Path) -> bool:
 
 def _taken(fd: int) -> bool:
     """Try once to take the lock; False when someone else has it. Kept until the descriptor is closed."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
+    if sys.platform == "win32":
+        import msvcrt
 
+        try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
+        except OSError:  # what it says of a byte that is locked differs: EACCES on Windows, 0 under Wine
+            return False
+        return True
+    import fcntl
 
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -93,6 +93,33 @@ def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
             return fetch(lab, version, deadline.sooner(FETCH_S))
 
 
+def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> Path:
+    """The root of the same Go for a Linux of another processor, to be copied there; fetched once, as a module.
+
+    Raises as `find` does.
+    """
+    root = _module_dir(lab, version, "linux", goarch)
+    if (root / "VERSION").is_file():
+        return root
+    go = find(lab, version, deadline=deadline).go
+    with lab.bus.step("toolchain", f"fetch {version} for {goarch}"):
+        module = f"golang.org/toolchain@v0.0.1-{version}.linux-{goarch}"
+        env = environment(lab, GOFLAGS="-mod=mod", GOMODCACHE=str(lab.paths.build / "modules"))
+        said = proc.run([go, "mod", "download", module], deadline=deadline.sooner(FETCH_S), env=env)
+    if not said.ok or not (root / "VERSION").is_file():
+        raise TransientError(
+            f"{version} for {goarch} could not be fetched",
+            fix="check the network or GOPROXY, then run the same command again",
+            detail=said.tail(),
+        )
+    _mark_programs(root)  # a module's files are no programs until Go itself has chosen it
+    return root
+
+
+def _module_dir(lab: Lab, version: str, system: str, cpu: str) -> Path:
+    return lab.paths.build / "modules" / "golang.org" / f"toolchain@v0.0.1-{version}.{system}-{cpu}"
+
+
 def at_hand(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
     """The toolchain when it is on this host already."""
     return _fetched(lab, version) or _on_path(lab, version, deadline)
@@ -100,7 +127,7 @@ def at_hand(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
 
 def _fetched(lab: Lab, version: str) -> Toolchain | None:
     system, cpu = host_target()
-    module = lab.paths.build / "modules" / "golang.org" / f"toolchain@v0.0.1-{version}.{system}-{cpu}"
+    module = _module_dir(lab, version, system, cpu)
     for root, source in ((module, "module"), (_wheel_dir(lab, version) / "go", "wheel")):
         if (root / "VERSION").is_file() and (root / "VERSION").read_text(encoding="utf-8").split()[0] == version:
             return Toolchain(version=version, root=root, source=source)

@@ -90,7 +90,7 @@ def test_which_tests_run_and_in_which_order(project: Path, argv: tuple[str, ...]
 def test_an_unknown_tier_is_refused(project: Path) -> None:
     code, said = pytest_in(project, "--tier", "fast")
     assert code == 4
-    assert "--tier fast: not one of unit, contract, forms, vm, faults, nightly, all" in said
+    assert "--tier fast: not one of unit, contract, forms, vm, faults, nightly, wine, all" in said
 
 
 def test_a_tier_past_its_budget_fails_and_says_so(project: Path) -> None:

@@ -56,7 +56,8 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     told = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel else {}
     seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
-    accel = qemu_accel.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=boot.kernel_digest)
+    digest = boot.kernel_digest
+    accel = qemu_accel.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
     handle = recover(seed, spec.name, directory)
     given = {"arch": spec.arch, "cpus": spec.cpus, "memory_mib": spec.memory_mib}
     made: dict[str, Any] = {"kernel": str(boot.kernel), "image_id": boot.id, "accel": accel.name}

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Final
 
 from lab.machines import heartbeat
-from lab.machines.boot import KERNEL_ARGS
+from lab.machines.boot import kernel_args
 from lab.machines.disks import MODULES_SERIAL, ROOT_SERIAL
 from lab.model.machine import Arch
 
 HOT_PORTS: Final = 4  # q35's own bus refuses hot plug, so empty root ports are made beforehand
 SSH_PORT: Final = 22
 PROGRAMS: Final[dict[Arch, str]] = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
-MACHINE: Final = "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off"
+MACHINES: Final[dict[Arch, str]] = {
+    "x86_64": "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off",
+    "aarch64": "virt,usb=off",
+}
+# The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost.
+EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem", "aarch64": "cortex-a72"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,27 +45,33 @@ class Boot:
     modules: Path | None = None
 
 
-def cpu_model(accel: str) -> str:
-    """The fastest CPU that the accelerator gives; emulation is slower with AVX than without."""
-    return "Nehalem" if accel == "tcg" else "host"
+def cpu_model(accel: str, arch: Arch) -> str:
+    """The fastest CPU that the accelerator gives."""
+    return EMULATED_CPUS[arch] if accel == "tcg" else "host"
 
 
 def accelerator(accel: str) -> str:
     return "tcg,thread=multi" if accel == "tcg" else accel
 
 
-def base_argv(program: str, accel: str) -> list[str]:
+def machine_type(accel: str, arch: Arch) -> str:
+    """With its devices left out; a real Arm host has an interrupt controller of a kind that KVM must be told."""
+    return MACHINES[arch] + (",gic-version=max" if arch == "aarch64" and accel == "kvm" else "")
+
+
+def base_argv(program: str, accel: str, arch: Arch) -> list[str]:
     """What every QEMU of ours starts with: nothing that we did not ask for."""
     bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    return [program, *bare, "-machine", MACHINE, "-accel", accelerator(accel), "-cpu", cpu_model(accel)]
+    kind = ["-machine", machine_type(accel, arch), "-accel", accelerator(accel), "-cpu", cpu_model(accel, arch)]
+    return [program, *bare, *kind]
 
 
 def boot_argv(boot: Boot, *, program: str) -> list[str]:
     """The whole command line; paths may hold any character (QEMU doubles commas inside an option's value)."""
-    argv = base_argv(program, boot.accel)
+    argv = base_argv(program, boot.accel, boot.arch)
     argv += ["-name", f"lab-{boot.name}", "-uuid", boot.uuid]
     argv += ["-smp", str(boot.cpus), "-m", f"{boot.memory_mib}M"]
-    argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", KERNEL_ARGS]
+    argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", kernel_args(boot.arch)]
     argv += _disk(boot) + _network(boot) + ["-device", "virtio-rng-pci"]
     argv += _heartbeat(boot) + _hot_ports()
     argv += ["-chardev", f"file,id=serial,path={_value(boot.serial_log)}", "-serial", "chardev:serial"]

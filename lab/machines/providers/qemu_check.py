@@ -14,7 +14,7 @@ from lab.machines import own_kernel
 from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
 from lab.model.errors import LabError
 from lab.model.lab import Lab
-from lab.model.machine import Finding, MachineSpec
+from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
 from lab.system import places, proc
 
 Verdict = Literal["ok", "warn", "fail"]
@@ -27,9 +27,12 @@ PLACEHOLDER_ID: Final = "0" * 32
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """One finding per check; changes nothing."""
     program = proc.which(qemu_args.PROGRAMS[spec.arch])
-    findings = [qemu_version(qemu_accel.version_text(str(program)) if program else None)]
-    known = qemu_accel.remembered(lab, str(program)) if program else None
-    findings.append(accel(spec.accel, qemu_accel.candidates(), known))
+    findings = [qemu_version(qemu_accel.version_text(str(program)) if program else None, spec.arch)]
+    if spec.arch == HOST_ARCH:
+        known = qemu_accel.remembered(lab, str(program)) if program else None
+        findings.append(accel(spec.accel, qemu_accel.candidates(), known))
+    else:
+        findings.append(foreign(spec.accel, spec.arch))
     place = lab.paths.home
     while not place.exists():
         place = place.parent
@@ -41,11 +44,14 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return findings
 
 
-def qemu_version(text: str | None) -> Finding:
+def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
     """`text`: what `--version` says; None when there is no such program."""
     if text is None:
-        message = "qemu-system is not installed"
-        return Finding(name="qemu", verdict="fail", message=message, fix=places.fix(qemu_args.PROGRAMS["x86_64"]))
+        message = f"{qemu_args.PROGRAMS[arch]} is not installed"
+        fix = places.fix(qemu_args.PROGRAMS[arch])
+        if fix == places.DEBIAN and arch != HOST_ARCH:
+            fix += f" --arch {arch}"
+        return Finding(name="qemu", verdict="fail", message=message, fix=fix)
     try:
         seen = qemu_accel.version(text)
     except LabError as error:
@@ -78,6 +84,16 @@ def accel(wanted: str, present: tuple[str, ...], known: qemu_accel.Accel | None)
         fix = "use a host with virtualisation for figures that travel"
         return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
     return Finding(name="acceleration", verdict="ok", message=f"{present[0]} is there; the first `lab up` tries it")
+
+
+def foreign(wanted: str, arch: Arch) -> Finding:
+    """A machine of another kind than this host: always emulated."""
+    if wanted not in {"auto", qemu_accel.EMULATION}:
+        message = f"{wanted} runs machines of this host's kind ({HOST_ARCH}), not {arch}"
+        return Finding(name="acceleration", verdict="fail", message=message, fix="leave --accel out")
+    message = f"{arch} on {HOST_ARCH}: the machine is emulated (tcg), and slow"
+    fix = "nothing to do: figures from an emulated machine say so"
+    return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
 
 
 def disk(place: Path, *, free_bytes: int) -> Finding:

@@ -33,7 +33,7 @@ def key(handle: Handle) -> dict[str, str]:
     return {
         "qemu": qemu_accel.version_text(proc.need(qemu_args.PROGRAMS[data["arch"]])),
         "accelerator": data["accel"],
-        "cpu": qemu_args.cpu_model(data["accel"]),
+        "cpu": qemu_args.cpu_model(data["accel"], data["arch"]),
         "image": data["image_id"],
         "kernel": data.get("kernel_digest", ""),
         "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import heartbeat, initrd
-from lab.machines.boot import KERNEL_ARGS
+from lab.machines.boot import kernel_args
 from lab.machines.providers.vagrant_box import Box
 from lab.machines.providers.vagrant_libvirt import URI, volume_path
 from lab.machines.providers.vagrant_tool import JSON_FILE
@@ -133,7 +133,7 @@ def _libvirt(seed: Seed, *, own: bool, accel: str, subnet: str) -> dict[str, Any
         settings |= {"cpu_mode": "custom", "cpu_model": "Nehalem"}  # emulation is slower with AVX than without
     if own:
         settings |= {"kernel": volume_path(name, "kernel"), "initrd": volume_path(name, "initrd")}
-        settings |= {"cmd_line": KERNEL_ARGS, "machine_type": "q35"}
+        settings |= {"cmd_line": kernel_args("x86_64"), "machine_type": "q35"}
     return settings
 
 

@@ -12,6 +12,7 @@ import pytest
 from lab.machines import golden, image_tree
 from lab.model.lab import Lab
 from lab.system import resources
+from lab.system.toolchain import host_target
 from lab.system.wait import Deadline
 from tests.support import lab_at, test_home
 
@@ -40,10 +41,10 @@ def test_its_own_tests_pass(lab: Lab, go_root: Path) -> None:
 def test_the_binary_is_static_and_does_not_depend_on_where_it_was_built(
     lab: Lab, go_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image_tree.build_init(lab, go_root, tmp_path / "here", Deadline.after(BUILD_S))
+    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "here", Deadline.after(BUILD_S))
     shutil.copytree(resources.root() / image_tree.INIT_SOURCE, tmp_path / "copy" / image_tree.INIT_SOURCE)
     monkeypatch.setattr(resources, "root", lambda: tmp_path / "copy")
-    image_tree.build_init(lab, go_root, tmp_path / "there", Deadline.after(BUILD_S))
+    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "there", Deadline.after(BUILD_S))
     here = (tmp_path / "here").read_bytes()
     assert here == (tmp_path / "there").read_bytes()
     assert here.startswith(b"\x7fELF")
@@ -52,14 +53,14 @@ def test_the_binary_is_static_and_does_not_depend_on_where_it_was_built(
 
 
 def test_outside_a_machine_it_says_what_it_is_for(lab: Lab, go_root: Path, tmp_path: Path) -> None:
-    image_tree.build_init(lab, go_root, tmp_path / "init", Deadline.after(BUILD_S))
+    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "init", Deadline.after(BUILD_S))
     done = subprocess.run([str(tmp_path / "init")], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "usage: lab-init heartbeat" in done.stderr
 
 
 def test_a_heartbeat_without_a_port_has_nobody_to_tell(lab: Lab, go_root: Path, tmp_path: Path) -> None:
-    image_tree.build_init(lab, go_root, tmp_path / "init", Deadline.after(BUILD_S))
+    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "init", Deadline.after(BUILD_S))
     done = subprocess.run([str(tmp_path / "init"), "heartbeat"], capture_output=True, timeout=10, check=False)
     assert (done.returncode, done.stdout) == (0, b"")
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from lab.machines.kernel_file import ELF_ARCHS
 from lab.machines.providers import qemu_accel, qemu_check
-from lab.machines.providers.qemu_accel import Accel, choose, tiny_init, version
+from lab.machines.providers.qemu_accel import TINY, Accel, choose, version
 from lab.model.config import Config
 from lab.model.errors import PreconditionError
 from lab.model.events import Bus
 from lab.model.lab import Lab
+from lab.model.machine import HOST_ARCH, Arch
 from lab.model.paths import Paths
 
+OTHER: Arch = "aarch64" if HOST_ARCH == "x86_64" else "x86_64"
 QEMU_7 = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"
 
 
@@ -48,7 +53,7 @@ def test_nothing_there_needs_no_trial() -> None:
 def test_each_kernel_is_tried_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Path] = []
 
-    def trial(lab: Lab, name: str, *, program: str, kernel: Path) -> bool:
+    def trial(lab: Lab, name: str, *, program: str, kernel: Path, arch: Arch) -> bool:
         tried.append(kernel)
         return kernel.name == "good"
 
@@ -66,11 +71,23 @@ def test_each_kernel_is_tried_for_itself(tmp_path: Path, monkeypatch: pytest.Mon
     assert known.name == "kvm", "without a kernel: the last one that was tried"
 
 
-def test_the_trial_program_is_a_small_whole_executable() -> None:
-    program = tiny_init()
+@pytest.mark.parametrize("arch", get_args(Arch))
+def test_the_trial_program_is_a_small_whole_executable(arch: Arch) -> None:
+    program = TINY[arch]()
+    assert ELF_ARCHS[struct.unpack_from("<H", program, 18)[0]] == arch
     assert program[:5] == b"\x7fELF\x02"
     assert len(program) < 300
     assert program.endswith(qemu_accel.MARK)
+
+
+def test_a_machine_of_another_kind_is_emulated_without_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_accel, "trial", never)
+    lab = Lab(config=Config(), paths=Paths(home=tmp_path), bus=Bus())
+    found = qemu_accel.find(lab, "auto", program="qemu", kernel=Path("vmlinux"), arch=OTHER)
+    assert found == Accel(name="tcg", reason=f"this host is no {OTHER}")
+    asked = qemu_check.foreign("kvm", OTHER)
+    assert (asked.verdict, asked.fix) == ("fail", "leave --accel out")
+    assert qemu_check.foreign("auto", OTHER).verdict == "warn"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +106,7 @@ def test_something_else_is_not_qemu() -> None:
 def test_qemu_missing_or_too_old_or_fine() -> None:
     assert qemu_check.qemu_version(None).verdict == "fail"
     assert qemu_check.qemu_version(None).fix == "lab doctor --install"
+    assert qemu_check.qemu_version(None, OTHER).fix == f"lab doctor --install --arch {OTHER}"
     old = qemu_check.qemu_version("QEMU emulator version 4.2.1")
     assert (old.verdict, "too old" in old.message, "6.2" in old.fix) == ("fail", True, True)
     fine = qemu_check.qemu_version(QEMU_7)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import doctor
-from lab.machines.host_packages import HOST_PACKAGES
+from lab.machines import doctor, host_packages
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
-from lab.model.machine import MachineSpec
+from lab.model.machine import HOST_ARCH, Arch, MachineSpec
 from lab.model.paths import Paths
 from lab.system import resources
 
@@ -36,7 +35,7 @@ def test_every_command_that_is_needed_is_installed_by_its_package() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in resources.PACKAGE.rglob("*.py"))
     named = set(re.findall(r"\b(?:need|_by_tool)\(\"([^\"]+)\"", text)) - of_providers
     assert {"zstd", "lz4", "mke2fs"} <= named
-    known = {name for needed in HOST_PACKAGES for name in (needed.command, *needed.others)}
+    known = {name for needed in host_packages.needed(HOST_ARCH) for name in (needed.command, *needed.others)}
     assert {of_the_same_package.get(name, name) for name in named} - known == set()
 
 
@@ -58,10 +57,27 @@ def test_what_is_missing_is_installed_without_a_question(
     update, install = doctor.install_commands(lab)
     assert update[-1] == "update"
     assert "--yes" in install
-    wanted = {needed.package for needed in HOST_PACKAGES} - {"apt"}
+    wanted = {needed.package for needed in host_packages.needed(HOST_ARCH)} - {"apt"}
     assert set(install[install.index("--no-install-recommends") + 1 :]) == wanted
     monkeypatch.setattr("lab.system.proc.which", lambda _: None)
     assert doctor.install_commands(lab) == [], "without apt there is nothing that we know how to run"
+
+
+def test_a_machine_of_another_kind_needs_its_programs_to_run_here(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such interpreter, one that a tree cannot use, one that is switched off: one fix; then none."""
+    other: Arch = "aarch64" if HOST_ARCH == "x86_64" else "x86_64"
+    assert {one.package for one in host_packages.needed(other)} >= {"qemu-user-static", "binfmt-support"}
+    assert "qemu-user-static" not in {one.package for one in host_packages.needed(HOST_ARCH)}
+    monkeypatch.setattr(host_packages, "BINFMT", tmp_path)
+    monkeypatch.setattr("lab.system.proc.which", lambda name: tmp_path / name)
+    for text in ("", "enabled\nflags: P\n", "disabled\nflags: PF\n"):
+        (tmp_path / f"qemu-{other}").write_text(text)
+        (found,) = host_packages.check_host(other)
+        assert (found.verdict, found.fix) == ("fail", f"update-binfmts --enable qemu-{other}")
+    (tmp_path / f"qemu-{other}").write_text("enabled\ninterpreter /usr/bin/qemu\nflags: PF\n")
+    assert [found.verdict for found in host_packages.check_host(other)] == ["ok"]
 
 
 def test_sudo_only_for_those_who_need_it() -> None:

@@ -17,7 +17,7 @@ from lab.model.config import Config
 from lab.model.errors import ConfigError, PreconditionError, SecurityStop
 from lab.model.events import Bus
 from lab.model.lab import Lab
-from lab.model.machine import MachineSpec
+from lab.model.machine import HOST_ARCH, MachineSpec
 from lab.model.paths import Paths
 from lab.system import resources
 
@@ -153,7 +153,15 @@ def test_what_is_edited_while_it_is_made_does_not_lose_it(
 
 def test_another_processor_is_refused_at_once(go_root: Path) -> None:
     with pytest.raises(PreconditionError, match="not aarch64"):
-        image.image_spec(MachineSpec(arch="aarch64"), go_root=go_root)
+        image.image_spec(MachineSpec(image="debian-11", arch="aarch64"), go_root=go_root)
+
+
+def test_another_processor_has_packages_of_its_own_names(go_root: Path) -> None:
+    made = image.image_spec(MachineSpec(arch="aarch64"), go_root=go_root)
+    assert "linux-image-cloud-arm64" in made.packages
+    assert "linux-image-cloud-amd64" not in made.packages
+    with_its_go = dataclasses.replace(made, guest_go=go_root)
+    assert image.fingerprint(with_its_go) != image.fingerprint(made)
 
 
 def test_a_folder_that_is_no_toolchain_is_named(spec: ImageSpec, tmp_path: Path) -> None:
@@ -205,7 +213,7 @@ def test_a_work_folder_with_a_mount_inside_is_not_removed(tmp_path: Path, monkey
 
 def test_every_tool_that_is_missing_is_told_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.system.proc.which", lambda name: None if name in ("mke2fs", "unshare") else Path("/bin/x"))
-    findings = host_packages.check_host()
+    findings = host_packages.check_host(HOST_ARCH)
     assert {finding.data["command"]: finding.fix for finding in findings} == {
         "mke2fs": "apt-get install e2fsprogs",
         "unshare": "apt-get install util-linux",

@@ -14,6 +14,7 @@ import pytest
 
 from lab.machines import kernel
 from lab.model.errors import ProvisioningError
+from tests.fakes import kernels
 from tests.fakes.kernels import bzimage
 
 ELF = b"\x7fELF" + bytes(range(256)) * 40
@@ -53,3 +54,18 @@ def test_what_is_no_kernel_is_named(tmp_path: Path, image: bytes, cause: str) ->
     with pytest.raises(ProvisioningError, match=cause) as raised:
         kernel.vmlinux(path)
     assert "vmlinuz-bad" in str(raised.value)
+
+
+def test_an_arm64_image_is_found_in_each_wrapping(tmp_path: Path) -> None:
+    """Plain (Debian 12), in gzip, and in an EFI zboot file (Debian 13)."""
+    image = kernels.arm64_image()
+    packed = gzip.compress(image)
+    zboot = b"MZ\0\0zimg" + struct.pack("<II", 64, len(packed)) + bytes(48) + packed + b"tail"
+    for number, data in enumerate((image, packed, zboot)):
+        path = tmp_path / str(number)
+        path.write_bytes(data)
+        assert kernel.arm64(path) == image
+    other = tmp_path / "other"
+    other.write_bytes(ELF)
+    with pytest.raises(ProvisioningError, match="no arm64 Image"):
+        kernel.arm64(other)

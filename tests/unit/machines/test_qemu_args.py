@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers.qemu_args import Boot, boot_argv
+from lab.machines.providers.qemu_args import PROGRAMS, Boot, boot_argv, machine_type
+from lab.model.machine import Arch
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "argv"
 BOOT = Boot(
@@ -27,10 +28,17 @@ BOOT = Boot(
 )
 
 
-@pytest.mark.parametrize("accel", ["tcg", "kvm"])
-def test_the_command_line_is_the_golden_one(accel: str) -> None:
-    argv = boot_argv(replace(BOOT, accel=accel), program="qemu-system-x86_64")
-    assert "\n".join(argv) + "\n" == (GOLDEN / f"qemu-{accel}.txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("arch", "accel", "name"), [
+    ("x86_64", "tcg", "tcg"), ("x86_64", "kvm", "kvm"),
+    ("aarch64", "tcg", "arm64-tcg"), ("aarch64", "hvf", "arm64-hvf"),
+])  # fmt: skip
+def test_the_command_line_is_the_golden_one(arch: Arch, accel: str, name: str) -> None:
+    argv = boot_argv(replace(BOOT, accel=accel, arch=arch), program=PROGRAMS[arch])
+    assert "\n".join(argv) + "\n" == (GOLDEN / f"qemu-{name}.txt").read_text(encoding="utf-8")
+
+
+def test_kvm_is_told_the_interrupt_controller_of_a_real_arm_host() -> None:
+    assert machine_type("kvm", "aarch64") == "virt,usb=off,gic-version=max"
 
 
 def test_a_machine_reaches_nothing_and_listens_on_loopback_only() -> None:
