@@ -74,7 +74,9 @@ def session(
 def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
     """The command's answer on stdout: one JSON document, or text for people."""
     if options.json:
-        print(json.dumps(doc, ensure_ascii=False, sort_keys=True))
+        from lab.render.jsonl import dumps
+
+        print(dumps(doc, sys.stdout, sort_keys=True))
     elif text:
         print(text)
 
@@ -107,7 +109,7 @@ class LogFile:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            self._file = os.fdopen(fd, "a", encoding="utf-8")
+            self._file = os.fdopen(fd, "a", encoding="utf-8", newline="\n")
         self._file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
         self._file.flush()
 

@@ -15,6 +15,7 @@ from lab.model.lab import Lab
 from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
 from lab.runs import drive
 from lab.runs.fetch import sha256
+from lab.system import store
 
 
 def fetch(lab: Lab, run_id: str | None, to: Path | None) -> Path:
@@ -55,5 +56,5 @@ def _copy(folder: Path, to: Path) -> Path:
     if bad:
         raise FetchError(f"{folder.name}: changed since it was sealed: {', '.join(bad[:5])}", fix="lab runs")
     shutil.rmtree(target, ignore_errors=True)
-    part.replace(target)
+    store.patiently(lambda: part.replace(target))
     return target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lab.model.machine import Seed, SshEndpoint
 from lab.model.paths import HOST_KEY_FILE, IDENTITY_FILE, KNOWN_HOSTS_FILE, SSH_CONFIG_FILE
@@ -35,7 +35,7 @@ def write_access(directory: Path, name: str, endpoint: SshEndpoint) -> None:
     store.write_text(directory / SSH_CONFIG_FILE, ssh_config(name, endpoint, known_hosts))
 
 
-def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: Path) -> str:
+def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: PurePath) -> str:
     """Text for OpenSSH: only our key, only the pinned host key, no agent, nothing of the user's or the system's.
 
     An endpoint without a key of its own is opened by the user's agent and default keys; nothing else is different.
@@ -58,9 +58,9 @@ def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: Path) -> str:
     return f"Host {name}\n" + "".join(f"  {key} {text}\n" for key, text in lines.items())
 
 
-def _quoted(path: Path) -> str:
-    # ssh_config(5): quotes hold spaces, and % begins a token
-    return '"' + str(path).replace("%", "%%") + '"'
+def _quoted(path: PurePath) -> str:
+    # ssh_config(5): quotes hold spaces, and % begins a token; a backslash may escape, so Windows gets its other slash
+    return '"' + path.as_posix().replace("%", "%%") + '"'
 
 
 def _public(private: Path, comment: str) -> str:

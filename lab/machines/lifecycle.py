@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -228,4 +229,5 @@ def _clear(directory: Path) -> None:
         if path.name.startswith(LOCK_FILE):
             continue
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    shutil.rmtree(directory)
+    if sys.platform != "win32":  # nobody removes an open file there: the lock stays, and without a record is no machine
+        shutil.rmtree(directory)

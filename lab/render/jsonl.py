@@ -7,9 +7,17 @@ import io
 import json
 import os
 import sys
-from typing import Self, TextIO
+from collections.abc import Mapping
+from typing import Any, Self, TextIO
 
 from lab.model.events import Record
+from lab.render import words
+
+
+def dumps(doc: Mapping[str, Any], stream: TextIO, *, sort_keys: bool = False) -> str:
+    """One line of JSON for `stream`: characters as they are where it writes UTF-8, escaped where another code page
+    (cp1252) would lose some of them."""
+    return json.dumps(doc, ensure_ascii=not words.shows_unicode(stream.encoding), sort_keys=sort_keys)
 
 
 class JsonLines:
@@ -28,7 +36,7 @@ class JsonLines:
         if self._stream is None:
             return
         try:
-            print(json.dumps(record.to_json(), ensure_ascii=False), file=self._stream, flush=True)
+            print(dumps(record.to_json(), self._stream), file=self._stream, flush=True)
         except BrokenPipeError:
             self._drop(self._stream)
 

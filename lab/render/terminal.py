@@ -27,6 +27,13 @@ MARKS: Final = {
     "failed": "[red]✗[/]",
     "interrupted": "[yellow]■[/]",
 }
+# Where a code page has no such signs (cp1252), each would come out as the same question mark.
+ASCII_MARKS: Final = {
+    "done": "[green]ok[/]",
+    "skipped": "[dim]-[/]",
+    "failed": "[red]FAILED[/]",
+    "interrupted": "[yellow]stopped[/]",
+}
 COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 SAID_WIDTH: Final = 48
 
@@ -37,8 +44,10 @@ class Terminal:
     def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
         self._verbose = verbose
         self._console = console or Console(stderr=True)
+        plain = not words.shows_unicode(self._console.encoding)
+        self._marks = ASCII_MARKS if plain else MARKS
         self._bars = Bars(
-            SpinnerColumn(),
+            SpinnerColumn("line" if plain else "dots"),
             TextColumn("{task.description}"),
             BarColumn(bar_width=18),
             TextColumn("[dim]{task.fields[said]}"),
@@ -102,8 +111,8 @@ class Terminal:
         note = f" [dim]{escape(event.message)}[/]" if event.message else ""
         if event.outcome in ("done", "skipped") and depth > 1 and not self._verbose:
             return
-        indent = "  " * depth
-        self._print(f"{indent}{MARKS[event.outcome]} {escape(title)} [dim]{words.seconds(event.seconds)}[/]{note}")
+        mark = "  " * depth + self._marks[event.outcome]
+        self._print(f"{mark} {escape(title)} [dim]{words.seconds(event.seconds)}[/]{note}")
 
     def _update(self, step: int, *, said: str, completed: float | None = None, total: float | None = None) -> None:
         task = self._tasks.get(step)

@@ -9,6 +9,11 @@ from lab.model.events import GuestEvent, Progress
 UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
+def shows_unicode(encoding: str | None) -> bool:
+    """Whether a stream of this encoding (None: text in memory) has a place for every character."""
+    return encoding is None or encoding.lower().startswith("utf")
+
+
 def amount(value: float) -> str:
     """Bytes for people."""
     for unit, size in UNITS:

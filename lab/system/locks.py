@@ -74,7 +74,7 @@ def hold(
             store.write_json(_beside(path), asdict(_me()))
             yield
         finally:
-            _beside(path).unlink(missing_ok=True)
+            store.patiently(lambda: _beside(path).unlink(missing_ok=True))
     finally:
         os.close(fd)  # lets go of the lock too
 

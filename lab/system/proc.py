@@ -15,10 +15,17 @@ from pathlib import Path
 from typing import IO, Final
 
 from lab.model.errors import Cancelled, LabError, PreconditionError
+from lab.system import places
 from lab.system.wait import Deadline
 
 TAIL_BYTES: Final = 4000
 GRACE_S: Final = 5.0
+# Windows has no sessions: without a group of its own a child gets the Ctrl-C that is meant for us, and without this
+# flag each one opens a console window.
+if sys.platform == "win32":
+    CHILD_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+else:
+    CHILD_FLAGS = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +51,17 @@ class Result:
 
 
 def which(name: str) -> Path | None:
-    """Where a tool is, also in the sbin folders that an ordinary user's PATH lacks."""
-    path = os.environ.get("PATH", "") + os.pathsep + os.pathsep.join(("/usr/sbin", "/sbin", "/usr/local/sbin"))
-    found = shutil.which(name, path=path)
+    """Where a tool is: on PATH, else where this system puts it."""
+    more = places.folders(places.PLATFORM, os.environ)
+    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *more)))
     return Path(found) if found else None
 
 
-def need(name: str, *, fix: str = "lab doctor --install") -> str:
-    """The path of a tool; raises PreconditionError with `fix` where it is missing."""
+def need(name: str, *, fix: str = "") -> str:
+    """The path of a tool; raises PreconditionError with `fix` (else what installs it here) where it is missing."""
     found = which(name)
     if found is None:
-        raise PreconditionError(f"{name} is not installed", fix=fix)
+        raise PreconditionError(f"{name} is not installed", fix=fix or places.fix(name))
     return str(found)
 
 
@@ -84,6 +91,7 @@ def run(
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 start_new_session=True,
+                creationflags=CHILD_FLAGS,
             )
         except FileNotFoundError as error:
             raise PreconditionError(f"{argv[0]} is not installed", fix="lab doctor --install") from error
@@ -126,6 +134,7 @@ def spawn_detached(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
+            creationflags=CHILD_FLAGS,
         )
     # reap it if it ends while we live, so that a dead child is not mistaken for a live pid
     threading.Thread(target=child.wait, daemon=True).start()
@@ -149,11 +158,22 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def _signal_group(pid: int, number: int) -> None:
+    if sys.platform == "win32":
+        end_tree(pid)
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform == "win32":
-            os.kill(pid, number)
-        else:
-            os.killpg(pid, number)
+        os.killpg(pid, number)
+
+
+def end_tree(pid: int) -> None:
+    """End a process and all that it started, where there are no groups to signal; Windows has no gentler way."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for process in [*top.children(recursive=True), top]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def _feed(child: subprocess.Popen[bytes], data: bytes | None) -> None:

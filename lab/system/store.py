@@ -5,12 +5,31 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from lab.model.errors import ConfigError
+from lab.system.wait import Deadline
 
 PREVIOUS_SUFFIX = ".previous"
+PATIENT: bool = os.name == "nt"
+PATIENCE_S: Final = 5.0
+PAUSE_S: Final = 0.003
+T = TypeVar("T")
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """What `act` gives; tried again while Windows refuses it, where whoever has a file open, be it to scan it for
+    viruses, keeps it from being replaced, removed or read for that moment. Raises PermissionError."""
+    deadline = Deadline.after(PATIENCE_S)
+    while True:
+        try:
+            return act()
+        except PermissionError:
+            if not PATIENT or deadline.passed():
+                raise
+        deadline.sleep(PAUSE_S)
 
 
 def sync_dir(path: Path) -> None:
@@ -34,7 +53,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temp.replace(path)
+        patiently(lambda: temp.replace(path))
     except BaseException:
         temp.unlink(missing_ok=True)
         raise
@@ -73,7 +92,7 @@ def read_state(path: Path, *, schema: int) -> dict[str, Any] | None:
     """
     for candidate in (path, path.with_name(path.name + PREVIOUS_SUFFIX)):
         try:
-            doc = json.loads(candidate.read_text(encoding="utf-8"))
+            doc = json.loads(patiently(candidate.read_bytes))
         except (OSError, ValueError):
             continue
         if not isinstance(doc, dict) or not isinstance(doc.get("schema"), int):
@@ -101,7 +120,7 @@ def append_line(path: Path, doc: dict[str, Any], *, durable: bool) -> None:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read JSON lines; a torn last line (a kill during append) is left out."""
     try:
-        raw = path.read_bytes()
+        raw = patiently(path.read_bytes)
     except FileNotFoundError:
         return []
     out: list[dict[str, Any]] = []

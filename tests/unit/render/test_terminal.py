@@ -46,6 +46,19 @@ def test_while_it_runs_the_count_the_bytes_and_the_last_line_are_seen() -> None:
         assert part in said, part
 
 
+def test_a_code_page_without_the_signs_gets_words_that_differ() -> None:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding="cp1252", errors="strict"), width=100, force_terminal=True)
+    with Terminal(console=console) as view:
+        for each in story():
+            view(each)
+            view._bars.refresh()
+    console.file.flush()
+    said = raw.getvalue().decode("cp1252")
+    assert "ok bake the image" in said.replace("\x1b[32m", "").replace("\x1b[0m", "")
+    assert "FAILED" in said
+
+
 def test_deep_steps_that_ended_well_scroll_nothing_away() -> None:
     console = Console(file=io.StringIO(), width=100)
     with Terminal(console=console) as view:

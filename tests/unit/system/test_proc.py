@@ -40,8 +40,37 @@ def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
     script = f"trap '' TERM; sleep 60 & echo $! > {pidfile}; wait"
     with pytest.raises(LabError, match="did not end in time"):
         proc.run(["sh", "-c", script], deadline=Deadline.after(0.5))
-    grandchild = int(pidfile.read_text())
-    assert not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE
+    assert gone(int(pidfile.read_text()))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process that was killed ends; what nobody waits for stays as a zombie."""
+    try:
+        until(
+            lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE or NotYet(reason="it runs"),
+            what=str(pid),
+            deadline=Deadline.after(5),
+            hint="",
+        )
+    except psutil.NoSuchProcess:
+        return True
+    except ProvisioningError:
+        return False
+    return True
+
+
+def test_a_tree_is_ended_where_there_are_no_groups(tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    child = proc.spawn_detached(["sh", "-c", f"sleep 60 & echo $! > {pidfile}; wait"], log=tmp_path / "log")
+    until(
+        lambda: (pidfile.exists() and pidfile.read_text()) or NotYet(reason="not started"),
+        what="the child",
+        deadline=Deadline.after(10),
+        hint="",
+    )
+    proc.end_tree(child)
+    assert gone(int(pidfile.read_text()))
+    proc.end_tree(child)  # gone already
 
 
 def test_cancel_ends_a_child_at_once() -> None:

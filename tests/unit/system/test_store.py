@@ -84,3 +84,22 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
         store.write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["s.json"]
+
+
+def test_a_moment_in_which_windows_refuses_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception | str] = [PermissionError(13, "in use"), PermissionError(13, "in use"), "done"]
+
+    def act() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with pytest.raises(PermissionError):
+        store.patiently(act)  # elsewhere a refusal is one
+    monkeypatch.setattr(store, "PATIENT", True)
+    assert store.patiently(act) == "done"
+    monkeypatch.setattr(store, "PATIENCE_S", 0.05)
+    answers += [PermissionError(13, "in use")] * 100
+    with pytest.raises(PermissionError):
+        store.patiently(act)
