@@ -87,6 +87,8 @@ def again(lab: Lab, transport: Transport, held: Mapping[str, Any], *, anew: bool
             raise DemoError("the forms that were kept up are gone", fix="lab snapshot --form …", detail=said.tail())
         # asked without the guest half's own file, which may be another version's by now
         proofs = _round(lab, transport, site, seen, 2, deadline, lambda: signalled("0").ok)
+        for name in held["forms"]:
+            proofs.setdefault(name, {"form": name, "ok": False, "reason": "nothing was said of it", "spans": 0})
         step.say(", ".join(f"{name} {'proven' if one['ok'] else 'NOT PROVEN'}" for name, one in proofs.items()))
     return proofs
 

@@ -33,6 +33,7 @@ class Back:
 
 def keep(lab: Lab, machine: str, tag: str, asked: Asked | None) -> None:
     """Keep `machine` as `tag`, with the forms of `asked` up and proven. Raises as `hold` and `snapshots.save` do."""
+    snapshots.check(lab, machine, tag)  # before a minute of starting forms
     held = hold.hold(lab, machine, asked) if asked is not None else None
     snapshots.save(lab, machine, tag, held=held)
 

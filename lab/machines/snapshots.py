@@ -65,6 +65,13 @@ def names(lab: Lab, machine: str) -> list[str]:
     return sorted(path.stem for path in (lab.paths.machine(machine) / SNAPSHOTS_DIR).glob("*.json"))
 
 
+def check(lab: Lab, machine: str, name: str) -> None:
+    """Whether `machine` could be kept as `name` at all; asks nobody. Raises UsageError, PreconditionError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a snapshot's name", fix="use up to 31 of a-z, 0-9 and -")
+    _existing(lab, machine)
+
+
 def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = None) -> dict[str, Any]:
     """Keep a ready machine as `name`, in the place of an older one. Idempotent; a killed one leaves no such snapshot.
 
@@ -72,8 +79,7 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
 
     Raises UsageError, PreconditionError (it does not run, its provider cannot), ProvisioningError.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be a snapshot's name", fix="use up to 31 of a-z, 0-9 and -")
+    check(lab, machine, name)
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         found = _existing(lab, machine)
         seen = steps.observed(lab, found)
@@ -189,7 +195,7 @@ def _existing(lab: Lab, name: str) -> Machine:
         raise PreconditionError(f"there is no machine {name}", fix=f"lab up {name}")
     if not steps.provider_of(found).FEATURES.snapshots:
         message = f"a machine of the provider {found.spec.provider} cannot be kept"
-        raise PreconditionError(message, fix="use --provider qemu, or lab up")
+        raise PreconditionError(message, fix="use --provider qemu or vagrant, or lab up")
     return found
 
 
