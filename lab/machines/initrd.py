@@ -7,14 +7,16 @@ Format: Linux Documentation/driver-api/early-userspace/buffer-format.rst.
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lab.model.errors import ProvisioningError
+from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.machine import Seed
 from lab.system import proc
 from lab.system.wait import Deadline
@@ -178,10 +180,19 @@ def load_order(modules_dep: str, wanted: Iterable[str]) -> list[str]:
 
 
 def read_module(path: Path) -> bytes:
-    """A module's ELF bytes, whatever it is compressed with (finit_module takes them plain)."""
+    """A module's ELF bytes, whatever it is compressed with (finit_module takes them plain).
+
+    Raises PreconditionError for one that is not whole.
+    """
     data = path.read_bytes()
-    if path.suffix == ".xz":
-        return lzma.decompress(data)
+    try:
+        if path.suffix == ".xz":
+            return lzma.decompress(data)
+        if path.suffix == ".gz":
+            return gzip.decompress(data)
+    except (lzma.LZMAError, OSError, EOFError, zlib.error) as error:
+        fix = "copy the modules anew, or install the kernel's package again"
+        raise PreconditionError(f"the module {path} cannot be unpacked: {error}", fix=fix) from error
     if path.suffix == ".zst":
         deadline = Deadline.after(60.0)
         argv = [proc.need("zstd"), "-dcq"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,7 +66,9 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         # one that we saw and that is gone: its token would give it back, ended
         token = aws_make.new_token() if kept.get("instance") or "token" not in kept else kept["token"]
         store.write_json(directory / FILE, {"region": region, "token": token})
-        found = [aws_make.run(lab, ec2, spec, seed, token)]
+        # of a request that was refused for sure nothing is kept: its token would refuse another one too
+        refused = partial(store.write_json, directory / FILE, {"region": region})
+        found = [aws_make.run(lab, ec2, spec, seed, token, refused=refused)]
         text = f"an instance of EC2 runs and costs money until lab down, at most {aws_make.LIFE_H} h"
         lab.bus.emit(Notice(level="info", text=text))
     first = found[0]
@@ -157,7 +160,8 @@ def delete(lab: Lab, handle: Handle) -> None:
     directory, region = _where(handle)
     if region:
         ec2 = aws_api.client(region)
-        if not _kept(directory).get("instance"):  # asked for, and nobody knows whether it was made
+        kept = _kept(directory)
+        if kept.get("token") and not kept.get("instance"):  # asked for, and nobody knows whether it was made
             with contextlib.suppress(aws_api.LateAnswer):
                 aws_make.only_one(lab, ec2, handle.machine_id)
         aws_make.remove(lab, ec2, handle.machine_id)

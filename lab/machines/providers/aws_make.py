@@ -7,12 +7,13 @@ is looked for before and after.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 from lab.machines import first_boot
 from lab.machines.providers import aws_api
 from lab.machines.providers.aws_api import call
-from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
+from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, TransientError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Arch, MachineSpec, Seed
@@ -138,8 +139,13 @@ def open_to(ec2: Any, machine_id: str, address: str) -> None:
         call(ec2, "authorize_security_group_ingress", GroupId=each["GroupId"], IpPermissions=wanted)
 
 
-def run(lab: Lab, ec2: Any, spec: MachineSpec, seed: Seed, token: str) -> dict[str, Any]:
-    """Exactly one instance. Raises LateAnswer when nobody knows; the next call then finds it or makes it."""
+def run(
+    lab: Lab, ec2: Any, spec: MachineSpec, seed: Seed, token: str, *, refused: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """Exactly one instance. Raises LateAnswer when nobody knows; the next call then finds it or makes it.
+
+    `refused` is called when EC2 said no to the request itself: then nothing was made, and nothing will be.
+    """
     region = str(ec2.meta.region_name)
     chosen = image(ec2, spec)
     group_id = group(ec2, spec.name, seed.machine_id, default_vpc(ec2, region))
@@ -164,6 +170,12 @@ def run(lab: Lab, ec2: Any, spec: MachineSpec, seed: Seed, token: str) -> dict[s
         )
     except aws_api.LateAnswer:
         lab.bus.emit(Notice(level="warning", text="EC2 did not say whether it made the instance; looking for it"))
+    except TransientError:  # perhaps it was made
+        raise
+    except LabError:
+        if refused is not None:
+            refused()
+        raise
     return only_one(lab, ec2, seed.machine_id)
 
 

@@ -95,8 +95,10 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
         return _endpoint(handle, state)
     if made and state.state == "hung":
         stop(lab, handle)
-    if not made and (work / vagrant_tool.DOT).exists():
-        lab.bus.emit(Notice(level="info", text="an earlier vagrant up did not finish: the machine is made anew"))
+    # one that somebody else removed leaves its disk, beside which Vagrant makes no other
+    if (not made or state.state == "absent") and (work / vagrant_tool.DOT).exists():
+        why = f"{handle.data['driver']} has it no more" if made else "an earlier vagrant up did not finish"
+        lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made anew"))
         _forget(lab, handle)
     return _up(lab, handle)
 

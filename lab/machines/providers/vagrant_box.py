@@ -16,7 +16,7 @@ import struct
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 from lab.machines import golden
@@ -36,6 +36,7 @@ QCOW2: Final = b"QFI\xfb"
 EXTERNAL_DATA: Final = 1 << 2  # qcow2's incompatible feature: the data is in another file
 HEADER_BYTES: Final = 112
 ARCHS: Final[dict[str, Arch]] = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
+WHOLE: Final = "take a box whose disk is whole (qemu-img convert makes one)"
 DIGEST_FIX: Final = "--digest sha256:HEX (or sha512:HEX), as the box's maker publishes it"
 
 
@@ -141,10 +142,11 @@ def _fetch(lab: Lab, spec: MachineSpec) -> Path:
 
 def inspect(path: Path, arch: Arch, driver: str) -> None:
     """Refuse a box that is not for this machine. Raises PreconditionError (another driver, another processor, no box),
-    SecurityStop (a disk that stands on another file)."""
+    SecurityStop (anything in it that would be read from this host)."""
     with _opened(path) as tar:
         metadata: dict[str, Any] | None = None
         for member in tar:
+            _judge_member(member, path)
             content = tar.extractfile(member) if member.isfile() else None
             if content is None:
                 continue
@@ -184,6 +186,20 @@ def _judge(metadata: dict[str, Any], path: Path, arch: Arch, driver: str) -> Non
         raise PreconditionError(message, fix=f"--driver {provider}, or take its box for {driver}")
     if named and ARCHS.get(named.lower()) != arch:
         raise PreconditionError(f"{path} is a box for {named}, this machine is {arch}", fix=f"take its box for {arch}")
+    disks = metadata.get("disks")
+    for disk in disks if isinstance(disks, list) else []:  # vagrant-libvirt takes an absolute path as it is
+        inside = PurePosixPath(str(disk.get("path", "")) if isinstance(disk, dict) else "")
+        if inside.is_absolute() or ".." in inside.parts:
+            message = f"{METADATA} of {path} names the disk {inside}, a file of this host; it was not used"
+            raise SecurityStop(message, fix=WHOLE)
+
+
+def _judge_member(member: tarfile.TarInfo, path: Path) -> None:
+    """Only files and folders below the box itself: a link would have Vagrant read what it points at on this host."""
+    inside = PurePosixPath(member.name)
+    if not (member.isfile() or member.isdir()) or inside.is_absolute() or ".." in inside.parts:
+        message = f"{member.name} in {path} leads out of the box, to a file of this host; it was not used"
+        raise SecurityStop(message, fix=WHOLE)
 
 
 def _judge_disk(name: str, header: bytes, path: Path) -> None:
@@ -194,7 +210,7 @@ def _judge_disk(name: str, header: bytes, path: Path) -> None:
     features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
     if backing or features & EXTERNAL_DATA:
         message = f"{name} in {path} stands on another file, which would be read from this host; it was not used"
-        raise SecurityStop(message, fix="take a box whose disk is whole (qemu-img convert makes one)")
+        raise SecurityStop(message, fix=WHOLE)
 
 
 def _boxes(lab: Lab) -> Path:

@@ -74,6 +74,28 @@ def test_what_ec2_refuses_is_one_error_and_leaves_nothing(
     assert aws_make.groups(bench.api, bench.seed.machine_id) == []
 
 
+def test_what_ec2_refused_for_sure_is_asked_for_anew_and_taken_down_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 refuses a token that comes back with another request, and the fix of a quota is another request."""
+    tokens = []
+    new_token = aws_make.new_token
+
+    def noted() -> str:
+        tokens.append(new_token())
+        return tokens[-1]
+
+    monkeypatch.setattr(aws_make, "new_token", noted)
+    bench.ec2.refuse["RunInstances"] = "VcpuLimitExceeded"
+    for _ in range(2):
+        with pytest.raises(PreconditionError, match="quota is used up"):
+            bench.create()
+    assert len(set(tokens)) == 2
+    monkeypatch.setattr(aws_make, "LATE_S", 3600.0)  # nobody waits for what was never made
+    aws.delete(bench.lab, aws.recover(bench.seed, "box", bench.directory))
+    assert aws_make.groups(bench.api, bench.seed.machine_id) == []
+
+
 def test_check_names_credential_region_network_image_and_type(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found.verdict for found in aws.check(bench.lab, SPEC)] == ["ok"]
     assert "aws.image" in bench.failed(image="debian-7")

@@ -25,7 +25,7 @@ def test_create_that_is_answered_late_makes_no_second_instance(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, shows: bool
 ) -> None:
     """EC2 did it, and its answer is lost; `shows`: whether the tag can be seen at once."""
-    monkeypatch.setattr(aws_api, "READ_S", 2.0)
+    monkeypatch.setattr(aws_api, "READ_S", 8.0)
     bench.ec2.late.add("RunInstances")
     if not shows:
         monkeypatch.setattr(aws_make, "LATE_S", 0.0)

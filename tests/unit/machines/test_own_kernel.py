@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import lzma
 import os
 import subprocess
 from collections.abc import Callable
@@ -82,6 +84,13 @@ def no_disk_driver(spec: MachineSpec) -> MachineSpec:
     return spec
 
 
+def cut_off(spec: MachineSpec) -> MachineSpec:
+    """A packed module of which a part is missing, as after a broken copy."""
+    path = Path(spec.modules) / "kernel/drivers/aaa.ko.xz"
+    path.write_bytes(lzma.compress(bytes(5000))[:40])
+    return spec
+
+
 def no_modules(spec: MachineSpec) -> MachineSpec:
     return dataclasses.replace(spec, modules="")
 
@@ -98,6 +107,7 @@ def no_kernel(spec: MachineSpec) -> MachineSpec:
         (no_folder, "is no folder", f"lib/modules/{kernels.RELEASE}"),
         (too_high, "not the folder of one kernel's modules", f"lib/modules/{kernels.RELEASE}"),
         (no_disk_driver, "has virtio_blk neither built in nor in", "CONFIG_VIRTIO_BLK"),
+        (cut_off, r"aaa\.ko\.xz cannot be unpacked", "copy the modules anew"),
         (no_modules, "has virtio_pci, virtio_blk, virtio_net, virtio_console not built in", "--modules DIR"),
         (no_kernel, "modules without their kernel", "--kernel FILE"),
     ],
@@ -112,6 +122,18 @@ def test_what_could_not_start_is_told_before(
     assert (found.verdict, found.message, found.fix) == ("fail", raised.value.message, raised.value.fix)
     assert fix in found.fix
     assert not lab.paths.kernels.exists(), "nothing was made"
+
+
+def test_modules_packed_by_gzip_are_read(spec: MachineSpec, lab: Lab) -> None:
+    for path in sorted(Path(spec.modules).rglob("*.ko")):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    table = Path(spec.modules) / "modules.dep"
+    table.write_text(table.read_text().replace(".ko", ".ko.gz"))
+    made = own_kernel.prepare(lab, spec)
+    loaded = [entry.data for entry in initrd.entries(made.drivers.read_bytes()) if entry.data is not None]
+    assert loaded
+    assert all(data.startswith(b"\x7fELF") for data in loaded), "the kernel takes them plain"
 
 
 def test_it_is_kept_by_its_content_and_found_again(spec: MachineSpec, lab: Lab) -> None:

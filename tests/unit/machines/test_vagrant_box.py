@@ -73,6 +73,28 @@ def test_a_box_whose_data_is_elsewhere_is_refused(tmp_path: Path) -> None:
         vagrant_box.inspect(path, HOST_ARCH, "libvirt")
 
 
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
+def test_a_box_whose_disk_is_a_link_out_of_it_is_refused(tmp_path: Path, kind: bytes) -> None:
+    path = box(tmp_path, GOOD)
+    with tarfile.open(path, "w:gz") as tar:
+        data = json.dumps(GOOD).encode()
+        about = tarfile.TarInfo("metadata.json")
+        about.size = len(data)
+        tar.addfile(about, io.BytesIO(data))
+        link = tarfile.TarInfo("box.img")
+        link.type, link.linkname = kind, "metadata.json" if kind == tarfile.LNKTYPE else "/etc/shadow"
+        tar.addfile(link)
+    with pytest.raises(SecurityStop, match="leads out of the box"):
+        vagrant_box.inspect(path, HOST_ARCH, "libvirt")
+
+
+@pytest.mark.parametrize("place", ["/etc/shadow", "../../shadow"])
+def test_a_box_whose_metadata_names_a_disk_of_this_host_is_refused(tmp_path: Path, place: str) -> None:
+    path = box(tmp_path, {"provider": "libvirt", "format": "qcow2", "disks": [{"path": "box.img"}, {"path": place}]})
+    with pytest.raises(SecurityStop, match="a file of this host"):
+        vagrant_box.inspect(path, HOST_ARCH, "libvirt")
+
+
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
