@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Final
 
@@ -50,8 +52,7 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
     with locks.hold(folder / f"{digest}.lock", what="artifact disk", deadline=Deadline.after(DISK_LIMIT_S, lab.cancel)):
         if image.is_file():
             if _unchanged(image):
-                image.touch()
-                _seal(image)
+                _used(image)
                 return image
             lab.bus.emit(Notice(level="warning", text=f"{image.name} is not what was made; it is made again"))
         sizes = [p.lstat().st_size for p in tree.rglob("*")]
@@ -75,6 +76,11 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
         store.sync_dir(folder)
         _prune(folder)
     return image
+
+
+def _used(image: Path) -> None:
+    """The date of its last use; that of its making stays, since snapshots know the disk by it."""
+    os.utime(image, ns=(time.time_ns(), image.stat().st_mtime_ns))
 
 
 def _seal(image: Path) -> None:
@@ -103,8 +109,8 @@ def _need_space(folder: Path, wanted: int) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Keep the newest few; a disk in use stays readable through QEMU's open file."""
-    disks = sorted(folder.glob("*.ext4"), key=lambda p: p.stat().st_mtime, reverse=True)
+    """Keep those that were used last; a disk in use stays readable through QEMU's open file."""
+    disks = sorted(folder.glob("*.ext4"), key=lambda p: p.stat().st_atime, reverse=True)
     for old in disks[KEEP_DISKS:]:
         old.unlink(missing_ok=True)
         old.with_suffix(".json").unlink(missing_ok=True)

@@ -82,11 +82,13 @@ def again(lab: Lab, transport: Transport, held: Mapping[str, Any], *, anew: bool
         def signalled(number: str) -> proc.Result:
             return transport.run(["sh", "-c", SIGNAL, "again", str(held["pid"]), number], deadline)
 
+        earlier = drive.read_new(transport, site, seen, deadline)  # one that was asked since it was kept
+        rounds = max([1, *(int(one.data["round"]) for one in earlier if one.kind == "state" and "round" in one.data)])
         said = signalled("USR2" if anew else "USR1")
         if not said.ok:
             raise DemoError("the forms that were kept up are gone", fix="lab snapshot --form …", detail=said.tail())
         # asked without the guest half's own file, which may be another version's by now
-        proofs = _round(lab, transport, site, seen, 2, deadline, lambda: signalled("0").ok)
+        proofs = _round(lab, transport, site, seen, rounds + 1, deadline, lambda: signalled("0").ok)
         for name in held["forms"]:
             proofs.setdefault(name, {"form": name, "ok": False, "reason": "nothing was said of it", "spans": 0})
         step.say(", ".join(f"{name} {'proven' if one['ok'] else 'NOT PROVEN'}" for name, one in proofs.items()))

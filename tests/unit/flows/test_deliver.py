@@ -64,8 +64,11 @@ def test_a_disk_holds_the_tree_and_is_made_once(lab: Lab, tree: Path) -> None:
     assert "Mode:  0755" in told(image, "stat /bin/shop")
     assert re.search(r"User: +0 +Group: +0 ", told(image, "stat /"))
     assert image.stat().st_mode & 0o777 == 0o400
+    os.utime(image, ns=(1, image.stat().st_mtime_ns))
     made = image.stat()
-    assert disk(lab, tree, "d1").stat().st_ino == made.st_ino
+    again = disk(lab, tree, "d1").stat()
+    assert (again.st_ino, again.st_mtime_ns) == (made.st_ino, made.st_mtime_ns), "a snapshot knows it by these"
+    assert again.st_atime_ns > made.st_atime_ns, "by which the disks to keep are chosen"
     assert not list(image.parent.glob("*.part"))
 
 

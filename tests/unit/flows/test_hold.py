@@ -30,8 +30,8 @@ def told(kind, **data):
     doc = {"seq": seq, "at_ns": 1, "boot_id": "b", "kind": kind, "data": data}
     out.write(json.dumps(doc) + chr(10))
 def asked(number, frame):
-    told("proof", form="ebpf", ok=True, reason="", round=2, spans=3, attach_s=0.5 if number == signal.SIGUSR2 else None)
-    told("state", phase="held", round=2)
+    told("proof", form="ebpf", ok=True, reason="", round=3, spans=3, attach_s=0.5 if number == signal.SIGUSR2 else None)
+    told("state", phase="held", round=3)
 signal.signal(signal.SIGUSR1, asked)
 signal.signal(signal.SIGUSR2, asked)
 print("ready", flush=True)
@@ -44,11 +44,13 @@ def held(tmp_path: Path, pid: int) -> dict[str, Any]:
     site = Site(root=str(tmp_path), artifacts="", run_id=hold.RUN_ID)
     events = Path(site.out) / "events.jsonl"
     events.parent.mkdir(parents=True, exist_ok=True)
+    first = json.dumps({"seq": 1, "at_ns": 1, "boot_id": "b", "kind": "state", "data": {"round": 1}}) + "\n"
     old = {"form": "ebpf", "ok": False, "reason": "of an earlier round", "round": 2}
-    line = json.dumps({"seq": 1, "at_ns": 1, "boot_id": "b", "kind": "proof", "data": old}) + "\n"
-    events.write_text(line)
+    said = (("proof", old), ("state", {"round": 2}))  # asked since it was kept
+    later = [json.dumps({"seq": 2, "at_ns": 1, "boot_id": "b", "kind": kind, "data": data}) for kind, data in said]
+    events.write_text(first + "\n".join(later) + "\n")
     doc = {"root": site.root, "artifacts": "", "run_id": site.run_id, "python": "python3"}
-    return {"forms": ["ebpf"], "site": doc, "pid": pid, "offset": len(line)}
+    return {"forms": ["ebpf"], "site": doc, "pid": pid, "offset": len(first)}
 
 
 @pytest.mark.parametrize(("anew", "attach_s"), [(False, None), (True, 0.5)])
