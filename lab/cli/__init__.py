@@ -49,10 +49,16 @@ def _end(error: BaseException) -> int:
             return _bug(error) if rest else _tell(errors)
         case KeyboardInterrupt():
             return 130
-        case BrokenPipeError():
+        case OSError() if _nobody_reads(error):
             return 0
         case _:
             return _bug(error)
+
+
+def _nobody_reads(error: OSError) -> bool:
+    from lab.render.jsonl import gone
+
+    return gone(error)
 
 
 def _utf8() -> None:

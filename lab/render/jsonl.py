@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -18,6 +19,11 @@ def dumps(doc: Mapping[str, Any], stream: TextIO, *, sort_keys: bool = False) ->
     """One line of JSON for `stream`: characters as they are where it writes UTF-8, escaped where another code page
     (cp1252) would lose some of them."""
     return json.dumps(doc, ensure_ascii=not words.shows_unicode(stream.encoding), sort_keys=sort_keys)
+
+
+def gone(error: OSError) -> bool:
+    """Whether it says that nobody reads any more: Windows calls that an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 class JsonLines:
@@ -37,7 +43,9 @@ class JsonLines:
             return
         try:
             print(dumps(record.to_json(), self._stream), file=self._stream, flush=True)
-        except BrokenPipeError:
+        except OSError as error:
+            if not gone(error):
+                raise
             self._drop(self._stream)
 
     def _drop(self, stream: TextIO) -> None:

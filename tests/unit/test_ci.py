@@ -202,3 +202,13 @@ def test_the_workflow_hands_its_inputs_to_the_script_and_invents_none(repo: Path
     assert steps["upload"]["if"].startswith("${{ !cancelled()")
     for step in job["steps"]:
         assert "${{ inputs" not in step.get("run", ""), "an input is data: it goes through the environment"
+
+
+def test_other_systems_run_tests_that_are_there(repo: Path) -> None:
+    flow = yaml.safe_load((repo / ".github/workflows/hosts.yml").read_text(encoding="utf-8"))
+    for job in flow["jobs"].values():
+        assert any(".ci" in step.get("run", "") and "host-tests" in step["run"] for step in job["steps"])
+    lines = (repo / ".ci/host-tests").read_text(encoding="utf-8").splitlines()
+    named = [line for line in lines if not line.startswith("#")]
+    assert len(named) > 20
+    assert [name for name in named if not (repo / name).is_file()] == []
