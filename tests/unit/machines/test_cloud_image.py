@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines import cloud_bake, cloud_boot, cloud_disk, cloud_images, cloud_seed, golden, image, keys
+from lab.machines.providers import qemu_accel
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
@@ -221,8 +222,8 @@ def test_an_arm_machine_needs_its_firmware_and_its_qemu(
 
 
 def test_the_first_boot_is_the_trial(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloud_boot.qemu_accel, "remembered", lambda *args: None)
-    monkeypatch.setattr(cloud_boot.qemu_accel, "candidates", lambda: ("kvm",))
+    monkeypatch.setattr(qemu_accel, "remembered", lambda *args: None)
+    monkeypatch.setattr(qemu_accel, "candidates", lambda: ("kvm",))
     monkeypatch.setattr(cloud_boot, "HOST_ARCH", "x86_64")
     assert cloud_boot.accelerators(lab, spec_of("x"), "qemu") == ["kvm", "tcg"]
     assert cloud_boot.accelerators(lab, spec_of("x", accel="tcg"), "qemu") == ["tcg"]
