@@ -94,7 +94,7 @@ def _make(folder: Path, packages: list[str]) -> None:
     offset = FIRST * SECTOR
     with disk.open("wb") as file:
         file.truncate(offset + (ROOT_MIB << 20))
-        file.write(_loader(folder))
+        file.write(loader(folder, GRUB_CONFIG))
     mke2fs = ["mke2fs", "-q", "-t", "ext4", "-E", f"offset={offset}", "-d", str(tree), str(disk), f"{ROOT_MIB}M"]
     subprocess.run(mke2fs, check=True)
     shutil.rmtree(tree)
@@ -114,9 +114,9 @@ def _make(folder: Path, packages: list[str]) -> None:
         (folder / "digest").write_text("sha256:" + hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _loader(folder: Path) -> bytes:
+def loader(folder: Path, config: str) -> bytes:
     """GRUB before the only partition: the boot sector with the partition table, then its core."""
-    (folder / "early.cfg").write_text(GRUB_CONFIG)
+    (folder / "early.cfg").write_text(config)
     core = folder / "core.img"
     argv = ["grub-mkimage", "-O", "i386-pc", "-p", "/", "-c", str(folder / "early.cfg"), "-o", str(core)]
     subprocess.run([*argv, *GRUB_MODULES], check=True)

@@ -1,7 +1,8 @@
-"""`lab cache`: what the cache holds, what a demo takes from it, and making room."""
+"""`lab cache`: what the cache holds, what a demo takes from it, one of its images as a file, and making room."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from lab.model.config import Config
 if TYPE_CHECKING:
     from lab.flows.wish import Asked
 
-ACTIONS = "ls|keys|prune"
+ACTIONS = "ls|keys|prune|export"
 
 
 def register(app: typer.Typer) -> None:
@@ -24,8 +25,10 @@ def register(app: typer.Typer) -> None:
     def cache(
         options: Options,
         action: Annotated[
-            str, typer.Argument(metavar=ACTIONS, help="List it; what a demo takes from it; make room.")
+            str, typer.Argument(metavar=ACTIONS, help="List it; what a demo takes; make room; an image as a file.")
         ] = "ls",
+        ident: Annotated[str, typer.Argument(metavar="ID", help="export: the image.")] = "",
+        file: Annotated[str, typer.Argument(metavar="FILE", help="export: the file to write.")] = "",
         form: flags.Forms = None,
         scenario: flags.Scenario = None,
         service: flags.Service = None,
@@ -37,6 +40,8 @@ def register(app: typer.Typer) -> None:
 
         `keys`: the paths below the cache that a demo of these forms takes from it, each named by the digest of all
         inputs; keep them between machines (CI) and the next demo makes none of them.
+
+        `export ID FILE`: a golden image as one file and its digest, for --source and --digest on another host.
         """
         wanted = {
             "demo.forms": flags.names(form),
@@ -57,9 +62,15 @@ def register(app: typer.Typer) -> None:
 
             if action not in ACTIONS.split("|"):
                 raise UsageError(f"cache {action}: write one of {ACTIONS}", fix="lab cache ls")
-            if action == "keys":
+            if action == "export":
+                if not file:
+                    raise UsageError("cache export: which image, into which file?", fix="lab cache export ID FILE")
+                digest = flow.export(lab, ident, Path(file).expanduser())
+                doc: dict[str, Any] = {"file": str(Path(file).expanduser().absolute()), "digest": digest}
+                lines = [digest]
+            elif action == "keys":
                 needed = flow.keys(lab, asked_for(lab.config))
-                doc: dict[str, Any] = {"cache": str(lab.paths.cache), "digest": flow.digest(needed), "keys": needed}
+                doc = {"cache": str(lab.paths.cache), "digest": flow.digest(needed), "keys": needed}
                 lines = [row["path"] for row in needed]
             elif action == "prune":
                 rows = flow.listing(lab)

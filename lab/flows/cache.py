@@ -92,6 +92,13 @@ def _used_images(lab: Lab) -> set[str]:
     return {part for machine in machines if machine is not None for part in machine.image_id.split("+")}
 
 
+def export(lab: Lab, ident: str, target: Path) -> str:
+    """Write one image to a file; returns its digest. See `image_archive.export` for what it raises."""
+    from lab.machines import image_archive
+
+    return image_archive.export(lab, ident, target)
+
+
 def purge(lab: Lab) -> None:
     """Remove the whole cache. Raises PreconditionError while a machine still stands on it."""
     if lifecycle.names(lab):

@@ -89,7 +89,7 @@ def load(load1: float) -> Finding:
 
 def _image(lab: Lab, spec: MachineSpec) -> Finding:
     try:
-        found = image.find(lab, golden.image_spec(lab, spec), deep=True)
+        found = image.at(lab, golden.wanted(lab, spec), deep=True)
     except LabError as error:
         return Finding(name="image", verdict="fail", message=error.message, fix=error.fix)
     if found is None:

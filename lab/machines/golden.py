@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import GOARCH, HOST_ARCH, MachineSpec
-from lab.system import toolchain
+from lab.system import proc, toolchain
 from lab.system.wait import Deadline
 
 if TYPE_CHECKING:
     from lab.machines.image import Image, ImageSpec
 
+PLATFORM: str = sys.platform  # as text: what is decided by it is decided on every platform
 GO_VERSION: Final = "go1.26.1"
 GO_S: Final = 600.0  # the first call may fetch the toolchain
 
@@ -65,19 +68,23 @@ def bootable(lab: Lab, spec: MachineSpec) -> Bootable:
 
 
 def ensure(lab: Lab, spec: MachineSpec) -> Image:
-    """The image, found or made. Idempotent; see `image.bake` for what it raises."""
+    """The image, found or made. Idempotent; see `image.bake` and `cloud_bake.ensure` for what it raises."""
     from lab.machines import image  # here and below: it is not needed to ask or to end a machine, and slow to load
 
-    return image.bake(lab, image_spec(lab, spec))
+    if not _by_cloud(spec):
+        return image.bake(lab, image_spec(lab, spec))
+    from lab.machines import cloud_bake
+
+    return cloud_bake.ensure(lab, spec, image_spec(lab, spec))
 
 
 def find(lab: Lab, spec: MachineSpec) -> Image:
     """The image that `ensure` made. Raises ProvisioningError when it is not there."""
     from lab.machines import image
 
-    found = image.find(lab, image_spec(lab, spec))
+    found = image.at(lab, wanted(lab, spec))
     if found is None:
-        raise ProvisioningError(f"the image {spec.image} has not been made", fix="lab up")
+        raise ProvisioningError(f"the image {spec.source or spec.image} has not been made", fix="lab up")
     return found
 
 
@@ -85,7 +92,22 @@ def wanted(lab: Lab, spec: MachineSpec) -> str:
     """The id of the image that `ensure` finds or makes. Raises what `image.image_spec` and `go_root` raise."""
     from lab.machines import image
 
-    return image.fingerprint(image_spec(lab, spec))
+    if not _by_cloud(spec):
+        return image.fingerprint(image_spec(lab, spec))
+    from lab.machines import cloud_bake
+
+    return cloud_bake.fingerprint(spec, image_spec(lab, spec))
+
+
+def _by_cloud(spec: MachineSpec) -> bool:
+    """One that was given is turned golden in a boot; so is Debian's own where this host cannot make an image."""
+    return bool(spec.source) or not can_bake()
+
+
+def can_bake() -> bool:
+    """Whether Debian packages can be unpacked here with their owners."""
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return PLATFORM == "linux" and root and proc.which("mmdebstrap") is not None
 
 
 def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:
@@ -93,7 +115,7 @@ def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:
     from lab.machines import image
 
     wanted = image.image_spec(spec, go_root=go_root(lab))
-    if spec.arch == HOST_ARCH:
+    if spec.arch == HOST_ARCH and toolchain.host_target()[0] == "linux":
         return wanted
     deadline = Deadline.after(GO_S, lab.cancel)
     return replace(wanted, guest_go=toolchain.for_machine(lab, GO_VERSION, GOARCH[spec.arch], deadline=deadline))

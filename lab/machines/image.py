@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -111,10 +111,10 @@ def default_packages() -> tuple[str, ...]:
 def fingerprint(spec: ImageSpec) -> str:
     """The image's id: a digest of all that goes in. Package versions are not known before; the seal lists them."""
     inputs: dict[str, Any] = asdict(spec) | {
-        "go_root": _go_identity(spec.go_root),
-        "guest_go": None if spec.guest_go is None else _go_identity(spec.guest_go),
+        "go_root": go_identity(spec.go_root),
+        "guest_go": None if spec.guest_go is None else go_identity(spec.guest_go),
         "packages": sorted(spec.packages),
-        "playbooks": _tree_digest(resources.root() / "playbooks"),
+        "playbooks": tree_digest(resources.root() / "playbooks"),
         "recipe": [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in RECIPE_CODE],
     }
     text = json.dumps(inputs, sort_keys=True)
@@ -123,10 +123,11 @@ def fingerprint(spec: ImageSpec) -> str:
 
 def find(lab: Lab, spec: ImageSpec, *, deep: bool = False) -> Image | None:
     """The image that was made from `spec`, checked; None when there is none. Raises SecurityStop if it was changed."""
-    return _at(lab, fingerprint(spec), deep=deep)
+    return at(lab, fingerprint(spec), deep=deep)
 
 
-def _at(lab: Lab, ident: str, *, deep: bool = False) -> Image | None:
+def at(lab: Lab, ident: str, *, deep: bool = False) -> Image | None:
+    """The image of that id, checked by its seal; None when there is none. Raises SecurityStop if it was changed."""
     directory = lab.paths.images / ident
     if not directory.is_dir():
         return None
@@ -139,16 +140,21 @@ def bake(lab: Lab, spec: ImageSpec) -> Image:
     Raises PreconditionError (root, tools, disk space), ProvisioningError, Locked, SecurityStop, Cancelled.
     """
     ident = fingerprint(spec)  # once: what it is made from may be edited while it is made
-    if (image := _at(lab, ident)) is not None:
+    return once(lab, ident, lambda deadline: _make(lab, spec, ident, deadline))
+
+
+def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
+    """The image `ident`: found and checked, or made by `make` under its lock. Raises Locked and what `make` does."""
+    if (image := at(lab, ident)) is not None:
         image.directory.touch()  # the date of its last use: `lab cache prune` goes by it
         return image
     waiting = Deadline.after(lab.config.lock_timeout_s, lab.cancel)
     with locks.hold(lab.paths.locks / f"image-{ident}", what=f"image {ident}", deadline=waiting):
-        if (image := _at(lab, ident)) is not None:
+        if (image := at(lab, ident)) is not None:
             return image
         with lab.bus.step("image", "make the golden image"):
-            _make(lab, spec, ident, Deadline.after(BAKE_S, lab.cancel))
-    made = _at(lab, ident)
+            make(Deadline.after(BAKE_S, lab.cancel))
+    made = at(lab, ident)
     if made is None:
         raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the same command again")
     return made
@@ -189,18 +195,19 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
     )
     tree = image_tree.build(lab, tree_spec, work, deadline)
     with lab.bus.step("image.disk", "write the disk"):
-        _write_boot_files(work, tree, spec.arch)
+        write_boot_files(work, tree, spec.arch)
         _write_disk(work, tree, ident, spec.disk_gib, deadline)
     with lab.bus.step("image.seal", "hash and seal the image"):
         facts = {"id": ident, "suite": spec.suite, "packages": image_tree.installed(tree)}
-        facts |= {"kernel": initrd.kernel_modules(tree).name}
+        facts |= {"kernel": initrd.kernel_modules(tree).name, "arch": spec.arch}
         facts |= {"sources": apt.shown(apt.sources(spec.suite, spec.pockets))}
         shutil.rmtree(tree)
         image_seal.seal(work, FILES, facts)
         work.rename(lab.paths.images / ident)
 
 
-def _write_boot_files(work: Path, tree: Path, arch: Arch) -> None:
+def write_boot_files(work: Path, tree: Path, arch: Arch) -> None:
+    """The kernel and the initial RAM disk, from a tree with one kernel, its modules and the machine's init beside."""
     kernels = sorted((tree / "boot").glob("vmlinuz-*"))
     if len(kernels) != 1:
         raise ProvisioningError(f"the image should hold one kernel, not {len(kernels)}", fix="lab doctor")
@@ -247,7 +254,7 @@ def _mount_points() -> Iterable[str]:
     return [line.split()[4] for line in lines]
 
 
-def _go_identity(go_root: Path) -> dict[str, str]:
+def go_identity(go_root: Path) -> dict[str, str]:
     """What tells one toolchain from another without reading 15,000 files: its version and its compiler driver."""
     try:
         version = (go_root / "VERSION").read_text(encoding="utf-8")
@@ -258,7 +265,7 @@ def _go_identity(go_root: Path) -> dict[str, str]:
     return {"version": version.splitlines()[0], "driver": driver}
 
 
-def _tree_digest(top: Path) -> str:
+def tree_digest(top: Path) -> str:
     """Digest of every file below `top` by name and content; byte-code caches do not count."""
     total = hashlib.sha256()
     for folder, folders, files in os.walk(top):

@@ -40,7 +40,7 @@ class MachineConfig:
     disk_gib: int = key(16, "size of the machine's disk, GiB (grows as it is used)")
     accel: str = key("auto", "auto (chosen by trying), kvm, hvf, whpx or tcg")
     arch: str = key("auto", "x86_64, aarch64; auto: this host's own")
-    source: str = key("", "URL or path of a ready image or box, instead of making one")
+    source: str = key("", "URL or path of a cloud image, golden image or box, instead of making one")
     digest: str = key("", "sha256:HEX or sha512:HEX of that source; a source without one is refused")
     kernel: str = key("", "qemu: a kernel of your own (vmlinux or bzImage), instead of the image's")
     modules: str = key("", "qemu: folder lib/modules/VERSION that belongs to that kernel")

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lab.machines import first_boot, over_ssh
+from lab.machines import cloud_images, first_boot, over_ssh
 from lab.machines.providers import lima_template, lima_tool
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
@@ -37,7 +37,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """Lima, its driver, the image; fast, changes nothing."""
     findings = [_version(lab), *_driver(spec)]
     try:
-        where = lima_template.image(spec)["location"]
+        where = cloud_images.image(spec)["location"]
     except LabError as error:
         return [*findings, Finding(name="lima.image", verdict="fail", message=error.message, fix=error.fix)]
     if "://" not in where and not Path(where).is_file():

@@ -52,8 +52,8 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(boot.disk), str(part)]
         proc.check(argv, deadline=Deadline.after(START_S, lab.cancel), error=ProvisioningError, fix="lab doctor")
         part.replace(overlay)
-    # the image's own file says the image's id: with another kernel it is another machine
-    told = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel else {}
+    # the image's own file says its first maker's id: with another kernel, or handed over, it is another one
+    told = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel or spec.source else {}
     seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     digest = boot.kernel_digest

@@ -12,14 +12,13 @@ import hashlib
 import io
 import json
 import os
-import struct
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
-from lab.machines import golden
+from lab.machines import golden, qcow
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Progress
 from lab.model.lab import Lab
@@ -32,9 +31,6 @@ FETCH_S: Final = 3600.0
 GIB: Final = 1 << 30
 DISK: Final = "box.img"
 METADATA: Final = "metadata.json"
-QCOW2: Final = b"QFI\xfb"
-EXTERNAL_DATA: Final = 1 << 2  # qcow2's incompatible feature: the data is in another file
-HEADER_BYTES: Final = 112
 ARCHS: Final[dict[str, Arch]] = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
 WHOLE: Final = "take a box whose disk is whole (qemu-img convert makes one)"
 DIGEST_FIX: Final = "--digest sha256:HEX (or sha512:HEX), as the box's maker publishes it"
@@ -155,7 +151,7 @@ def inspect(path: Path, arch: Arch, driver: str) -> None:
                 metadata = _metadata(content, path)
                 _judge(metadata, path, arch, driver)
             else:
-                _judge_disk(name, content.read(HEADER_BYTES), path)
+                qcow.need_whole(f"{name} in {path}", content.read(qcow.HEADER_BYTES))
     if metadata is None:
         raise PreconditionError(f"{path} has no {METADATA}: it is no Vagrant box", fix="correct machine.source")
 
@@ -199,17 +195,6 @@ def _judge_member(member: tarfile.TarInfo, path: Path) -> None:
     inside = PurePosixPath(member.name)
     if not (member.isfile() or member.isdir()) or inside.is_absolute() or ".." in inside.parts:
         message = f"{member.name} in {path} leads out of the box, to a file of this host; it was not used"
-        raise SecurityStop(message, fix=WHOLE)
-
-
-def _judge_disk(name: str, header: bytes, path: Path) -> None:
-    """qcow2 header: magic, version, offset of the backing file's name; incompatible features from version 3 on."""
-    if not header.startswith(QCOW2) or len(header) < HEADER_BYTES:
-        return
-    version, backing = struct.unpack(">IQ", header[4:16])
-    features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
-    if backing or features & EXTERNAL_DATA:
-        message = f"{name} in {path} stands on another file, which would be read from this host; it was not used"
         raise SecurityStop(message, fix=WHOLE)
 
 

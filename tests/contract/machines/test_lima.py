@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import keys, lifecycle
+from lab.machines import cloud_images, keys, lifecycle
 from lab.machines.providers import lima, lima_template, lima_tool
 from lab.model.config import Config
 from lab.model.errors import (
@@ -191,10 +191,10 @@ def test_the_template_pins_image_and_host_key_and_shares_nothing(bench: Bench) -
     lima.delete(bench.lab, handle)
 
 
-@pytest.mark.parametrize("key", sorted(lima_template.IMAGES))
+@pytest.mark.parametrize("key", sorted(cloud_images.IMAGES))
 def test_every_image_is_dated_and_pinned(key: tuple[str, str]) -> None:
-    path, digest = lima_template.IMAGES[key]  # type: ignore[index]
-    assert lima_template.DIGEST.fullmatch(digest)
+    path, digest = cloud_images.IMAGES[key]  # type: ignore[index]
+    assert cloud_images.DIGEST.fullmatch(digest)
     assert path.split("/")[1] in path.split("/")[2], "the date stands in folder and name"
     assert ("amd64" in path) == (key[1] == "x86_64")
     assert key[0] in path

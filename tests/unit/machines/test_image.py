@@ -100,10 +100,10 @@ def test_where_the_toolchain_lies_does_not_change_the_id(spec: ImageSpec, tmp_pa
 
 def test_byte_code_caches_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("a")
-    before = image._tree_digest(tmp_path)
+    before = image.tree_digest(tmp_path)
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__/a.pyc").write_bytes(b"cache")
-    assert image._tree_digest(tmp_path) == before
+    assert image.tree_digest(tmp_path) == before
 
 
 def test_the_playbooks_packages_are_the_images() -> None:

@@ -1,0 +1,268 @@
+"""The golden image from a cloud image, where nothing can be baked or one was given: booted once, provisioned, exported.
+
+What it makes is what `image.bake` makes, file by file, so that nothing else knows the difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import (
+    cloud_boot,
+    cloud_disk,
+    cloud_images,
+    cloud_seed,
+    image,
+    image_archive,
+    image_seal,
+    image_tree,
+    initrd,
+    keys,
+    provision,
+)
+from lab.machines.cloud_boot import Bootstrap
+from lab.machines.image import Image, ImageSpec
+from lab.machines.providers import qemu_args
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import GOARCH, MachineSpec, Seed
+from lab.model.paths import KNOWN_HOSTS_FILE
+from lab.remote.base import Transport
+from lab.system import proc, resources
+from lab.system.wait import Deadline
+
+# Modules whose text decides what is in an image, besides those of a baked one.
+RECIPE_CODE: Final = (cloud_boot, cloud_disk, cloud_seed)
+ROOM_MIB: Final = 1500  # for the packages and the toolchain, when none is there yet
+NEEDED_MIB: Final = 4500  # seen: 3,600 at the largest moment, with a source of 700
+DISK: Final = "cloud.qcow2"
+TREE: Final = "tree"
+INIT_S: Final = 600.0
+TRY_AGAIN: Final = "run the same command again"
+
+
+def fingerprint(spec: MachineSpec, wanted: ImageSpec) -> str:
+    """The image's id: a digest of the source's digest and of all that is put on top. Raises ConfigError."""
+    told = {
+        "source": cloud_images.image(spec)["digest"],
+        "on_top": image.fingerprint(wanted),
+        "recipe": [hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for module in RECIPE_CODE],
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[: image.ID_DIGITS]
+
+
+def ensure(lab: Lab, spec: MachineSpec, wanted: ImageSpec) -> Image:
+    """The image, found or made. Idempotent.
+
+    Raises ConfigError (digest), SecurityStop (other bytes, a disk that stands on another), PreconditionError (not for
+    this machine, no QEMU, no firmware, no room), ProvisioningError, TransientError (network), Locked, Cancelled.
+    """
+    ident = fingerprint(spec, wanted)
+    return image.once(lab, ident, lambda deadline: _make(lab, spec, wanted, ident, deadline))
+
+
+def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: Deadline) -> None:
+    cloud_images.check_name(spec)
+    program = proc.need(qemu_args.PROGRAMS[spec.arch])
+    cloud_boot.firmware(spec.arch, program)  # known before a long download
+    where = cloud_images.image(spec)
+    path = cloud_disk.source(lab, where["location"], where["digest"], deadline)
+    kind = cloud_disk.format_of(path)
+    work = lab.paths.images / f"{image.WORK_PREFIX}{ident}"
+    image.discard(work)
+    image.need_space(lab.paths.images, NEEDED_MIB)
+    work.mkdir(mode=0o700)
+    if kind == "tar":
+        with lab.bus.step("image.unpack", "unpack the golden image"):
+            image_archive.unpack(path, work, spec.arch, deadline)
+    else:
+        cloud_disk.check(path, kind, spec.arch, spec.disk_gib, work, deadline)
+        _provision(lab, spec, wanted, ident, path, kind, work, deadline)
+    work.rename(lab.paths.images / ident)
+
+
+def _provision(  # one plan, told once
+    lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, path: Path, kind: str, work: Path, deadline: Deadline
+) -> None:
+    seed = keys.seed(work / "seed")
+    cloud_seed.write_disk(work / "seed.iso", seed)
+    with lab.bus.step("image.go", "pack the machine's Go and its init"):
+        _build_init(lab, wanted, work / image_tree.INIT_BINARY, deadline)
+        _pack_go(wanted.guest_go or wanted.go_root, work)
+    program = proc.need(qemu_args.PROGRAMS[spec.arch])
+    tried = cloud_boot.accelerators(lab, spec, program)
+    for accel in tried:
+        _own_disk(path, kind, work / DISK, spec.disk_gib, deadline)
+        boot = Bootstrap(
+            arch=spec.arch,
+            accel=accel,
+            cpus=spec.cpus,
+            memory_mib=spec.memory_mib,
+            disk=work / DISK,
+            seed=work / "seed.iso",
+            go=work / "go.tar",
+            port=cloud_boot.free_port(),
+            serial=work / cloud_boot.SERIAL,
+            firmware=cloud_boot.firmware(spec.arch, program),
+        )
+        try:
+            _boot(lab, wanted, ident, boot, seed, deadline)
+            break
+        except _NoAnswer as error:
+            if accel == tried[-1]:
+                raise error.why from error
+            lab.bus.emit(Notice(level="warning", text=f"{accel} does not start the image; trying {tried[-1]}"))
+    with lab.bus.step("image.disk", "take out the root file system"):
+        cloud_disk.export_root(work / DISK, work / image.DISK, work, deadline)
+    with lab.bus.step("image.seal", "hash and seal the image"):
+        image.write_boot_files(work, work / TREE, spec.arch)
+        facts: dict[str, Any] = {"id": ident, "suite": wanted.suite, "packages": image_tree.installed(work / TREE)}
+        facts |= {"kernel": initrd.kernel_modules(work / TREE).name, "arch": spec.arch}
+        facts |= {"sources": cloud_images.image(spec)["location"]}
+        image_seal.seal(work, image.FILES, facts)
+        _tidy(work)
+
+
+class _NoAnswer(Exception):
+    """The boot itself did not work under this acceleration."""
+
+    def __init__(self, why: ProvisioningError) -> None:
+        super().__init__(why.message)
+        self.why = why
+
+
+def _boot(lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, deadline: Deadline) -> None:
+    with cloud_boot.running(boot, seed, deadline) as (where, ended):
+        with lab.bus.step("image.boot", f"start the image by its own loader ({boot.accel})"):
+            try:
+                link = cloud_boot.reach(lab, boot, where, ended, deadline)
+            except ProvisioningError as error:
+                raise _NoAnswer(error) from error
+        with link:
+            link.run(["cloud-init", "status", "--wait"], deadline.sooner(INIT_S))
+            _need_room(link, deadline)
+            with lab.bus.step("image.toolchain", "copy the Go toolchain"):
+                _sh(link, cloud_seed.go_script(f"/dev/disk/by-id/virtio-{cloud_boot.GO_SERIAL}"), deadline)
+            with lab.bus.step("image.playbook", "apply the playbook over SSH"):
+                keys.write_access(boot.disk.parent, "image", where)
+                provision.apply_over_ssh(
+                    lab,
+                    where,
+                    boot.disk.parent / KNOWN_HOSTS_FILE,
+                    tags=["image"],
+                    log=boot.disk.with_name("playbook.log"),
+                    deadline=deadline,
+                    variables=_variables(wanted, ident, boot.disk.with_name(image_tree.INIT_BINARY)),
+                )
+            with lab.bus.step("image.kernel", "fetch the kernel and its drivers"):
+                _fetch(link, boot.disk.parent / TREE, deadline)
+            _sh(link, cloud_seed.last_script(), deadline)
+            link.run(["systemctl", "poweroff", "--no-block"], deadline)
+        with lab.bus.step("image.shutdown", "shut it down"):
+            cloud_boot.wait_end(lab, ended, boot.accel)
+
+
+def _variables(wanted: ImageSpec, ident: str, init: Path) -> dict[str, Any]:
+    """As `image_tree.build` gives them to the bake."""
+    return {
+        "golden": True,
+        "image_id": ident,
+        "init_binary": str(init),
+        "machine_links": dict(wanted.links),
+        "packages": {"machine": list(wanted.packages)},
+    }
+
+
+def _need_room(link: Transport, deadline: Deadline) -> None:
+    said = link.run(["df", "--output=avail", "--block-size=1M", "/"], deadline).text().split()
+    free = int(said[-1]) if said and said[-1].isdigit() else 0
+    if free < ROOM_MIB:
+        message = (
+            f"the image's own file system has {free} MiB free, {ROOM_MIB} are needed: it did not grow with its disk"
+        )
+        raise PreconditionError(message, fix="take an image with growpart (Debian's have it), or a larger disk_gib")
+
+
+def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
+    """The running kernel, the drivers that a start loads, and the list of packages, where a baked tree has them."""
+    release = _sh(link, "uname -r", deadline).text().strip()
+    modules = f"/usr/lib/modules/{release}"
+    here = tree / f"usr/lib/modules/{release}"
+    for folder in (here, tree / "boot", tree / "var/lib/dpkg"):
+        folder.mkdir(parents=True, exist_ok=True)
+    link.get(f"/boot/vmlinuz-{release}", tree / f"boot/vmlinuz-{release}", deadline)
+    link.get("/var/lib/dpkg/status", tree / "var/lib/dpkg/status", deadline)
+    link.get(f"{modules}/modules.dep", here / "modules.dep", deadline)
+    names = initrd.load_order((here / "modules.dep").read_text(encoding="utf-8"), initrd.DRIVERS)
+    if names:
+        packed = link.run(["tar", "-C", modules, "-chf", "-", *names], deadline)
+        if not packed.ok:
+            raise ProvisioningError("the image's drivers cannot be read", fix=TRY_AGAIN, detail=packed.tail())
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
+            for member in tar:
+                content = tar.extractfile(member)
+                if content is None or member.name not in names:
+                    continue
+                target = here / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
+
+
+def _sh(link: Transport, script: str, deadline: Deadline) -> proc.Result:
+    result = link.run(["sh", "-s"], deadline, stdin=script.encode())
+    if not result.ok:
+        raise ProvisioningError("the image could not be prepared", fix=TRY_AGAIN, detail=result.tail())
+    return result
+
+
+def _own_disk(path: Path, kind: str, target: Path, disk_gib: int, deadline: Deadline) -> None:
+    """A disk of our own with the source's content, as long as the machine's: growing it is the image's own business."""
+    target.unlink(missing_ok=True)
+    tool = proc.need("qemu-img")
+    convert = [tool, "convert", "-f", kind, "-O", "qcow2", str(path), str(target)]
+    proc.check(convert, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
+    resize = [tool, "resize", "-q", "-f", "qcow2", str(target), f"{disk_gib}G"]
+    proc.check(resize, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
+
+
+def _build_init(lab: Lab, wanted: ImageSpec, target: Path, deadline: Deadline) -> None:
+    """As `image_tree.build_init`, on any host: for Linux and the machine's processor."""
+    argv = [str(wanted.go_root / "bin" / ("go.exe" if os.name == "nt" else "go")), "build", "-trimpath"]
+    argv += ["-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", str(target), "."]
+    env = image_tree.go_environment(lab, wanted.go_root) | {"GOOS": "linux", "GOARCH": GOARCH[wanted.arch]}
+    result = proc.run(argv, deadline=deadline, env=env, cwd=resources.root() / image_tree.INIT_SOURCE)
+    if not result.ok:
+        raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
+
+
+def _pack_go(go_root: Path, work: Path) -> None:
+    """The toolchain as a plain tar, which is also a disk: the machine unpacks it straight from the device."""
+    image_tree.copy_go(go_root, work / "go")
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        program = member.isdir() or member.name.startswith(("go/bin/", "go/pkg/tool/"))
+        member.mode = 0o755 if program else member.mode | 0o444
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        return member
+
+    with tarfile.open(work / "go.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(work / "go", "go", filter=plain)
+    shutil.rmtree(work / "go")
+
+
+def _tidy(work: Path) -> None:
+    """Keep what a baked image has; the seed's keys and the bootstrap's disks go."""
+    kept = {*image.FILES, image_seal.SEAL_FILE, image_seal.WITNESS_FILE}
+    for path in work.iterdir():
+        if path.name in kept:
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,26 @@
+"""What a disk file says of itself before anything opens it: a disk may name other files, which would be read here."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from lab.model.errors import SecurityStop
+
+QCOW2: Final = b"QFI\xfb"
+EXTERNAL_DATA: Final = 1 << 2  # qcow2's incompatible feature: the data is in another file
+HEADER_BYTES: Final = 112
+
+
+def need_whole(name: str, header: bytes) -> None:
+    """Raise SecurityStop when the qcow2 disk with this `header` stands on another file; any other format passes.
+
+    Layout: magic, version, offset of the backing file's name; incompatible features from version 3 on.
+    """
+    if not header.startswith(QCOW2) or len(header) < HEADER_BYTES:
+        return
+    version, backing = struct.unpack(">IQ", header[4:16])
+    features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
+    if backing or features & EXTERNAL_DATA:
+        message = f"{name} stands on another file, which would be read from this host; it was not used"
+        raise SecurityStop(message, fix="take one whose disk is whole (qemu-img convert makes one)")
