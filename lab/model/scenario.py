@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lab.guest.wire import RequestSpec
 
@@ -28,3 +30,26 @@ class Scenario:
 
 
 BLOCKS: dict[str, int] = {"stage": 1, "quick": 3, "rehearsal": 8, "full": 12}
+
+
+def request_faults(request: RequestSpec) -> list[tuple[str, str]]:
+    """(key, what is wrong) of one request type: what lab-load would refuse only in a cell, on a machine made for it."""
+    faults = [] if request.path.startswith("/") else [("path", f"{request.path!r} does not start with /")]
+    if not request.method or request.method != request.method.upper():
+        faults.append(("method", f"{request.method!r} is not an upper-case HTTP method"))
+    if not request.type or re.search(r'[,|"\n]', request.type):
+        faults.append(("type", f'{request.type!r} is empty or holds one of , | "'))
+    used = set(re.findall(r"\{([a-z_][a-z0-9_]*)\}", request.path + request.body))
+    faults += [("path", f"params does not say how to draw {{{name}}}") for name in sorted(used - set(request.params))]
+    faults += [("params", f"{{{name}}} is in neither path nor body") for name in sorted(set(request.params) - used)]
+    return faults
+
+
+def is_param(param: Any) -> bool:
+    """Whether it is {int: [first, last]} with whole numbers in order, or {choice: [text, ...]}."""
+    match param:
+        case {"int": [int(first), int(last)], **rest} if not rest:
+            return not isinstance(first, bool) and not isinstance(last, bool) and first <= last
+        case {"choice": [_, *_] as choices, **rest} if not rest:
+            return all(isinstance(choice, str) for choice in choices)
+    return False

@@ -8,7 +8,7 @@ from typing import Final
 from lab.guest.wire import ProcessSpec, RequestSpec, SpanNode
 from lab.model.buildspec import read_build
 from lab.model.form import ExpectRule, ExtraRule, Form, FormAgent, OffWhen
-from lab.model.scenario import Scenario
+from lab.model.scenario import Scenario, is_param, request_faults
 from lab.model.service import Service
 from lab.model.yamlspec import Section, read
 
@@ -256,6 +256,9 @@ def load_scenario(path: Path) -> Scenario:
         threshold_pct={key: thresholds.number(key, 2.0, low=0) for key in thresholds.names},
         forms=doc.strs("forms"),
     )
+    names = [request.type for request in scenario.requests]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        doc.complain("requests", f"the type {name!r} is there twice")
     if not any(request.weight > 0 for request in scenario.requests):
         doc.complain("requests", "at least one request type with a weight above 0 is needed")
     doc.document.finish()
@@ -267,13 +270,14 @@ def _request(item: Section) -> RequestSpec:
     item.require("type", "path")
     params = {name: item.section("params").plain(name) for name in item.section("params").names}
     for name, param in params.items():
-        if not isinstance(param, dict) or len(param) != 1 or next(iter(param)) not in ("int", "choice"):
-            item.section("params").complain(name, "write {int: [first, last]} or {choice: [a, b]}")
+        if not is_param(param):
+            text = "write {int: [first, last]}, first not above last, or {choice: [a, b]}, numbers there in quotes"
+            item.section("params").complain(name, text)
     statuses = item.strs("status", ("200",))
     if not all(status.isdigit() for status in statuses):
         item.complain("status", "a list of HTTP status codes is expected")
         statuses = ("200",)
-    return RequestSpec(
+    request = RequestSpec(
         type=item.text("type"),
         weight=item.number("weight", 1.0, low=0),
         method=item.text("method", "GET"),
@@ -285,3 +289,6 @@ def _request(item: Section) -> RequestSpec:
         timeout_s=item.number("timeout_s", 10.0, low=0.001) if item.has("timeout_s") else None,
         expect_timeout=item.flag("expect_timeout"),
     )
+    for key, text in request_faults(request):
+        item.complain(key, text)
+    return request

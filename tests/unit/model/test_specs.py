@@ -78,3 +78,26 @@ def test_scenario_problems_are_told_together(tmp_path: Path) -> None:
         "did you mean 'arrivals'",
     ):
         assert part in error.value.message
+
+
+def test_what_the_load_generator_would_refuse_is_told_before_a_machine_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "schema: 1\nname: s\ntitle: t\nrate_rps: {emulated: 1, native: 1}\nrequests:\n"
+        '  - {type: a, path: "/seats/{id}", params: {id: {int: [9, 1]}, no: {choice: [x]}}}\n'
+        '  - {type: a, path: "seats/{who}", method: get}\n'
+        '  - {type: "b,c", path: "/{n}", params: {n: {choice: [1, 2]}}}\n'
+    )
+    with pytest.raises(ConfigError) as error:
+        load_scenario(path)
+    for part in (
+        "s.yaml:6:49: requests[0].params.id: write {int: [first, last]}, first not above last",
+        "{no} is in neither path nor body",
+        "'seats/{who}' does not start with /",
+        "params does not say how to draw {who}",
+        "'get' is not an upper-case HTTP method",
+        "'b,c' is empty or holds one of",
+        "requests[2].params.n: write",
+        "requests: the type 'a' is there twice",
+    ):
+        assert part in error.value.message
