@@ -29,6 +29,7 @@ AllowHostChanges = Annotated[
 ]
 Region = Annotated[str | None, typer.Option("--region", help="aws: region.")]
 Instance = Annotated[str | None, typer.Option("--instance", metavar="TYPE", help="aws: instance type.")]
+Ansible = Annotated[str | None, typer.Option("--ansible", help="Where the playbook runs: auto, host or guest.")]
 LockTimeout = Annotated[
     float | None, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another command.")
 ]
@@ -62,6 +63,7 @@ MACHINE: Final[dict[str, tuple[str, Any]]] = {
     "allow_host_changes": ("machine.allow_host_changes", AllowHostChanges),
     "region": ("machine.region", Region),
     "instance": ("machine.instance", Instance),
+    "ansible": ("machine.ansible", Ansible),
     "lock_timeout": ("lock_timeout_s", LockTimeout),
 }
 """What every verb that may make a machine takes: parameter -> config key and option."""

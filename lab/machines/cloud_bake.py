@@ -26,6 +26,7 @@ from lab.machines import (
     initrd,
     keys,
     provision,
+    provision_inside,
 )
 from lab.machines.cloud_boot import Bootstrap
 from lab.machines.image import Image, ImageSpec
@@ -45,6 +46,7 @@ ROOM_MIB: Final = 1500  # for the packages and the toolchain, when none is there
 NEEDED_MIB: Final = 4500  # seen: 2,552 with Debian 12 that had the packages already; the rest is room for them
 DISK: Final = "cloud.qcow2"
 TREE: Final = "tree"
+INIT_THERE: Final = "/run/lab-init"
 INIT_S: Final = 600.0
 TRY_AGAIN: Final = "run the same command again"
 
@@ -114,7 +116,7 @@ def _provision(  # one plan, told once
             firmware=cloud_boot.firmware(spec.arch, program),
         )
         try:
-            _boot(lab, wanted, ident, boot, seed, deadline)
+            _boot(lab, wanted, ident, boot, seed, deadline, inside=provision_inside.inside(spec.ansible))
             break
         except _NoAnswer as error:
             if accel == tried[-1]:
@@ -139,7 +141,9 @@ class _NoAnswer(Exception):
         self.why = why
 
 
-def _boot(lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, deadline: Deadline) -> None:
+def _boot(
+    lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, deadline: Deadline, *, inside: bool
+) -> None:
     with cloud_boot.running(boot, seed, deadline) as (where, ended):
         with lab.bus.step("image.boot", f"start the image by its own loader ({boot.accel})"):
             try:
@@ -151,17 +155,17 @@ def _boot(lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, 
             _need_room(link, deadline)
             with lab.bus.step("image.toolchain", "copy the Go toolchain"):
                 _sh(link, cloud_seed.go_script(f"/dev/disk/by-id/virtio-{cloud_boot.GO_SERIAL}"), deadline)
-            with lab.bus.step("image.playbook", "apply the playbook over SSH"):
-                keys.write_access(boot.disk.parent, "image", where)
-                provision.apply_over_ssh(
-                    lab,
-                    where,
-                    boot.disk.parent / KNOWN_HOSTS_FILE,
-                    tags=["image"],
-                    log=boot.disk.with_name("playbook.log"),
-                    deadline=deadline,
-                    variables=_variables(wanted, ident, boot.disk.with_name(image_tree.INIT_BINARY)),
-                )
+            keys.write_access(boot.disk.parent, "image", where)
+            init, log = boot.disk.with_name(image_tree.INIT_BINARY), boot.disk.with_name("playbook.log")
+            options: dict[str, Any] = {"tags": ["image"], "log": log, "deadline": deadline}
+            with lab.bus.step("image.playbook", f"apply the playbook {'inside' if inside else 'over SSH'}"):
+                if inside:
+                    link.put(init, INIT_THERE, deadline, mode=0o755)
+                    provision_inside.apply(lab, link, **options, variables=_variables(wanted, ident, INIT_THERE))
+                else:
+                    known_hosts = boot.disk.parent / KNOWN_HOSTS_FILE
+                    variables = _variables(wanted, ident, str(init))
+                    provision.apply_over_ssh(lab, where, known_hosts, **options, variables=variables)
             with lab.bus.step("image.kernel", "fetch the kernel and its drivers"):
                 _fetch(link, boot.disk.parent / TREE, deadline)
             _sh(link, cloud_seed.last_script(), deadline)
@@ -170,12 +174,12 @@ def _boot(lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, 
             cloud_boot.wait_end(lab, ended, boot.accel)
 
 
-def _variables(wanted: ImageSpec, ident: str, init: Path) -> dict[str, Any]:
+def _variables(wanted: ImageSpec, ident: str, init: str) -> dict[str, Any]:
     """As `image_tree.build` gives them to the bake."""
     return {
         "golden": True,
         "image_id": ident,
-        "init_binary": str(init),
+        "init_binary": init,
         "machine_links": dict(wanted.links),
         "packages": {"machine": list(wanted.packages)},
     }

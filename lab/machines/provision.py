@@ -126,7 +126,7 @@ def _play(lab: Lab, argv: Sequence[str], *, log: Path, deadline: Deadline) -> No
     home = lab.paths.cache / "ansible"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     store.write_text(home / "ansible.cfg", "[defaults]\n")
-    result = proc.run(argv, deadline=deadline, env=environment(home), cwd=home, on_line=_tell(lab), log=log)
+    result = proc.run(argv, deadline=deadline, env=environment(home), cwd=home, on_line=teller(lab), log=log)
     if not result.ok:
         message = f"the playbook failed with exit code {result.code}"
         raise ProvisioningError(message, fix="run the same command again", detail=failure(result), log=str(log))
@@ -135,25 +135,31 @@ def _play(lab: Lab, argv: Sequence[str], *, log: Path, deadline: Deadline) -> No
 def environment(home: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ansible's whole environment: ours, without the user's settings, in a UTF-8 locale (it refuses any other)."""
     kept = {name: text for name, text in (base or os.environ).items() if not name.startswith("ANSIBLE_")}
-    plugins = resources.root() / "playbooks/plugins"
-    return kept | {
-        "ANSIBLE_ACTION_PLUGINS": str(plugins / "action"),
-        "ANSIBLE_COLLECTIONS_PATH": str(home / "collections"),
-        "ANSIBLE_CONFIG": str(home / "ansible.cfg"),
-        "ANSIBLE_CONNECTION_PLUGINS": str(plugins / "connection"),
-        "ANSIBLE_HOME": str(home),
+    return (
+        kept | settings(str(home), str(resources.root() / "playbooks")) | {"PYTHONPATH": str(resources.PACKAGE.parent)}
+    )
+
+
+def settings(home: str, playbooks: str) -> dict[str, str]:
+    """Ansible's settings wherever it runs: `home` is its own folder, `playbooks` ours there."""
+    plugins = f"{playbooks}/plugins"
+    return {
+        "ANSIBLE_ACTION_PLUGINS": f"{plugins}/action",
+        "ANSIBLE_COLLECTIONS_PATH": f"{home}/collections",
+        "ANSIBLE_CONFIG": f"{home}/ansible.cfg",
+        "ANSIBLE_CONNECTION_PLUGINS": f"{plugins}/connection",
+        "ANSIBLE_HOME": home,
         "ANSIBLE_HOST_KEY_CHECKING": "True",
-        "ANSIBLE_LIBRARY": str(plugins / "modules"),
-        "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
+        "ANSIBLE_LIBRARY": f"{plugins}/modules",
+        "ANSIBLE_LOCAL_TEMP": f"{home}/tmp",  # noqa: S108  # its own folder
         "ANSIBLE_LOCALHOST_WARNING": "False",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_REMOTE_TEMP": "/tmp",  # noqa: S108  # the machine's, private to root there; a tmpfs in a tree
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "ANSIBLE_ROLES_PATH": str(plugins.parent / "roles"),
+        "ANSIBLE_ROLES_PATH": f"{playbooks}/roles",
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(resources.PACKAGE.parent),
     }
 
 
@@ -164,7 +170,9 @@ def failure(result: proc.Result) -> str:
     return "\n".join(told) or result.tail()
 
 
-def _tell(lab: Lab) -> Callable[[str], None]:
+def teller(lab: Lab) -> Callable[[str], None]:
+    """Each line of Ansible's output as an event."""
+
     def tell(line: str) -> None:
         if line.strip():
             lab.bus.emit(Output(text=line))

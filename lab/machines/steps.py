@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lab.machines import golden, journal, keys, provision, readiness, state
+from lab.machines import golden, journal, keys, provision, provision_inside, readiness, state
 from lab.machines.providers import PROVIDERS
 from lab.machines.providers.base import Provider
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
@@ -154,7 +154,13 @@ def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
     note = getattr(provider_of(machine), "note", None)  # the optional Journalled protocol
     variables = {} if note is None else note(lab, machine.handle)
     options: dict[str, Any] = {"tags": ["image", "runtime"], "log": log, "deadline": deadline, "variables": variables}
-    provision.apply_over_ssh(lab, machine.endpoint, known_hosts, **options)
+    if provision_inside.inside(machine.spec.ansible):
+        assert machine.handle is not None
+        directory = lab.paths.machine(machine.spec.name)
+        with readiness.open_session(lab, provider_of(machine), machine.handle, machine.endpoint, directory) as link:
+            provision_inside.apply(lab, link, **options)
+    else:
+        provision.apply_over_ssh(lab, machine.endpoint, known_hosts, **options)
     return machine
 
 

@@ -50,6 +50,9 @@ class MachineConfig:
     allow_host_changes: bool = key(default=False, help_text="ssh: may the playbook change that host (undone by down)")
     region: str = key("", "aws: region; default: the account's own setting")
     instance: str = key("", "aws: instance type")
+    ansible: str = key(
+        "auto", "where the playbook runs, if not baked in: host, guest; auto: guest on Windows, else host"
+    )
 
     def spec(self) -> MachineSpec:
         """Raises ConfigError for an architecture that we do not know."""
@@ -57,6 +60,8 @@ class MachineConfig:
         if arch is None:
             known = ", ".join(get_args(Arch))
             raise ConfigError(f"no architecture is called {self.arch}", fix=f"machine.arch: auto, {known}")
+        if self.ansible not in ("auto", "host", "guest"):
+            raise ConfigError(f"Ansible runs nowhere called {self.ansible}", fix="machine.ansible: auto, host or guest")
         # the machine outlives the folder in which it was asked for
         files = {name: _absolute(getattr(self, name)) for name in ("kernel", "modules")}
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -38,6 +38,7 @@ class MachineSpec:
     allow_host_changes: bool = False
     region: str = ""
     instance: str = ""
+    ansible: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

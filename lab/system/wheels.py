@@ -9,6 +9,7 @@ import configparser
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,26 @@ UV_KEYS: Final = {"UV_DEFAULT_INDEX": "index-url", "UV_INDEX": "extra-index-url"
 UV_OLD: Final = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
 
 
-def install(pins: Path, target: Path, deadline: Deadline) -> proc.Result:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class For:
+    """A Linux whose Python the wheels are for. `arch` as `uname -m` says it; every glibc since 2.17 will do."""
+
+    python: tuple[int, int]
+    arch: str
+
+    def words(self, *, uv: bool) -> list[str]:
+        """What uv or pip is told of it."""
+        version = ".".join(map(str, self.python))
+        if uv:
+            return ["--python-platform", f"{self.arch}-manylinux_2_28", "--python-version", version]
+        tags = [f"--platform=manylinux{tag}_{self.arch}" for tag in ("_2_28", "2014", "_2_17")]
+        return [*tags, "--python-version", version, "--implementation", "cp"]
+
+
+def install(pins: Path, target: Path, deadline: Deadline, *, other: For | None = None) -> proc.Result:
     """Install the lock file `pins` into `target`, which is new. The result is that of the last program tried.
 
+    `other`: for a Python that is not this one; pip takes a pin's markers for this one all the same.
     Tried are this Python's pip, uv, and the pip of another Python here; one that is not there is no failure.
     """
     said = proc.Result(argv=(), code=1, stdout=b"", stderr=b"there is neither uv nor a Python with pip here")
@@ -37,7 +55,10 @@ def install(pins: Path, target: Path, deadline: Deadline) -> proc.Result:
                 raise
             continue
         words = [*argv, "install", *OPTIONS, "--target", str(target), "-r", str(pins)]
-        if argv[-2] != "-m":  # uv asks which Python the wheels are for
+        uv = argv[-2] != "-m"
+        if other is not None:
+            words += other.words(uv=uv)
+        elif uv:  # it asks which Python the wheels are for
             words += ["--python", sys.executable]
         said = proc.run(words, deadline=deadline, env=environ)
         if said.ok:
