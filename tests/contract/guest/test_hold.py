@@ -62,6 +62,7 @@ def agents(artifacts: Path) -> list[str]:
     return [line.split()[0] for line in leftovers(artifacts) if line.endswith("lab-agent")]
 
 
+@pytest.mark.usefixtures("kernel_fs")
 def test_each_round_is_proven_by_the_kept_agent_or_by_a_new_one(artifacts: Path, agent: Path, out: Path) -> None:
     forms = [baseline(artifacts), ebpf(artifacts, lockdown())]
     with holding(plan(artifacts, forms), out, artifacts) as process:

@@ -69,6 +69,7 @@ def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Pat
     assert "another plan" in answer["error"]
 
 
+@pytest.mark.usefixtures("kernel_fs")
 def test_ebpf_life_gives_every_expected_span(artifacts: Path, agent: Path, out: Path) -> None:
     form = ebpf(artifacts, lockdown())
     code, answer = run_guest(plan(artifacts, [form], requests=80), out, artifacts)
