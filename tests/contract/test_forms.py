@@ -22,7 +22,7 @@ from lab.model.machine import Arch
 from tests.contract.proving import plan_for, prove
 from tests.support import ROOT, lab_at, pinned_go, test_home
 
-pytestmark = [pytest.mark.forms, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.forms, pytest.mark.timeout(1800), pytest.mark.usefixtures("kernel_fs")]
 
 CATALOG = forms.catalog(ROOT)
 ARCH: Arch = "aarch64" if os.uname().machine == "aarch64" else "x86_64"
@@ -44,7 +44,11 @@ def artifacts(lab: Lab) -> dict[str, Artifact]:
 
 @pytest.fixture(scope="module", params=TOPOLOGIES)
 def canaries(
-    request: pytest.FixtureRequest, lab: Lab, artifacts: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    lab: Lab,
+    artifacts: dict[str, Artifact],
+    tmp_path_factory: pytest.TempPathFactory,
+    kernel_fs: None,
 ) -> dict[str, Canary]:
     """One life of each form, every request type once."""
     assert os.geteuid() == 0, "the agent of the run-time forms needs root, as it does in a machine"

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import pytest
 
 from lab.forms import listing
 from lab.forms.building import build
-from lab.guest.mounts import mount_kernel_fs, undo
 from lab.guest.wire import (
     AgentSpec,
     CellPlan,
@@ -105,17 +104,6 @@ def artifacts(built: dict[str, Artifact], tmp_path_factory: pytest.TempPathFacto
 def agent(built: dict[str, Artifact], artifacts: Path) -> Path:
     """lab-agent, with its BPF objects in it."""
     return Path(shutil.copy2(built["agent"].path, artifacts / "lab-agent"))
-
-
-@pytest.fixture(scope="module")
-def kernel_fs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What `prepare` mounts before a run: without securityfs nobody can tell a kernel's lockdown."""
-    journal = tmp_path_factory.mktemp("mounts") / "journal.json"
-    mount_kernel_fs(journal)
-    try:
-        yield
-    finally:
-        undo(journal)
 
 
 def baseline(artifacts: Path, name: str = "baseline", **changes: Any) -> FormSpec:
