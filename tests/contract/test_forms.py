@@ -101,7 +101,8 @@ def test_compile_time_forms_give_the_whole_reference_tree(canaries: dict[str, Ca
     for request in canaries[name].requests:
         assert request.seen == {node.id: node.count_min for node in reference[request.type]}, request.type
         assert request.wrong_parent == ()
-        traces = {span.trace_id for span in request.spans}
+        # a connection that the pool opens just then is a root of its own, and no part of the request
+        traces = {span.trace_id for span in request.spans if span.parent_id or span.kind == "server"}
         assert len(traces) == 1, f"{request.type} fell into {len(traces)} traces"
 
 

@@ -64,7 +64,7 @@ def programs_but(folder: Path, *left_out: str) -> str:
 def test_no_qemu(home: Path, tmp_path: Path) -> None:
     path = programs_but(tmp_path / "bin", "qemu-system-x86_64")
     ran = run_lab("up", "no", home=home, env={"PATH": path})
-    refused(ran, 4, "qemu-system is not installed", "lab doctor --install")
+    refused(ran, 4, "qemu-system-x86_64 is not installed", "lab doctor --install")
     doctor = run_lab("doctor", home=home, env={"PATH": path})
     assert doctor.code == 4
     assert "qemu-system" in doctor.stdout + doctor.stderr
