@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,19 @@ def test_home() -> Path:
 
 
 test_home.__test__ = False  # type: ignore[attr-defined]  # a path, not a test
+
+
+@contextmanager
+def own_home(kind: str) -> Iterator[Path]:
+    """A home of its own with the shared cache below it; every machine in it goes down at the end."""
+    with tempfile.TemporaryDirectory(prefix=f"lab-{kind}-") as folder:
+        home = Path(folder)
+        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
+        (home / "cache").symlink_to(test_home() / "cache")
+        try:
+            yield home
+        finally:
+            run_lab("down", "--all", home=home, limit_s=300)
 
 
 def lab_at(home: Path, config: Config | None = None) -> Lab:

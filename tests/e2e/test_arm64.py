@@ -6,14 +6,13 @@ Needs what `lab doctor --install --arch …` installs.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab.model.machine import HOST_ARCH, Arch
-from tests.support import Ran, run_lab, test_home
+from tests.support import Ran, own_home, run_lab
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(5400)]
 OTHER: Arch = "aarch64" if HOST_ARCH == "x86_64" else "x86_64"
@@ -23,15 +22,8 @@ FORMS = ("baseline", "twin", "orchestrion-otel", "ebpf")
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home of its own with the shared cache below it."""
-    with tempfile.TemporaryDirectory(prefix="lab-arch-") as folder:
-        home = Path(folder)
-        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
-        (home / "cache").symlink_to(test_home() / "cache")
-        try:
-            yield home
-        finally:
-            run_lab("down", "--all", home=home, limit_s=300)
+    with own_home("arch") as home:
+        yield home
 
 
 def good(ran: Ran) -> Ran:

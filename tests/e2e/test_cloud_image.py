@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.server
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,23 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests import debian_cloud
-from tests.support import Ran, run_lab, test_home
+from tests.support import Ran, own_home, run_lab
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(5400)]
 
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home of its own with the shared cache below it."""
-    with tempfile.TemporaryDirectory(prefix="lab-cloud-") as folder:
-        home = Path(folder)
-        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
-        (home / "cache").symlink_to(test_home() / "cache")
-        try:
-            yield home
-        finally:
-            for name in ("first", "second", "third"):
-                run_lab("down", name, home=home, limit_s=300)
+    with own_home("cloud") as home:
+        yield home
 
 
 @pytest.fixture(scope="module")

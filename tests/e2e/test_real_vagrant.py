@@ -14,7 +14,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ import pytest
 from lab.machines.providers import vagrant_libvirt
 from lab.model.paths import Paths
 from tests import debian_box
-from tests.support import ROOT, Ran, lab_at, run_lab, test_home
+from tests.support import ROOT, Ran, lab_at, own_home, run_lab
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3000)]
 UP_S = 1500
@@ -54,15 +53,8 @@ def libvirt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A home of its own with the shared cache below it."""
-    with tempfile.TemporaryDirectory(prefix="lab-vagrant-") as folder:
-        home = Path(folder)
-        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
-        (home / "cache").symlink_to(test_home() / "cache")
-        try:
-            yield home
-        finally:
-            run_lab("down", "--all", home=home, limit_s=300)
+    with own_home("vagrant") as home:
+        yield home
 
 
 def everything() -> dict[str, list[str]]:
