@@ -17,11 +17,12 @@ FRESH_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """One heartbeat: whose boot, from which image, how long up; `age_s` since it arrived."""
+    """One heartbeat: whose boot, from which image, how long up, whether SSH listens; `age_s` since it arrived."""
 
     boot_id: str
     image_id: str
     uptime_s: float
+    ssh: bool
     age_s: float
 
 
@@ -38,7 +39,10 @@ def last_beat(log: Path) -> Beat | None:
     for line in reversed(lines[:-1]):  # what follows the last newline is a line that is still being written
         try:
             doc = json.loads(line)
-            return Beat(boot_id=doc["boot_id"], image_id=doc["image_id"], uptime_s=doc["uptime_s"], age_s=age_s)
+            ssh = bool(doc.get("ssh"))
+            return Beat(
+                boot_id=doc["boot_id"], image_id=doc["image_id"], uptime_s=doc["uptime_s"], ssh=ssh, age_s=age_s
+            )
         except (ValueError, KeyError, TypeError):
             continue
     return None

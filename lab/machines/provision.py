@@ -93,7 +93,7 @@ def verify(transport: Transport, deadline: Deadline) -> Verified:
     Raises ProvisioningError when the machine has no Python to run it or says nothing that can be read.
     """
     script = (resources.root() / VERIFY_SCRIPT).read_bytes()
-    result = transport.run([INTERPRETER, "-I", "-"], deadline.sooner(VERIFY_S), stdin=script)
+    result = transport.run([INTERPRETER, "-I", "-S", "-"], deadline.sooner(VERIFY_S), stdin=script)
     return parse_verify(result.text(), result.tail())
 
 

@@ -131,7 +131,7 @@ def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     if isinstance(machine.endpoint, SshEndpoint):
         from lab.remote import ssh  # noqa: F401  # slow to load, and now is time: the machine boots
     seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
-    if isinstance(machine.endpoint, SshEndpoint):
+    if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # a look at the port costs the machine a process
         readiness.wait_banner(lab, machine.endpoint, machine.accel)
     return replace(machine, image_id=seen.image_id or machine.image_id, accel=seen.accel or machine.accel)
 

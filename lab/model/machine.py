@@ -101,7 +101,8 @@ class Handle:
 class Observed:
     """What the provider says now. `alive` = running and its heartbeat or status is fresh; `endpoint` when running.
 
-    `kernel`: the release that it was started with, where the provider starts kernels.
+    `kernel`: the release that it was started with, where the provider starts kernels. `listens`: whether it told that
+    its SSH server does; where a machine does not tell, its port is asked.
     """
 
     phase: Phase
@@ -112,6 +113,7 @@ class Observed:
     image_id: str = ""
     accel: str = ""
     kernel: str = ""
+    listens: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

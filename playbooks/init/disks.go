@@ -102,18 +102,21 @@ func rootDisk(sysBlock string) string {
 }
 
 // mountKernelTrees mounts what BPF tools need at the places where systemd would: what it finds there already costs
-// it no process of its own, and each process is a third of a second under emulation. It mounts the rest itself, and
-// a locked-down kernel may refuse some, so that a refusal is told, not fatal: the machine's checks name what is missing.
+// it no process of its own (a third of a second each under emulation), and whoever logs in before systemd is that far
+// finds it too. A locked-down kernel may refuse some: told, not fatal, since the machine's checks name what is missing.
 func mountKernelTrees() error {
 	_ = syscall.Unmount("/sys", 0) // ours; the machine gets its own
-	for _, tree := range []struct{ kind, place string }{
-		{"proc", "/proc"},
-		{"sysfs", "/sys"},
-		{"debugfs", "/sys/kernel/debug"},
-		{"tracefs", "/sys/kernel/tracing"},
+	for _, tree := range []struct{ kind, place, options string }{
+		{"proc", "/proc", ""},
+		{"sysfs", "/sys", ""},
+		{"debugfs", "/sys/kernel/debug", ""},
+		{"tracefs", "/sys/kernel/tracing", ""},
+		{"securityfs", "/sys/kernel/security", ""},
+		{"bpf", "/sys/fs/bpf", "mode=700"},
+		{"cgroup2", "/sys/fs/cgroup", "nsdelegate,memory_recursiveprot"},
 	} {
 		flags := uintptr(syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC)
-		if err := mount(tree.kind, newRoot+tree.place, tree.kind, flags, ""); err != nil {
+		if err := mount(tree.kind, newRoot+tree.place, tree.kind, flags, tree.options); err != nil {
 			fmt.Println("lab-init:", err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,40 +19,58 @@ const (
 	bootIDFile    = "/proc/sys/kernel/random/boot_id"
 	uptimeFile    = "/proc/uptime"
 	beatInterval  = time.Second
+	forever       = math.MaxInt
+	portWait      = 5 * time.Second
 	virtioPortDir = "/sys/class/virtio-ports"
 )
 
 // Beat is one line on the port. The host tells a live machine from a hung one,
-// and a restored snapshot from a reboot, by these three alone.
+// and a restored snapshot from a reboot, by the first three alone; by SSH,
+// whether a login need not wait.
 type Beat struct {
 	BootID  string  `json:"boot_id"`
 	ImageID string  `json:"image_id"`
 	UptimeS float64 `json:"uptime_s"`
+	SSH     bool    `json:"ssh"`
 }
 
-// heartbeat writes a Beat each second until the port goes away. A machine
-// without the port (not made by QEMU) has nobody to tell: that is success.
-func heartbeat() error {
+// heartbeat writes so many Beats, one a second, until the port goes away. A
+// machine without the port (not made by QEMU) has nobody to tell: success.
+func heartbeat(count int) error {
 	device, err := findPort(virtioPortDir)
 	if err != nil || device == "" {
 		return err
 	}
-	// Non-blocking: when nobody reads at the other end the queue fills, and a
-	// beat that cannot leave now is worthless later.
-	port, err := syscall.Open(device, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+	port, err := openPort(device)
 	if err != nil {
 		return fmt.Errorf("%s: %w", device, err)
 	}
 	defer syscall.Close(port)
 	beat := Beat{BootID: readWord(bootIDFile), ImageID: readWord(imageIDFile)}
-	for {
+	for number := 0; number < count; number++ {
+		if number > 0 {
+			time.Sleep(beatInterval)
+		}
+		beat.SSH = listening() != 0
 		if beat.UptimeS, err = readUptime(); err != nil {
 			return err
 		}
 		if err := send(port, beat); err != nil {
 			return err
 		}
-		time.Sleep(beatInterval)
+	}
+	return nil
+}
+
+// openPort waits while the first beat has the port, which one process at a
+// time may hold. Non-blocking: when nobody reads at the other end the queue
+// fills, and a beat that cannot leave now is worthless later.
+func openPort(device string) (int, error) {
+	for deadline := time.Now().Add(portWait); ; time.Sleep(pollInterval) {
+		port, err := syscall.Open(device, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if !errors.Is(err, syscall.EBUSY) || time.Now().After(deadline) {
+			return port, err
+		}
 	}
 }
 

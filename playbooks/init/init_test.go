@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"syscall"
 	"testing"
 )
 
@@ -95,5 +96,35 @@ func TestSysctlLines(t *testing.T) {
 	want := map[string]string{"kernel.kptr_restrict": "0", "net.core.bpf_jit_enable": "1"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("parseSysctl = %v, want %v", got, want)
+	}
+}
+
+func TestCgroupOfVersionTwo(t *testing.T) {
+	mixed := "12:cpu:/x\n0::/system.slice/lab-ssh.service\n"
+	if got := unifiedGroup(mixed); got != "/system.slice/lab-ssh.service" {
+		t.Errorf("unifiedGroup = %q", got)
+	}
+	if got := unifiedGroup("1:name=systemd:/\n"); got != "" {
+		t.Errorf("without version 2 unifiedGroup = %q", got)
+	}
+}
+
+func TestNotifyReachesADatagramSocket(t *testing.T) {
+	place := filepath.Join(t.TempDir(), "notify")
+	socket, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(socket)
+	if err := syscall.Bind(socket, &syscall.SockaddrUnix{Name: place}); err != nil {
+		t.Fatal(err)
+	}
+	if err := notify(place, "MAINPID=7\nREADY=1"); err != nil {
+		t.Fatal(err)
+	}
+	buffer := make([]byte, 64)
+	count, err := syscall.Read(socket, buffer)
+	if got := string(buffer[:max(count, 0)]); err != nil || got != "MAINPID=7\nREADY=1" {
+		t.Errorf("received %q, %v", got, err)
 	}
 }

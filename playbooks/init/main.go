@@ -1,9 +1,9 @@
 // Command lab-init is the first process of a lab machine and, later, its pulse.
 //
 // As /init of the initial RAM disk it loads the drivers, gives the network its
-// fixed address, mounts the root disk, copies this machine's seed onto it and
-// hands over to systemd. Started again as `lab-init heartbeat` it tells the
-// host once a second which boot of which image is alive.
+// fixed address, mounts the root disk, copies this machine's seed onto it,
+// starts SSH and hands over to systemd. Started again as `lab-init heartbeat`
+// it tells the host once a second which boot of which image is alive.
 //
 // It is built without cgo and imports the standard library only, so that
 // building it needs nothing but a Go toolchain.
@@ -16,16 +16,23 @@ import (
 	"time"
 )
 
+// roles are what systemd's units, and boot itself, start it as.
+var roles = map[string]func() error{
+	"heartbeat":  func() error { return heartbeat(forever) },
+	"first-beat": firstBeat,
+	"ssh":        adoptSSH,
+}
+
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "heartbeat" {
-		if err := heartbeat(); err != nil {
-			fmt.Fprintln(os.Stderr, "lab-init heartbeat:", err)
+	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
+		if err := roles[os.Args[1]](); err != nil {
+			fmt.Fprintf(os.Stderr, "lab-init %s: %v\n", os.Args[1], err)
 			os.Exit(1)
 		}
 		return
 	}
 	if os.Getpid() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: lab-init heartbeat (or as process 1 of a machine)")
+		fmt.Fprintln(os.Stderr, "usage: lab-init heartbeat|ssh (or as process 1 of a machine)")
 		os.Exit(2)
 	}
 	if err := boot(); err != nil {
@@ -53,6 +60,7 @@ func boot() error {
 		{"mount kernel trees", mountKernelTrees},
 		{"set kernel variables", setKernelVariables},
 		{"switch root", switchRoot},
+		{"start SSH", startSSH},
 	}
 	for _, step := range steps {
 		if err := step.do(); err != nil {

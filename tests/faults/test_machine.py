@@ -31,6 +31,9 @@ NEW_HOST_KEY = (
     " && systemctl restart lab-ssh"
 )
 
+SSH_PIDS = "systemctl show -P MainPID lab-ssh; cat /run/sshd.pid"
+KILL_SSH = f"{SSH_PIDS}; kill -9 $(cat /run/sshd.pid); sleep 3"
+
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
@@ -136,6 +139,19 @@ def test_a_panic_in_a_demo_is_told_as_one_and_the_demo_goes_on(home: Path) -> No
         done = again.result()
     assert Path(done["report"]).is_file()
     assert [path.name for path in (home / "runs").iterdir()] == [done["run_id"]]
+
+
+def test_ssh_that_is_killed_in_the_machine_comes_back(home: Path) -> None:
+    """The server starts beside systemd, which takes it over: it is the unit's own process, and replaced when it dies."""
+    up(home)
+    killed = run_lab("exec", "--name", NAME, "--", "sh", "-c", KILL_SSH, home=home, limit_s=BOOT_S)
+    assert killed.code == 0, killed.stderr
+    first = killed.stdout.split()
+    assert first[0] == first[1] != "0", "systemd's main process is the server that listens"
+    again = run_lab("exec", "--name", NAME, "--", "sh", "-c", SSH_PIDS, home=home, limit_s=BOOT_S)
+    now = again.stdout.split()
+    assert again.code == 0, again.stderr
+    assert now[0] == now[1] != first[0]
 
 
 def test_a_changed_host_key_stops_everything(home: Path) -> None:

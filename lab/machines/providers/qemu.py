@@ -120,7 +120,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
     if beat is None:
         return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
-    facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"]}
+    facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"], "listens": beat.ssh}
     if beat.age_s > heartbeat.FRESH_S:
         return Observed(phase="running", alive=False, reason=f"no heartbeat for {beat.age_s:.0f} s", **facts)
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
