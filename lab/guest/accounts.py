@@ -63,7 +63,7 @@ class Accounts:
         folder = self.root / role
         if self.source == "cgroup2":
             return parse_cpu_stat(read(folder / "cpu.stat"))
-        return parse_cpuacct(read(folder / "cpuacct.usage_user"), read(folder / "cpuacct.usage_sys"))
+        return parse_cpuacct(*(read(folder / f"cpuacct.usage{part}") for part in ("", "_user", "_sys")))
 
     def _proc_cpu(self, role: str) -> tuple[float, float]:
         user, system = self.ended[role]

@@ -35,8 +35,11 @@ def test_memory_and_cgroups() -> None:
     assert 0.5 < now <= peak < 10
     assert procfs.parse_status_mib("Name:\tkthreadd\n") == (0.0, 0.0)
     assert procfs.parse_cpu_stat(text("cgroup2-cpu.stat")) == (3720.786903, 982.223297)
-    user_s, system_s = procfs.parse_cpuacct(text("cpuacct.usage_user"), text("cpuacct.usage_sys"))
-    assert user_s > system_s > 100
+    told = text("cpuacct.usage_user"), text("cpuacct.usage_sys")
+    user_s, system_s = procfs.parse_cpuacct(str(2 * sum(int(each) for each in told)), *told)
+    assert user_s > system_s > 200
+    assert user_s == pytest.approx(2e-9 * int(told[0]))
+    assert procfs.parse_cpuacct("300000000", "0", "0") == (0.3, 0.0)
     assert procfs.parse_own_cgroup(text("self-cgroup"), "cpuacct") == "/"
     assert procfs.parse_own_cgroup(text("self-cgroup"), "memory") == "/user.slice"
     assert procfs.parse_own_cgroup(text("self-cgroup"), "") == "/"
