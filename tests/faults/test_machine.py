@@ -142,7 +142,7 @@ def test_a_panic_in_a_demo_is_told_as_one_and_the_demo_goes_on(home: Path) -> No
 
 
 def test_ssh_that_is_killed_in_the_machine_comes_back(home: Path) -> None:
-    """The server starts beside systemd, which takes it over: it is the unit's own process, and replaced when it dies."""
+    """It starts beside systemd, which takes it over: the unit's own process, replaced when it dies."""
     up(home)
     killed = run_lab("exec", "--name", NAME, "--", "sh", "-c", KILL_SSH, home=home, limit_s=BOOT_S)
     assert killed.code == 0, killed.stderr
