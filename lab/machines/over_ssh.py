@@ -34,4 +34,5 @@ def observed(lab: Lab, endpoint: SshEndpoint, *, image_id: str = "", accel: str 
         boot_id=boot_id,
         image_id=image_id,
         accel=accel,
+        listens=True,
     )

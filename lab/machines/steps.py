@@ -5,6 +5,8 @@ The tuple `UP` is the diagram. A step takes and gives a `Machine`; failure is an
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -108,12 +110,18 @@ def _image(lab: Lab, machine: Machine) -> Machine:
 def _create(lab: Lab, machine: Machine) -> Machine:
     directory = lab.paths.machine(machine.spec.name)
     handle = provider_of(machine).create(lab, machine.spec, keys.seed(directory), directory)
-    return replace(machine, handle=handle, accel=str(handle.data.get("accel", "")), ready_boot_id="")
+    image_id = str(handle.data.get("image_id", "")) or machine.image_id
+    accel = str(handle.data.get("accel", ""))
+    return replace(machine, handle=handle, image_id=image_id, accel=accel, ready_boot_id="")
 
 
 def _start(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
+    # slow to load, and now is time: a machine starts, and another tool or a process of its own is waited for
+    loading = threading.Thread(target=importlib.import_module, args=("lab.remote.ssh",))
+    loading.start()
     endpoint = provider_of(machine).start(lab, machine.handle)
+    loading.join()
     if isinstance(endpoint, SshEndpoint):
         keys.write_access(lab.paths.machine(machine.spec.name), machine.spec.name, endpoint)
     return replace(machine, endpoint=endpoint)
@@ -125,11 +133,15 @@ def _started(lab: Lab, machine: Machine) -> str | None:
     return "it runs" if seen.phase == "running" and seen.endpoint == machine.endpoint else None
 
 
+def _waited(lab: Lab, machine: Machine) -> str | None:
+    if not machine.ready_boot_id and provider_of(machine).FEATURES.starts_ready:
+        return "what started it has waited for its SSH"
+    return _verified(lab, machine)
+
+
 def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
-    if isinstance(machine.endpoint, SshEndpoint):
-        from lab.remote import ssh  # noqa: F401  # slow to load, and now is time: the machine boots
     seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
     if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # a look at the port costs the machine a process
         readiness.wait_banner(lab, machine.endpoint, machine.accel)
@@ -220,7 +232,7 @@ UP: Final[tuple[Step, ...]] = (
     Step(name="image", title="golden image", already=_image_not_needed, act=_image),
     Step(name="create", title="create the machine", already=_running, act=_create),
     Step(name="start", title="start it", already=_started, act=_start),
-    Step(name="wait_ready", title="wait until it is up", already=_verified, act=_wait_ready),
+    Step(name="wait_ready", title="wait until it is up", already=_waited, act=_wait_ready),
     Step(name="apply_playbook", title="apply the playbook", already=_no_playbook, act=_apply_playbook),
     Step(name="verify", title="verify it", already=_verified, act=_verify),
 )

@@ -28,7 +28,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 
-FEATURES: Final = Features(isolated=True, snapshots=True)
+FEATURES: Final = Features(isolated=True, snapshots=True, starts_ready=True)
 RUN_ON: Final = "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
 WORK: Final = "vagrant"
 MADE: Final = "made"
