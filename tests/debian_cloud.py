@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Final
 
-from lab.machines import apt
 from lab.machines.image import default_packages
 from lab.system import locks
 from lab.system.wait import Deadline
-from tests.debian_box import FIRST, MAKE_S, ROOT_MIB, SECTOR, SUITE, loader
+from tests import debian_disk
+from tests.debian_box import MAKE_S
 from tests.support import test_home
 
 PACKAGES: Final = ("cloud-guest-utils", "cloud-init", "sudo", "udev")
@@ -40,8 +39,7 @@ test -e "$1/vmlinuz" -a -e "$1/initrd.img"
 def image() -> tuple[Path, str]:
     """The cached qcow2 disk and its "sha512:HEX"; made here (about four minutes) when its inputs are new."""
     packages = sorted({*PACKAGES, *default_packages()})
-    told = "\0".join((SUITE, *packages, CUSTOMIZE, GRUB_CONFIG, *apt.sources(SUITE), *apt.settings()))
-    folder = test_home() / "cache/debian-cloud" / hashlib.sha256(told.encode()).hexdigest()[:16]
+    folder = test_home() / "cache/debian-cloud" / debian_disk.inputs(*packages, CUSTOMIZE, GRUB_CONFIG)
     with locks.hold(folder.with_suffix(".lock"), what="the Debian cloud image", deadline=Deadline.after(MAKE_S)):
         if not (folder / "digest").exists():
             _make(folder, packages)
@@ -51,26 +49,8 @@ def image() -> tuple[Path, str]:
 def _make(folder: Path, packages: list[str]) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    tree, disk = folder / "tree", folder / "disk.raw"
-    (folder / "customize").write_text(CUSTOMIZE)
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    argv += ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}", "--skip=check/qemu"]
-    argv += [f"--aptopt={option}" for option in ('APT::Install-Recommends "false";', *apt.settings())]
-    argv += ["--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*"]
-    argv += [f'--customize-hook=sh "{folder / "customize"}" "$1"']
-    done = subprocess.run([*argv, SUITE, str(tree), *apt.sources(SUITE)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    offset = FIRST * SECTOR
-    with disk.open("wb") as file:
-        file.truncate(offset + (ROOT_MIB << 20))
-        file.write(loader(folder, GRUB_CONFIG))
-    mke2fs = ["mke2fs", "-q", "-t", "ext4", "-E", f"offset={offset}", "-d", str(tree), str(disk), f"{ROOT_MIB}M"]
-    subprocess.run(mke2fs, check=True)
-    shutil.rmtree(tree)
     made = folder / "debian-12-cloud.qcow2"
-    convert = ["qemu-img", "convert", "-c", "-m", "2", "-O", "qcow2", "-o", "compression_type=zstd"]
-    subprocess.run([*convert, str(disk), str(made)], check=True)
-    disk.unlink()
+    debian_disk.bootable(folder, debian_disk.tree(folder, packages, CUSTOMIZE), GRUB_CONFIG, made)
     with made.open("rb") as file:
         (folder / "digest").write_text("sha512:" + hashlib.file_digest(file, "sha512").hexdigest())
 

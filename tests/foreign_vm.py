@@ -6,7 +6,7 @@ it writes FOLDER/config (for `ssh -F`) and runs until Ctrl-C.
 
 from __future__ import annotations
 
-import hashlib
+import os
 import shutil
 import signal
 import socket
@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines import apt
 from lab.system import locks
 from lab.system.wait import Deadline
+from tests import debian_disk
 from tests.contract.sshd import free_port
 from tests.support import test_home
 
-SUITE: Final = "bookworm"
 USER: Final = "friend"
 PACKAGES: Final = (
     "ca-certificates",
@@ -97,8 +96,7 @@ class Foreign:
 
 def disk() -> Disk:
     """The cached disk; made here (about two minutes) when its inputs are new."""
-    told = "\0".join((SUITE, *PACKAGES, str(DISK_MIB), CUSTOMIZE, *apt.sources(SUITE), *apt.settings()))
-    folder = test_home() / "cache/foreign" / hashlib.sha256(told.encode()).hexdigest()[:16]
+    folder = test_home() / "cache/foreign" / debian_disk.inputs(*PACKAGES, str(DISK_MIB), CUSTOMIZE)
     with locks.hold(folder.with_suffix(".lock"), what="the foreign disk", deadline=Deadline.after(MAKE_S)):
         if not (folder / "whole").exists():
             _make(folder)
@@ -115,15 +113,7 @@ def _make(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
-    (folder / "customize").write_text(CUSTOMIZE)
-    tree = folder / "tree"
-    argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    argv += ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}", "--skip=check/qemu"]
-    argv += [f"--aptopt={option}" for option in ('APT::Install-Recommends "false";', *apt.settings())]
-    argv += ["--dpkgopt=force-unsafe-io", "--dpkgopt=path-exclude=/usr/share/man/*"]
-    argv += [f'--customize-hook=sh "{folder / "customize"}" "$1" "{folder / "key.pub"}"']
-    done = subprocess.run([*argv, SUITE, str(tree), *apt.sources(SUITE)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    tree = debian_disk.tree(folder, PACKAGES, CUSTOMIZE, folder / "key.pub")
     for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
         shutil.copyfile(next((tree / "boot").glob(pattern)), folder / name)
     shutil.copyfile(tree / "etc/ssh/ssh_host_ed25519_key.pub", folder / "host_key.pub")
@@ -202,3 +192,12 @@ def main(work: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+
+
+def known_to_ssh(running: Foreign, folder: Path) -> str:
+    """A PATH in which `ssh` knows the machine as `colleague`, as its borrower has it in a config of their own."""
+    program = folder / "ssh"
+    folder.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {running.config} "$@"\n')
+    program.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"

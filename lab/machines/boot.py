@@ -6,19 +6,20 @@ from typing import Final
 
 from lab.model.machine import Arch
 
+CONSOLES: Final[dict[Arch, str]] = {"x86_64": "console=ttyS0,115200", "aarch64": "console=ttyAMA0,115200"}
 # Everything a short-lived laboratory machine on a slow processor can go without. The values of security features are a
 # property of the kernel under test and stay at its defaults, except CPU mitigations, which emulation makes costly.
-CONSOLES: Final[dict[Arch, str]] = {"x86_64": "console=ttyS0,115200", "aarch64": "console=ttyAMA0,115200"}
-ALL: Final = " root=/dev/vda rw quiet loglevel=3 net.ifnames=0 mitigations=off audit=0 apparmor=0 selinux=0 nokaslr"
-PC: Final = " tsc=reliable no_timer_check"
-BARE: Final = " panic=-1 systemd.show_status=0 cryptomgr.notests raid=noautodetect no_hash_pointers init_on_alloc=0"
-FAST: Final = " rcupdate.rcu_expedited=1"
-PC_DEVICES: Final = " 8250.nr_uarts=1 i8042.noaux i8042.nokbd"
-REST: Final = " random.trust_cpu=on iommu=off nowatchdog"
+COMMON: Final = (
+    "root=/dev/vda rw quiet loglevel=3 net.ifnames=0 mitigations=off audit=0 apparmor=0 selinux=0 nokaslr panic=-1"
+    " systemd.show_status=0 cryptomgr.notests raid=noautodetect no_hash_pointers init_on_alloc=0"
+    " rcupdate.rcu_expedited=1 random.trust_cpu=on iommu=off nowatchdog"
+)
+OWN: Final[dict[Arch, str]] = {
+    "x86_64": "tsc=reliable no_timer_check 8250.nr_uarts=1 i8042.noaux i8042.nokbd",
+    "aarch64": "",
+}
 
 
 def kernel_args(arch: Arch) -> str:
     """The kernel's command line on such a machine."""
-    if arch == "aarch64":
-        return CONSOLES[arch] + ALL + BARE + FAST + REST
-    return CONSOLES[arch] + ALL + PC + BARE + FAST + PC_DEVICES + REST
+    return f"{CONSOLES[arch]} {COMMON} {OWN[arch]}".rstrip()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +14,13 @@ import pytest
 
 from lab.machines import lifecycle
 from lab.machines.providers import qemu_instance
-from lab.model.config import Config
 from lab.model.errors import SecurityStop, UsageError
-from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, SshEndpoint
-from lab.model.paths import Paths
 from lab.remote import connect
 from lab.system.wait import Deadline
 from tests.contract.sshd import with_key
-from tests.support import ROOT, test_home
+from tests.support import ROOT, lab_at, own_home
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 SPEC = MachineSpec(name="life", memory_mib=1024)
@@ -53,15 +49,8 @@ print(json.dumps({"seconds": time.monotonic() - began, "steps": steps, "ssh": "p
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A home of its own with the shared cache below it, so that machines of other tests are none of its business."""
-    with tempfile.TemporaryDirectory(prefix="lab-life-") as folder:
-        home = Path(folder)
-        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
-        (home / "cache").symlink_to(test_home() / "cache")
-        this = Lab(config=Config(), paths=Paths(home=home), bus=Bus())
-        try:
-            yield this
-        finally:
-            lifecycle.down(this, SPEC.name)
+    with own_home("life") as home:
+        yield lab_at(home)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -57,11 +56,7 @@ def differences(before: dict[str, list[str]], after: dict[str, list[str]]) -> li
 def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[foreign_vm.Foreign]:
     """A machine as its owner has it, which this host's `ssh` knows as `colleague`."""
     with foreign_vm.running(tmp_path / "vm") as running:
-        program = tmp_path / "bin/ssh"
-        program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {running.config} "$@"\n')
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setenv("PATH", foreign_vm.known_to_ssh(running, tmp_path / "bin"))
         yield running
 
 

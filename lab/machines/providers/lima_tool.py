@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from lab.machines.providers.tool_words import Known, known_in
 from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, SecurityStop, TransientError
 from lab.model.events import Output
 from lab.model.lab import Lab
@@ -21,16 +22,6 @@ ASK_S: Final = 30.0
 NO_SUCH: Final = re.compile(r"unmatched instances|No instance (?:matching|found)")
 _ERRORS: Final = re.compile(r'errors="\[(.*)\]"')  # what is wrong with a broken one stands in the log alone
 _VERSION: Final = re.compile(r"^limactl version v?(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A way in which limactl fails that we know by its words."""
-
-    pattern: str
-    error: type[LabError]
-    message: str
-    fix: str
 
 
 KNOWN: Final = (
@@ -168,9 +159,8 @@ def failure(words: Sequence[str], result: proc.Result, log: Path) -> LabError:
     docs = [doc for doc in map(_object, text.splitlines()) if doc is not None]
     fatal = [str(doc.get("msg")) for doc in docs if doc.get("level") in {"fatal", "error"}]
     told = "\n".join(fatal) or text[-2000:]
-    for known in KNOWN:
-        if re.search(known.pattern, told):
-            return known.error(f"limactl {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
+    if (known := known_in(KNOWN, told)) is not None:
+        return known.error(f"limactl {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
     if fatal:
         said = fatal[-1].splitlines()[0]
         fix = "mend what it says, then the same command"
@@ -183,9 +173,8 @@ def version(lab: Lab) -> tuple[int, int, int] | None:
     argv = [proc.need("limactl", fix=INSTALL), "--version"]
     result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
     said = result.text() + result.tail()
-    for known in KNOWN:
-        if not result.ok and re.search(known.pattern, said):
-            raise known.error(known.message, fix=known.fix, detail=said)
+    if not result.ok and (known := known_in(KNOWN, said)) is not None:
+        raise known.error(known.message, fix=known.fix, detail=said)
     return parse_version(result.text())
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.machines.providers.tool_words import Known, known_in
 from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Output
 from lab.model.lab import Lab
@@ -40,16 +41,6 @@ class Row:
     target: str
     kind: str
     values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A way in which Vagrant fails that we know: by its error class or by its words."""
-
-    pattern: str
-    error: type[LabError]
-    message: str
-    fix: str
 
 
 KNOWN: Final = (
@@ -113,9 +104,8 @@ def failure(words: Sequence[str], code: int, text: str, log: Path) -> LabError:
     ends = [value for row in found if row.kind == "error-exit" for value in row.values]
     errors = [row.values[-1] for row in found if row.kind == "ui" and row.values[0] == "error"]
     told = "\n".join([*ends, *errors]) or _strangers(text)
-    for known in KNOWN:
-        if re.search(known.pattern, told):
-            return known.error(f"vagrant {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
+    if (known := known_in(KNOWN, told)) is not None:
+        return known.error(f"vagrant {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
     detail = told or "it printed nothing"
     if ends:
         message = f"vagrant {words[0]} failed ({ends[0].rpartition('::')[2]})"

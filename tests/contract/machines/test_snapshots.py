@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers import qemu_instance
-from lab.model.config import Config
 from lab.model.errors import PreconditionError, UsageError
-from lab.model.events import Bus, Record, StepFinished
+from lab.model.events import Record, StepFinished
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
-from lab.model.paths import Paths
 from lab.remote import connect
 from lab.remote.base import Transport
 from lab.system.wait import Deadline
-from tests.support import test_home
+from tests.support import lab_at, own_home
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 NAME = "kept"
@@ -33,15 +29,8 @@ KEY = ("qemu", "accelerator", "cpu", "machine type", "topology", "image", "kerne
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with tempfile.TemporaryDirectory(prefix="lab-kept-") as folder:
-        home = Path(folder)
-        (test_home() / "cache").mkdir(parents=True, exist_ok=True)
-        (home / "cache").symlink_to(test_home() / "cache")
-        this = Lab(config=Config(), paths=Paths(home=home), bus=Bus())
-        try:
-            yield this
-        finally:
-            lifecycle.down(this, NAME)
+    with own_home("kept") as home:
+        yield lab_at(home)
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,13 @@ def test_the_ratio_is_of_whole_ours_to_their_tool_alone() -> None:
     assert found["lab up, vagrant"].median == 42.0
 
 
+def test_the_playbook_is_neither_theirs_nor_our_cost() -> None:
+    theirs = [Up(total_s=56.0, tool_s=40.0, playbook_s=14.0)]
+    found = {figure.name: figure for figure in bench_against.figures("vagrant", theirs, theirs)}
+    assert found["lab's part over vagrant up"].median == pytest.approx(5.0)
+    assert found["of it the playbook"].median == 14.0
+
+
 def test_a_provider_without_a_tool_of_its_own_gets_no_ratio() -> None:
     same = [Up(total_s=8.0, tool_s=0.0)]
     assert [figure.name for figure in bench_against.figures("lima", same, same)] == ["lab up, qemu", "lab up, lima"]
