@@ -28,12 +28,10 @@ def register(app: typer.Typer) -> None:
         if against is not None and group != "machine":
             raise UsageError(f"bench {group} compares nothing", fix=f"lab bench machine --against {against}")
         with session(options, "bench", machine) as lab:
-            from lab.flows import bench, bench_against, bench_fetch
+            from lab.flows import bench, bench_against
 
             if against is not None:
                 figures = bench_against.measure(lab, against, runs)
-            elif group == "fetch":
-                figures = bench_fetch.measure(lab, runs)
             else:
                 figures = bench.measure(lab, group, runs)
         lines = [f"{'figure':<44} {'median':>10} {'min':>9} {'max':>9} {'target':>9} {'ratio':>6}"]

@@ -59,9 +59,16 @@ class Figure:
 
 def measure(lab: Lab, group: str, runs: int) -> list[Figure]:
     """The figures of one group. Raises UsageError for an unknown one."""
-    groups: dict[str, Callable[[Lab, int], list[Figure]]] = {"cli": _cli, "machine": _machine, "last": _last}
+    from lab.flows import bench_fetch  # which needs `Figure`
+
+    groups: dict[str, Callable[[Lab, int], list[Figure]]] = {
+        "cli": _cli,
+        "machine": _machine,
+        "fetch": bench_fetch.measure,
+        "last": _last,
+    }
     if group not in groups:
-        raise UsageError(f"bench {group}: there are {', '.join(groups)}, fetch", fix="lab bench cli")
+        raise UsageError(f"bench {group}: there are {', '.join(groups)}", fix="lab bench cli")
     return groups[group](lab, runs)
 
 
