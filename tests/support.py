@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,12 +62,17 @@ class Ran:
 
 
 def run_lab(
-    *argv: str, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, limit_s: float = 60
+    *argv: str,
+    home: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    limit_s: float = 60,
+    under: Sequence[str] = (),
 ) -> Ran:
-    """Run this checkout's `lab` as a process of its own."""
+    """Run this checkout's `lab` as a process of its own; `under`: a command that runs it."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
     done = subprocess.run(
-        [sys.executable, "-m", "lab", *argv],
+        [*under, sys.executable, "-m", "lab", *argv],
         cwd=cwd,
         env={**clean, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT), **(env or {})},
         capture_output=True,

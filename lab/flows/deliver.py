@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,9 @@ BLOCK: Final = 4096
 INODE: Final = 512  # bytes per file in the tables, generously
 SERIAL_CHARS: Final = 20  # virtio-blk serials are cut there
 KEEP_DISKS: Final = 4
+MAKE_DISK: Final = "mke2fs"
+PROGRAMS: Final = (b"\x7fELF", b"#!")
+PLATFORM: str = sys.platform  # as text: what is decided by it is tested on every system
 
 
 def deliver(
@@ -36,12 +40,17 @@ def deliver(
     if isinstance(machine.endpoint, LocalEndpoint):
         return str(tree), ()
     at = f"{root}/artifacts/{digest[:16]}"
-    if not lifecycle.features(machine).disks:
+    if not by_disk(machine):
         _put(lab, transport, at, tree, digest, deadline)
         return at, ()
     serial = f"lab{digest[: SERIAL_CHARS - 3]}"
     lifecycle.attach_disk(lab, machine, disk(lab, tree, digest), serial)
     return at, ("--serial", serial, "--at", at)
+
+
+def by_disk(machine: Machine) -> bool:
+    """Whether the machine gets files as a disk: its provider plugs disks, and this host can make them."""
+    return lifecycle.features(machine).disks and proc.which(MAKE_DISK) is not None
 
 
 def disk(lab: Lab, tree: Path, digest: str) -> Path:
@@ -62,7 +71,7 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
         part.unlink(missing_ok=True)
         proc.check(
             [
-                *(proc.need("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", "lab-artifacts"),
+                *(proc.need(MAKE_DISK), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", "lab-artifacts"),
                 *("-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)),
                 *("-d", str(tree), str(part), f"{blocks_kib}k"),
             ],
@@ -125,8 +134,16 @@ def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadl
     total = sum(p.stat().st_size for p in files)
     done = 0
     for path in files:
-        mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+        mode = 0o755 if _is_program(path) else 0o644
         transport.put(path, f"{at}/{path.relative_to(tree).as_posix()}", deadline, mode=mode)
         done += path.stat().st_size
         lab.bus.emit(Progress(name="artifacts", done=done, total=total, unit="bytes"))
     transport.put_bytes(json.dumps({"digest": digest}).encode(), mark, deadline)
+
+
+def _is_program(path: Path) -> bool:
+    """Windows keeps no such mark for files of another system: there their first bytes tell."""
+    if PLATFORM != "win32":
+        return bool(path.stat().st_mode & 0o100)
+    with path.open("rb") as file:
+        return file.read(max(map(len, PROGRAMS))).startswith(PROGRAMS)

@@ -9,7 +9,6 @@ from typing import Final
 
 from lab import forms
 from lab.flows import deliver
-from lab.machines import lifecycle
 from lab.model.config import Config
 from lab.model.errors import ConfigError, ProvisioningError
 from lab.model.lab import Lab
@@ -42,7 +41,7 @@ def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms
 
     def carry(folder: Path, digest: str) -> str:
         deadline = Deadline.after(CARRY_S, lab.cancel)
-        if not lifecycle.features(machine).disks:
+        if not deliver.by_disk(machine):
             return _archive(transport, folder, f"{root}/build/in", deadline)
         site = drive.Site(root=root, artifacts="", run_id="")
         drive.install(transport, site, deadline)

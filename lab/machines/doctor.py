@@ -54,7 +54,7 @@ def install_commands(lab: Lab) -> list[list[str]]:
     wanted = (*host_packages.needed(arch), *packages)
     missing = sorted({needed.package for needed in wanted if not needed.present})
     commands = apt_commands(missing, root=root) if missing else []
-    if arch != HOST_ARCH and not host_packages.runs_foreign(arch):
+    if arch != HOST_ARCH and golden.may_bake() and not host_packages.runs_foreign(arch):
         commands.append([*([] if root else ["sudo"]), *host_packages.enable_argv(arch)])
     more: Callable[[Lab, bool], list[list[str]]] | None = getattr(provider, "install_commands", None)
     return [*commands, *([] if more is None else more(lab, root))]

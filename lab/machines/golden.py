@@ -106,8 +106,13 @@ def _by_cloud(spec: MachineSpec) -> bool:
 
 def can_bake() -> bool:
     """Whether Debian packages can be unpacked here with their owners."""
+    return may_bake() and proc.which("mmdebstrap") is not None
+
+
+def may_bake() -> bool:
+    """Whether installing Debian packages is all that this host could lack to bake an image."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return PLATFORM == "linux" and root and proc.which("mmdebstrap") is not None
+    return PLATFORM == "linux" and root and proc.which("apt-get") is not None
 
 
 def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:

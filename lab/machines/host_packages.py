@@ -1,4 +1,8 @@
-"""Debian packages that this host needs to make and run machines: data for `lab doctor` and `lab doctor --install`."""
+"""What this host needs to make and run machines: data for `lab doctor` and, on Debian, for `lab doctor --install`.
+
+A host that cannot unpack Debian packages (no Linux, no root, another distribution) turns a cloud image golden in a
+boot, and copies what forms need into the machine: it needs QEMU and an SSH client, and nothing of the rest.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.machines import golden
 from lab.model.machine import HOST_ARCH, Arch, Finding
-from lab.system import proc
+from lab.system import places, proc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,11 @@ class HostPackage:
 
 CLANGS: Final = tuple(f"clang-{version}" for version in range(14, 20))
 STRIPS: Final = tuple(f"llvm-strip-{version}" for version in range(14, 20))
-HOST_PACKAGES: Final = (
+EVERYWHERE: Final = (
+    HostPackage(package="qemu-utils", command="qemu-img", why="makes each machine's own disk over the shared image"),
+    HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
+)
+BAKING: Final = (
     HostPackage(package="mmdebstrap", command="mmdebstrap", why="makes the image's Debian tree"),
     HostPackage(package="e2fsprogs", command="mke2fs", why="makes disks from trees without mounting them"),
     HostPackage(package="util-linux", command="unshare", why="keeps image making away from this host's kernel"),
@@ -34,9 +43,6 @@ HOST_PACKAGES: Final = (
     HostPackage(package="mount", command="mount", why="gives the image's tree its own /proc"),
     HostPackage(package="coreutils", command="chroot", why="runs the playbook inside the image's tree"),
     HostPackage(package="apt", command="apt-get", why="knows where Debian packages come from"),
-    HostPackage(package="qemu-utils", command="qemu-img", why="makes each machine's own disk over the shared image"),
-    HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
-    HostPackage(package="openssh-client", command="ssh-keygen", why="makes each machine's keys"),
     HostPackage(package="zstd", command="zstd", why="unpacks kernels and modules of newer Debian releases"),
     HostPackage(package="lz4", command="lz4", why="unpacks the kernel of Debian 12"),
     HostPackage(package="kmod", command="depmod", why="orders the modules of a kernel of your own"),
@@ -51,7 +57,9 @@ BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
 
 
 def needed(arch: Arch) -> tuple[HostPackage, ...]:
-    """Every package for machines of that kind; those of another than this host's need its programs run here too."""
+    """All for machines of that kind; to bake one of another than this host's, its programs are run here too."""
+    if not golden.may_bake():
+        return (*EVERYWHERE, MACHINE_PACKAGES[arch])
     foreign = (
         HostPackage(
             package="qemu-user-static",
@@ -65,7 +73,7 @@ def needed(arch: Arch) -> tuple[HostPackage, ...]:
         ),
         HostPackage(package="arch-test", command="arch-test", why="lets mmdebstrap see that they run"),
     )
-    return (*HOST_PACKAGES, MACHINE_PACKAGES[arch], *(() if arch == HOST_ARCH else foreign))
+    return (*EVERYWHERE, *BAKING, MACHINE_PACKAGES[arch], *(() if arch == HOST_ARCH else foreign))
 
 
 def runs_foreign(arch: Arch) -> bool:
@@ -86,7 +94,7 @@ def check_host(arch: Arch) -> list[Finding]:
     """One finding per package that lacks its command, or one that all are there. Changes nothing."""
     wanted = needed(arch)
     missing = [one for one in wanted if not one.present]
-    if not missing and arch != HOST_ARCH and not runs_foreign(arch):
+    if not missing and arch != HOST_ARCH and golden.may_bake() and not runs_foreign(arch):
         message = f"this host's kernel does not run {arch} programs (no qemu-{arch} with flag F in {BINFMT})"
         return [Finding(name="host-packages.binfmt", verdict="fail", message=message, fix=" ".join(enable_argv(arch)))]
     if not missing:
@@ -96,7 +104,7 @@ def check_host(arch: Arch) -> list[Finding]:
             name=f"host-packages.{one.command}",
             verdict="fail",
             message=f"{one.command} is not installed; it {one.why}",
-            fix=f"apt-get install {one.package}",
+            fix=f"apt-get install {one.package}" if proc.which("apt-get") else places.fix(one.command),
             data={"package": one.package, "command": one.command},
         )
         for one in missing

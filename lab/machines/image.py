@@ -211,7 +211,7 @@ def write_boot_files(work: Path, tree: Path, arch: Arch) -> None:
     kernels = sorted((tree / "boot").glob("vmlinuz-*"))
     if len(kernels) != 1:
         raise ProvisioningError(f"the image should hold one kernel, not {len(kernels)}", fix="lab doctor")
-    (work / KERNEL).write_bytes(kernel.vmlinux(kernels[0]) if arch == "x86_64" else kernel.arm64(kernels[0]))
+    (work / KERNEL).write_bytes(kernel.startable(kernels[0], arch))
     (work / INITRD).write_bytes(initrd.initrd(tree, work / image_tree.INIT_BINARY))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.machine import Arch
 from lab.system import proc
 from lab.system.wait import Deadline
 
@@ -53,6 +54,19 @@ def unpack(body: bytes) -> bytes:
     if not kernel.startswith(ELF_MAGIC):
         raise ValueError("the payload is not an ELF file")
     return kernel
+
+
+def startable(vmlinuz: Path, arch: Arch) -> bytes:
+    """What QEMU starts, as plain as this host can make it: without lz4 or zstd a bzImage unpacks itself, later.
+
+    Raises ProvisioningError naming the file, PreconditionError (an arm64 kernel that only a missing tool unpacks).
+    """
+    if arch == "aarch64":
+        return arm64(vmlinuz)
+    try:
+        return vmlinux(vmlinuz)
+    except PreconditionError:
+        return vmlinuz.read_bytes()
 
 
 def vmlinux(bzimage: Path) -> bytes:

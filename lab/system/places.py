@@ -12,10 +12,16 @@ PLATFORM: str = sys.platform
 
 DEBIAN: Final = "lab doctor --install"
 QEMU: Final = ("qemu-system-x86_64", "qemu-system-aarch64", "qemu-img")
+COMPILERS: Final = ("clang", "llvm-strip")
 INSTALL: Final[dict[str, dict[str, str]]] = {
-    "darwin": dict.fromkeys(QEMU, "brew install qemu"),
+    "darwin": {
+        **dict.fromkeys(QEMU, "brew install qemu"),
+        **dict.fromkeys(COMPILERS, "brew install llvm"),
+        **{name: f"brew install {name}" for name in ("lz4", "zstd")},
+    },
     "win32": {
         **dict.fromkeys(QEMU, "winget install SoftwareFreedomConservancy.QEMU"),
+        **dict.fromkeys(COMPILERS, "winget install LLVM.LLVM"),
         "ssh": "add the optional Windows feature OpenSSH Client",
         "sftp": "add the optional Windows feature OpenSSH Client",
     },
@@ -29,7 +35,8 @@ def folders(platform: str, environment: Mapping[str, str]) -> tuple[str, ...]:
     login shell started. QEMU's Windows installer leaves PATH alone, and so does MSYS2's package.
     """
     if platform == "darwin":
-        return ("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin", "/usr/sbin", "/sbin")
+        llvm = ("/opt/homebrew/opt/llvm/bin", "/usr/local/opt/llvm/bin")  # Homebrew leaves it out of PATH
+        return ("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin", *llvm, "/usr/sbin", "/sbin")
     if platform != "win32":
         return ("/usr/sbin", "/sbin", "/usr/local/sbin")
     programs = environment.get("ProgramFiles", r"C:\Program Files")
@@ -44,4 +51,5 @@ def folders(platform: str, environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def fix(tool: str) -> str:
     """What a user types to get a tool that is missing."""
-    return INSTALL.get(PLATFORM, {}).get(tool, DEBIAN)
+    otherwise = DEBIAN if PLATFORM == "linux" else f"install {tool}, and have its folder in PATH"
+    return INSTALL.get(PLATFORM, {}).get(tool, otherwise)

@@ -94,7 +94,7 @@ def run(
                 creationflags=CHILD_FLAGS,
             )
         except FileNotFoundError as error:
-            raise PreconditionError(f"{argv[0]} is not installed", fix="lab doctor --install") from error
+            raise PreconditionError(f"{argv[0]} is not installed", fix=places.fix(argv[0])) from error
         out, err = bytearray(), bytearray()
         readers = [
             _reader(child.stdout, out, on_line, sink),

@@ -221,6 +221,27 @@ def test_every_tool_that_is_missing_is_told_with_its_package(monkeypatch: pytest
     assert all(finding.verdict == "fail" for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("system", "fix"), [("darwin", "brew install qemu"), ("win32", "winget install SoftwareFreedomConservancy.QEMU")]
+)
+def test_where_nothing_is_baked_no_debian_package_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, system: str, fix: str
+) -> None:
+    monkeypatch.setattr("lab.machines.golden.PLATFORM", system)
+    monkeypatch.setattr("lab.system.places.PLATFORM", system)
+    monkeypatch.setattr("lab.system.proc.which", lambda name: Path("/bin/ssh") if name == "ssh" else None)
+    findings = host_packages.check_host(HOST_ARCH)
+    assert {finding.data["command"].split("-")[0] for finding in findings} == {"qemu"}
+    assert {finding.fix for finding in findings} == {fix}
+
+
+def test_an_ordinary_user_needs_no_tool_to_bake_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    commands = {one.command for one in host_packages.needed(HOST_ARCH)}
+    assert "mmdebstrap" not in commands
+    assert "qemu-img" in commands
+
+
 def test_a_copied_toolchain_has_programs_wherever_it_came_from(tmp_path: Path) -> None:
     """A toolchain fetched as a module for another processor has none yet: Go marks only the one that it runs."""
     for name in ("bin/go", "pkg/tool/linux_arm64/compile", "src/fmt/print.go", "VERSION"):
