@@ -14,6 +14,8 @@ import psutil
 
 from lab.machines import heartbeat, over_ssh
 from lab.machines.providers import (
+    qemu_accel,
+    qemu_args,
     vagrant_box,
     vagrant_check,
     vagrant_files,
@@ -27,6 +29,7 @@ from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
+from lab.system import proc
 
 FEATURES: Final = Features(isolated=True, snapshots=True, starts_ready=True)
 RUN_ON: Final = "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
@@ -52,7 +55,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     driver = driver_of(spec)
     box = vagrant_box.ensure(lab, spec, driver)
-    accel = accel_of(lab, spec, driver)
+    accel = accel_of(lab, spec, driver, box)
     taken = [
         f"{address.address}/{address.netmask}"
         for addresses in psutil.net_if_addrs().values()
@@ -205,11 +208,23 @@ def driver_of(spec: MachineSpec) -> str:
     return driver
 
 
-def accel_of(lab: Lab, spec: MachineSpec, driver: str) -> str:
-    """What was asked for; else what libvirt can do here. VirtualBox has its own."""
+def accel_of(lab: Lab, spec: MachineSpec, driver: str, box: vagrant_box.Box) -> str:
+    """What was asked for; else what libvirt offers, when a trial boot does not contradict. VirtualBox has its own.
+
+    A given box has no kernel of its own to try with: there an earlier trial on this host decides, if there was one.
+    """
     if spec.accel != "auto" or driver != "libvirt":
         return "" if spec.accel == "auto" else spec.accel
-    return "kvm" if vagrant_libvirt.has_kvm(lab) else "tcg"
+    if not vagrant_libvirt.has_kvm(lab):
+        return "tcg"
+    program = proc.which(qemu_args.PROGRAMS[spec.arch])
+    if program is None:
+        return "kvm"
+    if box.kernel is not None:
+        asked = {"program": str(program), "digest": box.image_id}
+        return qemu_accel.find(lab, "auto", kernel=box.kernel, arch=spec.arch, **asked).name
+    known = qemu_accel.remembered(lab, str(program))
+    return "kvm" if known is None else known.name
 
 
 def _volumes(work: Path, box: vagrant_box.Box) -> dict[str, Path]:
