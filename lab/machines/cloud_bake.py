@@ -75,12 +75,12 @@ def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: 
     cloud_images.check_name(spec)
     program = proc.need(qemu_args.PROGRAMS[spec.arch])
     cloud_boot.firmware(spec.arch, program)  # known before a long download
+    image.need_space(lab.paths.images, NEEDED_MIB)  # known before it too
     where = cloud_images.image(spec)
     path = cloud_disk.source(lab, where["location"], where["digest"], deadline)
     kind = cloud_disk.format_of(path)
     work = lab.paths.images / f"{image.WORK_PREFIX}{ident}"
     image.discard(work)
-    image.need_space(lab.paths.images, NEEDED_MIB)
     work.mkdir(mode=0o700)
     if kind == "tar":
         with lab.bus.step("image.unpack", "unpack the golden image"):
