@@ -75,7 +75,7 @@ def test_from_a_url_to_machines(home: Path, given: tuple[str, str], tmp_path: Pa
 
     findings = good(home, "doctor", "--json", *how).stdout
     assert "mmdebstrap" not in findings, "a host that bakes nothing needs nothing to bake with"
-    forms = ("--form", "baseline,orchestrion-otel", "--profile", "quick", "--yes", "--no-open")
+    forms = ("--form", "baseline,orchestrion-otel", "--profile", "quick", "--yes")
     ran = run_lab("demo", "--name", "second", *how, *forms, home=home, limit_s=1500, under=bare_host.prefix())
     assert ran.code in {0, 6}, ran.stderr[-3000:]  # 6: a busy host made a cell INVALID
     assert [path.name for path in (home / "runs").iterdir()] != []
