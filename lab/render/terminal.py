@@ -6,6 +6,7 @@ from typing import Final, Self
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
@@ -59,6 +60,7 @@ class Terminal:
         self._tasks: dict[int, TaskID] = {}
         self._titles: dict[int, tuple[str, int]] = {}
         self._depth: dict[int, int] = {0: -1}
+        self._checked: list[CheckDone] = []
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -85,15 +87,23 @@ class Terminal:
                 self._print(f"[{colour}]{event.level}:[/] {escape(event.text)}")
             case CheckDone():
                 if self._verbose or event.verdict != "ok":
-                    fix = f" [dim]fix:[/] {escape(event.fix)}" if event.fix else ""
-                    mark = f"[{COLOURS[event.verdict]}]{event.verdict:>4}[/]"
-                    self._print(f"  {mark} {escape(event.name)}: {escape(event.message)}{fix}")
+                    self._check(event)
             case GuestEvent():
                 said = words.guest(event)
                 if said and event.kind in ("proof", "cell", "notice", "failed"):
                     self._print(f"    [dim]{escape(said)}[/]")
                 elif said:
                     self._update(record.step, said=said[:SAID_WIDTH])
+
+    def _check(self, event: CheckDone) -> None:
+        """Once, however many steps look at the same thing; what to do on a line of its own, where the eye finds it."""
+        if event in self._checked:
+            return
+        self._checked.append(event)
+        mark = f"[{COLOURS[event.verdict]}]{event.verdict:>4}[/]"
+        self._print(Padding(f"{mark} {escape(event.name)}: {escape(event.message)}", (0, 0, 0, 2)))
+        if event.fix:
+            self._print(Padding(f"[dim]fix:[/] {escape(event.fix)}", (0, 0, 0, 7)))
 
     def _start(self, record: Record, event: StepStarted) -> None:
         depth = self._depth.get(record.parent, -1) + 1
@@ -119,5 +129,5 @@ class Terminal:
         if task is not None:
             self._bars.update(task, said=escape(said), completed=completed, total=total)
 
-    def _print(self, text: str) -> None:
+    def _print(self, text: str | Padding) -> None:
         self._console.print(text, highlight=False)

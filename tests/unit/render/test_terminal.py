@@ -27,7 +27,8 @@ def test_what_stays_is_one_line_a_step_and_every_warning() -> None:
     assert [line.rstrip() for line in drawn().splitlines() if line.strip()] == [
         "info: from the cache",
         "warning: no [kvm]",
-        "  fail qemu: missing fix: apt [x]",
+        "  fail qemu: missing",
+        "       fix: apt [x]",
         "    0-0-ebpf: INVALID: late [sends]",
         "  ✓ bake the image 3 min 05 s kept",
         "✗ demo [shop] 7.1 s no [run]",
