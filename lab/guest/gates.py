@@ -61,7 +61,7 @@ def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
             late <= late_limit,
             late,
             late_limit,
-            "%d of %d sends" % (facts.late, facts.scheduled),
+            "%d of %d sends left late" % (facts.late, facts.scheduled),
             hard=limits.late_hard,
         ),
         Gate("errors", facts.unexpected == 0, facts.unexpected, 0.0, "answers that were not asked for"),

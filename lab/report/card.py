@@ -64,6 +64,8 @@ def _big(row: Mapping[str, Any] | None) -> Html:
 
 def _spans(form: Mapping[str, Any]) -> Html:
     cover, conform = form["coverage"], form["conformance"]
+    if not cover["reference"]:
+        return tag("div", tag("b", figures.NONE), tag("small", "not measured: no valid cell"), class_="big spans")
     ratio = cover["ratio"] or 0.0
     bar = tag(
         "svg",

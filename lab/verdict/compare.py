@@ -130,7 +130,7 @@ def _row(
             grade=terms.grade,
             threshold_pct=terms.threshold(metric),
             fewest_blocks=terms.fewest_blocks,
-            invalid="" if form.level(level) else f"no valid cell of {form.name}",
+            invalid=_no_cell(form, references, level),
             plain=not direct,
             twin_pct=twin_pct,
             biased=_biased(form, references),
@@ -163,6 +163,12 @@ def _row(
         "unequal": unequal,
         "evidence": [f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level).values()],
     }
+
+
+def _no_cell(form: FormView, references: Sequence[FormView], level: str) -> str:
+    """Why one side has no valid cell at all; "" when both have."""
+    missing = [each.why_none(level) for each in references]
+    return form.why_none(level) or (missing[0] if missing and all(missing) else "")
 
 
 def _twin_pct(plain: Sequence[FormView], metric: str, level: str) -> float | None:

@@ -70,6 +70,14 @@ class FormView:
         """Block -> the valid cell at this level."""
         return {view.cell.block: view for view in self.cells if view.cell.level == level}
 
+    def why_none(self, level: str) -> str:
+        """Why there is no valid cell at this level: what its last attempt missed first. "" when there is one."""
+        if self.level(level):
+            return ""
+        tried = [view for view in self.attempts if view.cell.level == level]
+        said = [reason for view in reversed(tried) for reason in (*view.cell.reasons, *view.disagreements)]
+        return f"no valid cell of {self.name} ({said[0] if said else 'none ran to its end'})"
+
 
 def observe(run: Run) -> dict[str, FormView]:
     """All forms of the plan, in the order: baseline, twin, controls, compile time, run time."""

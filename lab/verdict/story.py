@@ -100,16 +100,16 @@ def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
     blocks = max((row["blocks"] for row in summary["verdicts"]), default=0)
     if blocks < fewest:
         found.append(f"that a difference is established: {_blocks(blocks)} ran, a word needs {fewest}")
-    found += _twin(summary["controls"])
+    found += _twin(summary)
     for row in summary["verdicts"]:
         if row["metric"] in HEADLINE:
             what = f"{row['form']} saves {'CPU' if row['metric'] == HEADLINE[0] else 'time'}"
             found += [f"that {what}: {reason}" for reason in _doubts(row)]
     for delay, metric in (("delay_cpu", "CPU"), ("delay_wait", "latency")):
         if delay not in summary["controls"]:
-            found.append(
-                f"that a small difference in {metric} would have been seen: {delay.replace('_', '-')} did not run"
-            )
+            name = delay.replace("_", "-")
+            why = "has no valid cell" if name in summary["forms"] else "did not run"
+            found.append(f"that a small difference in {metric} would have been seen: {name} {why}")
     for row in summary["verdicts"]:
         if row["against"] != "baseline" and row["metric"] == HEADLINE[0] and row["word"] == "NOT COMPARABLE":
             found.append(f"that {row['form']} or {row['against']} is the cheaper one: {row['reasons'][0]}")
@@ -125,9 +125,11 @@ def _surprises(form: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in form["conformance"]["missing"] if not entry["known"] or entry["cause"] == "unknown"]
 
 
-def _twin(controls: Mapping[str, Any]) -> list[str]:
+def _twin(summary: Mapping[str, Any]) -> list[str]:
+    controls = summary["controls"]
     if "twin" not in controls:
-        return ["how large the noise is: no twin ran"]
+        ran = any(form["role"] == "twin" for form in summary["forms"].values())
+        return [f"how large the noise is: {'the twin has no valid cell' if ran else 'no twin ran'}"]
     parts = [
         f"{NAMES[metric]} {abs(effect['effect_pct']):.1f} %"
         for metric, effect in controls["twin"].items()

@@ -38,8 +38,8 @@ def test_a_good_cell_passes_every_gate() -> None:
     ("change", "name", "said"),
     [
         ({"completed": 1989}, "completed", "completed: 0.9945, limit 0.995 (completed ÷ scheduled)"),
-        ({"late": 3}, "late", "late: 0.0015, limit 0.001 (3 of 2000 sends)"),
-        ({"scheduled": 999, "completed": 999, "late": 1}, "late", "late: 0.001001, limit 0 (1 of 999 sends)"),
+        ({"late": 3}, "late", "late: 0.0015, limit 0.001 (3 of 2000 sends left late)"),
+        ({"scheduled": 999, "completed": 999, "late": 1}, "late", "late: 0.001001, limit 0 (1 of 999 sends left late)"),
         ({"unexpected": 1}, "errors", "errors: 1, limit 0 (answers that were not asked for)"),
         ({"load_cpu_s": 14.1}, "load_cpu", "load_cpu: 0.705, limit 0.7 (share of its CPUs)"),
         ({"steal_s": 1.1}, "steal", "steal: 0.055, limit 0.05 (share of all CPUs taken by the hypervisor)"),

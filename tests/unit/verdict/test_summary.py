@@ -158,8 +158,23 @@ def test_without_a_baseline_there_is_no_effect(run: Run) -> None:
     cells = tuple(cell for cell in run.cells if cell.cell.form in {"ebpf", "orchestrion-otel"})
     summary = summarize(replace(run, cells=cells))
     assert {r["word"] for r in summary["verdicts"] if r["against"] == "baseline"} == {"INVALID"}
-    assert "how large the noise is: no twin ran" in summary["may_not_claim"]
+    assert "how large the noise is: the twin has no valid cell" in summary["may_not_claim"]
     assert summary["controls"] == {}
+    first = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert first["reasons"][0] == "no valid cell of baseline (none ran to its end)"
+
+
+def test_a_form_without_a_valid_cell_says_what_was_missed(run: Run) -> None:
+    late = "late: 0.1261, limit 0.01 (807 of 6400 sends left late)"
+    cells = tuple(
+        replace(c, cell=replace(c.cell, valid=False, reasons=(late,))) if c.cell.form == "ebpf" else c
+        for c in run.cells
+    )
+    summary = summarize(replace(run, cells=cells))
+    for against in ("baseline", "orchestrion-otel"):
+        found = row(summary, "ebpf", against, "cpu_s_per_1k_requests")
+        assert (found["word"], found["reasons"][0]) == ("INVALID", f"no valid cell of ebpf ({late})")
+    assert any(late in line["text"] for line in summary["lines"])
 
 
 def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None:
