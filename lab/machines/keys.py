@@ -41,14 +41,14 @@ def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: PurePath) -> str:
     An endpoint without a key of its own is opened by the user's agent and default keys; nothing else is different.
     """
     own = endpoint.identity_file
-    login = {} if own is None else {"IdentityFile": _quoted(own), "IdentitiesOnly": "yes", "IdentityAgent": "none"}
+    login = {} if own is None else {"IdentityFile": config_value(own), "IdentitiesOnly": "yes", "IdentityAgent": "none"}
     lines = {
         "HostName": endpoint.host,
         "Port": str(endpoint.port),
         "User": endpoint.user,
         **login,
         "ForwardAgent": "no",
-        "UserKnownHostsFile": _quoted(known_hosts),
+        "UserKnownHostsFile": config_value(known_hosts),
         "GlobalKnownHostsFile": "none",
         "StrictHostKeyChecking": "yes",
         "PasswordAuthentication": "no",
@@ -58,7 +58,8 @@ def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: PurePath) -> str:
     return f"Host {name}\n" + "".join(f"  {key} {text}\n" for key, text in lines.items())
 
 
-def _quoted(path: PurePath) -> str:
+def config_value(path: PurePath) -> str:
+    """A path as OpenSSH's configuration takes it, in a file or after -o."""
     # ssh_config(5): quotes hold spaces, and % begins a token; a backslash may escape, so Windows gets its other slash
     return '"' + path.as_posix().replace("%", "%%") + '"'
 

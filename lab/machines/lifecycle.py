@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -164,7 +165,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
                 "ansible_user": found.endpoint.user,
                 **provision.identity(found.endpoint),
                 "ansible_become": found.endpoint.user != "root",
-                "ansible_ssh_common_args": f"-F '{lab.paths.machine(name) / SSH_CONFIG_FILE}'",
+                "ansible_ssh_common_args": shlex.join(["-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE)]),
             }
     return {"all": {"hosts": hosts}}
 

@@ -5,16 +5,19 @@ Ansible's own settings, the user's and the current directory's, are shut out: ev
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import enclosure
-from lab.model.errors import ProvisioningError
+from lab.machines import enclosure, keys
+from lab.model.errors import LabError, ProvisioningError
 from lab.model.events import Output
 from lab.model.lab import Lab
 from lab.model.machine import Finding, SshEndpoint
@@ -31,6 +34,8 @@ SSH_OPTIONS: Final = (
     "ControlMaster=auto",
     "ControlPersist=60s",
 )
+MASTER: Final = "master"
+END_MASTER_S: Final = 10.0
 
 
 def apply_to_tree(lab: Lab, tree: Path, *, variables: Mapping[str, Any], log: Path, deadline: Deadline) -> None:
@@ -63,20 +68,39 @@ def apply_over_ssh(
     `known_hosts` holds the pinned key; `variables` replace the playbook's own. Raises
     ProvisioningError with the failed task's words.
     """
-    # one Ansible setting, which Ansible splits like a shell would
-    only = () if endpoint.identity_file is None else ("IdentitiesOnly=yes",)
-    options = " ".join(f"-o {option}" for option in (*SSH_OPTIONS, *only, f'UserKnownHostsFile="{known_hosts}"'))
-    variables = {
-        "ansible_host": endpoint.host,
-        "ansible_port": endpoint.port,
-        "ansible_user": endpoint.user,
-        **identity(endpoint),
-        "ansible_ssh_args": f"-F none {options}",
-        "ansible_become": endpoint.user != "root",
-        **(variables or {}),
-    }
-    argv = [*_playbook(tags, variables), "--connection", "ssh", "--inventory", "machine,"]
-    _play(lab, argv, log=log, deadline=deadline)
+    with _own_master() as master:
+        own = () if endpoint.identity_file is None else ("IdentitiesOnly=yes",)
+        files = (f"UserKnownHostsFile={keys.config_value(known_hosts)}", f"ControlPath={keys.config_value(master)}")
+        options = [word for option in (*SSH_OPTIONS, *own, *files) for word in ("-o", option)]
+        variables = {
+            "ansible_host": endpoint.host,
+            "ansible_port": endpoint.port,
+            "ansible_user": endpoint.user,
+            **identity(endpoint),
+            "ansible_ssh_args": shlex.join(["-F", "none", *options]),  # one setting, which Ansible splits again
+            "ansible_become": endpoint.user != "root",
+            **(variables or {}),
+        }
+        argv = [*_playbook(tags, variables), "--connection", "ssh", "--inventory", "machine,"]
+        _play(lab, argv, log=log, deadline=deadline)
+
+
+@contextlib.contextmanager
+def _own_master() -> Iterator[Path]:
+    """A place for the connection that Ansible's calls share, ended with the block.
+
+    Ansible's own place has a name made of host, port and user: another machine behind the same port, with another host
+    key, would be reached over what is left of this one's.
+    """
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder:  # a short one: a socket's path must fit
+        master = Path(folder) / MASTER
+        try:
+            yield master
+        finally:
+            if master.exists():
+                argv = ["ssh", "-F", "none", "-o", f"ControlPath={keys.config_value(master)}", "-O", "exit", "machine"]
+                with contextlib.suppress(LabError):
+                    proc.run(argv, deadline=Deadline.after(END_MASTER_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
