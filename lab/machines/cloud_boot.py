@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sys
 import threading
@@ -110,7 +109,6 @@ def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[S
     """Run it until the block ends. The second value is done when the system has shut itself down."""
     stop = threading.Event()
     program = proc.need(qemu_args.PROGRAMS[boot.arch])
-    bound = ["setpriv", "--pdeathsig", "KILL"] if PLATFORM == "linux" and shutil.which("setpriv") else []
     boot.serial.unlink(missing_ok=True)
     where = SshEndpoint(
         host="127.0.0.1",
@@ -120,7 +118,7 @@ def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[S
         host_key=" ".join(seed.host_key_public.split()[:2]),
     )
     with ThreadPoolExecutor(max_workers=1) as beside:
-        line = [*bound, *argv(boot, program=program)]
+        line = proc.bound(argv(boot, program=program))
         ended = beside.submit(
             proc.run, line, deadline=Deadline(deadline.at_s, stop), log=boot.serial.with_name(LOG)
         )  # fmt: skip

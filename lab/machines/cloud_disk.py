@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.machines import qcow
-from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
+from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
 from lab.model.events import Progress
 from lab.model.lab import Lab
 from lab.model.machine import Arch
@@ -45,19 +45,17 @@ class Partition:
 
 
 def source(lab: Lab, where: str, digest: str, deadline: Deadline) -> Path:
-    """The file behind `where`, with that digest; fetched once, a stopped download goes on.
+    """The cache's own file with what is behind `where` and has that digest; fetched once, a stopped download goes on.
 
     Raises ConfigError (no such file), SecurityStop (another digest), and what `download.fetch` raises.
     """
+    target = lab.paths.downloads / f"{digest.partition(':')[2][:32]}.img"
     if not where.startswith(("http://", "https://")):
         path = Path(where.removeprefix("file://")).expanduser().absolute()
         if not path.is_file():
             raise ConfigError(f"there is no image {path}", fix="correct machine.source")
-        if not download.matches(path, digest):
-            message = f"{path} has another digest than {digest}; nothing of it was used"
-            raise SecurityStop(message, fix="correct machine.digest, or find out who changed the image")
-        return path
-    target = lab.paths.downloads / f"{digest.partition(':')[2][:32]}.img"
+        with lab.bus.step("image.copy", "copy the image"):
+            return download.copy(path, target, digest, deadline)
     with lab.bus.step("image.fetch", "fetch the image"):
         if target.exists() and download.matches(target, digest):
             return target

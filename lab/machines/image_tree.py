@@ -26,8 +26,6 @@ PACKAGES_STEP: Final = "image.packages"
 INIT_SOURCE: Final = "playbooks/init"
 TRY_AGAIN: Final = "run the same command again"
 
-# Dies with us, however we die: a baker killed with SIGKILL must leave nobody writing into the tree of the next one.
-BOUND: Final = ("setpriv", "--pdeathsig", "KILL")
 NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 APT_OPTIONS: Final = ('APT::Install-Recommends "false";', 'Acquire::Languages "none";')
@@ -104,7 +102,8 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
     for name in MERGED:
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
-    argv = [*BOUND, *NAMESPACES, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
+    # bound: a baker that is killed must leave nobody writing into the tree of the next one
+    argv = [*proc.bound(NAMESPACES), proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
     argv += [f"--architectures={GOARCH[spec.arch]}"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
@@ -119,7 +118,7 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
 
 def build_init(lab: Lab, go_root: Path, goarch: str, target: Path, deadline: Deadline) -> None:
     """Compile the machine's init: static, the same bytes for the same source and toolchain."""
-    argv = [*BOUND, str(go_root / "bin/go"), "build", "-trimpath", "-buildvcs=false"]
+    argv = [*proc.bound([str(go_root / "bin/go")]), "build", "-trimpath", "-buildvcs=false"]
     argv += ["-ldflags=-s -w -buildid=", "-o", str(target), "."]
     source = resources.root() / INIT_SOURCE
     result = proc.run(argv, deadline=deadline, env=go_environment(lab, go_root) | {"GOARCH": goarch}, cwd=source)

@@ -42,6 +42,8 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
             return replace(machine, endpoint=seen.endpoint or machine.endpoint)
         if step := journal.interrupted(journal.read(lab, spec.name)):
             lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in {step}; going on"))
+        if machine.handle is None:
+            _forget_other(lab, spec)
         machine = state.save(lab, machine)
         with lab.bus.step("up", f"machine {spec.name}"):
             for index, step_ in enumerate(steps.UP, start=1):
@@ -71,6 +73,17 @@ def down(lab: Lab, name: str) -> bool:
                 _delete(lab, name)
         _clear(directory)
     return existed
+
+
+def _forget_other(lab: Lab, spec: MachineSpec) -> None:
+    """What an `up` for another machine of this name began and never noted: an instance may run, and cost, of it."""
+    found = state.load(lab, spec.name)
+    if found is None or found.handle is not None or found.spec == spec:
+        return
+    message = f"an earlier command began another machine {spec.name} ({found.spec.provider}): what is there of it goes"
+    lab.bus.emit(Notice(level="info", text=message))
+    with journal.entry(lab, spec.name, "up", "forget"):
+        _delete(lab, spec.name)
 
 
 def _delete(lab: Lab, name: str) -> None:

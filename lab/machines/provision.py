@@ -105,19 +105,21 @@ def _own_master() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What a machine says of itself, and the boot in which it said so."""
+    """What a machine says of itself, and the boot in which it said so; `image_id` is "" for no golden image."""
 
     findings: list[Finding]
     boot_id: str
+    image_id: str = ""
 
 
-def verify(transport: Transport, deadline: Deadline) -> Verified:
+def verify(transport: Transport, deadline: Deadline, *, wait_s: float) -> Verified:
     """Run the machine's checks over a connection: the same file that the playbook's `verify` tag runs.
 
+    They wait up to `wait_s` for a systemd that has just been started.
     Raises ProvisioningError when the machine has no Python to run it or says nothing that can be read.
     """
     script = (resources.root() / VERIFY_SCRIPT).read_bytes()
-    result = transport.run([INTERPRETER, "-I", "-S", "-"], deadline.sooner(VERIFY_S), stdin=script)
+    result = transport.run([INTERPRETER, "-I", "-S", "-", f"{wait_s:.0f}"], deadline.sooner(VERIFY_S), stdin=script)
     return parse_verify(result.text(), result.tail())
 
 
@@ -134,7 +136,7 @@ def parse_verify(text: str, said: str = "") -> Verified:
             )
             for check in document["checks"]
         ]
-        return Verified(findings=findings, boot_id=str(document["boot_id"]))
+        return Verified(findings=findings, boot_id=str(document["boot_id"]), image_id=str(document.get("image_id", "")))
     except (ValueError, KeyError, TypeError) as error:
         message = "the machine's checks gave no answer that can be read"
         raise ProvisioningError(message, fix="lab logs", detail=said or text[:400]) from error

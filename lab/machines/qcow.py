@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from pathlib import Path
 from typing import Final
 
 from lab.model.errors import SecurityStop
@@ -10,6 +12,17 @@ from lab.model.errors import SecurityStop
 QCOW2: Final = b"QFI\xfb"
 EXTERNAL_DATA: Final = 1 << 2  # qcow2's incompatible feature: the data is in another file
 HEADER_BYTES: Final = 112
+
+
+def backing(path: Path) -> Path | None:
+    """The file that the qcow2 disk `path` stands on; None when it stands on none, or is no such disk."""
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+        if not header.startswith(QCOW2) or len(header) < HEADER_BYTES:
+            return None
+        at, length = struct.unpack(">QI", header[8:20])
+        file.seek(at)
+        return Path(os.fsdecode(file.read(length))) if at else None
 
 
 def need_whole(name: str, header: bytes) -> None:

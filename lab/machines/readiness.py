@@ -18,6 +18,7 @@ from lab.system.wait import Deadline, NotYet, until
 
 BOOT_S: Final = 60.0
 SSH_S: Final = 30.0
+ASK_S: Final = 3.0
 SLOWER: Final = 8.0  # an emulated machine on a busy host, against a native one (seen: up to 10 for one operation)
 POLL_S: Final = 0.05
 BANNER: Final = b"SSH-"
@@ -62,6 +63,20 @@ def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
 
     deadline = Deadline.after(scaled_s(SSH_S, accel), lab.cancel)
     until(probe, what="SSH of the machine", deadline=deadline, hint="lab logs", poll_s=POLL_S)
+
+
+def answers(endpoint: SshEndpoint, accel: str) -> bool:
+    """Whether an SSH server answers there now, with the pinned host key. Raises SecurityStop for another key."""
+    from lab.remote import hostkeys, ssh_login
+
+    kind = endpoint.host_key.split()[0]
+    try:
+        shown = ssh_login.shown_key(endpoint.host, endpoint.port, [kind], Deadline.after(scaled_s(ASK_S, accel)))
+    except ProvisioningError:
+        return False
+    if shown.split()[:2] != endpoint.host_key.split()[:2]:
+        hostkeys.refuse(f"{endpoint.host}:{endpoint.port}", hostkeys.fingerprint(shown), endpoint.host_key)
+    return True
 
 
 def open_session(lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoint, directory: Path) -> Transport:

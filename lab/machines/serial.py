@@ -11,7 +11,7 @@ TAIL_LINES: Final = 50
 BEFORE_PANIC: Final = 6
 AFTER_PANIC: Final = 18  # the reason and the top of its trace; what follows it is registers
 _PANIC: Final = re.compile(r"Kernel panic - not syncing: ?(.*)")
-_INIT: Final = re.compile(r"lab-init: (.*)")
+_INIT: Final = re.compile(r"lab-init: FAILED: (.*)")
 _OOM: Final = re.compile(r"Out of memory: Killed process \d+ \((\S+)\)")
 
 

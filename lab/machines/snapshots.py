@@ -178,8 +178,13 @@ def _restored(
 def _asked(lab: Lab, link: Transport) -> Answer:
     before = time.time()
     said = link.run(["sh", "-c", PROOF, "proof", NONCE], Deadline.after(ASK_S, lab.cancel)).text().split()
-    behind_s = (before + time.time()) / 2 - float(said[2])
-    return Answer(boot_id=said[0], uptime_s=float(said[1]), behind_s=behind_s, nonce=said[3] if len(said) > 3 else "")
+    try:
+        boot_id, uptime, now, nonce = said if len(said) > 3 else [*said, ""]
+        behind_s = (before + time.time()) / 2 - float(now)
+        return Answer(boot_id=boot_id, uptime_s=float(uptime), behind_s=behind_s, nonce=nonce)
+    except ValueError as error:
+        message = f"the machine answers what cannot be read: {' '.join(said)[:100]!r}"
+        raise ProvisioningError(message, fix="lab up") from error
 
 
 def _session(lab: Lab, machine: Machine) -> Transport:

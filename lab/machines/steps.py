@@ -23,6 +23,7 @@ from lab.system.wait import Deadline
 
 PLAYBOOK_S: Final = 1800.0
 VERIFY_S: Final = 30.0
+MANAGER_S: Final = 10.0
 KERNEL_CHECK: Final = "machine.kernel"
 BPF_CHECKS: Final = {"machine.btf", "machine.probes", "machine.tracepoints"}
 BOOT_ID: Final = "/proc/sys/kernel/random/boot_id"
@@ -120,8 +121,10 @@ def _start(lab: Lab, machine: Machine) -> Machine:
     # slow to load, and now is time: a machine starts, and another tool or a process of its own is waited for
     loading = threading.Thread(target=importlib.import_module, args=("lab.remote.ssh",))
     loading.start()
-    endpoint = provider_of(machine).start(lab, machine.handle)
-    loading.join()
+    try:
+        endpoint = provider_of(machine).start(lab, machine.handle)
+    finally:
+        loading.join()
     if isinstance(endpoint, SshEndpoint):
         keys.write_access(lab.paths.machine(machine.spec.name), machine.spec.name, endpoint)
     return replace(machine, endpoint=endpoint)
@@ -133,19 +136,16 @@ def _started(lab: Lab, machine: Machine) -> str | None:
     return "it runs" if seen.phase == "running" and seen.endpoint == machine.endpoint else None
 
 
-def _waited(lab: Lab, machine: Machine) -> str | None:
-    if not machine.ready_boot_id and provider_of(machine).FEATURES.starts_ready:
-        return "what started it has waited for its SSH"
-    return _verified(lab, machine)
-
-
 def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
+    at = machine.endpoint if provider_of(machine).FEATURES.starts_ready else None
+    if isinstance(at, SshEndpoint) and readiness.answers(at, machine.accel):  # cheaper than a login
+        return machine
     seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
     if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # a look at the port costs the machine a process
         readiness.wait_banner(lab, machine.endpoint, machine.accel)
-    return replace(machine, image_id=seen.image_id or machine.image_id, accel=seen.accel or machine.accel)
+    return replace(machine, image_id=machine.image_id or seen.image_id, accel=seen.accel or machine.accel)
 
 
 def _no_playbook(_: Lab, machine: Machine) -> str | None:
@@ -192,11 +192,25 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
         if isinstance(machine.endpoint, LocalEndpoint):
             boot_id = link.run(["cat", BOOT_ID], deadline).text().strip()
         else:
-            said = provision.verify(link, deadline)
+            said = provision.verify(link, deadline, wait_s=readiness.scaled_s(MANAGER_S, machine.accel))
             boot_id = said.boot_id
+            _check_identity(lab, machine, said)
             _check_kernel(machine, said.findings)
             _judge(lab, machine, said.findings)
     return replace(machine, ready_boot_id=boot_id)
+
+
+def _check_identity(lab: Lab, machine: Machine, said: provision.Verified) -> None:
+    """A golden machine tells its image and its boot in two ways, by heartbeat and by login: they are of one machine."""
+    if not machine.image_id:
+        return
+    if said.image_id != machine.image_id:
+        message = f"the machine runs image {said.image_id or 'unknown'}, not {machine.image_id}"
+        raise ProvisioningError(message, fix=f"lab down {machine.spec.name}, then lab up")
+    seen = observed(lab, machine)
+    if seen.boot_id and seen.boot_id != said.boot_id:
+        message = f"boot {said.boot_id} answers where boot {seen.boot_id} tells that it lives"
+        raise ProvisioningError(message, fix="run the same command again")
 
 
 def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
@@ -232,7 +246,7 @@ UP: Final[tuple[Step, ...]] = (
     Step(name="image", title="golden image", already=_image_not_needed, act=_image),
     Step(name="create", title="create the machine", already=_running, act=_create),
     Step(name="start", title="start it", already=_started, act=_start),
-    Step(name="wait_ready", title="wait until it is up", already=_waited, act=_wait_ready),
+    Step(name="wait_ready", title="wait until it is up", already=_verified, act=_wait_ready),
     Step(name="apply_playbook", title="apply the playbook", already=_no_playbook, act=_apply_playbook),
     Step(name="verify", title="verify it", already=_verified, act=_verify),
 )

@@ -84,7 +84,7 @@ class Features:
     disks: bool = False
     custom_kernel: bool = False
     ephemeral: bool = False
-    starts_ready: bool = False  # what starts it ends only when its SSH has answered
+    starts_ready: bool = False  # what starts it ends only when its SSH has answered: one look is enough
     status_by_login: bool = False  # asking for it costs a login: whoever logs in anyway need not ask before
 
 

@@ -17,7 +17,6 @@ SSH_CONFIG_FILE: Final = "ssh.config"
 SERIAL_LOG: Final = "serial.log"
 HEARTBEAT_LOG: Final = "heartbeat.jsonl"
 OVERLAY_FILE: Final = "disk.qcow2"
-SEED_FILE: Final = "seed.cpio"
 # QMP's Unix socket must stay below 104 bytes (macOS); it lives in a short run directory, not under LAB_HOME
 QMP_SOCKET: Final = "qmp"
 SNAPSHOTS_DIR: Final = "snapshots"  # NAME.json each; the states themselves are in the overlay

@@ -118,6 +118,31 @@ def matches(path: Path, digest: str) -> bool:
         return False
 
 
+def copy(source: Path, target: Path, digest: str, deadline: Deadline) -> Path:
+    """`source` as `target`, hashed as it is read: what is used afterwards is what was proven, whoever changes `source`.
+
+    Raises SecurityStop (other bytes than pinned), PreconditionError (disk full), Locked, Cancelled.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locks.hold(target.with_name(target.name + LOCK_SUFFIX), what=f"a copy of {source.name}", deadline=deadline):
+        if matches(target, digest):
+            return target
+        part = target.with_name(target.name + PART_SUFFIX)
+        algorithm, _, expected = digest.partition(":")
+        found = hashlib.new(algorithm)
+        with source.open("rb") as theirs, part.open("wb") as ours:
+            while chunk := theirs.read(CHUNK_BYTES):
+                deadline.sleep(0)  # raises when a stop is asked for
+                found.update(chunk)
+                ours.write(chunk)
+        if found.hexdigest() != expected:
+            part.unlink()
+            message = f"{source} has another digest than {digest}; nothing of it was used"
+            raise SecurityStop(message, fix="correct machine.digest, or find out who changed the image")
+        part.replace(target)
+        return target
+
+
 def _fill(
     wanted: Pinned,
     part: Path,

@@ -50,6 +50,12 @@ class Result:
         return said[-TAIL_BYTES:].decode("utf-8", "replace")
 
 
+def bound(argv: Sequence[str]) -> list[str]:
+    """`argv`, made to die with whoever starts it, however that ends; as it is where the system has no such means."""
+    known = sys.platform == "linux" and which("setpriv") is not None
+    return ["setpriv", "--pdeathsig", "KILL", *argv] if known else list(argv)
+
+
 def which(name: str) -> Path | None:
     """Where a tool is: on PATH, else where this system puts it."""
     more = places.folders(places.PLATFORM, os.environ)

@@ -9,14 +9,17 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 const (
 	sshServer  = "/usr/sbin/sshd"
 	sshPIDFile = "/run/sshd.pid" // written by sshd once it listens
 	selfPath   = "/usr/lib/lab/lab-init"
-	sshWait    = 60 * time.Second
-	searchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// RLIMIT_NLIMITS of asm-generic/resource.h, which both processors use
+	resourceLimits = 16
+	sshWait        = 60 * time.Second
+	searchPath     = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
 // startSSH starts the SSH server and the first beat beside systemd's own
@@ -71,7 +74,26 @@ func adoptSSH() error {
 	if err := os.WriteFile(members, []byte(strconv.Itoa(pid)), 0o644); err != nil {
 		return err
 	}
+	if err := giveLimits(pid); err != nil {
+		return err
+	}
 	return notify(os.Getenv("NOTIFY_SOCKET"), fmt.Sprintf("MAINPID=%d\nREADY=1", pid))
+}
+
+// giveLimits sets each resource limit of a process to this one's own, which
+// the unit gave: what was started before systemd has the kernel's.
+func giveLimits(pid int) error {
+	for resource := range resourceLimits {
+		var own syscall.Rlimit
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, uintptr(resource), 0, uintptr(unsafe.Pointer(&own)), 0, 0)
+		if errno == 0 {
+			_, _, errno = syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(pid), uintptr(resource), uintptr(unsafe.Pointer(&own)), 0, 0, 0)
+		}
+		if errno != 0 {
+			return fmt.Errorf("resource limit %d: %w", resource, errno)
+		}
+	}
+	return nil
 }
 
 // notify sends systemd one message, as sd_notify(3) does.

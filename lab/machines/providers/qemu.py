@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import golden, heartbeat, initrd
+from lab.machines import golden, heartbeat, initrd, qcow
 from lab.machines.providers import qemu_args, qemu_instance, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
 from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, control, endpoint, spawn
 from lab.machines.serial import panic_text
 from lab.model.errors import ProvisioningError, UsageError
+from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, SERIAL_LOG
@@ -47,6 +48,9 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     program = proc.need(qemu_args.PROGRAMS[spec.arch])
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     overlay = directory / OVERLAY_FILE
+    if overlay.exists() and qcow.backing(overlay) != boot.disk:
+        lab.bus.emit(Notice(level="info", text="the image is another one now: the machine's disk is made anew"))
+        overlay.unlink()
     if not overlay.exists():
         part = overlay.with_suffix(".part")
         argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(boot.disk), str(part)]

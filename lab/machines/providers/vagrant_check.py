@@ -119,7 +119,8 @@ def _plugin(lab: Lab) -> Finding:
 
 def _key() -> str:
     """Changes when Vagrant or the user's plugins do."""
-    places = (Path(proc.need("vagrant")).resolve(), Path("~/.vagrant.d/plugins.json").expanduser())
+    home = Path(os.environ.get("VAGRANT_HOME") or "~/.vagrant.d").expanduser()
+    places = (Path(proc.need("vagrant")).resolve(), home / "plugins.json")
     return " ".join(f"{place}:{place.stat().st_mtime_ns if place.exists() else 0}" for place in places)
 
 

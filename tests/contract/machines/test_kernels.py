@@ -84,7 +84,9 @@ def prove(lab: Lab, spec: MachineSpec, release: str) -> None:
     with machine(lab, spec) as (made, link):
         assert said(link, "uname -r") == release
         assert [
-            found.name for found in provision.verify(link, Deadline.after(120)).findings if found.verdict != "ok"
+            found.name
+            for found in provision.verify(link, Deadline.after(120), wait_s=60).findings
+            if found.verdict != "ok"
         ] == []
         told = json.loads(run_lab("status", "--json", home=lab.paths.home).stdout)["machines"][0]
         assert (told["kernel"], told["image"]) == (release, made.image_id)

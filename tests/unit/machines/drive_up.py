@@ -46,7 +46,7 @@ store.append_line = append_then_die
 golden.ensure = golden.find = fake_image
 # this host is not a lab machine, and need not be
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-provision.verify = lambda *_: provision.Verified(findings=[], boot_id=BOOT_ID)
+provision.verify = lambda *_, **__: provision.Verified(findings=[], boot_id=BOOT_ID, image_id="fake-image")
 
 lab = Lab(config=Config(), paths=Paths(home=home), bus=Bus())
 if verb == "up":

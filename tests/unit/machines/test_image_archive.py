@@ -37,7 +37,9 @@ def sealed(lab: Lab, ident: str = "a1") -> Path:
 def test_a_golden_image_travels_as_one_file(lab: Lab, tmp_path: Path) -> None:
     folder, target = sealed(lab), tmp_path / "golden.tar"
     digest = image_archive.export(lab, "a1", target)
-    assert cloud_disk.source(lab, str(target), digest, Deadline.after(SOON)) == target
+    given = cloud_disk.source(lab, str(target), digest, Deadline.after(SOON))
+    assert given.read_bytes() == target.read_bytes()
+    assert given.parent == lab.paths.downloads, "what was hashed is what is used, whoever changes the other one"
     assert cloud_disk.format_of(target) == "tar"
     work = tmp_path / "work"
     work.mkdir()

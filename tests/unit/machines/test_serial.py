@@ -40,10 +40,10 @@ def test_a_panic_is_told_in_the_kernels_words() -> None:
 
 
 def test_an_init_that_gave_up_is_told_in_its_words() -> None:
-    text = "lab-init: no disk with the serial lab-root\n"
+    text = "lab-init: address of eth0: no such device\nlab-init: FAILED: mount root disk: no such file\n"
     found = diagnose(Seen(serial=text, running=True, beat_age_s=None, fresh_s=15))
     assert found.kind == "boot-failed"
-    assert "no disk with the serial lab-root" in found.message
+    assert found.message == "did not boot: mount root disk: no such file"
 
 
 def test_the_tail_cannot_repaint_a_terminal() -> None:

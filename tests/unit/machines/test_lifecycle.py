@@ -1,0 +1,79 @@
+"""What `up` does about what an earlier `up` left: begun and never noted, or made from another image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.machines import golden, keys, lifecycle, qcow, state, steps
+from lab.machines.providers import aws, qemu, qemu_accel
+from lab.model.errors import TransientError
+from lab.model.lab import Lab
+from lab.model.machine import Handle, Machine, MachineSpec
+from tests.support import lab_at
+
+SPEC = MachineSpec(name="m", accel="tcg")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return lab_at(tmp_path / "home")
+
+
+def test_what_another_provider_began_and_never_noted_is_removed_first(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instance that was asked for may run, and cost: the name must not go to another machine over it."""
+    directory = lab.paths.machine("m")
+    directory.mkdir(parents=True)
+    keys.seed(directory)
+    state.save(lab, Machine(spec=replace(SPEC, provider="aws")))
+    order: list[str] = []
+
+    def delete(_: Lab, handle: Handle) -> None:
+        order.append(f"delete {handle.provider}")
+
+    def begin(*_: object) -> Machine:
+        order.append("begin")
+        raise TransientError("as far as this test goes", fix="nothing")
+
+    monkeypatch.setattr(aws, "delete", delete)
+    monkeypatch.setattr(steps, "run", begin)
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            lifecycle.up(lab, SPEC, lock_timeout_s=1)
+    assert order == ["delete aws", "begin", "begin"]
+
+
+def test_a_disk_that_stands_on_another_image_is_made_anew(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def image(name: str) -> golden.Bootable:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        disk, kernel = folder / "disk.raw", folder / "vmlinux"
+        disk.write_bytes(bytes(1 << 20))
+        kernel.write_bytes(b"kernel")
+        return golden.Bootable(id=name, disk=disk, kernel=kernel, kernel_digest="", initrd=b"", release="")
+
+    monkeypatch.setattr(qemu_accel, "find", lambda *_, **__: qemu_accel.Accel(name="tcg", reason="a test"))
+    directory = lab.paths.machine("m")
+    seed = keys.seed(directory)
+    overlay = directory / "disk.qcow2"
+    for name, fresh in (("first", True), ("first", False), ("second", True)):
+        before = overlay.stat().st_ctime_ns if overlay.exists() else 0
+        made = image(name)
+        monkeypatch.setattr(golden, "bootable", lambda *_, made=made: made)
+        handle = qemu.create(lab, SPEC, seed, directory)
+        assert handle.data["image_id"] == name
+        assert qcow.backing(overlay) == tmp_path / name / "disk.raw"
+        assert (overlay.stat().st_ctime_ns != before) is fresh
+
+
+def test_a_file_that_is_no_disk_stands_on_nothing(tmp_path: Path) -> None:
+    for content in (b"", b"QFI\xfb", bytes(4096)):
+        path = tmp_path / "disk"
+        path.write_bytes(content)
+        assert qcow.backing(path) is None
