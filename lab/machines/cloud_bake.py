@@ -152,6 +152,7 @@ def _boot(
                 raise _NoAnswer(error) from error
         with link:
             link.run(["cloud-init", "status", "--wait"], deadline.sooner(INIT_S))
+            _need_debian(_sh(link, "cat /etc/os-release", deadline).text())
             _need_room(link, deadline)
             with lab.bus.step("image.toolchain", "copy the Go toolchain"):
                 _sh(link, cloud_seed.go_script(f"/dev/disk/by-id/virtio-{cloud_boot.GO_SERIAL}"), deadline)
@@ -183,6 +184,16 @@ def _variables(wanted: ImageSpec, ident: str, init: str) -> dict[str, Any]:
         "machine_links": dict(wanted.links),
         "packages": {"machine": list(wanted.packages)},
     }
+
+
+def _need_debian(release: str) -> None:
+    """Raise PreconditionError for the os-release of another distribution: what is put on top are Debian's packages."""
+    words = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
+    if words.get("ID", "").strip('"') != "debian":
+        message = (
+            f"the image is {words.get('PRETTY_NAME', 'nameless').strip(chr(34))}, and golden ones are made of Debian"
+        )
+        raise PreconditionError(message, fix="--source with one of Debian's cloud images, or --provider ssh, vagrant")
 
 
 def _need_room(link: Transport, deadline: Deadline) -> None:

@@ -238,7 +238,7 @@ def test_disks_come_and_go(row: Row, tmp_path: Path) -> None:
 def test_a_machine_that_hangs_is_seen_and_ended(row: Row) -> None:
     provider, lab = row.provider, row.lab
     if not provider.FEATURES.isolated:
-        return
+        pytest.skip("a host that is not ours alone is not stopped")
     handle = row.create()
     endpoint = provider.start(lab, handle)
     row.alive(handle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import io
@@ -239,3 +240,10 @@ def test_where_nothing_can_be_baked_debian_s_own_image_is_taken(lab: Lab, monkey
         monkeypatch.setattr(golden, "can_bake", lambda can=can: can)
         golden.ensure(lab, MachineSpec(arch="x86_64", source=source))
     assert taken == ["bake", "cloud", "cloud"]
+
+
+@pytest.mark.parametrize(("name", "refused"), [("debian", False), ("ubuntu", True), ('"fedora"', True), ("", True)])
+def test_golden_machines_are_made_of_debian(name: str, refused: bool) -> None:
+    text = f'PRETTY_NAME="Somebody\'s Linux 24.04"\nID={name}\n# a comment\n'
+    with pytest.raises(PreconditionError, match="Somebody's Linux") if refused else contextlib.nullcontext():
+        cloud_bake._need_debian(text)
