@@ -18,6 +18,7 @@ const (
 	selfPath   = "/usr/lib/lab/lab-init"
 	// RLIMIT_NLIMITS of asm-generic/resource.h, which both processors use
 	resourceLimits = 16
+	softFiles      = 1024 // systemd's default, which programs that use select(2) rely on
 	sshWait        = 60 * time.Second
 	searchPath     = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
@@ -86,6 +87,9 @@ func giveLimits(pid int) error {
 	for resource := range resourceLimits {
 		var own syscall.Rlimit
 		_, _, errno := syscall.RawSyscall6(syscall.SYS_PRLIMIT64, 0, uintptr(resource), 0, uintptr(unsafe.Pointer(&own)), 0, 0)
+		if resource == syscall.RLIMIT_NOFILE {
+			own.Cur = min(softFiles, own.Max) // Go has raised its own
+		}
 		if errno == 0 {
 			_, _, errno = syscall.RawSyscall6(syscall.SYS_PRLIMIT64, uintptr(pid), uintptr(resource), uintptr(unsafe.Pointer(&own)), 0, 0, 0)
 		}
