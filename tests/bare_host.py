@@ -12,7 +12,7 @@ from typing import Final
 
 from lab.machines.host_packages import BAKING
 
-KEPT: Final = ("mount", "clang", "llvm-strip")
+KEPT: Final = ("mount",)
 # paths to hide, --, a command
 HIDE: Final = 'while [ "$1" != -- ]; do mount --bind /dev/null "$1"; shift; done; shift; exec "$@"'
 

@@ -35,6 +35,10 @@ EVERYWHERE: Final = (
     HostPackage(package="qemu-utils", command="qemu-img", why="makes each machine's own disk over the shared image"),
     HostPackage(package="openssh-client", command="ssh", why="`lab ssh`, and Ansible for machines we did not make"),
 )
+COMPILING: Final = (  # on Linux; other hosts build in the machine where its processor is a real one
+    HostPackage(package="clang", command="clang", why="compiles the agent's BPF objects", others=CLANGS),
+    HostPackage(package="llvm", command="llvm-strip", why="strips the agent's BPF objects", others=STRIPS),
+)
 BAKING: Final = (
     HostPackage(package="mmdebstrap", command="mmdebstrap", why="makes the image's Debian tree"),
     HostPackage(package="e2fsprogs", command="mke2fs", why="makes disks from trees without mounting them"),
@@ -46,8 +50,6 @@ BAKING: Final = (
     HostPackage(package="zstd", command="zstd", why="unpacks kernels and modules of newer Debian releases"),
     HostPackage(package="lz4", command="lz4", why="unpacks the kernel of Debian 12"),
     HostPackage(package="kmod", command="depmod", why="orders the modules of a kernel of your own"),
-    HostPackage(package="clang", command="clang", why="compiles the agent's BPF objects", others=CLANGS),
-    HostPackage(package="llvm", command="llvm-strip", why="strips the agent's BPF objects", others=STRIPS),
 )
 MACHINE_PACKAGES: Final[dict[Arch, HostPackage]] = {
     "x86_64": HostPackage(package="qemu-system-x86", command="qemu-system-x86_64", why="runs the machine"),
@@ -58,8 +60,9 @@ BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
 
 def needed(arch: Arch) -> tuple[HostPackage, ...]:
     """All for machines of that kind; to bake one of another than this host's, its programs are run here too."""
+    compiling = COMPILING if golden.PLATFORM == "linux" else ()
     if not golden.may_bake():
-        return (*EVERYWHERE, MACHINE_PACKAGES[arch])
+        return (*EVERYWHERE, *compiling, MACHINE_PACKAGES[arch])
     foreign = (
         HostPackage(
             package="qemu-user-static",
@@ -73,7 +76,7 @@ def needed(arch: Arch) -> tuple[HostPackage, ...]:
         ),
         HostPackage(package="arch-test", command="arch-test", why="lets mmdebstrap see that they run"),
     )
-    return (*EVERYWHERE, *BAKING, MACHINE_PACKAGES[arch], *(() if arch == HOST_ARCH else foreign))
+    return (*EVERYWHERE, *compiling, *BAKING, MACHINE_PACKAGES[arch], *(() if arch == HOST_ARCH else foreign))
 
 
 def runs_foreign(arch: Arch) -> bool:

@@ -239,7 +239,7 @@ def test_an_ordinary_user_needs_no_tool_to_bake_with(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     commands = {one.command for one in host_packages.needed(HOST_ARCH)}
     assert "mmdebstrap" not in commands
-    assert "qemu-img" in commands
+    assert {"qemu-img", "clang"} <= commands
 
 
 def test_a_copied_toolchain_has_programs_wherever_it_came_from(tmp_path: Path) -> None:
