@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
         with session(options, "status", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
 
-            names = [name] if name else lifecycle.names(lab)
+            names = lifecycle.names(lab) if name is None else [name]
             rows = []
             for each in names:
                 seen = lifecycle.status(lab, each)

@@ -24,7 +24,6 @@ from lab.system.wait import Deadline
 
 EXECUTE_S: Final = 24 * 3600.0
 CONNECT_S: Final = 120.0
-NAME: Final = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 
 def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
@@ -194,8 +193,6 @@ def playbook_digest() -> str:
 
 def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
     """The stored machine, or a new one; a stored one of another kind is never changed under its user."""
-    if not spec.name or set(spec.name) - set(NAME) or spec.name.startswith("-") or len(spec.name) > 40:
-        raise UsageError(f"{spec.name!r} cannot be a machine's name", fix="use up to 40 of a-z, 0-9 and -")
     found = state.load(lab, spec.name)
     if found is None or found.handle is None:
         return Machine(spec=spec)

@@ -67,8 +67,7 @@ def names(lab: Lab, machine: str) -> list[str]:
 
 def check(lab: Lab, machine: str, name: str) -> None:
     """Whether `machine` could be kept as `name` at all; asks nobody. Raises UsageError, PreconditionError."""
-    if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be a snapshot's name", fix="use up to 31 of a-z, 0-9 and -")
+    _record(lab, machine, name)
     _existing(lab, machine)
 
 
@@ -205,15 +204,18 @@ def _existing(lab: Lab, name: str) -> Machine:
 
 
 def _record(lab: Lab, machine: str, name: str) -> Path:
+    """Where it is noted, in the machine's folder whatever `name` is. Raises UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a snapshot's name", fix="use up to 31 of a-z, 0-9 and -")
     return lab.paths.machine(machine) / SNAPSHOTS_DIR / f"{name}.json"
 
 
 def _read(lab: Lab, machine: str, name: str) -> dict[str, Any]:
     try:
-        doc: dict[str, Any] = json.loads(_record(lab, machine, name).read_text(encoding="utf-8"))
+        doc: dict[str, Any] | None = json.loads(_record(lab, machine, name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        doc = {}
-    if doc.get("schema") != SCHEMA:
+        doc = None
+    if not isinstance(doc, dict) or doc.get("schema") != SCHEMA:
         there = names(lab, machine)
         known = f" (there are: {', '.join(there)})" if there else ""
         message = f"machine {machine} has no snapshot {name!r}{nearest(name, there)}{known}"

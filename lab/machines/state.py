@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lab.model.lab import Lab
 from lab.model.machine import Endpoint, Handle, LocalEndpoint, Machine, MachineSpec, SshEndpoint
-from lab.model.paths import JOURNAL_FILE, MACHINE_FILE
+from lab.model.paths import JOURNAL_FILE, MACHINE_FILE, is_name
 from lab.system import store
 
 SCHEMA: Final = 1
@@ -31,7 +31,8 @@ def names(lab: Lab) -> list[str]:
     if not lab.paths.machines.is_dir():
         return []
     marks = (MACHINE_FILE, JOURNAL_FILE)
-    return sorted(d.name for d in lab.paths.machines.iterdir() if any((d / mark).exists() for mark in marks))
+    folders = (folder for folder in lab.paths.machines.iterdir() if is_name(folder.name))
+    return sorted(folder.name for folder in folders if any((folder / mark).exists() for mark in marks))
 
 
 def to_doc(machine: Machine) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from lab.model.errors import UsageError
 
 SCHEMA: Final = 1
 
@@ -39,6 +42,17 @@ LIFE_FILE: Final = "life.json"
 REQUESTS_FILE: Final = "requests.csv.gz"
 SPANS_FILE: Final = "spans.jsonl.gz"
 INCOMPLETE_PREFIX: Final = "incomplete-"
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+# a folder cannot have these names on Windows
+DEVICES: Final = frozenset(
+    {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
+)
+
+
+def is_name(name: str) -> bool:
+    """Whether a machine can be called so: its folder is, and on every system."""
+    return NAME.fullmatch(name) is not None and name not in DEVICES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +97,9 @@ class Paths:
         return self.home / "machines"
 
     def machine(self, name: str) -> Path:
+        """Below `machines`, whatever is asked for: `down` removes it. Raises UsageError for what cannot be a name."""
+        if not is_name(name):
+            raise UsageError(f"{name!r} cannot be a machine's name", fix="use up to 40 of a-z, 0-9 and -")
         return self.machines / name
 
     @property

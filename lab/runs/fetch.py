@@ -10,7 +10,7 @@ from typing import Final
 
 from lab.guest.wire import FileEntry, GuestManifest, WireError, load
 from lab.model.errors import FetchError, LabError, SecurityStop
-from lab.model.paths import MANIFEST_FILE
+from lab.model.paths import DEVICES, MANIFEST_FILE
 from lab.remote.base import Transport
 from lab.system import store
 from lab.system.wait import Deadline
@@ -21,9 +21,6 @@ MAX_TOTAL_BYTES: Final = 16 << 30
 MAX_MANIFEST_BYTES: Final = 16 << 20
 TRIES: Final = 2
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
-DEVICES: Final = frozenset(
-    {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
-)
 
 
 def check_entries(manifest: GuestManifest) -> None:

@@ -84,6 +84,41 @@ def test_the_sample_config_is_valid_and_says_every_key(lab_cli: Cli) -> None:
     assert set(yaml.safe_load(live)) <= set(schema["properties"])
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "../runs", "ABSOLUTE", "-x", "Lab", "a b", "a\n", "con", "x" * 41])
+@pytest.mark.parametrize("verb", ["down", "up --plan", "status", "logs", "ssh", "snapshot --remove"])
+def test_a_name_that_leads_out_of_the_machines_is_refused(lab_cli: Cli, verb: str, name: str, tmp_path: Path) -> None:
+    kept = [lab_cli.home / "runs" / "one", lab_cli.home / "machines" / "lab" / "disk", tmp_path / "other" / "file"]
+    for path in kept:
+        path.parent.mkdir(parents=True)
+        path.write_text("dear")
+    done = lab_cli(*verb.split(), "--", str(tmp_path / "other") if name == "ABSOLUTE" else name)
+    assert done.code == 2, done.stderr + done.stdout
+    assert "cannot be a machine's name" in done.stderr
+    assert all(path.exists() for path in kept)
+    assert not list(lab_cli.home.glob("**/lock*"))
+
+
+def test_a_machine_s_name_in_the_config_is_held_to_the_same(lab_cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "dear").mkdir()
+    Path("lab.yaml").write_text(f"schema: 1\nmachine: {{name: {tmp_path / 'dear'}}}\n")
+    assert lab_cli("down").code == 2
+    assert (tmp_path / "dear").is_dir()
+
+
+@pytest.mark.parametrize("words", ["snapshot --remove --as", "restore --from"])
+def test_a_snapshot_s_name_leads_to_no_other_file(lab_cli: Cli, words: str) -> None:
+    state = lab_cli.home / "machines" / "lab" / "machine.json"
+    state.parent.mkdir(parents=True)
+    spec = {"name": "lab", "provider": "qemu"}
+    handle = {"provider": "qemu", "name": "lab", "machine_id": "00000000-0000-4000-8000-000000000000", "data": {}}
+    rest = {"endpoint": None, "image_id": "", "accel": "", "ready_boot_id": ""}
+    state.write_text(json.dumps({"schema": 1, "spec": spec, "handle": handle, **rest}))
+    done = lab_cli(*words.split(), "../machine")
+    assert done.code == 2, done.stderr
+    assert "cannot be a snapshot's name" in done.stderr
+    assert state.exists()
+
+
 def test_no_run_is_a_usage_error_with_a_fix(lab_cli: Cli) -> None:
     done = lab_cli("report")
     assert done.code == 2
