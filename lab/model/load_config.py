@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -139,12 +140,14 @@ def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
 def convert(raw: str, hint: Any) -> Any:
     """A value given as text (environment). Raises ConfigError."""
     try:
-        if hint is int:
-            return int(raw)
-        if hint is float:
-            return float(raw)
+        if hint in (int, float):
+            number: float = hint(raw)
+            if not 0 <= number < math.inf:  # nan too
+                raise ConfigError(f"{raw} is out of range (at least 0)", fix="correct the value")
+            return number
     except ValueError as error:
-        raise ConfigError(f"a number is expected, not {raw!r}", fix="correct the value") from error
+        shown = raw if len(raw) < 40 else f"{raw[:40]}…"
+        raise ConfigError(f"a number is expected, not {shown!r}", fix="correct the value") from error
     if hint is bool:
         if raw not in ("true", "false"):
             raise ConfigError(f"true or false is expected, not {raw!r}", fix="correct the value")

@@ -29,12 +29,20 @@ class Scenario:
     forms: tuple[str, ...] = ()  # default forms of this scenario; empty: the config's
 
 
+INT64 = 1 << 63
+CONTROL = r"[\x00-\x1f\x7f]"
+HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 BLOCKS: dict[str, int] = {"stage": 1, "quick": 3, "rehearsal": 8, "full": 12}
 
 
 def request_faults(request: RequestSpec) -> list[tuple[str, str]]:
     """(key, what is wrong) of one request type: what lab-load would refuse only in a cell, on a machine made for it."""
     faults = [] if request.path.startswith("/") else [("path", f"{request.path!r} does not start with /")]
+    if re.search(CONTROL, request.path):
+        faults.append(("path", f"{request.path!r} holds a control character"))
+    for name, value in request.headers.items():
+        if not re.fullmatch(HEADER, name) or re.search(CONTROL, value):
+            faults.append(("headers", f"{name!r}: {value!r} cannot be sent"))
     if not request.method or request.method != request.method.upper():
         faults.append(("method", f"{request.method!r} is not an upper-case HTTP method"))
     if not request.type or re.search(r'[,|"\n]', request.type):
@@ -49,7 +57,8 @@ def is_param(param: Any) -> bool:
     """Whether it is {int: [first, last]} with whole numbers in order, or {choice: [text, ...]}."""
     match param:
         case {"int": [int(first), int(last)], **rest} if not rest:
-            return not isinstance(first, bool) and not isinstance(last, bool) and first <= last
+            whole = not isinstance(first, bool) and not isinstance(last, bool)
+            return whole and -INT64 <= first <= last < INT64
         case {"choice": [_, *_] as choices, **rest} if not rest:
             return all(isinstance(choice, str) for choice in choices)
     return False

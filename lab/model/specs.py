@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,9 @@ KINDS: Final = ("server", "client", "internal", "producer", "consumer")
 FAMILIES: Final = ("http", "grpc", "sql", "internal")
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")
 CONDITIONS: Final = ("lockdown", "arch", "kernel")
+# both become words of `go build`, on this host: neither may be read as an option or as several words
+PACKAGE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*")
+VARIABLE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*\.[A-Za-z_][A-Za-z0-9_]*")
 
 
 def load_service(root: Path) -> Service:
@@ -34,6 +38,9 @@ def load_service(root: Path) -> Service:
     for section, key in ((doc, "target"), (ready, "port")):
         if section.has(key) and section.text(key) not in ports:
             section.complain(key, f"{section.text(key)!r} is not one of ports ({', '.join(ports)})")
+    for key, pattern, what in (("main", PACKAGE, "a Go package"), ("build_id_var", VARIABLE, "PACKAGE.VARIABLE")):
+        if doc.text(key) and not pattern.fullmatch(doc.text(key)):
+            doc.complain(key, f"{doc.text(key)!r} is not {what}")
     topologies = {name: _processes(doc.section("topologies"), name) for name in doc.section("topologies").names}
     delays = doc.section("delays").only("cpu", "wait")
     service = Service(
@@ -274,7 +281,7 @@ def _request(item: Section) -> RequestSpec:
             text = "write {int: [first, last]}, first not above last, or {choice: [a, b]}, numbers there in quotes"
             item.section("params").complain(name, text)
     statuses = item.strs("status", ("200",))
-    if not all(status.isdigit() for status in statuses):
+    if not all(re.fullmatch("[1-5][0-9][0-9]", status) for status in statuses):
         item.complain("status", "a list of HTTP status codes is expected")
         statuses = ("200",)
     request = RequestSpec(

@@ -71,9 +71,15 @@ def parse(name: str, text: str) -> Section:
 
 
 def read(path: Path) -> Section:
-    """`parse` of a file; a missing or unreadable one is a ConfigError too."""
+    """`parse` of a file; a missing or unreadable one is a ConfigError too, and so is what may never end (a pipe)."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path} cannot be read: it is not a file", fix=f"create {path} as UTF-8 text")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes", fix=f"edit {path}")
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", fix=f"create {path} as UTF-8 text") from error
     return parse(str(path), text)
@@ -168,9 +174,10 @@ class Section:
         except ValueError:
             self.complain(key, f"a number is expected, not {raw!r}{_unit_hint(key, raw)}")
             return default or 0.0
-        if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
+        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
             bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}"
-            self.complain(key, f"{raw} is out of range ({bounds.strip()})")
+            shown = raw if len(raw) < 40 else f"{raw[:40]}…"
+            self.complain(key, f"{shown} is out of range{f' ({bounds.strip()})' if bounds else ''}")
             return default or 0.0
         return value
 
@@ -225,8 +232,15 @@ class Section:
             yield key, self.section(key)
 
     def plain(self, key: str) -> Any:
-        """The value as plain YAML data (for values that another program defines)."""
-        return yaml.safe_load(yaml.serialize(self.items[key])) if self.has(key) else None
+        """The value as plain YAML data (for values that another program defines); None where text and tag differ."""
+        if not self.has(key):
+            return None
+        try:
+            return yaml.safe_load(yaml.serialize(self.items[key]))
+        except (yaml.YAMLError, ValueError) as error:
+            said = getattr(error, "problem", None) or str(error).splitlines()[0]
+            self.complain(key, f"not plain YAML data: {said}")
+            return None
 
     def require(self, *keys: str) -> Section:
         for key in keys:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,48 @@ def test_what_the_load_generator_would_refuse_is_told_before_a_machine_is_made(t
         "requests: the type 'a' is there twice",
     ):
         assert part in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("main: .", "main: -toolexec=/bin/sh"),
+        ("main: .", "main: . -x"),
+        ("build_id_var: main.buildID", "build_id_var: main.a=1 -linkmode=external -extld=/bin/sh"),
+        ("build_id_var: main.buildID", "build_id_var: buildID"),
+    ],
+)
+def test_a_service_adds_no_options_to_the_build(tmp_path: Path, line: str, wrong: str) -> None:
+    shutil.copy(DEMO / "service" / "reference-spans.yaml", tmp_path)
+    text = (DEMO / "service" / "service.yaml").read_text()
+    assert line in text
+    (tmp_path / "service.yaml").write_text(text.replace(line, wrong))
+    with pytest.raises(ConfigError, match=r"is not (a Go package|PACKAGE\.VARIABLE)"):
+        load_service(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "status: [\u00b2]",
+        f"status: [{'9' * 5000}]",
+        "status: [99999]",
+        "weight: inf",
+        "params: {a: {int: !!int x}}",
+        "params: {a: {int: [!!python/object:os.system 1, 2]}}",
+        "params: {a: {choice: [2024-13-45]}}",
+        f"params: {{a: {{int: [1, {'9' * 5000}]}}}}",
+        "params: {a: {int: [1, 9223372036854775808]}}",
+        "params: {a: {[b]: 3}}",
+        "params: {a: !!binary x}",
+        'headers: {"A\\r\\nB": c}',
+        'headers: {A: "b\\nc"}',
+        'body: "{b}\\0"',
+    ],
+)
+def test_odd_values_of_a_request_are_told_with_their_place(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "s.yaml"
+    head = "schema: 1\nname: s\ntitle: t\nrate_rps: {emulated: 1, native: 1}\n"
+    path.write_text(f"{head}requests:\n  - {{type: get, path: '/{{a}}', {more}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"s\.yaml:6:\d+"):
+        load_scenario(path)

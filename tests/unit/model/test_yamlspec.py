@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from lab.model.errors import ConfigError
 from lab.model.load_config import env_name, keys, load
-from lab.model.yamlspec import MAX_DEPTH, parse, problems_error
+from lab.model.yamlspec import MAX_DEPTH, parse, problems_error, read
 
 
 def problems(text: str) -> str:
@@ -64,6 +65,29 @@ def test_hostile_yaml_is_one_clear_error(text: str) -> None:
         parse("lab.yaml", text).only("a", "b").document.finish()
     assert "lab.yaml" in error.value.message or "not allowed" in error.value.message
     assert error.value.fix
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "9" * 400])
+def test_numbers_are_finite(tmp_path: Path, value: str) -> None:
+    (tmp_path / "lab.yaml").write_text(f"schema: 1\nlock_timeout_s: {value}\nmachine: {{cpus: {value}}}\n")
+    with pytest.raises(ConfigError) as error:
+        load({"project file": tmp_path / "lab.yaml"}, {}, {})
+    assert error.value.message.count("out of range") == 2
+
+
+@pytest.mark.parametrize("name", ["LAB_LOCK_TIMEOUT_S", "LAB_MACHINE_CPUS", "LAB_DEMO_RATE_RPS"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "9" * 5000])
+def test_numbers_of_the_environment_are_held_to_the_same(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load({}, {name: value}, {})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="not a file"):
+            read(path)
 
 
 def test_a_newer_schema_is_refused() -> None:
