@@ -19,6 +19,7 @@ from lab.model.machine import Arch
 
 Form = Literal["bzImage", "vmlinux", "Image"]
 SMALLEST: Final = 0x268  # what a header needs; no kernel is that small
+LARGEST: Final = 1 << 30  # a vmlinux with all its debug information stays below
 XLOADFLAGS: Final = 0x236  # u16 of a bzImage: bit 0 says that it is a 64-bit kernel
 ARM64_MAGIC: Final = (56, b"ARM\x64")
 ELF_64: Final = 2
@@ -53,7 +54,10 @@ class KernelFile:
 def read(path: Path, arch: Arch) -> KernelFile:
     """The kernel in `path`. Raises ConfigError (no such file, not a kernel), PreconditionError (another processor)."""
     try:
-        data = path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe may never end
+            raise ConfigError(f"the kernel {path} cannot be read: it is not a file", fix=FIX)
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise ConfigError(f"the kernel {path} cannot be read: {error.strerror or error}", fix=FIX) from error
     try:
@@ -72,7 +76,9 @@ def read(path: Path, arch: Arch) -> KernelFile:
 
 def _read(data: bytes) -> KernelFile:
     if data.startswith(GZIP):  # how arm64 kernels are often packed
-        data = zlib.decompressobj(wbits=31).decompress(data)
+        data = zlib.decompressobj(wbits=31).decompress(data, LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST:,} bytes")
     if len(data) < SMALLEST:
         raise ValueError(f"it has {len(data)} bytes only")
     if data.startswith(kernel.ELF_MAGIC):

@@ -88,3 +88,18 @@ def test_a_vmlinux_that_cannot_be_started_directly_is_told_what_can(tmp_path: Pa
     with pytest.raises(PreconditionError, match="CONFIG_PVH") as raised:
         kernel_file.read(written(tmp_path, kernels.elf(pvh=False)), "x86_64")
     assert "bzImage" in raised.value.fix
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ConfigError, match="not a file"):
+            kernel_file.read(path, "x86_64")
+
+
+def test_a_bomb_stops_at_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_file, "LARGEST", 1 << 20)
+    for data in (gzip.compress(bytes(2 << 20)), bytes(2 << 20)):
+        with pytest.raises(ConfigError, match="more than"):
+            kernel_file.read(written(tmp_path, data), "x86_64")
