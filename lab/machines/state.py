@@ -22,8 +22,9 @@ def save(lab: Lab, machine: Machine) -> Machine:
 
 def load(lab: Lab, name: str) -> Machine | None:
     """What was saved; None when there is nothing, or nothing that can be read: then it is made again by probing."""
-    doc = store.read_state(lab.paths.machine(name) / MACHINE_FILE, schema=SCHEMA)
-    return None if doc is None else from_doc(doc)
+    path = lab.paths.machine(name) / MACHINE_FILE
+    found: Machine | None = store.read_state(path, schema=SCHEMA, read_one=from_doc)
+    return found
 
 
 def names(lab: Lab) -> list[str]:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import stat
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from lab.guest.wire import Canary, Cell, GuestManifest, GuestRecord, Plan, Span, WireError, decode, load
+from lab.guest.wire import Canary, Cell, GuestManifest, GuestRecord, Plan, Span, WireError, decode, load, parse
 from lab.model import paths
 from lab.model.errors import FetchError
 from lab.model.events import Record
-from lab.model.run import Request, Run, RunCanary, RunCell, RunForm, RunManifest
+from lab.model.run import Request, Run, RunCanary, RunCell, RunManifest
 
 T = TypeVar("T")
 
@@ -51,7 +50,7 @@ def read(root: Path, *, caps: Caps = CAPS) -> Run:
     problems: list[str] = []
     guest = root / paths.GUEST_DIR
     plan = _required(root, guest / paths.PLAN_FILE, lambda text: load(Plan, text), caps)
-    manifest = _required(root, root / paths.MANIFEST_FILE, lambda text: _manifest(json.loads(text)), caps)
+    manifest = _required(root, root / paths.MANIFEST_FILE, lambda text: load(RunManifest, text), caps)
     sealed = _optional(guest / paths.MANIFEST_FILE, lambda text: load(GuestManifest, text), problems, caps)
     facts = _optional(guest / FACTS_FILE, _object, problems, caps)
     return Run(
@@ -87,20 +86,20 @@ def _inventory(root: Path, caps: Caps) -> dict[str, int]:
     return files
 
 
-def _required(root: Path, path: Path, parse: Callable[[str], T], caps: Caps) -> T:
+def _required(root: Path, path: Path, read_one: Callable[[str], T], caps: Caps) -> T:
     try:
-        return parse(_text(path, caps))
+        return read_one(_text(path, caps))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         where = path.relative_to(root).as_posix()
         raise FetchError(f"{root.name}: {where} cannot be read: {error}", fix=f"lab fetch {root.name}") from error
 
 
-def _optional(path: Path, parse: Callable[[str], T], problems: list[str], caps: Caps) -> T | None:
+def _optional(path: Path, read_one: Callable[[str], T], problems: list[str], caps: Caps) -> T | None:
     if not path.exists():
         problems.append(f"{path.name} is missing in {path.parent.name}/")
         return None
     try:
-        return parse(_text(path, caps))
+        return read_one(_text(path, caps))
     except (OSError, ValueError, TypeError, KeyError) as error:
         problems.append(f"{path.parent.name}/{path.name} cannot be read: {error}")
         return None
@@ -113,23 +112,10 @@ def _text(path: Path, caps: Caps) -> str:
 
 
 def _object(text: str) -> dict[str, Any]:
-    doc = json.loads(text)
+    doc = parse(text)
     if not isinstance(doc, dict):
         raise WireError("an object is expected")
     return doc
-
-
-def _manifest(doc: Any) -> RunManifest:
-    """manifest.json, tolerant to newer keys and strict on kinds."""
-    if not isinstance(doc, dict):
-        raise WireError("an object is expected")
-    values = {f.name: doc[f.name] for f in fields(RunManifest) if f.name in doc}
-    values["forms"] = tuple(
-        RunForm(**{f.name: form[f.name] for f in fields(RunForm) if f.name in form}) for form in doc.get("forms", ())
-    )
-    values["command"] = tuple(str(word) for word in doc.get("command", ()))
-    values["primary"] = tuple(str(metric) for metric in doc.get("primary", ()))
-    return RunManifest(**values)
 
 
 def _cells(root: Path, files: dict[str, int], problems: list[str], caps: Caps) -> tuple[RunCell, ...]:
@@ -164,7 +150,7 @@ def _named(files: dict[str, int], name: str) -> list[str]:
     return [path for path in files if path.startswith(f"{paths.GUEST_DIR}/") and path.endswith(f"/{name}")]
 
 
-def _lines(path: Path, parse: Callable[[Any], T], problems: list[str], caps: Caps) -> tuple[T, ...]:
+def _lines(path: Path, read_one: Callable[[Any], T], problems: list[str], caps: Caps) -> tuple[T, ...]:
     """JSON lines; a torn last line (the writer was killed) is skipped, any other bad line is told once."""
     if not path.exists():
         return ()
@@ -172,7 +158,7 @@ def _lines(path: Path, parse: Callable[[Any], T], problems: list[str], caps: Cap
     bad = 0
     for line in _text(path, caps).splitlines():
         try:
-            found.append(parse(json.loads(line)))
+            found.append(read_one(parse(line)))
         except (ValueError, TypeError, KeyError):
             bad += 1
     if bad > 1:

@@ -85,15 +85,16 @@ def write_state(path: Path, doc: dict[str, Any], *, schema: int) -> None:
     write_json(path, {"schema": schema, **doc})
 
 
-def read_state(path: Path, *, schema: int) -> dict[str, Any] | None:
+def read_state(path: Path, *, schema: int, read_one: Callable[[dict[str, Any]], Any] = dict) -> Any:
     """Read a state document; a corrupt one falls back to the generation before it; None when neither is usable.
 
-    Raises ConfigError when the file was written by a newer `lab`.
+    read_one: makes it what is wanted; one that it cannot read (ValueError, TypeError, KeyError, AttributeError) is
+    corrupt too. Raises ConfigError when the file was written by a newer `lab`.
     """
     for candidate in (path, path.with_name(path.name + PREVIOUS_SUFFIX)):
         try:
             doc = json.loads(patiently(candidate.read_bytes))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if not isinstance(doc, dict) or not isinstance(doc.get("schema"), int):
             continue
@@ -102,7 +103,10 @@ def read_state(path: Path, *, schema: int) -> dict[str, Any] | None:
                 f"{candidate} was written by a newer lab (schema {doc['schema']}, this one reads up to {schema})",
                 fix="update lab, or use another --home",
             )
-        return doc
+        try:
+            return read_one(doc)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
     return None
 
 

@@ -5,7 +5,7 @@ ignored (a newer writer), missing ones take the default or raise `WireError`. Ti
 of the guest's clock; *_s are seconds. Python 3.9 syntax: this folder also runs in the guest.
 """
 
-from lab.guest.wire.codec import WireError, canonical, decode, dump, encode, load
+from lab.guest.wire.codec import WireError, canonical, decode, dump, encode, load, parse
 from lab.guest.wire.plan import (
     SCHEMA,
     AgentSpec,
@@ -96,4 +96,5 @@ __all__ = [
     "dump",
     "encode",
     "load",
+    "parse",
 ]

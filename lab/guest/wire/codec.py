@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
+import types
 import typing
 from typing import Any, TypeVar, Union
 
 T = TypeVar("T")
+UNIONS = (Union, getattr(types, "UnionType", Union))  # `int | None` is of the second kind, from Python 3.10 on
 
 
 class WireError(ValueError):
@@ -56,7 +59,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
-    if origin is Union:
+    if origin in UNIONS:
         return None if value is None else _read(next(a for a in args if a is not type(None)), value, where)
     if origin is tuple:
         _need(value, list, where)
@@ -71,6 +74,8 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if hint is int and isinstance(value, bool):
         raise WireError(f"{where}: a number is expected, not a boolean")
     _need(value, hint, where)
+    if hint is float and not math.isfinite(value):
+        raise WireError(f"{where}: a finite number is expected, not {value}")
     return value
 
 
@@ -87,7 +92,22 @@ def dump(value: Any) -> str:
 def load(cls: type[T], text: Union[str, bytes]) -> T:
     """`decode` of JSON text."""
     try:
-        doc = json.loads(text)
+        doc = parse(text)
     except ValueError as error:
         raise WireError(f"{cls.__name__}: not JSON ({error})") from error
     return decode(cls, doc)
+
+
+def parse(text: Union[str, bytes]) -> Any:
+    """Plain values of JSON that can be written again: no NaN, no half characters. Raises ValueError."""
+    try:
+        doc = json.loads(text, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text:  # type: ignore[operator]  # of the same kind
+        json.dumps(doc, ensure_ascii=False).encode()
+    return doc
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")

@@ -119,6 +119,28 @@ def test_a_snapshot_s_name_leads_to_no_other_file(lab_cli: Cli, words: str) -> N
     assert state.exists()
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "1", '{"forms": [1]}', '{"grade": "x"}', '{"a": NaN}', "[" * 100_000])
+def test_a_broken_run_does_not_hide_the_others(lab_cli: Cli, text: str) -> None:
+    for name, content in (("a", text), ("b", '{"scenario": "shop"}')):
+        (lab_cli.home / "runs" / name).mkdir(parents=True)
+        (lab_cli.home / "runs" / name / "manifest.json").write_text(content)
+    done = lab_cli("runs")
+    assert done.code == 0, done.stderr
+    assert "a  manifest.json cannot be read" in done.stdout
+    assert "b  shop" in done.stdout
+    assert len(json.loads(lab_cli("runs", "--json").stdout)["runs"]) == 2
+
+
+@pytest.mark.parametrize("text", ["{}", '{"schema": 1}', '{"schema": 1, "spec": []}', "[" * 100_000])
+def test_a_state_of_the_wrong_kind_is_as_none(lab_cli: Cli, text: str) -> None:
+    state = lab_cli.home / "machines" / "lab" / "machine.json"
+    state.parent.mkdir(parents=True)
+    state.write_text(text)
+    done = lab_cli("status")
+    assert done.code == 0, done.stderr
+    assert "its making was interrupted" in done.stdout
+
+
 def test_no_run_is_a_usage_error_with_a_fix(lab_cli: Cli) -> None:
     done = lab_cli("report")
     assert done.code == 2
@@ -126,9 +148,7 @@ def test_no_run_is_a_usage_error_with_a_fix(lab_cli: Cli) -> None:
 
 
 def test_a_bug_is_one_line_and_a_file(lab_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = lab_cli.home / "runs" / "x"
-    run.mkdir(parents=True)
-    (run / "manifest.json").write_bytes(b"\xff")
+    monkeypatch.setattr("lab.flows.report.complete", lambda _: b"\xff".decode())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     done = lab_cli("runs")
     assert done.code == 1

@@ -109,3 +109,32 @@ def test_a_torn_last_line_of_the_log_is_skipped(root: Path) -> None:
     log.write_text(log.read_text(encoding="utf-8") + '{"seq": 99, "at"', encoding="utf-8")
     run = read(root)
     assert (len(run.host_events), run.problems) == (whole, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("manifest.json", '"host": {', '"host": [], "was": {'),
+        ("manifest.json", '"seed": ', '"seed": "x", "was": '),
+        ("manifest.json", '"forms": [', '"forms": [[], '),
+        ("manifest.json", '"run_id": "', '"run_id": "\\ud800'),
+        ("manifest.json", '"threshold_pct": {', '"threshold_pct": {"latency_p50_ms": NaN, '),
+        ("guest/plan.json", '"run_id": "', '"run_id": "\\udc00'),
+    ],
+)
+def test_a_wrong_kind_of_value_is_no_run(root: Path, name: str, old: str, new: str) -> None:
+    text = (root / name).read_text()
+    assert old in text
+    (root / name).write_text(text.replace(old, new, 1))
+    with pytest.raises(FetchError, match="cannot be read"):
+        read(root)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", '"\\ud800"', "[" * 100_000])
+def test_a_value_that_could_not_be_written_again_is_a_problem(root: Path, value: str) -> None:
+    cell = next((root / "guest" / "cells").glob("*/cell.json"))
+    doc = json.loads(cell.read_text())
+    cell.write_text(json.dumps(doc | {"rate_rps": "HERE"}).replace('"HERE"', value))
+    run = read(root)
+    assert len(run.cells) == 1
+    assert "cell.json cannot be read" in run.problems[0]
