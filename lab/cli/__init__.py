@@ -30,11 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None:
     """The last line that programs wait for, also when it went wrong."""
+    import contextlib
     import json
 
     words = [word for word in arguments if not word.startswith("-")]
     told = {"message": str(error), "fix": getattr(error, "fix", "")}
-    print(json.dumps({"result": {"command": words[0] if words else "", "exit": code, "error": told}}))
+    with contextlib.suppress(OSError):  # a full disk cannot be told on that disk
+        print(json.dumps({"result": {"command": words[0] if words else "", "exit": code, "error": told}}), flush=True)
 
 
 def _end(error: BaseException) -> int:
@@ -51,6 +53,10 @@ def _end(error: BaseException) -> int:
             return 130
         case OSError() if _nobody_reads(error):
             return 0
+        case OSError() if (fix := _of_this_host(error)) is not None:
+            from lab.model.errors import PreconditionError
+
+            return _tell([PreconditionError(f"{error.filename or 'writing'}: {error.strerror}", fix=fix)])
         case _:
             return _bug(error)
 
@@ -59,6 +65,18 @@ def _nobody_reads(error: OSError) -> bool:
     from lab.render.jsonl import gone
 
     return gone(error)
+
+
+def _of_this_host(error: OSError) -> str | None:
+    """What helps against a disk or a folder that is not as it must be; None for everything else."""
+    import errno
+
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "free disk space (lab cache prune) or use --home DIR on a larger disk, then the same command"
+        case errno.EROFS | errno.EACCES | errno.ENOTDIR | errno.ENAMETOOLONG:
+            return "give another --home DIR, or the right to write there"
+    return None
 
 
 def _utf8() -> None:

@@ -116,7 +116,7 @@ def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) ->
                 return f"{key.get_name()} {key.get_base64()}"
             finally:
                 transport.close()
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:  # UnicodeError: no name that DNS knows
         message = f"no SSH server answers at {host}:{port}: {str(error) or type(error).__name__}"
         raise ProvisioningError(message, fix="check the address, and that the machine is on") from error
 

@@ -94,13 +94,15 @@ def length(url: str, deadline: Deadline) -> int:
     """Bytes that the server announces for `url`. Raises PreconditionError, TransientError."""
     if not url.startswith(("https://", "http://")):
         raise PreconditionError(f"{url} is not an HTTP address", fix="correct the address")
-    request = urllib.request.Request(url, method="HEAD", headers={"Accept-Encoding": "identity"})  # noqa: S310
     try:
+        request = urllib.request.Request(url, method="HEAD", headers={"Accept-Encoding": "identity"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=min(STALL_S, deadline.left_s() + 0.1)) as reply:  # noqa: S310
             told = str(reply.headers.get("Content-Length", ""))
     except urllib.error.HTTPError as error:
         message = f"{url}: the server said {error.code} {error.reason}"
         raise PreconditionError(message, fix="correct the address") from error
+    except (ValueError, http.client.InvalidURL) as error:
+        raise PreconditionError(f"{url} is not an HTTP address: {error}", fix="correct the address") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise TransientError(f"{url}: {error}", fix="run the same command again") from error
     if not told.isdigit():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -139,6 +143,34 @@ def test_a_state_of_the_wrong_kind_is_as_none(lab_cli: Cli, text: str) -> None:
     done = lab_cli("status")
     assert done.code == 0, done.stderr
     assert "its making was interrupted" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"), [(errno.ENOSPC, "free disk space"), (errno.EROFS, "--home"), (errno.ENOTDIR, "--home")]
+)
+def test_a_disk_that_takes_nothing_is_no_bug(
+    lab_cli: Cli, code: int, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(code, os.strerror(code), "/some/where")
+
+    monkeypatch.setattr("lab.flows.report.complete", refuse)
+    done = lab_cli("runs", "--json")
+    assert done.code == 4
+    assert f"/some/where: {os.strerror(code)}" in done.stderr
+    assert fix in done.stderr.partition("fix:")[2]
+    assert json.loads(done.stdout)["result"]["exit"] == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("words", ["forms", "forms --json"])
+def test_a_full_disk_under_the_answer_is_told_and_no_success(tmp_path: Path, words: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        argv = [sys.executable, "-m", "lab", *words.split(), "--home", str(tmp_path)]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+    assert done.returncode != 0
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_no_run_is_a_usage_error_with_a_fix(lab_cli: Cli) -> None:
