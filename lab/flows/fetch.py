@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from lab.flows import report
 from lab.flows.demo import connected, fetch_run, guest_root
-from lab.guest.wire import Plan, load
+from lab.guest.wire import FileEntry, Plan, decode, load, parse
 from lab.machines import lifecycle
 from lab.model.errors import FetchError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
 from lab.runs import drive
-from lab.runs.fetch import sha256
+from lab.runs.fetch import whole
 from lab.system import store
 
 
@@ -48,11 +47,16 @@ def _copy(folder: Path, to: Path) -> Path:
     part = target.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        shutil.copytree(folder, part)
+        shutil.copytree(folder, part, symlinks=True)
     except OSError as error:
         raise FetchError(f"{to} cannot be written: {error}", fix="give another folder with --to") from error
-    manifest = json.loads((part / MANIFEST_FILE).read_text(encoding="utf-8"))
-    bad = [entry["path"] for entry in manifest["files"] if sha256(part / entry["path"]) != entry["sha256"]]
+    try:
+        files = [decode(FileEntry, doc) for doc in parse((part / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        message = f"{folder.name}: {MANIFEST_FILE} cannot be read: {type(error).__name__}: {error}"
+        raise FetchError(message, fix="lab runs") from error
+    bad = [path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_symlink()]
+    bad += [entry.path for entry in files if ".." in Path(entry.path).parts or not whole(part / entry.path, entry)]
     if bad:
         raise FetchError(f"{folder.name}: changed since it was sealed: {', '.join(bad[:5])}", fix="lab runs")
     shutil.rmtree(target, ignore_errors=True)

@@ -26,7 +26,8 @@ def lab(tmp_path: Path) -> Lab:
         for name, data in FILES.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
-        files = [{"path": name, "sha256": hashlib.sha256(data).hexdigest()} for name, data in FILES.items()]
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
+        files = [{"path": name, "size": len(FILES[name]), "sha256": digest} for name, digest in digests.items()]
         (folder / MANIFEST_FILE).write_text(json.dumps({"files": files}))
     return lab
 
@@ -84,3 +85,19 @@ def test_the_rest_of_a_cut_run_needs_its_machine(lab: Lab) -> None:
     with pytest.raises(UsageError, match="is gone, and with it the rest of the run") as caught:
         fetch(lab, None, None)
     assert caught.value.fix == "lab demo"
+
+
+@pytest.mark.parametrize("files", [None, [1], [{"path": "../x", "size": 0, "sha256": "0"}], [{"path": "none"}], "x"])
+def test_a_manifest_that_leads_elsewhere_is_not_followed(lab: Lab, tmp_path: Path, files: object) -> None:
+    (lab.paths.run("20260102-b") / MANIFEST_FILE).write_text(json.dumps({"files": files}))
+    with pytest.raises(FetchError, match=r"cannot be read|changed since it was sealed"):
+        fetch(lab, None, tmp_path / "to")
+    assert not (tmp_path / "to" / "20260102-b").exists()
+
+
+def test_a_link_in_a_run_brings_no_other_file_along(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("dear")
+    (lab.paths.run("20260102-b") / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(FetchError, match="link"):
+        fetch(lab, None, tmp_path / "to")
+    assert not (tmp_path / "to" / "20260102-b").exists()
