@@ -66,7 +66,7 @@ def session(
         try:
             yield lab
         except BaseException as error:
-            if getattr(error, "log", "") is None:
+            if getattr(error, "log", "") is None and log.exists():
                 error.log = str(log)  # type: ignore[attr-defined]  # the boundary shows where the whole story is
             raise
 

@@ -88,6 +88,13 @@ def test_the_sample_config_is_valid_and_says_every_key(lab_cli: Cli) -> None:
     assert set(yaml.safe_load(live)) <= set(schema["properties"])
 
 
+def test_a_log_that_was_not_written_is_not_named(lab_cli: Cli) -> None:
+    done = lab_cli("exec", "--", "true")
+    assert done.code == 4
+    assert "log:" not in done.stderr
+    assert not lab_cli.home.exists()
+
+
 @pytest.mark.parametrize("name", ["..", ".", "", "../runs", "ABSOLUTE", "-x", "Lab", "a b", "a\n", "con", "x" * 41])
 @pytest.mark.parametrize("verb", ["down", "up --plan", "status", "logs", "ssh", "snapshot --remove"])
 def test_a_name_that_leads_out_of_the_machines_is_refused(lab_cli: Cli, verb: str, name: str, tmp_path: Path) -> None:
