@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.flows import report
-from lab.machines import lifecycle
-from lab.machines.providers import qemu_accel, qemu_args
+from lab.machines import acceleration, lifecycle, qemu_args
 from lab.model.errors import LabError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import EVENTS_FILE
@@ -138,7 +137,7 @@ def _floor(lab: Lab, name: str, runs: int) -> tuple[float, ...]:
         began = time.monotonic()
         program = proc.need(qemu_args.PROGRAMS[data["arch"]])
         shape = {"arch": data["arch"], "cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
-        if not qemu_accel.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
+        if not acceleration.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
             return ()
         samples.append(time.monotonic() - began)
     return tuple(samples)

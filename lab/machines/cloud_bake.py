@@ -27,10 +27,10 @@ from lab.machines import (
     keys,
     provision,
     provision_inside,
+    qemu_args,
 )
 from lab.machines.cloud_boot import Bootstrap
 from lab.machines.image import Image, ImageSpec
-from lab.machines.providers import qemu_args
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.events import Notice
 from lab.model.lab import Lab

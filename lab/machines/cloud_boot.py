@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines import first_boot, readiness, serial
-from lab.machines.providers import qemu_accel, qemu_args
+from lab.machines import acceleration, first_boot, qemu_args, readiness, serial
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch, MachineSpec, Seed, SshEndpoint
@@ -99,9 +98,9 @@ def accelerators(lab: Lab, spec: MachineSpec, program: str) -> list[str]:
     if spec.accel != "auto":
         return [spec.accel]
     if spec.arch != HOST_ARCH:
-        return [qemu_accel.EMULATION]
-    known = qemu_accel.remembered(lab, program)
-    return [known.name] if known is not None else [*qemu_accel.candidates(), qemu_accel.EMULATION]
+        return [acceleration.EMULATION]
+    known = acceleration.remembered(lab, program)
+    return [known.name] if known is not None else [*acceleration.candidates(), acceleration.EMULATION]
 
 
 @contextmanager

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lab.guest.wire import ProcessSpec, SpanNode
+
+# both become words of `go build`, on this host: neither may be read as an option or as several words
+PACKAGE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*")
+VARIABLE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*\.[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

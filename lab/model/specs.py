@@ -10,7 +10,7 @@ from lab.guest.wire import ProcessSpec, RequestSpec, SpanNode
 from lab.model.buildspec import read_build
 from lab.model.form import ExpectRule, ExtraRule, Form, FormAgent, OffWhen
 from lab.model.scenario import Scenario, is_param, request_faults
-from lab.model.service import Service
+from lab.model.service import PACKAGE, VARIABLE, Service
 from lab.model.yamlspec import Section, read
 
 SERVICE_FILE: Final = "service.yaml"
@@ -22,9 +22,6 @@ KINDS: Final = ("server", "client", "internal", "producer", "consumer")
 FAMILIES: Final = ("http", "grpc", "sql", "internal")
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")
 CONDITIONS: Final = ("lockdown", "arch", "kernel")
-# both become words of `go build`, on this host: neither may be read as an option or as several words
-PACKAGE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*")
-VARIABLE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*\.[A-Za-z_][A-Za-z0-9_]*")
 
 
 def load_service(root: Path) -> Service:

@@ -12,22 +12,12 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
+from lab.model import units
 from lab.model.errors import ConfigError
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 24
 V = TypeVar("V")
-
-_BYTES: Final = {"b": 1, "k": 1e3, "kb": 1e3, "kib": 1024, "mb": 1e6, "m": 1024**2, "mib": 1024**2}
-_MORE_BYTES: Final = {"gb": 1e9, "g": 1024**3, "gib": 1024**3, "tb": 1e12, "t": 1024**4, "tib": 1024**4}
-_TIMES: Final = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600}
-_UNITS: Final[dict[str, float]] = {**_BYTES, **_MORE_BYTES, **_TIMES}
-_KEY_UNITS: Final[dict[str, tuple[str, float]]] = {
-    "_mib": ("MiB", 1024**2),
-    "_gib": ("GiB", 1024**3),
-    "_s": ("seconds", 1),
-    "_ms": ("milliseconds", 1e-3),
-}
 
 
 @dataclass(slots=True)
@@ -172,7 +162,7 @@ class Section:
         try:
             value = float(raw)
         except ValueError:
-            self.complain(key, f"a number is expected, not {raw!r}{_unit_hint(key, raw)}")
+            self.complain(key, f"a number is expected, not {raw!r}{units.hint(key, raw)}")
             return default or 0.0
         if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
             bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}"
@@ -300,15 +290,3 @@ def _join(path: str, key: str) -> str:
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
-
-
-def _unit_hint(key: str, raw: str) -> str:
-    """A number with a unit where the key already names one: say what to write."""
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]+)\s*", raw)
-    if not found or found[2].lower() not in _UNITS:
-        return ""
-    for suffix, (unit, size) in _KEY_UNITS.items():
-        if key.endswith(suffix):
-            value = float(found[1]) * _UNITS[found[2].lower()] / size
-            return f"; the key counts {unit}: write {value:g}"
-    return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.providers.tool_words import Known, known_in
+from lab.machines.tool_words import Known, known_in
 from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, SecurityStop, TransientError
 from lab.model.events import Output
 from lab.model.lab import Lab

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import golden, heartbeat, initrd, qcow
-from lab.machines.providers import qemu_args, qemu_instance, qemu_snapshot
+from lab.machines import golden, heartbeat, initrd, qcow, qemu_args
+from lab.machines.providers import qemu_instance, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
 from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, control, endpoint, spawn
 from lab.machines.serial import panic_text
@@ -42,7 +42,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
-    from lab.machines.providers import qemu_accel
+    from lab.machines import acceleration
 
     boot = golden.bootable(lab, spec)
     program = proc.need(qemu_args.PROGRAMS[spec.arch])
@@ -61,7 +61,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     digest = boot.kernel_digest
-    accel = qemu_accel.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
+    accel = acceleration.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
     handle = recover(seed, spec.name, directory)
     given = {"arch": spec.arch, "cpus": spec.cpus, "memory_mib": spec.memory_mib}
     made: dict[str, Any] = {"kernel": str(boot.kernel), "image_id": boot.id, "accel": accel.name}

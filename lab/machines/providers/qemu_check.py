@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 import psutil
 
-from lab.machines import own_kernel
-from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
+from lab.machines import acceleration, own_kernel, qemu_args
+from lab.machines.providers import qemu_instance
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
@@ -27,10 +27,10 @@ PLACEHOLDER_ID: Final = "0" * 32
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """One finding per check; changes nothing."""
     program = proc.which(qemu_args.PROGRAMS[spec.arch])
-    findings = [qemu_version(qemu_accel.version_text(str(program)) if program else None, spec.arch)]
+    findings = [qemu_version(acceleration.version_text(str(program)) if program else None, spec.arch)]
     if spec.arch == HOST_ARCH:
-        known = qemu_accel.remembered(lab, str(program)) if program else None
-        findings.append(accel(spec.accel, qemu_accel.candidates(), known))
+        known = acceleration.remembered(lab, str(program)) if program else None
+        findings.append(accel(spec.accel, acceleration.candidates(), known))
     else:
         findings.append(foreign(spec.accel, spec.arch))
     place = lab.paths.home
@@ -53,14 +53,14 @@ def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
             fix += f" --arch {arch}"
         return Finding(name="qemu", verdict="fail", message=message, fix=fix)
     try:
-        seen = qemu_accel.version(text)
+        seen = acceleration.version(text)
     except LabError as error:
         return Finding(name="qemu", verdict="fail", message=error.message, fix=error.fix)
-    if seen < qemu_accel.OLDEST:
-        oldest = ".".join(map(str, qemu_accel.OLDEST))
+    if seen < acceleration.OLDEST:
+        oldest = ".".join(map(str, acceleration.OLDEST))
         message = f"{text} is too old: {oldest} is the oldest that is known to work"
         return Finding(name="qemu", verdict="fail", message=message, fix=f"install QEMU {oldest} or newer")
-    first, last = qemu_accel.TESTED
+    first, last = acceleration.TESTED
     if not first <= seen <= last:
         text += f" (not tried: lab's tests run with {_range(first, last)})"
     return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen), "tested": [*first, *last]})
@@ -71,12 +71,12 @@ def _range(first: tuple[int, int], last: tuple[int, int]) -> str:
     return " to ".join(ends)
 
 
-def accel(wanted: str, present: tuple[str, ...], known: qemu_accel.Accel | None) -> Finding:
+def accel(wanted: str, present: tuple[str, ...], known: acceleration.Accel | None) -> Finding:
     """`known`: the outcome of an earlier trial boot on this boot of the host, if any. Emulation warns, never fails."""
     if wanted != "auto":
         return Finding(name="acceleration", verdict="ok", message=f"{wanted}, as asked for")
     if known is not None:
-        verdict: Verdict = "warn" if known.name == qemu_accel.EMULATION else "ok"
+        verdict: Verdict = "warn" if known.name == acceleration.EMULATION else "ok"
         fix = "nothing to do: figures from an emulated machine say so" if verdict == "warn" else ""
         return Finding(name="acceleration", verdict=verdict, message=f"{known.name}: {known.reason}", fix=fix)
     if not present:
@@ -88,7 +88,7 @@ def accel(wanted: str, present: tuple[str, ...], known: qemu_accel.Accel | None)
 
 def foreign(wanted: str, arch: Arch) -> Finding:
     """A machine of another kind than this host: always emulated."""
-    if wanted not in {"auto", qemu_accel.EMULATION}:
+    if wanted not in {"auto", acceleration.EMULATION}:
         message = f"{wanted} runs machines of this host's kind ({HOST_ARCH}), not {arch}"
         return Finding(name="acceleration", verdict="fail", message=message, fix="leave --accel out")
     message = f"{arch} on {HOST_ARCH}: the machine is emulated (tcg), and slow"

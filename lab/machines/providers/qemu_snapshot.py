@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.providers import qemu_accel, qemu_args, qemu_instance
+from lab.machines import acceleration, qemu_args
+from lab.machines.providers import qemu_instance
 from lab.machines.providers.qemu_qmp import Qmp
 from lab.machines.providers.qemu_start import argv, control, endpoint, spawn
 from lab.machines.snapshot_key import differing, misfit, own_cpu
@@ -32,7 +33,7 @@ def key(handle: Handle) -> dict[str, str]:
     """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
     data, model = handle.data, qemu_args.cpu_model(handle.data["accel"], handle.data["arch"])
     return {
-        "qemu": qemu_accel.version_text(proc.need(qemu_args.PROGRAMS[data["arch"]])),
+        "qemu": acceleration.version_text(proc.need(qemu_args.PROGRAMS[data["arch"]])),
         "accelerator": data["accel"],
         "cpu": f"host, {own_cpu()}" if model == "host" else model,
         "machine type": qemu_args.machine_type(data["accel"], data["arch"]),

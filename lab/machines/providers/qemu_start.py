@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.machines.providers import qemu_args, qemu_instance
+from lab.machines import qemu_args
+from lab.machines.providers import qemu_instance
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.machine import Handle, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG

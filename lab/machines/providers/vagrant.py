@@ -12,10 +12,8 @@ from typing import Any, Final
 
 import psutil
 
-from lab.machines import heartbeat, over_ssh
+from lab.machines import acceleration, heartbeat, over_ssh, qemu_args
 from lab.machines.providers import (
-    qemu_accel,
-    qemu_args,
     vagrant_box,
     vagrant_check,
     vagrant_files,
@@ -222,8 +220,8 @@ def accel_of(lab: Lab, spec: MachineSpec, driver: str, box: vagrant_box.Box) -> 
         return "kvm"
     if box.kernel is not None:
         asked = {"program": str(program), "digest": box.image_id}
-        return qemu_accel.find(lab, "auto", kernel=box.kernel, arch=spec.arch, **asked).name
-    known = qemu_accel.remembered(lab, str(program))
+        return acceleration.find(lab, "auto", kernel=box.kernel, arch=spec.arch, **asked).name
+    known = acceleration.remembered(lab, str(program))
     return "kvm" if known is None else known.name
 
 

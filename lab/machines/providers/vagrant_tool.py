@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines.providers.tool_words import Known, known_in
+from lab.machines.tool_words import Known, known_in
 from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Output
 from lab.model.lab import Lab

@@ -8,9 +8,10 @@ from typing import get_args
 
 import pytest
 
+from lab.machines import acceleration
+from lab.machines.acceleration import TINY, Accel, choose, version
 from lab.machines.kernel_file import ELF_ARCHS
-from lab.machines.providers import qemu_accel, qemu_check
-from lab.machines.providers.qemu_accel import TINY, Accel, choose, version
+from lab.machines.providers import qemu_check
 from lab.model.config import Config
 from lab.model.errors import PreconditionError
 from lab.model.events import Bus
@@ -58,16 +59,16 @@ def test_each_kernel_is_tried_for_itself(tmp_path: Path, monkeypatch: pytest.Mon
         tried.append(kernel)
         return kernel.name == "good"
 
-    monkeypatch.setattr(qemu_accel, "candidates", lambda: ("kvm",))
-    monkeypatch.setattr(qemu_accel, "trial", trial)
-    monkeypatch.setattr(qemu_accel, "version_text", lambda program: QEMU_7)
+    monkeypatch.setattr(acceleration, "candidates", lambda: ("kvm",))
+    monkeypatch.setattr(acceleration, "trial", trial)
+    monkeypatch.setattr(acceleration, "version_text", lambda program: QEMU_7)
     lab = Lab(config=Config(), paths=Paths(home=tmp_path), bus=Bus())
     for _ in range(2):
         for name, accel in (("bad", "tcg"), ("good", "kvm")):
-            found = qemu_accel.find(lab, "auto", program="qemu", kernel=Path(name), digest=name)
+            found = acceleration.find(lab, "auto", program="qemu", kernel=Path(name), digest=name)
             assert found.name == accel
     assert [path.name for path in tried] == ["bad", "good"], "once each"
-    known = qemu_accel.remembered(lab, "qemu")
+    known = acceleration.remembered(lab, "qemu")
     assert known is not None
     assert known.name == "kvm", "without a kernel: the last one that was tried"
 
@@ -78,13 +79,13 @@ def test_the_trial_program_is_a_small_whole_executable(arch: Arch) -> None:
     assert ELF_ARCHS[struct.unpack_from("<H", program, 18)[0]] == arch
     assert program[:5] == b"\x7fELF\x02"
     assert len(program) < 300
-    assert program.endswith(qemu_accel.MARK)
+    assert program.endswith(acceleration.MARK)
 
 
 def test_a_machine_of_another_kind_is_emulated_without_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu_accel, "trial", never)
+    monkeypatch.setattr(acceleration, "trial", never)
     lab = Lab(config=Config(), paths=Paths(home=tmp_path), bus=Bus())
-    found = qemu_accel.find(lab, "auto", program="qemu", kernel=Path("vmlinux"), arch=OTHER)
+    found = acceleration.find(lab, "auto", program="qemu", kernel=Path("vmlinux"), arch=OTHER)
     assert found == Accel(name="tcg", reason=f"this host is no {OTHER}")
     asked = qemu_check.foreign("kvm", OTHER)
     assert (asked.verdict, asked.fix) == ("fail", "leave --accel out")

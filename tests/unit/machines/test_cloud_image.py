@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import cloud_bake, cloud_boot, cloud_disk, cloud_images, cloud_seed, golden, image, keys
-from lab.machines.providers import qemu_accel
+from lab.machines import acceleration, cloud_bake, cloud_boot, cloud_disk, cloud_images, cloud_seed, golden, image, keys
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
-from lab.system import proc
+from lab.system import download, proc
 from lab.system.wait import Deadline
 from tests.support import lab_at
 
@@ -223,8 +222,8 @@ def test_an_arm_machine_needs_its_firmware_and_its_qemu(
 
 
 def test_the_first_boot_is_the_trial(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu_accel, "remembered", lambda *args: None)
-    monkeypatch.setattr(qemu_accel, "candidates", lambda: ("kvm",))
+    monkeypatch.setattr(acceleration, "remembered", lambda *args: None)
+    monkeypatch.setattr(acceleration, "candidates", lambda: ("kvm",))
     monkeypatch.setattr(cloud_boot, "HOST_ARCH", "x86_64")
     assert cloud_boot.accelerators(lab, spec_of("x"), "qemu") == ["kvm", "tcg"]
     assert cloud_boot.accelerators(lab, spec_of("x", accel="tcg"), "qemu") == ["tcg"]
@@ -247,3 +246,9 @@ def test_golden_machines_are_made_of_debian(name: str, refused: bool) -> None:
     text = f'PRETTY_NAME="Somebody\'s Linux 24.04"\nID={name}\n# a comment\n'
     with pytest.raises(PreconditionError, match="Somebody's Linux") if refused else contextlib.nullcontext():
         cloud_bake._need_debian(text)
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://x y/", "http://h:port/"])
+def test_an_address_that_is_none_is_not_tried_again(url: str) -> None:
+    with pytest.raises(PreconditionError, match="not an HTTP address"):
+        download.length(url, Deadline.after(5))

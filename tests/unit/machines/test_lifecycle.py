@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import golden, keys, lifecycle, qcow, state, steps
-from lab.machines.providers import aws, qemu, qemu_accel
+from lab.machines import acceleration, golden, keys, lifecycle, qcow, state, steps
+from lab.machines.providers import aws, qemu
 from lab.model.errors import TransientError
 from lab.model.lab import Lab
 from lab.model.machine import Handle, Machine, MachineSpec
@@ -58,7 +58,7 @@ def test_a_disk_that_stands_on_another_image_is_made_anew(
         kernel.write_bytes(b"kernel")
         return golden.Bootable(id=name, disk=disk, kernel=kernel, kernel_digest="", initrd=b"", release="")
 
-    monkeypatch.setattr(qemu_accel, "find", lambda *_, **__: qemu_accel.Accel(name="tcg", reason="a test"))
+    monkeypatch.setattr(acceleration, "find", lambda *_, **__: acceleration.Accel(name="tcg", reason="a test"))
     directory = lab.paths.machine("m")
     seed = keys.seed(directory)
     overlay = directory / "disk.qcow2"

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import doctor, keys
+from lab.machines import acceleration, doctor, keys
 from lab.machines.providers import (
-    qemu_accel,
     vagrant,
     vagrant_box,
     vagrant_check,
@@ -219,19 +218,16 @@ def test_what_cannot_be_is_said_before_anything_is_made(lab: Lab, changed: dict[
 def test_kvm_that_libvirt_offers_must_have_booted_something_here(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tried: str | None, accel: str
 ) -> None:
-    """libvirt looks for the device; a guest under it may all the same never come past its first instruction."""
     monkeypatch.setattr(vagrant_libvirt, "has_kvm", lambda _: True)
     monkeypatch.setattr("lab.system.proc.which", lambda _: Path("/usr/bin/qemu-system-x86_64"))
-    known = None if tried is None else qemu_accel.Accel(name=tried, reason="a trial boot")
-    monkeypatch.setattr(qemu_accel, "remembered", lambda *_: known)
+    known = None if tried is None else acceleration.Accel(name=tried, reason="a trial boot")
+    monkeypatch.setattr(acceleration, "remembered", lambda *_: known)
     given = vagrant_box.Box(path=tmp_path / "debian.box", digest=DIGEST)
     assert vagrant.accel_of(lab, MachineSpec(provider="vagrant"), "libvirt", given) == accel
-    asked = MachineSpec(provider="vagrant", accel="kvm")
-    assert vagrant.accel_of(lab, asked, "libvirt", given) == "kvm", "as asked"
-    if known is not None:
-        monkeypatch.setattr(qemu_accel, "find", lambda *_, **__: known)
-        own = replace(given, kernel=tmp_path / "vmlinux", image_id="0123")
-        assert vagrant.accel_of(lab, MachineSpec(provider="vagrant"), "libvirt", own) == accel
+    assert vagrant.accel_of(lab, MachineSpec(accel="kvm"), "libvirt", given) == "kvm", "as asked"
+    monkeypatch.setattr(acceleration, "find", lambda *_, **__: known)
+    own = replace(given, kernel=tmp_path / "vmlinux", image_id="0123")
+    assert known is None or vagrant.accel_of(lab, MachineSpec(provider="vagrant"), "libvirt", own) == accel
 
 
 # --- the files that Vagrant reads ---------------------------------------------------------------------------------

@@ -296,9 +296,3 @@ def test_the_disk_fills_up_on_the_way(serve: Callable[..., Server], tmp_path: Pa
         check=False,
     )
     assert "bytes free; kernel.img needs" in ended.stdout, ended.stderr
-
-
-@pytest.mark.parametrize("url", ["http://[", "http://x y/", "http://h:port/"])
-def test_an_address_that_is_none_is_not_tried_again(url: str) -> None:
-    with pytest.raises(PreconditionError, match="not an HTTP address"):
-        download.length(url, Deadline.after(5))

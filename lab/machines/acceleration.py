@@ -19,7 +19,7 @@ import psutil
 
 from lab.machines.boot import CONSOLES
 from lab.machines.initrd import Entry, archive
-from lab.machines.providers.qemu_args import base_argv
+from lab.machines.qemu_args import base_argv
 from lab.model.errors import LabError, PreconditionError
 from lab.model.events import Notice
 from lab.model.lab import Lab
