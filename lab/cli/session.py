@@ -72,13 +72,22 @@ def session(
 
 
 def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
-    """The command's answer on stdout: one JSON document, or text for people."""
-    if options.json:
-        from lab.render.jsonl import dumps
+    """The command's answer on stdout: one JSON document, or text for people; nothing where nobody reads it."""
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    from lab.render import jsonl, words
 
-        print(dumps(doc, sys.stdout, sort_keys=True))
-    elif text:
-        print(text)
+    try:
+        if options.json:
+            print(jsonl.dumps(doc, sys.stdout, sort_keys=True))
+        elif text:
+            print(words.harmless(text) if sys.stdout.isatty() else text)
+        sys.stdout.flush()
+    except OSError as error:
+        if not jsonl.gone(error):
+            raise
+        # what is still buffered would be written once more, and complained about, when the interpreter ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def result_line(options: Options, doc: Mapping[str, Any], text: str) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from lab.model.events import GuestEvent, Progress
 
+# what a terminal obeys: CSI and OSC sequences, and single control characters but for tab and newline
+_ORDERS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
 def shows_unicode(encoding: str | None) -> bool:
     """Whether a stream of this encoding (None: text in memory) has a place for every character."""
     return encoding is None or encoding.lower().startswith("utf")
+
+
+def harmless(text: str) -> str:
+    """`text` without what a terminal would obey: a console's log and a run's names are written by others."""
+    return _ORDERS.sub("", text)
 
 
 def amount(value: float) -> str:

@@ -207,3 +207,15 @@ def test_exit_codes_are_documented() -> None:
     page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text()
     for cls in all_errors():
         assert re.search(rf"^\| {cls.exit_code} \|.*`{cls.__name__}`", page, flags=re.MULTILINE), cls
+
+
+@pytest.mark.parametrize("argv", [("forms", "--json"), ("forms",)])
+def test_an_answer_that_nobody_reads_is_no_failure(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    line = [sys.executable, "-m", "lab", *argv, "--home", str(tmp_path)]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "closed", *line], capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    unread = subprocess.run(line, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert (unread.returncode, unread.stderr) == (0, "")
