@@ -209,6 +209,7 @@ def test_exit_codes_are_documented() -> None:
         assert re.search(rf"^\| {cls.exit_code} \|.*`{cls.__name__}`", page, flags=re.MULTILINE), cls
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no POSIX shell to close a stream with")
 @pytest.mark.parametrize("argv", [("forms", "--json"), ("forms",)])
 def test_an_answer_that_nobody_reads_is_no_failure(tmp_path: Path, argv: tuple[str, ...]) -> None:
     line = [sys.executable, "-m", "lab", *argv, "--home", str(tmp_path)]
