@@ -48,9 +48,9 @@ def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[st
 
 def _big(row: Mapping[str, Any] | None) -> Html:
     if row is None or row["effect_pct"] is None:
-        return tag(
-            "div", tag("b", figures.NONE), tag("small", row["reasons"][0] if row else "not measured"), class_="big"
-        )
+        # the whole of it stands once, under the verdict
+        why = row["reasons"][0].partition(" (")[0] if row else "not measured"
+        return tag("div", tag("b", figures.NONE), tag("small", why), class_="big")
     under = ""
     if isinstance(row["value"], (int, float)):
         before = row["reference_value"]
