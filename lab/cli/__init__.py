@@ -42,6 +42,8 @@ def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None
 def _end(error: BaseException) -> int:
     """The exit code of whatever ended the command, told where it has to be."""
     match error:
+        case SystemExit(__context__=OSError() as cause) if _nobody_reads(cause):
+            return 0
         case SystemExit():
             return error.code if isinstance(error.code, int) else int(bool(error.code))
         case LabError():

@@ -210,9 +210,9 @@ def test_exit_codes_are_documented() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no POSIX shell to close a stream with")
-@pytest.mark.parametrize("argv", [("forms", "--json"), ("forms",)])
+@pytest.mark.parametrize("argv", [("forms", "--json"), ("forms",), ("--help",)])
 def test_an_answer_that_nobody_reads_is_no_failure(tmp_path: Path, argv: tuple[str, ...]) -> None:
-    line = [sys.executable, "-m", "lab", *argv, "--home", str(tmp_path)]
+    line = ["env", f"LAB_HOME={tmp_path}", sys.executable, "-m", "lab", *argv]
     closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "closed", *line], capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (0, "")
     read_end, write_end = os.pipe()
