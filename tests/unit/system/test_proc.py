@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -105,3 +107,23 @@ def test_an_inner_deadline_never_outlasts_the_outer() -> None:
     outer = Deadline.after(0.5)
     assert outer.sooner(60).at_s == outer.at_s
     assert outer.sooner(0.1).at_s < outer.at_s
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such means")
+def test_a_bound_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    child = ["sh", "-c", 'echo $$ > "$0.part"; mv "$0.part" "$0"; exec sleep 300', str(told)]
+    code = (
+        "from lab.system import proc; from lab.system.wait import Deadline;"
+        f" proc.run(proc.bound({child!r}), deadline=Deadline.after(300))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    ends = time.monotonic() + 20
+    while not told.exists():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    process = psutil.Process(int(told.read_text()))
+    parent.kill()
+    parent.wait(10)
+    psutil.wait_procs([process], timeout=10)
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
