@@ -85,11 +85,9 @@ def has_kvm(lab: Lab) -> bool:
 def make_pool(lab: Lab, name: str, files: dict[str, Path]) -> None:
     """A storage pool of this machine's own with `files` as volumes. Idempotent; a stopped one is started."""
     asked = _virsh(lab, f"pool-info {name}")
-    if not asked.ok:
-        _must(lab, f"pool-define-as {name} dir --target {POOLS}/{name}")
-        _must(lab, f"pool-build {name}")
+    made = f"pool-define-as {name} dir --target {POOLS}/{name}; pool-build {name}; "
     if "running" not in asked.text():
-        _must(lab, f"pool-start {name}")
+        _must(lab, f"{'' if asked.ok else made}pool-start {name}")
     for volume, path in files.items():
         _virsh(lab, f"vol-delete --pool {name} {volume}")
         _must(lab, f"vol-create-as {name} {volume} {path.stat().st_size} --format raw")
