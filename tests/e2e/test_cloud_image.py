@@ -84,7 +84,8 @@ def test_from_a_url_to_machines(home: Path, given: tuple[str, str], tmp_path: Pa
     ident = said(home, "second", "cat", "/etc/lab/image-id")
     packed = tmp_path / "golden.tar"
     exported = good(home, "cache", "export", ident, str(packed), "--json", limit_s=900)
-    handed = ("--accel", "tcg", "--source", str(packed), "--digest", json.loads(exported.stdout.splitlines()[-1])["digest"])
+    told = json.loads(exported.stdout.splitlines()[-1])["digest"]
+    handed = ("--accel", "tcg", "--source", str(packed), "--digest", told)
     good(home, "up", "third", *handed, limit_s=900)
     assert "go1.26.1" in said(home, "third", "go", "version")
     assert said(home, "third", "cat", "/etc/lab/image-id") != ident  # made of another file
