@@ -105,11 +105,27 @@ def _given(lab: Lab, spec: MachineSpec, driver: str) -> Box:
         path = Path(spec.source.removeprefix("file://")).expanduser().absolute()
         if not path.is_file():
             raise ConfigError(f"there is no box {path}", fix="correct machine.source")
-        if not download.matches(path, spec.digest):
+        if not _matches(lab, path, spec.digest):
             message = f"{path} has another digest than {spec.digest}; nothing of it was used"
             raise SecurityStop(message, fix="correct machine.digest, or find out who changed the box")
     inspect(path, spec.arch, driver)
     return Box(path=path, digest=spec.digest)
+
+
+def _matches(lab: Lab, path: Path, digest: str) -> bool:
+    """Whether it has that digest; one that had, and is unchanged since, is not hashed again.
+
+    Vagrant hashes the copy that it makes, before it uses anything of it.
+    """
+    note = _boxes(lab) / f"{digest.partition(':')[2][:32]}.seen"
+    now = {"path": str(path), "digest": digest, "seen": store.seen(path)}
+    with contextlib.suppress(OSError, ValueError):
+        if json.loads(note.read_text(encoding="utf-8")) == now:
+            return True
+    if not download.matches(path, digest):
+        return False
+    store.write_json(note, now)
+    return True
 
 
 def need_digest(spec: MachineSpec) -> None:
@@ -123,7 +139,7 @@ def need_digest(spec: MachineSpec) -> None:
 
 def _fetch(lab: Lab, spec: MachineSpec) -> Path:
     target = _boxes(lab) / f"{spec.digest.partition(':')[2][:32]}.box"
-    if target.exists() and download.matches(target, spec.digest):
+    if target.exists() and _matches(lab, target, spec.digest):
         return target
     deadline = Deadline.after(FETCH_S, lab.cancel)
     with lab.bus.step("box", "fetch the Vagrant box"):

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, MachineSpec
 from lab.model.paths import Paths
+from lab.system import download
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -51,6 +53,30 @@ def test_a_good_box_is_taken(lab: Lab, tmp_path: Path) -> None:
     for source in (str(path), path.as_uri()):
         spec = MachineSpec(provider="vagrant", source=source, digest=digest)
         assert vagrant_box.ensure(lab, spec, "libvirt") == vagrant_box.Box(path=path, digest=digest)
+
+
+def test_a_box_that_was_hashed_is_hashed_again_only_when_it_has_changed(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = box(tmp_path, GOOD)
+    digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    spec = MachineSpec(provider="vagrant", source=str(path), digest=digest)
+    hashed: list[Path] = []
+    matches = download.matches
+
+    def noted(path: Path, digest: str) -> bool:
+        hashed.append(path)
+        return matches(path, digest)
+
+    monkeypatch.setattr(download, "matches", noted)
+    for _ in range(2):
+        vagrant_box.ensure(lab, spec, "libvirt")
+    assert hashed == [path]
+    path.write_bytes(path.read_bytes() + bytes(512))
+    with pytest.raises(SecurityStop, match="another digest"):
+        vagrant_box.ensure(lab, spec, "libvirt")
+    with pytest.raises(SecurityStop, match="another digest"):
+        vagrant_box.ensure(lab, replace(spec, digest=DIGEST), "libvirt")
 
 
 def test_a_box_with_another_digest_is_not_used(lab: Lab, tmp_path: Path) -> None:
