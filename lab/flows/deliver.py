@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
 from lab.model.machine import LocalEndpoint, Machine
 from lab.remote.base import Transport
-from lab.system import locks, proc, store
+from lab.system import locks, places, proc, store
 from lab.system.wait import Deadline
 
 DISK_LIMIT_S: Final = 300.0
@@ -27,7 +26,6 @@ SERIAL_CHARS: Final = 20  # virtio-blk serials are cut there
 KEEP_DISKS: Final = 4
 MAKE_DISK: Final = "mke2fs"
 PROGRAMS: Final = (b"\x7fELF", b"#!")
-PLATFORM: str = sys.platform  # as text: what is decided by it is tested on every system
 
 
 def deliver(
@@ -143,7 +141,7 @@ def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadl
 
 def _is_program(path: Path) -> bool:
     """Windows keeps no such mark for files of another system: there their first bytes tell."""
-    if PLATFORM != "win32":
+    if places.PLATFORM != "win32":
         return bool(path.stat().st_mode & 0o100)
     with path.open("rb") as file:
         return file.read(max(map(len, PROGRAMS))).startswith(PROGRAMS)

@@ -72,12 +72,10 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
 def _made_of(place: Path, sha256: str) -> dict[str, Any]:
     """What the binary was made from, as noted beside it; read from the binary where nothing (or another's) is noted."""
     note = place / SOURCES_FILE
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # not noted yet, or torn
         doc = json.loads(note.read_text(encoding="utf-8"))
         if doc["sha256"] == sha256 and {"modules", "woven"} <= doc.keys():
             return dict(doc)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass  # not noted yet, or torn
     found = sources.read(place / BINARY_FILE)
     doc = {
         "sha256": sha256,

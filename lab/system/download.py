@@ -132,7 +132,8 @@ def copy(source: Path, target: Path, digest: str, deadline: Deadline) -> Path:
         part = target.with_name(target.name + PART_SUFFIX)
         algorithm, _, expected = digest.partition(":")
         found = hashlib.new(algorithm)
-        with source.open("rb") as theirs, part.open("wb") as ours:
+        wanted = Pinned(url=str(source), digest=digest, size_bytes=source.stat().st_size)
+        with _disk_errors(part, wanted), source.open("rb") as theirs, part.open("wb") as ours:
             while chunk := theirs.read(CHUNK_BYTES):
                 deadline.sleep(0)  # raises when a stop is asked for
                 found.update(chunk)

@@ -140,3 +140,16 @@ def test_on_this_linux_nothing_is_copied(lab: Lab, tree: Path) -> None:
     transport = Counting(lab)
     assert deliver(lab, machine, transport, "/nowhere", tree, "d", Deadline.after(60)) == (str(tree), ())
     assert transport.puts == 0
+
+
+def test_on_windows_a_program_is_known_by_its_first_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.system.places.PLATFORM", "win32")
+    for name, content, program in (
+        ("shop", b"\x7fELF\x02", True),
+        ("run", b"#!/bin/sh\n", True),
+        ("a.yaml", b"", False),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        path.chmod(0o644)
+        assert delivering._is_program(path) is program

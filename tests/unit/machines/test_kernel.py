@@ -69,3 +69,11 @@ def test_an_arm64_image_is_found_in_each_wrapping(tmp_path: Path) -> None:
     other.write_bytes(ELF)
     with pytest.raises(ProvisioningError, match="no arm64 Image"):
         kernel.arm64(other)
+
+
+def test_a_kernel_that_no_tool_here_unpacks_is_started_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.system.proc.which", lambda _: None)
+    image = bzimage(b"\x02\x21\x4c\x18 a kernel" + bytes(64))
+    path = tmp_path / "vmlinuz"
+    path.write_bytes(image)
+    assert kernel.startable(path, "x86_64") == image
