@@ -73,6 +73,10 @@ def _range(first: tuple[int, int], last: tuple[int, int]) -> str:
 
 def accel(wanted: str, present: tuple[str, ...], known: acceleration.Accel | None) -> Finding:
     """`known`: the outcome of an earlier trial boot on this boot of the host, if any. Emulation warns, never fails."""
+    have = ("auto", acceleration.EMULATION, *present)
+    if wanted not in have:
+        message, fix = f"this host has no acceleration {wanted}", f"--accel {' or '.join(have)}"
+        return Finding(name="acceleration", verdict="fail", message=message, fix=fix)
     if wanted != "auto":
         return Finding(name="acceleration", verdict="ok", message=f"{wanted}, as asked for")
     if known is not None:

@@ -133,3 +133,12 @@ def test_too_little_memory_names_a_size_that_fits() -> None:
     assert found.verdict == "fail"
     assert "2700" in found.fix
     assert qemu_check.memory(2048, available_bytes=3000 << 20).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "verdict"), [("kvm", "ok"), ("tcg", "ok"), ("hvf", "fail"), ("kvmx", "fail"), ("", "fail")]
+)
+def test_an_acceleration_that_is_not_here_is_told_before_anything_is_made(wanted: str, verdict: str) -> None:
+    found = qemu_check.accel(wanted, ("kvm",), None)
+    assert found.verdict == verdict
+    assert verdict == "ok" or found.fix == "--accel auto or tcg or kvm"
