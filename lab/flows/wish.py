@@ -11,9 +11,10 @@ from lab.forms import listing
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.form import Form
+from lab.model.load_scenario import SCENARIO_FILE, load_scenario
+from lab.model.load_service import REFERENCE_FILE, SERVICE_FILE, load_service
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
-from lab.model.specs import REFERENCE_FILE, SCENARIO_FILE, SERVICE_FILE, load_scenario, load_service
 from lab.model.yamlspec import collect, nearest, problems_error
 from lab.runs.plan import Wish
 from lab.system import resources

@@ -8,8 +8,9 @@ from typing import Final
 from lab.model.buildspec import BUILD_FILE, load_build
 from lab.model.errors import ConfigError, UsageError
 from lab.model.form import BuildSpec, Form
+from lab.model.load_form import FORM_FILE, load_form
+from lab.model.load_service import load_service
 from lab.model.service import Service
-from lab.model.specs import FORM_FILE, load_form, load_service
 from lab.model.yamlspec import collect, nearest, problems_error
 
 SERVICE_DIR: Final = "demo/service"

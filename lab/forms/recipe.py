@@ -13,9 +13,11 @@ from lab.forms.listing import artifact_of, helper_build
 from lab.forms.neighbours import beside
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
+from lab.model.load_form import load_form
+from lab.model.load_scenario import SCENARIO_FILE
+from lab.model.load_service import REFERENCE_FILE, SERVICE_FILE
 from lab.model.machine import GOARCH, Arch
 from lab.model.service import Service
-from lab.model.specs import REFERENCE_FILE, SCENARIO_FILE, SERVICE_FILE, load_form
 from lab.system import proc
 from lab.system.wait import Deadline
 

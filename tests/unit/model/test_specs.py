@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import ConfigError
-from lab.model.specs import load_form, load_reference, load_scenario, load_service
+from lab.model.load_form import load_form
+from lab.model.load_scenario import load_scenario
+from lab.model.load_service import load_reference, load_service
 from lab.system import resources
 
 DEMO = resources.root() / "demo"

@@ -8,9 +8,10 @@ import pytest
 
 from lab.guest.wire import FormSpec, Plan, Tools, dump, load
 from lab.model.errors import ConfigError
+from lab.model.load_scenario import load_scenario
+from lab.model.load_service import load_service
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
-from lab.model.specs import load_scenario, load_service
 from lab.runs import plan as planning
 from lab.runs.plan import Wish, identity, make
 from lab.system import resources

@@ -1,0 +1,78 @@
+"""Reader of a scenario's file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from lab.guest.wire import RequestSpec
+from lab.model.scenario import Scenario, is_param, request_faults
+from lab.model.yamlspec import Section, read
+
+SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
+PROFILES: Final = ("stage", "quick", "rehearsal", "full")
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Read one scenario. Raises ConfigError with every problem."""
+    doc = read(path).schema(1)
+    doc.only(
+        *("schema", "name", "title", "service", "topology", "requests", "rate_rps", "seconds", "warmup_requests"),
+        *("arrivals", "primary", "threshold_pct", "forms"),
+    )
+    doc.require("name", "title", "requests", "rate_rps")
+    rates = doc.section("rate_rps").only("emulated", "native").require("emulated", "native")
+    seconds = doc.section("seconds").only(*PROFILES)
+    thresholds = doc.section("threshold_pct")
+    scenario = Scenario(
+        path=path,
+        name=doc.text("name"),
+        title=doc.text("title"),
+        service=doc.text("service", "demo/service"),
+        topology=doc.text("topology", "all"),
+        requests=tuple(_request(item) for item in doc.sections("requests")),
+        rate_rps={key: rates.number(key, 1.0, low=0.01, high=1e6) for key in rates.names},
+        seconds={name: seconds.number(name, 20.0, low=1, high=86400) for name in PROFILES},
+        warmup_requests=doc.whole("warmup_requests", 40, low=0, high=1_000_000),
+        arrivals=doc.text("arrivals", "poisson", one_of=("poisson", "uniform")),
+        primary=doc.strs("primary", ("cpu_s_per_1k_requests", "latency_p50_ms")),
+        threshold_pct={key: thresholds.number(key, 2.0, low=0) for key in thresholds.names},
+        forms=doc.strs("forms"),
+    )
+    names = [request.type for request in scenario.requests]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        doc.complain("requests", f"the type {name!r} is there twice")
+    if not any(request.weight > 0 for request in scenario.requests):
+        doc.complain("requests", "at least one request type with a weight above 0 is needed")
+    doc.document.finish()
+    return scenario
+
+
+def _request(item: Section) -> RequestSpec:
+    item.only("type", "weight", "method", "path", "body", "headers", "params", "status", "timeout_s", "expect_timeout")
+    item.require("type", "path")
+    params = {name: item.section("params").plain(name) for name in item.section("params").names}
+    for name, param in params.items():
+        if not is_param(param):
+            text = "write {int: [first, last]}, first not above last, or {choice: [a, b]}, numbers there in quotes"
+            item.section("params").complain(name, text)
+    statuses = item.strs("status", ("200",))
+    if not all(re.fullmatch("[1-5][0-9][0-9]", status) for status in statuses):
+        item.complain("status", "a list of HTTP status codes is expected")
+        statuses = ("200",)
+    request = RequestSpec(
+        type=item.text("type"),
+        weight=item.number("weight", 1.0, low=0),
+        method=item.text("method", "GET"),
+        path=item.text("path", "/"),
+        body=item.text("body", ""),
+        headers=item.texts("headers"),
+        params=params,
+        status=tuple(int(status) for status in statuses),
+        timeout_s=item.number("timeout_s", 10.0, low=0.001) if item.has("timeout_s") else None,
+        expect_timeout=item.flag("expect_timeout"),
+    )
+    for key, text in request_faults(request):
+        item.complain(key, text)
+    return request
