@@ -26,9 +26,10 @@ def register(app: typer.Typer) -> None:
             from lab.machines import lifecycle
 
             names = lifecycle.names(lab) if name is None else [name]
+            look = lifecycle.glance if name is None else lifecycle.status
             rows = []
             for each in names:
-                seen = lifecycle.status(lab, each)
+                seen = look(lab, each)
                 rows.append(
                     {
                         "name": each,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.guest.wire import WireError, load
+
 PORT: Final = "lab.heartbeat"  # the port's name in the machine (playbooks/init/heartbeat.go)
 TAIL_BYTES: Final = 4096
 # The guest beats each second at the lowest priority; a busy host may hold it up for a while.
 FRESH_S: Final = 15.0
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,27 +25,32 @@ class Beat:
     boot_id: str
     image_id: str
     uptime_s: float
-    ssh: bool
-    age_s: float
+    ssh: bool = False
+    age_s: float = 0.0
+
+
+def parse(line: bytes) -> Beat | None:
+    """One line as the guest sent it; None for anything but a whole, plausible heartbeat. Never raises."""
+    try:
+        beat = load(Beat, line)
+    except WireError:
+        return None
+    # an image that was never made golden has no id
+    plausible = _ID.fullmatch(beat.boot_id) and (not beat.image_id or _ID.fullmatch(beat.image_id))
+    return beat if plausible and beat.uptime_s >= 0 else None
 
 
 def last_beat(log: Path) -> Beat | None:
-    """The newest whole heartbeat in the file that QEMU writes; None when there is none."""
+    """The newest whole heartbeat at the end of the machine's log; None when there is none."""
     try:
         with log.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().split(b"\n")
-            age_s = time.time() - os.fstat(file.fileno()).st_mtime
+            lines = file.read(TAIL_BYTES).split(b"\n")
+            age_s = max(0.0, time.time() - os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None
     for line in reversed(lines[:-1]):  # what follows the last newline is a line that is still being written
-        try:
-            doc = json.loads(line)
-            ssh = bool(doc.get("ssh"))
-            return Beat(
-                boot_id=doc["boot_id"], image_id=doc["image_id"], uptime_s=doc["uptime_s"], ssh=ssh, age_s=age_s
-            )
-        except (ValueError, KeyError, TypeError):
-            continue
+        if beat := parse(line):
+            return Beat(boot_id=beat.boot_id, image_id=beat.image_id, uptime_s=beat.uptime_s, ssh=beat.ssh, age_s=age_s)
     return None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from lab.machines import journal, keys, provision, readiness, state, steps
 from lab.machines.providers import PROVIDERS
-from lab.model.errors import PreconditionError, ProvisioningError, UsageError
+from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
@@ -107,6 +107,16 @@ def status(lab: Lab, name: str) -> Observed:
     if seen.alive and not steps.ready(machine, seen):
         return replace(seen, reason=f"{seen.reason}, but not ready: lab up")
     return seen
+
+
+def glance(lab: Lab, name: str) -> Observed:
+    """`status` of one of several: one that cannot be asked hides no other."""
+    try:
+        return status(lab, name)
+    except Cancelled:
+        raise
+    except LabError as error:
+        return Observed(phase="unknown", alive=False, reason=error.message)
 
 
 def names(lab: Lab) -> list[str]:

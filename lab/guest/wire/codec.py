@@ -70,7 +70,10 @@ def _read(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return decode(hint, value, where)  # type: ignore[arg-type]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
     if hint is int and isinstance(value, bool):
         raise WireError(f"{where}: a number is expected, not a boolean")
     _need(value, hint, where)
