@@ -6,26 +6,35 @@ import sys
 from collections.abc import Sequence
 
 from lab import __version__
+from lab.cli import streams
 from lab.model.errors import LabError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every failure becomes a message with a fix, here and nowhere else."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _utf8()
-    if arguments == ["--version"]:
-        print(f"lab {__version__}")
-        return 0
-    from lab.cli.app import build
-
+    streams.prepare()
     try:
-        build(arguments)(args=arguments, prog_name="lab")
+        try:
+            _run(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where a failure still becomes a message
     except BaseException as error:  # noqa: BLE001 - the boundary
         code = _end(error)
         if "--json" in arguments and not isinstance(error, SystemExit):
             _json_end(arguments, code, error)
         return code
     return 0
+
+
+def _run(arguments: list[str]) -> None:
+    if arguments == ["--version"]:
+        print(f"lab {__version__}")
+        return
+    from lab.cli.app import build
+
+    build(arguments)(args=arguments, prog_name="lab")
 
 
 def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None:
@@ -73,20 +82,14 @@ def _of_this_host(error: OSError) -> str | None:
     """What helps against a disk or a folder that is not as it must be; None for everything else."""
     import errno
 
+    if error.filename == streams.STDOUT:
+        return "send the output to a place that takes it"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return "free disk space (lab cache prune) or use --home DIR on a larger disk, then the same command"
+            return "free disk space (lab cache prune), or give --home DIR on a larger disk; then run the command again"
         case errno.EROFS | errno.EACCES | errno.ENOTDIR | errno.ENAMETOOLONG:
             return "give another --home DIR, or the right to write there"
     return None
-
-
-def _utf8() -> None:
-    """A console that cannot show a character must not end a command (cp1252, C locale)."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="replace")
 
 
 def _flatten(group: BaseExceptionGroup[BaseException]) -> tuple[list[LabError], list[BaseException]]:

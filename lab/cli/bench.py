@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
             str | None, typer.Option("--against", help="machine: another provider's `lab up` beside QEMU's.")
         ] = None,
     ) -> int:
-        """Figures with their targets and the ratio, measured by running the real thing."""
+        """Figures beside their targets, measured on the real thing."""
         if against is not None and group != "machine":
             raise UsageError(f"bench {group} compares nothing", fix=f"lab bench machine --against {against}")
         with session(options, "bench", machine) as lab:

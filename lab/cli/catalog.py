@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "providers")
     def providers(options: Options) -> int:
-        """Every provider with its features, and where it was really run."""
+        """Every provider, its features, and where it was really run."""
         import dataclasses
 
         from lab.machines.providers import PROVIDERS

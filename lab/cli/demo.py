@@ -34,8 +34,9 @@ def register(app: typer.Typer) -> None:
         down: Annotated[bool, typer.Option("--down", help="Remove the machine afterwards (CI).")] = False,
         yes: flags.Yes = False,
     ) -> int:
-        """Machine, forms, load, results, report: does what is missing, goes on where a cut run stopped.
+        """Machine, forms, load, results, report: all of it, in one go.
 
+        Does what is missing, and goes on where a cut run stopped.
         Prints one verdict line per form and the report's path. Exit code 6 when a cell or a proof failed.
         """
         wanted: dict[str, Any] = {

@@ -30,7 +30,10 @@ def register(app: typer.Typer) -> None:
         build: flags.Build = None,
         yes: flags.Yes = False,
     ) -> int:
-        """Build forms (warm: nothing), put them there, and prove by canary requests that each instruments."""
+        """Build forms, put them there, prove that each instruments.
+
+        A warm cache builds nothing. The proof is by canary requests.
+        """
         wanted = {
             "demo.forms": flags.names(form),
             "demo.topology": topology,

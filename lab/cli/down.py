@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         purge: Annotated[bool, typer.Option("--purge", help="Also the cache of images and artifacts.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
-        """Stop and remove a machine: no process, port or file of it stays. Results and the cache are kept."""
+        """Stop and remove a machine. No process, port or file of it stays; results and the cache are kept."""
         with session(options, "down", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
             from lab.flows.cache import purge as purge_cache
             from lab.machines import lifecycle

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         name: Annotated[str | None, typer.Option("--name", help="Name of the machine.")] = None,
         to: Annotated[Path | None, typer.Option("--to", help="Also copy the whole run there.")] = None,
     ) -> int:
-        """Finish bringing a cut run home (resumed, verified by digest), or copy a whole one with --to."""
+        """Finish bringing a cut run home, or copy a whole one. Resumed, and verified by digest; --to copies."""
         with session(options, "fetch", {"machine.name": name}) as lab:
             from lab.flows.fetch import fetch as flow
 

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
         name: flags.Name = None,
         lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of each.")] = 40,
     ) -> int:
-        """The ends of the machine's serial console, the newest commands' logs and a cut run's service logs."""
+        """The ends of the machine's console and of the newest logs. A cut run's service logs are among them."""
         with session(options, "logs", {"machine.name": name}) as lab:
             from lab.flows.logs import tails
 

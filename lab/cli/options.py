@@ -37,6 +37,12 @@ _COMMON: dict[str, Any] = {
 }
 
 
+def first_sentence(function: Callable[..., object]) -> str:
+    """What `lab --help` shows of a command: given so, typer cuts nothing from it."""
+    paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
+    return paragraph.partition(". ")[0].rstrip(".").replace("\n", " ") + "."
+
+
 def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., None]]:
     """Register a command whose first parameter is `Options` and which returns an exit code.
 
@@ -76,6 +82,7 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[...
         command.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]  # read by typer
         command.__annotations__ = {p.name: p.annotation for p in [*own, *common]}
         del command.__wrapped__  # else inspect looks behind our signature
+        settings.setdefault("short_help", first_sentence(function))
         app.command(name, **settings)(command)
         return command
 

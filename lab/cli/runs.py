@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "runs")
     def runs(options: Options) -> int:
-        """Every run here, newest last; those that were cut are marked incomplete."""
+        """Every run here, newest last, and which of them are incomplete."""
         with session(options, "runs") as lab:
             from lab.flows import report
             from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE

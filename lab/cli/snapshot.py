@@ -34,8 +34,9 @@ def register(app: typer.Typer) -> None:
         remove: Annotated[bool, typer.Option("--remove", help="Forget TAG.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
-        """Keep a ready machine with all that runs in it; `lab restore` brings it back. A second replaces the first.
+        """Keep a ready machine with all that runs in it.
 
+        `lab restore` brings it back. A second snapshot of one name replaces the first.
         With --form those forms are started, proven and kept up in it: demo-ready.
         """
         wanted = {
@@ -78,8 +79,9 @@ def register(app: typer.Typer) -> None:
         no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail rather than boot.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
-        """Bring a machine back to a snapshot in seconds; where that cannot be, it is booted and that is said.
+        """Bring a machine back to a snapshot, in seconds.
 
+        Where that cannot be, the machine is booted, and the command says so.
         Forms that were kept up in it are proven again, one request each. Exit code 6 when one is not.
         """
         with session(options, "restore", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:

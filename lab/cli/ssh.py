@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "exec")
     def execute(options: Options, argv: Argv, name: At = None) -> int:
-        """Run one command in the machine; its output and exit code are passed on."""
+        """Run one command in the machine, with its output and exit code."""
         with session(options, "exec", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
 
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "ssh-config")
     def ssh_config(options: Options, name: flags.Name = None) -> int:
-        """What to put in an OpenSSH config (or `ssh -F`) to reach the machine."""
+        """The OpenSSH config that reaches the machine (for `ssh -F`)."""
         with session(options, "ssh-config", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import typing
 from collections.abc import Callable, Mapping
@@ -15,9 +16,10 @@ from lab.model.errors import ConfigError
 from lab.model.yamlspec import Section, collect, nearest, problems_error, read
 
 ENV_PREFIX: Final = "LAB_"
-# variables of ours that are not config keys
-ENV_OTHER: Final = frozenset({"LAB_HOME", "LAB_CACHE", "LAB_UV", "LAB_PYTHON", "LAB_DEBUG", "LAB_FORM"})
 SECTIONS: Final[dict[str, type[Any]]] = {"machine": MachineConfig, "demo": DemoConfig}
+# Other programs are called `lab` too, and have variables of their own: only these families are ours whole.
+ENV_FAMILIES: Final = tuple(f"{ENV_PREFIX}{name.upper()}_" for name in SECTIONS)
+TYPO: Final = 0.9  # how like a variable of ours a name outside of the families must be to be taken for a slip
 SOURCES: Final = ("default", "user file", "project file", "environment", "flag")
 
 
@@ -124,10 +126,9 @@ def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     known = {env_name(key): key for key in keys()}
     out: dict[str, Any] = {}
     for name, raw in env.items():
-        if not name.startswith(ENV_PREFIX) or name in ENV_OTHER:
-            continue
         if name not in known:
-            problems.append(f"environment {name}: unknown{nearest(name, known)}")
+            if name.startswith(ENV_FAMILIES) or _is_slip(name, known):
+                problems.append(f"environment {name}: unknown{nearest(name, known)}")
             continue
         owner, item = keys()[known[name]]
         try:
@@ -135,6 +136,10 @@ def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
         except ConfigError as error:
             problems.append(f"environment {name}: {error.message}")
     return out
+
+
+def _is_slip(name: str, known: Mapping[str, str]) -> bool:
+    return name.startswith(ENV_PREFIX) and bool(difflib.get_close_matches(name, known, n=1, cutoff=TYPO))
 
 
 def convert(raw: str, hint: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Strict YAML: every problem of a file told in one pass, with file:line:column, key path and the nearest known key."""
+"""Strict YAML: every problem of a file told once, all in one pass, with file:line:column, key path and nearest key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
-from lab.model import units
+from lab.model import units, yamltext
 from lab.model.errors import ConfigError
 
 MAX_BYTES: Final = 1 << 20
-MAX_DEPTH: Final = 24
 V = TypeVar("V")
 
 
@@ -30,7 +29,9 @@ class Document:
     def problem(self, node: yaml.Node | None, path: str, text: str) -> None:
         mark = node.start_mark if node is not None else None
         place = f"{self.name}:{mark.line + 1}:{mark.column + 1}" if mark else self.name
-        self.problems.append(f"{place}: {path + ': ' if path else ''}{text}")
+        line = f"{place}: {path + ': ' if path else ''}{text}"
+        if line not in self.problems:  # a section may be read many times
+            self.problems.append(line)
 
     def finish(self) -> None:
         if self.problems:
@@ -39,7 +40,8 @@ class Document:
 
 def problems_error(problems: list[str]) -> ConfigError:
     """One error for everything that is wrong, first problem first; what `collect` joined counts one by one."""
-    each = [line.strip() for told in problems for line in told.split("\n") if not line.endswith(" problems:")]
+    lines = (line.strip() for told in problems for line in told.split("\n") if not line.endswith(" problems:"))
+    each = list(dict.fromkeys(lines))
     head = each[0] if len(each) == 1 else "\n  ".join([f"{len(each)} problems:", *each])
     placed = next(filter(None, (re.match(r".+?:\d+:\d+(?=: )", line) for line in each)), None)
     return ConfigError(head, fix=f"edit {placed[0]}" if placed else "use the names that there are")
@@ -50,13 +52,9 @@ def parse(name: str, text: str) -> Section:
     document = Document(name)
     if len(text.encode()) > MAX_BYTES:
         raise ConfigError(f"{name} is larger than {MAX_BYTES} bytes", fix=f"edit {name}")
-    try:
-        _guard(name, text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise _syntax_error(name, error) from error
-    if node is None:
-        node = yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark(name, 0, 0, 0, None, 0))
+    node = yamltext.compose(name, text)
+    for key_node, place, problem in yamltext.wrong_keys(node):
+        document.problem(key_node, place, problem)
     return Section.of(document, node, "")
 
 
@@ -73,28 +71,6 @@ def read(path: Path) -> Section:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", fix=f"create {path} as UTF-8 text") from error
     return parse(str(path), text)
-
-
-def _guard(name: str, text: str) -> None:
-    """Refuse aliases (they can blow up) and deep nesting before anything is built."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise ConfigError(f"{name}:{line}: YAML aliases are not allowed", fix="write the value out")
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise ConfigError(f"{name} is nested deeper than {MAX_DEPTH} levels", fix=f"edit {name}")
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
-
-
-def _syntax_error(name: str, error: yaml.YAMLError) -> ConfigError:
-    mark = getattr(error, "problem_mark", None)
-    place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    said = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return ConfigError(f"{place}: not valid YAML: {said}", fix=f"edit {place}")
 
 
 def nearest(word: str, known: Collection[str]) -> str:
@@ -120,17 +96,15 @@ class Section:
             document.problem(node, path, "a mapping is expected")
             return Section(document, node, path, items)
         for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
-            if key in items:
-                document.problem(key_node, _join(path, key), "given twice")
-            items[key] = value_node
+            if isinstance(key_node, yaml.ScalarNode):
+                items[str(key_node.value)] = value_node
         return Section(document, node, path, items)
 
     def only(self, *known: str) -> Section:
         """Note each key that is not `known`, with the nearest known one."""
         for key, value in self.items.items():
             if key not in known:
-                self.document.problem(value, _join(self.path, key), f"unknown key{nearest(key, known)}")
+                self.document.problem(value, yamltext.join(self.path, key), f"unknown key{nearest(key, known)}")
         return self
 
     def has(self, key: str) -> bool:
@@ -142,7 +116,7 @@ class Section:
         return tuple(self.items)
 
     def complain(self, key: str, text: str) -> None:
-        self.document.problem(self.items.get(key, self.node), _join(self.path, key), text)
+        self.document.problem(self.items.get(key, self.node), yamltext.join(self.path, key), text)
 
     def text(self, key: str, default: str | None = None, *, one_of: Collection[str] = ()) -> str:
         value = self._scalar(key, default)
@@ -190,12 +164,13 @@ class Section:
         """A list of scalars as text."""
         if not self.has(key):
             return default
-        return _texts(self.document, self.items[key], _join(self.path, key))
+        return _texts(self.document, self.items[key], yamltext.join(self.path, key))
 
     def lists(self, key: str) -> tuple[tuple[str, ...], ...]:
         """A list of lists of scalars (argv steps)."""
         return tuple(
-            _texts(self.document, node, f"{_join(self.path, key)}[{i}]") for i, node in enumerate(self._sequence(key))
+            _texts(self.document, node, f"{yamltext.join(self.path, key)}[{i}]")
+            for i, node in enumerate(self._sequence(key))
         )
 
     def texts(self, key: str) -> dict[str, str]:
@@ -205,7 +180,7 @@ class Section:
 
     def section(self, key: str) -> Section:
         """A nested mapping; an empty one where the key is missing."""
-        place = _join(self.path, key)
+        place = yamltext.join(self.path, key)
         if not self.has(key):
             empty = yaml.MappingNode("tag:yaml.org,2002:map", [], self.node.start_mark, self.node.end_mark)
             return Section(self.document, empty, place, {})
@@ -213,7 +188,7 @@ class Section:
 
     def sections(self, key: str) -> list[Section]:
         """A list of mappings."""
-        place = _join(self.path, key)
+        place = yamltext.join(self.path, key)
         return [Section.of(self.document, node, f"{place}[{i}]") for i, node in enumerate(self._sequence(key))]
 
     def each(self) -> Iterator[tuple[str, Section]]:
@@ -235,7 +210,7 @@ class Section:
     def require(self, *keys: str) -> Section:
         for key in keys:
             if not self.has(key):
-                self.document.problem(self.node, _join(self.path, key), "is needed")
+                self.document.problem(self.node, yamltext.join(self.path, key), "is needed")
         return self
 
     def schema(self, expected: int) -> Section:
@@ -282,10 +257,6 @@ def _texts(document: Document, node: yaml.Node, path: str) -> tuple[str, ...]:
         else:
             document.problem(item, f"{path}[{i}]", "one value is expected")
     return tuple(out)
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
 
 
 def _is_null(node: yaml.Node) -> bool:

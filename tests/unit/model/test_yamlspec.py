@@ -9,7 +9,8 @@ import pytest
 
 from lab.model.errors import ConfigError
 from lab.model.load_config import env_name, keys, load
-from lab.model.yamlspec import MAX_DEPTH, parse, problems_error, read
+from lab.model.yamlspec import parse, problems_error, read
+from lab.model.yamltext import MAX_DEPTH
 
 
 def problems(text: str) -> str:
@@ -42,6 +43,53 @@ def test_a_wrong_unit_says_what_to_write(line: str, hint: str) -> None:
 
 def test_a_key_given_twice() -> None:
     assert "name: given twice" in problems("schema: 1\nname: alpha\nname: beta\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("machine:\n  cpus: 2\n  cpus: 4\n", ["lab.yaml:3:3: machine.cpus: given twice"]),
+        ("machine:\n  cpus: 2\n  cpus: 4\n  cpus: 8\n", [f"lab.yaml:{n}:3: machine.cpus: given twice" for n in (3, 4)]),
+        (
+            "demo: {}\ndemo: {seed: 1, seed: 2}\n",
+            ["lab.yaml:2:1: demo: given twice", "lab.yaml:2:17: demo.seed: given twice"],
+        ),
+        ("machine: 5\n", ["lab.yaml:1:10: machine: a mapping is expected"]),
+        (
+            "dmeo: {a: {b: 1, b: 2}}\n",
+            ["lab.yaml:1:18: dmeo.a.b: given twice", "dmeo: unknown key; did you mean 'demo'?"],
+        ),
+    ],
+)
+def test_yaml_told_many_times(tmp_path: Path, text: str, told: list[str]) -> None:
+    """One fault is one line, wherever it is and however often its section is read."""
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        load({"user file": path, "project file": path}, {}, {})
+    lines = [line.strip() for line in error.value.message.splitlines() if not line.endswith(" problems:")]
+    assert len(lines) == len(told), lines
+    for part in told:
+        assert sum(line.endswith(part) for line in lines) == 1, (part, lines)
+
+
+def test_a_key_is_one_value() -> None:
+    assert "a key is one value" in problems("schema: 1\n? [a]\n: 1\n? [b]\n: 2\n")
+
+
+def test_foreign_lab_variables() -> None:
+    """Other programs are called `lab` too; ours are the families and a slip of the pen."""
+    foreign = {"LAB_CORE_TOKEN": "x", "LAB_CORE_HOST": "y", "LAB_ENV": "prod", "LAB_USER": "z", "LAB_MACHINES": "3"}
+    assert load({}, {**foreign, "LAB_MACHINE_CPUS": "3"}, {}).config.machine.cpus == 3
+    for name, meant in (
+        ("LAB_MACHINE_CPU", "LAB_MACHINE_CPUS"),
+        ("LAB_DEMO_RATE", "LAB_DEMO_RATE_RPS"),
+        ("LAB_MACHNE_CPUS", "LAB_MACHINE_CPUS"),
+        ("LAB_LOCK_TIMEOUTS", "LAB_LOCK_TIMEOUT_S"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            load({}, {**foreign, name: "1"}, {})
+        assert error.value.message == f"environment {name}: unknown; did you mean {meant!r}?"
 
 
 @pytest.mark.parametrize("value", ["-1", "1e9", ".nan", "1.5"])
