@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,6 +21,8 @@ from lab.guest.procfs import alive, boot_id, session, start_ticks
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 TAIL_BYTES = 4000
+LOGS_DIR = "logs"  # apart from what a child writes in its own folder
+WORD_LINES, WORD_CHARS = 6, 400
 
 
 @dataclass
@@ -85,6 +88,13 @@ class Child:
         """The end of what it wrote on stderr."""
         return tail(self.log)
 
+    def last_words(self) -> str:
+        """The ends of what it wrote on stderr and on stdout, for a message; "" when it wrote nothing."""
+        ends = {"stderr": self.said(), "stdout": tail(self.out)}
+        lines = {name: text.strip().split("\n")[-WORD_LINES:] for name, text in ends.items()}
+        written = {name: " | ".join(each)[-WORD_CHARS:] for name, each in lines.items()}
+        return "; ".join("%s wrote on %s: %s" % (self.name, name, text) for name, text in written.items() if text)
+
     def lines(self) -> list[str]:
         """What it wrote on stdout, whole lines only."""
         text = self.out.read_text(encoding="utf-8", errors="replace")
@@ -120,7 +130,7 @@ class Nursery:
         cpus: str = "",
         death_signal: int = signal.SIGKILL,
     ) -> Child:
-        """Start `argv` in `work`; stdout and stderr go to NAME.out and NAME.log there. Raises OSError."""
+        """Start `argv` in `work`; stdout and stderr go to NAME.out and NAME.log of its logs. Raises OSError."""
         enter = self.accounts.entry(role)
         pinned = cpu_set(cpus)
         parent = os.getpid()
@@ -134,7 +144,9 @@ class Nursery:
                 os.sched_setaffinity(0, pinned)
             enter()
 
-        out, log = work / (name + ".out"), work / (name + ".log")
+        logs, stem = work / LOGS_DIR, re.sub(r"[^A-Za-z0-9._+-]", "_", name)
+        logs.mkdir(exist_ok=True)
+        out, log = logs / (stem + ".out"), logs / (stem + ".log")
         with open(out, "wb") as stdout, open(log, "ab") as stderr:
             process = subprocess.Popen(
                 list(argv),

@@ -14,6 +14,7 @@ from lab.guest.bench import Bench, LifeFailed, fill
 from lab.guest.child import Child
 from lab.guest.durable import sha256_file
 from lab.guest.procfs import MIB
+from lab.guest.ready import wait_ready
 from lab.guest.sink import Sink, start_sink
 from lab.guest.waiting import until
 from lab.guest.wire import FormSpec, Life, ProcessSpec
@@ -46,7 +47,8 @@ class Running:
     def ended(self, role: str) -> str:
         """How a child of this role ended; "" while all live."""
         children = {"service": self.services, "agent": self.agents, "sink": [self.sink.child]}[role]
-        return next((said for said in (c.ended() for c in children) if said), "")
+        child = next((child for child in children if child.ended()), None)
+        return ": ".join(filter(None, (child.ended(), child.last_words()))) if child is not None else ""
 
     def broken(self) -> str:
         return self.ended("service") or self.ended("agent") or self.ended("sink")
@@ -69,7 +71,7 @@ def start_life(bench: Bench, life: Life, ident: str, work: Path) -> Running:
     began = time.monotonic()
     for process in service.processes:
         running.services.append(_start_process(bench, running, process, last=process is service.processes[-1]))
-    _wait_ready(bench, running)
+    wait_ready(bench, running.services, ports[service.ready_port])
     running.startup_s = time.monotonic() - began
     _check_build(bench, running)
     if form.agent is not None:
@@ -120,25 +122,19 @@ def _start_process(bench: Bench, running: Running, process: ProcessSpec, *, last
     env = bench.env(running.work, {"LAB_FORM": form.name, **env})
     cpus = bench.plan.layout.service
     try:
+        _write_files(running, process)
         return bench.nursery.spawn(process.name, "service", argv, env, running.work, cpus=cpus)
     except OSError as error:
         raise LifeFailed("the service process %s cannot be started: %s" % (process.name, error)) from error
 
 
-def _wait_ready(bench: Bench, running: Running) -> None:
-    service, port = bench.plan.service, running.ports[bench.plan.service.ready_port]
-
-    def ready() -> str:
-        answer = loopback.get(port, service.ready_path, 2.0)
-        return "ready" if answer is not None and answer[0] == 200 else running.ended("service")
-
-    deadline_s = bench.plan.timeouts.ready_s
-    said = until(bench.cancel, ready, deadline_s)
-    if said != "ready":
-        logs = "; ".join(c.said().strip()[-300:] for c in running.services if c.said().strip())
-        raise LifeFailed(
-            "the service is not ready: %s%s" % (said or "no 200 in %g s" % deadline_s, logs and ": " + logs)
-        )
+def _write_files(running: Running, process: ProcessSpec) -> None:
+    """A service that takes its port from a configuration file finds it in the folder that it starts in."""
+    values = {"port:" + key: str(port) for key, port in running.ports.items()}
+    for name, text in process.files.items():
+        path = running.work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(fill(text, {**values, "work": str(running.work)}), encoding="utf-8")
 
 
 def _check_build(bench: Bench, running: Running) -> None:
@@ -148,7 +144,7 @@ def _check_build(bench: Bench, running: Running) -> None:
         found = sha256_file("/proc/%d/exe" % child.pid)
         if found != form.sha256:
             raise LifeFailed("%s runs another file than planned: sha256 %s" % (child.name, found))
-    answer = loopback.get(running.target, service.ready_path)
+    answer = loopback.get(running.target, service.ready_path) if service.ready_path else None
     headers = answer[1] if answer is not None else {}
     if service.build_header and form.build_id:
         told = headers.get(service.build_header.lower(), "")

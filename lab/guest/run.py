@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +10,7 @@ from lab.guest.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.bench import Bench, LifeFailed
 from lab.guest.canary import prove
 from lab.guest.cell import cell_folder, run_cell
-from lab.guest.child import Nursery, sweep
+from lab.guest.child import LOGS_DIR, Nursery, sweep, tail
 from lab.guest.durable import publish, write_text
 from lab.guest.facts import facts, systemd_runs
 from lab.guest.journal import Journal, write_state
@@ -37,6 +36,7 @@ from lab.guest.wire import (
 
 LIVES_DIR = "lives"
 LIFE_FILE = "life.json"
+LOG_BYTES = 1_000_000  # the end of each log that is kept
 
 
 class OtherPlan(Exception):
@@ -195,12 +195,12 @@ def _publish_life(
 
 
 def _keep_logs(bench: Bench, ident: str, work: Path) -> None:
-    """What the processes wrote on stderr is evidence; the folder of a life without one stays as it is."""
+    """What our processes wrote on stderr is evidence; the folder of a life without one stays as it is."""
     folder = bench.out / LIVES_DIR / ident
-    for log in sorted(work.glob("*.log")):
-        with contextlib.suppress(OSError):
-            if log.stat().st_size and folder.is_dir():
-                write_text(folder / log.name, log.read_text(encoding="utf-8", errors="replace")[-1_000_000:])
+    for log in sorted((work / LOGS_DIR).glob("*.log")):
+        text = tail(log, LOG_BYTES)
+        if text and folder.is_dir():
+            write_text(folder / log.name, text)
 
 
 # --- what is done ----------------------------------------------------------------------------------------------------

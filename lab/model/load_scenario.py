@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import RequestSpec
-from lab.model.scenario import Scenario, is_param, request_faults
+from lab.model.names import file_name_fault
+from lab.model.scenario import RATE_MAX_RPS, Scenario, is_param, request_faults
 from lab.model.yamlspec import Section, read
 
 SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
@@ -32,7 +33,7 @@ def load_scenario(path: Path) -> Scenario:
         service=doc.text("service", "demo/service"),
         topology=doc.text("topology", "all"),
         requests=tuple(_request(item) for item in doc.sections("requests")),
-        rate_rps={key: rates.number(key, 1.0, low=0.01, high=1e6) for key in rates.names},
+        rate_rps={key: rates.number(key, 1.0, low=0.01, high=RATE_MAX_RPS) for key in rates.names},
         seconds={name: seconds.number(name, 20.0, low=1, high=86400) for name in PROFILES},
         warmup_requests=doc.whole("warmup_requests", 40, low=0, high=1_000_000),
         arrivals=doc.text("arrivals", "poisson", one_of=("poisson", "uniform")),
@@ -40,11 +41,12 @@ def load_scenario(path: Path) -> Scenario:
         threshold_pct={key: thresholds.number(key, 2.0, low=0) for key in thresholds.names},
         forms=doc.strs("forms"),
     )
+    if doc.has("name"):
+        doc.check("name", file_name_fault(scenario.name))  # a run's folder is named by it
     names = [request.type for request in scenario.requests]
     for name in sorted({name for name in names if names.count(name) > 1}):
         doc.complain("requests", f"the type {name!r} is there twice")
-    if not any(request.weight > 0 for request in scenario.requests):
-        doc.complain("requests", "at least one request type with a weight above 0 is needed")
+    doc.check("requests", "" if scenario.requests else "at least one request type is needed")
     doc.document.finish()
     return scenario
 
@@ -57,22 +59,27 @@ def _request(item: Section) -> RequestSpec:
         if not is_param(param):
             text = "write {int: [first, last]}, first not above last, or {choice: [a, b]}, numbers there in quotes"
             item.section("params").complain(name, text)
-    statuses = item.strs("status", ("200",))
-    if not all(re.fullmatch("[1-5][0-9][0-9]", status) for status in statuses):
-        item.complain("status", "a list of HTTP status codes is expected")
-        statuses = ("200",)
     request = RequestSpec(
         type=item.text("type"),
-        weight=item.number("weight", 1.0, low=0),
+        weight=item.number("weight", 1.0, low=1e-9, high=1e9),
         method=item.text("method", "GET"),
         path=item.text("path", "/"),
         body=item.text("body", ""),
         headers=item.texts("headers"),
         params=params,
-        status=tuple(int(status) for status in statuses),
-        timeout_s=item.number("timeout_s", 10.0, low=0.001) if item.has("timeout_s") else None,
+        status=statuses(item, (200,)),
+        timeout_s=item.number("timeout_s", 10.0, low=0.001, high=3600) if item.has("timeout_s") else None,
         expect_timeout=item.flag("expect_timeout"),
     )
     for key, text in request_faults(request):
         item.complain(key, text)
     return request
+
+
+def statuses(item: Section, default: tuple[int, ...]) -> tuple[int, ...]:
+    """The HTTP status codes of `status`; `default` where it is not given."""
+    given = item.strs("status", tuple(str(code) for code in default))
+    if not all(re.fullmatch("[1-5][0-9][0-9]", code) for code in given) or (item.has("status") and not given):
+        item.complain("status", "a list of HTTP status codes is expected, such as [200, 204]")
+        return default
+    return tuple(int(code) for code in given)

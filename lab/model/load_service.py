@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import ProcessSpec, SpanNode
+from lab.guest.wire import SpanNode
+from lab.model.load_processes import load_processes
+from lab.model.load_scenario import statuses
+from lab.model.names import label_fault
+from lab.model.scenario import header_fault, path_fault
 from lab.model.service import PACKAGE, VARIABLE, Service
-from lab.model.yamlspec import Section, read
+from lab.model.yamlspec import Section, collect, problems_error, read
 
 SERVICE_FILE: Final = "service.yaml"
 REFERENCE_FILE: Final = "reference-spans.yaml"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")
+PORT: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands between braces: {port:NAME}
 FAMILIES: Final = ("http", "grpc", "sql", "internal")
 
 
 def load_service(root: Path) -> Service:
     """Read a service's folder. Raises ConfigError with every problem of both files."""
+    problems: list[str] = []
+    reference = collect(lambda: load_reference(root / REFERENCE_FILE), problems)
+    service = collect(lambda: _service(root, reference or {}), problems)
+    if problems or service is None:
+        raise problems_error(problems)
+    return service
+
+
+def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]]) -> Service:
     doc = read(root / SERVICE_FILE).schema(1)
     doc.only("schema", "name", "main", "ports", "target", "ready", "headers", "build_id_var", "topologies", "delays")
     doc.require("name", "ports", "target", "ready", "topologies")
     ports = doc.strs("ports")
-    ready = doc.section("ready").only("port", "path").require("port", "path")
+    ready = doc.section("ready").only("port", "path", "status").require("port")
     headers = doc.section("headers").only("build", "form", "delay")
     for section, key in ((doc, "target"), (ready, "port")):
         if section.has(key) and section.text(key) not in ports:
@@ -29,7 +44,18 @@ def load_service(root: Path) -> Service:
     for key, pattern, what in (("main", PACKAGE, "a Go package"), ("build_id_var", VARIABLE, "PACKAGE.VARIABLE")):
         if doc.text(key) and not pattern.fullmatch(doc.text(key)):
             doc.complain(key, f"{doc.text(key)!r} is not {what}")
-    topologies = {name: _processes(doc.section("topologies"), name) for name in doc.section("topologies").names}
+    if doc.has("name"):
+        doc.check("name", label_fault(doc.text("name")))
+    for name in ports:
+        doc.check(
+            "ports", "" if PORT.fullmatch(name) else f"{name!r} is not a port's name: use letters, digits, _ and -"
+        )
+    doc.check("ports", "a name is there twice" if len(set(ports)) < len(ports) else "")
+    _check_ready(ready, headers)
+    told = {name for name in (doc.text("target"), ready.text("port")) if name in ports}
+    topologies = {
+        name: load_processes(doc.section("topologies"), name, ports, told) for name in doc.section("topologies").names
+    }
     delays = doc.section("delays").only("cpu", "wait")
     service = Service(
         root=root,
@@ -38,25 +64,29 @@ def load_service(root: Path) -> Service:
         ports=ports,
         target=doc.text("target"),
         ready_port=ready.text("port"),
-        ready_path=ready.text("path", "/"),
+        ready_path=ready.text("path", ""),
+        ready_status=statuses(ready, ()),
         build_header=headers.text("build", ""),
         form_header=headers.text("form", ""),
         delay_header=headers.text("delay", ""),
         build_id_var=doc.text("build_id_var", ""),
         topologies=topologies,
         delays={key: delays.strs(key) for key in delays.names},
-        reference=load_reference(root / REFERENCE_FILE),
+        reference=reference,
     )
     doc.document.finish()
     return service
 
 
-def _processes(topologies: Section, name: str) -> tuple[ProcessSpec, ...]:
-    return tuple(_process(item.only("name", "argv", "env").require("name")) for item in topologies.sections(name))
-
-
-def _process(item: Section) -> ProcessSpec:
-    return ProcessSpec(name=item.text("name"), argv=item.strs("argv"), env=item.texts("env"))
+def _check_ready(ready: Section, headers: Section) -> None:
+    """Without a path a connection is enough: then nothing answers with a status or a header."""
+    if ready.has("path"):
+        ready.check("path", path_fault(ready.text("path")))
+    else:
+        for section, key in ((ready, "status"), (headers, "build"), (headers, "form")):
+            section.check(key, "needs ready.path: without it nothing is asked over HTTP" if section.has(key) else "")
+    for name in headers.names:
+        headers.check(name, header_fault(headers.text(name), ""))
 
 
 def load_reference(path: Path) -> dict[str, tuple[SpanNode, ...]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lab.guest.wire import RequestSpec
+from lab.model.names import label_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +30,61 @@ class Scenario:
     forms: tuple[str, ...] = ()  # default forms of this scenario; empty: the config's
 
 
-INT64 = 1 << 63
-CONTROL = r"[\x00-\x1f\x7f]"
-HEADER = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-BLOCKS: dict[str, int] = {"stage": 1, "quick": 3, "rehearsal": 8, "full": 12}
+# what lab-load takes (demo/load/plan.go); a test ties the two
+RATE_MAX_RPS: Final = 100_000
+REQUESTS_MAX: Final = 5_000_000
+INT64: Final = 1 << 63
+CONTROL: Final = r"[\x00-\x1f\x7f]"
+HTTP_WORD: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+PLACEHOLDER: Final = r"\{([a-z_][a-z0-9_]*)\}"
+BLOCKS: Final[dict[str, int]] = {"stage": 1, "quick": 3, "rehearsal": 8, "full": 12}
 
 
 def request_faults(request: RequestSpec) -> list[tuple[str, str]]:
     """(key, what is wrong) of one request type: what lab-load would refuse only in a cell, on a machine made for it."""
-    faults = [] if request.path.startswith("/") else [("path", f"{request.path!r} does not start with /")]
-    if re.search(CONTROL, request.path):
-        faults.append(("path", f"{request.path!r} holds a control character"))
-    for name, value in request.headers.items():
-        if not re.fullmatch(HEADER, name) or re.search(CONTROL, value):
-            faults.append(("headers", f"{name!r}: {value!r} cannot be sent"))
-    if not request.method or request.method != request.method.upper():
-        faults.append(("method", f"{request.method!r} is not an upper-case HTTP method"))
-    if not request.type or re.search(r'[,|"\n]', request.type):
-        faults.append(("type", f'{request.type!r} is empty or holds one of , | "'))
-    used = set(re.findall(r"\{([a-z_][a-z0-9_]*)\}", request.path + request.body))
+    checks = [
+        ("type", label_fault(request.type)),
+        ("path", path_fault(request.path)),
+        ("method", _method_fault(request.method)),
+        *(("headers", header_fault(name, value)) for name, value in request.headers.items()),
+    ]
+    faults = [(key, fault) for key, fault in checks if fault]
+    used = set(re.findall(PLACEHOLDER, request.path + request.body))
     faults += [("path", f"params does not say how to draw {{{name}}}") for name in sorted(used - set(request.params))]
     faults += [("params", f"{{{name}}} is in neither path nor body") for name in sorted(set(request.params) - used)]
     return faults
+
+
+def path_fault(path: str) -> str:
+    """Why `path` cannot stand in an HTTP request line as it is; "" when it can."""
+    if not path.startswith("/"):
+        return f"{path!r} does not start with /"
+    if path.startswith("//"):
+        return f"{path!r} starts with //, which names a host"
+    if "#" in path:
+        return f"{path!r} holds #: what follows it is never sent; write %23 where the character is meant"
+    if re.search(CONTROL, path):
+        return f"{path!r} holds a control character"
+    if found := re.search(r"\s", path):
+        return f"{path!r} holds {found[0]!r}: a request line has none; write %20 for a space"
+    if found := re.search(r"%(?![0-9A-Fa-f]{2}).{0,2}", path):
+        return f"{path!r} holds {found[0]!r}, which is no percent-encoded byte; write %25 for the character %"
+    return ""
+
+
+def header_fault(name: str, value: str) -> str:
+    """Why this header cannot be sent; "" when it can."""
+    if not re.fullmatch(HTTP_WORD, name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+        return f"{name!r}: {value!r} cannot be sent" if value else f"{name!r} is not a header's name"
+    if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "trailer"):
+        return f"{name!r} is set by the load generator"
+    return ""
+
+
+def _method_fault(method: str) -> str:
+    if not re.fullmatch(HTTP_WORD, method) or method != method.upper() or method == "CONNECT":
+        return f"{method!r} is not an upper-case HTTP method"
+    return ""
 
 
 def is_param(param: Any) -> bool:

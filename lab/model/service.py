@@ -24,7 +24,8 @@ class Service:
     ports: tuple[str, ...]
     target: str
     ready_port: str
-    ready_path: str
+    ready_path: str  # "": a connection is enough
+    ready_status: tuple[int, ...]  # empty: any 2xx
     build_header: str
     form_header: str
     delay_header: str

@@ -118,6 +118,11 @@ class Section:
     def complain(self, key: str, text: str) -> None:
         self.document.problem(self.items.get(key, self.node), yamltext.join(self.path, key), text)
 
+    def check(self, key: str, fault: str) -> None:
+        """Note `fault`, if there is one."""
+        if fault:
+            self.complain(key, fault)
+
     def text(self, key: str, default: str | None = None, *, one_of: Collection[str] = ()) -> str:
         value = self._scalar(key, default)
         if value is None:

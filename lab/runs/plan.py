@@ -11,7 +11,7 @@ from typing import Final
 
 from lab.guest.wire import CellPlan, FormSpec, Gates, Layout, Life, Plan, ServiceSpec, Timeouts, Tools, canonical
 from lab.model.errors import ConfigError
-from lab.model.scenario import BLOCKS, Scenario
+from lab.model.scenario import BLOCKS, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
 from lab.model.yamlspec import nearest
 
@@ -77,8 +77,14 @@ def _check(scenario: Scenario, service: Service, wish: Wish) -> None:
         for r in scenario.requests
         if r.type not in service.reference
     ]
+    requests = wish.rate_rps * scenario.seconds[wish.profile]
+    if wish.rate_rps > RATE_MAX_RPS or requests > REQUESTS_MAX:
+        problems.append(
+            f"{scenario.path}: {requests:,.0f} requests per cell at {wish.rate_rps:g}/s; the load generator holds"
+            f" {REQUESTS_MAX:,} and sends at most {RATE_MAX_RPS:,}/s"
+        )
     if problems:
-        raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}")
+        raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}, or --rate")
 
 
 def _service(service: Service, topology: str) -> ServiceSpec:
@@ -90,6 +96,7 @@ def _service(service: Service, topology: str) -> ServiceSpec:
         target=service.target,
         ready_port=service.ready_port,
         ready_path=service.ready_path,
+        ready_status=service.ready_status,
         build_header=service.build_header,
         form_header=service.form_header,
         delay_header=service.delay_header,

@@ -13,11 +13,12 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process of the service. `argv` follows the form's binary. Placeholders, in both: {port:NAME} {work}."""
+    """One process of the service. `argv` follows the form's binary. Placeholders, everywhere: {port:NAME} {work}."""
 
     name: str
     argv: tuple[str, ...]
     env: dict[str, str] = field(default_factory=dict)  # the service's own settings; a form's win over them
+    files: dict[str, str] = field(default_factory=dict)  # name -> text, written into the work folder before the start
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class ServiceSpec:
     ports: tuple[str, ...]
     target: str  # name of the port that gets the load
     ready_port: str
-    ready_path: str
+    ready_path: str  # "": ready as soon as the port accepts a connection
+    ready_status: tuple[int, ...] = ()  # empty: any 2xx
     build_header: str = ""
     form_header: str = ""
     delay_header: str = ""

@@ -99,7 +99,7 @@ def test_what_the_load_generator_would_refuse_is_told_before_a_machine_is_made(t
         "'seats/{who}' does not start with /",
         "params does not say how to draw {who}",
         "'get' is not an upper-case HTTP method",
-        "'b,c' is empty or holds one of",
+        "'b,c' holds ','",
         "requests[2].params.n: write",
         "requests: the type 'a' is there twice",
     ):

@@ -1,0 +1,69 @@
+"""Reader of a topology: the processes of a service, and how each learns where to listen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import PurePosixPath
+from typing import Final
+
+from lab.guest.wire import ProcessSpec
+from lab.model.names import file_name_fault
+from lab.model.yamlspec import Section, nearest
+
+PLACEHOLDER: Final = re.compile(r"\{port:([^{}]*)\}")
+
+
+def load_processes(
+    topologies: Section, name: str, ports: Collection[str], told: Collection[str]
+) -> tuple[ProcessSpec, ...]:
+    """The processes of topology `name`, in start order; `told` are the ports that some process must be given."""
+    items = topologies.sections(name)
+    processes = tuple(_process(item, ports) for item in items)
+    topologies.check(name, "" if processes else "at least one process is needed")
+    for key, values in (
+        ("name", [process.name.replace(" ", "_") for process in processes]),
+        ("files", [file for process in processes for file in process.files]),
+    ):
+        for twice in sorted({value for value in values if values.count(value) > 1}):
+            topologies.complain(name, f"two processes have the {'name' if key == 'name' else 'file'} {twice!r}")
+    given = {port for process in processes for text in _texts(process) for port in PLACEHOLDER.findall(text)}
+    for port in sorted(set(told) - given) if processes else ():
+        topologies.complain(
+            name,
+            f"no process is given port {port}: {{port:{port}}} is in no argv, env or files. lab chooses a free port for"
+            " each start, so a service whose port is fixed in its source cannot be started; make it a flag, a variable"
+            " or a setting of a file",
+        )
+    return processes
+
+
+def _process(item: Section, ports: Collection[str]) -> ProcessSpec:
+    item.only("name", "argv", "env", "files").require("name")
+    process = ProcessSpec(
+        name=item.text("name"), argv=item.strs("argv"), env=item.texts("env"), files=item.texts("files")
+    )
+    if item.has("name"):
+        item.check("name", file_name_fault(process.name))
+    for key, texts in (("argv", process.argv), ("env", process.env.values()), ("files", process.files.values())):
+        for text in texts:
+            item.check(key, "a NUL character cannot be handed to a process" if "\0" in text else "")
+            for port in PLACEHOLDER.findall(text):
+                if port not in ports:
+                    item.complain(key, f"{{port:{port}}}: {port!r} is not one of ports{nearest(port, ports)}")
+    for name in process.env:
+        fault = "" if re.fullmatch(r"[^=\0]+", name) else f"{name!r} is not a variable's name"
+        item.section("env").check(name, fault)
+    for name in process.files:
+        item.section("files").check(name, _file_fault(name))
+    return process
+
+
+def _file_fault(name: str) -> str:
+    path = PurePosixPath(name)
+    plain = name != "" and not path.is_absolute() and name == "/".join(path.parts) and ".." not in path.parts
+    return "" if plain and name.isprintable() and "\\" not in name else f"{name!r} is not a path below the work folder"
+
+
+def _texts(process: ProcessSpec) -> tuple[str, ...]:
+    return (*process.argv, *process.env.values(), *process.files.values())
