@@ -91,14 +91,22 @@ class Child:
     def last_words(self) -> str:
         """The ends of what it wrote on stderr and on stdout, for a message; "" when it wrote nothing."""
         ends = {"stderr": self.said(), "stdout": tail(self.out)}
-        lines = {name: text.strip().split("\n")[-WORD_LINES:] for name, text in ends.items()}
-        written = {name: " | ".join(each)[-WORD_CHARS:] for name, each in lines.items()}
+        written = {name: last_lines(text) for name, text in ends.items()}
         return "; ".join("%s wrote on %s: %s" % (self.name, name, text) for name, text in written.items() if text)
 
     def lines(self) -> list[str]:
         """What it wrote on stdout, whole lines only."""
         text = self.out.read_text(encoding="utf-8", errors="replace")
         return text.split("\n")[:-1]
+
+
+def last_lines(text: str) -> str:
+    """The last lines that say something, in one; from a Go program's panic on, where there is one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    crash = next((i for i in reversed(range(len(lines))) if lines[i].startswith(("panic: ", "fatal error: "))), None)
+    if crash is not None:
+        return " | ".join(lines[crash : crash + WORD_LINES])[:WORD_CHARS]
+    return " | ".join(lines[-WORD_LINES:])[-WORD_CHARS:]
 
 
 def tail(path: Path, size: int = TAIL_BYTES) -> str:
