@@ -45,7 +45,7 @@ def keys(lab: Lab, asked: Asked) -> list[dict[str, Any]]:
         found[go] = f"toolchain {golden.GO_VERSION}"
     if PROVIDERS[spec.provider].FEATURES.custom_kernel:
         found[lab.paths.images / golden.wanted(lab, spec)] = f"image {spec.image}"
-    for what, key in kept.keys(asked.forms, asked.service, spec.arch).items():
+    for what, key in kept.keys(lab, asked.forms, asked.service, spec.arch).items():
         found[lab.paths.artifacts / key] = what
     return [
         {"path": path.relative_to(lab.paths.cache).as_posix(), "what": what, "there": path.is_dir()}

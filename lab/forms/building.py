@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +12,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lab.forms import cache
-from lab.forms import recipe as recipes
-from lab.forms.listing import HELPERS_DIR, artifact_of
-from lab.forms.recipe import HOST, Place, Recipe
+from lab.forms.listing import artifact_of
+from lab.forms.recipe import HOST, Recipe
 from lab.forms.scratch import Scratch, how_to_mend, prepare
+from lab.forms.shelf import Shelf
+from lab.forms.wanted import BUILD_S, recipes_for, scratch_room
 from lab.forms.workshop import Bench, Workshop, carried
 from lab.forms.woven import prove
 from lab.model.errors import DemoError, LabError, Locked
@@ -26,15 +25,13 @@ from lab.model.form import Artifact, Form
 from lab.model.lab import Lab
 from lab.model.machine import Arch
 from lab.model.service import Service
-from lab.system import locks, proc, resources
+from lab.system import locks, proc
 from lab.system.toolchain import Toolchain, find
 from lab.system.wait import Deadline
 
-BUILD_S: Final = 3600.0
 BUILD_THERE_S: Final = 3 * 3600.0  # where the machine is emulated, compiling takes about ten times as long
 DOWNLOADS: Final = 4
 V = TypeVar("V")
-HELPERS: Final = ("sink", "load")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,31 +54,32 @@ def build(
     """
     began = time.monotonic()
     place = HOST if workshop is None else workshop.place(Deadline.after(BUILD_S, lab.cancel))
-    wanted = _wanted(forms, service, arch, place)
-    with contextlib.ExitStack() as stack:
-        hashing = stack.enter_context(ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)))
-        found = dict(zip(wanted, hashing.map(lambda r: cache.find(lab, r.key(), r.name), wanted.values()), strict=True))
-    warm_s = time.monotonic() - began
-    out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items() if artifact is not None}
-    missing = [recipe for name, recipe in wanted.items() if name not in out]
-    for artifact in _make(lab, missing) if workshop is None else _make_there(lab, missing, workshop):
-        out[artifact.name] = artifact
+    with scratch_room(lab) as room:
+        wanted = recipes_for(lab, forms, service, arch, place, Shelf(), room / "asked")
+        found = _find(lab, wanted)
+        if len(found) < len(wanted):  # now copied: what was edited meanwhile counts for every form or for none
+            wanted = recipes_for(lab, forms, service, arch, place, Shelf(room / "read"), room / "asked-to-copy")
+            found = _find(lab, wanted, {artifact.key: artifact for artifact in found.values()})
+        warm_s = time.monotonic() - began
+        out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items()}
+        missing = [recipe for name, recipe in wanted.items() if name not in out]
+        make = _make(lab, missing, room) if workshop is None else _make_there(lab, missing, workshop, room)
+        for artifact in make:
+            out[artifact.name] = artifact
     owned = {form.name: out[artifact_of(form)] for form in forms}
     helpers = {name: out[name] for name, recipe in wanted.items() if not recipe.keep_symbols}
     return {**owned, **helpers}
 
 
-def _wanted(forms: Sequence[Form], service: Service, arch: Arch, place: Place) -> dict[str, Recipe]:
-    """Recipes by artifact name, the longest build first."""
-    out: dict[str, Recipe] = {}
-    everything = recipes.siblings(forms)
-    for form in sorted(everything.values(), key=lambda f: -len(f.build.tools if f.build else ())):
-        recipe = recipes.for_form(form, service, arch, place)
-        out[recipe.name] = recipe
-    agents = sorted({form.agent.artifact for form in forms if form.agent})
-    for helper in (*agents, *HELPERS):
-        out[helper] = recipes.for_helper(resources.root() / HELPERS_DIR / helper, arch, place)
-    return out
+def _find(lab: Lab, wanted: Mapping[str, Recipe], known: Mapping[str, Artifact] | None = None) -> dict[str, Artifact]:
+    """What the cache has, by name; those in `known` (by key) were found a moment ago."""
+
+    def look(recipe: Recipe) -> Artifact | None:
+        return (known or {}).get(recipe.key()) or cache.find(lab, recipe.key(), recipe.name)
+
+    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as hashing:
+        found = zip(wanted, hashing.map(look, wanted.values()), strict=True)
+        return {name: artifact for name, artifact in found if artifact is not None}
 
 
 def _jobs(missing: Sequence[Recipe]) -> list[Recipe]:
@@ -93,7 +91,7 @@ def _toolchains(lab: Lab, missing: Sequence[Recipe], deadline: Deadline) -> dict
     return {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
 
 
-def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
+def _make(lab: Lab, missing: Sequence[Recipe], room: Path) -> list[Artifact]:
     """Build what is missing: copies and downloads side by side, compilations by slots, tools before what they weave."""
     if not missing:
         return []
@@ -103,7 +101,6 @@ def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
     with contextlib.ExitStack() as stack:
         downloads = stack.enter_context(ThreadPoolExecutor(max_workers=DOWNLOADS))
         compiles = stack.enter_context(ThreadPoolExecutor(max_workers=slots()))
-        room = stack.enter_context(_scratch_room(lab))
         ready = [
             downloads.submit(prepare, lab, r, toolchains[_version(r)], room / f"{i}-{r.name}", deadline=deadline)
             for i, r in enumerate(jobs)
@@ -116,7 +113,7 @@ def _make(lab: Lab, missing: Sequence[Recipe]) -> list[Artifact]:
         return _gather([made[recipe.key()] for recipe in missing])
 
 
-def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop) -> list[Artifact]:
+def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop, room: Path) -> list[Artifact]:
     """The same in a machine, one after the other: its CPUs are few, and Go uses all of them by itself."""
     jobs = _jobs(missing)
     if not jobs:
@@ -125,7 +122,7 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop) -> list[Art
     for version in {_version(recipe) for recipe in jobs}:
         shop.need_go(version, deadline)
     toolchains = _toolchains(lab, jobs, deadline)
-    with _scratch_room(lab) as room, ThreadPoolExecutor(max_workers=DOWNLOADS) as downloads:
+    with ThreadPoolExecutor(max_workers=DOWNLOADS) as downloads:
         ready = [
             downloads.submit(prepare, lab, recipe, toolchains[_version(recipe)], room / f"{i}", deadline=deadline)
             for i, recipe in enumerate(jobs)
@@ -264,25 +261,6 @@ def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
             if deadline.passed():
                 raise LabError("no build slot became free in time", fix="run the same command again")
             deadline.sleep(0.5)
-
-
-def _drop_abandoned(rooms: Path) -> None:
-    """Copies of a process that was killed: older than any build may last."""
-    for room in rooms.glob("*") if rooms.is_dir() else ():
-        if time.time() - room.stat().st_mtime > 2 * BUILD_S:
-            shutil.rmtree(room, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _scratch_room(lab: Lab) -> Iterator[Path]:
-    """A folder for this process's copies, gone afterwards."""
-    _drop_abandoned(lab.paths.build / "scratch")
-    room = lab.paths.build / "scratch" / secrets.token_hex(4)
-    room.mkdir(parents=True, mode=0o700)
-    try:
-        yield room
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def _gently() -> list[str]:

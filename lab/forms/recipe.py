@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from lab.forms.gosource import Source
 from lab.forms.listing import artifact_of, helper_build
-from lab.forms.neighbours import beside
+from lab.forms.shelf import Shelf, Tree
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
 from lab.model.load_form import load_form
-from lab.model.load_scenario import SCENARIO_FILE
-from lab.model.load_service import REFERENCE_FILE, SERVICE_FILE
 from lab.model.machine import GOARCH, Arch
 from lab.model.service import Service
 from lab.system import proc
 from lab.system.wait import Deadline
 
-# Raised whenever this folder builds differently from the same files.
-RECIPE: Final = 1
-# Never part of a program.
-SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", SERVICE_FILE, REFERENCE_FILE, SCENARIO_FILE, "build.yaml"})
+# Raised whenever this folder builds differently from the same files, or reads them differently.
+RECIPE: Final = 2
 
 
 def on_host(candidates: Sequence[str]) -> tuple[str, str]:
@@ -53,11 +50,11 @@ class Recipe:
 
     name: str
     label: str
-    source: Path
+    source: Tree
     main: str
     spec: BuildSpec
-    overlays: tuple[Path, ...] = ()
-    sums: tuple[Path, ...] = ()
+    overlays: tuple[Tree, ...] = ()
+    sums: tuple[Tree, ...] = ()
     tools: tuple[Recipe, ...] = ()
     goos: str = ""
     goarch: str = ""
@@ -65,9 +62,10 @@ class Recipe:
     keep_symbols: bool = False  # a service: stripping it would break agents and hide what was woven
     programs: tuple[tuple[str, str, str], ...] = ()  # (variable, program, version text): what `uses` found
     place: str = HOST.name
+    remarks: Mapping[str, str] = field(default_factory=dict)  # what the artifact tells of its source; no input
 
     def inputs(self) -> dict[str, str]:
-        """Every input by name; files by digest."""
+        """Every input by name; files by the digest of what was read of them."""
         out = {
             "recipe": str(RECIPE),
             "main": self.main,
@@ -75,14 +73,12 @@ class Recipe:
             "toolchain": self.spec.toolchain,
             "target": f"{self.goos}/{self.goarch}",
             "build_id_var": self.build_id_var,
-            "source": digest_of(files(self.source, self.spec.exclude)),
+            "source": self.source.digest,
         }
-        for module, folder in beside(self.source).items():
-            out[f"beside {module}"] = digest_of(files(folder))
-        for folder in self.overlays:
-            out[f"overlay {folder.name}"] = digest_of(files(folder))
-        for path in self.sums:
-            out[f"sums {path.name}"] = _digest(path.read_bytes())
+        for tree in self.overlays:
+            out[f"overlay {tree.origin.name}"] = tree.digest
+        for tree in self.sums:
+            out[f"sums {tree.origin.name}"] = tree.digest
         for tool in self.tools:
             out[f"tool {tool.name}"] = tool.key()
         for variable, program, version in self.programs:
@@ -96,61 +92,48 @@ class Recipe:
         return _digest(json.dumps(self.inputs(), sort_keys=True).encode())
 
 
-def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
-    """(relative name, path) of every file that may be part of the program, in a fixed order.
+def for_form(
+    form: Form,
+    service: Service,
+    arch: Arch,
+    place: Place = HOST,
+    *,
+    shelf: Shelf | None = None,
+    source: Source | None = None,
+) -> Recipe:
+    """The recipe of a form that has a build of its own; without `source` every file of the service's folder counts.
 
-    A link counts as the file it leads to; what is no file (a pipe, an editor's dangling lock) is no part of a program.
+    Raises ConfigError when a folder it names is missing.
     """
-    left_out = SKIPPED | {name.rstrip("/") for name in exclude}
-    for path in sorted(root.iterdir(), key=lambda p: p.name):
-        if path.name in left_out or path.name.endswith("_test.go"):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            for name, inner in files(path):
-                yield f"{path.name}/{name}", inner
-        elif path.is_file():
-            yield path.name, path
-
-
-def digest_of(listed: Iterable[tuple[str, Path]]) -> str:
-    """One digest for names, modes and contents."""
-    total = hashlib.sha256()
-    for name, path in listed:
-        runs = "x" if path.stat().st_mode & 0o100 else "-"
-        total.update(f"{name}\0{runs}\0{_digest(path.read_bytes())}\n".encode())
-    return total.hexdigest()
-
-
-def for_form(form: Form, service: Service, arch: Arch, place: Place = HOST) -> Recipe:
-    """The recipe of a form that has a build of its own. Raises ConfigError when a folder it names is missing."""
     if form.build is None:
         raise ConfigError(f"form {form.name} has no build", fix=f"use the artifact of form {form.of}")
-    spec = form.build
+    spec, shelf = form.build, shelf or Shelf()
     return Recipe(
         name=artifact_of(form),
         label=f"form {form.name}",
-        source=service.root,
-        main=service.main,
+        source=source.tree if source else shelf.folder(service.root, spec.exclude),
+        main=source.main if source else service.main,
         spec=spec,
-        overlays=tuple(_there(form, name) for name in spec.overlay),
-        sums=tuple(_there(form, name) for name in spec.sums),
-        tools=tuple(_tool(form, tool, place) for tool in spec.tools),
+        overlays=tuple(shelf.folder(_there(form, name)) for name in spec.overlay),
+        sums=tuple(shelf.folder(_there(form, name)) for name in spec.sums),
+        tools=tuple(_tool(form, tool, place, shelf) for tool in spec.tools),
         goos="linux",
         goarch=GOARCH[arch],
         build_id_var=service.build_id_var,
         keep_symbols=True,
         programs=_programs(spec, place),
         place=place.name,
+        remarks=source.remarks() if source else {},
     )
 
 
-def for_helper(folder: Path, arch: Arch, place: Place = HOST) -> Recipe:
+def for_helper(folder: Path, arch: Arch, place: Place = HOST, *, shelf: Shelf | None = None) -> Recipe:
     """The recipe of a Go helper that runs in the machine (agent, sink, load)."""
     spec = helper_build(folder)
     return Recipe(
         name=folder.name,
         label=f"helper {folder.name}",
-        source=folder,
+        source=(shelf or Shelf()).folder(folder, spec.exclude),
         main=".",
         spec=spec,
         goos="linux",
@@ -160,14 +143,14 @@ def for_helper(folder: Path, arch: Arch, place: Place = HOST) -> Recipe:
     )
 
 
-def _tool(form: Form, tool: ToolSpec, place: Place) -> Recipe:
-    folder = _there(form, tool.module)
+def _tool(form: Form, tool: ToolSpec, place: Place, shelf: Shelf) -> Recipe:
+    folder, spec = _there(form, tool.module), helper_build(_there(form, tool.module))
     return Recipe(
         name=tool.name,
         label=f"build tool {tool.name}",
-        source=folder,
+        source=shelf.folder(folder, spec.exclude),
         main=tool.package,
-        spec=helper_build(folder),
+        spec=spec,
         goos=place.goos,
         goarch=place.goarch,
         place=place.name,

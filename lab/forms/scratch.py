@@ -11,23 +11,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lab.forms.neighbours import beside, within
-from lab.forms.recipe import HOST, Recipe, files
-from lab.model.errors import ConfigError, DemoError, TransientError
+from lab.forms.goask import refusal
+from lab.forms.recipe import HOST, Recipe
+from lab.forms.shelf import Tree
+from lab.model.errors import ConfigError
 from lab.model.lab import Lab
 from lab.system import proc, store
 from lab.system.toolchain import Toolchain, environment, host_target
 from lab.system.wait import Deadline
 
 RESOLVE_S: Final = 900.0
-BESIDE: Final = "_beside"  # no package pattern matches a folder that begins so (`go help packages`)
 FLAGS: Final = "-trimpath -buildvcs=false"
-# Words of a download that failed, as against a module that cannot be resolved.
-NETWORK: Final = re.compile(
-    r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
-)
-NEWER_GO: Final = re.compile(r"requires go >= (\S+) \(running go ([\w.]+)")
-CGO: Final = re.compile(rb'^\s*(?:import\s+)?"C"\s*$', re.MULTILINE)
 LISTED: Final = "{{.ImportPath}}\t{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}"
 PLACEHOLDER: Final = re.compile(r"\{([\w:]+)\}")
 
@@ -62,14 +56,14 @@ class Scratch:
             "modules": str(self.modules),
             "packages": str(self.packages),
             "new_sums": str(self.new_sums),
+            **self.recipe.remarks,
         }
 
 
 def how_to_mend(scratch: Scratch, log: Path) -> str:
     """What to do when a source does not compile. Go leaves out files that need cgo, and what they declare is missed."""
-    for name, path in files(scratch.recipe.source):
-        if name.endswith(".go") and CGO.search(path.read_bytes()):
-            return f"do without C in {name}: forms are built with cgo off"
+    if wants := scratch.recipe.remarks.get("cgo"):
+        return f"do without C in {wants}: forms are built with cgo off"
     return f"read {log}, correct the source or the form"
 
 
@@ -84,8 +78,6 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
 
     Raises ConfigError (an overlay hits a file of the source), DemoError (modules do not fit), TransientError (network).
     """
-    if not (recipe.source / "go.mod").is_file():
-        raise ConfigError(f"{recipe.source} holds no go.mod", fix=f"run `go mod init` in {recipe.source}")
     _copy(recipe, root)
     env = _environment(lab, recipe, toolchain, _temporary(root))
     deadline = deadline.sooner(RESOLVE_S)
@@ -133,26 +125,21 @@ def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain, temporary: Path
 
 
 def _copy(recipe: Recipe, root: Path) -> None:
-    root.mkdir(parents=True, mode=0o700)
-    for name, path in files(recipe.source, recipe.spec.exclude):
-        _place(path, root / name)
-    for at, folder in enumerate(beside(recipe.source).values()):
-        for name, path in files(folder):
-            _place(path, root / f"{BESIDE}{at}" / name)
+    shutil.copytree(recipe.source.copy(), root)
     for overlay in recipe.overlays:
-        for name, path in files(overlay):
+        for name, path in _contents(overlay):
             if (root / name).exists():
                 raise ConfigError(
-                    f"{recipe.label}: {name} of {overlay} is in {recipe.source} already",
-                    fix=f"rename {recipe.source / name}, or leave this form out",
+                    f"{recipe.label}: {name} of {overlay.origin} is in {recipe.source.origin} already",
+                    fix=f"rename {recipe.source.origin / name}, or leave this form out",
                 )
-            _place(path, root / name)
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, root / name)
 
 
-def _place(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(path, target)
-    target.chmod(target.stat().st_mode | 0o200)  # go.mod is written in the copy, however the source is kept
+def _contents(tree: Tree) -> list[tuple[str, Path]]:
+    root = tree.copy()
+    return [(path.relative_to(root).as_posix(), path) for path in sorted(root.rglob("*")) if path.is_file()]
 
 
 def _sums_of(path: Path) -> set[str]:
@@ -161,18 +148,16 @@ def _sums_of(path: Path) -> set[str]:
 
 def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
     """Checksums that the form brings join the source's, so that nothing has to be trusted on first use."""
-    known = _sums_of(root / "go.sum").union(*(_sums_of(path) for path in recipe.sums))
+    known = _sums_of(root / "go.sum").union(*(_sums_of(path) for tree in recipe.sums for _, path in _contents(tree)))
     if recipe.sums:
         store.write_text(root / "go.sum", "".join(f"{line}\n" for line in sorted(known)))
     return known
 
 
 def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
-    """Add what the form asks for to go.mod, whatever else is in there; folders it led out to lie in the copy now."""
+    """Add what the form asks for to go.mod, whatever else is in there."""
     module = scratch.recipe.spec.module
-    edits = [f"-replace={name}=./{BESIDE}{at}" for at, name in enumerate(beside(scratch.recipe.source))]
-    edits += [f"-replace={name}={folder}" for name, folder in within(scratch.recipe.source).items()]
-    edits += [f"-require={path}@{version}" for path, version in module.require.items()]
+    edits = [f"-require={path}@{version}" for path, version in module.require.items()]
     edits += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
     if edits:
         _run(scratch, [scratch.toolchain.go, "mod", "edit", *edits], deadline)
@@ -224,23 +209,12 @@ def _module_folder(wanted: str, toolchain: Toolchain, env: dict[str, str], root:
     try:
         return str(json.loads(said.text())["Dir"])
     except (ValueError, KeyError) as error:
-        raise _failure(f"module {wanted} could not be fetched", said) from error
+        raise refusal(f"module {wanted} could not be fetched", said.tail(), empty) from error
 
 
 def _run(scratch: Scratch, argv: Sequence[str], deadline: Deadline) -> str:
     said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root)
     if not said.ok:
         told = " ".join((Path(argv[0]).name, *argv[1:3]))
-        raise _failure(f"{scratch.recipe.label}: {told} failed", said)
+        raise refusal(f"{scratch.recipe.label}: {told} failed", said.tail(), scratch.recipe.source.origin)
     return said.text()
-
-
-def _failure(message: str, said: proc.Result) -> TransientError | DemoError:
-    detail = said.tail()
-    if NETWORK.search(detail):
-        fix = "check the network or GOPROXY, then run the same command again"
-        return TransientError(message, fix=fix, detail=detail)
-    if newer := NEWER_GO.search(detail):
-        message = f"{message}: it asks for Go {newer[1]}, forms are built by {newer[2]}"
-        return DemoError(message, fix=f"lower the go line of go.mod to {newer[2]}", detail=detail)
-    return DemoError(message, fix="correct go.mod as these lines say", detail=detail)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lab.forms.neighbours import beside
-from lab.forms.recipe import Recipe
-from lab.model.errors import ConfigError
+from lab.forms import listing
+from lab.forms.recipe import Recipe, for_form
+from lab.forms.shelf import Shelf
 from lab.model.form import BuildSpec
+from tests.support import ROOT
 
 
 def recipe(root: Path) -> Recipe:
-    """A small source with an overlay, checksums and a tool."""
+    """A small source with an overlay, checksums and a tool, read as it is now."""
     for name, text in {
         "source/main.go": "package main\n",
         "source/inner/a.go": "package inner\n",
@@ -27,15 +29,20 @@ def recipe(root: Path) -> Recipe:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    tool = Recipe(name="tool", label="tool", source=root / "tool", main="p", spec=BuildSpec())
+    return read(root)
+
+
+def read(root: Path) -> Recipe:
+    shelf = Shelf()
+    tool = Recipe(name="tool", label="tool", source=shelf.folder(root / "tool"), main="p", spec=BuildSpec())
     return Recipe(
         name="x",
         label="form x",
-        source=root / "source",
+        source=shelf.folder(root / "source"),
         main=".",
         spec=BuildSpec(steps=(("go", "build"),)),
-        overlays=(root / "overlay",),
-        sums=(root / "go.sum",),
+        overlays=(shelf.folder(root / "overlay"),),
+        sums=(shelf.folder(root / "go.sum"),),
         tools=(tool,),
         goos="linux",
         goarch="amd64",
@@ -65,29 +72,24 @@ def write(name: str, text: str) -> Callable[[Path], None]:
     ],
 )
 def test_every_file_counts(tmp_path: Path, change: Callable[[Path], object]) -> None:
-    made = recipe(tmp_path)
-    before = made.key()
+    before = recipe(tmp_path).key()
     change(tmp_path)
-    assert made.key() != before
+    assert read(tmp_path).key() != before
 
 
 @pytest.mark.parametrize(
     "change",
     [
         write("source/main_test.go", "package main\n"),
-        write("source/service.yaml", "schema: 1\n"),
-        write("source/reference-spans.yaml", "schema: 1\n"),
         write("source/.git/HEAD", "ref\n"),
-        write("source/scenario.yaml", "schema: 1\n"),
         lambda root: (root / "source/.#main.go").symlink_to("somebody@host.1234"),
         lambda root: os.mkfifo(root / "source/pipe"),
     ],
 )
 def test_what_is_no_part_of_the_program_does_not(tmp_path: Path, change: Callable[[Path], object]) -> None:
-    made = recipe(tmp_path)
-    before = made.key()
+    before = recipe(tmp_path).key()
     change(tmp_path)
-    assert made.key() == before
+    assert read(tmp_path).key() == before
 
 
 @pytest.mark.parametrize(
@@ -108,18 +110,42 @@ def test_every_value_counts(tmp_path: Path, values: dict[str, object]) -> None:
     assert dataclasses.replace(made, **values).key() != made.key()  # type: ignore[arg-type]
 
 
-def test_a_module_beside_the_source_counts_and_is_found(tmp_path: Path) -> None:
+def test_stale_edit_during_build_a_frozen_recipe_keeps_its_key(tmp_path: Path) -> None:
+    """The key is of what was read when the recipe was made, however often it is asked for."""
     made = recipe(tmp_path)
-    write("source/go.mod", "module x\nreplace (\n\tex.org/a v1.2.3 => ../a // ours\n\tex.org/b => ./inner\n)\n")(
-        tmp_path
-    )
-    with pytest.raises(ConfigError, match=r"holds no go\.mod"):
-        made.key()
-    write("a/go.mod", "module ex.org/a\n")(tmp_path)
-    assert beside(tmp_path / "source") == {"ex.org/a@v1.2.3": tmp_path / "a"}
     before = made.key()
-    write("a/a.go", "package a\n")(tmp_path)
-    assert made.key() != before
+    write("source/main.go", "package main // edited\n")(tmp_path)
+    assert made.key() == before
+    form = listing.catalog(ROOT)["baseline"]
+    one = for_form(form, listing.service(ROOT), "x86_64")
+    assert one.key() == one.key()
+
+
+def test_the_copy_is_what_was_hashed(tmp_path: Path) -> None:
+    recipe(tmp_path)
+    (tmp_path / "source/main.go").chmod(0o444)
+    seen = Shelf().folder(tmp_path / "source")
+    tree = Shelf(tmp_path / "room").folder(tmp_path / "source")
+    assert tree.digest == seen.digest
+    assert {path.relative_to(tree.copy()).as_posix() for path in tree.copy().rglob("*.go")} == {"main.go", "inner/a.go"}
+    assert os.access(tree.copy() / "main.go", os.W_OK)
+    (tmp_path / "source/main.go").unlink()
+    assert (tree.copy() / "main.go").read_text() == "package main\n"
+
+
+def test_large_file_in_memory_is_read_by_pieces(tmp_path: Path) -> None:
+    """A file of any size takes a few pieces of memory, both hashed and copied."""
+    (tmp_path / "source").mkdir()
+    with (tmp_path / "source/model.bin").open("wb") as file:
+        file.truncate(300 << 20)
+    tracemalloc.start()
+    try:
+        tree = Shelf(tmp_path / "room").folder(tmp_path / "source")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
+    assert tree.large == (("model.bin", 300 << 20),)
 
 
 def test_same_inputs_elsewhere_are_the_same_binary(tmp_path: Path) -> None:

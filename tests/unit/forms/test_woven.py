@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.forms.recipe import Recipe
+from lab.forms.shelf import Tree
 from lab.forms.woven import elf, prove, unwoven
 from lab.model.errors import DemoError
 from lab.model.form import BuildSpec
@@ -33,7 +34,7 @@ def recipe(woven: dict[str, str]) -> Recipe:
     return Recipe(
         name="x",
         label="form x",
-        source=Path(),
+        source=Tree(origin=Path(), digest=""),
         main=".",
         spec=BuildSpec(woven=woven),
         goos="linux",

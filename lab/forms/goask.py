@@ -1,0 +1,86 @@
+"""One way to ask Go about a source, and to turn what it refuses into an error with the right fix."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lab.model.errors import DemoError, LabError, TransientError
+from lab.system import proc
+from lab.system.toolchain import Toolchain
+from lab.system.wait import Deadline
+
+# Words of a download that failed, as against a module that cannot be resolved.
+NETWORK: Final = re.compile(
+    r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
+)
+NEWER_GO: Final = re.compile(r"(\S+) requires go >= (\S+) \(running go ([\w.]+)")
+# What Go says -> what mends it. The first that matches counts; {folder} is where the person would run Go.
+FIXES: Final = (
+    (r"pattern .*: no matching files found", "add the file that //go:embed names, or correct that line"),
+    (r"pattern .*: (cannot embed|invalid pattern)", "correct the //go:embed line, or what it names"),
+    (r"errors parsing .*go\.(mod|work)", "correct the file at that line"),
+    (r"replacement directory .* does not exist|replaced by .*reading .*go\.mod", "correct that replace line"),
+    (r"missing go\.sum entry|updates to go\.mod needed", "run `go mod tidy` in {folder}"),
+    (r"no required module provides|cannot find module providing", "run `go get` for that package in {folder}"),
+    (r"checksum mismatch|SECURITY ERROR", "find out who changed that module; go.sum names what it was"),
+    (r"(404|410) |unknown revision|invalid version", "correct that module's version in {folder}/go.mod"),
+    (r"reading .*: 40[013] ", "check that module's name and version in {folder}/go.mod, or GOPROXY and GOPRIVATE"),
+    (r"is not in std|use of internal package|import cycle|malformed import path", "correct that import"),
+    (r"build constraints exclude all Go files", "give that package a file for linux that needs no cgo"),
+    (r"expected 'package'|expected ';'|syntax error|: expected ", "correct that file"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """A Go, the environment it runs in and how long it may take."""
+
+    toolchain: Toolchain
+    env: dict[str, str]
+    deadline: Deadline
+
+    def run(self, words: Sequence[str], folder: Path) -> proc.Result:
+        """`go WORDS` in `folder`, which stays as it is called: a path by link leads elsewhere with `..`."""
+        env = {**self.env, "PWD": str(folder)}
+        return proc.run([self.toolchain.go, *words], deadline=self.deadline, env=env, cwd=folder)
+
+    def text(self, words: Sequence[str], folder: Path, what: str) -> str:
+        """What it prints. Raises as `refusal` says, with `what` failed."""
+        said = self.run(words, folder)
+        if not said.ok:
+            raise refusal(f"{what}: `go {' '.join(words[:2])}` failed", said.tail(), folder)
+        return said.text()
+
+    def document(self, words: Sequence[str], folder: Path, what: str) -> dict[str, Any]:
+        """The JSON object it prints."""
+        return dict(json.loads(self.text(words, folder, what)))
+
+
+def refusal(message: str, detail: str, folder: Path) -> LabError:
+    """The error for what Go says: a network that failed may be tried again, the rest has its own fix."""
+    if NETWORK.search(detail):
+        fix = "check the network or GOPROXY, then run the command again"
+        return TransientError(message, fix=fix, detail=detail)
+    if newer := NEWER_GO.search(detail):
+        who, wanted, ours = newer.groups()
+        message = f"{message}: {who} asks for Go {wanted}, forms are built by {ours}"
+        where = f"lower the go line of {who}" if who.endswith("go.mod") else f"require a version of {who}"
+        fix = f"{where} {'to' if who.endswith('go.mod') else 'that asks for'} {ours} or an older Go"
+        return DemoError(message, fix=fix, detail=detail)
+    fix = next(
+        (fix for pattern, fix in FIXES if re.search(pattern, detail)), "run `go build` in {folder} and correct it"
+    )
+    return DemoError(message, fix=fix.format(folder=folder), detail=detail)
+
+
+def objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects that `go list -json` prints one after the other."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := text.find("{", at)) >= 0:
+        value, at = decoder.raw_decode(text, at)
+        yield value

@@ -1,0 +1,237 @@
+"""What a build of a service reads, to the file: asked of `go list -deps`, and nothing else of its folders.
+
+So a disk image, a home of ours, results or a broken link beside the source are never looked at, and a file is part of
+the source however it is called and wherever a link has it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lab.forms import cgo
+from lab.forms.goask import NEWER_GO, Go, objects, refusal
+from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
+from lab.forms.shelf import Entry, Shelf, Tree
+from lab.model.errors import LabError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.service import Service
+from lab.system.toolchain import Toolchain, environment
+from lab.system.wait import Deadline
+
+READ: Final = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
+FIELDS: Final = ",".join(("ImportPath", "Dir", "Standard", "DepOnly", "Module", "Error", "CgoFiles", *READ))
+PROFILE: Final = "default.pgo"  # read beside the main package, and named by no field (go.dev/doc/pgo)
+INCLUDE: Final = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)  # go.dev/doc/asm
+FLAGS: Final = "-buildvcs=false"  # an empty variable would let the file of `go env -w` speak
+ASK_S: Final = 900.0  # modules may have to be downloaded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A service as it was read: its files as one module, and the package to build in there."""
+
+    tree: Tree
+    main: str
+    lowered: tuple[Lowered, ...] = ()
+    cgo: tuple[cgo.Need, ...] = ()
+
+    def remarks(self) -> dict[str, str]:
+        """What an artifact tells of its source beside its key."""
+        lines = {"lowered": "; ".join(map(str, self.lowered)), "cgo": ", ".join(each.name for each in self.cgo)}
+        return {name: text for name, text in lines.items() if text}
+
+
+def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: Shelf, room: Path) -> Source:
+    """The service's source, hashed or copied as `shelf` has it; `room` is an empty folder for questions.
+
+    Raises ConfigError, DemoError (Go does not take it, by Go's own words), TransientError (network).
+    """
+    go = Go(
+        toolchain=toolchain,
+        env=environment(
+            lab,
+            GOOS="linux",
+            GOARCH=goarch,
+            GOFLAGS=FLAGS,
+            GOWORK="",
+            GOCACHE=str(lab.paths.build / f"cache-{toolchain.version}-plain"),
+            GODEBUG="embedfollowsymlinks=1",  # a link counts as the file it leads to
+        ),
+        deadline=Deadline.after(ASK_S, lab.cancel),
+    )
+    asked = _Asked(go=go, layout=layout(go, service.root.absolute(), service.main), room=room)
+    packages = asked.packages()
+    source = Source(
+        tree=shelf.put(service.root, asked.entries(packages)),
+        main=asked.layout.main,
+        lowered=asked.lowered(packages),
+    )
+    if shelf.room is None:
+        return source
+    for name, size in source.tree.large:
+        lab.bus.emit(Notice(level="info", text=f"{name} ({size / 1e6:.0f} MB) is part of the source: it is embedded"))
+    needs = cgo.needs(packages, asked.with_cgo())
+    for need in needs:
+        if need.warning:
+            lab.bus.emit(Notice(level="warning", text=need.warning))
+    return replace(source, cgo=needs)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asked:
+    """A layout and what Go says of it."""
+
+    go: Go
+    layout: Layout
+    room: Path
+    overlay: dict[str, str] = field(default_factory=dict)
+
+    def packages(self) -> list[dict[str, Any]]:
+        """Every package of the build, from `go list -e -deps`."""
+        while True:
+            self._write()
+            said = self._list("readonly", self.go)
+            found = list(objects(said.text()))
+            if said.ok and not any(each.get("Error") for each in found):
+                return found
+            # a go.sum that lacks lines is completed in our own copy of it; what go.mod lacks is not made up
+            if "cannot find module providing" not in said.tail() + json.dumps([each.get("Error") for each in found]):
+                said = self._list("mod", self.go)
+                found = list(objects(said.text()))
+            if said.ok and not any(each.get("Error") for each in found):
+                return found
+            if not self._lower(said.tail()):
+                raise self._refused(said.tail(), found)
+
+    def with_cgo(self) -> list[dict[str, Any]]:
+        """The same with cgo on: what there is to lose."""
+        go = replace(self.go, env={**self.go.env, "CGO_ENABLED": "1"})
+        return list(objects(self._list("mod", go).text()))
+
+    def _list(self, mode: str, go: Go) -> Any:
+        words = ["list", "-e", "-deps", f"-json={FIELDS}", f"-mod={mode}", f"-modfile={self.room / 'go.mod'}"]
+        if self.overlay:
+            (self.room / "overlay.json").write_text(json.dumps({"Replace": self.overlay}), encoding="utf-8")
+            words.append(f"-overlay={self.room / 'overlay.json'}")
+        go = replace(go, env={**go.env, "GOWORK": "off"})
+        return go.run([*words, self.layout.main], self.layout.top)
+
+    def _write(self) -> None:
+        """Our own go.mod, with each module where it really is; its go lines lowered beside it."""
+        self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.layout.write(self.go, self.room / "go.mod", lambda _, each: str(each.folder), final=False)
+        (self.room / "go.sum").write_bytes(self._sums())
+        for at, each in enumerate(self.layout.beside):
+            if each.go:
+                self.overlay[str(each.folder / "go.mod")] = str(self._lowered(at, each))
+
+    def _lowered(self, at: int, each: Beside) -> Path:
+        target = self.room / f"{at}.mod"
+        shutil.copyfile(each.folder / "go.mod", target)
+        target.chmod(0o600)
+        words = ["mod", "edit", f"-go={each.go}", "-toolchain=none", str(target)]
+        self.go.text(words, self.room, str(each.folder / "go.mod"))
+        return target
+
+    def _sums(self) -> bytes:
+        lines = {line for path in self.layout.sums if path.is_file() for line in path.read_bytes().splitlines()}
+        return b"".join(line + b"\n" for line in sorted(lines))
+
+    def _lower(self, said: str) -> bool:
+        """A downloaded module that asks for a later patch level: taken from a folder, with its go line lowered."""
+        newer = NEWER_GO.search(said)
+        if newer is None or "@" not in newer[1] or language(newer[2]) != language(newer[3]):
+            return False
+        if any(each.old == newer[1] for each in self.layout.beside):
+            return False
+        doc = self.go.document(["mod", "download", "-json", newer[1]], self.room, newer[1])
+        folder = Path(doc["Dir"])
+        line = Lowered(place=f"{newer[1]}/go.mod", what="go", before=newer[2], after=newer[3])
+        self.layout = replace(
+            self.layout,
+            beside=(*self.layout.beside, Beside(old=newer[1], folder=folder, go=newer[3])),
+            lowered=(*self.layout.lowered, line),
+        )
+        return True
+
+    def _refused(self, said: str, found: Sequence[Mapping[str, Any]]) -> LabError:
+        errors = [each["Error"] for each in found if each.get("Error")]
+        lines = [f"{each['Pos']}: {each['Err']}" if each.get("Pos") else str(each["Err"]) for each in errors]
+        detail = "\n".join(dict.fromkeys(lines)) or said
+        excluded = {str(each["ImportPath"]) for each in found if "exclude all Go files" in str(each.get("Error"))}
+        if excluded:
+            with_cgo = [each for each in self.with_cgo() if each["ImportPath"] in excluded and each.get("CgoFiles")]
+            if with_cgo:
+                return cgo.refused(with_cgo[0], detail)
+        return refusal(f"{self.layout.top}: Go cannot build {self.layout.main}", detail, self.layout.top)
+
+    def entries(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
+        """Every file of the copy: packages, go.mod and go.sum of the service, and modules beside it."""
+        out: dict[str, Path | bytes] = {}
+        for package in self._local(packages):
+            base = Path(package["Dir"])
+            within = self._within(package)
+            for name in [name for kind in READ for name in package.get(kind) or ()]:
+                out[f"{within}{name}"] = base / name
+            out |= {f"{within}{name}": base / name for name in self._included(base, package.get("SFiles") or ())}
+            if not package.get("DepOnly") and (base / PROFILE).is_file():
+                out[f"{within}{PROFILE}"] = base / PROFILE
+        for at, each in enumerate(self.layout.beside):
+            out[f"{BESIDE}{at}/go.mod"] = self._lowered(at, each) if each.go else each.folder / "go.mod"
+        final = self.room / "final.mod"
+        self.layout.write(self.go, final, lambda at, _: f"./{BESIDE}{at}", final=True)
+        out["go.mod"], out["go.sum"] = final.read_bytes(), self._sums()
+        yield from ((_plain(name), content) for name, content in out.items())
+
+    def _local(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """Packages of the service and of modules in folders; the others are named by version and checksum."""
+        for package in packages:
+            module = package.get("Module") or {}
+            if module.get("Main") or (module.get("Replace") and not module["Replace"].get("Version")):
+                yield package
+
+    def _within(self, package: Mapping[str, Any]) -> str:
+        """Where the package lies in the copy, with a slash at its end; "" for the top."""
+        module = package["Module"]
+        where = "" if module.get("Main") else f"{BESIDE}{self._number(module['Replace']['Path'])}/"
+        inner = Path(package["Dir"]).relative_to(module["Dir"]).as_posix()
+        return where if inner == "." else f"{where}{inner}/"
+
+    def _number(self, folder: str) -> int:
+        return next(at for at, each in enumerate(self.layout.beside) if str(each.folder) == folder)
+
+    def _included(self, base: Path, names: Sequence[str]) -> Iterator[str]:
+        """Files that assembly includes from elsewhere than its own folder's headers, as far as they are there."""
+        todo, seen = list(names), set(names)
+        while todo:
+            one = base / todo.pop()
+            for found in INCLUDE.findall(one.read_bytes()) if one.is_file() else ():
+                name = found.decode("utf-8", "surrogateescape")
+                if name not in seen and (base / name).is_file():
+                    seen.add(name)
+                    todo.append(name)
+                    yield name
+
+    def lowered(self, packages: Sequence[Mapping[str, Any]]) -> tuple[Lowered, ...]:
+        """Of the lines that are lowered, those of modules that are built."""
+        used = {str(package["Module"]["Dir"]) for package in self._local(packages)}
+        used |= {each.old for each in self.layout.beside if str(each.folder) in used}
+        return tuple(each for each in self.layout.lowered if each.whose in used or each.place.endswith("go.work"))
+
+
+def _plain(name: str) -> str:
+    """`a/../b` of an include as `b`."""
+    parts: list[str] = []
+    for part in name.split("/"):
+        if part == ".." and parts:
+            parts.pop()
+        elif part not in (".", ""):
+            parts.append(part)
+    return "/".join(parts)

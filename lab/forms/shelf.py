@@ -1,0 +1,127 @@
+"""Folders read once for a whole command: hashed and, where they are to be built, copied in the same pass.
+
+A recipe holds what was read and never looks at the original again, so its key is of the very bytes that are compiled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import ConfigError, TransientError
+
+PIECE: Final = 1 << 20  # bytes held in memory at a time, however large a file is
+# Entries of our own folders that are no part of a program.
+SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", "build.yaml"})
+Entry = tuple[str, Path | bytes]  # name below the folder, and where its content is, or the content itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """What was read of the folder `origin`; `root` is the copy, None when it was only hashed."""
+
+    origin: Path
+    digest: str
+    root: Path | None = None
+    large: tuple[tuple[str, int], ...] = ()  # (name, bytes) of files above LARGE
+
+    def copy(self) -> Path:
+        """Where the copy lies."""
+        if self.root is None:
+            raise AssertionError(f"{self.origin} was only hashed")
+        return self.root
+
+
+LARGE: Final = 64 << 20
+
+
+class Shelf:
+    """Every folder of a command, each read once. With a `room` they are copied into it."""
+
+    def __init__(self, room: Path | None = None) -> None:
+        self.room = room
+        self._held: dict[tuple[Path, tuple[str, ...]], Tree] = {}
+
+    def folder(self, origin: Path, exclude: Iterable[str] = ()) -> Tree:
+        """All files of a folder of ours; a file counts as a folder with that one file."""
+        key = (origin, tuple(exclude))
+        if key not in self._held:
+            listed = [(origin.name, origin)] if origin.is_file() else files(origin, exclude)
+            self._held[key] = self.put(origin, listed)
+        return self._held[key]
+
+    def put(self, origin: Path, entries: Iterable[Entry]) -> Tree:
+        """Read these files, in the order of their names. Raises ConfigError (unreadable), TransientError (vanished)."""
+        root = None
+        if self.room is not None:
+            root = self.room / str(sum(1 for _ in self.room.iterdir()) if self.room.is_dir() else 0)
+            root.mkdir(parents=True, mode=0o700)
+        total = hashlib.sha256()
+        large = []
+        for name, content in sorted(entries, key=lambda entry: entry[0]):
+            runs, digest, size = _read(content, root / name if root else None)
+            total.update(f"{name}\0{'x' if runs else '-'}\0{digest}\n".encode("utf-8", "surrogateescape"))
+            if size > LARGE:
+                large.append((name, size))
+        return Tree(origin=origin, digest=total.hexdigest(), root=root, large=tuple(large))
+
+
+def _read(content: Path | bytes, target: Path | None) -> tuple[bool, str, int]:
+    """(may it be run, digest, bytes) of one file, written to `target` while it is read."""
+    digest, size, runs = hashlib.sha256(), 0, False
+    with ExitStack() as stack:
+        out = None
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            out = stack.enter_context(target.open("wb"))
+        for piece in [content] if isinstance(content, bytes) else _pieces(content):
+            digest.update(piece)
+            size += len(piece)
+            if out is not None:
+                out.write(piece)
+    if isinstance(content, Path):
+        runs = bool(content.stat().st_mode & 0o100)
+    if target is not None:
+        target.chmod(0o700 if runs else 0o600)  # a build may write in its copy, however the source is kept
+    return runs, digest.hexdigest(), size
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with open(path, "rb", opener=_at_once) as file:  # Path.open has no opener
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(f"{path} is no regular file", fix=f"replace or remove {path}")
+            while piece := file.read(PIECE):
+                yield piece
+    except FileNotFoundError as error:
+        message = f"{path} was removed while the source was read"
+        raise TransientError(message, fix="run the command again") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", fix=f"make {path} readable") from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens without waiting: a pipe that took a file's place must not hold us up."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
+    """(relative name, path) of every file of a folder of ours that may be part of a program.
+
+    A link counts as the file it leads to; what is no file (a pipe, an editor's dangling lock) is no part of a program.
+    """
+    left_out = SKIPPED | {name.rstrip("/") for name in exclude}
+    for path in sorted(root.iterdir(), key=lambda p: p.name):
+        if path.name in left_out or path.name.endswith("_test.go"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            for name, inner in files(path):
+                yield f"{path.name}/{name}", inner
+        elif path.is_file():
+            yield path.name, path

@@ -1,0 +1,77 @@
+"""What a command needs built, as recipes: every folder they name is read once, for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.forms import gosource
+from lab.forms import recipe as recipes
+from lab.forms.gosource import Source
+from lab.forms.listing import HELPERS_DIR
+from lab.forms.recipe import Place, Recipe
+from lab.forms.shelf import Shelf
+from lab.model.form import Form
+from lab.model.lab import Lab
+from lab.model.machine import GOARCH, Arch
+from lab.model.service import Service
+from lab.system import resources
+from lab.system.toolchain import find
+from lab.system.wait import Deadline
+
+BUILD_S: Final = 3600.0
+HELPERS: Final = ("sink", "load")
+
+
+def recipes_for(
+    lab: Lab, forms: Sequence[Form], service: Service, arch: Arch, place: Place, shelf: Shelf, room: Path
+) -> dict[str, Recipe]:
+    """Recipes by artifact name, the longest build first; every folder they name is read once, as `shelf` does it."""
+    out: dict[str, Recipe] = {}
+    everything = recipes.siblings(forms)
+    sources = read_sources(lab, everything.values(), service, arch, shelf, room)
+    for form in sorted(everything.values(), key=lambda f: -len(f.build.tools if f.build else ())):
+        source = sources.get(form.build.toolchain) if form.build else None
+        recipe = recipes.for_form(form, service, arch, place, shelf=shelf, source=source)
+        out[recipe.name] = recipe
+    agents = sorted({form.agent.artifact for form in forms if form.agent})
+    for helper in (*agents, *HELPERS):
+        out[helper] = recipes.for_helper(resources.root() / HELPERS_DIR / helper, arch, place, shelf=shelf)
+    return out
+
+
+def read_sources(
+    lab: Lab, forms: Iterable[Form], service: Service, arch: Arch, shelf: Shelf, room: Path
+) -> dict[str, Source]:
+    """The service's source by the version of the Go that builds it; `room` is for questions to Go."""
+    versions = sorted({form.build.toolchain for form in forms if form.build})
+    deadline = Deadline.after(BUILD_S, lab.cancel)
+    toolchains = {version: find(lab, version, deadline=deadline) for version in versions}
+    return {
+        version: gosource.read(lab, toolchain, service, GOARCH[arch], shelf, room / version)
+        for version, toolchain in toolchains.items()
+    }
+
+
+def _drop_abandoned(rooms: Path) -> None:
+    """Copies of a process that was killed: older than any build may last."""
+    for room in rooms.glob("*") if rooms.is_dir() else ():
+        if time.time() - room.stat().st_mtime > 2 * BUILD_S:
+            shutil.rmtree(room, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_room(lab: Lab) -> Iterator[Path]:
+    """A folder for this process's copies, gone afterwards."""
+    _drop_abandoned(lab.paths.build / "scratch")
+    room = lab.paths.build / "scratch" / secrets.token_hex(4)
+    room.mkdir(parents=True, mode=0o700)
+    try:
+        yield room
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
