@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,18 +16,15 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "runs")
     def runs(options: Options) -> int:
-        """Every run here, newest last, and which of them are incomplete."""
+        """Every run here, newest last, and which of them are incomplete.
+
+        Compares the names and sizes of each run's files with its manifest; `lab report` compares the contents too.
+        """
         with session(options, "runs") as lab:
             from lab.flows import report
-            from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE
+            from lab.model.paths import INCOMPLETE_PREFIX
 
-            rows: list[dict[str, Any]] = []
-            for folder in report.complete(lab.paths):
-                try:
-                    rows.append(_row(folder.name, (folder / MANIFEST_FILE).read_text(encoding="utf-8")))
-                except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-                    problem = f"{MANIFEST_FILE} cannot be read: {type(error).__name__}: {error}"
-                    rows.append({"run_id": folder.name, "complete": True, "problem": problem})
+            rows = [_row(folder) for folder in report.complete(lab.paths)]
             cut = sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*")) if lab.paths.runs.is_dir() else []
             rows += [{"run_id": path.name.removeprefix(INCOMPLETE_PREFIX), "complete": False} for path in cut]
         lines = [_line(row) for row in rows] or ["no run yet; lab demo makes one"]
@@ -34,18 +32,26 @@ def register(app: typer.Typer) -> None:
         return 0
 
 
-def _row(run_id: str, text: str) -> dict[str, Any]:
-    from lab.guest.wire import parse
+def _row(folder: Path) -> dict[str, Any]:
+    from lab.model.errors import LabError
+    from lab.runs import sealed
 
-    manifest = parse(text)
-    return {
-        "run_id": run_id,
-        "scenario": manifest.get("scenario", ""),
-        "profile": manifest.get("profile", ""),
-        "grade": manifest.get("grade", {}).get("word", ""),
-        "forms": [form["name"] for form in manifest.get("forms", [])],
+    try:
+        manifest, different = sealed.glance(folder)
+    except LabError as error:
+        problem = error.message.removeprefix(f"{folder.name}/").removeprefix(f"{folder.name}: ")
+        return {"run_id": folder.name, "complete": True, "problem": problem}
+    row = {
+        "run_id": folder.name,
+        "scenario": manifest.scenario,
+        "profile": manifest.profile,
+        "grade": manifest.grade.word,
+        "forms": [form.name for form in manifest.forms],
         "complete": True,
     }
+    if different:
+        row["problem"] = f"{len(different)} files differ from its manifest; lab report {folder.name} names them"
+    return row
 
 
 def _line(row: dict[str, Any]) -> str:

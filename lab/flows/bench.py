@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
@@ -14,9 +13,11 @@ from typing import Any, Final
 from lab.flows import report
 from lab.machines import acceleration, lifecycle, qemu_args
 from lab.model.errors import LabError, UsageError
+from lab.model.events import Record, StepFinished
 from lab.model.lab import Lab
 from lab.model.paths import EVENTS_FILE
-from lab.system import proc, store
+from lab.runs.sealed import source
+from lab.system import documents, proc
 from lab.system.wait import Deadline
 
 LIMIT_S: Final = 900.0
@@ -146,9 +147,6 @@ def _floor(lab: Lab, name: str, runs: int) -> tuple[float, ...]:
 def _last(lab: Lab, _runs: int) -> list[Figure]:
     """Step times of the newest run, as they were logged."""
     folder = report.find(lab.paths, None)
-    rows = []
-    for doc in store.read_lines(folder / EVENTS_FILE):
-        if doc.get("event") == "StepFinished":
-            data = json.loads(json.dumps(doc["data"]))
-            rows.append(Figure(name=str(data["name"]), samples=(float(data["seconds"]),)))
-    return rows
+    records, _ = documents.lines(source(folder, EVENTS_FILE), Record.from_json)
+    ended = [record.event for record in records if isinstance(record.event, StepFinished)]
+    return [Figure(name=event.name, samples=(event.seconds,)) for event in ended]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 from lab.flows import demo as flow
 from lab.flows import resume
 from lab.flows.wish import Asked
+from lab.guest.wire import LifeEnd
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, LIFE_FILE, LIVES_DIR
 from lab.runs import drive
+from lab.runs.sealed import source
+from lab.system import documents
 
 
 def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
@@ -29,7 +31,7 @@ def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
     flow.fetch_run(lab, ready.machine, site, directory, expect_cells=False)
     proofs = {life.form: {"ok": False, "reason": "it was never started"} for life in lives}
     for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
-        life_doc = json.loads(path.read_text(encoding="utf-8"))
-        proofs[life_doc["form"]] = {"ok": life_doc["ok"], "reason": life_doc["reason"].removeprefix("proof: ")}
+        ended = documents.read(source(directory, path.relative_to(directory).as_posix()), LifeEnd)
+        proofs[ended.form] = {"ok": ended.ok, "reason": ended.reason.removeprefix("proof: ")}
     resume.discard(directory)
     return proofs

@@ -7,20 +7,22 @@ from pathlib import Path
 
 from lab.flows import report
 from lab.flows.demo import connected, fetch_run, guest_root
-from lab.guest.wire import FileEntry, Plan, decode, load, parse
+from lab.guest.wire import Plan
 from lab.machines import lifecycle
 from lab.model.errors import FetchError, UsageError
 from lab.model.lab import Lab
-from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
-from lab.runs import drive
-from lab.runs.fetch import whole
-from lab.system import store
+from lab.model.paths import INCOMPLETE_PREFIX, PLAN_FILE
+from lab.runs import drive, sealed
+from lab.system import documents, store
 
 
 def fetch(lab: Lab, run_id: str | None, to: Path | None) -> Path:
-    """The run's folder here, verified. Raises FetchError (resumable), UsageError (no such run)."""
+    """The run's folder here, each file compared with its manifest. Raises FetchError, UsageError (no such run)."""
     cut = _cut(lab, run_id)
-    folder = _rest(lab, cut) if cut is not None else report.find(lab.paths, run_id)
+    if cut is not None:
+        return _rest(lab, cut) if to is None else _copy(_rest(lab, cut), to)
+    folder = report.find(lab.paths, run_id)
+    sealed.check(folder)
     return folder if to is None else _copy(folder, to)
 
 
@@ -34,7 +36,7 @@ def _rest(lab: Lab, folder: Path) -> Path:
     machine = lifecycle.machine(lab, lab.config.machine.name)
     if machine is None:
         raise UsageError(f"machine {lab.config.machine.name} is gone, and with it the rest of the run", fix="lab demo")
-    plan = load(Plan, (folder / PLAN_FILE).read_text(encoding="utf-8"))
+    plan = documents.read(sealed.source(folder, PLAN_FILE), Plan)
     with connected(lab, machine):
         site = drive.Site(root=guest_root(lab, machine), artifacts="", run_id=plan.run_id)
     fetch_run(lab, machine, site, folder)
@@ -42,7 +44,7 @@ def _rest(lab: Lab, folder: Path) -> Path:
 
 
 def _copy(folder: Path, to: Path) -> Path:
-    """Copy a run and check each file against its manifest; a copy that is already whole is left alone."""
+    """Copy a run; the copy takes its name only when each file of it is the one that the manifest names."""
     target = to.expanduser().absolute() / folder.name
     part = target.with_name(f".{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
@@ -50,15 +52,7 @@ def _copy(folder: Path, to: Path) -> Path:
         shutil.copytree(folder, part, symlinks=True)
     except OSError as error:
         raise FetchError(f"{to} cannot be written: {error}", fix="give another folder with --to") from error
-    try:
-        files = [decode(FileEntry, doc) for doc in parse((part / MANIFEST_FILE).read_text(encoding="utf-8"))["files"]]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        message = f"{folder.name}: {MANIFEST_FILE} cannot be read: {type(error).__name__}: {error}"
-        raise FetchError(message, fix="lab runs") from error
-    bad = [path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_symlink()]
-    bad += [entry.path for entry in files if ".." in Path(entry.path).parts or not whole(part / entry.path, entry)]
-    if bad:
-        raise FetchError(f"{folder.name}: changed since it was sealed: {', '.join(bad[:5])}", fix="lab runs")
+    sealed.check(part)
     shutil.rmtree(target, ignore_errors=True)
     store.patiently(lambda: part.replace(target))
     return target

@@ -12,8 +12,6 @@ from lab.model.errors import DemoError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import (
     EVENTS_FILE,
-    GUEST_DIR,
-    HOST_EVENTS_FILE,
     INCOMPLETE_PREFIX,
     JUNIT_FILE,
     MANIFEST_FILE,
@@ -72,12 +70,8 @@ def write(lab: Lab, directory: Path) -> Reported:
     """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent."""
     with lab.bus.step("report", "report") as step:
         run = runs_read.read(directory)
-        merged = merge.merged(
-            store.read_lines(directory / HOST_EVENTS_FILE),
-            store.read_lines(directory / GUEST_DIR / EVENTS_FILE),
-            behind_s=float(run.manifest.guest.get("clock_behind_s", 0.0)),
-        )
-        store.write_text(directory / EVENTS_FILE, "".join(merge.line(doc) for doc in merged))
+        merged = merge.merged(run.host_events, run.records, behind_s=run.machine.clock_behind_s or 0.0)
+        store.write_text(directory / EVENTS_FILE, "".join(map(merge.line, merged)))
         summary = verdict.summarize(run)
         store.write_json(directory / SUMMARY_FILE, summary)
         html = directory / REPORT_HTML

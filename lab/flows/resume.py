@@ -7,14 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import GuestManifest, Plan, WireError, dump, load
-from lab.model.errors import PreconditionError
+from lab.guest.wire import GuestManifest, Plan, dump
+from lab.model.errors import PreconditionError, Unreadable
 from lab.model.events import GuestEvent, Notice, Record
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
 from lab.runs.manifest import new_run_id
 from lab.runs.plan import identity
-from lab.system import store
+from lab.runs.sealed import source
+from lab.system import documents, store
 
 NEED_BYTES: Final = 64 << 20
 
@@ -44,15 +45,15 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
 def _ended_empty(folder: Path) -> bool:
     """Sealed by the machine, and no cell in it: over, with nothing to go on with."""
     try:
-        return not load(GuestManifest, (folder / GUEST_DIR / MANIFEST_FILE).read_text(encoding="utf-8")).cells
-    except (OSError, WireError):
+        return not documents.read(source(folder, f"{GUEST_DIR}/{MANIFEST_FILE}"), GuestManifest).cells
+    except Unreadable:
         return False
 
 
 def _plan_of(folder: Path) -> Plan | None:
     try:
-        return load(Plan, (folder / PLAN_FILE).read_text(encoding="utf-8"))
-    except (OSError, WireError):
+        return documents.read(source(folder, PLAN_FILE), Plan)
+    except Unreadable:
         return None
 
 
@@ -89,7 +90,8 @@ class Recorder:
     def into(self, folder: Path) -> None:
         """From now on records go to the run's host-events.jsonl, those held so far first."""
         self._path = folder / HOST_EVENTS_FILE
-        self._base = max((int(doc.get("seq", 0)) for doc in store.read_lines(self._path)), default=0)
+        records, _ = documents.lines(source(folder, HOST_EVENTS_FILE), Record.from_json)
+        self._base = max((record.seq for record in records), default=0)
         held, self._held = self._held, []
         for record in held:
             self(record)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from lab.flows import report
+from lab.model.errors import Unreadable
 from lab.model.lab import Lab
 from lab.model.paths import SUMMARY_FILE
 from lab.runs.plan import Wish
+from lab.runs.sealed import source
+from lab.system import documents
 
 BASELINE: Final = "baseline"
 LIKE: Final = ("provider", "acceleration", "topology")
@@ -32,10 +34,9 @@ def measured(lab: Lab, *, scenario: str, wish: Wish, provider: str, accel: str) 
 
 def _summary(directory: Path) -> dict[str, Any]:
     try:
-        doc = json.loads((directory / SUMMARY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return documents.read(source(directory, SUMMARY_FILE), dict[str, Any])
+    except Unreadable:
         return {}
-    return doc if isinstance(doc, dict) else {}
 
 
 def _like(summary: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:

@@ -61,6 +61,18 @@ class FetchError(LabError):
     exit_code = 7
 
 
+class Unreadable(FetchError):
+    """A file is not what it must be: `file`, `line` (0: the whole) and `key` (`cells[3].form`) say where."""
+
+    def __init__(self, file: str, why: str, *, fix: str, line: int = 0, column: int = 0, key: str = "") -> None:
+        self.file = file
+        self.line = line
+        self.key = key
+        self.why = f"{key}: {why}" if key else why
+        self.where = ":".join([file, *(str(at) for at in (line, column) if at)])
+        super().__init__(f"{self.where} cannot be read: {self.why}", fix=fix)
+
+
 class Locked(LabError):
     """Another command works on the same thing; the message names it."""
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lab.guest.wire import Count, WireError, decode, shown
+
 Outcome = Literal["done", "skipped", "failed", "interrupted"]
 
 
@@ -106,17 +108,39 @@ class Record:
         return {**head, "boot": self.boot, "event": type(self.event).__name__, "data": body}
 
     @staticmethod
-    def from_json(doc: dict[str, Any]) -> Record:
-        event = _KINDS[doc["event"]](**doc["data"])
+    def from_json(doc: object) -> Record:
+        """The inverse of `to_json`. Raises WireError."""
+        line = decode(_Line, doc)
+        kind = _KINDS.get(line.event)
+        if kind is None:
+            raise WireError(f"one of {', '.join(_KINDS)} is expected, not {shown(line.event)}").inside("event")
+        try:
+            event = decode(kind, line.data)
+        except WireError as error:
+            raise error.inside("data") from None
         return Record(
-            seq=doc["seq"],
-            at=doc["at"],
-            step=doc["step"],
-            parent=doc["parent"],
-            source=doc.get("source", "host"),
-            boot=doc.get("boot", ""),
+            seq=line.seq,
+            at=line.at,
+            step=line.step,
+            parent=line.parent,
+            source=line.source,
+            boot=line.boot,
             event=event,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """A Record as it is written: its event's name and the fields of that event."""
+
+    seq: Count
+    at: float
+    step: Count
+    parent: Count
+    event: str
+    data: dict[str, Any]
+    source: str = "host"
+    boot: str = ""
 
 
 Sink = Callable[[Record], None]

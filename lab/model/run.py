@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from lab.guest.wire import Canary, Cell, GuestRecord, Plan, Span
+from lab.guest.wire import Canary, Cell, FileEntry, GuestRecord, Plan, Span
 from lab.model.events import Record
 
 
@@ -78,10 +78,18 @@ class RunForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunManifest:
-    """manifest.json: what was run, where and by which command. Empty text = not told."""
+class RunGrade:
+    """What the machine's figures are worth, as it was decided when the run came home."""
 
-    run_id: str
+    word: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunManifest:
+    """manifest.json: what was run, where and by which command. Empty text: an earlier version did not write it."""
+
+    run_id: str = ""
     created: str = ""  # UTC, ISO 8601
     scenario: str = ""
     scenario_title: str = ""
@@ -100,6 +108,21 @@ class RunManifest:
     lab_version: str = ""
     threshold_pct: dict[str, float] = field(default_factory=dict)  # metric -> T, written before the run
     primary: tuple[str, ...] = ()
+    grade: RunGrade = RunGrade()
+    files: tuple[FileEntry, ...] | None = None  # each file that was sealed; None: an earlier version named none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineFacts:
+    """What a report rests on of the facts that the guest half found; all of them are in `Run.facts`, to be shown."""
+
+    kernel: str = ""
+    arch: str = ""
+    lockdown: str = ""
+    virtualisation: str | None = None
+    emulated: bool = False
+    battery: bool = False
+    clock_behind_s: float | None = None  # of a restored machine, against the host's clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +134,7 @@ class Run:
     cells: tuple[RunCell, ...]
     canaries: tuple[RunCanary, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    machine: MachineFacts = field(default_factory=MachineFacts)
     records: tuple[GuestRecord, ...] = ()
     host_events: tuple[Record, ...] = ()
     outcome: str = "complete"  # complete | failed | incomplete
@@ -119,7 +143,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        return self.manifest.run_id
+        return self.manifest.run_id or self.plan.run_id
 
     def form(self, name: str) -> RunForm:
         """Host facts of a form; a bare one from the plan when the manifest does not name it."""

@@ -28,8 +28,13 @@ def effect(pct: float | None) -> str:
     """+38 %, -2.1 % (with a real minus sign): one decimal below ten, none above."""
     if pct is None:
         return NONE
-    body = "0.0" if abs(pct) < 0.05 else f"{pct:+.1f}" if abs(pct) < 9.95 else f"{pct:+.0f}"
-    return body.replace("-", MINUS) + " %"
+    return ("0.0" if abs(pct) < 0.05 else signed(pct, 1 if abs(pct) < 9.95 else 0)) + " %"
+
+
+def signed(value: float, digits: int) -> str:
+    """With its sign, a real minus; from ten million on three digits and an exponent."""
+    body = f"{value:+.{digits}f}" if abs(value) < 1e7 else f"{value:+.3g}"
+    return body.replace("-", MINUS)
 
 
 def share(ratio: float | None) -> str:

@@ -61,8 +61,9 @@ def _scale(values: Sequence[float]) -> tuple[float, float, float]:
     """Low, high and step of an axis that holds zero and all values, with about four ticks."""
     low, high = min([0.0, *values]), max([0.0, *values])
     span = max(high - low, 5.0)
-    step = next(s * m for m in (1, 10, 100, 1000, 10000) for s in (1, 2, 5) if span / (s * m) <= 5)
-    return low - span * 0.05, high + span * 0.08, float(step)
+    scale = 10.0 ** math.floor(math.log10(span / 5))
+    step = scale * next(s for s in (1, 2, 5, 10) if span / (s * scale) <= 5)
+    return low - span * 0.05, high + span * 0.08, step
 
 
 def _draw(summary: Mapping[str, Any], names: Sequence[str], dots: Mapping[str, Mapping[str, Dot | None]]) -> Html:
@@ -101,9 +102,7 @@ def _panel(
         )
     for tick in (step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)):
         parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
-        parts.append(
-            label(at(tick), bottom + 16, f"{tick:+.0f}".replace("-", figures.MINUS) if tick else "0", "tick", "middle")
-        )
+        parts.append(label(at(tick), bottom + 16, figures.signed(tick, 0) if tick else "0", "tick", "middle"))
     for index, (name, dot) in enumerate(column.items()):
         y = TOP + ROW_H * index + ROW_H / 2
         if dot is None:
@@ -123,7 +122,11 @@ def _table(summary: Mapping[str, Any]) -> Html:
     """The same in numbers, and the values themselves."""
     rows = []
     for row in summary["verdicts"]:
-        interval = figures.NONE if row["low_pct"] is None else f"{row['low_pct']:+.1f} … {row['high_pct']:+.1f}"
+        interval = (
+            figures.NONE
+            if row["low_pct"] is None
+            else f"{figures.signed(row['low_pct'], 1)} … {figures.signed(row['high_pct'], 1)}"
+        )
         rows.append(
             (row["form"], row["against"], figures.NAMES.get(row["metric"], row["metric"]), number(_value(row["value"])),
              number(figures.effect(row["effect_pct"])), number(interval), number(row["blocks"]), row["word"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -77,11 +76,11 @@ def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *optio
     """Run one verb of the guest half and read its one-line JSON answer. Raises DemoError with its last words."""
     result = transport.run([site.python, site.guest, verb, *options], deadline)
     try:
-        answer = json.loads(result.text().strip().splitlines()[-1])
-    except (ValueError, IndexError):
+        answer: dict[str, Any] | None = load(dict[str, Any], result.text().strip().splitlines()[-1])
+    except (WireError, IndexError):
         answer = None
-    if not result.ok or not isinstance(answer, dict):
-        told = answer if isinstance(answer, dict) else {}
+    if not result.ok or answer is None:
+        told = answer or {}
         kind = ENDS.get(result.code, DemoError)
         raise kind(
             f"the guest half failed at {verb!r}: {told.get('error') or f'exit code {result.code}'}",

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from lab.guest.wire import GuestRecord
+from lab.model.events import GuestEvent, Record
 
 
-def merged(
-    host: Iterable[Mapping[str, Any]], guest: Iterable[Mapping[str, Any]], *, behind_s: float = 0.0
-) -> list[dict[str, Any]]:
+def merged(host: Iterable[Record], guest: Iterable[GuestRecord], *, behind_s: float = 0.0) -> list[Record]:
     """Host records (without their copies of guest events) and guest records, by time; the same ones only once.
 
     behind_s: how far the guest's clock was behind the host's: its records' `at` is the host's time, `at_ns` its own.
     """
-    out: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for doc in host:
-        if doc.get("event") != "GuestEvent" and isinstance(doc.get("seq"), int):
-            out[("host", str(doc.get("boot", "")), doc["seq"])] = dict(doc)
-    for doc in guest:
-        if isinstance(doc.get("seq"), int) and isinstance(doc.get("at_ns"), int):
-            boot = str(doc.get("boot_id", ""))
-            out[("guest", boot, doc["seq"])] = {
-                "source": "guest",
-                "boot": boot,
-                "seq": doc["seq"],
-                "at": doc["at_ns"] / 1e9 + behind_s,
-                "step": 0,
-                "parent": 0,
-                "event": "GuestEvent",
-                "data": {"kind": doc.get("kind", ""), "at_ns": doc["at_ns"], "data": doc.get("data", {})},
-            }
-    return sorted(out.values(), key=lambda d: (float(d.get("at", 0.0)), str(d["source"]), int(d["seq"])))
+    out = {(record.source, record.boot, record.seq): record for record in host if not _copied(record)}
+    for item in guest:
+        out["guest", item.boot_id, item.seq] = Record(
+            source="guest",
+            boot=item.boot_id,
+            seq=item.seq,
+            at=item.at_ns / 1e9 + behind_s,
+            step=0,
+            parent=0,
+            event=GuestEvent(kind=item.kind, at_ns=item.at_ns, data=item.data),
+        )
+    return sorted(out.values(), key=lambda record: (record.at, record.source, record.seq))
 
 
-def line(doc: Mapping[str, Any]) -> str:
-    return json.dumps(doc, ensure_ascii=False, sort_keys=True) + "\n"
+def _copied(record: Record) -> bool:
+    return isinstance(record.event, GuestEvent)
+
+
+def line(record: Record) -> str:
+    return json.dumps(record.to_json(), ensure_ascii=False, sort_keys=True) + "\n"

@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from statistics import fmean, median
+from typing import Final
+
+LARGEST: Final = 700.0  # as a log ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,8 @@ class Effect:
 
 def log_ratio(value: float, references: Sequence[float]) -> float:
     """ln(value / mean of references). All must be positive; ValueError otherwise."""
-    return math.log(value / fmean(references))
+    # the difference of two logarithms: a quotient of figures that are far apart is no float any more
+    return math.log(value) - math.log(fmean(references))
 
 
 def combined(ratios: Sequence[float]) -> float:
@@ -37,8 +41,8 @@ def combined(ratios: Sequence[float]) -> float:
 
 
 def percent(ratio: float) -> float:
-    """A log ratio as per cent of change."""
-    return math.expm1(ratio) * 100.0
+    """A log ratio as per cent of change, at most as large as a float can be."""
+    return math.expm1(min(ratio, LARGEST)) * 100.0
 
 
 def hodges_lehmann(ratios: Sequence[float]) -> float:

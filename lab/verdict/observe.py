@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lab.guest.tally import Row, Tally, tally
-from lab.guest.wire import Cell, Plan, WireError
+from lab.guest.wire import Cell, Plan
+from lab.model.errors import Unreadable
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.completeness import NodeScore, score
 from lab.verdict.metrics import CellFigures, figures
@@ -113,8 +114,8 @@ def _view(run_cell: RunCell, run: Run) -> CellView:
         rows = list(run_cell.requests())
         counted = _tally(run_cell, rows, run)
         broken: tuple[str, ...] = ()
-    except (WireError, ValueError, OSError) as error:
-        rows, counted, broken = [], None, (f"raw data cannot be read: {error}",)
+    except Unreadable as error:
+        rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
     worth = figures(cell, rows, plan.requests)
     counts = count(rows, plan.requests)
     said = broken or tuple(disagreements(cell, counts, worth.percentiles("p50"), plan.gates))

@@ -86,7 +86,7 @@ def _performance(seen: Seen) -> Said:
 
 def _safety(seen: Seen) -> Said:
     if seen.form.mechanism == "run-time":
-        lockdown = seen.run.facts.get("lockdown") or seen.run.manifest.guest.get("lockdown")
+        lockdown = seen.run.machine.lockdown
         if not seen.form.cells:
             return [], []
         said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
@@ -104,9 +104,8 @@ def _safety(seen: Seen) -> Said:
 def _portability(seen: Seen) -> Said:
     if not seen.form.cells:
         return [], []
-    kernel = seen.run.facts.get("kernel") or seen.run.manifest.guest.get("kernel")
-    arch = seen.run.facts.get("arch") or seen.run.manifest.guest.get("arch")
-    here = " ".join(str(part) for part in ("kernel", kernel, arch) if part)
+    kernel, arch = seen.run.machine.kernel, seen.run.machine.arch
+    here = " ".join(part for part in ("kernel", kernel, arch) if part)
     verb = "attached on" if seen.form.mechanism == "run-time" else "ran on"
     return ([f"{verb} {here}, one machine"] if kernel else []), ["guest/facts.json"]
 

@@ -1,11 +1,13 @@
 """Whatever crosses between host and guest, defined once: plan, cell, event, span, request.
 
-Frozen dataclasses encoded as plain JSON objects by `encode` and read back, checked, by `decode`. Unknown keys are
-ignored (a newer writer), missing ones take the default or raise `WireError`. Times: *_ns are Unix-epoch nanoseconds
-of the guest's clock; *_s are seconds. Python 3.9 syntax: this folder also runs in the guest.
+Frozen dataclasses encoded as plain JSON objects by `encode` and read back, checked, by `decode` and `load`. Unknown
+keys are ignored (a newer writer), missing ones take the default or raise `WireError`; `checked.py` has the limits.
+Times: *_ns are Unix-epoch nanoseconds of the guest's clock; *_s are seconds. Python 3.9 syntax: this folder runs in
+the guest.
 """
 
-from lab.guest.wire.codec import WireError, canonical, decode, dump, encode, load, parse
+from lab.guest.wire.checked import LIMITS, Count, Limits, Range, WireError, shown
+from lab.guest.wire.codec import canonical, decode, dump, encode, load, parse
 from lab.guest.wire.plan import (
     SCHEMA,
     AgentSpec,
@@ -34,6 +36,7 @@ from lab.guest.wire.result import (
     GuestManifest,
     GuestRecord,
     GuestState,
+    LifeEnd,
     Span,
     TypeStats,
     Usage,
@@ -57,6 +60,7 @@ __all__ = [
     "CELL_FILE",
     "EVENTS_FILE",
     "FACTS_FILE",
+    "LIMITS",
     "MANIFEST_FILE",
     "PLAN_FILE",
     "REQUESTS_FILE",
@@ -68,6 +72,7 @@ __all__ = [
     "CanaryRequest",
     "Cell",
     "CellPlan",
+    "Count",
     "Expectation",
     "ExtraSpan",
     "FileEntry",
@@ -80,8 +85,11 @@ __all__ = [
     "GuestState",
     "Layout",
     "Life",
+    "LifeEnd",
+    "Limits",
     "Plan",
     "ProcessSpec",
+    "Range",
     "RequestSpec",
     "ServiceSpec",
     "Span",
@@ -97,4 +105,5 @@ __all__ = [
     "encode",
     "load",
     "parse",
+    "shown",
 ]

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lab.guest.wire.checked import Count
 from lab.guest.wire.codec import canonical
 
 SCHEMA = 1
@@ -50,8 +51,8 @@ class SpanNode:
     family: str  # http | grpc | sql
     match: str  # http "METHOD /path/{x}", grpc "pkg.Service/Method", sql "VERB [table]", "*" any
     parent: str = ""  # id; empty for the root
-    count_min: int = 1
-    count_max: int = 1
+    count_min: Count = 1
+    count_max: Count = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Expectation:
 
     node: str
     mode: str = "exact"
-    first: int = 0
+    first: Count = 0
     min_ratio: float = 1.0
     max_ratio: float = 1.0
     parent: str = "always"
@@ -149,7 +150,7 @@ class Gates:
 
     completed_min: float = 0.995
     late_max: float = 0.001
-    late_min_requests: int = 1000  # fewer requests: no late send at all
+    late_min_requests: Count = 1000  # fewer requests: no late send at all
     late_hard: bool = True  # an emulated CPU cannot keep a millisecond: there it is printed, not judged
     load_cpu_share_max: float = 0.7
     steal_max: float = 0.05
@@ -165,15 +166,15 @@ class CellPlan:
     level: str
     rate_rps: float
     seed: int
-    warmup_requests: int
-    requests: int
+    warmup_requests: Count
+    requests: Count
 
 
 @dataclass(frozen=True)
 class Life:
     """One process life of one form in one block, with its cells in order."""
 
-    block: int
+    block: Count
     form: str
     cells: tuple[CellPlan, ...]
 

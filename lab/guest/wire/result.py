@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lab.guest.wire.checked import Count
 from lab.guest.wire.plan import SCHEMA
 
 
@@ -39,7 +40,7 @@ class CanaryRequest:
     seen: dict[str, int]
     missing: tuple[str, ...]  # expected but not seen (node ids)
     wrong_parent: tuple[str, ...]
-    unexpected: int  # spans neither expected nor known extra
+    unexpected: Count  # spans neither expected nor known extra
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,16 @@ class Canary:
     reason: str
     requests: tuple[CanaryRequest, ...]
     first_span_s: Optional[float] = None  # first canary request sent -> first span in the sink
-    start_spans: int = 0  # spans made by the service's start alone
+    start_spans: Count = 0  # spans made by the service's start alone
+
+
+@dataclass(frozen=True)
+class LifeEnd:
+    """What life.json says of one process life; more keys are for people."""
+
+    form: str
+    ok: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Gate:
 class TypeStats:
     """Latency from the intended send time, milliseconds; p99 only from 1,000 requests of the type."""
 
-    count: int
+    count: Count
     p50_ms: float
     p90_ms: float
     p99_ms: Optional[float] = None
@@ -93,19 +103,19 @@ class Cell:
     """cell.json: one measured cell, whole or absent."""
 
     id: str
-    block: int
+    block: Count
     form: str
     level: str
-    attempt: int
+    attempt: Count
     valid: bool
     reasons: tuple[str, ...]
     gates: tuple[Gate, ...]
     rate_rps: float
     achieved_rps: float
-    scheduled: int
-    completed: int
-    late: int
-    unexpected: int
+    scheduled: Count
+    completed: Count
+    late: Count
+    unexpected: Count
     window_start_ns: int
     window_end_ns: int
     window_s: float  # by the monotonic clock
@@ -120,7 +130,7 @@ class Cell:
     startup_s: float
     sentinel_s: float  # a fixed CPU loop before the cell
     spans: dict[str, int]  # received in the window's traffic, by "kind family"
-    spans_total: int
+    spans_total: Count
     by_type: dict[str, TypeStats]
     delay_ns: Optional[float]  # realised mean of a control
     build_ids: dict[str, int]  # header value -> responses
@@ -133,7 +143,7 @@ class Cell:
 class GuestRecord:
     """A line of guest/events.jsonl. kind: state | life | proof | cell | span | sample | notice | failed | done."""
 
-    seq: int
+    seq: Count
     at_ns: int
     boot_id: str
     kind: str
@@ -172,6 +182,6 @@ class GuestState:
     start_ticks: int
     boot_id: str
     phase: str  # starting | running | sealing | complete | failed
-    cells_done: int
-    cells_total: int
+    cells_done: Count
+    cells_total: Count
     reason: str = ""

@@ -6,6 +6,7 @@ Everything follows from one seed, so that a golden report can be kept.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
 from collections.abc import Iterator
@@ -28,10 +29,11 @@ from lab.guest.wire import (
     dump,
     encode,
 )
+from lab.runs.manifest import DERIVED
 from tests.unit.report.synthetic_host import FACTS, manifest, steps
 from tests.unit.report.synthetic_plan import FORMS, MAP_FULL, MIX, ORIGIN_NS, ROOT, Made, plan, reference
 
-__all__ = ["FORMS", "MAP_FULL", "ROOT", "Made", "plan", "write"]
+__all__ = ["FORMS", "MAP_FULL", "ROOT", "Made", "plan", "seal", "write"]
 
 
 # --- one request ---------------------------------------------------------------------------------------------------
@@ -126,6 +128,19 @@ def write(
     (guest / "manifest.json").write_text(dump(sealed), encoding="utf-8")
     (root / "manifest.json").write_text(json.dumps(manifest(what), indent=1), encoding="utf-8")
     (root / "host-events.jsonl").write_text("".join(json.dumps(r.to_json()) + "\n" for r in steps()), encoding="utf-8")
+    return seal(root)
+
+
+def seal(root: Path) -> Path:
+    """Name the files as they are now in the manifest, as `lab.runs.manifest` does: what a test changed is the run."""
+    doc = json.loads((root / "manifest.json").read_text(encoding="utf-8"))
+    doc["files"] = [
+        {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and (name := path.relative_to(root).as_posix()) not in DERIVED
+        for data in [path.read_bytes()]
+    ]
+    (root / "manifest.json").write_text(json.dumps(doc, indent=1), encoding="utf-8")
     return root
 
 

@@ -218,7 +218,7 @@ def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:
     copy = synthetic.write(tmp_path / "run")
     torn = next((copy / "guest/cells").glob("*ebpf*")) / "spans.jsonl.gz"
     torn.write_bytes(torn.read_bytes()[:-40])
-    summary = summarize(read(copy))
+    summary = summarize(read(synthetic.seal(copy)))
     assert summary["forms"]["ebpf"]["cells"]["valid"] == 0
     assert any("raw data cannot be read" in said for said in summary["problems"])
 

@@ -1,0 +1,121 @@
+"""Whether the files of a run are those that its manifest names: asked before a word is said about the run."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from lab.guest.wire import FileEntry, GuestManifest
+from lab.model import paths
+from lab.model.errors import FetchError
+from lab.model.run import RunManifest
+from lab.runs.fetch import sha256
+from lab.system.documents import Source, read, shown_path, why_not
+
+MAX_FILES: Final = 20_000
+SHOWN: Final = 5
+FIX: Final = "bring back an unchanged copy of the folder, or measure again: lab demo"
+# what is read of a run beside its guest/ folder
+READ: Final = frozenset({paths.HOST_EVENTS_FILE})
+
+
+def source(root: Path, name: str) -> Source:
+    """A file of the run in `root`, as messages name it."""
+    return Source(path=root / name, name=f"{root.name}/{name}", fix=FIX)
+
+
+def check(root: Path) -> tuple[str, ...]:
+    """Compare each file with the manifest, by size and SHA-256. Returns what could not be compared, for the report.
+
+    Raises FetchError naming the files that differ, Unreadable.
+    """
+    files = inventory(root)
+    manifest = read(source(root, paths.MANIFEST_FILE), RunManifest)
+    named = manifest.files
+    doubt: tuple[str, ...] = ()
+    if named is None:
+        named = _by_guest(root, manifest, files)
+        doubt = (
+            f"{paths.MANIFEST_FILE} names no files (an earlier lab wrote it): only {paths.GUEST_DIR}/ was compared",
+        )
+        files = {name: size for name, size in files.items() if name.startswith(f"{paths.GUEST_DIR}/")}
+    found = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
+    if found:
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        message = (
+            f"{root.name}: changed since it was sealed: {', '.join(found[:SHOWN])}{more}; nothing is said about it"
+        )
+        raise FetchError(message, fix=FIX)
+    return doubt
+
+
+def glance(root: Path) -> tuple[RunManifest, dict[str, str]]:
+    """The manifest of a run, and the files that differ from it by name or size: quick, no file is read for it.
+
+    Raises FetchError, Unreadable.
+    """
+    files = inventory(root)
+    manifest = read(source(root, paths.MANIFEST_FILE), RunManifest)
+    return manifest, differences(root, manifest.files, files, by_content=False) if manifest.files is not None else {}
+
+
+def _by_guest(root: Path, manifest: RunManifest, files: Mapping[str, int]) -> tuple[FileEntry, ...]:
+    """What the machine sealed itself, and its seal, of which the manifest has the digest."""
+    name = f"{paths.GUEST_DIR}/{paths.MANIFEST_FILE}"
+    guest = read(source(root, name), GuestManifest)
+    own = FileEntry(name, files[name], manifest.guest_manifest_sha256 or _digest(root, name))
+    return (own, *(FileEntry(f"{paths.GUEST_DIR}/{e.path}", e.size, e.sha256) for e in guest.files))
+
+
+def differences(
+    root: Path, named: tuple[FileEntry, ...], files: Mapping[str, int], *, by_content: bool = True
+) -> dict[str, str]:
+    """File -> how it differs from what the manifest names; by names and sizes alone, nothing is read."""
+    found: dict[str, str] = {}
+    for entry in named:
+        if entry.path not in files:
+            found[entry.path] = "missing"
+        elif files[entry.path] != entry.size:
+            found[entry.path] = f"{files[entry.path]} bytes, not {entry.size}"
+        elif by_content and _digest(root, entry.path) != entry.sha256:
+            found[entry.path] = "another content"
+    known = {entry.path for entry in named}
+    extra = (name for name in files if name not in known and (name in READ or name.startswith(f"{paths.GUEST_DIR}/")))
+    return found | dict.fromkeys(extra, "not in the manifest")
+
+
+def _digest(root: Path, name: str) -> str:
+    try:
+        return sha256(root / name)
+    except OSError as error:
+        raise source(root, name).error(why_not(error)) from error
+
+
+def inventory(root: Path) -> dict[str, int]:
+    """Every file below `root` with its size. Raises FetchError for links, devices, names that are no text, too many."""
+    files: dict[str, int] = {}
+    todo = [root]
+    while todo:
+        for path in sorted(_entries(root, todo.pop())):
+            name = path.relative_to(root).as_posix()
+            seen = path.lstat()
+            if not name.isprintable():
+                raise FetchError(f"{root.name}: the name {name!a} is no plain text", fix=f"remove it from {root}")
+            if stat.S_ISDIR(seen.st_mode):
+                todo.append(path)
+            elif stat.S_ISREG(seen.st_mode):
+                files[name] = seen.st_size
+            else:
+                raise FetchError(f"{root.name}: {name!r} is neither a file nor a folder", fix=f"rm {path}")
+            if len(files) + len(todo) > MAX_FILES:
+                raise FetchError(f"{root.name}: more than {MAX_FILES} files", fix=FIX)
+    return files
+
+
+def _entries(root: Path, folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise source(root, folder.relative_to(root).as_posix()).error(why_not(error)) from error

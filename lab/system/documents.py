@@ -1,0 +1,195 @@
+"""Files of a run or a machine as checked values: the one way in. Whatever is on disk, what comes out is a value of the
+type that was asked for, or `Unreadable` with file, line, key, what was expected there and a fix.
+
+What each type allows is in `lab.guest.wire.checked`; how much is read of one file, here.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, TypeVar
+
+from lab.guest.wire import LIMITS, Limits, WireError, decode, parse, shown
+from lab.model.errors import Unreadable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """How much is read of a file of many rows; `size` and `line` in bytes, unpacked."""
+
+    size: int = 256 << 20
+    line: int = 4 << 20
+    rows: int = 500_000
+    values: int = 1_000_000  # of JSON lines that are all kept
+
+
+ROWS: Final = Rows()
+LINE: Final = Limits(size=ROWS.line, values=100_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file: where it is, how it is called in messages, and what helps when it cannot be read."""
+
+    path: Path
+    name: str
+    fix: str
+
+    def error(self, why: str, *, line: int = 0) -> Unreadable:
+        return Unreadable(shown_path(self.name), why, fix=self.fix, line=line)
+
+    def wrong(self, error: WireError, *, line: int = 0) -> Unreadable:
+        """The same fault as one of this file; `line` where the text that was read is one of its lines."""
+        name, at = shown_path(self.name), line or error.line
+        return Unreadable(name, error.why, fix=self.fix, line=at, column=error.column, key=error.key)
+
+
+def shown_path(name: str) -> str:
+    """A file's name as text, whatever its bytes are; a long one is not cut."""
+    return name if name.isprintable() else ascii(name)
+
+
+def read(source: Source, hint: type[T], limits: Limits = LIMITS) -> T:
+    """The JSON document in a file, as `hint`. Raises Unreadable, also when it is missing."""
+    data = content(source, limits.size)
+    try:
+        return decode(hint, parse(data, limits))
+    except WireError as error:
+        raise source.wrong(error) from error
+
+
+def content(source: Source, size: int) -> bytes:
+    """All bytes of a plain file of at most `size` bytes. Raises Unreadable."""
+    try:
+        with _opened(source) as file:
+            data = file.read(size + 1)
+    except OSError as error:
+        raise source.error(why_not(error)) from error
+    if len(data) > size:
+        raise source.error(f"larger than {size} bytes")
+    return data
+
+
+def _opened(source: Source) -> BinaryIO:
+    """Opened to read; a folder, a pipe or a device is refused before a byte of it is waited for."""
+    try:
+        fd = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a name
+        raise source.error(why_not(error)) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise source.error("not a plain file")
+    return os.fdopen(fd, "rb")
+
+
+def why_not(error: Exception) -> str:
+    """What the system says, without its number and the path that the message has already."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:1].lower() + text[1:]
+
+
+def lines(
+    source: Source, one: Callable[[object], T], rows: Rows = ROWS
+) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
+    """The JSON lines of a log as values, and the lines that are none. A last line that was never ended is left out.
+
+    Raises Unreadable where the file as a whole is beyond `rows`; a missing file has no lines.
+    """
+    if not os.path.lexists(source.path):
+        return (), ()
+    found: list[T] = []
+    bad: list[Unreadable] = []
+    left = rows.values
+    with _opened(source) as file:
+        for number, line in _numbered(source, file, rows):
+            if not line.endswith(b"\n"):
+                break
+            left -= line.count(b",") + line.count(b"[") + line.count(b"{")
+            if left < 0:
+                raise source.error(f"more than {rows.values} values", line=number)
+            try:
+                found.append(one(parse(line, LINE)))
+            except WireError as error:
+                bad.append(source.wrong(error, line=number))
+    return tuple(found), tuple(bad)
+
+
+def packed_lines(source: Source, hint: type[T], rows: Rows = ROWS) -> Iterator[T]:
+    """The JSON lines of a gzip file, one value at a time; a missing file has none. Raises Unreadable at the first
+    line that is not `hint`, and before the first one where there are too many."""
+    for number, line in _unpacked(source, rows):
+        try:
+            value = decode(hint, parse(line, LINE))
+        except WireError as error:
+            raise source.wrong(error, line=number) from error
+        yield value
+
+
+def packed_rows(
+    source: Source, columns: tuple[str, ...], one: Callable[[list[str]], T], rows: Rows = ROWS
+) -> Iterator[T]:
+    """The rows of a packed CSV file under `columns` (more may follow), each made a value by `one`."""
+    number = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal number
+        for number, line in _unpacked(source, rows):  # noqa: B007 - told in the error
+            yield line.decode("utf-8")
+
+    try:
+        table = csv.reader(texts(), strict=True)
+        head = next(table, None)
+        if head is not None and tuple(head[: len(columns)]) != columns:
+            raise source.error(f"columns are {shown(', '.join(head))}, not {', '.join(columns)}", line=1)
+        for row in table:
+            if len(row) < len(columns):
+                raise source.error(f"{len(columns)} fields are expected, not {len(row)}", line=number)
+            yield one(row)
+    except UnicodeDecodeError as error:
+        raise source.error("not UTF-8", line=number) from error
+    except csv.Error as error:
+        raise source.error(str(error), line=number) from error
+    except WireError as error:
+        raise source.wrong(error, line=number) from error
+
+
+def _unpacked(source: Source, rows: Rows) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a gzip file. It is unpacked once before, and nothing kept: too much is told before a line of it
+    takes memory."""
+    if not os.path.lexists(source.path):
+        return
+    for keep in (False, True):
+        with _opened(source) as raw, gzip.open(raw) as packed:
+            for numbered in _numbered(source, packed, rows):
+                if keep:
+                    yield numbered
+
+
+def _numbered(source: Source, file: BinaryIO | gzip.GzipFile, rows: Rows) -> Iterator[tuple[int, bytes]]:
+    total = 0
+    for number in range(1, rows.rows + 2):
+        try:
+            line = file.readline(rows.line + 1)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise source.error(f"torn ({error})", line=number) from error
+        except OSError as error:
+            raise source.error(why_not(error), line=number) from error
+        total += len(line)
+        if not line:
+            return
+        if len(line) > rows.line:
+            raise source.error(f"a line of more than {rows.line} bytes", line=number)
+        if total > rows.size:
+            raise source.error(f"more than {rows.size} bytes unpacked", line=number)
+        if number > rows.rows:
+            raise source.error(f"more than {rows.rows} lines", line=number)
+        yield number, line
