@@ -14,7 +14,6 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 UNIONS = (Union, getattr(types, "UnionType", Union))  # `int | None` is of the second kind, from Python 3.10 on
@@ -225,12 +224,6 @@ def _text(value: Any) -> Any:
     return value
 
 
-def _path(value: Any) -> Any:
-    if "\0" in _text(value):
-        raise WireError("a path cannot hold a NUL character")
-    return Path(value)
-
-
 def _free(value: Any, depth: int = 0) -> Any:
     """A value without a type of its own: plain JSON within the limits."""
     if depth > LIMITS.depth:
@@ -252,7 +245,6 @@ _PLAIN: dict[Any, Check] = {
     bool: _truth,
     int: _number(int, INTEGERS),
     float: _number(float, NUMBERS),
-    Path: _path,
     Any: _free,
     object: _free,
 }
