@@ -18,7 +18,7 @@ from lab.system.wait import Deadline
 NETWORK: Final = re.compile(
     r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
 )
-NEWER_GO: Final = re.compile(r"(\S+) requires go >= (\S+) \(running go ([\w.]+)")
+NEWER_GO: Final = re.compile(r"(?:go: )?(?:module )?(.+?) requires go >= (\S+) \(running go ([\w.]+)")
 # What Go says -> what mends it. The first that matches counts; {folder} is where the person would run Go.
 FIXES: Final = (
     (r"pattern .*: no matching files found", "add the file that //go:embed names, or correct that line"),
@@ -68,14 +68,28 @@ def refusal(message: str, detail: str, folder: Path) -> LabError:
         return TransientError(message, fix=fix, detail=detail)
     if newer := NEWER_GO.search(detail):
         who, wanted, ours = newer.groups()
+        file = Path(who, "go.mod") if Path(who).is_absolute() else Path(who)
+        fix = f"require a version of {who.partition('@')[0]} that asks for Go {ours} or an older one"
+        if file.name == "go.mod":
+            fix, who = f"lower the go line of {file} to {ours}", f"{file}:{line_of(file, 'go', wanted)}"
         message = f"{message}: {who} asks for Go {wanted}, forms are built by {ours}"
-        where = f"lower the go line of {who}" if who.endswith("go.mod") else f"require a version of {who}"
-        fix = f"{where} {'to' if who.endswith('go.mod') else 'that asks for'} {ours} or an older Go"
         return DemoError(message, fix=fix, detail=detail)
-    fix = next(
-        (fix for pattern, fix in FIXES if re.search(pattern, detail)), "run `go build` in {folder} and correct it"
-    )
+    otherwise = "run `go build` in {folder} and correct what it names"
+    fix = next((fix for pattern, fix in FIXES if re.search(pattern, detail)), otherwise)
     return DemoError(message, fix=fix.format(folder=folder), detail=detail)
+
+
+def line_of(file: Path, *words: str) -> int:
+    """The number of the line that begins with these words; 1 when none does."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    return next((at for at, line in enumerate(lines, 1) if tuple(line.split()[: len(words)]) == words), 1)
+
+
+def outside(folder: Path) -> Path:
+    """A new folder for questions about one module: it lies in no other, whatever our home lies in."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "go.mod").write_text("module lab.example/outside\n\ngo 1.21\n", encoding="utf-8")
+    return folder
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lab.forms import cgo
-from lab.forms.goask import NEWER_GO, Go, objects, refusal
+from lab.forms.goask import NEWER_GO, Go, objects, outside, refusal
 from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
 from lab.forms.shelf import Entry, Shelf, Tree
 from lab.model.errors import LabError
@@ -47,9 +48,19 @@ class Source:
         lines = {"lowered": "; ".join(map(str, self.lowered)), "cgo": ", ".join(each.name for each in self.cgo)}
         return {name: text for name, text in lines.items() if text}
 
+    def notices(self) -> Iterator[tuple[Literal["info", "warning"], str]]:
+        """What a person should know of it before it is built."""
+        for name, size in self.tree.large:
+            yield "info", f"{name} ({size / 1e6:.0f} MB) is embedded: it is part of the source"
+        for line in self.lowered:
+            yield "info", f"in the copy: {line}"
+        for need in self.cgo:
+            if need.warning:
+                yield "warning", need.warning
+
 
 def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: Shelf, room: Path) -> Source:
-    """The service's source, hashed or copied as `shelf` has it; `room` is an empty folder for questions.
+    """The service's source, hashed or copied as `shelf` has it; `room` is a new folder for questions.
 
     Raises ConfigError, DemoError (Go does not take it, by Go's own words), TransientError (network).
     """
@@ -72,16 +83,12 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
         tree=shelf.put(service.root, asked.entries(packages)),
         main=asked.layout.main,
         lowered=asked.lowered(packages),
+        cgo=cgo.needs(packages, asked.with_cgo()),
     )
-    if shelf.room is None:
-        return source
-    for name, size in source.tree.large:
-        lab.bus.emit(Notice(level="info", text=f"{name} ({size / 1e6:.0f} MB) is part of the source: it is embedded"))
-    needs = cgo.needs(packages, asked.with_cgo())
-    for need in needs:
-        if need.warning:
-            lab.bus.emit(Notice(level="warning", text=need.warning))
-    return replace(source, cgo=needs)
+    if shelf.room is None:  # every command begins so
+        for level, text in source.notices():
+            lab.bus.emit(Notice(level=level, text=text))
+    return source
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,12 +154,18 @@ class _Asked:
     def _lower(self, said: str) -> bool:
         """A downloaded module that asks for a later patch level: taken from a folder, with its go line lowered."""
         newer = NEWER_GO.search(said)
-        if newer is None or "@" not in newer[1] or language(newer[2]) != language(newer[3]):
+        if newer is None or "@" not in newer[1] or newer[1].startswith("/") or language(newer[2]) != language(newer[3]):
             return False
         if any(each.old == newer[1] for each in self.layout.beside):
             return False
-        doc = self.go.document(["mod", "download", "-json", newer[1]], self.room, newer[1])
-        folder = Path(doc["Dir"])
+        # Go downloads and verifies the module, then refuses to unpack it
+        got = self.go.run(["mod", "download", "-json", newer[1]], outside(self.room / "outside"))
+        zipped = next(objects(got.text()), {}).get("Zip")
+        if not zipped:
+            raise refusal(f"module {newer[1]} could not be fetched", got.tail(), self.layout.top)
+        with zipfile.ZipFile(zipped) as content:
+            content.extractall(self.room / "unpacked")
+        folder = self.room / "unpacked" / newer[1]
         line = Lowered(place=f"{newer[1]}/go.mod", what="go", before=newer[2], after=newer[3])
         self.layout = replace(
             self.layout,

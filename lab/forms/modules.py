@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.forms.goask import Go
+from lab.forms.goask import Go, line_of
 from lab.model.errors import ConfigError, DemoError
 
 BESIDE: Final = "_beside"  # no package pattern matches a folder that begins so (`go help packages`)
@@ -129,7 +129,7 @@ class _Reader:
         if not newer(wanted, self.ours):
             return wanted or "1.16"  # what Go takes a file without the line for
         if language(wanted) != language(self.ours):
-            line = _line(file, "go", wanted)
+            line = line_of(file, "go", wanted)
             raise DemoError(
                 f"{file}:{line}: it asks for Go {wanted}, forms are built by {self.ours}",
                 fix=f"lower the go line of go.mod to {'.'.join(map(str, language(self.ours)))}",
@@ -151,11 +151,6 @@ def language(version: str) -> tuple[int, int]:
 def _order(version: str) -> tuple[int, int, int]:
     found = NUMBERS.match(version)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
-
-
-def _line(file: Path, *words: str) -> int:
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((at for at, line in enumerate(lines, 1) if tuple(line.split()[: len(words)]) == words), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

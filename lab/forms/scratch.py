@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lab.forms.goask import refusal
+from lab.forms.goask import outside, refusal
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.shelf import Tree
 from lab.model.errors import ConfigError
@@ -201,11 +201,10 @@ def _unfinished(scratch: Scratch) -> tuple[str, ...]:
 
 def _module_folder(wanted: str, toolchain: Toolchain, env: dict[str, str], root: Path, deadline: Deadline) -> str:
     """Download a module and say where it is; outside of any module, since inside its replacement would be looked up."""
-    empty = root.with_name(root.name + ".empty")
-    empty.mkdir(exist_ok=True, mode=0o700)
+    empty = outside(root.with_name(root.name + ".empty"))
     argv = [toolchain.go, "mod", "download", "-json", wanted]
     said = proc.run(argv, deadline=deadline, env={**env, "GOFLAGS": FLAGS}, cwd=empty)  # -mod is refused there
-    empty.rmdir()
+    shutil.rmtree(empty)
     try:
         return str(json.loads(said.text())["Dir"])
     except (ValueError, KeyError) as error:

@@ -1,0 +1,277 @@
+"""What plain `go build` takes, `lab` takes: each layout is built where it lies by Go alone, and from our copy of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from lab import forms
+from lab.forms import gosource
+from lab.forms.gosource import Source
+from lab.forms.listing import PLAIN
+from lab.forms.shelf import Shelf
+from lab.model.service import Service
+from lab.system import toolchain
+from lab.system.wait import Deadline
+from tests.support import ROOT, lab_at, test_home
+
+pytestmark = pytest.mark.contract
+
+LINK: Final = "-> "  # a file with this text is a link; one whose name ends in / an empty folder
+MAIN: Final = "package main\n\nfunc main() { println(word) }\n"
+MOD: Final = "module ex.org/svc\n\ngo 1.24\n"
+LIB: Final = {"lib/go.mod": "module ex.org/lib\n\ngo 1.24\n", "lib/lib.go": 'package lib\n\nconst Word = "ok"\n'}
+ASKS: Final = 'package main\n\nimport "ex.org/lib"\n\nconst word = lib.Word\n'
+
+
+def embeds(pattern: str, name: str, package: str = "main") -> str:
+    read = f'data, _ := files.ReadFile("{name}")\n\tword = string(data)'
+    return (
+        f'package {package}\n\nimport "embed"\n\n//go:embed {pattern}\nvar files embed.FS\n\nvar word = ""\n\n'
+        f"func init() {{\n\t{read}\n}}\n"
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A source that prints "ok": files (of a service in `svc` with go.mod and main.go, unless they say otherwise)."""
+
+    files: dict[str, str]
+    root: str = "svc"
+    main: str = "."
+    plain: bool = True  # Go takes it as it is
+
+
+LAYOUTS: Final[dict[str, Layout]] = {
+    "gowork-replace": Layout(
+        files={
+            **LIB,
+            "go.work": "go 1.24\n\nuse ./svc\n\nreplace ex.org/lib => ./lib\n",
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v0.0.0\n",
+            "svc/word.go": ASKS,
+        }
+    ),
+    "gowork-replace beats that of go.mod, and a block is one": Layout(
+        files={
+            **LIB,
+            "go.work": 'go 1.24\n\nuse (\n\t"./svc" // ours\n)\n\nreplace (\n\tex.org/lib v0.0.0 => "./lib"\n)\n',
+            "other/go.mod": "module ex.org/lib\n",
+            "other/lib.go": 'package lib\n\nconst Word = "of go.mod"\n',
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib v0.0.0 => ../other\n",
+            "svc/word.go": ASKS,
+        }
+    ),
+    "a used module's own replacement counts": Layout(
+        files={
+            **LIB,
+            "go.work": "go 1.24\n\nuse (\n\t./svc\n\t./mid\n)\n",
+            "mid/go.mod": "module ex.org/mid\n\ngo 1.24\n\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib => ../lib\n",
+            "mid/mid.go": 'package mid\n\nimport "ex.org/lib"\n\nconst Word = lib.Word\n',
+            "svc/word.go": 'package main\n\nimport "ex.org/mid"\n\nconst word = mid.Word\n',
+        }
+    ),
+    "a used module wins over a replacement of it": Layout(
+        files={
+            **LIB,
+            "go.work": "go 1.24\n\nuse (\n\t./svc\n\t./lib\n)\n",
+            "other/go.mod": "module ex.org/lib\n",
+            "other/lib.go": 'package lib\n\nconst Word = "of go.mod"\n',
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v1.0.0\n\nreplace ex.org/lib => ../other\n",
+            "svc/word.go": ASKS,
+        }
+    ),
+    "a workspace whose top has no module": Layout(
+        files={**LIB, "go.work": "go 1.24\n\nuse (\n\t./svc\n\t./lib\n)\n", "svc/word.go": ASKS}, root=".", main="./svc"
+    ),
+    "a replacement with a space and an @ in its path": Layout(
+        files={
+            **{name.replace("lib/", "li b@v1/", 1): text for name, text in LIB.items()},
+            "svc/go.mod": f'{MOD}\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib => "../li b@v1"\n',
+            "svc/word.go": ASKS,
+        }
+    ),
+    "an absolute replacement": Layout(
+        files={
+            **LIB,
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib => {{top}}/lib\n",
+            "svc/word.go": ASKS,
+        }
+    ),
+    "a module within the service": Layout(
+        files={
+            **{f"svc/{name}": text for name, text in LIB.items()},
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib => ./lib\n",
+            "svc/word.go": ASKS,
+        }
+    ),
+    "stale-replace": Layout(
+        files={
+            "svc/go.mod": f"{MOD}\nreplace ex.org/unused => ../not-there\n\nreplace ex.org/file => ./main.go\n",
+            "svc/word.go": 'package main\n\nconst word = "ok"\n',
+        }
+    ),
+    "linked-folder": Layout(
+        files={
+            "shared/greet/g.go": 'package greet\n\nconst Word = "ok"\n',
+            "svc/greet": f"{LINK}../shared/greet",
+            "svc/word.go": 'package main\n\nimport "ex.org/svc/greet"\n\nconst word = greet.Word\n',
+        }
+    ),
+    "symlink-dir": Layout(
+        files={
+            "svc/internal/real/real.go": 'package real\n\nconst Word = "ok"\n',
+            "svc/words": f"{LINK}internal/real",
+            "svc/word.go": 'package main\n\nimport "ex.org/svc/words"\n\nconst word = real.Word\n',
+        }
+    ),
+    "links in a ring, a pipe, an editor's lock": Layout(
+        files={
+            "svc/ring/self": f"{LINK}..",
+            "svc/.#main.go": f"{LINK}somebody@host.1234",
+            "svc/word.go": 'package main\n\nconst word = "ok"\n',
+        }
+    ),
+    "the service's folder is itself a link": Layout(
+        files={"real/go.mod": MOD, "real/main.go": MAIN, "real/word.go": ASKS.replace("ex.org/lib", "ex.org/svc/in")}
+        | {"real/in/in.go": 'package lib\n\nconst Word = "ok"\n', "svc": f"{LINK}real"},
+    ),
+    "embed-build-yaml": Layout(
+        files={"svc/build.yaml": "ok", "svc/word.go": embeds("build.yaml", "build.yaml"), "svc/main.go": MAIN}
+    ),
+    "embedded-service-yaml": Layout(
+        files={
+            "svc/conf/service.yaml": "ok",
+            "svc/conf/conf.go": 'package conf\n\nimport _ "embed"\n\n//go:embed service.yaml\nvar Text string\n',
+            "svc/word.go": 'package main\n\nimport "ex.org/svc/conf"\n\nvar word = conf.Text\n',
+        }
+    ),
+    "embedded hidden files": Layout(
+        files={
+            "svc/web/.gitignore": "ok",
+            "svc/web/_part.html": "x",
+            "svc/web/.git-blame/deep file.txt": "x",
+            "svc/word.go": embeds("all:web", "web/.gitignore"),
+        }
+    ),
+    "embedded scenario of its own name, and everything beside": Layout(
+        files={"svc/scenario.yaml": "ok", "svc/word.go": embeds("*.yaml *.go", "scenario.yaml")}
+    ),
+    "an embedded link": Layout(
+        files={"shared/w.txt": "ok", "svc/w.txt": f"{LINK}../shared/w.txt", "svc/word.go": embeds("w.txt", "w.txt")},
+        plain=False,  # only with GODEBUG=embedfollowsymlinks=1
+    ),
+    "assembly that includes from beside": Layout(
+        files={
+            "svc/asm/inc.h": "#define OK 7\n",
+            "svc/asm/more.inc": '#include "../shared.inc"\n',
+            "svc/shared.inc": "#define MORE 0\n",
+            "svc/asm/a_amd64.s": '#include "textflag.h"\n#include "inc.h"\n#include "more.inc"\n\n'
+            "TEXT ·F(SB),NOSPLIT,$0-8\n\tMOVQ $(OK+MORE), ret+0(FP)\n\tRET\n",
+            "svc/asm/a.go": "package asm\n\nfunc F() int\n",
+            "svc/word.go": 'package main\n\nimport "ex.org/svc/asm"\n\nvar word = map[int]string{7: "ok"}[asm.F()]\n',
+        }
+    ),
+    "go-line": Layout(
+        files={
+            "svc/go.mod": "module ex.org/svc\n\ngo 1.26.8\n\ntoolchain go1.27.3\n",
+            "svc/word.go": 'package main\n\nconst word = "ok"\n',
+        },
+        plain=False,  # by the pinned Go
+    ),
+    "a go-line of a replaced module": Layout(
+        files={
+            **LIB,
+            "lib/go.mod": "module ex.org/lib\n\ngo 1.26.8\n",
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib => ../lib\n",
+            "svc/word.go": ASKS,
+        },
+        plain=False,
+    ),
+    "a go-line of go.work": Layout(
+        files={**LIB, "go.work": "go 1.26.9\n\nuse (\n\t./svc\n\t./lib\n)\n", "svc/word.go": ASKS}, plain=False
+    ),
+    "the service in a folder of its module": Layout(
+        files={
+            "svc/cmd/it/main.go": MAIN,
+            "svc/cmd/it/word.go": 'package main\n\nimport "ex.org/svc/internal/w"\n\nconst word = w.Word\n',
+            "svc/internal/w/w.go": 'package w\n\nconst Word = "ok"\n',
+        },
+        root="svc/cmd/it",
+    ),
+    "a program in cmd, generics, build tags, a read-only file": Layout(
+        files={
+            "svc/cmd/it/main.go": MAIN,
+            "svc/cmd/it/word_linux.go": "package main\n\nvar word = first([]string{text})\n",
+            "svc/cmd/it/word_windows.go": "package main\n\nvar word = 1\n",
+            "svc/cmd/it/never.go": "//go:build never\n\npackage main\n\nconst word = 2\n",
+            "svc/cmd/it/g.go": 'package main\n\nfunc first[T any](all []T) T { return all[0] }\n\nconst text = "ok"\n',
+            "svc/cmd/it/default.pgo": "",
+        },
+        main="./cmd/it",
+    ),
+}
+
+
+def lay(top: Path, layout: Layout) -> Service:
+    """The layout's files below `top`, and the service in it."""
+    for name, text in {"svc/go.mod": MOD, "svc/main.go": MAIN, **layout.files}.items():
+        path = top / name
+        if name in ("svc/go.mod", "svc/main.go") and name not in layout.files and "svc" in layout.files:
+            continue
+        if name == "svc/main.go" and name not in layout.files and "svc/cmd/it/main.go" in layout.files:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text.startswith(LINK):
+            path.symlink_to(text.removeprefix(LINK))
+        else:
+            path.write_text(text.replace("{top}", str(top)))
+    folder = top / layout.root
+    return dataclasses.replace(forms.service(ROOT), root=folder, main=layout.main, build_id_var="")
+
+
+def go(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The pinned Go, in a plain environment."""
+    lab = lab_at(test_home())
+    root = toolchain.find(lab, PLAIN.toolchain, deadline=Deadline.after(300))
+    plain = toolchain.environment(lab, GOCACHE=str(lab.paths.build / f"cache-{root.version}-plain"), **env)
+    argv = [root.go, *words]
+    return subprocess.run(
+        argv, cwd=folder, env={**plain, "PWD": str(folder)}, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def read(service: Service, top: Path, *, copy: bool = True) -> Source:
+    """The source as a build reads it; the copy lies below `top`."""
+    lab = lab_at(test_home())
+    found = toolchain.find(lab, PLAIN.toolchain, deadline=Deadline.after(300))
+    place = top / f"read-{sum(1 for _ in top.glob('read-*'))}"
+    shelf = Shelf(place / "copies") if copy else Shelf()
+    return gosource.read(lab, found, service, "amd64", shelf, place / "asked")
+
+
+def said(binary: Path) -> str:
+    return subprocess.run([binary], capture_output=True, text=True, check=True, timeout=20).stderr.strip()
+
+
+@pytest.mark.parametrize("name", list(LAYOUTS))
+def test_what_go_takes(name: str, tmp_path: Path) -> None:
+    layout = LAYOUTS[name]
+    service = lay(tmp_path / "src", layout)
+    if name.startswith("links"):
+        os.mkfifo(service.root / "pipe")
+    binary = tmp_path / "plain"
+    built = go(service.root, "build", "-o", str(binary), layout.main, GOWORK="", GOFLAGS="-buildvcs=false")
+    assert (built.returncode == 0) is layout.plain, built.stderr
+    if layout.plain:
+        assert said(binary) == "ok"
+    source = read(service, tmp_path)
+    ours = tmp_path / "ours"
+    built = go(source.tree.copy(), "build", "-o", str(ours), source.main, GOFLAGS="-mod=mod -buildvcs=false")
+    assert built.returncode == 0, built.stderr
+    assert said(ours) == "ok"
+    assert read(service, tmp_path, copy=False).tree.digest == source.tree.digest
