@@ -17,7 +17,7 @@ from lab.system import documents
 
 
 def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
-    """Form -> {"ok", "reason"}. The lives run without cells: start, readiness, canary, proof, stop."""
+    """Form -> {"ok", "reason", "gaps"}. The lives run without cells: start, readiness, canary, proof, stop."""
     ready = flow.prepare(lab, asked)
     with flow.connected(lab, ready.machine) as transport:
         deployed = flow.deploy(lab, asked, ready, transport)
@@ -25,13 +25,15 @@ def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
         lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
         directory, plan = resume.claim(lab, dataclasses.replace(plan, lives=lives))
         site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
-        with lab.bus.step("proofs", "prove each form"):
+        with lab.bus.step("proofs", "prove each form") as step:
             flow.begin(lab, transport, site, plan)
-            flow.follow_run(lab, ready.machine, site, plan)
-    flow.fetch_run(lab, ready.machine, site, directory, expect_cells=False)
-    proofs = {life.form: {"ok": False, "reason": "it was never started"} for life in lives}
+            if unproven := flow.follow_run(lab, ready.machine, site, plan):
+                step.fail(f"not proven: {unproven}")
+    flow.fetch_run(lab, ready.machine, site, directory)
+    proofs = {life.form: {"ok": False, "reason": "it was never started", "gaps": ""} for life in lives}
     for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
         ended = documents.read(source(directory, path.relative_to(directory).as_posix()), LifeEnd)
-        proofs[ended.form] = {"ok": ended.ok, "reason": ended.reason.removeprefix("proof: ")}
+        reason = ended.reason.removeprefix("proof: ")
+        proofs[ended.form] = {"ok": ended.ok, "reason": reason, "gaps": ended.gaps}
     resume.discard(directory)
     return proofs

@@ -37,7 +37,7 @@ class Reported:
 
     @property
     def exit_code(self) -> int:
-        """0, or 6 when a form has no valid cell (a gate was missed, a proof failed, a service crashed)."""
+        """0, or 6 when a planned cell is not valid in everything (a gate was missed, a proof or a service failed)."""
         lost = any(form["cells"]["valid"] < form["cells"]["planned"] for form in self.summary["forms"].values())
         return DemoError.exit_code if lost else 0
 
@@ -80,13 +80,25 @@ def write(lab: Lab, directory: Path) -> Reported:
         store.write_text(directory / JUNIT_FILE, report.junit(summary))
         step.say(str(html))
     return Reported(
-        directory=directory, html=html, summary=summary, lines=tuple(_line(row) for row in summary["lines"])
+        directory=directory,
+        html=html,
+        summary=summary,
+        lines=(
+            *(f"problem of the run: {said}" for said in summary["problems"]),
+            *(f"{name}: proof FAILED: {why}" for name, why in summary["unproven"].items()),
+            *(_line(row) for row in summary["lines"]),
+            *([] if summary["lines"] else [f"no instrumented form in this run; {_cells(summary['cells'])}"]),
+        ),
     )
 
 
 def _line(row: Mapping[str, Any]) -> str:
     against = "" if row["against"] == "baseline" else f" against {row['against']}"
     return f"{row['form']}{against}: {row['word']}. {row['text']}"
+
+
+def _cells(cells: Mapping[str, Any]) -> str:
+    return f"{cells['valid']} of {cells['planned']} cells are valid"
 
 
 def grade(directory: Path) -> dict[str, Any]:

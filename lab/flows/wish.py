@@ -11,6 +11,7 @@ from lab.forms import listing
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.form import Form
+from lab.model.load_expected import EXPECTED_FILE
 from lab.model.load_scenario import SCENARIO_FILE, load_scenario
 from lab.model.load_service import REFERENCE_FILE, SERVICE_FILE, load_service
 from lab.model.scenario import BLOCKS, Scenario
@@ -56,10 +57,24 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
     if scenario is not None:
         folder = service_dir or _service_dir(scenario)
         service = collect(lambda: load_service(folder), problems)
-        problems += [] if service is None else _unmatched(scenario, service)
+        if service is not None:
+            unmatched = _unmatched(scenario, service)
+            # the sample shop's scenario was only taken because there is no other: its names help nobody here
+            alone = own if unmatched and own is not None and not own.is_file() else None
+            problems += unmatched if alone is None else [f"{alone} is missing: it says what to ask this service"]
+            problems += _unknown_forms(service, known)
+            if alone is not None and len(problems) == 1:
+                raise ConfigError(
+                    problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or name a scenario"
+                )
     if problems or scenario is None or service is None:
         raise problems_error(problems)
     return Asked(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
+
+
+def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:
+    where = service.root / EXPECTED_FILE
+    return [f"{where}: no form {name!r}{nearest(name, known)}" for name in service.expected if name not in known]
 
 
 def _unmatched(scenario: Scenario, service: Service) -> list[str]:
@@ -106,5 +121,4 @@ def resolve(asked: Asked, *, emulated: bool, facts: Mapping[str, Any]) -> Wish:
         rate_rps=rate,
         emulated=emulated,
         cpus=int(facts.get("cpus", 1)),
-        virtual=bool(facts.get("virtualisation")),
     )

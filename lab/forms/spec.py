@@ -51,7 +51,7 @@ def form_spec(
         args=(*form.args, *_delay_args(form, service, size_ns)),
         agent=_agent(form.agent, artifacts, facts) if form.agent else None,
         proof=form.proof,
-        expected=expectation(form, service.reference, facts, topology),
+        expected=expectation(form, service, facts, topology),
         delay_kind=kind,
     )
 
@@ -100,23 +100,28 @@ def holds(when: Mapping[str, tuple[str, ...]], facts: Mapping[str, Any]) -> bool
     return all(str(facts.get(key, "")) in values for key, values in when.items())
 
 
-def expectation(
-    form: Form, reference: Mapping[str, tuple[SpanNode, ...]], facts: Mapping[str, Any], topology: str
-) -> FormExpectation:
-    """What this form is known to give here: one Expectation per reference node, and the known extra spans."""
-    here = [rule for rule in form.rules if holds(rule.when, facts)]
+def expectation(form: Form, service: Service, facts: Mapping[str, Any], topology: str) -> FormExpectation:
+    """What this form is known to give here: by what holds in any service, then by what is written beside this one."""
+    own = service.expected.get(form.name)
+    known = own is not None or form.default_expect == "none"
+    written = (form.expected, own) if own is not None else (form.expected,)
+    here = [rule for one in written for rule in one.rules if holds(rule.when, facts)]
     rules = [rule for rule in here if not rule.topology or topology in rule.topology]
-    extra = tuple(_extra(rule) for rule in form.extra if holds(rule.when, facts))
+    extra = [_extra(rule) for one in written for rule in one.extra if holds(rule.when, facts)]
+    asked = "GET " + service.ready_path.partition("?")[0]
+    ready = ExtraSpan("*", "http", "server", asked, start=True, cause="lab asks whether the service is ready")
     requests = {
-        request: tuple(_expected(form, request, node, rules) for node in nodes) for request, nodes in reference.items()
+        request: tuple(_expected(form, request, node, rules, known=known) for node in nodes)
+        for request, nodes in service.reference.items()
     }
-    return FormExpectation(requests=requests, extra=extra)
+    return FormExpectation(requests=requests, extra=(*extra, ready), known=known)
 
 
-def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule]) -> Expectation:
-    """The last rule that selects the node decides."""
+def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule], *, known: bool) -> Expectation:
+    """The last rule that selects the node decides. Where nothing is known, a span may hang anywhere and is counted."""
+    free = "always" if known or not node.parent else "may-be-wrong"
     none = Expectation(node=node.id, mode="none", cause="this form gives no spans")
-    out = none if form.default_expect == "none" else Expectation(node=node.id)
+    out = none if form.default_expect == "none" else Expectation(node=node.id, parent=free)
     for rule in rules:
         if selects(rule, request, node):
             out = Expectation(
@@ -125,7 +130,7 @@ def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule])
                 first=rule.first,
                 min_ratio=rule.min_ratio,
                 max_ratio=rule.max_ratio,
-                parent=rule.parent,
+                parent=free if rule.parent == "always" else rule.parent,
                 cause=rule.cause,
             )
     return out

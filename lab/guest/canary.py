@@ -10,7 +10,7 @@ from typing import Optional
 from lab.guest.bench import Bench, LifeFailed
 from lab.guest.life import Running
 from lab.guest.load import send_once
-from lab.guest.proof import Sent, judge_none, judge_some, read_canaries, required
+from lab.guest.proof import Sent, differences, judge_none, judge_some, read_canaries, required
 from lab.guest.sink import read_spans
 from lab.guest.trees import type_trees
 from lab.guest.waiting import until
@@ -57,35 +57,45 @@ def judge(bench: Bench, running: Running, asked: Asked, quiet_s: Optional[float]
     quiet_s: how long no span must come after the last answer, where none or no more may come; None: the plan's.
     """
     form, sent = running.form, asked.sent
-    _spans, requests, start_spans, reason = _judged(bench, running, asked, quiet_s or bench.plan.timeouts.quiet_s)
+    requests, start_spans, reason = _judged(bench, running, asked, quiet_s or bench.plan.timeouts.quiet_s)
     reason = "; ".join([*asked.wrong, reason] if reason else asked.wrong)
     first = None
     if form.proof == "some" and sent:
         arrived = [s.received_ns for r in requests for s in r.spans]
         first = (min(arrived) - sent[0].start_ns) / 1e9 if arrived else None
     return Canary(
-        form=form.name, ok=not reason, reason=reason, requests=requests, first_span_s=first, start_spans=start_spans
+        form=form.name,
+        ok=not reason,
+        reason=reason,
+        requests=requests,
+        first_span_s=first,
+        start_spans=start_spans,
+        gaps="" if form.expected.known else differences(requests),
     )
 
 
-def _judged(
-    bench: Bench, running: Running, asked: Asked, quiet_s: float
-) -> tuple[list[Span], tuple[CanaryRequest, ...], int, str]:
+def _judged(bench: Bench, running: Running, asked: Asked, quiet_s: float) -> tuple[tuple[CanaryRequest, ...], int, str]:
     """Collect spans until the proof holds, or no more come, or the deadline passes."""
     plan, form, sent = bench.plan, running.form, asked.sent
     trees = type_trees(plan.reference, form.expected)
     needed = sum(sum(required(trees[s.type]).values()) for s in sent) if form.proof == "some" else 0
+    if form.proof == "some" and not form.expected.known:
+        needed = max(1, needed)
     ends = time.monotonic() + plan.timeouts.first_span_s
     spans: list[Span] = []
     last, since = asked.count, asked.at
     while True:
-        fresh = _collect(bench, running, needed - len(spans), quiet_s, last, since)
+        wanted = needed - len(spans)
+        if spans and not form.expected.known:
+            wanted = 0  # how many will come nobody knows: until no more do
+        fresh = _collect(bench, running, wanted, quiet_s, last, since)
         last, since = -1, time.monotonic()
         spans += fresh
         requests, start_spans = read_canaries(spans, sent, trees, form.expected)
-        reason = judge_some(requests) if form.proof == "some" else judge_none(len(spans))
-        if not needed or not reason or not fresh or time.monotonic() > ends:
-            return spans, requests, start_spans, reason
+        whole = form.proof != "some" or not differences(requests)
+        if not needed or whole or not fresh or time.monotonic() > ends:
+            reason = judge_some(requests, form.expected) if form.proof == "some" else judge_none(spans)
+            return requests, start_spans, reason
 
 
 def _collect(

@@ -16,7 +16,7 @@ from lab.guest.bench import Bench
 from lab.guest.child import cpu_set
 from lab.guest.durable import publish, write_text
 from lab.guest.life import Running
-from lab.guest.load import longest_s, start_load, summary
+from lab.guest.load import longest_s, sends, start_load, summary
 from lab.guest.procfs import SystemTimes, boot_id
 from lab.guest.sampler import PERIOD_S, SLOW_EVERY, BpfStatistics, Sample, WindowUse, take, window_use
 from lab.guest.signature import signature
@@ -51,7 +51,7 @@ def sentinel() -> float:
 
 
 def run_cell(bench: Bench, running: Running, cell: CellPlan, attempt: int) -> Cell:
-    """Measure and publish; always gives a cell, invalid with its reasons when something broke."""
+    """Measure and publish; always gives a cell, with the gates that it missed when something broke."""
     name = cell_folder(cell.id, attempt)
     temp = bench.out / CELLS_DIR / (".tmp-" + name)
     shutil.rmtree(str(temp), ignore_errors=True)
@@ -68,7 +68,7 @@ def run_cell(bench: Bench, running: Running, cell: CellPlan, attempt: int) -> Ce
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
     seen = _Seen(samples, told, failed, broken, quiet, refused, sentinel_s)
-    result = _result(bench, running, cell, attempt, seen, temp / SPANS_FILE)
+    result = _result(bench, running, cell, attempt, seen, temp)
     write_text(temp / CELL_FILE, dump(result) + "\n")
     publish(temp, bench.out / CELLS_DIR / name)
     bench.journal.emit("cell", **_short(result))
@@ -136,11 +136,11 @@ class _Seen:
     sentinel_s: float
 
 
-def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: _Seen, span_file: Path) -> Cell:
+def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
     told = seen.told
     start_ns, end_ns = int(told.get("window_start_ns", 0)), int(told.get("window_end_ns", 0))
     use = _use(bench, seen.samples, start_ns, end_ns)
-    spans, total = _count_spans(span_file, start_ns, end_ns)
+    spans, total = _count_spans(folder / SPANS_FILE, start_ns, end_ns)
     builds = {str(k): int(v) for k, v in (told.get("headers", {}).get("build") or {}).items()}
     cpus = os.cpu_count() or 1
     tools = cpu_set(bench.plan.layout.tools)
@@ -149,6 +149,7 @@ def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: 
         scheduled=int(told.get("scheduled", cell.requests)),
         completed=int(told.get("completed", 0)),
         late=int(told.get("late", 0)),
+        late_shift=gating.late_shift(sends(folder / REQUESTS_FILE), bench.plan.requests),
         unexpected=int(told.get("unexpected", 0)),
         window_s=use.window_s,
         cpus=cpus,
@@ -249,6 +250,7 @@ def _short(cell: Cell) -> dict[str, Any]:
         "attempt": cell.attempt,
         "valid": cell.valid,
         "reasons": list(cell.reasons),
+        "void": list(gating.validity(cell.gates).void),
         "completed": cell.completed,
         "scheduled": cell.scheduled,
         "cpu_s": cpu,

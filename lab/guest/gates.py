@@ -1,15 +1,41 @@
-"""When a cell may count: every gate with its value and its limit. Pure, so that the verdict can judge again.
+"""What a cell may be used for: every gate with its value and limit, and what each gate can touch. Pure, so that the
+verdict can judge again.
 
-Hard gates make a cell invalid and earn it one rerun; soft ones are printed beside the figure.
+A missed hard gate voids the families of figures that it can touch, and nothing else, and earns the cell one rerun;
+a soft one is printed beside the figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from lab.guest.wire import Gate, Gates, Usage
+from lab.guest.wire import Gate, Gates, RequestSpec, Usage
 
+FAMILIES = ("spans", "cpu", "memory", "latency")
+EVERYTHING = frozenset(FAMILIES)
+# What each gate can touch. Who is not in it (a gate of a newer guest half) may touch everything.
+TOUCHES = {
+    "load_alive": EVERYTHING,
+    "service_alive": EVERYTHING,
+    "agent_alive": EVERYTHING,
+    "sink_alive": EVERYTHING,
+    "completed": EVERYTHING,  # the traffic was not whole: neither is anything that counts it
+    "errors": EVERYTHING,
+    "build_id": EVERYTHING,
+    "clock_step": EVERYTHING,
+    "steal": frozenset({"cpu", "latency"}),
+    "pause": frozenset({"cpu", "latency"}),
+    "unattributed": frozenset({"cpu"}),
+    "late": frozenset({"latency"}),
+    "load_cpu": frozenset({"latency"}),
+    "spans_still": frozenset({"spans"}),
+    "sink_dropped": frozenset({"spans"}),
+}
+LATE_FLOOR_NS = 1_000_000  # a send is late beyond this or 1 % of the cell's median latency
+MEDIAN_MIN = 5  # answers of one request type: fewer have no median
 PAUSE_MAX_S = 2.0  # the sampler ran this late: the machine stood still
 BUSY_FLOOR = 0.02  # below this share of all CPUs, "unattributed" is noise of the counters' own grain
 
@@ -21,6 +47,7 @@ class Facts:
     scheduled: int
     completed: int
     late: int
+    late_shift: float  # how much the late sends moved the median latency, as a share of it
     unexpected: int
     window_s: float
     cpus: int
@@ -43,8 +70,6 @@ class Facts:
 
 def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
     """All gates of one cell, hard ones first."""
-    late_limit = 0.0 if facts.scheduled < limits.late_min_requests else limits.late_max
-    late = _ratio(facts.late, facts.scheduled)
     wrong = sum(n for value, n in facts.build_ids.items() if value != facts.build_id) if facts.build_id else 0
     untold = bool(facts.build_id) and not facts.build_ids and facts.completed > 0
     load = _ratio(facts.load_cpu_s, facts.window_s * max(1, facts.load_cpus))
@@ -58,10 +83,10 @@ def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
         Gate("completed", done >= limits.completed_min, done, limits.completed_min, "completed ÷ scheduled"),
         Gate(
             "late",
-            late <= late_limit,
-            late,
-            late_limit,
-            "%d of %d sends left late" % (facts.late, facts.scheduled),
+            facts.late_shift <= limits.late_shift_max,
+            facts.late_shift,
+            limits.late_shift_max,
+            "%d of %d sends left late and raise the median latency by this share" % (facts.late, facts.scheduled),
             hard=limits.late_hard,
         ),
         Gate("errors", facts.unexpected == 0, facts.unexpected, 0.0, "answers that were not asked for"),
@@ -90,9 +115,88 @@ def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Validity:
+    """What a cell may be used for. void: family -> why not, one sentence per missed gate; others are valid."""
+
+    void: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        return not self.void
+
+    def holds(self, family: str) -> bool:
+        return family not in self.void
+
+    def but(self, family_void: Iterable[str], *reasons: str) -> Validity:
+        """The same, with these families void for these reasons too; a reason is told once."""
+        void = dict(self.void)
+        for family in (name for name in FAMILIES if name in set(family_void)):
+            void[family] = tuple(dict.fromkeys((*void.get(family, ()), *reasons)))
+        return Validity(void)
+
+
+def validity(found: Sequence[Gate]) -> Validity:
+    """What the gates of one cell leave of it."""
+    out = Validity()
+    for gate in found:
+        if gate.hard and not gate.ok:
+            out = out.but(TOUCHES.get(gate.name, EVERYTHING), _reason(gate))
+    return out
+
+
 def reasons(found: Sequence[Gate]) -> tuple[str, ...]:
-    """Why a cell is invalid, one sentence per failed hard gate; empty: valid."""
+    """One sentence per missed hard gate; empty: every figure of the cell is valid."""
     return tuple(_reason(gate) for gate in found if gate.hard and not gate.ok)
+
+
+# --- lateness --------------------------------------------------------------------------------------------------------
+
+
+def late_sends(rows: Sequence[tuple[Any, ...]]) -> tuple[int, float]:
+    """How many left late, and beyond how many nanoseconds a send of this cell is late.
+
+    rows: intended_ns, start_ns, end_ns, status, type, and whatever else.
+    """
+    taken = sorted(row[2] - row[0] for row in rows)
+    limit = max(float(LATE_FLOOR_NS), 0.01 * percentile(taken, 0.5)) if taken else float(LATE_FLOOR_NS)
+    return sum(row[1] - row[0] > limit for row in rows), limit
+
+
+def late_shift(
+    rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec], quantile: float = 0.5, fewest: int = MEDIAN_MIN
+) -> float:
+    """How much the late sends moved this percentile of latency, as a share of it.
+
+    Latency counts from the intended time, so a send that left late is in it. Compared is the same figure with those
+    sends counted from when they left: per request type, and combined as the verdict combines types. A handful of late
+    sends among hundreds moves a median by next to nothing, and many by a lot: their number alone tells neither.
+    """
+    wanted = {spec.type: frozenset(spec.status) for spec in specs if not spec.expect_timeout}
+    _, limit = late_sends(rows)
+    told: dict[str, list[int]] = {}
+    bare: dict[str, list[int]] = {}
+    for row in rows:
+        intended, start, end, status, kind = row[:5]
+        if status in wanted.get(kind, frozenset()):
+            told.setdefault(kind, []).append(end - intended)
+            bare.setdefault(kind, []).append(end - (start if start - intended > limit else intended))
+    logs = [
+        math.log(
+            max(1.0, percentile(sorted(told[kind]), quantile)) / max(1.0, percentile(sorted(bare[kind]), quantile))
+        )
+        for kind in told
+        if len(told[kind]) >= fewest
+    ]
+    return math.expm1(sum(logs) / len(logs)) if logs else 0.0
+
+
+def percentile(ordered: Sequence[float], quantile: float) -> float:
+    """Linear interpolation between closest ranks (type 7, numpy's default). `ordered` must be sorted, not empty."""
+    place = (len(ordered) - 1) * quantile
+    low = math.floor(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def _reason(gate: Gate) -> str:

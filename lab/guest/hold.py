@@ -182,6 +182,7 @@ def _proof(
         form=canary.form,
         ok=canary.ok,
         reason=canary.reason,
+        gaps=canary.gaps,
         round=rounds,
         spans=spans,
         attach_s=running.attach_s if anew else None,

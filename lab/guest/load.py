@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +61,17 @@ def summary(child: Child) -> dict[str, Any] | None:
             return None
         return doc if isinstance(doc, dict) and "scheduled" in doc else None
     return None
+
+
+def sends(out: Path) -> list[tuple[int, int, int, int, str]]:
+    """The rows it wrote: intended, start and end (nanoseconds), status, type; none when the file is torn."""
+    try:
+        with gzip.open(out, "rt", encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            next(rows, None)
+            return [(int(r[0]), int(r[1]), int(r[2]), int(r[3]), r[4]) for r in rows]
+    except (OSError, EOFError, zlib.error, ValueError, IndexError):
+        return []
 
 
 def send_once(bench: Bench, work: Path, port: int, kind: str, index: int, seed: int) -> tuple[Sent, dict[str, Any]]:

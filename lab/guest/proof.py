@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.guest.signature import fits, signature
+from lab.guest.signature import Signature, fits, signature
 from lab.guest.trees import Assignment, Fragment, TypeTree, assign, fragments, surely_received
 from lab.guest.wire import CanaryRequest, FormExpectation, Span
 
@@ -51,10 +52,10 @@ def read_canaries(
 
 def _judge(request: Sent, parts: list[Fragment], tree: TypeTree, expected: FormExpectation) -> CanaryRequest:
     result = assign(parts, tree)
-    seen: dict[str, int] = {}
-    for node in result.node_of.values():
-        seen[node] = seen.get(node, 0) + 1
-    wrong = sorted({result.node_of[i] for i, ok in result.as_expected.items() if not ok})
+    seen = Counter(result.node_of.values())
+    right = result.as_expected if expected.known else result.parent_ok
+    wrong = sorted({result.node_of[i] for i, ok in right.items() if not ok})
+    wanted = required(tree) if expected.known else {n.id: n.count_min for n in tree.nodes.values()}
     return CanaryRequest(
         type=request.type,
         request_id=request.request_id,
@@ -62,8 +63,8 @@ def _judge(request: Sent, parts: list[Fragment], tree: TypeTree, expected: FormE
         start_ns=request.start_ns,
         end_ns=request.end_ns,
         spans=tuple(span for part in parts for span in part.spans),
-        seen=seen,
-        missing=tuple(n for n, count in sorted(required(tree).items()) if seen.get(n, 0) < count),
+        seen=dict(seen),
+        missing=tuple(n for n, count in sorted(wanted.items()) if seen[n] < count),
         wrong_parent=tuple(wrong),
         unexpected=_unexpected(result, request.type, expected),
     )
@@ -75,8 +76,8 @@ def _unexpected(result: Assignment, request: str, expected: FormExpectation) -> 
     return sum(1 for sig in sigs if not any(fits(sig, r.kind, r.family, r.match) for r in rules))
 
 
-def judge_some(requests: Sequence[CanaryRequest]) -> str:
-    """Why the proof of an instrumented form fails; "" when every expected span was seen under its right parent."""
+def differences(requests: Sequence[CanaryRequest]) -> str:
+    """What is not as expected, or, where nothing is known of the form, not as the reference; "" when all is."""
     told = []
     for r in requests:
         if r.missing:
@@ -86,6 +87,27 @@ def judge_some(requests: Sequence[CanaryRequest]) -> str:
     return "; ".join(told)
 
 
-def judge_none(spans: int) -> str:
-    """Why the proof of an uninstrumented form fails."""
-    return "" if spans == 0 else "%d spans arrived from a form that must give none" % spans
+def judge_some(requests: Sequence[CanaryRequest], expected: FormExpectation) -> str:
+    """Why the proof of an instrumented form fails; "" when it holds.
+
+    Where it is known what the form gives, every expected span was seen under its right parent. Where nothing is known,
+    a span of a request arrived: what else it gives or lacks is what the run is there to find out.
+    """
+    if expected.known:
+        return differences(requests)
+    if any(r.spans for r in requests):
+        return ""
+    return "no span arrived for any of %d requests (%s)" % (len(requests), ", ".join(r.type for r in requests))
+
+
+def judge_none(spans: Sequence[Span]) -> str:
+    """Why the proof of an uninstrumented form fails: every kind of span by name, with who made it."""
+    if not spans:
+        return ""
+    made = Counter("%s by %s" % (_name(signature(s)), s.scope or "an unnamed scope") for s in spans)
+    told = ", ".join("%d x %s" % (count, name) for name, count in sorted(made.items()))
+    return "%d spans arrived from a form that must give none: the service makes them itself (%s)" % (len(spans), told)
+
+
+def _name(sig: Signature) -> str:
+    return ("%s %s" % (sig.label(), sig.target)).strip()

@@ -172,7 +172,14 @@ def _life_id(bench: Bench, life: Life) -> str:
 
 
 def _tell_proof(bench: Bench, canary: Canary) -> None:
-    bench.journal.emit("proof", form=canary.form, ok=canary.ok, reason=canary.reason, first_span_s=canary.first_span_s)
+    bench.journal.emit(
+        "proof",
+        form=canary.form,
+        ok=canary.ok,
+        reason=canary.reason,
+        gaps=canary.gaps,
+        first_span_s=canary.first_span_s,
+    )
     for request in canary.requests:
         for span in request.spans:
             bench.journal.emit("span", form=canary.form, request=request.type, span=json.loads(dump(span)))
@@ -188,6 +195,8 @@ def _publish_life(
     if running is not None:
         doc.update(startup_s=running.startup_s, attach_s=running.attach_s, first_span_s=running.first_span_s)
         doc.update(agents=running.agent_said)
+    if canary is not None:
+        doc.update(gaps=canary.gaps)
     write_text(temp / LIFE_FILE, json.dumps(doc, sort_keys=True) + "\n")
     if canary is not None:
         write_text(temp / CANARY_FILE, dump(canary) + "\n")

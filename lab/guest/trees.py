@@ -41,6 +41,7 @@ class Assignment:
     extra: tuple[Span, ...]
     parent_ok: dict[str, bool]  # as the reference: the nearest received ancestor
     as_expected: dict[str, bool]  # as this form's expectation allows
+    rootless: frozenset[str]  # of those that are not as the reference: they name no parent at all
     score: int
 
 
@@ -120,6 +121,7 @@ def assign(parts: Sequence[Fragment], tree: TypeTree) -> Assignment:
             free[node] -= 1
             exact += strength
     reference_ok, expected_ok = _judge_parents(by_id, tree, node_of)
+    rootless = frozenset(i for i, ok in reference_ok.items() if not ok and not by_id[i].parent_id)
     score = 2 * exact - 2 * len(extra) - sum(1 for node, left in free.items() if left == tree.nodes[node].count_max)
     return Assignment(
         type=tree.type,
@@ -127,6 +129,7 @@ def assign(parts: Sequence[Fragment], tree: TypeTree) -> Assignment:
         extra=tuple(extra),
         parent_ok=reference_ok,
         as_expected=expected_ok,
+        rootless=rootless,
         score=score,
     )
 

@@ -206,7 +206,7 @@ class Bus:
 
 
 class StepHandle:
-    """What a step's block may say about its end: `skip("already ready")` or `say("7.1 s")`."""
+    """What a step's block may say about its end: `skip("already ready")`, `say("7.1 s")`, or `fail(why)` and go on."""
 
     def __init__(self) -> None:
         self.outcome: Outcome = "done"
@@ -217,6 +217,10 @@ class StepHandle:
         self.message = message
 
     def say(self, message: str) -> None:
+        self.message = message
+
+    def fail(self, message: str) -> None:
+        self.outcome = "failed"
         self.message = message
 
 

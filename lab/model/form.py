@@ -98,6 +98,14 @@ class ExtraRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a form is known to give: differences from a reference, and spans beyond it. Later rules win."""
+
+    rules: tuple[ExpectRule, ...] = ()
+    extra: tuple[ExtraRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """One folder of demo/forms."""
 
@@ -115,8 +123,7 @@ class Form:
     needs_kernel: tuple[str, ...] = ()  # e.g. "uprobes", "btf"
     proof: Literal["some", "none"] = "none"
     default_expect: Literal["all", "none"] = "all"
-    rules: tuple[ExpectRule, ...] = ()
-    extra: tuple[ExtraRule, ...] = ()
+    expected: Expected = field(default_factory=Expected)  # what holds in any service
     claims: tuple[str, ...] = ()
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import SpanNode
+from lab.model.form import Expected
+from lab.model.load_expected import EXPECTED_FILE, load_own_expected
 from lab.model.load_processes import load_processes
 from lab.model.load_scenario import statuses
 from lab.model.names import label_fault
@@ -22,16 +24,18 @@ FAMILIES: Final = ("http", "grpc", "sql", "internal")
 
 
 def load_service(root: Path) -> Service:
-    """Read a service's folder. Raises ConfigError with every problem of both files."""
+    """Read a service's folder. Raises ConfigError with every problem of its files."""
     problems: list[str] = []
-    reference = collect(lambda: load_reference(root / REFERENCE_FILE), problems)
-    service = collect(lambda: _service(root, reference or {}), problems)
+    reference = collect(lambda: load_reference(root / REFERENCE_FILE), problems) or {}
+    own = root / EXPECTED_FILE
+    expected = collect(lambda: load_own_expected(own, reference), problems) if reference and own.is_file() else {}
+    service = collect(lambda: _service(root, reference, expected or {}), problems)
     if problems or service is None:
         raise problems_error(problems)
     return service
 
 
-def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]]) -> Service:
+def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], expected: dict[str, Expected]) -> Service:
     doc = read(root / SERVICE_FILE).schema(1)
     doc.only("schema", "name", "main", "ports", "target", "ready", "headers", "build_id_var", "topologies", "delays")
     doc.require("name", "ports", "target", "ready", "topologies")
@@ -73,6 +77,7 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]]) -> Service:
         topologies=topologies,
         delays={key: delays.strs(key) for key in delays.names},
         reference=reference,
+        expected=expected,
     )
     doc.document.finish()
     return service

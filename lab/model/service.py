@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import ProcessSpec, SpanNode
+from lab.model.form import Expected
 
 # both become words of `go build`, on this host: neither may be read as an option or as several words
 PACKAGE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*")
@@ -33,3 +34,5 @@ class Service:
     topologies: dict[str, tuple[ProcessSpec, ...]]
     delays: dict[str, tuple[str, ...]]  # "cpu" | "wait" -> argv appended, with {ns}
     reference: dict[str, tuple[SpanNode, ...]]
+    # form -> what it is known to give here; a form that is not in it was never written about for this service
+    expected: dict[str, Expected] = field(default_factory=dict)

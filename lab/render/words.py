@@ -51,11 +51,23 @@ def guest(event: GuestEvent) -> str:
     if event.kind == "life":
         return f"{form}: {data.get('said', data.get('phase', ''))}"
     if event.kind == "proof":
-        reason = str(data.get("reason", ""))
-        return f"{form}: proof {'ok' if data.get('ok') else 'FAILED'}{': ' + reason if reason else ''}"
+        reason, gaps = str(data.get("reason", "")), str(data.get("gaps", ""))
+        word = "ok" if data.get("ok") else "FAILED"
+        more = f": {reason}" if reason else f" (not as the reference: {gaps})" if gaps else ""
+        return f"{form}: proof {word}{more}"
     if event.kind == "cell":
-        word = "valid" if data.get("valid") else "INVALID: " + "; ".join(map(str, data.get("reasons", [])))
-        return f"{data.get('id', '')}: {word}"
+        return f"{data.get('id', '')}: {_cell(data)}"
     if event.kind in ("notice", "failed"):
         return f"{form + ': ' if form else ''}{data.get('text', data.get('reason', ''))}"
     return ""
+
+
+def _cell(data: dict[str, Any]) -> str:
+    """What a measured cell is good for: a missed gate voids what it can touch and nothing else."""
+    if data.get("valid"):
+        return "valid"
+    void, reasons = [str(family) for family in data.get("void", [])], "; ".join(map(str, data.get("reasons", [])))
+    good = [family for family in ("spans", "cpu", "memory", "latency") if family not in void]
+    if not void or not good:
+        return f"INVALID: {reasons}"
+    return f"valid for {', '.join(good)}; not for {', '.join(void)}: {reasons}"

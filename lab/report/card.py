@@ -25,11 +25,18 @@ def section(summary: Mapping[str, Any]) -> Html:
         "verdict",
         "In one minute",
         "Each form against the same service without instrumentation, on this machine, in this run.",
+        _first(summary),
         tag("div", head, *(_alone(summary, line, look) for line in alone), class_="card"),
         tag("div", *(_pair(summary, line, look) for line in pairs), class_="card pairs") if pairs else None,
         _ruler(summary),
         _limits(summary),
     )
+
+
+def _first(summary: Mapping[str, Any]) -> Html | None:
+    """What a reader must know before any figure: files that are not as they were sealed, proofs that failed."""
+    said = [*(f"Problem of the run: {one}" for one in summary["problems"]), *figures.unproven(summary)]
+    return tag("ul", *(tag("li", one) for one in said), class_="unproven") if said else None
 
 
 def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
@@ -64,8 +71,10 @@ def _big(row: Mapping[str, Any] | None) -> Html:
 
 def _spans(form: Mapping[str, Any]) -> Html:
     cover, conform = form["coverage"], form["conformance"]
-    if not cover["reference"]:
-        return tag("div", tag("b", figures.NONE), tag("small", "not measured: no valid cell"), class_="big spans")
+    if cover["not_counted"]:
+        return tag(
+            "div", tag("b", figures.NONE), tag("small", f"not counted: {cover['not_counted']}"), class_="big spans"
+        )
     ratio = cover["ratio"] or 0.0
     bar = tag(
         "svg",
@@ -77,7 +86,8 @@ def _spans(form: Mapping[str, Any]) -> Html:
         aria_hidden="true",
     )
     wanted = f"{cover['received']:,} of {cover['reference']:,} wanted"
-    told = f"{wanted}; {figures.share(conform['ratio'])} of those known to come"
+    known = f"{figures.share(conform['ratio'])} of those known to come"
+    told = f"{wanted}; {known if conform['ratio'] is not None else conform['not_counted']}"
     return tag("div", tag("b", figures.share(cover["ratio"])), bar, tag("small", told), class_="big spans")
 
 
@@ -130,7 +140,8 @@ def _ruler(summary: Mapping[str, Any]) -> Html | None:
                   ", ".join(parts), "."))
         )  # fmt: skip
     for key, what in (("delay_cpu", "extra CPU"), ("delay_wait", "extra waiting")):
-        if control := summary["controls"].get(key):
+        control = summary["controls"].get(key)
+        if control and control["realised_pct"] is not None:
             found.append(
                 join((tag("b", f"A known {what}"), f" of {figures.effect(control['realised_pct'])} was added to the",
                       f" baseline. The lab read {figures.effect(control['effect_pct'])}."))
@@ -140,12 +151,9 @@ def _ruler(summary: Mapping[str, Any]) -> Html | None:
 
 def _limits(summary: Mapping[str, Any]) -> Html:
     claims = [tag("li", said) for said in summary["may_not_claim"]]
-    problems = [tag("li", said) for said in summary["problems"]]
     return tag(
         "aside",
         tag("h3", "From this run nobody may claim"),
         tag("ul", *claims),
-        tag("h3", "The run itself had problems") if problems else None,
-        tag("ul", *problems) if problems else None,
         class_="limits",
     )

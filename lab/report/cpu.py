@@ -13,6 +13,7 @@ from lab.report.markup import section as part
 WIDTH: Final = 1120.0
 NAMES_W: Final = 150.0
 ROW_H: Final = 38.0
+WHY_LONGEST: Final = 120  # characters that fit beside the names
 PARTS: Final = (
     ("service_user", "service, user", "s-su"),
     ("service_system", "service, system", "s-ss"),
@@ -68,10 +69,17 @@ def _draw(summary: Mapping[str, Any]) -> Html:
             x += width
         whole = sum(cpu.get(key, 0.0) for key, _, _ in PARTS)
         parts.append(
-            label(x + 8, y + ROW_H / 2 + 4, f"{figures.amount(whole)} ms" if cpu else "no valid cell", "value strong")
+            label(
+                x + 8, y + ROW_H / 2 + 4, f"{figures.amount(whole)} ms" if cpu else _why(summary, name), "value strong"
+            )
         )
     parts.append(line(NAMES_W, 0, NAMES_W, ROW_H * len(forms), "zero"))
     return drawing(WIDTH, ROW_H * len(forms) + 4, "CPU per request by form, stacked by role; figures below.", *parts)
+
+
+def _why(summary: Mapping[str, Any], name: str) -> str:
+    why = str(summary["forms"][name]["absent"].get("cpu", "no counter was read"))
+    return why if len(why) <= WHY_LONGEST else why[: WHY_LONGEST - 1] + "…"
 
 
 def _table(summary: Mapping[str, Any]) -> Html:

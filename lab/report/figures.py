@@ -15,6 +15,7 @@ NAMES: Final = {
     "latency_p99_ms": "p99 latency",
     "rss_mib": "Memory",
 }
+FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
 NOTES: Final = {
     "cpu_s_per_1k_requests": "service + agent, user + system",
     "latency_p50_ms": "from the intended send time",
@@ -72,6 +73,11 @@ def size(value: float | None) -> str:
     return f"{value / (1 << 20):,.0f} MiB" if value >= 1 << 20 else f"{value / 1024:,.0f} KiB"
 
 
+def count(value: int | None) -> str:
+    """Grouped by thousands; a dash where nothing was counted, which is not zero."""
+    return NONE if value is None else f"{value:,}"
+
+
 def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
@@ -80,3 +86,26 @@ def verdict(summary: Mapping[str, Any], form: str, against: str, metric: str) ->
     """The row of `verdicts[]`, if there is one."""
     rows: list[dict[str, Any]] = summary["verdicts"]
     return next((row for row in rows if (row["form"], row["against"], row["metric"]) == (form, against, metric)), None)
+
+
+def usable(cells: Mapping[str, Any]) -> str:
+    """6 of 6 cells valid; or, where some are so in part: 3 of 6 cells valid (spans 6, CPU 6, memory 6, latency 3)."""
+    said = f"{cells['valid']} of {plural(cells['planned'], 'cell')} valid"
+    parts = {FAMILIES[family]: number for family, number in cells["usable"].items()}
+    if set(parts.values()) == {cells["valid"]}:
+        return said
+    return f"{said} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
+
+
+def void(cell: Mapping[str, Any]) -> str:
+    """What an attempt is worth: valid, INVALID, or what its figures are not valid for."""
+    if not cell["void"]:
+        return "saturated" if cell["saturated"] else "valid"
+    if set(cell["void"]) >= set(FAMILIES):
+        return "INVALID"
+    return "not valid for " + ", ".join(FAMILIES[family] for family in cell["void"])
+
+
+def unproven(summary: Mapping[str, Any]) -> list[str]:
+    """Each failed proof with its reason, as a sentence."""
+    return [f"{name}: proof FAILED: {why}" for name, why in summary["unproven"].items()]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lab.report import figures
 from lab.report.markup import clean
 
 Summary = Mapping[str, Any]
@@ -26,8 +27,8 @@ class Case:
 
 
 def junit(summary: Summary) -> str:
-    """Suites: cells (gates kept), spans (conformance, known parents), claims (verdict words, never failing)."""
-    cases = [*_cells(summary), *_spans(summary), *_claims(summary)]
+    """Suites: run (its files), proofs, cells (gates), spans (conformance, known parents), claims (never failing)."""
+    cases = [*_run(summary), *_proofs(summary), *_cells(summary), *_spans(summary), *_claims(summary)]
     root = ET.Element("testsuites", {"name": clean(summary["run_id"]), **_counts(cases)})
     for suite in dict.fromkeys(case.suite for case in cases):
         members = [case for case in cases if case.suite == suite]
@@ -58,6 +59,19 @@ def _write(node: ET.Element, case: Case) -> None:
         ET.SubElement(made, "system-out").text = clean(case.said, 2000)
 
 
+def _run(summary: Summary) -> Iterator[Case]:
+    yield Case(suite="run", name="files as they were sealed", failure="; ".join(summary["problems"]))
+
+
+def _proofs(summary: Summary) -> Iterator[Case]:
+    for name, form in summary["forms"].items():
+        proof = form["proof"]
+        failure = f"proof FAILED: {proof['reason']}" if proof["ok"] is False else ""
+        skipped = "no proof was recorded" if proof["ok"] is None else ""
+        gaps = f"not as the reference: {proof['gaps']}" if proof["gaps"] else ""
+        yield Case(suite="proofs", name=name, failure=failure, skipped=skipped, said=gaps)
+
+
 def _cells(summary: Summary) -> Iterator[Case]:
     """One case a planned cell: an INVALID attempt that a valid rerun replaced is told, not failed."""
     by_cell: dict[str, list[Mapping[str, Any]]] = {}
@@ -68,7 +82,8 @@ def _cells(summary: Summary) -> Iterator[Case]:
         doubts = [said for attempt in attempts for said in attempt["disagreements"]]
         valid = any(attempt["valid"] for attempt in attempts)
         reasons = "; ".join(reason for attempt in attempts for reason in attempt["reasons"])
-        failure = "" if valid else f"INVALID: {reasons or 'no reason given'}"
+        worth = "; ".join(dict.fromkeys(figures.void(attempt) for attempt in attempts))
+        failure = "" if valid else f"{worth}: {reasons or 'no reason given'}"
         yield Case(
             suite="cells",
             name=name,
@@ -78,24 +93,34 @@ def _cells(summary: Summary) -> Iterator[Case]:
         )
     absent = summary["cells"]["planned"] - len(by_cell)
     if absent > 0:
-        yield Case(suite="cells", name="cells that never ran", failure=f"{absent} of {summary['cells']['planned']}")
+        why = "".join(f"; {name}: {reason}" for name, reason in summary["unproven"].items())
+        failure = f"{absent} of {summary['cells']['planned']}{why}"
+        yield Case(suite="cells", name="cells that never ran", failure=failure)
 
 
 def _spans(summary: Summary) -> Iterator[Case]:
     for name, form in summary["forms"].items():
         if form["role"] != "instrumented":
             continue
-        conform = form["conformance"]
-        if not form["cells"]["valid"]:
-            yield Case(suite="spans", name=f"{name}: conformance", skipped="no valid cell")
+        cover, conform = form["coverage"], form["conformance"]
+        if conform["not_counted"]:
+            # a gap that nobody could know of is a result, told and not failed
+            lost = "; ".join(f"{e['count']} of {e['of']} {e['kind']} missing" for e in conform["missing"])
+            moved = "; ".join(f"{e['count']} of {e['of']} {e['kind']} elsewhere" for e in cover["misplaced"])
+            told = "; ".join(part for part in (lost, moved) if part)
+            yield Case(suite="spans", name=f"{name}: conformance", skipped=conform["not_counted"], said=told)
             continue
         lost = "; ".join(f"{e['count']} {e['kind']}: {e['cause']}" for e in conform["missing"] if not e["known"])
-        whole = conform["ratio"] is not None and conform["ratio"] >= FULL
-        told = "" if whole else f"{conform['received']} of {conform['expected']} expected spans; {lost}"
+        told = (
+            "" if conform["ratio"] >= FULL else f"{conform['received']} of {conform['expected']} expected spans; {lost}"
+        )
         yield Case(suite="spans", name=f"{name}: conformance", failure=told)
         parents = conform["parents_ok"]
-        wrong = "" if parents is None or parents >= FULL else f"{1 - parents:.2%} of spans under an unexpected parent"
-        yield Case(suite="spans", name=f"{name}: parents", failure=wrong)
+        none = "no span came, so none has a parent" if parents is None else ""
+        wrong = (
+            f"{1 - parents:.2%} of spans under an unexpected parent" if parents is not None and parents < FULL else ""
+        )
+        yield Case(suite="spans", name=f"{name}: parents", failure=wrong, skipped=none)
 
 
 def _claims(summary: Summary) -> Iterator[Case]:

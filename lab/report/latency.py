@@ -28,9 +28,20 @@ def section(summary: Mapping[str, Any]) -> Html:
         "Share of requests answered within a time, all valid cells together. Left and steep is good. "
         "Time counts from when the request should have been sent, so waiting cannot hide.",
         keys if drawn else None,
-        tag("div", *drawn, class_="grid") if drawn else tag("p", "Too few requests to draw a curve.", class_="empty"),
+        tag("div", *drawn, class_="grid") if drawn else None,
+        _undrawn(summary, curves, len(drawn)),
         _table(summary, look),
     )
+
+
+def _undrawn(summary: Mapping[str, Any], curves: Mapping[str, Any], drawn: int) -> Html | None:
+    """What has no curve, and why: no valid latency at all, or too few answers."""
+    said = [
+        f"{name}: {form['absent']['latency']}" for name, form in summary["forms"].items() if "latency" in form["absent"]
+    ]
+    if len(curves) > drawn:
+        said.append(f"{figures.plural(len(curves) - drawn, 'request type')}: fewer than {FEWEST} answers in some form")
+    return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
 
 
 def _by_type(summary: Mapping[str, Any]) -> dict[str, dict[str, list[list[float]]]]:

@@ -23,12 +23,13 @@ def markdown(summary: Mapping[str, Any]) -> str:
         f"Grade **{plain(grade['word'])}**: {plain('; '.join(grade['reasons']))}.",
         "",
     ]
+    lines += [f"- Problem of the run: {plain(said)}" for said in summary["problems"]]
+    lines += [f"- {plain(said)}" for said in figures.unproven(summary)]
     for line in summary["lines"]:
         against = "" if line["against"] == "baseline" else f" against **{plain(line['against'])}**"
         lines.append(f"- **{plain(line['form'])}**{against}: {plain(line['word'])}. {plain(line['text'])}")
     lines += ["", *_effects(summary), "", *_spans(summary), "", "## From this run nobody may claim", ""]
     lines += [f"- {plain(said)}" for said in summary["may_not_claim"]]
-    lines += [f"- Problem of the run: {plain(said)}" for said in summary["problems"]]
     command = " ".join(summary["provenance"]["command"])
     lines += [
         "",
@@ -40,7 +41,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
 
 
 def _cells(summary: Mapping[str, Any]) -> str:
-    return f"{summary['cells']['valid']} of {summary['cells']['planned']} cells valid"
+    return figures.usable(summary["cells"])
 
 
 def _effects(summary: Mapping[str, Any]) -> list[str]:
@@ -53,18 +54,20 @@ def _effects(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _spans(summary: Mapping[str, Any]) -> list[str]:
-    lines = ["| form | coverage | parents right | conformance | missing |", "|---|---:|---:|---:|---|"]
+    lines = ["| form | coverage | parents right | conformance | missing or misplaced |", "|---|---:|---:|---:|---|"]
     for name, form in summary["forms"].items():
         if form["role"] != "instrumented":
             continue
         cover, conform = form["coverage"], form["conformance"]
-        lost = "; ".join(f"{entry['kind']} {entry['count']:,} ({entry['cause']})" for entry in conform["missing"])
+        gone = [f"{entry['kind']} {entry['count']:,} ({entry['cause']})" for entry in conform["missing"]]
+        gone += [f"{entry['kind']} {entry['count']:,} elsewhere ({entry['cause']})" for entry in cover["misplaced"]]
+        nothing = f"not counted: {cover['not_counted']}" if cover["not_counted"] else "nothing"
         cells = (
             name,
             figures.share(cover["ratio"]),
             figures.share(cover["parents_ok"]),
             figures.share(conform["ratio"]),
-            lost or "nothing",
+            "; ".join(gone) or nothing,
         )
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
     return lines

@@ -14,6 +14,7 @@ from lab.report.markup import section as part
 
 METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "rss_mib")
 NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0
+BLOCKS_SAID: Final = {0: "No block gave a figure: the table says why.", 1: "One block, shown without intervals."}
 VALUE_W: Final = 62.0  # a figure of four digits beside the plot, clear of the widest marker
 
 
@@ -28,16 +29,18 @@ class Dot:
 
 def section(summary: Mapping[str, Any]) -> Html:
     names = [name for name, form in summary["forms"].items() if form["role"] != "baseline"]
-    blocks = max((row["blocks"] for row in summary["verdicts"]), default=0)
+    blocks = max((row["blocks"] for row in summary["verdicts"] if row["effect_pct"] is not None), default=0)
     dots = {name: {metric: _dot(summary, name, metric) for metric in METRICS} for name in names}
+    lead = ["Change in per cent against the mean of baseline and twin."]
+    if summary["controls"].get("twin"):
+        lead.append("The grey band is as wide as the twin's own difference: inside it is noise.")
+    if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
+        lead.append("A bar across a control's line marks what was really added.")
+    lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks. Shown without intervals."))
     return part(
         "overhead",
         "What it costs",
-        "Change in per cent against the mean of baseline and twin. The grey band is as wide as the twin's own "
-        "difference: inside it is noise. A bar across a control's line marks what was really added. "
-        + ("Small dots are single blocks. " if blocks > 1 else "One block, ")
-        + ("Shown" if blocks > 1 else "shown")
-        + " without intervals.",
+        " ".join(lead),
         _draw(summary, names, dots),
         _table(summary),
     )
@@ -97,9 +100,9 @@ def _panel(
     twin = summary["controls"].get("twin", {}).get(metric)
     if twin:
         wide = abs(twin["effect_pct"])
-        parts.append(
-            box(at(-wide), TOP, at(wide) - at(-wide), bottom - TOP, "band", f"the twin differs by {wide:.1f} %")
-        )
+        # the band may be wider than the plot: what is beyond it is names and figures of others
+        left, right = at(max(-wide, low)), at(min(wide, high))
+        parts.append(box(left, TOP, right - left, bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
     for tick in (step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)):
         parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
         parts.append(label(at(tick), bottom + 16, figures.signed(tick, 0) if tick else "0", "tick", "middle"))

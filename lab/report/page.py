@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.report import card, cpu, latency, overhead, pillars, provenance, spans, steps, timeline, waterfalls
-from lab.report.figures import plural
+from lab.report.figures import plural, usable
 from lab.report.markup import Html, tag
 
 Section = Callable[[Mapping[str, Any]], Html]
@@ -68,7 +68,7 @@ def _masthead(summary: Mapping[str, Any]) -> Html:
         ),
         tag(
             "p",
-            f"{plural(len(summary['forms']), 'form')} · {cells['valid']} of {plural(cells['planned'], 'cell')} valid"
+            f"{plural(len(summary['forms']), 'form')} · {usable(cells)}"
             f" · profile {summary['profile']} · {summary['run_id']}",
             class_="meta",
         ),

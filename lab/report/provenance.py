@@ -81,7 +81,8 @@ def _clocks(forms: Mapping[str, Any]) -> str:
         for name, form in forms.items()
         if form["clock_shift"]["cells"]
     ]
-    return "; ".join(found) or "as stamped, no shift undone"
+    counted = any(not form["coverage"]["not_counted"] for form in forms.values() if form["role"] == "instrumented")
+    return "; ".join(found) or ("as stamped, no shift undone" if counted else "no spans were counted")
 
 
 def _forms(summary: Mapping[str, Any]) -> Html:

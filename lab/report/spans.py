@@ -37,15 +37,30 @@ def _scores(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str,
         form = summary["forms"][name]
         cover, conform = form["coverage"], form["conformance"]
         rows.append(
-            (join((swatch(look[name]), name)), number(f"{cover['received']:,} / {cover['reference']:,}"),
+            (join((swatch(look[name]), name)), number(_of(cover["received"], cover["reference"])),
              number(figures.share(cover["ratio"])), number(figures.share(cover["parents_ok"])),
-             number(f"{conform['received']:,} / {conform['expected']:,}"), number(figures.share(conform["ratio"])),
-             number(figures.share(conform["parents_ok"])), number(f"{conform['orphans']:,}"),
+             number(_of(conform["received"], conform["expected"])), number(figures.share(conform["ratio"])),
+             number(figures.share(conform["parents_ok"])), number(figures.count(conform["orphans"])),
              number(figures.seconds(form["attach_s"])), number(figures.seconds(form["time_to_first_span_s"])))
         )  # fmt: skip
     head = ("form", "received / wanted", "coverage", "parents right", "received / expected", "conformance",
             "parents as known", "orphans", "attached in", "first span after")  # fmt: skip
-    return table(head, rows)
+    return join((table(head, rows), _absent(summary, names)))
+
+
+def _of(part: int | None, whole: int | None) -> str:
+    return figures.NONE if part is None or whole is None else f"{part:,} / {whole:,}"
+
+
+def _absent(summary: Mapping[str, Any], names: Sequence[str]) -> Html | None:
+    """Why a score is not there, by form; coverage first, since conformance lacks for the same reason."""
+    scores = [(name, summary["forms"][name]["coverage"], summary["forms"][name]["conformance"]) for name in names]
+    said = [
+        f"{name}: {'spans were not counted' if cover['not_counted'] else 'no conformance'}: {conform['not_counted']}"
+        for name, cover, conform in scores
+        if conform["not_counted"]
+    ]
+    return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
 
 
 def _clocks(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
@@ -63,6 +78,9 @@ def _clocks(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
         for name, shift in early
         if shift["cells"]
     ]
+    counted = [name for name in names if not summary["forms"][name]["coverage"]["not_counted"]]
+    if not counted:
+        return tag("p", "Span clocks: no span was counted, so none was compared with its request.", class_="note")
     if not said:
         return tag("p", "Span clocks: no cell's spans had to be shifted.", class_="note")
     return tag("div", *said, class_="note")
@@ -70,6 +88,8 @@ def _clocks(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
 
 def _matrix(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str, Look]) -> Html:
     types = list(dict.fromkeys(kind for name in names for kind in summary["forms"][name]["coverage"]["by_type"]))
+    if not types:
+        return tag("p", "No request's spans were counted.", class_="empty")
     rows = []
     for kind in types:
         cells: list[object] = [tag("th", tag("code", kind), scope="row")]
@@ -96,17 +116,38 @@ def _share_cell(cover: Mapping[str, Any] | None) -> Html:
 def _missing(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
     rows = []
     for name in names:
-        for entry in summary["forms"][name]["conformance"]["missing"]:
+        conform = summary["forms"][name]["conformance"]
+        surprise = "surprise" if conform["ratio"] is not None else "not known before"
+        for entry in conform["missing"]:
             known = tag(
-                "span", "known" if entry["known"] else "surprise", class_="chip" if entry["known"] else "chip bad"
+                "span", "known" if entry["known"] else surprise, class_="chip" if entry["known"] else "chip bad"
             )
             where = ", ".join(entry["nodes"])
             rows.append(
                 (name, entry["kind"], number(f"{entry['count']:,} of {entry['of']:,}"), known, entry["cause"], where)
             )
-    if not rows:
-        return tag("p", "Nothing: every form gave every reference span.", class_="empty")
-    return table(("form", "kind", "missing", "", "cause", "where"), rows)
+        for entry in summary["forms"][name]["coverage"]["misplaced"]:
+            roots = f", {entry['roots']:,} as a trace of its own" if entry["roots"] else ""
+            what = tag("span", "wrong parent", class_="chip")
+            said = number(f"{entry['count']:,} of {entry['of']:,}{roots}")
+            rows.append((name, entry["kind"], said, what, entry["cause"], ", ".join(entry["nodes"])))
+    head = ("form", "kind", "missing or misplaced", "", "cause", "where")
+    return join((table(head, rows) if rows else "", *(_complete(summary, name) for name in names)))
+
+
+def _complete(summary: Mapping[str, Any], name: str) -> Html:
+    """A form without a row above: it gave everything, nothing was wanted of it, or nothing was counted."""
+    form = summary["forms"][name]
+    cover, requests = form["coverage"], sum(form["requests"].values())
+    if cover["not_counted"]:
+        said = f": not counted: {cover['not_counted']}"
+    elif form["conformance"]["missing"] or cover["misplaced"]:
+        return Html("")
+    elif not cover["reference"]:
+        said = f": no span was wanted of the {requests:,} requests that were counted."
+    else:
+        said = f": nothing is missing: all {cover['reference']:,} reference spans of {requests:,} requests came."
+    return tag("p", tag("b", name), said, class_="empty")
 
 
 def _beyond(summary: Mapping[str, Any], names: Sequence[str]) -> Html | None:

@@ -18,12 +18,16 @@ ROW_H: Final = 28.0
 def section(summary: Mapping[str, Any]) -> Html:
     cells = summary["cells"]
     lead = (
-        f"{figures.plural(cells['planned'], 'cell')} planned, {cells['valid']} valid in the end, "
-        f"{figures.plural(cells['invalid'], 'attempt')} INVALID. Nothing is left out: a dotted cell missed a gate."
+        f"{figures.usable(cells)}. {figures.plural(cells['invalid'], 'attempt')} missed a gate and "
+        f"{'is' if cells['invalid'] == 1 else 'are'} dotted; a gate voids what it can touch. Nothing is left out."
     )
     if not summary["timeline"]:
-        return part("timeline", "The session", lead, tag("p", "No cell ran.", class_="empty"))
+        return part("timeline", "The session", lead, tag("p", _none_ran(summary), class_="empty"))
     return part("timeline", "The session", lead, tag("div", _draw(summary), class_="scroll"), _table(summary))
+
+
+def _none_ran(summary: Mapping[str, Any]) -> str:
+    return " ".join(["No cell ran.", *(f"{said}." for said in figures.unproven(summary))])
 
 
 def _draw(summary: Mapping[str, Any]) -> Html:
@@ -47,15 +51,23 @@ def _draw(summary: Mapping[str, Any]) -> Html:
     for cell in cells:
         y = ROW_H * names.index(cell["form"])
         css = f"mark {look[cell['form']].css}" if cell["valid"] else "bar-missing"
-        title = f"{cell['cell']}, attempt {cell['attempt']}: {'valid' if cell['valid'] else 'INVALID'}"
+        title = f"{cell['cell']}, attempt {cell['attempt']}: {figures.void(cell)}"
         parts.append(
             box(at(cell["start_s"]), y + 6, max(at(cell["end_s"]) - at(cell["start_s"]), 2), ROW_H - 12, css, title)
         )
         if not cell["valid"]:
             parts.append(
-                label((at(cell["start_s"]) + at(cell["end_s"])) / 2, y + ROW_H / 2 + 4, "INVALID", "missing", "middle")
+                label(
+                    (at(cell["start_s"]) + at(cell["end_s"])) / 2, y + ROW_H / 2 + 4, _short(cell), "missing", "middle"
+                )
             )
     return drawing(WIDTH, height, "Cells over time, one lane a form.", *parts)
+
+
+def _short(cell: Mapping[str, Any]) -> str:
+    """What stands in the bar: INVALID, or the families that are."""
+    worth = figures.void(cell)
+    return worth if worth == "INVALID" else "no " + ", ".join(figures.FAMILIES[family] for family in cell["void"])
 
 
 def _ticks(end: float) -> list[float]:
@@ -67,7 +79,7 @@ def _table(summary: Mapping[str, Any]) -> Html:
     rows = []
     for cell in summary["timeline"]:
         missed = "; ".join(_missed(cell))
-        said = "INVALID" if not cell["valid"] else "saturated" if cell["saturated"] else "valid"
+        said = figures.void(cell)
         state = tag("span", said, class_="chip" if said == "valid" else "chip bad")
         answered = f"{cell['completed']:,} / {cell['scheduled']:,}"
         kept = f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"

@@ -30,8 +30,19 @@ def section(summary: Mapping[str, Any]) -> Html:
         "instrumenting this service by hand would want. Same row, same span; same clock in every column.",
         _legend(),
         *(_request(kind, summary, look) for kind in types),
-        None if types else tag("p", "No canary request was recorded.", class_="empty"),
+        _without(summary),
     )
+
+
+def _without(summary: Mapping[str, Any]) -> Html | None:
+    """Forms of which nothing can be shown, and why."""
+    shown = {trace["form"] for trace in summary["traces"]}
+    said = [
+        f"{name}: no canary request was recorded" + (f" ({form['proof']['reason']})" if form["proof"]["reason"] else "")
+        for name, form in summary["forms"].items()
+        if name not in shown
+    ]
+    return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
 
 
 def _legend() -> Html:
@@ -105,7 +116,6 @@ def _said(shown: Sequence[Mapping[str, Any]]) -> Html:
     return join(
         tag("span", f"{trace['form']} {trace['received']}/{trace['reference']} ", link(trace["evidence"], "file"))
         for trace in shown
-        if trace["received"] or trace["extra"]
     )
 
 
@@ -127,7 +137,10 @@ def _names(rows: Sequence[Mapping[str, Any]], extras: int, top: float) -> list[H
 
 
 def _short(row: Mapping[str, Any]) -> str:
-    name = str(row["match"]).removeprefix("shop.")
+    name = str(row["match"])
+    if row["kind"].startswith("grpc"):  # pkg.Service/Method: the package says little in a narrow column
+        package, _, method = name.partition("/")
+        name = f"{package.rpartition('.')[2]}/{method}"
     # what is left of the kind at the right end, at about 6.9 units a character
     room = int((NAMES_W - 98 - 11 * int(row["depth"])) / 6.95)
     return name if len(name) <= room else name[: room - 1] + "…"
@@ -164,12 +177,12 @@ def _plain(traces: Sequence[Mapping[str, Any]], look: Mapping[str, Look], grid: 
 def _column(trace: Mapping[str, Any], look: Mapping[str, Look], grid: Grid) -> list[Html]:
     mine, at = look[trace["form"]], grid.at
     parts = [marker(mine, grid.x0 + 6, 14, 5), label(grid.x0 + 18, 18, trace["form"], "head")]
-    parts.append(label(grid.x0, 38, _count(trace), "note"))
+    parts.append(label(grid.x0, 38, _count(trace, "no span came"), "note"))
     end = at(trace["request_ms"])
     parts.append(box(grid.x0, TOP + 4, end - grid.x0, ROW_H - 9, "bar-request"))
     parts.append(_value(grid, grid.x0, end, TOP + 15, trace["request_ms"]))
     for index, row in enumerate(trace["rows"]):
-        parts += _row(row, mine, grid, grid.top + ROW_H * index, instrumented=bool(trace["received"]))
+        parts += _row(row, mine, grid, grid.top + ROW_H * index, foreseen=trace["expected"])
     for index, span in enumerate(trace["extra"]):
         y = grid.top + ROW_H * (len(trace["rows"]) + index)
         start, end = at(span["start_ms"]), at(span["start_ms"] + span["duration_ms"])
@@ -179,8 +192,8 @@ def _column(trace: Mapping[str, Any], look: Mapping[str, Look], grid: Grid) -> l
     return parts
 
 
-def _row(row: Mapping[str, Any], look: Look, grid: Grid, y: float, *, instrumented: bool) -> list[Html]:
-    """A span, or its empty place."""
+def _row(row: Mapping[str, Any], look: Look, grid: Grid, y: float, *, foreseen: bool) -> list[Html]:
+    """A span, or its empty place. foreseen: whether it is known what this form gives here."""
     parts: list[Html] = []
     at = grid.at
     kind = "client" if row["kind"].endswith("client") else "server"
@@ -198,11 +211,11 @@ def _row(row: Mapping[str, Any], look: Look, grid: Grid, y: float, *, instrument
         odd = next((span["mark"] for span in row["spans"] if span["mark"] != "ok"), None)
         prefix = f"{len(row['spans'])}{figures.TIMES} " if len(row["spans"]) > 1 else ""
         parts.append(_value(grid, start, end, y + 15, took, prefix, MARKS[odd] if odd else ""))
-    if row["missing"] and instrumented:
-        cause = row["cause"] or "not expected to be missing"
+    if row["missing"]:
+        cause = row["cause"] or ("not expected to be missing" if foreseen else "cause unknown")
         parts.append(box(grid.x0 + 1, y + 4, grid.width - 2, ROW_H - 8, "bar-missing", cause))
         few = f"{row['missing']}{figures.TIMES} " if row["missing"] > 1 else ""
-        said = f"{few}missing" + ("" if row["known"] else ", unexpectedly")
+        said = f"{few}missing" + ("" if row["known"] or not foreseen else ", unexpectedly")
         parts.append(label(grid.x0 + grid.width / 2, y + 15, said, "missing", "middle"))
     return parts
 
@@ -223,9 +236,9 @@ def _ticks(longest: float) -> list[float]:
     return [round(step * i, 6) for i in range(int(longest / step) + 1)] if step else [0.0]
 
 
-def _count(trace: Mapping[str, Any]) -> str:
+def _count(trace: Mapping[str, Any], none: str = "no spans, as it should be") -> str:
     if not trace["received"] and not trace["extra"]:
-        return "no spans, as it should be"
+        return none
     if trace["traces"] == 1:
         return f"{trace['received']} of {trace['reference']} spans, one trace"
     return f"{trace['received']} of {trace['reference']} spans in {trace['traces']} traces"
@@ -235,7 +248,6 @@ def _causes(shown: Sequence[Mapping[str, Any]]) -> Html | None:
     found = dict.fromkeys(
         (trace["form"], row["match"], row["cause"] or "cause unknown")
         for trace in shown
-        if trace["received"]
         for row in trace["rows"]
         if row["missing"]
     )

@@ -62,6 +62,7 @@ class Followed:
     rest: bytes = b""
     records: list[GuestRecord] = field(default_factory=list)
     cells: set[str] = field(default_factory=set)  # ids; a rerun is the same cell
+    unproven: dict[str, str] = field(default_factory=dict)  # form -> why its proof failed
     ended: str = ""  # "" while it runs, else "done" or "failed"
     reason: str = ""
 
@@ -163,6 +164,8 @@ def _tell(lab: Lab, record: GuestRecord, seen: Followed, total: int) -> None:
     if record.kind == "cell":
         seen.cells.add(str(record.data.get("id", "")))
         lab.bus.emit(Progress(name="run", done=len(seen.cells), total=total, unit="cells"))
+    if record.kind == "proof" and not record.data.get("ok"):
+        seen.unproven[str(record.data.get("form", ""))] = str(record.data.get("reason", ""))
     if record.kind == "state" and record.data.get("phase") == "running":
         seen.ended = ""  # what ended before was an earlier try of the same plan
     if record.kind in ("done", "failed"):

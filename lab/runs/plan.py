@@ -17,7 +17,6 @@ from lab.model.yamlspec import nearest
 
 # seconds that suffice on a quiet native machine; an emulated guest gets them times its slowness
 EMULATED_FACTOR: Final = 8.0
-VIRTUAL_LATE_MAX: Final = 0.01
 LEVEL: Final = "one"  # one load level in this release; the full protocol finds three
 
 
@@ -31,7 +30,6 @@ class Wish:
     rate_rps: float
     emulated: bool
     cpus: int
-    virtual: bool = False
 
 
 def make(
@@ -54,7 +52,7 @@ def make(
         requests=scenario.requests,
         lives=_lives(scenario, tuple(forms), wish),
         canary=tuple(r.type for r in scenario.requests),
-        gates=_gates(wish),
+        gates=Gates(late_hard=not wish.emulated),
         timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0),
         layout=_layout(wish.cpus),
         arrivals=scenario.arrivals,
@@ -122,15 +120,6 @@ def _lives(scenario: Scenario, forms: tuple[str, ...], wish: Wish) -> tuple[Life
             )
             lives.append(Life(block=block, form=form, cells=(cell,)))
     return tuple(lives)
-
-
-def _gates(wish: Wish) -> Gates:
-    """A host that takes the CPU away makes sends late, whoever sends them: a virtual machine is allowed ten times more.
-
-    Latency counts from the intended time, so they are in the figures; and such a machine's grade is `limited` at best.
-    """
-    late_max = VIRTUAL_LATE_MAX if wish.virtual else Gates().late_max
-    return Gates(late_max=late_max, late_hard=not wish.emulated)
 
 
 def _timeouts(factor: float) -> Timeouts:

@@ -12,7 +12,7 @@ from lab.model.paths import CELL_FILE
 from lab.verdict.completeness import unequal_types
 from lab.verdict.effects import Effect, estimate, fewest_blocks, percent, scalar_ratios, typed_ratios
 from lab.verdict.metrics import QUANTILES, CellFigures
-from lab.verdict.observe import CellView, FormView
+from lab.verdict.observe import FormView
 from lab.verdict.words import Evidence, judge
 
 SCALARS: Final[dict[str, Callable[[CellFigures], float | None]]] = {
@@ -21,6 +21,14 @@ SCALARS: Final[dict[str, Callable[[CellFigures], float | None]]] = {
 }
 LATENCIES: Final = {"latency_p50_ms": "p50", "latency_p90_ms": "p90", "latency_p99_ms": "p99"}
 METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "rss_mib")
+# Which of lab.guest.gates' families a metric belongs to: only gates that touch it can void it.
+FAMILY: Final = {
+    "cpu_s_per_1k_requests": "cpu",
+    "rss_mib": "memory",
+    "latency_p50_ms": "latency",
+    "latency_p90_ms": "latency",
+    "latency_p99_ms": "latency",
+}
 PRIMARY: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
 THRESHOLD_PCT: Final = {"cpu_s_per_1k_requests": 2.0, "latency_p50_ms": 5.0, "throughput_rps": 3.0}
 DEFAULT_THRESHOLD_PCT: Final = 5.0
@@ -64,14 +72,11 @@ def effect(
     form: FormView, references: Sequence[FormView], metric: str, level: str, types: Sequence[str] | None = None
 ) -> tuple[Effect | None, list[str], dict[str, float]]:
     """The effect, the request types it rests on (latency only), and each type's own effect in per cent."""
-    mine, others = form.level(level), [reference.level(level) for reference in references]
-    blocks = sorted(mine)
+    blocks = sorted(form.level(level, FAMILY[metric]))
     if metric in SCALARS:
-        pick = SCALARS[metric]
-        ratios = scalar_ratios(_scalar(mine, pick), [_scalar(other, pick) for other in others], blocks)
+        ratios = scalar_ratios(_scalar(form, metric, level), [_scalar(r, metric, level) for r in references], blocks)
         return estimate(ratios), [], {}
-    label = LATENCIES[metric]
-    of, base = _typed(mine, label), [_typed(other, label) for other in others]
+    of, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
     able = [kind for kind in _common(of, base) if types is None or kind in types]
     each = {kind: typed_ratios(of, base, blocks, [kind]) for kind in able}
     per_type = {kind: percent(median(ratios)) for kind, ratios in each.items() if ratios}
@@ -80,21 +85,25 @@ def effect(
 
 def value(form: FormView, metric: str, level: str) -> float | dict[str, float] | None:
     """The median over blocks: a number, or one per request type for latency."""
-    cells = form.level(level)
     if metric in SCALARS:
-        found = list(_scalar(cells, SCALARS[metric]).values())
+        found = list(_scalar(form, metric, level).values())
         return median(found) if found else None
-    per_block = _typed(cells, LATENCIES[metric])
+    per_block = _typed(form, metric, level)
     types = sorted({kind for values in per_block.values() for kind in values})
     return {kind: median([values[kind] for values in per_block.values() if kind in values]) for kind in types}
 
 
-def _scalar(cells: Mapping[int, CellView], pick: Callable[[CellFigures], float | None]) -> dict[int, float]:
+def _scalar(form: FormView, metric: str, level: str) -> dict[int, float]:
+    cells, pick = form.level(level, FAMILY[metric]), SCALARS[metric]
     return {block: number for block, view in cells.items() if (number := pick(view.figures)) is not None}
 
 
-def _typed(cells: Mapping[int, CellView], label: str) -> dict[int, dict[str, float]]:
-    return {block: view.figures.percentiles(label) for block, view in cells.items()}
+def _typed(form: FormView, metric: str, level: str) -> dict[int, dict[str, float]]:
+    """Block -> request type -> milliseconds; a percentile that late sends moved too far is left out."""
+    label, limit = LATENCIES[metric], form.late_shift_max
+    cells = form.level(level, FAMILY[metric])
+    kept = {block: view for block, view in cells.items() if limit is None or view.late_shift[label] <= limit}
+    return {block: view.figures.percentiles(label) for block, view in kept.items()}
 
 
 def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, Mapping[str, float]]]) -> list[str]:
@@ -120,8 +129,12 @@ def _row(
     unequal = unequal_types(references[0].scores, form.scores) if direct else {}
     types = None if not direct else [kind for kind in form.requests if kind not in unequal]
     found, able, per_type = effect(form, references, metric, level, types)
+    uncounted = (form.why_none("spans", level) or references[0].why_none("spans", level)) if direct else ""
     differs = _differs(metric, unequal, types)
-    both = bool(form.level(level)) and any(reference.level(level) for reference in references)
+    if uncounted:
+        differs = f"whether they delivered the same spans is not known: {uncounted}"
+    family = FAMILY[metric]
+    invalid = _no_cell(form, references, metric, level)
     word, reasons = judge(
         Evidence(
             metric=metric,
@@ -130,13 +143,13 @@ def _row(
             grade=terms.grade,
             threshold_pct=terms.threshold(metric),
             fewest_blocks=terms.fewest_blocks,
-            invalid=_no_cell(form, references, level),
+            invalid=invalid,
             plain=not direct,
             twin_pct=twin_pct,
-            biased=_biased(form, references),
+            biased=_biased(form, references, family),
             unequal=differs,
             saturated=_saturated([form], level) or _saturated(references, level),
-            too_few=_too_few(metric) if both and found is None and metric in LATENCIES else "",
+            too_few=_too_few([form, *references], metric, level) if not invalid and found is None else "",
         )
     )
     shown = found if word != "NOT COMPARABLE" else None
@@ -161,14 +174,18 @@ def _row(
         "types": able if shown else [],
         "per_type_pct": per_type if shown else {},
         "unequal": unequal,
-        "evidence": [f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level).values()],
+        "evidence": [
+            f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level, family).values()
+        ],
     }
 
 
-def _no_cell(form: FormView, references: Sequence[FormView], level: str) -> str:
-    """Why one side has no valid cell at all; "" when both have."""
-    missing = [each.why_none(level) for each in references]
-    return form.why_none(level) or (missing[0] if missing and all(missing) else "")
+def _no_cell(form: FormView, references: Sequence[FormView], metric: str, level: str) -> str:
+    """Why one side has no cell that is valid for this metric; "" when both have."""
+    missing = [each.why_none(FAMILY[metric], level) for each in references]
+    if not references:
+        return form.why_none(FAMILY[metric], level) or "no uninstrumented form is in this run"
+    return form.why_none(FAMILY[metric], level) or (missing[0] if all(missing) else "")
 
 
 def _twin_pct(plain: Sequence[FormView], metric: str, level: str) -> float | None:
@@ -185,8 +202,16 @@ def _reference_value(references: Sequence[FormView], metric: str, level: str) ->
     return fmean(plain) if plain else None
 
 
-def _too_few(metric: str) -> str:
-    fewest = next(least for name, _, least in QUANTILES if name == LATENCIES[metric])
+def _too_few(sides: Sequence[FormView], metric: str, level: str) -> str:
+    """Why there is no figure although both sides have valid cells."""
+    if metric not in LATENCIES:
+        return "no counter was read for it in a block that both sides have"
+    label = LATENCIES[metric]
+    moved = [v.late_shift[label] for side in sides for v in side.level(level, "latency").values()]
+    limit = sides[0].late_shift_max
+    if limit is not None and max(moved, default=0.0) > limit:
+        return f"late sends added {max(moved):.1%} to it in a cell, limit {limit:.0%}"
+    fewest = next(least for name, _, least in QUANTILES if name == label)
     return f"too few: a cell needs {fewest:,} answers of one request type"
 
 
@@ -201,7 +226,7 @@ def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | Non
 
 def _saturated(side: Sequence[FormView], level: str) -> str:
     """Why this load was too much for one side: half of its cells or more fell behind (one may be the host's doing)."""
-    cells = [(form.name, view.queue) for form in side for view in form.level(level).values()]
+    cells = [(form.name, view.queue) for form in side for view in form.level(level, "spans").values()]
     behind = [(name, queue) for name, queue in cells if queue is not None and queue.grew]
     if not behind or 2 * len(behind) < len(cells):
         return ""
@@ -209,19 +234,20 @@ def _saturated(side: Sequence[FormView], level: str) -> str:
     return f"{name} could not carry this load: {worst.said()}"
 
 
-def _biased(form: FormView, references: Sequence[FormView]) -> str:
+def _biased(form: FormView, references: Sequence[FormView], family: str) -> str:
     """A form that lost more cells shows only its better ones. The pooled references count as one side.
 
     Shares differ when a cell was lost for good on one side only, or by more than one attempt: among so few attempts a
     single rerun tells nothing.
     """
     attempts = sum(len(reference.attempts) for reference in references)
-    lost = sum(reference.invalid for reference in references)
+    lost = sum(reference.invalid(family) for reference in references)
     if attempts == 0 or not form.attempts:
         return ""
-    gone = [side.planned > len(side.cells) for side in (form, *references)]
-    apart = abs(form.invalid - lost / attempts * len(form.attempts))
+    gone = [side.planned > len(side.cells(family)) for side in (form, *references)]
+    mine = form.invalid(family)
+    apart = abs(mine - lost / attempts * len(form.attempts))
     if apart <= 1 and (gone[0] == any(gone[1:])):
         return ""
-    mine = f"{form.invalid} of {len(form.attempts)} cells of {form.name} were INVALID"
-    return f"{mine}, {lost} of {attempts} on the other side"
+    said = f"{mine} of {len(form.attempts)} cells of {form.name} were INVALID for {family}"
+    return f"{said}, {lost} of {attempts} on the other side"

@@ -1,6 +1,8 @@
 """Two scores of a form's spans: coverage (of what a person would want), conformance (to what it is known to give).
 
-Both count spans of measured requests only. What is missing is named by kind, with its count and the known cause.
+Both count spans of measured requests only. What is missing, or hangs elsewhere, is named by kind, with its count and
+the known cause. Where nothing was counted, or nothing is known, a score is absent and `not_counted` says why: no zero,
+no empty list and no 100 % stand in for it.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from lab.guest.tally import NodeTally, Tally
 
 # Two forms gave the same tree of a request type when no node's share differs by more than this.
 SAME_SHARE: Final = 0.005
+UNKNOWN: Final = "nobody wrote down what this form gives on this service; coverage tells what came"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,7 @@ class NodeScore:
     conforming: int  # received, as far as the form's expectation foresees them
     parents_right: int
     parents_conforming: int
+    rootless: int
     mode: str
     cause: str
     calls_to_first_loss: int | None
@@ -57,6 +61,7 @@ def _one(node: NodeTally) -> NodeScore:
         conforming=min(node.received, node.expected_max),
         parents_right=node.parents_ok,
         parents_conforming=node.parents_as_expected,
+        rootless=node.rootless,
         mode=node.mode,
         cause=node.cause,
         calls_to_first_loss=node.calls_to_first_loss,
@@ -78,6 +83,7 @@ def _plus(one: NodeScore | None, other: NodeScore) -> NodeScore:
         conforming=one.conforming + other.conforming,
         parents_right=one.parents_right + other.parents_right,
         parents_conforming=one.parents_conforming + other.parents_conforming,
+        rootless=one.rootless + other.rootless,
         mode=one.mode,
         cause=one.cause or other.cause,
         calls_to_first_loss=min(losses, default=None),
@@ -88,12 +94,20 @@ def _clamp(value: int, low: int, high: int) -> int:
     return max(low, min(value, high))
 
 
-def coverage(rows: Sequence[NodeScore]) -> dict[str, Any]:
-    """forms.NAME.coverage of summary.json."""
+def coverage(rows: Sequence[NodeScore], why_not: str) -> dict[str, Any]:
+    """forms.NAME.coverage of summary.json. why_not: why nothing was counted; "" when it was."""
+    if why_not:
+        absent = dict.fromkeys(("reference", "received", "ratio", "parents_ok"))
+        return {**absent, "by_type": {}, "misplaced": [], "not_counted": why_not}
     by_type: dict[str, list[NodeScore]] = defaultdict(list)
     for row in rows:
         by_type[row.request].append(row)
-    return {**_cover(rows), "by_type": {request: _cover(part) for request, part in by_type.items()}}
+    return {
+        **_cover(rows),
+        "by_type": {request: _cover(part) for request, part in by_type.items()},
+        "misplaced": misplaced(rows),
+        "not_counted": "",
+    }
 
 
 def _cover(rows: Sequence[NodeScore]) -> dict[str, Any]:
@@ -107,42 +121,66 @@ def _cover(rows: Sequence[NodeScore]) -> dict[str, Any]:
     }
 
 
-def conformance(rows: Sequence[NodeScore], tallies: Sequence[Tally]) -> dict[str, Any]:
-    """forms.NAME.conformance of summary.json: expected, received, missing[], and what came beyond the reference."""
+def conformance(rows: Sequence[NodeScore], tallies: Sequence[Tally], why_not: str, *, known: bool) -> dict[str, Any]:
+    """forms.NAME.conformance of summary.json: expected, received, missing[], and what came beyond the reference.
+
+    why_not: why nothing was counted; known: whether anybody wrote down what the form gives on this service.
+    """
     expected = sum(row.expected for row in rows)
+    reason = why_not or ("" if known else UNKNOWN) or ("" if expected else "no span is expected of this form here")
     received = sum(min(row.conforming, row.expected) for row in rows)
+    parents = _ratio(sum(row.parents_conforming for row in rows), sum(row.received for row in rows))
     return {
-        "expected": expected,
-        "received": received,
-        # a form that is known to give nothing, and gives nothing, is as it should be
-        "ratio": _ratio(received, expected) if expected else 1.0,
-        "parents_ok": _ratio(sum(row.parents_conforming for row in rows), sum(row.received for row in rows)),
-        "missing": missing(rows),
+        "expected": None if why_not or not known else expected,
+        "received": None if why_not or not known else received,
+        "ratio": None if reason else _ratio(received, expected),
+        "parents_ok": None if reason else parents,
+        "missing": missing(rows, known=known),
         "surplus": sum(max(0, row.received - row.conforming) for row in rows),
         "extra": _counted(tally.known_extra for tally in tallies),
         "unexpected": _counted(tally.extra for tally in tallies),
-        "orphans": sum(sum(tally.orphans.values()) for tally in tallies),
+        "orphans": None if why_not else sum(sum(tally.orphans.values()) for tally in tallies),
+        "not_counted": reason,
     }
 
 
-def missing(rows: Sequence[NodeScore]) -> list[dict[str, Any]]:
+def missing(rows: Sequence[NodeScore], *, known: bool = True) -> list[dict[str, Any]]:
     """Reference spans that did not come, by kind and cause; `known` tells the form's expectation from a surprise."""
     found: dict[tuple[str, str, bool], dict[str, Any]] = {}
     for row in rows:
         surprise = row.expected - min(row.conforming, row.expected)
         foreseen = row.reference - min(row.received, row.reference) - surprise
-        for count, known in ((foreseen, True), (surprise, False)):
+        for count, told in ((foreseen, True), (surprise, False)):
             if count <= 0:
                 continue
-            cause = (row.cause or "unknown") if known else "not expected to be missing"
+            surprising = "not expected to be missing" if known else "unknown"
+            cause = (row.cause or "unknown") if told else surprising
             entry = found.setdefault(
-                (row.kind, cause, known),
-                {"kind": row.kind, "count": 0, "of": 0, "cause": cause, "known": known, "nodes": []},
+                (row.kind, cause, told),
+                {"kind": row.kind, "count": 0, "of": 0, "cause": cause, "known": told, "nodes": []},
             )
             entry["count"] += count
             entry["of"] += row.reference
             entry["nodes"].append(f"{row.request}: {row.match}")
     return sorted(found.values(), key=lambda entry: (entry["known"], -entry["count"]))
+
+
+def misplaced(rows: Sequence[NodeScore]) -> list[dict[str, Any]]:
+    """Reference spans that came and hang elsewhere, by kind; `roots`: how many of them are traces of their own."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        count = row.received - row.parents_right
+        if count <= 0:
+            continue
+        # what an expectation does not foresee has no cause that anybody knows
+        cause = row.cause if row.cause and row.parents_conforming == row.received else "unknown"
+        empty = {"kind": row.kind, "count": 0, "of": 0, "roots": 0, "cause": cause, "nodes": []}
+        entry = found.setdefault((row.kind, cause), empty)
+        entry["count"] += count
+        entry["of"] += row.received
+        entry["roots"] += row.rootless
+        entry["nodes"].append(f"{row.request}: {row.match}")
+    return sorted(found.values(), key=lambda entry: -entry["count"])
 
 
 def nodes(rows: Sequence[NodeScore]) -> list[dict[str, Any]]:
@@ -157,6 +195,7 @@ def nodes(rows: Sequence[NodeScore]) -> list[dict[str, Any]]:
             "received": row.received,
             "expected": row.expected,
             "parents_right": row.parents_right,
+            "roots": row.rootless,
             "mode": row.mode,
             "cause": row.cause,
             "calls_to_first_loss": row.calls_to_first_loss,

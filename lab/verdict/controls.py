@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from lab.guest.wire import Plan
-from lab.verdict.compare import METRICS, effect
+from lab.verdict.compare import FAMILY, METRICS, effect
 from lab.verdict.effects import Effect, percent
 from lab.verdict.observe import FormView
 
@@ -18,19 +18,21 @@ NEAR: Final = 0.5
 
 
 def controls(forms: Mapping[str, FormView], plan: Plan, level: str) -> dict[str, Any]:
-    """summary.json's `controls`; a control without a valid cell is absent."""
+    """summary.json's `controls`; a control that read nothing is absent."""
     base = next((form for form in forms.values() if form.role == "baseline"), None)
     found: dict[str, Any] = {}
-    if base is None or not base.cells:
+    if base is None:
         return found
-    for form in (form for form in forms.values() if form.cells):
+    for form in forms.values():
         if form.role == "twin":
             # against the baseline alone: against the mean of both an A/A difference would look half as large
             effects = {metric: effect(form, [base], metric, level)[0] for metric in METRICS}
-            found["twin"] = {metric: _interval(value) for metric, value in effects.items() if value is not None}
+            if told := {metric: _interval(value) for metric, value in effects.items() if value is not None}:
+                found["twin"] = told
         elif form.role == "control":
             kind = plan.forms[form.name].delay_kind
-            found[f"delay_{kind}"] = _delay(form, base, kind, level)
+            if (delay := _delay(form, base, kind, level)) is not None:
+                found[f"delay_{kind}"] = delay
     return found
 
 
@@ -44,12 +46,14 @@ def _interval(value: Effect) -> dict[str, Any]:
     }
 
 
-def _delay(form: FormView, base: FormView, kind: str, level: str) -> dict[str, Any]:
+def _delay(form: FormView, base: FormView, kind: str, level: str) -> dict[str, Any] | None:
     metric = METRIC_OF[kind]
     seen, _, _ = effect(form, [base], metric, level)
+    if seen is None:
+        return None
     realised = _realised_pct(form, base, kind, level)
     near = None
-    if seen is not None and realised:
+    if realised:
         near = abs(seen.effect_pct - realised) <= NEAR * realised
     return {
         "form": form.name,
@@ -57,18 +61,18 @@ def _delay(form: FormView, base: FormView, kind: str, level: str) -> dict[str, A
         "seen": None,  # decided by an interval, which this protocol does not compute yet
         "near": near,
         "realised_pct": realised,
-        "effect_pct": seen.effect_pct if seen else None,
+        "effect_pct": seen.effect_pct,
         "low_pct": None,
         "high_pct": None,
-        "blocks": seen.blocks if seen else 0,
+        "blocks": seen.blocks,
     }
 
 
 def _realised_pct(form: FormView, base: FormView, kind: str, level: str) -> float | None:
     """What the injected delay amounts to, in per cent of the baseline's own figure of the same block."""
-    found = []
-    for block, view in form.level(level).items():
-        plain, delay_ns = base.level(level).get(block), view.cell.delay_ns
+    found, family = [], FAMILY[METRIC_OF[kind]]
+    for block, view in form.level(level, family).items():
+        plain, delay_ns = base.level(level, family).get(block), view.cell.delay_ns
         if plain is None or delay_ns is None:
             continue
         if kind == "cpu":

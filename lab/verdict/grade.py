@@ -33,7 +33,10 @@ def grade(manifest: RunManifest, facts: dict[str, Any], cells: Sequence[Cell]) -
         return Grade(word="emulated", reasons=(said, *noise))
     if noise:
         return Grade(word="noisy", reasons=noise)
-    if limits := _limits(manifest, facts):
+    limits = _limits(manifest, facts)
+    if not any(cell.window_s > 0 for cell in cells):
+        limits = (*limits, "no cell was measured: how steady the machine is, is not known")
+    if limits:
         return Grade(word="limited", reasons=limits)
     return Grade(word="ready", reasons=("bare metal, no steal, a steady CPU",))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.guest.wire import Cell, RequestSpec, Usage
+from lab.guest.gates import MEDIAN_MIN, percentile
+from lab.guest.wire import Cell, Plan, RequestSpec, Usage
 from lab.model.run import Request
 
 # Fewest answered requests of one type in a cell before a percentile is more than an anecdote.
-P50_MIN: Final = 5
+P50_MIN: Final = MEDIAN_MIN
 P90_MIN: Final = 20
 P99_MIN: Final = 1000
 QUANTILES: Final[tuple[tuple[str, float, int], ...]] = (
@@ -28,7 +28,7 @@ class CellFigures:
 
     cpu_s_per_1k_requests: float | None
     cpu_ms_per_span: float | None
-    rss_mib: float
+    rss_mib: float | None
     achieved_rps: float
     latencies: dict[str, tuple[float, ...]] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)  # seconds per 1,000 requests by part, bpf_run inside service
@@ -39,24 +39,19 @@ class CellFigures:
         return {kind: percentile(ms, quantile) for kind, ms in self.latencies.items() if len(ms) >= fewest}
 
 
-def percentile(ordered: Sequence[float], quantile: float) -> float:
-    """Linear interpolation between closest ranks (type 7, numpy's default). `ordered` must be sorted, not empty."""
-    place = (len(ordered) - 1) * quantile
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def figures(cell: Cell, requests: Iterable[Request], specs: Sequence[RequestSpec]) -> CellFigures:
-    """The figures of one cell from its own rows and usage."""
+def figures(cell: Cell, requests: Iterable[Request], plan: Plan) -> CellFigures:
+    """The figures of one cell from its own rows and usage. A role whose counters are gone is not taken for idle."""
     usage = {row.role: row for row in cell.usage}
-    cpu_s = sum(_cpu_s(usage.get(role)) for role in ("service", "agent"))
+    form = plan.forms[cell.form]
+    roles = ("service", "agent") if form.agent else ("service", *(role for role in ("agent",) if role in usage))
+    told = all(role in usage for role in roles)
+    cpu_s = sum(_cpu_s(usage.get(role)) for role in roles) if told else None
     return CellFigures(
-        cpu_s_per_1k_requests=cpu_s / cell.completed * 1000 if cell.completed else None,
-        cpu_ms_per_span=cpu_s / cell.spans_total * 1000 if cell.spans_total else None,
-        rss_mib=sum(usage[role].rss_mib for role in ("service", "agent") if role in usage),
+        cpu_s_per_1k_requests=cpu_s / cell.completed * 1000 if cell.completed and cpu_s is not None else None,
+        cpu_ms_per_span=cpu_s / cell.spans_total * 1000 if cell.spans_total and cpu_s is not None else None,
+        rss_mib=sum(usage[role].rss_mib for role in roles) if told else None,
         achieved_rps=cell.achieved_rps,
-        latencies=_latencies(requests, specs),
+        latencies=_latencies(requests, plan.requests),
         cpu=_cpu_parts(cell, usage),
     )
 

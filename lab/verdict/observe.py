@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from lab.guest.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.tally import Row, Tally, tally
-from lab.guest.wire import Cell, Plan
+from lab.guest.wire import Cell, GuestRecord, Plan
 from lab.model.errors import Unreadable
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.completeness import NodeScore, score
-from lab.verdict.metrics import CellFigures, figures
-from lab.verdict.recheck import count, disagreements
+from lab.verdict.metrics import QUANTILES, CellFigures, figures
+from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
 
 Role = Literal["baseline", "twin", "control", "instrumented"]
@@ -21,13 +22,14 @@ Role = Literal["baseline", "twin", "control", "instrumented"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellView:
-    """One attempt with what was derived from its raw files."""
+    """One attempt with what was derived from its raw files. late_shift: percentile -> what late sends added to it."""
 
     source: RunCell
     figures: CellFigures
     tally: Tally | None  # None: the raw files cannot be read
     disagreements: tuple[str, ...]
-    valid: bool
+    validity: Validity
+    late_shift: dict[str, float]
     queue: Queue | None = None  # None: too few requests
 
     @property
@@ -37,47 +39,61 @@ class CellView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormView:
-    """One form. cells: the valid ones, at most one per planned cell; attempts: all, reruns too."""
+    """One form: every attempt, reruns too, and what it is fit for. failed: why its proof failed; "" when it held."""
 
     name: str
     role: Role
     mechanism: str
-    cells: tuple[CellView, ...]
     attempts: tuple[CellView, ...]
     planned: int
     scores: tuple[NodeScore, ...]
+    failed: str = ""
+    late_shift_max: float | None = None  # None: late sends are shown, not judged
+
+    def cells(self, family: str) -> tuple[CellView, ...]:
+        """For each planned cell one attempt whose figures of this family are valid, the soundest first."""
+        best: dict[tuple[int, str], CellView] = {}
+        for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
+            if view.validity.holds(family):
+                best.setdefault((view.cell.block, view.cell.level), view)
+        return tuple(sorted(best.values(), key=lambda view: (view.cell.block, view.cell.level)))
+
+    @property
+    def whole(self) -> int:
+        """Planned cells of which one attempt is valid in everything."""
+        return len({(view.cell.block, view.cell.level) for view in self.attempts if view.validity.whole})
 
     @property
     def tallies(self) -> list[Tally]:
-        return [view.tally for view in self.cells if view.tally is not None]
+        return [view.tally for view in self.cells("spans") if view.tally is not None]
 
     @property
     def requests(self) -> Counter[str]:
-        """Measured requests per type."""
+        """Requests per type whose spans were counted."""
         total: Counter[str] = Counter()
         for tally_ in self.tallies:
             total.update(tally_.requests)
         return total
 
-    @property
-    def invalid(self) -> int:
-        return sum(not view.valid for view in self.attempts)
+    def invalid(self, family: str) -> int:
+        """Attempts whose figures of this family are void."""
+        return sum(not view.validity.holds(family) for view in self.attempts)
 
-    @property
-    def invalid_share(self) -> float:
-        return self.invalid / len(self.attempts) if self.attempts else 0.0
+    def level(self, level: str, family: str) -> dict[int, CellView]:
+        """Block -> the cell at this level that is valid for this family."""
+        return {view.cell.block: view for view in self.cells(family) if view.cell.level == level}
 
-    def level(self, level: str) -> dict[int, CellView]:
-        """Block -> the valid cell at this level."""
-        return {view.cell.block: view for view in self.cells if view.cell.level == level}
-
-    def why_none(self, level: str) -> str:
-        """Why there is no valid cell at this level: what its last attempt missed first. "" when there is one."""
-        if self.level(level):
+    def why_none(self, family: str, level: str | None = None) -> str:
+        """Why there is no cell of this family, at this level or at any; "" when there is one."""
+        if any(level in {None, view.cell.level} for view in self.cells(family)):
             return ""
-        tried = [view for view in self.attempts if view.cell.level == level]
-        said = [reason for view in reversed(tried) for reason in (*view.cell.reasons, *view.disagreements)]
-        return f"no valid cell of {self.name} ({said[0] if said else 'none ran to its end'})"
+        tried = [view for view in self.attempts if level in {None, view.cell.level}]
+        void = [reason for view in reversed(tried) for reason in view.validity.void[family]]
+        if void:
+            return f"no valid cell of {self.name} ({void[0]})"
+        if self.failed:
+            return f"{self.name} was not measured: its proof failed ({self.failed})"
+        return f"no cell of {self.name} ran to its end"
 
 
 def observe(run: Run) -> dict[str, FormView]:
@@ -86,7 +102,18 @@ def observe(run: Run) -> dict[str, FormView]:
     for run_cell in run.cells:
         if run_cell.cell.form in views:
             views[run_cell.cell.form].append(_view(run_cell, run))
-    return {name: _form(name, views[name], run.plan) for name in ordered(run.plan)}
+    failed = failed_proofs(run)
+    return {name: _form(name, views[name], run.plan, failed.get(name, "")) for name in ordered(run.plan)}
+
+
+def failed_proofs(run: Run) -> dict[str, str]:
+    """Form -> why it was not proven: by its canary, or by what the guest half told when it never came so far."""
+    told = {str(r.data.get("form")): str(r.data.get("reason")) for r in run.records if _not_proven(r)}
+    return told | {proof.canary.form: proof.canary.reason for proof in run.canaries if not proof.canary.ok}
+
+
+def _not_proven(record: GuestRecord) -> bool:
+    return record.kind == "proof" and record.data.get("ok") is False
 
 
 def ordered(plan: Plan) -> list[str]:
@@ -116,18 +143,35 @@ def _view(run_cell: RunCell, run: Run) -> CellView:
         broken: tuple[str, ...] = ()
     except Unreadable as error:
         rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
-    worth = figures(cell, rows, plan.requests)
+    worth = figures(cell, rows, plan)
     counts = count(rows, plan.requests)
     said = broken or tuple(disagreements(cell, counts, worth.percentiles("p50"), plan.gates))
-    # a cell whose raw data is gone is no evidence, whatever its summary says
     return CellView(
         source=run_cell,
         figures=worth,
         tally=counted,
         disagreements=said,
-        valid=cell.valid and not broken and bool(rows),
+        validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
+        late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
         queue=queue(rows),
     )
+
+
+def _judged(missed: Mapping[str, str], plan: Plan) -> dict[str, str]:
+    return {gate: reason for gate, reason in missed.items() if gate != "late" or plan.gates.late_hard}
+
+
+def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows: Sequence[Request]) -> Validity:
+    """By the guest's own gates, by those that the rows decide, and by whether there are rows at all."""
+    found = validity(cell.gates)
+    for gate, reason in missed.items():
+        if all(other.ok for other in cell.gates if other.name == gate):
+            found = found.but(TOUCHES[gate], reason)
+    if not cell.valid and found.whole:
+        found = found.but(FAMILIES, *(cell.reasons or ("the guest half calls it invalid, and no gate says why",)))
+    # a cell whose raw data is gone is no evidence, whatever its summary says
+    gone = broken or (() if rows else ("its requests are gone",))
+    return found.but(EVERYTHING, *gone) if gone else found
 
 
 def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
@@ -159,18 +203,15 @@ def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
     )
 
 
-def _form(name: str, attempts: Sequence[CellView], plan: Plan) -> FormView:
-    best: dict[tuple[int, str], CellView] = {}
-    for view in attempts:
-        if view.valid:
-            best[(view.cell.block, view.cell.level)] = view
-    cells = tuple(best.values())
-    return FormView(
+def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str) -> FormView:
+    form = FormView(
         name=name,
         role=role(plan, name),
         mechanism=plan.forms[name].mechanism,
-        cells=cells,
         attempts=tuple(attempts),
         planned=sum(len(life.cells) for life in plan.lives if life.form == name),
-        scores=score(view.tally for view in cells if view.tally is not None),
+        scores=(),
+        failed=failed,
+        late_shift_max=plan.gates.late_shift_max if plan.gates.late_hard else None,
     )
+    return replace(form, scores=score(form.tallies))

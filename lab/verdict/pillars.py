@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lab.guest.gates import FAMILIES
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
 from lab.verdict.observe import FormView
@@ -81,13 +82,14 @@ def _performance(seen: Seen) -> Said:
     build = seen.summary["build"]
     if seen.form.mechanism == "compile-time" and build.get("cold_s") is not None:
         said.append(f"built in {build['cold_s']:.0f} s cold")
-    return said, [f"{view.source.folder}/{CELL_FILE}" for view in seen.form.cells]
+    files = {view.source.folder for family in FAMILIES for view in seen.form.cells(family)}
+    return said, [f"{folder}/{CELL_FILE}" for folder in sorted(files)] or [MANIFEST_FILE]
 
 
 def _safety(seen: Seen) -> Said:
     if seen.form.mechanism == "run-time":
         lockdown = seen.run.machine.lockdown
-        if not seen.form.cells:
+        if not seen.summary["proof"]["ok"]:
             return [], []
         said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
         if seen.summary["build"].get("modules_added") == seen.summary["build"].get("files_changed") == 0:
@@ -102,7 +104,7 @@ def _safety(seen: Seen) -> Said:
 
 
 def _portability(seen: Seen) -> Said:
-    if not seen.form.cells:
+    if not seen.summary["proof"]["ok"]:
         return [], []
     kernel, arch = seen.run.machine.kernel, seen.run.machine.arch
     here = " ".join(part for part in ("kernel", kernel, arch) if part)
@@ -119,7 +121,7 @@ def _stability(seen: Seen) -> Said:
         said.append(f"misses {lost[0]['kind']} ({lost[0]['count']:,})")
     if conform["orphans"]:
         said.append(f"{conform['orphans']:,} spans without their parent")
-    return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells]
+    return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells("spans")]
 
 
 def _row(verdicts: Sequence[dict[str, Any]], form: str, metric: str) -> dict[str, Any] | None:

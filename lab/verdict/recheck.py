@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lab.guest.gates import late_sends, late_shift
 from lab.guest.wire import Cell, Gates, RequestSpec
 from lab.model.run import Request
-from lab.verdict.metrics import percentile
 
-LATE_FLOOR_NS: Final = 1_000_000
 P50_TOLERANCE: Final = 0.02
+RECOUNTED: Final = ("completed", "errors", "late")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,12 @@ class Counts:
     rows: int
     completed: int
     late: int
+    late_shift: float
     unexpected: int
 
 
 def count(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> Counts:
-    """Recount one cell. A send is late beyond max(1 ms, 1 % of the cell's median latency)."""
+    """Recount one cell."""
     rows = list(requests)
     wanted = {spec.type: (frozenset(spec.status), spec.expect_timeout) for spec in specs}
     completed = unexpected = 0
@@ -35,10 +36,13 @@ def count(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> Counts:
         foreseen = row.status in status or (row.status == -1 and may_time_out)
         completed += row.status > 0 or (row.status == -1 and may_time_out)
         unexpected += not foreseen
-    taken = sorted(row.end_ns - row.intended_ns for row in rows)
-    limit = max(LATE_FLOOR_NS, 0.01 * percentile(taken, 0.5)) if taken else LATE_FLOOR_NS
-    late = sum(row.start_ns - row.intended_ns > limit for row in rows)
-    return Counts(rows=len(rows), completed=completed, late=late, unexpected=unexpected)
+    return Counts(
+        rows=len(rows),
+        completed=completed,
+        late=late_sends(rows)[0],
+        late_shift=late_shift(rows, specs),
+        unexpected=unexpected,
+    )
 
 
 def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gates) -> list[str]:
@@ -56,21 +60,24 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
         mine = p50.get(kind)
         if mine is not None and not math.isclose(mine, stats.p50_ms, rel_tol=P50_TOLERANCE, abs_tol=0.05):
             found.append(f"median latency of {kind}: the guest says {stats.p50_ms:.3f} ms, its rows say {mine:.3f} ms")
-    recomputed = _gates(cell, counts, gates)
-    for gate in cell.gates:
-        ok = recomputed.get(gate.name)
-        if ok is not None and ok != gate.ok:
-            found.append(f"gate {gate.name}: the guest says {'ok' if gate.ok else 'missed'}, its rows say otherwise")
+    missed = recounted(cell, counts, gates)
+    found += [
+        f"gate {gate.name}: the guest says {'ok' if gate.ok else 'missed'}, its rows say otherwise"
+        for gate in cell.gates
+        if gate.name in RECOUNTED and gate.ok == (gate.name in missed)
+    ]
     if cell.valid and any(gate.hard and not gate.ok for gate in cell.gates):
         found.append("called valid although a hard gate was missed")
     return found
 
 
-def _gates(cell: Cell, counts: Counts, gates: Gates) -> dict[str, bool]:
-    """The gates that the rows alone can decide."""
-    late_allowed = gates.late_max * cell.scheduled if cell.scheduled >= gates.late_min_requests else 0
-    return {
-        "completed": counts.completed >= gates.completed_min * cell.scheduled,
-        "late": counts.late <= late_allowed,
-        "errors": counts.unexpected == 0,
-    }
+def recounted(cell: Cell, counts: Counts, gates: Gates) -> dict[str, str]:
+    """The gates that the rows alone decide and that are missed by them -> why."""
+    found = {}
+    if counts.completed < gates.completed_min * cell.scheduled:
+        found["completed"] = f"{counts.completed} of {cell.scheduled} requests were answered, by the rows"
+    if counts.unexpected:
+        found["errors"] = f"{counts.unexpected} answers that were not asked for, by the rows"
+    if counts.late_shift > gates.late_shift_max:
+        found["late"] = f"late sends added {counts.late_shift:.1%} to the median latency, by the rows"
+    return found

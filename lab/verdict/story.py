@@ -15,6 +15,12 @@ NAMES: Final = {
     "rss_mib": "memory",
 }
 MINUS: Final = "\N{MINUS SIGN}"
+FAMILY_OF: Final = {
+    "cpu_s_per_1k_requests": "cpu",
+    "latency_p50_ms": "latency",
+    "delay_cpu": "cpu",
+    "delay_wait": "latency",
+}
 HEADLINE: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
 
 
@@ -28,7 +34,7 @@ def lines(forms: Mapping[str, dict[str, Any]], verdicts: Sequence[dict[str, Any]
     pairs = dict.fromkeys((row["form"], row["against"]) for row in verdicts if row["against"] != "baseline")
     for form, against in pairs:
         if forms[form]["mechanism"] != forms[against]["mechanism"]:
-            found.append(_line(form, against, _of(verdicts, form, against), ""))
+            found.append(_line(form, against, _of(verdicts, form, against), None))
     return found
 
 
@@ -40,20 +46,32 @@ def _of(verdicts: Sequence[dict[str, Any]], form: str, against: str) -> dict[str
     return found
 
 
-def _line(form: str, against: str, rows: Mapping[str, dict[str, Any]], spans: str) -> dict[str, Any]:
-    parts = [_part(metric, rows[metric]) for metric in HEADLINE if metric in rows]
+def _line(form: str, against: str, rows: Mapping[str, dict[str, Any]], spans: tuple[str, str] | None) -> dict[str, Any]:
+    """What is valid first, then what is not, each reason once."""
+    told = [_part(metric, rows[metric]) for metric in HEADLINE if metric in rows]
+    void: dict[str, list[str]] = {}
+    for metric in (metric for metric in HEADLINE if metric in rows and rows[metric]["word"] == "INVALID"):
+        void.setdefault(rows[metric]["reasons"][0], []).append(NAMES[metric])
+    if spans is not None and spans[1]:
+        void.setdefault(spans[1], []).append("spans")
+    elif spans is not None:
+        told.append(spans[0])
+    parts = [part for part in told if part] + [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
     words = [rows[metric]["word"] for metric in HEADLINE if metric in rows]
     return {
         "form": form,
         "against": against,
         # one word for the line: that of CPU per request, the first of the primary metrics
         "word": words[0] if words else "INVALID",
-        "text": "; ".join([*parts, spans] if spans else parts) + ".",
+        "text": "; ".join(parts) + ".",
     }
 
 
 def _part(metric: str, row: Mapping[str, Any]) -> str:
+    """Empty for what is INVALID: that is told with its reason, after all the rest."""
     name = NAMES[metric]
+    if row["word"] == "INVALID":
+        return ""
     if row["effect_pct"] is None:
         return f"{name}: {row['word']}, {row['reasons'][0]}"
     over = f" (over {', '.join(row['types'])})" if row["types"] and row["unequal"] else ""
@@ -71,17 +89,28 @@ def signed(pct: float) -> str:
     return f"{text.replace('-', MINUS)} %"
 
 
-def _spans(form: Mapping[str, Any]) -> str:
+def _spans(form: Mapping[str, Any]) -> tuple[str, str]:
+    """What came of the spans, or why they were not counted."""
     cover, conform = form["coverage"], form["conformance"]
+    if cover["not_counted"]:
+        return "", cover["not_counted"]
+    requests = sum(form["requests"].values())
     if not cover["reference"]:
-        return "no span was measured"
+        return f"no span was wanted of {requests:,} requests", ""
     whole = cover["received"] == cover["reference"]
     text = "every reference span" if whole else f"{share(cover['ratio'])} of the reference spans"
+    text += f" of {requests:,} requests"
     if conform["missing"]:
         text += ", missing " + " and ".join(dict.fromkeys(entry["kind"] for entry in conform["missing"]))
     if cover["parents_ok"] is not None and cover["parents_ok"] < 1:
         text += f", {share(1 - cover['parents_ok'])} of spans under a wrong parent"
-    return text
+        kinds = dict.fromkeys(f"{entry['kind']}{_roots(entry)}" for entry in cover["misplaced"])
+        text += f" ({', '.join(kinds)})"
+    return text, ""
+
+
+def _roots(entry: Mapping[str, Any]) -> str:
+    return ": a trace of its own" if entry["roots"] == entry["count"] else ""
 
 
 def share(ratio: float) -> str:
@@ -97,9 +126,11 @@ def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
     if summary["grade"]["word"] == "emulated":
         found.append("any of these times or CPU figures for real hardware: the CPU was emulated in software")
         found.append("what a single uprobe costs: the trap itself was emulated")
-    blocks = max((row["blocks"] for row in summary["verdicts"]), default=0)
+    found += [f"anything of {name}: its proof failed ({why})" for name, why in summary["unproven"].items()]
+    rows = [row for row in summary["verdicts"] if row["effect_pct"] is not None]
+    blocks = max((row["blocks"] for row in rows), default=0)
     if blocks < fewest:
-        found.append(f"that a difference is established: {_blocks(blocks)} ran, a word needs {fewest}")
+        found.append(f"that a difference is established: {_blocks(blocks)} gave figures, a word needs {fewest}")
     found += _twin(summary)
     for row in summary["verdicts"]:
         if row["metric"] in HEADLINE:
@@ -107,14 +138,16 @@ def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
             found += [f"that {what}: {reason}" for reason in _doubts(row)]
     for delay, metric in (("delay_cpu", "CPU"), ("delay_wait", "latency")):
         if delay not in summary["controls"]:
-            name = delay.replace("_", "-")
-            why = "has no valid cell" if name in summary["forms"] else "did not run"
-            found.append(f"that a small difference in {metric} would have been seen: {name} {why}")
+            name, family = delay.replace("_", "-"), FAMILY_OF[delay]
+            why = _why_no_figure(summary, name, family)
+            found.append(f"that a small difference in {metric} would have been seen: {why}")
     for row in summary["verdicts"]:
         if row["against"] != "baseline" and row["metric"] == HEADLINE[0] and row["word"] == "NOT COMPARABLE":
             found.append(f"that {row['form']} or {row['against']} is the cheaper one: {row['reasons'][0]}")
-    if all(row["effect_pct"] is None for row in summary["verdicts"] if row["metric"] == "latency_p99_ms"):
-        found.append("anything about p99: no request type had 1,000 answers in a cell")
+    p99 = [row for row in summary["verdicts"] if row["metric"] == "latency_p99_ms"]
+    if all(row["effect_pct"] is None for row in p99):
+        reasons = dict.fromkeys(str(row["reasons"][0]) for row in p99)
+        found.append(f"anything about p99: {'; '.join(reasons) or 'no form was compared'}")
     unknown = sum(entry["count"] for form in summary["forms"].values() for entry in _surprises(form))
     if unknown:
         found.append(f"that the missing spans are understood: {unknown:,} went missing without a known cause")
@@ -126,16 +159,25 @@ def _surprises(form: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _twin(summary: Mapping[str, Any]) -> list[str]:
-    controls = summary["controls"]
-    if "twin" not in controls:
-        ran = any(form["role"] == "twin" for form in summary["forms"].values())
-        return [f"how large the noise is: {'the twin has no valid cell' if ran else 'no twin ran'}"]
-    parts = [
-        f"{NAMES[metric]} {abs(effect['effect_pct']):.1f} %"
-        for metric, effect in controls["twin"].items()
-        if metric in HEADLINE
+    name = next((name for name, form in summary["forms"].items() if form["role"] == "twin"), "twin")
+    effects = {m: e for m, e in summary["controls"].get("twin", {}).items() if m in HEADLINE}
+    if not effects:
+        return [f"how large the noise is: {_why_no_figure(summary, name, FAMILY_OF[HEADLINE[0]])}"]
+    parts = [f"{NAMES[metric]} {abs(effect['effect_pct']):.1f} %" for metric, effect in effects.items()]
+    return [f"any difference smaller than the twin's own ({', '.join(parts)})"] + [
+        f"how large the noise in {NAMES[metric]} is: {_why_no_figure(summary, name, FAMILY_OF[metric])}"
+        for metric in HEADLINE
+        if metric not in effects
     ]
-    return [f"any difference smaller than the twin's own ({', '.join(parts)})"] if parts else []
+
+
+def _why_no_figure(summary: Mapping[str, Any], name: str, family: str) -> str:
+    """Why a control or the twin tells nothing: it did not run, its cells or the baseline's are void, or too few."""
+    if name not in summary["forms"]:
+        return f"no {name} ran" if name == "twin" else f"{name} did not run"
+    base = next((form for form in summary["forms"].values() if form["role"] == "baseline"), None)
+    absent = [form["absent"].get(family) for form in (summary["forms"][name], base) if form]
+    return next((why for why in absent if why), f"{name} and baseline have no valid block in common")
 
 
 def _blocks(count: int) -> str:

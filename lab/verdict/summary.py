@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean, median
 from typing import Any, Final
 
+from lab.guest.gates import FAMILIES, percentile
 from lab.model.events import StepFinished, StepStarted
 from lab.model.paths import CELL_FILE
 from lab.model.run import Run, RunForm
@@ -13,13 +14,13 @@ from lab.verdict.compare import METRICS, PRIMARY, Terms, levels, rows, value
 from lab.verdict.completeness import conformance, coverage, nodes
 from lab.verdict.controls import controls
 from lab.verdict.grade import grade
-from lab.verdict.metrics import QUANTILES, ecdf, percentile
+from lab.verdict.metrics import QUANTILES, ecdf
 from lab.verdict.observe import FormView, observe
 from lab.verdict.pillars import pillars
 from lab.verdict.story import lines, may_not_claim
 from lab.verdict.traces import traces
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 Summary = dict[str, Any]
 
 
@@ -49,6 +50,7 @@ def summarize(run: Run) -> Summary:
         "forms": named,
         "verdicts": verdicts,
         "lines": lines(named, verdicts),
+        "unproven": {form.name: form.failed for form in forms.values() if form.failed},
         "pillars": pillars(run, forms, named, verdicts),
         "controls": controls(forms, run.plan, level),
         "traces": traces(run, list(forms)),
@@ -62,43 +64,52 @@ def summarize(run: Run) -> Summary:
     return summary
 
 
-def _cells(forms: Mapping[str, FormView]) -> dict[str, int]:
+def _cells(forms: Mapping[str, FormView]) -> dict[str, Any]:
+    """valid: in everything. usable: family of figures -> planned cells that have a valid attempt for it."""
     attempts = [view for form in forms.values() for view in form.attempts]
     return {
         "planned": sum(form.planned for form in forms.values()),
-        "valid": sum(len(form.cells) for form in forms.values()),
-        "invalid": sum(not view.valid for view in attempts),
+        "valid": sum(form.whole for form in forms.values()),
+        "usable": {family: sum(len(form.cells(family)) for form in forms.values()) for family in FAMILIES},
+        "invalid": sum(not view.validity.whole for view in attempts),
         "attempts": len(attempts),
     }
 
 
 def _form(form: FormView, run: Run) -> dict[str, Any]:
-    facts, cells = run.form(form.name), [view.cell for view in form.cells]
-    attach = [cell.attach_s for cell in cells if cell.attach_s is not None]
-    first = [cell.first_span_s for cell in cells if cell.first_span_s is not None]
-    conform = conformance(form.scores, form.tallies)
+    facts, spec = run.form(form.name), run.plan.forms[form.name]
+    measured = [view.cell for view in form.attempts]
+    attach = [cell.attach_s for cell in measured if cell.attach_s is not None]
+    first = [cell.first_span_s for cell in measured if cell.first_span_s is not None]
+    absent = {family: why for family in FAMILIES if (why := form.why_none(family))}
+    uncounted = absent.get("spans", "")
+    conform = conformance(form.scores, form.tallies, uncounted, known=spec.expected.known)
     if form.role != "instrumented":
         conform["missing"] = []  # it is not instrumented: there is nothing to miss
+    broken = sum(not view.validity.whole for view in form.attempts)
     return {
         "title": facts.title or form.name,
         "role": form.role,
         "mechanism": form.mechanism,
         "of": facts.of,
-        "build_id": run.plan.forms[form.name].build_id,
-        "sha256": run.plan.forms[form.name].sha256,
-        "coverage": coverage(form.scores),
+        "build_id": spec.build_id,
+        "sha256": spec.sha256,
+        "proof": _proof(form, run),
+        "absent": absent,
+        "coverage": coverage(form.scores, uncounted),
         "conformance": conform,
         "nodes": nodes(form.scores),
         "clock_shift": _clock_shift(form),
         "attach_s": median(attach) if attach else None,
         "time_to_first_span_s": median(first) if first else None,
-        "startup_s": median(cell.startup_s for cell in cells) if cells else None,
+        "startup_s": median(cell.startup_s for cell in measured) if measured else None,
         "build": _build(facts),
         "cells": {
             "planned": form.planned,
-            "valid": len(form.cells),
-            "invalid": form.invalid,
-            "invalid_share": form.invalid_share,
+            "valid": form.whole,
+            "usable": {family: len(form.cells(family)) for family in FAMILIES},
+            "invalid": broken,
+            "invalid_share": broken / len(form.attempts) if form.attempts else None,
         },
         "requests": dict(form.requests),
         "metrics": _metrics(form),
@@ -108,9 +119,16 @@ def _form(form: FormView, run: Run) -> dict[str, Any]:
     }
 
 
+def _proof(form: FormView, run: Run) -> dict[str, Any]:
+    """ok: None where no proof came so far. gaps: what a form of which nothing is known gave unlike the reference."""
+    canaries = [proof.canary for proof in run.canaries if proof.canary.form == form.name]
+    gaps = next((canary.gaps for canary in canaries if canary.gaps), "")
+    return {"ok": False if form.failed else True if canaries else None, "reason": form.failed, "gaps": gaps}
+
+
 def _clock_shift(form: FormView) -> dict[str, Any]:
-    """How much too early this form's spans were stamped (undone before counting), over its valid cells."""
-    shifts = [(view.tally.lag_ns / 1e6, view) for view in form.cells if view.tally and view.tally.lag_ns]
+    """How much too early this form's spans were stamped (undone before counting), over the cells that are counted."""
+    shifts = [(view.tally.lag_ns / 1e6, view) for view in form.cells("spans") if view.tally and view.tally.lag_ns]
     return {
         "cells": len(shifts),
         "max_ms": max((ms for ms, _ in shifts), default=0.0),
@@ -131,24 +149,26 @@ def _build(facts: RunForm) -> dict[str, Any]:
 def _metrics(form: FormView) -> dict[str, Any]:
     """Level -> metric -> median over blocks (latency: per request type)."""
     found: dict[str, Any] = {}
-    for level in sorted({view.cell.level for view in form.cells}):
+    for level in sorted({view.cell.level for family in FAMILIES for view in form.cells(family)}):
         of_level: dict[str, Any] = {metric: value(form, metric, level) for metric in METRICS}
-        per_span = [v.figures.cpu_ms_per_span for v in form.level(level).values() if v.figures.cpu_ms_per_span]
+        cells = form.level(level, "cpu").values()
+        per_span = [view.figures.cpu_ms_per_span for view in cells if view.figures.cpu_ms_per_span]
         of_level["cpu_ms_per_span"] = median(per_span) if per_span else None
-        of_level["achieved_rps"] = median(view.figures.achieved_rps for view in form.level(level).values())
+        of_level["achieved_rps"] = median(view.figures.achieved_rps for view in cells) if cells else None
         found[level] = of_level
     return found
 
 
 def _cpu(form: FormView) -> dict[str, float]:
-    """CPU seconds per 1,000 requests by part, mean over cells; bpf_run lies inside service_system."""
-    parts = sorted({part for view in form.cells for part in view.figures.cpu})
-    return {part: fmean(view.figures.cpu.get(part, 0.0) for view in form.cells) for part in parts}
+    """CPU seconds per 1,000 requests by part, mean over cells that have it; bpf_run lies inside service_system."""
+    told = [view.figures.cpu for view in form.cells("cpu")]
+    parts = sorted({part for cpu in told for part in cpu})
+    return {part: fmean(cpu[part] for cpu in told if part in cpu) for part in parts}
 
 
 def _memory(form: FormView) -> dict[str, float]:
     found: dict[str, list[float]] = {}
-    for view in form.cells:
+    for view in form.cells("memory"):
         for usage in view.cell.usage:
             if usage.role in {"service", "agent"}:
                 found.setdefault(f"{usage.role}_mib", []).append(usage.rss_mib)
@@ -157,7 +177,7 @@ def _memory(form: FormView) -> dict[str, float]:
 
 def _pooled(form: FormView) -> dict[str, list[float]]:
     pooled: dict[str, list[float]] = {}
-    for view in form.cells:
+    for view in form.cells("latency"):
         for kind, latencies in view.figures.latencies.items():
             pooled.setdefault(kind, []).extend(latencies)
     return {kind: sorted(latencies) for kind, latencies in sorted(pooled.items())}
@@ -191,7 +211,8 @@ def _timeline(forms: Mapping[str, FormView]) -> list[dict[str, Any]]:
             "form": view.cell.form,
             "block": view.cell.block,
             "attempt": view.cell.attempt,
-            "valid": view.valid,
+            "valid": view.validity.whole,
+            "void": {family: list(why) for family, why in view.validity.void.items()},
             "reasons": list(view.cell.reasons),
             "start_s": (view.cell.window_start_ns - origin) / 1e9,
             "end_s": (view.cell.window_end_ns - origin) / 1e9,

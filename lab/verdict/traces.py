@@ -20,9 +20,10 @@ def traces(run: Run, order: Sequence[str]) -> list[dict[str, Any]]:
     for name in order:
         if name not in first:
             continue
-        trees = type_trees(run.plan.reference, run.plan.forms[name].expected)
+        expected = run.plan.forms[name].expected
+        trees = type_trees(run.plan.reference, expected)
         found += [
-            _trace(name, request, trees[request.type], first[name].path)
+            {**_trace(name, request, trees[request.type], first[name].path), "expected": expected.known}
             for request in first[name].canary.requests
             if request.type in trees
         ]

@@ -21,7 +21,7 @@ Word = Literal[
 ]
 
 MEANING: Final[dict[Word, str]] = {
-    "INVALID": "no cell of this form passed its gates",
+    "INVALID": "no cell of one side is valid for this metric",
     "BIASED": "one side lost more cells than the other, so the survivors may not be alike",
     "NOT COMPARABLE": "the two did not do the same work",
     "SATURATED": "the form could not carry this load",

@@ -113,7 +113,9 @@ def test_a_service_that_crashes_makes_its_cell_invalid_and_the_rest_is_measured(
     assert len(crashed) == 2, "the first attempt and its one rerun"
     assert demo.hears("service shop killed by signal 9")
     summary = json.loads(Path(done["run_dir"], "summary.json").read_text())
-    assert summary["forms"]["twin"]["cells"] == {"planned": 1, "valid": 0, "invalid": 2, "invalid_share": 1.0}
+    nothing = {"spans": 0, "cpu": 0, "memory": 0, "latency": 0}
+    cells = {"planned": 1, "valid": 0, "usable": nothing, "invalid": 2, "invalid_share": 1.0}
+    assert summary["forms"]["twin"]["cells"] == cells
     assert summary["forms"]["baseline"]["cells"]["planned"] == 1
     assert {cell["form"] for cell in summary["timeline"]} == {"baseline", "twin"}
     assert "killed by signal 9" in Path(done["report"]).read_text()
@@ -133,7 +135,9 @@ def test_a_disk_that_was_full_and_is_no_more(home: Path) -> None:
         with running(*argv, home=home) as second:
             assert second.wait() in {0, 6}, second.said()  # 6: a busy host made the cell INVALID
             assert Path(second.result()["report"]).is_file()
-        assert run_ids(home) == [second.result()["run_id"]]
+        assert run_ids(home) == [first.result()["run_id"], second.result()["run_id"]]
+        summary = json.loads(Path(first.result()["run_dir"], "summary.json").read_text())
+        assert "the disk is full" in summary["unproven"]["baseline"]
         assert run_lab("down", NAME, home=home).code == 0
 
 

@@ -38,7 +38,7 @@ class CanaryRequest:
     end_ns: int
     spans: tuple[Span, ...]
     seen: dict[str, int]
-    missing: tuple[str, ...]  # expected but not seen (node ids)
+    missing: tuple[str, ...]  # node ids: expected but not seen (in the reference, where nothing is known of the form)
     wrong_parent: tuple[str, ...]
     unexpected: Count  # spans neither expected nor known extra
 
@@ -53,6 +53,7 @@ class Canary:
     requests: tuple[CanaryRequest, ...]
     first_span_s: Optional[float] = None  # first canary request sent -> first span in the sink
     start_spans: Count = 0  # spans made by the service's start alone
+    gaps: str = ""  # what a form of which nothing is known gave otherwise than the reference; no reason to fail
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class LifeEnd:
     form: str
     ok: bool
     reason: str = ""
+    gaps: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Gate:
-    """One validity gate with its value and limit; `hard` ones make the cell invalid."""
+    """One validity gate with its value and limit; a missed `hard` one voids what lab.guest.gates says it touches."""
 
     name: str
     ok: bool
@@ -107,7 +109,7 @@ class Cell:
     form: str
     level: str
     attempt: Count
-    valid: bool
+    valid: bool  # no hard gate was missed; else the gates tell which figures still are
     reasons: tuple[str, ...]
     gates: tuple[Gate, ...]
     rate_rps: float

@@ -166,7 +166,7 @@ def plan(artifacts: Path, forms: list[FormSpec], *, blocks: int = 1, requests: i
         "requests": REQUESTS,
         "lives": lives,
         "canary": tuple(REFERENCE),
-        "gates": Gates(late_max=1.0, late_min_requests=0, steal_max=1.0),
+        "gates": Gates(late_hard=False, steal_max=1.0),
         "timeouts": Timeouts(ready_s=30, first_span_s=20, drain_s=20, quiet_s=0.8, stop_s=10, request_s=5, idle_s=0.1),
     }
     return Plan(**{**fields, **changes})

@@ -13,7 +13,7 @@ from lab.model.lab import Lab
 from lab.runs.plan import Wish
 from tests.support import lab_at
 
-WISH = Wish(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2, virtual=True)
+WISH = Wish(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2)
 
 
 def summary(cpu: float | None, **about: str) -> dict[str, Any]:

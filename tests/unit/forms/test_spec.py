@@ -12,9 +12,10 @@ from lab.forms import catalog, form_spec, service
 from lab.forms.spec import delay_ns, expectation
 from lab.guest.wire import Expectation, SpanNode
 from lab.model.errors import ConfigError
-from lab.model.form import Artifact, ExpectRule, Form
+from lab.model.form import Artifact, Expected, ExpectRule, Form
+from lab.model.service import Service
 
-NODES = {
+NODES: dict[str, tuple[SpanNode, ...]] = {
     "buy": (
         SpanNode(id="front", kind="server", family="http", match="GET /x"),
         SpanNode(id="call", kind="client", family="grpc", match="a/B", parent="front"),
@@ -29,13 +30,21 @@ def form(*rules: ExpectRule, default: str = "all") -> Form:
         name="f",
         title="",
         mechanism="run-time",
-        rules=rules,
+        expected=Expected(rules=rules),
         default_expect=default,  # type: ignore[arg-type]
     )
 
 
+def somewhere(**own: Expected) -> Service:
+    """A service of which `own` is known, by form."""
+    texts = ("name", "main", "target", "ready_port", "build_header", "form_header", "delay_header", "build_id_var")
+    rest: dict[str, Any] = {"ports": (), "topologies": {}, "delays": {}, **dict.fromkeys(texts, "x")}
+    return Service(root=Path(), ready_path="/ready", reference=NODES, expected=own, **rest)
+
+
 def resolved(made: Form, facts: dict[str, Any] | None = None, topology: str = "all") -> dict[str, Expectation]:
-    return {e.node: e for e in expectation(made, NODES, facts or {}, topology).requests["buy"]}
+    service = somewhere(f=Expected())
+    return {e.node: e for e in expectation(made, service, facts or {}, topology).requests["buy"]}
 
 
 def test_without_rules_everything_or_nothing_is_expected() -> None:
@@ -107,5 +116,39 @@ def test_nominal_size_is_larger_where_little_stands_out() -> None:
 
 def test_every_form_names_a_cause_where_it_differs(repo: Path) -> None:
     for made in catalog(repo).values():
-        for rule in made.rules:
+        own = service(repo).expected.get(made.name, Expected())
+        for rule in (*made.expected.rules, *own.rules):
             assert rule.cause, f"{made.name}: {rule}"
+
+
+def test_no_context_of_a_service_nobody_wrote_about_nothing_is_expected_and_everything_may_hang_anywhere() -> None:
+    general = ExpectRule(family="grpc", kind="server", mode="none", cause="by mechanism")
+    known = expectation(form(general), somewhere(f=Expected()), {}, "all")
+    unknown = expectation(form(general), somewhere(other=Expected()), {}, "all")
+    assert (known.known, unknown.known) == (True, False)
+    assert [e.parent for e in known.requests["buy"]] == ["always", "always", "always"]
+    assert [e.parent for e in unknown.requests["buy"]] == ["always", "may-be-wrong", "may-be-wrong"]
+    assert [e.mode for e in unknown.requests["buy"]] == ["exact", "exact", "none"], "what holds by mechanism holds here"
+    assert expectation(form(default="none"), somewhere(), {}, "all").known, "no span is expected of it anywhere"
+
+
+def test_what_is_known_here_wins_over_what_holds_anywhere() -> None:
+    here = Expected(rules=(ExpectRule(request="buy", node="call", mode="range", min_ratio=0.5, cause="seen here"),))
+    made = expectation(form(ExpectRule(family="grpc", mode="none", cause="a")), somewhere(f=here), {}, "all")
+    assert {e.node: e.mode for e in made.requests["buy"]} == {"front": "exact", "call": "range", "back": "none"}
+    assert [(extra.match, extra.start) for extra in made.extra] == [("GET /ready", True)]
+
+
+def test_name_collision_no_form_names_what_belongs_to_one_service(repo: Path) -> None:
+    """Request types, spans and topologies of the sample shop are known beside the shop, and nowhere else."""
+    for made in catalog(repo).values():
+        assert {(r.request, r.node, r.topology) for r in made.expected.rules} <= {("*", "*", ())}
+        assert {(e.request, e.start) for e in made.expected.extra} <= {("*", False)}
+    shop = service(repo)
+    alike = dataclasses.replace(shop, expected={})  # every name of the shop, and its name too
+    for made in catalog(repo).values():
+        there = expectation(made, alike, {"lockdown": "none"}, "all")
+        causes = {e.cause for nodes in there.requests.values() for e in nodes} | {e.cause for e in there.extra}
+        assert causes <= {r.cause for r in made.expected.rules} | {e.cause for e in made.expected.extra} | {
+            "", "this form gives no spans", "lab asks whether the service is ready",
+        }  # fmt: skip

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from lab.guest.proof import Sent, judge_none, judge_some, read_canaries, required
+from collections.abc import Sequence
+
+from lab.guest.proof import Sent, differences, judge_none, judge_some, read_canaries, required
 from lab.guest.trees import assign, fragments, type_trees
-from lab.guest.wire import CanaryRequest, Expectation, ExtraSpan, FormExpectation
-from tests.unit.guest.spans import REFERENCE, http, recorded
+from lab.guest.wire import CanaryRequest, Expectation, ExtraSpan, FormExpectation, Span
+from tests.unit.guest.spans import REFERENCE, http, recorded, span
 
 FULL = FormExpectation()
 LOCKDOWN = FormExpectation(
@@ -33,9 +35,9 @@ def test_recorded_woven_checkout_is_whole_and_its_transaction_steps_are_extra() 
 
 def test_recorded_agent_spans_under_lockdown_are_right_only_for_that_expectation() -> None:
     found = judged("ebpf-lockdown", "browse", LOCKDOWN)
-    assert judge_some([found]) == ""
+    assert judge_some([found], LOCKDOWN) == ""
     against_reference = judged("ebpf-lockdown", "browse", FULL)
-    assert judge_some([against_reference]) == "browse: wrong parent of catalog"
+    assert judge_some([against_reference], FULL) == "browse: wrong parent of catalog"
     checkout = judged("ebpf-lockdown", "checkout", FULL)
     assert set(checkout.missing) == {"call-quote", "quote", "call-place", "place", "insert-order"}
 
@@ -79,8 +81,35 @@ def test_what_a_canary_must_give() -> None:
     )
     tree = type_trees(REFERENCE, FormExpectation(requests={"browse": rules}))["browse"]
     assert required(tree) == {"gateway": 1, "call-catalog": 1}
-    assert judge_none(0) == ""
-    assert judge_none(2) == "2 spans arrived from a form that must give none"
+    assert judge_none([]) == ""
+
+
+def test_a_service_that_makes_spans_itself_is_told_by_their_names() -> None:
+    own = {"scope": "example.org/own"}
+    spans = [http(ident, "server", "GET /events", **own) for ident in ("a", "b")]
+    spans.append(span("query", "client", attributes={"db.query.text": "SELECT 1"}, **own))
+    assert judge_none(spans) == (
+        "3 spans arrived from a form that must give none: the service makes them itself "
+        "(1 x client sql SELECT by example.org/own, 2 x server http GET /events by example.org/own)"
+    )
+
+
+def test_no_context_one_span_is_proof_enough_where_nothing_is_known_and_its_gaps_are_told() -> None:
+    """Every span a root of its own, and one that never comes."""
+    old = recorded("ebpf-lockdown")["checkout"]
+    sent = [Sent("checkout", old.request_id, old.status, old.start_ns, old.end_ns)]
+
+    def proven(spans: Sequence[Span], *, known: bool) -> tuple[str, str]:
+        expected = FormExpectation(known=known)
+        requests, _ = read_canaries(spans, sent, type_trees(REFERENCE, expected), expected)
+        return judge_some(requests, expected), differences(requests)
+
+    reason, gaps = proven(old.spans, known=False)
+    assert reason == ""
+    assert "checkout: no span for call-place, call-quote, insert-order, place, quote" in gaps
+    assert "wrong parent of catalog" in gaps
+    assert proven(old.spans, known=True)[0] == gaps
+    assert proven([], known=False)[0] == "no span arrived for any of 1 requests (checkout)"
 
 
 def test_a_parent_that_may_be_wrong_is_as_expected_and_still_told() -> None:

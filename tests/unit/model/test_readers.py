@@ -12,6 +12,7 @@ from lab.model.load_form import load_form
 from lab.model.load_scenario import load_scenario
 from lab.model.load_service import load_reference, load_service
 from lab.system import resources
+from tests.support import ROOT
 
 DEMO = resources.root() / "demo"
 
@@ -26,15 +27,39 @@ def test_shipped_scenarios_fit_the_service(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", sorted(p.parent for p in (DEMO / "forms").glob("*/form.yaml")), ids=lambda p: p.name)
-def test_shipped_forms_name_reference_nodes(folder: Path) -> None:
+def test_shipped_forms_are_known_on_the_shipped_service(folder: Path) -> None:
     form = load_form(folder)
-    service = load_service(DEMO / "service")
-    nodes = {node.id for tree in service.reference.values() for node in tree}
-    for rule in form.rules:
-        assert rule.request == "*" or rule.request in service.reference, rule
-        assert rule.node == "*" or rule.node in nodes, rule
-        assert rule.mode == "exact" or rule.cause, rule
+    assert (form.name in load_service(DEMO / "service").expected) == (form.proof == "some")
     assert (form.proof == "some") == (form.mechanism != "none")
+
+
+def test_name_collision_a_form_cannot_name_what_belongs_to_one_service(tmp_path: Path) -> None:
+    shutil.copytree(DEMO / "forms/ebpf", tmp_path / "ebpf")
+    path = tmp_path / "ebpf/expected-spans.yaml"
+    path.write_text(
+        "schema: 1\nrules:\n  - {node: insert-order, expect: none, cause: x}\n  - {request: get, topology: [all]}\n"
+        "extra:\n  - {start: true, match: DROP}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_form(tmp_path / "ebpf")
+    for place in (":3:12:", ":4:15:", ":4:30:", ":6:13:"):
+        assert f"{path}{place}" in str(caught.value), caught.value
+    assert "beside that service" in str(caught.value)
+
+
+def test_what_is_known_of_a_form_lies_beside_a_service_and_names_its_own_spans(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests/contract/foreign", tmp_path / "own")
+    path = tmp_path / "own/expected-spans.yaml"
+    head = "schema: 1\nforms:\n  ebpf:\n    rules:\n"
+    path.write_text(head + "      - {node: count, expect: none, cause: seen}\n  orchestrion-otel: {}\n")
+    own = load_service(tmp_path / "own").expected
+    assert [(rule.node, rule.mode) for rule in own["ebpf"].rules] == [("count", "none")]
+    assert own["orchestrion-otel"].rules == ()
+    path.write_text(head + "      - {request: saet, cause: x}\n      - {node: counts, cause: x}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_service(tmp_path / "own")
+    assert "'saet' is no request type of the reference; did you mean 'seat'?" in str(caught.value)
+    assert "'counts' is no span of the reference; did you mean 'count'?" in str(caught.value)
 
 
 def test_reference_parents_must_come_first(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.guest.gates import late_sends, late_shift
 from lab.guest.wire import (
     Canary,
     CanaryRequest,
@@ -173,7 +174,7 @@ def _cell(
     folder.mkdir(parents=True)
     rows = list(rows_of(cell, made, at))
     if not valid:  # a generator that fell behind
-        rows[:9] = [(row[0], row[1] + 5_000_000, row[2] + 5_000_000, *row[3:]) for row in rows[:9]]
+        rows[::2] = [(row[0], row[1] + 5_000_000, row[2] + 5_000_000, *row[3:]) for row in rows[::2]]
     dice = random.Random(f"{cell.id}-spans")
     spans = [span for row in rows for span in spans_of(row[4], row[1], row[2] - row[1], made, dice, state)]
     with gzip.open(folder / "requests.csv.gz", "wt", encoding="utf-8") as out:
@@ -212,10 +213,11 @@ def _record(  # noqa: PLR0917 - one made-up cell, all its parts
     ]
     if made.agent_s:
         usage.append(Usage("agent", made.agent_s * count * 0.7, made.agent_s * count * 0.3, 71.0, 96.0, "cgroup2"))
-    late = 0 if valid else 9
+    late, _ = late_sends(rows)
+    shift = late_shift(rows, what.requests)
     gates = (
         Gate("completed", True, 1.0, 0.995, "completed ÷ scheduled"),
-        Gate("late", valid, late / count, 0.0, f"{late} of {count} sends"),
+        Gate("late", valid, shift, 0.02, f"{late} of {count} sends left late"),
         Gate("errors", True, 0.0, 0.0, "answers that were not asked for"),
         Gate("steal", True, 0.0, 0.05, "share of all CPUs taken by the hypervisor"),
         Gate("unattributed", dice.random() > 0.3, 0.061, 0.05, "share of busy CPU that no role owns", hard=False),
@@ -227,7 +229,7 @@ def _record(  # noqa: PLR0917 - one made-up cell, all its parts
         stats[kind] = TypeStats(len(taken), middle, taken[int(0.9 * (len(taken) - 1))])
     return Cell(
         id=cell.id, block=life.block, form=life.form, level=cell.level, attempt=attempt, valid=valid,
-        reasons=() if valid else (f"late: {late / count:.3f}, limit 0 ({late} of {count} sends)",), gates=gates,
+        reasons=() if valid else (f"late: {shift:.4g}, limit 0.02 ({late} of {count} sends left late)",), gates=gates,
         rate_rps=cell.rate_rps, achieved_rps=count / window, scheduled=count, completed=count, late=late, unexpected=0,
         window_start_ns=at, window_end_ns=end, window_s=window, usage=tuple(usage),
         busy_s=cpu * 1.4, steal_s=0.0, irq_s=0.1,

@@ -145,8 +145,8 @@ def test_effects_are_printed_as_they_are_in_the_summary(summary: dict[str, Any],
         assert said in words
 
 
-def test_an_invalid_cell_is_shown(page: str) -> None:
-    assert "INVALID" in section_of(page, "timeline")
+def test_a_cell_that_missed_a_gate_is_shown_with_what_it_voids(page: str) -> None:
+    assert "not valid for latency" in section_of(page, "timeline")
 
 
 def test_missing_spans_are_marked_in_the_waterfall(page: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from lab.guest.gates import percentile
 from lab.verdict.effects import (
     combined,
     estimate,
@@ -19,7 +20,7 @@ from lab.verdict.effects import (
     scalar_ratios,
     typed_ratios,
 )
-from lab.verdict.metrics import ecdf, percentile
+from lab.verdict.metrics import ecdf
 
 values = st.floats(min_value=1e-3, max_value=1e6)
 ratios = st.lists(st.floats(min_value=-3, max_value=3), min_size=1, max_size=14)

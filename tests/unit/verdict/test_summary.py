@@ -141,10 +141,12 @@ def test_waterfalls_show_each_reference_span_or_its_gap(summary: dict[str, Any])
 
 
 def test_an_invalid_attempt_is_kept_and_told(summary: dict[str, Any]) -> None:
-    assert summary["cells"] == {"planned": 6, "valid": 6, "invalid": 1, "attempts": 7}
+    usable = dict.fromkeys(("spans", "cpu", "memory", "latency"), 6)
+    assert summary["cells"] == {"planned": 6, "valid": 6, "usable": usable, "invalid": 1, "attempts": 7}
     bad = [cell for cell in summary["timeline"] if not cell["valid"]]
     assert [cell["form"] for cell in bad] == ["twin"]
     assert bad[0]["missed"][0]["gate"] == "late"
+    assert list(bad[0]["void"]) == ["latency"]
     assert summary["problems"] == []
 
 
@@ -158,10 +160,10 @@ def test_without_a_baseline_there_is_no_effect(run: Run) -> None:
     cells = tuple(cell for cell in run.cells if cell.cell.form in {"ebpf", "orchestrion-otel"})
     summary = summarize(replace(run, cells=cells))
     assert {r["word"] for r in summary["verdicts"] if r["against"] == "baseline"} == {"INVALID"}
-    assert "how large the noise is: the twin has no valid cell" in summary["may_not_claim"]
+    assert "how large the noise is: no cell of twin ran to its end" in summary["may_not_claim"]
     assert summary["controls"] == {}
     first = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert first["reasons"][0] == "no valid cell of baseline (none ran to its end)"
+    assert first["reasons"][0] == "no cell of baseline ran to its end"
 
 
 def test_a_form_without_a_valid_cell_says_what_was_missed(run: Run) -> None:
@@ -211,7 +213,7 @@ def test_a_valid_cell_with_a_missed_hard_gate_is_a_disagreement(run: Run) -> Non
     bad = next(c for c in run.cells if not c.cell.valid)
     rows = count(bad.requests(), run.plan.requests)
     said = disagreements(replace(bad.cell, valid=True), rows, {}, Gates())
-    assert said == ["called valid although a hard gate was missed"]
+    assert said[-1] == "called valid although a hard gate was missed"
 
 
 def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:
@@ -270,4 +272,6 @@ def test_evidence_exists(root: Path, summary: dict[str, Any]) -> None:
 
 def test_the_lines_can_be_read_aloud(summary: dict[str, Any]) -> None:
     (otel,) = [line for line in summary["lines"] if line["form"] == "orchestrion-otel"]
-    assert re.fullmatch(r"CPU per request \+\d+ %; median latency \+\d+ %; every reference span\.", otel["text"])
+    assert re.fullmatch(
+        r"CPU per request \+\d+ %; median latency \+\d+ %; every reference span of 240 requests\.", otel["text"]
+    )
