@@ -108,13 +108,14 @@ def expectation(form: Form, service: Service, facts: Mapping[str, Any], topology
     here = [rule for one in written for rule in one.rules if holds(rule.when, facts)]
     rules = [rule for rule in here if not rule.topology or topology in rule.topology]
     extra = [_extra(rule) for one in written for rule in one.extra if holds(rule.when, facts)]
-    asked = "GET " + service.ready_path.partition("?")[0]
-    ready = ExtraSpan("*", "http", "server", asked, start=True, cause="lab asks whether the service is ready")
+    if service.ready_path:
+        asked = "GET " + service.ready_path.partition("?")[0]
+        extra.append(ExtraSpan("*", "http", "server", asked, start=True, cause="lab asks whether the service is ready"))
     requests = {
         request: tuple(_expected(form, request, node, rules, known=known) for node in nodes)
         for request, nodes in service.reference.items()
     }
-    return FormExpectation(requests=requests, extra=(*extra, ready), known=known)
+    return FormExpectation(requests=requests, extra=tuple(extra), known=known)
 
 
 def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule], *, known: bool) -> Expectation:

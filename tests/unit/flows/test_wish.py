@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,28 @@ def test_what_was_asked_for_wins() -> None:
     asked = wish.read(DemoConfig(topology="split", rate_rps=3.5))
     wanted = wish.resolve(asked, emulated=True, facts={"cpus": 2})
     assert (wanted.topology, wanted.rate_rps) == ("split", 3.5)
+
+
+def test_a_service_without_a_scenario_is_one_complaint_and_not_the_shops(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests/contract/foreign", tmp_path / "own")
+    (tmp_path / "own/scenario.yaml").unlink()
+    with pytest.raises(ConfigError) as caught:
+        wish.read(DemoConfig(forms=("baseline",)), service_dir=tmp_path / "own")
+    assert caught.value.message == f"{tmp_path}/own/scenario.yaml is missing: it says what to ask this service"
+    assert f"write {tmp_path}/own/scenario.yaml" in caught.value.fix
+    with pytest.raises(ConfigError) as caught:
+        wish.read(DemoConfig(forms=("ebfp",)), service_dir=tmp_path / "own")
+    assert "browse" not in str(caught.value)
+    assert "did you mean 'ebpf'?" in str(caught.value)
+
+
+def test_a_copy_of_the_shop_needs_no_scenario_of_its_own(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "demo/service", tmp_path / "shop")
+    assert wish.read(DemoConfig(forms=("baseline",)), service_dir=tmp_path / "shop").scenario.name == "shop"
+
+
+def test_expectations_for_a_form_that_does_not_exist_are_told(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests/contract/foreign", tmp_path / "own")
+    (tmp_path / "own/expected-spans.yaml").write_text("schema: 1\nforms:\n  ebfp: {}\n")
+    with pytest.raises(ConfigError, match="no form 'ebfp'; did you mean 'ebpf'"):
+        wish.read(DemoConfig(forms=("baseline",)), service_dir=tmp_path / "own")

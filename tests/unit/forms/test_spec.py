@@ -38,7 +38,13 @@ def form(*rules: ExpectRule, default: str = "all") -> Form:
 def somewhere(**own: Expected) -> Service:
     """A service of which `own` is known, by form."""
     texts = ("name", "main", "target", "ready_port", "build_header", "form_header", "delay_header", "build_id_var")
-    rest: dict[str, Any] = {"ports": (), "topologies": {}, "delays": {}, **dict.fromkeys(texts, "x")}
+    rest: dict[str, Any] = {
+        "ports": (),
+        "ready_status": (),
+        "topologies": {},
+        "delays": {},
+        **dict.fromkeys(texts, "x"),
+    }
     return Service(root=Path(), ready_path="/ready", reference=NODES, expected=own, **rest)
 
 

@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
+from lab.model.events import GuestEvent
 from lab.render import words
 
 
 def test_nothing_that_a_terminal_would_obey_is_left() -> None:
     told = "boot\x1b]0;owned\x07 \x1b[2J\x1b[31mred\x1b[0m\tok\nnext\x9b2J\x00 Größe \N{GRINNING FACE}"
     assert words.harmless(told) == "boot red\tok\nnext2J Größe \N{GRINNING FACE}"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"valid": True}, "1-a: valid"),
+        (
+            {"valid": False, "void": ["latency"], "reasons": ["late: 0.03"]},
+            "1-a: valid for spans, cpu, memory; not for latency: late: 0.03",
+        ),
+        (
+            {"valid": False, "void": ["spans", "cpu", "memory", "latency"], "reasons": ["a crash"]},
+            "1-a: INVALID: a crash",
+        ),
+    ],
+)
+def test_late_voids_spans_on_no_screen(data: dict[str, Any], said: str) -> None:
+    assert words.guest(GuestEvent(kind="cell", at_ns=1, data={"id": "1-a", **data})) == said
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"ok": True, "reason": "", "gaps": ""}, "ebpf: proof ok"),
+        (
+            {"ok": True, "reason": "", "gaps": "visit: wrong parent of count"},
+            "ebpf: proof ok (not as the reference: visit: wrong parent of count)",
+        ),
+        ({"ok": False, "reason": "no span arrived", "gaps": ""}, "ebpf: proof FAILED: no span arrived"),
+    ],
+)
+def test_no_context_a_proof_in_one_line(data: dict[str, Any], said: str) -> None:
+    assert words.guest(GuestEvent(kind="proof", at_ns=1, data={"form": "ebpf", **data})) == said
