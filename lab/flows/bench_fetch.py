@@ -1,4 +1,4 @@
-"""Bringing 100 MB home beside OpenSSH's sftp, in one run; and what a cut connection costs in bytes."""
+"""Bringing 100 MB home beside OpenSSH's sftp, in one run; 100 small files; and what a cut connection costs in bytes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,23 @@ from lab.system.wait import Deadline
 NAME: Final = "bench"
 BYTES: int = 100_000_000
 FOLDER: str = "/var/tmp/lab-bench"  # noqa: S108  # in a machine that is ours alone and is removed afterwards
-FILE: Final = "noise"
-MAKE: Final = 'mkdir -p "$1" && head -c "$3" /dev/urandom > "$1/$2" && sha256sum < "$1/$2"'
+FILE: Final = "noise1"
+FILES: int = 100
+FILE_BYTES: Final = 10_000
+MAKE: Final = """mkdir -p "$1" && cd "$1" || exit
+n=0
+while [ $n -lt "$2" ]; do n=$((n + 1)); head -c "$3" /dev/urandom > "noise$n" || exit; done
+sha256sum noise*
+"""
 LIMIT_S: Final = 600.0
 HELD_TO: Final = 1.5
 MIB: Final = 1024 * 1024
 AGAIN_MIB: Final = 4.0
+MANY_S: Final = 2.0
 
 
 def measure(lab: Lab, runs: int) -> list[Figure]:
-    """Whole fetches, logins included, of ours and of sftp in turn; then one that is cut in the middle."""
+    """Whole fetches, logins included, of ours and of sftp in turn, and of many files; then one cut in the middle."""
     lifecycle.down(lab, NAME)
     machine = lifecycle.up(lab, replace(lab.config.machine.spec(), name=NAME), lock_timeout_s=lab.config.lock_timeout_s)
     try:
@@ -46,8 +53,9 @@ def measure(lab: Lab, runs: int) -> list[Figure]:
             raise ProvisioningError("this machine is not reached over SSH: nothing is fetched", fix="--provider qemu")
         with connect(lab, endpoint, _soon(lab)) as link:
             _prepare(link, _soon(lab))
-        ours, theirs = [], []
+        ours, theirs, many = [], [], []
         for _ in range(max(1, min(runs, 3))):
+            many.append(_many(lab, endpoint))
             ours.append(_timed(lambda folder: _ours(lab, endpoint, folder)))
             theirs.append(_timed(lambda folder: _sftp(lab, machine, folder)))
         again = _cut(lab, endpoint)
@@ -58,6 +66,11 @@ def measure(lab: Lab, runs: int) -> list[Figure]:
         Figure(name=f"fetch of {BYTES // 1_000_000} MB, lab", samples=mine.samples),
         Figure(name=f"fetch of {BYTES // 1_000_000} MB, OpenSSH's sftp", samples=sftp.samples),
         Figure(name="lab ÷ sftp", samples=(mine.median / sftp.median,), unit="×", target=HELD_TO),
+        Figure(
+            name=f"fetch of {FILES} files, {FILES * FILE_BYTES // 1_000_000} MB in all",
+            samples=tuple(many),
+            target=MANY_S,
+        ),
         Figure(name="sent again after a cut", samples=(again,), unit="MiB", target=AGAIN_MIB),
     ]
 
@@ -67,18 +80,24 @@ def _soon(lab: Lab) -> Deadline:
 
 
 def _prepare(link: Transport, deadline: Deadline) -> None:
-    """A sealed folder in the machine: one file that cannot be compressed, and its manifest."""
-    made = link.run(["sh", "-c", MAKE, "make", FOLDER, FILE, str(BYTES)], deadline)
+    """Two sealed folders in the machine: one file, and many; none can be compressed."""
+    _make(link, FOLDER, 1, BYTES, deadline)
+    _make(link, f"{FOLDER}-many", FILES, FILE_BYTES, deadline)
+
+
+def _make(link: Transport, folder: str, files: int, size: int, deadline: Deadline) -> None:
+    made = link.run(["sh", "-c", MAKE, "make", folder, str(files), str(size)], deadline)
     if not made.ok:
-        raise ProvisioningError("the machine has no room for the file", fix="lab down bench", detail=made.tail())
-    entry = FileEntry(path=FILE, size=BYTES, sha256=made.text().split()[0])
+        raise ProvisioningError("the machine has no room for the files", fix="lab down bench", detail=made.tail())
+    lines = [line.split() for line in made.text().splitlines()]
+    entries = tuple(FileEntry(path=name, size=size, sha256=digest) for digest, name in lines)
     manifest = GuestManifest(
-        run_id=NAME, plan_digest="", boot_id="", cells=(), files=(entry,), outcome="complete", reason=""
+        run_id=NAME, plan_digest="", boot_id="", cells=(), files=entries, outcome="complete", reason=""
     )
-    link.put_bytes(dump(manifest).encode(), f"{FOLDER}/{MANIFEST_FILE}", deadline)
+    link.put_bytes(dump(manifest).encode(), f"{folder}/{MANIFEST_FILE}", deadline)
 
 
-def _timed(what: Callable[[Path], None]) -> float:
+def _timed(what: Callable[[Path], object]) -> float:
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as folder:
         began = time.monotonic()
         what(Path(folder))
@@ -88,6 +107,13 @@ def _timed(what: Callable[[Path], None]) -> float:
 def _ours(lab: Lab, endpoint: SshEndpoint, folder: Path) -> None:
     with connect(lab, endpoint, _soon(lab)) as link:
         fetch(link, FOLDER, folder, _soon(lab), progress=lambda _done, _total: None)
+
+
+def _many(lab: Lab, endpoint: SshEndpoint) -> float:
+    """The fetch alone: a demo is logged in already when its results come home."""
+    with connect(lab, endpoint, _soon(lab)) as link:
+        source = f"{FOLDER}-many"
+        return _timed(lambda folder: fetch(link, source, folder, _soon(lab), progress=lambda _done, _total: None))
 
 
 def _sftp(lab: Lab, machine: Machine, folder: Path) -> None:

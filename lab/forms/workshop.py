@@ -31,6 +31,7 @@ UNIT: Final = "lab-build.service"
 ASK_S: Final = 60.0
 NEEDED_MIB: Final = 1400  # the largest package, a translated SQLite, takes about 1,000
 DISK_MIB: Final = 3000
+MAX_BINARY_BYTES: Final = 1 << 30
 SETTINGS: Final = {
     "GOPROXY": "off",
     "GOSUMDB": "off",  # go.sum vouches for each module; the machine can ask nobody
@@ -216,7 +217,7 @@ class Bench:
             message = f"{self.scratch.recipe.label}: its steps made no {{out}}"
             raise DemoError(message, fix="let a build step write to {out}", detail=said.tail())
         out.unlink(missing_ok=True)
-        self.shop.link.get(self.result(), out, deadline)
+        self.shop.link.get(self.result(), out, deadline, max_bytes=MAX_BINARY_BYTES)
         if cache.file_digest(out) != said.text().split()[0]:
             message = f"{self.scratch.recipe.label} came home different from what the machine has"
             raise TransientError(message, fix="run the same command again")

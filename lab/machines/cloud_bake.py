@@ -48,6 +48,8 @@ DISK: Final = "cloud.qcow2"
 TREE: Final = "tree"
 INIT_THERE: Final = "/run/lab-init"
 INIT_S: Final = 600.0
+MAX_KERNEL_BYTES: Final = 512 << 20  # a kernel, or the drivers that a start loads
+MAX_LIST_BYTES: Final = 64 << 20
 TRY_AGAIN: Final = "run the same command again"
 
 
@@ -213,18 +215,19 @@ def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
     here = tree / f"usr/lib/modules/{release}"
     for folder in (here, tree / "boot", tree / "var/lib/dpkg"):
         folder.mkdir(parents=True, exist_ok=True)
-    link.get(f"/boot/vmlinuz-{release}", tree / f"boot/vmlinuz-{release}", deadline)
-    link.get("/var/lib/dpkg/status", tree / "var/lib/dpkg/status", deadline)
-    link.get(f"{modules}/modules.dep", here / "modules.dep", deadline)
+    link.get(f"/boot/vmlinuz-{release}", tree / f"boot/vmlinuz-{release}", deadline, max_bytes=MAX_KERNEL_BYTES)
+    link.get("/var/lib/dpkg/status", tree / "var/lib/dpkg/status", deadline, max_bytes=MAX_LIST_BYTES)
+    link.get(f"{modules}/modules.dep", here / "modules.dep", deadline, max_bytes=MAX_LIST_BYTES)
     names = initrd.load_order((here / "modules.dep").read_text(encoding="utf-8"), initrd.DRIVERS)
     if names:
-        packed = link.run(["tar", "-C", modules, "-chf", "-", *names], deadline)
+        packed = link.run(["tar", "-C", modules, "-chf", "-", *names], deadline, max_output=MAX_KERNEL_BYTES)
         if not packed.ok:
             raise ProvisioningError("the image's drivers cannot be read", fix=TRY_AGAIN, detail=packed.tail())
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
             for member in tar:
                 content = tar.extractfile(member)
-                if content is None or member.name not in names:
+                # a sparse member says it is larger than all that came
+                if content is None or member.name not in names or member.size > len(packed.stdout):
                     continue
                 target = here / member.name
                 target.parent.mkdir(parents=True, exist_ok=True)

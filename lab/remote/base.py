@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from lab.system.proc import Result
+from lab.system.pumps import MAX_OUTPUT, Sink
 from lab.system.wait import Deadline
 
 
 class Transport(Protocol):
     """A live connection. Use it as a context manager (`connect(lab, endpoint)`); every call takes a Deadline.
+
+    Whatever comes from the machine has a bound that is checked while it comes: no call reads without one.
 
     Errors: ProvisioningError (unreachable), SecurityStop (host key), TransientError (connection lost in a call).
     """
@@ -25,8 +28,26 @@ class Transport(Protocol):
         *,
         stdin: bytes | None = None,
         on_line: Callable[[str], None] | None = None,
+        max_output: int = MAX_OUTPUT,
     ) -> Result:
-        """Run to the end; a non-zero code is a Result, not an error."""
+        """Run to the end; a non-zero code is a Result, not an error. Raises TooMuchOutput beyond `max_output` bytes."""
+        ...
+
+    def pipe(
+        self,
+        argv: Sequence[str],
+        deadline: Deadline,
+        *,
+        stdin: Iterable[bytes],
+        out: Sink,
+        err: Sink,
+        max_output: int | None,
+    ) -> int:
+        """`run` with its streams handed over as they come; returns the exit code (negative: killed by that signal).
+
+        A sink that waits makes the program wait; what a sink raises ends the program. `max_output` None is for a
+        person's own pipe alone.
+        """
         ...
 
     def put(self, source: Path, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
@@ -41,14 +62,18 @@ class Transport(Protocol):
         target: Path,
         deadline: Deadline,
         *,
+        max_bytes: int,
         offset: int = 0,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Append `source` from `offset` on to `target` (resume); `progress` gets bytes copied so far."""
+        """Append `source` from `offset` on to `target` (resume); `progress` gets bytes copied so far.
+
+        Raises FetchError when more than `max_bytes` come.
+        """
         ...
 
-    def stream(self, path: str, offset: int, deadline: Deadline) -> Iterator[bytes]:
-        """Yield what is in `path` from `offset` on, once, up to its present end."""
+    def stream(self, path: str, offset: int, deadline: Deadline, *, max_bytes: int) -> Iterator[bytes]:
+        """Yield at most `max_bytes` of what is in `path` from `offset` on, once, up to its present end."""
         ...
 
     def forward(self, remote_port: int) -> AbstractContextManager[int]:

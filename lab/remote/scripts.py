@@ -29,6 +29,13 @@ _GET: Final = f"""[ -e "$1" ] || exit {NO_SUCH_FILE}
 exec tail -c "+$2" -- "$1"
 """
 
+# $1 the leader of a process group. It may take three seconds to end well.
+_END: Final = """kill -s TERM -- "-$1" 2>/dev/null || exit 0
+n=0
+while kill -0 "-$1" 2>/dev/null && [ $n -lt 30 ]; do sleep 0.1; n=$((n + 1)); done
+kill -s KILL -- "-$1" 2>/dev/null
+"""
+
 
 def put_argv(target: str, sha256: str, mode: int) -> tuple[str, ...]:
     """Write standard input to `target`, whole or not at all."""
@@ -38,3 +45,8 @@ def put_argv(target: str, sha256: str, mode: int) -> tuple[str, ...]:
 def get_argv(source: str, offset: int) -> tuple[str, ...]:
     """Print `source` from byte `offset` on to its present end."""
     return ("sh", "-c", _GET, "get", source, str(offset + 1))
+
+
+def end_argv(group: int) -> tuple[str, ...]:
+    """End a process group: TERM, a grace period, KILL."""
+    return ("sh", "-c", _END, "end", str(group))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
-import os
 import shlex
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -19,16 +18,34 @@ from lab.model.errors import Cancelled, FetchError, LabError, ProvisioningError,
 from lab.model.lab import Lab
 from lab.model.machine import SshEndpoint
 from lab.remote.forward import loopback
-from lab.remote.scripts import CHECKSUM_DIFFERS, NO_SUCH_FILE, get_argv, put_argv
+from lab.remote.scripts import CHECKSUM_DIFFERS, NO_SUCH_FILE, end_argv, get_argv, put_argv
 from lab.remote.ssh_login import OPEN_CHANNEL_S, SIGNAL_ATTRIBUTE, log_in
-from lab.remote.streams import CHUNK_BYTES, Broken, Pumps, close, receive
+from lab.remote.streams import CHUNK_BYTES, Broken, append, close, feed, receive
+from lab.system.lines import PidLine
 from lab.system.proc import Result
+from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, nothing
 from lab.system.wait import Deadline
 
 ROOT: Final = ("sudo", "-n", "--")
 END_GROUP_S: Final = 10.0
 POLL_S: Final = 0.2
 AGAIN: Final = "run the same command again"
+# RFC 4254's names with Linux's numbers: Windows knows few of them
+SIGNALS: Final = {
+    "HUP": 1,
+    "INT": 2,
+    "QUIT": 3,
+    "ILL": 4,
+    "ABRT": 6,
+    "FPE": 8,
+    "KILL": 9,
+    "USR1": 10,
+    "SEGV": 11,
+    "USR2": 12,
+    "PIPE": 13,
+    "ALRM": 14,
+    "TERM": 15,
+}
 
 
 def connect(lab: Lab, endpoint: SshEndpoint, deadline: Deadline) -> SshTransport:
@@ -61,9 +78,42 @@ class SshTransport:
         *,
         stdin: bytes | None = None,
         on_line: Callable[[str], None] | None = None,
+        max_output: int = MAX_OUTPUT,
     ) -> Result:
         """Run to the end. At the deadline, on cancel and on an error in `on_line` the remote process group is ended."""
-        return self._run(argv, deadline, stdin=iter((stdin or b"",)), on_line=on_line)
+        return self._run(argv, deadline, (stdin or b"",), on_line, max_output)
+
+    def pipe(
+        self,
+        argv: Sequence[str],
+        deadline: Deadline,
+        *,
+        stdin: Iterable[bytes],
+        out: Sink,
+        err: Sink,
+        max_output: int | None,
+    ) -> int:
+        # the shell tells its pid, then becomes the program: the leader of a process group that can be ended by name
+        channel = self._start(f"echo lab-pid:$$ >&2; exec {self._line(argv)}", deadline)
+        budget = Budget(f"{argv[0]} in {self._where}", max_output)
+        pid = PidLine(budget.of(err))
+        streams = [
+            (functools.partial(receive, channel.recv), budget.of(out), nothing),
+            (functools.partial(receive, channel.recv_stderr), pid.feed, nothing),
+        ]
+        pumps = Pumps(streams, lambda: feed(channel, stdin), lambda: close(channel))
+        try:
+            while not pumps.ended(POLL_S):
+                self._in_time(deadline, argv[0])
+            pid.end()
+            return self._code(channel, deadline, argv[0])
+        except Broken as error:
+            raise self._lost(str(error)) from error
+        except BaseException:
+            self._end_group(pid.value)
+            raise
+        finally:
+            close(channel)
 
     def put(self, source: Path, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
         with source.open("rb") as file:
@@ -80,25 +130,18 @@ class SshTransport:
         target: Path,
         deadline: Deadline,
         *,
+        max_bytes: int,
         offset: int = 0,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """Append to `target`; what arrived before a lost connection stays there, so that the next call resumes."""
-        copied = 0
         with target.open("ab") as file:
-            try:
-                for chunk in self._read(source, offset, deadline, must_exist=True):
-                    file.write(chunk)
-                    copied += len(chunk)
-                    if progress is not None:
-                        progress(copied)
-            finally:
-                file.flush()
-                os.fsync(file.fileno())
+            chunks = self._read(source, offset, deadline, must_exist=True, max_bytes=max_bytes + 1)
+            append(file, chunks, source, max_bytes, progress)
 
-    def stream(self, path: str, offset: int, deadline: Deadline) -> Iterator[bytes]:
+    def stream(self, path: str, offset: int, deadline: Deadline, *, max_bytes: int) -> Iterator[bytes]:
         """Yield what is there; a file that does not exist yet is empty."""
-        return self._read(path, offset, deadline, must_exist=False)
+        return self._read(path, offset, deadline, must_exist=False, max_bytes=max_bytes)
 
     def forward(self, remote_port: int) -> AbstractContextManager[int]:
         def open_pipe() -> paramiko.Channel:
@@ -110,14 +153,14 @@ class SshTransport:
     def close(self) -> None:
         self._client.close()
 
-    def _put(self, chunks: Iterator[bytes], digest: str, target: str, deadline: Deadline, mode: int) -> None:
-        result = self._run(put_argv(target, digest, mode), deadline, stdin=chunks, on_line=None)
+    def _put(self, chunks: Iterable[bytes], digest: str, target: str, deadline: Deadline, mode: int) -> None:
+        result = self._run(put_argv(target, digest, mode), deadline, chunks)
         if result.code == CHECKSUM_DIFFERS:
             raise TransientError(f"{target} did not arrive whole", fix=AGAIN)
         if not result.ok:
             raise ProvisioningError(f"cannot write {target} in the machine", fix="lab ssh", detail=result.tail())
 
-    def _read(self, path: str, offset: int, deadline: Deadline, *, must_exist: bool) -> Iterator[bytes]:
+    def _read(self, path: str, offset: int, deadline: Deadline, *, must_exist: bool, max_bytes: int) -> Iterator[bytes]:
         channel = self._start(self._line(get_argv(path, offset)), deadline)
         with contextlib.ExitStack() as stack:
             stack.callback(close, channel)
@@ -132,7 +175,10 @@ class SshTransport:
                     raise self._lost(str(error)) from error
                 if not chunk:
                     break
-                yield chunk
+                yield chunk[:max_bytes]
+                max_bytes -= len(chunk)
+                if max_bytes <= 0:
+                    return
             code = self._code(channel, deadline, f"reading {path}")
             if code == 0 or (code == NO_SUCH_FILE and not must_exist):
                 return
@@ -145,25 +191,15 @@ class SshTransport:
         self,
         argv: Sequence[str],
         deadline: Deadline,
-        *,
-        stdin: Iterator[bytes],
-        on_line: Callable[[str], None] | None,
+        stdin: Iterable[bytes],
+        on_line: Callable[[str], None] | None = None,
+        max_output: int = MAX_OUTPUT,
     ) -> Result:
-        # the shell tells its pid, then becomes the program: the leader of a process group that can be ended by name
-        channel = self._start(f"echo lab-pid:$$ >&2; exec {self._line(argv)}", deadline)
-        pumps = Pumps(channel, stdin, on_line)
-        try:
-            while not pumps.ended(POLL_S):
-                self._in_time(deadline, argv[0])
-            code = self._code(channel, deadline, argv[0])
-        except Broken as error:
-            raise self._lost(str(error)) from error
-        except BaseException:
-            self._end_group(pumps.pid.value)
-            raise
-        finally:
-            close(channel)
-        return Result(argv=tuple(argv), code=code, stdout=bytes(pumps.out.data), stderr=bytes(pumps.err.data))
+        out, err = Gather(on_line), Gather(on_line)
+        code = self.pipe(argv, deadline, stdin=stdin, out=out.feed, err=err.feed, max_output=max_output)
+        out.end()
+        err.end()
+        return Result(argv=tuple(argv), code=code, stdout=bytes(out.data), stderr=bytes(err.data))
 
     def _start(self, command: str, deadline: Deadline) -> paramiko.Channel:
         try:
@@ -178,11 +214,11 @@ class SshTransport:
         while not channel.status_event.wait(POLL_S):
             self._in_time(deadline, what)
         if channel.exit_status >= 0:
-            return channel.exit_status
+            return channel.exit_status & 0xFF
         name = getattr(channel, SIGNAL_ATTRIBUTE, None)
         if name is None:
             raise self._lost("it ended without an exit code")
-        return -int(getattr(signal, f"SIG{name}", 1))
+        return -SIGNALS.get(name, SIGNALS["HUP"])
 
     def _end_group(self, pid: int | None) -> None:
         """End what a given-up call left running; with the connection gone there is nobody to ask."""
@@ -190,7 +226,7 @@ class SshTransport:
             return
         with contextlib.suppress(LabError):
             bound = Deadline.after(END_GROUP_S)
-            self._code(self._start(self._line(("kill", "-TERM", "--", f"-{pid}")), bound), bound, "kill")
+            self._code(self._start(self._line(end_argv(pid)), bound), bound, "kill")
 
     def _line(self, argv: Sequence[str]) -> str:
         return shlex.join((*self._root, *argv))

@@ -1,13 +1,14 @@
-"""Moving bytes between a channel's three streams and their users, each in its own thread."""
+"""An SSH channel's streams, as the pumps read and feed them."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Protocol
+import os
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Final, Protocol
 
-from lab.remote.lines import LineCutter, PidLine
+from lab.model.errors import FetchError
+from lab.system.pumps import no_longer_read
 
 CHUNK_BYTES: Final = 32768
 
@@ -26,72 +27,36 @@ class Channel(Protocol):
     def close(self) -> None: ...
 
 
-class Gather:
-    """Everything that came, and its lines as they come."""
-
-    def __init__(self, on_line: Callable[[str], None] | None) -> None:
-        self.data = bytearray()
-        self._lines = LineCutter(on_line)
-
-    def feed(self, chunk: bytes) -> None:
-        self.data.extend(chunk)
-        self._lines.feed(chunk)
-
-    def end(self) -> None:
-        self._lines.end()
-
-
-class Pumps:
-    """Reads both streams to their ends while writing standard input: none of the three may block another."""
-
-    def __init__(self, channel: Channel, stdin: Iterator[bytes], on_line: Callable[[str], None] | None) -> None:
-        self.out, self.err = Gather(on_line), Gather(on_line)
-        self.pid = PidLine(self.err.feed)
-        self._channel = channel
-        self._failures: list[BaseException] = []
-        self._readers = (
-            self._go(lambda: _pump(channel.recv, self.out.feed)),
-            self._go(lambda: _pump(channel.recv_stderr, self.pid.feed)),
-        )
-        self._go(lambda: _feed(channel, stdin))
-
-    def ended(self, timeout_s: float) -> bool:
-        """Whether both streams have ended, waiting up to `timeout_s`; raises what a consumer raised."""
-        for thread in self._readers:
-            thread.join(timeout_s)
-        if self._failures:
-            raise self._failures[0]
-        if any(thread.is_alive() for thread in self._readers):
-            return False
-        for part in (self.pid, self.out, self.err):
-            part.end()
-        return True
-
-    def _go(self, work: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001  # raised again by the caller's thread
-                self._failures.append(error)
-                close(self._channel)
-
-        thread = threading.Thread(target=guarded, daemon=True)
-        thread.start()
-        return thread
-
-
 class Broken(Exception):  # not an error of ours to show: the transport turns it into one
     """The connection went away under a read; bytes may be missing, whatever the exit code says."""
 
 
-def receive(read: Callable[[int], bytes]) -> bytes:
+def receive(read: Callable[[int], bytes], nbytes: int = CHUNK_BYTES) -> bytes:
     """One chunk, empty at the end of the stream. Raises TimeoutError as `read` does, and Broken."""
     try:
-        return read(CHUNK_BYTES)
+        return read(nbytes)
     except TimeoutError:
         raise
     except Exception as error:  # the SSH library raises many kinds here, some of its own
         raise Broken(str(error) or type(error).__name__) from error
+
+
+def append(
+    file: BinaryIO, chunks: Iterable[bytes], source: str, max_bytes: int, progress: Callable[[int], None] | None
+) -> None:
+    """Write what comes, at most `max_bytes`, and keep it on the disk however it ends, so that a next call resumes."""
+    copied = 0
+    try:
+        for chunk in chunks:
+            copied += len(chunk)
+            if copied > max_bytes:
+                raise FetchError(f"{source} holds more than {max_bytes} bytes, which is not expected", fix="lab ssh")
+            file.write(chunk)
+            if progress is not None:
+                progress(copied)
+    finally:
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def close(channel: Channel) -> None:
@@ -100,14 +65,9 @@ def close(channel: Channel) -> None:
         channel.close()
 
 
-def _pump(read: Callable[[int], bytes], sink: Callable[[bytes], None]) -> None:
-    while chunk := receive(read):
-        sink(chunk)
-
-
-def _feed(channel: Channel, chunks: Iterable[bytes]) -> None:
-    # a program may end without reading all of its input; its exit code tells whether that was right
-    with contextlib.suppress(OSError, EOFError):
+def feed(channel: Channel, chunks: Iterable[bytes]) -> None:
+    """Write standard input and its end."""
+    with no_longer_read():
         for chunk in chunks:
             channel.sendall(chunk)
         channel.shutdown_write()

@@ -27,6 +27,8 @@ POLL_S: Final = 1.0
 SILENCE_S: Final = 90.0  # with no new event for so long, ask whether the guest half still lives
 RECONNECTS: Final = 5
 SEAL_POLL_S: Final = 0.2
+MAX_EVENTS_BYTES: Final = 32 << 20
+MAX_ANSWER_BYTES: Final = 8 << 20
 # the guest half's exit codes are ours
 ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}
 Connect = Callable[[], AbstractContextManager[Transport]]
@@ -75,7 +77,7 @@ def install(transport: Transport, site: Site, deadline: Deadline) -> None:
 
 def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *options: str) -> dict[str, Any]:
     """Run one verb of the guest half and read its one-line JSON answer. Raises DemoError with its last words."""
-    result = transport.run([site.python, site.guest, verb, *options], deadline)
+    result = transport.run([site.python, site.guest, verb, *options], deadline, max_output=MAX_ANSWER_BYTES)
     try:
         answer: dict[str, Any] | None = load(dict[str, Any], result.text().strip().splitlines()[-1])
     except (WireError, IndexError):
@@ -142,11 +144,11 @@ def _read_until_end(lab: Lab, transport: Transport, site: Site, seen: Followed, 
 
 def read_new(transport: Transport, site: Site, seen: Followed, deadline: Deadline) -> list[GuestRecord]:
     """The whole lines written since the last look; a half line waits for its end."""
-    try:
-        data = b"".join(transport.stream(f"{site.out}/{EVENTS_FILE}", seen.offset, deadline))
-    except FileNotFoundError:
-        return []
+    events = f"{site.out}/{EVENTS_FILE}"
+    data = b"".join(transport.stream(events, seen.offset, deadline, max_bytes=MAX_EVENTS_BYTES - seen.offset + 1))
     seen.offset += len(data)
+    if seen.offset > MAX_EVENTS_BYTES:
+        raise DemoError(f"the guest half wrote more than {MAX_EVENTS_BYTES} bytes of events", fix="lab down, lab demo")
     *lines, seen.rest = (seen.rest + data).split(b"\n")
     fresh = []
     for line in lines:

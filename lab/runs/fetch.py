@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lab.guest.wire import FileEntry, GuestManifest, WireError, load
-from lab.model.errors import FetchError, LabError, SecurityStop
+import lab
+from lab.guest.wire import GuestManifest
+from lab.model.errors import Cancelled, FetchError, LabError, SecurityStop
 from lab.model.paths import DEVICES, MANIFEST_FILE
 from lab.remote.base import Transport
+from lab.runs.arrive import Arrival, part_of, sha256, whole
 from lab.system import store
+from lab.system.pumps import Budget, Gather
 from lab.system.wait import Deadline
 
+__all__ = ["check_entries", "fetch", "sha256", "whole"]
+
 MAX_FILES: Final = 20_000
-MAX_FILE_BYTES: Final = 4 << 30
-MAX_TOTAL_BYTES: Final = 16 << 30
-MAX_MANIFEST_BYTES: Final = 16 << 20
-TRIES: Final = 2
+MAX_FILE_BYTES: Final = 1 << 30
+MAX_TOTAL_BYTES: Final = 4 << 30
+MAX_STREAM_BYTES: Final = MAX_TOTAL_BYTES + (64 << 20)  # with its frames and the manifest
+MAX_SAID_BYTES: Final = 64 << 10
+PACKER: Final = "guest/pack.py"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
 
 
@@ -51,28 +57,71 @@ def _refused(what: str) -> SecurityStop:
 def fetch(
     transport: Transport, source: str, target: Path, deadline: Deadline, *, progress: Callable[[int, int], None]
 ) -> GuestManifest:
-    """Copy the sealed folder `source` to `target`; files that are already whole are not sent again.
+    """Copy the sealed folder `source` to `target` in one stream; what is here already is not sent again.
 
     `progress(done_bytes, total_bytes)`. Raises FetchError (not sealed, not whole; resumes), SecurityStop.
     """
-    raw = b"".join(transport.stream(f"{source}/{MANIFEST_FILE}", 0, deadline))
-    if len(raw) > MAX_MANIFEST_BYTES:
-        raise _refused(f"{len(raw)} bytes")
+    arrival = _bring(transport, source, target, deadline, progress)
+    if arrival.bad:  # what was here, or came, was not right: those files from their beginnings
+        arrival = _bring(transport, source, target, deadline, progress)
+    if arrival.bad:
+        path, why = next(iter(arrival.bad.items()))
+        raise FetchError(f"{path} {why}, twice", fix="lab fetch")
+    assert arrival.manifest is not None
+    _remove_strangers(target, arrival.manifest)
+    store.write_bytes(target / MANIFEST_FILE, bytes(arrival.raw))
+    return arrival.manifest
+
+
+def _have(target: Path) -> dict[str, int]:
+    """How many bytes of each file are here, whole or in part. Links lead elsewhere: they go."""
+    have: dict[str, int] = {}
+    parts: dict[str, int] = {}
+    for path in sorted(target.rglob("*")):
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_file():
+            name = path.name.removeprefix(".").removesuffix(".part")
+            whole_path = path.with_name(name)
+            into = parts if path == part_of(whole_path) else have
+            into[whole_path.relative_to(target).as_posix()] = path.stat().st_size
+    have.pop(MANIFEST_FILE, None)  # it is of the try that brought it
+    return parts | have
+
+
+def _bring(
+    transport: Transport, source: str, target: Path, deadline: Deadline, progress: Callable[[int, int], None]
+) -> Arrival:
+    """One stream: what is missing here."""
+    arrival, said = Arrival(target, _have(target), check_entries, progress), Gather()
+    script = (Path(lab.__file__).parent / PACKER).read_text(encoding="utf-8")
     try:
-        manifest = load(GuestManifest, raw)
-    except WireError as error:
-        raise FetchError(f"the run in the machine is not sealed: {error}", fix="lab fetch") from error
-    check_entries(manifest)
-    total = sum(entry.size for entry in manifest.files)
-    done = 0
-    for entry in manifest.files:
-        base = done
-        _fetch_file(transport, source, target, entry, deadline, lambda n, b=base: progress(b + n, total))  # type: ignore[misc]  # default binds
-        done += entry.size
-        progress(done, total)
-    _remove_strangers(target, manifest)
-    store.write_bytes(target / MANIFEST_FILE, raw)
-    return manifest
+        code = transport.pipe(
+            ["python3", "-I", "-S", "-c", script, source],
+            deadline,
+            stdin=(json.dumps(arrival.have).encode(),),
+            out=arrival.feed,
+            err=Budget("the machine's packer", MAX_SAID_BYTES).of(said.feed),
+            max_output=MAX_STREAM_BYTES,
+        )
+    except (SecurityStop, FetchError, Cancelled):
+        raise
+    except LabError as error:
+        raise FetchError(f"{arrival.place} did not arrive whole: {error.message}", fix="lab fetch") from error
+    except OSError as error:
+        raise FetchError(f"{target} cannot be written: {error}", fix="free disk space, then lab fetch") from error
+    finally:
+        arrival.close()
+    if arrival.manifest is None:
+        why = f"no {MANIFEST_FILE} in {source}" if code == 0 else f"it cannot be read (exit code {code})"
+        raise FetchError(f"the run in the machine is not sealed: {why}", fix="lab fetch", detail=_text(said))
+    if not arrival.complete:
+        raise FetchError(f"{arrival.place} did not arrive whole", fix="lab fetch", detail=_text(said))
+    return arrival
+
+
+def _text(said: Gather) -> str | None:
+    return said.data.decode("utf-8", "replace") or None
 
 
 def _remove_strangers(target: Path, manifest: GuestManifest) -> None:
@@ -81,69 +130,3 @@ def _remove_strangers(target: Path, manifest: GuestManifest) -> None:
     for path in target.rglob("*"):
         if (path.is_file() or path.is_symlink()) and path.relative_to(target).as_posix() not in named:
             path.unlink()
-
-
-def whole(path: Path, entry: FileEntry) -> bool:
-    """Is the file at `path` the one that the manifest names?"""
-    return (
-        path.is_file() and not path.is_symlink() and path.stat().st_size == entry.size and sha256(path) == entry.sha256
-    )
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fetch_file(
-    transport: Transport,
-    source: str,
-    target: Path,
-    entry: FileEntry,
-    deadline: Deadline,
-    progress: Callable[[int], None],
-) -> None:
-    final = target / entry.path
-    if whole(final, entry):
-        return
-    final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = final.with_name(final.name + ".part")
-    for attempt in range(TRIES):
-        have = part.stat().st_size if part.exists() else 0
-        if have > entry.size:
-            part.unlink()
-            have = 0
-        if have < entry.size or entry.size == 0:
-            _get(transport, f"{source}/{entry.path}", part, entry, have, deadline, progress)
-        if whole(part, entry):
-            part.replace(final)
-            store.sync_dir(final.parent)
-            return
-        part.unlink(missing_ok=True)
-        if attempt + 1 == TRIES:
-            raise FetchError(
-                f"{entry.path} is not what its manifest says, twice (size {entry.size}, sha256 {entry.sha256[:12]}…)",
-                fix="lab fetch",
-            )
-
-
-def _get(
-    transport: Transport,
-    remote: str,
-    part: Path,
-    entry: FileEntry,
-    offset: int,
-    deadline: Deadline,
-    progress: Callable[[int], None],
-) -> None:
-    if entry.size == 0:
-        part.write_bytes(b"")
-        return
-    try:
-        transport.get(remote, part, deadline, offset=offset, progress=progress)
-    except (SecurityStop, FetchError):
-        raise
-    except LabError as error:
-        raise FetchError(f"{entry.path} did not arrive whole: {error.message}", fix="lab fetch") from error
-    except OSError as error:
-        raise FetchError(f"{part} cannot be written: {error}", fix="free disk space, then lab fetch") from error

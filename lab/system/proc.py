@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from lab.model.errors import Cancelled, LabError, PreconditionError
 from lab.system import places
+from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, no_longer_read
 from lab.system.wait import Deadline
 
 TAIL_BYTES: Final = 4000
 GRACE_S: Final = 5.0
+POLL_S: Final = 0.2
 # Windows has no sessions: without a group of its own a child gets the Ctrl-C that is meant for us, and without this
 # flag each one opens a console window.
 if sys.platform == "win32":
@@ -80,42 +83,66 @@ def run(
     stdin: bytes | None = None,
     on_line: Callable[[str], None] | None = None,
     log: Path | None = None,
+    max_output: int = MAX_OUTPUT,
 ) -> Result:
     """Run to the end. `env` replaces the whole environment when given. `on_line` sees each line of both streams.
 
-    The child leads its own process group; at the deadline or on cancel the group gets TERM, a grace period, then KILL.
-    Raises PreconditionError (tool missing), LabError (deadline, with what it had said), Cancelled.
+    The child leads its own process group; at the deadline, on cancel and beyond `max_output` bytes the group gets
+    TERM, a grace period, then KILL. Raises PreconditionError (tool missing), LabError (deadline), TooMuchOutput,
+    Cancelled.
     """
     with contextlib.ExitStack() as stack:
-        sink = stack.enter_context(log.open("ab")) if log else None
-        try:
-            child = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=None if env is None else dict(env),
-                cwd=cwd,
-                start_new_session=True,
-                creationflags=CHILD_FLAGS,
-            )
-        except FileNotFoundError as error:
-            raise PreconditionError(f"{argv[0]} is not installed", fix=places.fix(argv[0])) from error
-        out, err = bytearray(), bytearray()
-        readers = [
-            _reader(child.stdout, out, on_line, sink),
-            _reader(child.stderr, err, on_line, sink),
-        ]
-        # in a thread of its own: a child that does not read must not hold up the deadline
-        feeder = threading.Thread(target=_feed, args=(child, stdin), daemon=True)
-        feeder.start()
-        try:
-            _wait(child, deadline)
-        finally:
-            end_group(child)
-            for thread in (feeder, *readers):
-                thread.join(GRACE_S)
-        return Result(argv=tuple(argv), code=child.returncode, stdout=bytes(out), stderr=bytes(err))
+        copy = stack.enter_context(log.open("ab")) if log else None
+        out, err = Gather(on_line, copy), Gather(on_line, copy)
+        given = None if stdin is None else (stdin,)
+        code = pipe(*(argv, given, out.feed, err.feed), deadline=deadline, env=env, cwd=cwd, max_output=max_output)
+        out.end()
+        err.end()
+    return Result(argv=tuple(argv), code=code, stdout=bytes(out.data), stderr=bytes(err.data))
+
+
+def pipe(
+    argv: Sequence[str],
+    stdin: Iterable[bytes] | None,
+    out: Sink,
+    err: Sink,
+    *,
+    deadline: Deadline,
+    max_output: int | None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> int:
+    """`run` with its streams handed over as they come; returns the exit code (negative: killed by that signal).
+
+    `max_output` bounds both outputs together; None is for a person's own pipe alone. What a sink raises ends it.
+    """
+    try:
+        child = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            creationflags=CHILD_FLAGS,
+        )
+    except FileNotFoundError as error:
+        raise PreconditionError(f"{argv[0]} is not installed", fix=places.fix(argv[0])) from error
+    assert child.stdout is not None
+    assert child.stderr is not None
+    budget = Budget(Path(argv[0]).name, max_output)
+    streams = [
+        (functools.partial(_read, stream), budget.of(sink), stream.close)
+        for stream, sink in ((child.stdout, out), (child.stderr, err))
+    ]
+    pumps = Pumps(streams, lambda: _feed(child, stdin or ()), lambda: _signal_group(child.pid, signal.SIGTERM))
+    try:
+        _wait(child, pumps, deadline)
+    finally:
+        end_group(child)
+        pumps.join(GRACE_S if pumps.quiet_s() else 0.0)
+    return child.returncode
 
 
 def check(argv: Sequence[str], *, deadline: Deadline, error: type[LabError], fix: str, **options: object) -> Result:
@@ -182,44 +209,31 @@ def end_tree(pid: int) -> None:
                 process.kill()
 
 
-def _feed(child: subprocess.Popen[bytes], data: bytes | None) -> None:
+def _feed(child: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
     if child.stdin is None:
         return
-    with contextlib.suppress(BrokenPipeError):
-        child.stdin.write(data or b"")
-    with contextlib.suppress(BrokenPipeError):
+    with no_longer_read():
+        for chunk in chunks:
+            child.stdin.write(chunk)
+            child.stdin.flush()
+    with no_longer_read():
         child.stdin.close()
 
 
-def _wait(child: subprocess.Popen[bytes], deadline: Deadline) -> None:
-    while True:
-        try:
-            child.wait(min(0.2, deadline.left_s()))
-        except subprocess.TimeoutExpired:
-            if deadline.cancel is not None and deadline.cancel.is_set():
-                raise Cancelled from None
-            if deadline.passed():
-                name = Path(str(child.args[0] if isinstance(child.args, list) else child.args)).name
-                raise LabError(f"{name} did not end in time", fix="run the same command again") from None
-        else:
+def _read(stream: IO[bytes], nbytes: int) -> bytes:
+    """What is there now, at least a byte; holds the stream, so that its number stays its own while it is read."""
+    return os.read(stream.fileno(), nbytes)
+
+
+def _wait(child: subprocess.Popen[bytes], pumps: Pumps, deadline: Deadline) -> None:
+    """Until it has ended and its output is read; what it left behind with its streams open gets a grace period."""
+    while not pumps.ended(0.0 if child.poll() is None else POLL_S) or child.poll() is None:
+        if deadline.cancel is not None and deadline.cancel.is_set():
+            raise Cancelled
+        if deadline.passed():
+            name = Path(str(child.args[0] if isinstance(child.args, list) else child.args)).name
+            raise LabError(f"{name} did not end in time", fix="run the same command again")
+        if child.poll() is not None and pumps.quiet_s() > GRACE_S:
             return
-
-
-def _reader(
-    stream: IO[bytes] | None, into: bytearray, on_line: Callable[[str], None] | None, sink: IO[bytes] | None
-) -> threading.Thread:
-    def pump() -> None:
-        if stream is None:
-            return
-        with stream:
-            for line in stream:
-                into.extend(line)
-                if sink is not None:
-                    sink.write(line)
-                    sink.flush()
-                if on_line is not None:
-                    on_line(line.decode("utf-8", "replace").rstrip("\n"))
-
-    thread = threading.Thread(target=pump, daemon=True)
-    thread.start()
-    return thread
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(min(POLL_S, deadline.left_s()))

@@ -23,5 +23,7 @@ def test_after_a_cut_at_most_four_mib_are_sent_again(tmp_path: Path, monkeypatch
         with connect(lab, server.endpoint, Deadline.after(30)) as link:
             bench_fetch._prepare(link, Deadline.after(60))
         again = bench_fetch._cut(lab, server.endpoint)
+        many = bench_fetch._many(lab, server.endpoint)
     # a second login and what was under way when the line went; less than nothing would be a file that is not whole
     assert 0 < again <= bench_fetch.AGAIN_MIB, f"{again:.2f} MiB"
+    assert 0 < many < 10, "in one stream, and whole"

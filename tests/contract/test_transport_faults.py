@@ -61,13 +61,19 @@ def test_a_connection_killed_mid_get_resumes(lab: Lab, tmp_path: Path) -> None:
     with running_sshd(tmp_path / "sshd") as server:
         with connect(lab, server.endpoint, soon()) as link:
             with pytest.raises(TransientError):
-                link.get(str(source), target, soon(60), progress=_once(server.kill_sessions, after=1_000_000))
+                link.get(
+                    str(source),
+                    target,
+                    soon(60),
+                    max_bytes=10**9,
+                    progress=_once(server.kill_sessions, after=1_000_000),
+                )
             with pytest.raises(TransientError):
                 link.run(["true"], soon(5))
         have = target.stat().st_size
         assert 1_000_000 <= have < 40_000_000
         with connect(lab, server.endpoint, soon()) as link:
-            link.get(str(source), target, soon(60), offset=have)
+            link.get(str(source), target, soon(60), max_bytes=10**9, offset=have)
     assert _sha(target) == _sha(source)
 
 

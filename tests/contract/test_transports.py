@@ -22,6 +22,7 @@ from lab.model.machine import Endpoint, LocalEndpoint
 from lab.model.paths import Paths
 from lab.remote import connect
 from lab.remote.base import Transport
+from lab.system.pumps import TooMuchOutput
 from lab.system.wait import Deadline
 from tests.contract.sshd import Sshd, running_sshd
 
@@ -130,6 +131,86 @@ def test_the_deadline_ends_the_program_there(link: Transport, tmp_path: Path) ->
         gone.sleep(0.1)
 
 
+def test_a_program_that_ignores_the_request_is_killed(link: Transport, tmp_path: Path) -> None:
+    with pytest.raises(TransientError, match="time"):
+        link.run(["sh", "-c", "trap '' TERM; sleep 61; echo $1", "x", str(tmp_path)], soon(1))
+    gone = Deadline.after(12)
+    while [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in (p.info["cmdline"] or [])]:
+        assert not gone.passed(), "the program outlived its deadline"
+        gone.sleep(0.1)
+
+
+def test_fetch_unbounded_output_of_a_command(link: Transport) -> None:
+    began = time.monotonic()
+    for script in ("cat /dev/zero", "cat /dev/zero >&2", "yes & yes >&2"):
+        with pytest.raises(TooMuchOutput, match="printed more than 1000000 bytes"):
+            link.run(["sh", "-c", script], soon(60), max_output=1_000_000)
+    assert time.monotonic() - began < 20
+    with pytest.raises(TooMuchOutput):
+        link.run(["cat", "/dev/zero"], soon(60))
+
+
+def test_fetch_unbounded_lines_are_handed_on_in_pieces(link: Transport) -> None:
+    seen: list[int] = []
+    link.run(["head", "-c", "3000000", "/dev/zero"], soon(60), on_line=lambda line: seen.append(len(line)))
+    assert sum(seen) == 3_000_000
+    assert max(seen) < 200_000
+
+
+def test_fetch_unbounded_get_and_stream_stop_at_their_limits(link: Transport, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(noise(3_000_000))
+    with pytest.raises(FetchError, match="more than 1000000 bytes"):
+        link.get(str(source), target, soon(), max_bytes=1_000_000)
+    assert target.stat().st_size <= 1_000_000
+    assert len(b"".join(link.stream(str(source), 5, soon(), max_bytes=1_000_000))) == 1_000_000
+    assert link.run(["true"], soon()).ok, "the connection goes on"
+
+
+def test_pipe_hands_bytes_on_as_they_come_and_waits_for_who_takes_them(link: Transport) -> None:
+    out, err, taken = bytearray(), bytearray(), 0
+    code = link.pipe(
+        ["sh", "-c", "cat; echo done >&2; exit 9"],
+        soon(60),
+        stdin=(noise(n) for n in (100_000, 1, 2_000_000)),
+        out=out.extend,
+        err=err.extend,
+        max_output=None,
+    )
+    assert code == 9
+    assert bytes(out) == noise(100_000) + noise(1) + noise(2_000_000)
+    assert bytes(err) == b"done\n"
+
+    def slow(chunk: bytes) -> None:
+        nonlocal taken
+        time.sleep(0.02)
+        taken += len(chunk)
+
+    assert (
+        link.pipe(["head", "-c", "3000000", "/dev/zero"], soon(60), stdin=(), out=slow, err=slow, max_output=None) == 0
+    )
+    assert taken == 3_000_000
+
+
+def test_what_a_taker_raises_ends_the_program_there(link: Transport, tmp_path: Path) -> None:
+    def full(_chunk: bytes) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        link.pipe(
+            ["sh", "-c", "while echo; do sleep 0.1; done; echo $1", "x", str(tmp_path)],
+            soon(30),
+            stdin=(),
+            out=full,
+            err=full,
+            max_output=None,
+        )
+    gone = Deadline.after(8)
+    while [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in (p.info["cmdline"] or [])]:
+        assert not gone.passed(), "the program goes on"
+        gone.sleep(0.1)
+
+
 def test_cancel_stops_at_once(link: Transport, lab: Lab) -> None:
     threading.Timer(0.5, lab.cancel.set).start()
     began = time.monotonic()
@@ -161,25 +242,25 @@ def test_get_resumes_by_offset(link: Transport, tmp_path: Path) -> None:
     source.write_bytes(data)
     target.write_bytes(data[:1_234_567])
     seen: list[int] = []
-    link.get(str(source), target, soon(60), offset=1_234_567, progress=seen.append)
+    link.get(str(source), target, soon(60), max_bytes=4_000_000, offset=1_234_567, progress=seen.append)
     assert target.read_bytes() == data
     assert seen[-1] == len(data) - 1_234_567
 
 
 def test_get_of_a_missing_file(link: Transport, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="no such file"):
-        link.get(str(tmp_path / "missing"), tmp_path / "target", soon())
+        link.get(str(tmp_path / "missing"), tmp_path / "target", soon(), max_bytes=9)
 
 
 def test_stream_follows_a_growing_file(link: Transport, tmp_path: Path) -> None:
     path = tmp_path / "grows"
-    assert b"".join(link.stream(str(path), 0, soon())) == b""
+    assert b"".join(link.stream(str(path), 0, soon(), max_bytes=99)) == b""
     path.write_bytes(b"first")
-    assert b"".join(link.stream(str(path), 0, soon())) == b"first"
+    assert b"".join(link.stream(str(path), 0, soon(), max_bytes=99)) == b"first"
     with path.open("ab") as file:
         file.write(b" second")
-    assert b"".join(link.stream(str(path), 5, soon())) == b" second"
-    assert b"".join(link.stream(str(path), 12, soon())) == b""
+    assert b"".join(link.stream(str(path), 5, soon(), max_bytes=99)) == b" second"
+    assert b"".join(link.stream(str(path), 12, soon(), max_bytes=99)) == b""
 
 
 def test_forward_reaches_a_port_there(link: Transport) -> None:

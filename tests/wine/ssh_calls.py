@@ -37,7 +37,7 @@ def main(port: str, identity: str, host_key: str, other_key: str, there: str, he
         print("put", link.run(["sha256sum", f"{there}/sent"], _soon()).text().split()[0] == _digest(source))
         part = home / "part"
         part.write_bytes(source.read_bytes()[:1000])
-        link.get(f"{there}/sent", part, _soon(), offset=1000)
+        link.get(f"{there}/sent", part, _soon(), max_bytes=1 << 24, offset=1000)
         print("get", _digest(part) == _digest(source))
         manifest = fetch(link, f"{there}/run", home / "run", _soon(), progress=lambda _done, _total: None)
         print("fetch", [entry.path for entry in manifest.files], (home / "run/cells/a.txt").read_text())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-PID_MARK: Final = b"lab-pid:"
+LONGEST_LINE: Final = 64 * 1024  # a longer one is handed on in pieces: memory and time stay bounded
+_PID: Final = re.compile(rb"lab-pid:([0-9]{1,9})\n")
 
 
 class LineCutter:
@@ -21,6 +23,8 @@ class LineCutter:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
             self._on_line(line.decode("utf-8", "replace"))
+        if len(self._rest) > LONGEST_LINE:
+            self.end()
 
     def end(self) -> None:
         if self._on_line is not None and self._rest:
@@ -31,29 +35,30 @@ class LineCutter:
 class PidLine:
     """Takes everything up to the first `lab-pid:N` line out of a stream and hands the rest on unchanged.
 
-    What stands before that line is the server's or a start-up file's talk, not the program's.
+    What stands before that line is the server's or a start-up file's talk, not the program's. A stream whose first
+    64 KiB hold no such line is handed on as it is.
     """
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self.value: int | None = None
         self._sink = sink
-        self._held = b""
+        self._held: bytes | None = b""
 
     def feed(self, chunk: bytes) -> None:
-        if self.value is not None:
+        if self._held is None:
             self._sink(chunk)
             return
         self._held += chunk
-        _, mark, after = self._held.partition(PID_MARK)
-        number, newline, rest = after.partition(b"\n")
-        if mark and newline:
-            self.value = int(number)
-            self._held = b""
+        if found := _PID.search(self._held):
+            self.value = int(found[1])
+            rest, self._held = self._held[found.end() :], None
             if rest:
                 self._sink(rest)
+        elif len(self._held) > LONGEST_LINE:
+            self.end()
 
     def end(self) -> None:
         """Hand on what was held back when no such line ever came."""
-        if self._held:
-            self._sink(self._held)
-            self._held = b""
+        held, self._held = self._held, None
+        if held:
+            self._sink(held)
