@@ -19,6 +19,7 @@ from lab.forms import cgo
 from lab.forms.goask import NEWER_GO, Go, objects, outside, refusal
 from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
 from lab.forms.shelf import Entry, Shelf, Tree
+from lab.forms.vendored import LIST, READ, unfold
 from lab.model.errors import LabError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -26,8 +27,6 @@ from lab.model.service import Service
 from lab.system.toolchain import Toolchain, environment
 from lab.system.wait import Deadline
 
-READ: Final = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
-FIELDS: Final = ",".join(("ImportPath", "Dir", "Standard", "DepOnly", "Module", "Error", "CgoFiles", *READ))
 PROFILE: Final = "default.pgo"  # read beside the main package, and named by no field (go.dev/doc/pgo)
 INCLUDE: Final = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)  # go.dev/doc/asm
 FLAGS: Final = "-buildvcs=false"  # an empty variable would let the file of `go env -w` speak
@@ -77,7 +76,8 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
         ),
         deadline=Deadline.after(ASK_S, lab.cancel),
     )
-    asked = _Asked(go=go, layout=layout(go, service.root.absolute(), service.main), room=room)
+    room.mkdir(parents=True, mode=0o700)
+    asked = _Asked(go=go, layout=unfold(go, layout(go, service.root.absolute(), service.main), room), room=room)
     packages = asked.packages()
     source = Source(
         tree=shelf.put(service.root, asked.entries(packages)),
@@ -123,7 +123,7 @@ class _Asked:
         return list(objects(self._list("mod", go).text()))
 
     def _list(self, mode: str, go: Go) -> Any:
-        words = ["list", "-e", "-deps", f"-json={FIELDS}", f"-mod={mode}", f"-modfile={self.room / 'go.mod'}"]
+        words = [*LIST, f"-mod={mode}", f"-modfile={self.room / 'go.mod'}"]
         if self.overlay:
             (self.room / "overlay.json").write_text(json.dumps({"Replace": self.overlay}), encoding="utf-8")
             words.append(f"-overlay={self.room / 'overlay.json'}")
@@ -132,15 +132,23 @@ class _Asked:
 
     def _write(self) -> None:
         """Our own go.mod, with each module where it really is; its go lines lowered beside it."""
-        self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.layout.write(self.go, self.room / "go.mod", lambda _, each: str(each.folder), final=False)
         (self.room / "go.sum").write_bytes(self._sums())
         for at, each in enumerate(self.layout.beside):
-            if each.go:
-                self.overlay[str(each.folder / "go.mod")] = str(self._lowered(at, each))
+            if each.go or each.text:
+                self.overlay[str(each.folder / "go.mod")] = str(self._own_mod(at, each))
+        for at, name in enumerate(self.layout.boundaries):
+            (self.room / f"{at}.boundary").write_text(f"module lab.example/boundary{at}\n", encoding="utf-8")
+            self.overlay[name] = str(self.room / f"{at}.boundary")
 
-    def _lowered(self, at: int, each: Beside) -> Path:
+    def _own_mod(self, at: int, each: Beside) -> Path:
+        """The go.mod that a module beside is to have."""
         target = self.room / f"{at}.mod"
+        if each.text:
+            target.write_text(each.text, encoding="utf-8")
+            return target
+        if not each.go:
+            return each.folder / "go.mod"
         shutil.copyfile(each.folder / "go.mod", target)
         target.chmod(0o600)
         words = ["mod", "edit", f"-go={each.go}", "-toolchain=none", str(target)]
@@ -197,7 +205,7 @@ class _Asked:
             if not package.get("DepOnly") and (base / PROFILE).is_file():
                 out[f"{within}{PROFILE}"] = base / PROFILE
         for at, each in enumerate(self.layout.beside):
-            out[f"{BESIDE}{at}/go.mod"] = self._lowered(at, each) if each.go else each.folder / "go.mod"
+            out[f"{BESIDE}{at}/go.mod"] = self._own_mod(at, each)
         final = self.room / "final.mod"
         self.layout.write(self.go, final, lambda at, _: f"./{BESIDE}{at}", final=True)
         out["go.mod"], out["go.sum"] = final.read_bytes(), self._sums()

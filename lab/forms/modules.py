@@ -48,6 +48,7 @@ class Beside:
     old: str
     folder: Path
     go: str = ""  # what its go line is lowered to; "": it stays
+    text: str = ""  # the go.mod that it is to have, where it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +63,16 @@ class Layout:
     drops: tuple[str, ...] = ()  # replacements whose folder is not there
     sums: tuple[Path, ...] = ()  # go.sum files whose lines count
     lowered: tuple[Lowered, ...] = ()
+    work: Path | None = None  # the go.work that counts
+    boundaries: tuple[str, ...] = ()  # go.mod files that end a module in `beside`: another begins there
 
     def write(self, go: Go, target: Path, where: Callable[[int, Beside], str], *, final: bool) -> None:
         """The one go.mod, with each folder as `where` puts it; the `final` one does without what is not there."""
         shutil.copyfile(self.top / "go.mod", target)
         target.chmod(0o600)
         edits = [f"-go={self.go}", "-toolchain=none", *self.edits]
-        edits += [f"-replace={each.old}={where(at, each)}" for at, each in enumerate(self.beside)]
         edits += [f"-dropreplace={old}" for old in self.drops] if final else []
+        edits += [f"-replace={each.old}={where(at, each)}" for at, each in enumerate(self.beside)]
         go.text(["mod", "edit", *edits, str(target)], target.parent, str(self.top / "go.mod"))
 
 
@@ -96,6 +99,7 @@ def layout(go: Go, start: Path, main: str) -> Layout:
         drops=found.drops,
         sums=(top / "go.sum", *work.sums),
         lowered=tuple(reader.lowered),
+        work=work.file,
     )
 
 
@@ -157,7 +161,7 @@ def _order(version: str) -> tuple[int, int, int]:
 class _Work:
     """A go.work that names the module: the folders it uses, its replace lines, its checksums."""
 
-    folder: Path | None = None
+    file: Path | None = None
     used: tuple[Path, ...] = ()
     replaces: tuple[dict[str, Any], ...] = ()
     sums: tuple[Path, ...] = ()
@@ -177,7 +181,7 @@ def _workspace(go: Go, start: Path, reader: _Reader, top: Path) -> _Work:
         reader.lowered.append(Lowered(place=file, what="go", before=doc["Go"], after=reader.ours))
     others = tuple(each for each in used if not _same(each, top) and (each / "go.mod").is_file())
     return _Work(
-        folder=folder,
+        file=Path(file),
         used=others,
         replaces=tuple(doc.get("Replace") or ()),
         sums=(Path(file + ".sum"), *(each / "go.sum" for each in others)),
@@ -235,7 +239,7 @@ class _Found:
         for each in work.replaces:
             old = _old(each)
             seen.add(old)
-            yield old, each["New"], work.folder or top
+            yield old, each["New"], work.file.parent if work.file else top
         files = [(top, own), *((folder, self._reader.module(folder)) for folder in work.used)]
         for folder, doc in files:
             for each in doc.get("Replace") or ():

@@ -195,6 +195,28 @@ LAYOUTS: Final[dict[str, Layout]] = {
     "a go-line of go.work": Layout(
         files={**LIB, "go.work": "go 1.26.9\n\nuse (\n\t./svc\n\t./lib\n)\n", "svc/word.go": ASKS}, plain=False
     ),
+    "a vendor folder with modules that nobody serves": Layout(
+        files={
+            "svc/go.mod": f"{MOD}\nrequire (\n\tex.org/own v1.0.0\n\tex.org/own/inner v1.2.0\n)\n\n"
+            "replace ex.org/own => ../not-there\n",
+            "svc/vendor/modules.txt": "# ex.org/own v1.0.0 => ../not-there\n## explicit; go 1.24\nex.org/own\n"
+            "# ex.org/own/inner v1.2.0\n## explicit; go 1.24\nex.org/own/inner/deep\n# ex.org/own => ../not-there\n",
+            "svc/vendor/ex.org/own/own.go": 'package own\n\nimport "ex.org/own/inner/deep"\n\nconst Word = deep.Word\n',
+            "svc/vendor/ex.org/own/inner/deep/deep.go": 'package deep\n\nconst Word = "ok"\n',
+            "svc/word.go": 'package main\n\nimport "ex.org/own"\n\nconst word = own.Word\n',
+        }
+    ),
+    "the vendor folder of a workspace": Layout(
+        files={
+            **LIB,
+            "lib/go.mod": "module ex.org/lib\n\ngo 1.24\n\nrequire ex.org/own v1.0.0\n",
+            "lib/lib.go": 'package lib\n\nimport "ex.org/own"\n\nconst Word = own.Word\n',
+            "go.work": "go 1.24\n\nuse (\n\t./svc\n\t./lib\n)\n",
+            "vendor/modules.txt": "## workspace\n# ex.org/own v1.0.0\n## explicit; go 1.24\nex.org/own\n",
+            "vendor/ex.org/own/own.go": 'package own\n\nconst Word = "ok"\n',
+            "svc/word.go": ASKS,
+        }
+    ),
     "the service in a folder of its module": Layout(
         files={
             "svc/cmd/it/main.go": MAIN,
@@ -259,7 +281,8 @@ def said(binary: Path) -> str:
 
 
 @pytest.mark.parametrize("name", list(LAYOUTS))
-def test_what_go_takes(name: str, tmp_path: Path) -> None:
+def test_what_go_takes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOPROXY", "off")  # nothing here has to be downloaded
     layout = LAYOUTS[name]
     service = lay(tmp_path / "src", layout)
     if name.startswith("links"):
