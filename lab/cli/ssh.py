@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +12,7 @@ from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import answer, session
 
+EXECUTE_S: Final = 7 * 24 * 3600.0
 Argv = Annotated[list[str], typer.Argument(metavar="-- ARGV", help="Command and its arguments.")]
 At = Annotated[str | None, typer.Option("--name", help="Name of the machine.")]
 
@@ -30,15 +32,30 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "exec")
     def execute(options: Options, argv: Argv, name: At = None) -> int:
-        """Run one command in the machine, with its output and exit code."""
-        with session(options, "exec", {"machine.name": name}) as lab:
-            from lab.machines import lifecycle
+        """Run one command in the machine, as a pipe: its input, outputs and exit code are yours."""
+        from lab.cli import pipes
+        from lab.render.jsonl import gone
 
-            result = lifecycle.execute(lab, lab.config.machine.name, argv)
-        sys.stdout.buffer.write(result.stdout)
-        sys.stdout.flush()
-        sys.stderr.buffer.write(result.stderr)
-        return result.code if result.code >= 0 else 128 - result.code
+        # nothing is drawn over what the command prints
+        with session(replace(options, plain=True), "exec", {"machine.name": name}) as lab:
+            from lab.machines import lifecycle
+            from lab.system.wait import Deadline
+
+            with lifecycle.reach(lab, lab.config.machine.name) as link:
+                try:
+                    code = link.pipe(
+                        argv,
+                        Deadline.after(EXECUTE_S, lab.cancel),
+                        stdin=pipes.given(),
+                        out=pipes.sink(sys.stdout),
+                        err=pipes.sink(sys.stderr),
+                        max_output=None,
+                    )
+                except OSError as error:
+                    if not gone(error):
+                        raise
+                    return pipes.NOBODY_READS
+        return code if code >= 0 else 128 - code
 
     @verb(app, "ssh-config")
     def ssh_config(options: Options, name: flags.Name = None) -> int:

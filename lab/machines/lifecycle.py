@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +18,10 @@ from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import HOST_KEY_FILE, LOCK_FILE, SSH_CONFIG_FILE
+from lab.remote.base import Transport
 from lab.system import locks, proc, resources, store
 from lab.system.wait import Deadline
 
-EXECUTE_S: Final = 24 * 3600.0
 CONNECT_S: Final = 120.0
 
 
@@ -158,16 +157,15 @@ def ssh_argv(lab: Lab, name: str) -> list[str]:
     return [proc.need("ssh"), "-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE), name]
 
 
-def execute(lab: Lab, name: str, argv: Sequence[str]) -> proc.Result:
-    """Run one command there to its end."""
+def reach(lab: Lab, name: str) -> AbstractContextManager[Transport]:
+    """A connection to a machine that runs."""
     from lab.remote import connect
 
     found = state.load(lab, name)
     if found is None or not found.ready_boot_id or not features(found).status_by_login:
         found = _running(lab, name)
     assert found.endpoint is not None
-    with connect(lab, found.endpoint, Deadline.after(CONNECT_S, lab.cancel)) as link:
-        return link.run(argv, Deadline.after(EXECUTE_S, lab.cancel))
+    return connect(lab, found.endpoint, Deadline.after(CONNECT_S, lab.cancel))
 
 
 def ssh_config(lab: Lab, name: str) -> str:
@@ -233,7 +231,7 @@ def _reachable(lab: Lab, name: str) -> None:
         raise UsageError(f"machine {name} is this very host: it has no SSH of ours", fix="open a shell here")
 
 
-def exclusive(lab: Lab, name: str, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+def exclusive(lab: Lab, name: str, timeout_s: float) -> AbstractContextManager[None]:
     """Nobody else changes this machine meanwhile. Raises Locked naming who does, after `timeout_s`."""
 
     def tell(holder: locks.Holder | None) -> None:

@@ -69,7 +69,8 @@ def test_openssh_gets_in_by_the_file_we_wrote(lab: Lab, up: Machine) -> None:
     argv = [*lifecycle.ssh_argv(lab, SPEC.name), "cat /etc/lab/image-id"]
     told = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
     assert told.stdout.strip() == up.image_id
-    assert lifecycle.execute(lab, SPEC.name, ["sh", "-c", "exit 7"]).code == 7
+    with lifecycle.reach(lab, SPEC.name) as link:
+        assert link.run(["sh", "-c", "exit 7"], Deadline.after(60)).code == 7
 
 
 def test_a_second_up_changes_nothing_and_logs_in_nowhere(lab: Lab, up: Machine) -> None:
@@ -110,7 +111,8 @@ def test_a_paused_machine_goes_on(lab: Lab, up: Machine) -> None:
 
 def test_a_panic_is_told_as_one_and_the_next_up_boots_again(lab: Lab, up: Machine) -> None:
     crash = ["sh", "-c", "echo 1 > /proc/sys/kernel/sysrq; (sleep 1; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &"]
-    lifecycle.execute(lab, SPEC.name, crash)
+    with lifecycle.reach(lab, SPEC.name) as link:
+        link.run(crash, Deadline.after(60))
     waited = Deadline.after(60)
     while lifecycle.status(lab, SPEC.name).phase == "running":
         assert not waited.passed()

@@ -47,7 +47,8 @@ def kept(lab: Lab) -> dict[str, Any]:
 
 
 def said(lab: Lab, script: str) -> str:
-    result = lifecycle.execute(lab, NAME, ["sh", "-c", script])
+    with lifecycle.reach(lab, NAME) as link:
+        result = link.run(["sh", "-c", script], Deadline.after(60))
     assert result.ok, result.tail()
     return result.text().strip()
 
