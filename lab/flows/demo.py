@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ from lab.flows import deliver, report, resume, sizing, workshop
 from lab.flows.together import together
 from lab.flows.wish import Asked, resolve
 from lab.guest.wire import FormSpec, Plan, Tools
-from lab.machines import lifecycle
-from lab.model.errors import DemoError, ProvisioningError
+from lab.machines import lifecycle, presence
+from lab.model.errors import Cancelled, DemoError, LabError, ProvisioningError
 from lab.model.events import Notice, Progress
 from lab.model.form import Artifact
 from lab.model.lab import Lab
@@ -85,7 +86,7 @@ def prepare(lab: Lab, asked: Asked) -> Ready:
 def run(lab: Lab, asked: Asked, ready: Ready, recorder: resume.Recorder) -> report.Reported:
     """From a ready machine to the report."""
     machine = ready.machine
-    with connected(lab, machine) as transport:
+    with connected(lab, machine) as transport, presence.kept(lab, machine):
         deployed = deploy(lab, asked, ready, transport)
         directory, plan = resume.claim(lab, plan_of(asked, deployed))
         recorder.into(directory)
@@ -187,7 +188,8 @@ def follow_run(lab: Lab, machine: Machine, site: drive.Site, plan: Plan) -> str:
     longest = sum(cell.requests / cell.rate_rps + plan.timeouts.ready_s + plan.timeouts.first_span_s for cell in cells)
     limit = Deadline.after(300 + 4 * longest, lab.cancel)
     with lab.bus.step("run", "demo under load" if cells else "canary requests") as step:
-        seen = drive.follow(lab, lambda: connected(lab, machine), site, plan, limit)
+        gone = functools.partial(presence.taken_down, lab, machine)
+        seen = drive.follow(lab, lambda: connected(lab, machine), site, plan, limit, gone)
         step.say(f"{len(seen.cells)} cells" if cells else f"{len(plan.lives)} forms")
         unproven = ", ".join(seen.unproven)
         if unproven:
@@ -218,15 +220,22 @@ def guest_root(lab: Lab, machine: Machine) -> str:
 
 @contextmanager
 def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
-    """One connection to the machine, closed at the end; where there is none, the error says what became of it."""
+    """One connection to the machine, closed at the end; whatever fails, an error says what became of the machine."""
     if machine.endpoint is None:
         raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")
     try:
         link = connect(lab, machine.endpoint, Deadline.after(CONNECT_S, lab.cancel))
     except ProvisioningError as error:
         raise lifecycle.lost(lab, machine, error) from error
-    with link as transport:
-        yield transport
+    try:
+        with link as transport:
+            yield transport
+    except Cancelled:
+        raise
+    except LabError as error:
+        if (gone := presence.taken_down(lab, machine)) is None:
+            raise
+        raise gone from error
 
 
 def _circumstances(asked: Asked, deployed: Deployed) -> manifest.Circumstances:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,6 +10,7 @@ from lab.flows import demo as flow
 from lab.flows import resume
 from lab.flows.wish import Asked
 from lab.guest.wire import LifeEnd
+from lab.machines import presence
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, LIFE_FILE, LIVES_DIR
 from lab.runs import drive
@@ -19,7 +21,8 @@ from lab.system import documents
 def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
     """Form -> {"ok", "reason", "gaps"}. The lives run without cells: start, readiness, canary, proof, stop."""
     ready = flow.prepare(lab, asked)
-    with flow.connected(lab, ready.machine) as transport:
+    with flow.connected(lab, ready.machine) as transport, contextlib.ExitStack() as beginning:
+        beginning.enter_context(presence.kept(lab, ready.machine))
         deployed = flow.deploy(lab, asked, ready, transport)
         plan = flow.plan_of(asked, deployed)
         lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
@@ -27,6 +30,7 @@ def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
         site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
         with lab.bus.step("proofs", "prove each form") as step:
             flow.begin(lab, transport, site, plan)
+            beginning.close()
             if unproven := flow.follow_run(lab, ready.machine, site, plan):
                 step.fail(f"not proven: {unproven}")
     flow.fetch_run(lab, ready.machine, site, directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -10,7 +11,7 @@ from lab import forms
 from lab.flows import demo as flow
 from lab.flows.wish import Asked
 from lab.guest.wire import Plan, dump
-from lab.machines import lifecycle
+from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError, PreconditionError
 from lab.model.events import GuestEvent
 from lab.model.lab import Lab
@@ -40,7 +41,8 @@ def hold(lab: Lab, name: str, asked: Asked) -> dict[str, Any]:
     machine = lifecycle.up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
     artifacts = forms.build(lab, asked.forms, asked.service, arch=found.spec.arch)
     ready = flow.Ready(machine=machine, artifacts=artifacts)
-    with flow.connected(lab, machine) as transport:
+    with flow.connected(lab, machine) as transport, contextlib.ExitStack() as beginning:
+        beginning.enter_context(presence.kept(lab, machine))
         deployed = flow.deploy(lab, asked, ready, transport)
         plan = _plan(asked, deployed)
         site = dataclasses.replace(deployed.site, run_id=RUN_ID)
@@ -49,6 +51,7 @@ def hold(lab: Lab, name: str, asked: Asked) -> dict[str, Any]:
             transport.put_bytes(dump(plan).encode(), site.plan, deadline)
             where = ("--plan", site.plan, "--out", site.out, "--artifacts", site.artifacts)
             drive.call(transport, site, deadline, "hold", *where)
+            beginning.close()
             seen = drive.Followed()
 
             def lives() -> bool:

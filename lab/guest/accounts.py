@@ -6,6 +6,7 @@ cpuacct; then /proc. Each counts user and system time of everything the role eve
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from lab.guest.procfs import (
 )
 
 ROLES = ("service", "agent", "sink", "load")
+LEADER = "leader"  # a group for the guest half itself: what it starts is in a group of ours from the fork on
 DELEGATED_ENV = "LAB_GUEST_DELEGATED"  # set by `start` when it asked systemd for Delegate=yes
 
 
@@ -80,10 +82,11 @@ class Accounts:
         return sum(now for now, _ in found), sum(peak for _, peak in found)
 
     def close(self) -> None:
-        """Remove our groups; those that still hold a process stay for the next start to remove."""
+        """Leave and remove our groups; those that still hold a process stay for the next start to remove."""
         if self.root is None:
             return
-        for folder in [self.root / role for role in ROLES] + [self.root]:
+        _enter(self.root.parent)
+        for folder in [self.root / role for role in (*ROLES, LEADER)] + [self.root]:
             _remove(folder)
 
 
@@ -114,6 +117,9 @@ def open_accounts(
             for folder in [root / role for role in ROLES] + [root]:
                 _remove(folder)
             continue
+        with contextlib.suppress(OSError):
+            (root / LEADER).mkdir(exist_ok=True)
+        _enter(root / LEADER)
         return accounts
     return Accounts(source="proc", root=None)
 
@@ -129,6 +135,12 @@ def _own_group(source: str) -> Path | None:
         if source == "cgroup1" and kind == "cgroup" and "cpuacct" in options.split(","):
             return Path(target + own)
     return None
+
+
+def _enter(group: Path) -> None:
+    """This process goes into a group; where it may not, it stays."""
+    with contextlib.suppress(OSError), open(group / "cgroup.procs", "a", encoding="utf-8") as file:
+        file.write("0")
 
 
 def _remove(folder: Path) -> None:

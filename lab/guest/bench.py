@@ -6,13 +6,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.guest import ending
 from lab.guest.accounts import Accounts
 from lab.guest.child import Nursery
 from lab.guest.journal import Journal
 from lab.guest.waiting import Cancel
 from lab.guest.wire import FormSpec, Plan
 
-PASSED_ON = ("PATH", "LANG", "TZ")  # nothing else of the caller's environment reaches a child: no proxy, no OTEL_*
+PASSED_ON = (
+    "PATH",
+    "LANG",
+    "TZ",
+    ending.RUNTIME_ENV,
+)  # nothing else of the caller's environment reaches a child: no proxy, no OTEL_*
 
 
 class LifeFailed(Exception):
@@ -43,7 +49,7 @@ class Bench:
         """A child's whole environment."""
         base = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         base.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        return {**base, "HOME": str(work), "TMPDIR": str(work), **extra}
+        return {**base, "HOME": str(work), "TMPDIR": str(work), **extra, ending.OUT_ENV: str(self.out)}
 
 
 def fill(text: str, values: dict[str, str]) -> str:

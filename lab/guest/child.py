@@ -13,10 +13,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from lab.guest import ending
 from lab.guest.accounts import Accounts
-from lab.guest.procfs import alive, boot_id, session, start_ticks
+from lab.guest.procfs import boot_id, session, start_ticks
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -121,10 +121,10 @@ def tail(path: Path, size: int = TAIL_BYTES) -> str:
 
 @dataclass
 class Nursery:
-    """Starts children and remembers them on disk, so that the next start can end what a killed one left behind."""
+    """Starts children and notes them in the host's register, so that whoever comes next can end what is left."""
 
     accounts: Accounts
-    register: Path
+    out: Path
     children: list[Child] = field(default_factory=list)
 
     def spawn(
@@ -168,9 +168,11 @@ class Nursery:
         child = Child(name=name, role=role, process=process, accounts=self.accounts, out=out, log=log)
         self.accounts.started(role, child.pid)
         self.children.append(child)
-        record = {"pid": child.pid, "ticks": start_ticks(child.pid), "boot": boot_id(), "name": name}
-        with open(self.register, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        runs = os.path.realpath(ending.runs_of(str(self.out)))
+        row = {"pid": child.pid, "ticks": start_ticks(child.pid), "boot": boot_id(), "name": name, "runs": runs}
+        os.makedirs(ending.runtime(), mode=0o700, exist_ok=True)
+        with open(os.path.join(ending.runtime(), ending.REGISTER), "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
         return child
 
     def stop_all(self, deadline_s: float) -> None:
@@ -185,44 +187,6 @@ def _signal_all(pids: Sequence[int], number: int) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-
-
-def sweep(register: Path, deadline_s: float = 10.0) -> int:
-    """End children of an earlier start of this run that outlived it, and theirs; returns how many. Idempotent."""
-    records = _registered(register)
-    left = len(_outlived(records))
-    ends = time.monotonic() + deadline_s
-    for number, until_s in ((signal.SIGTERM, ends - deadline_s / 2), (signal.SIGKILL, ends)):
-        _signal_all(_outlived(records), number)
-        while _outlived(records) and time.monotonic() < until_s:
-            time.sleep(0.05)
-    if register.exists():
-        register.unlink()
-    return left
-
-
-def _outlived(records: Sequence[dict[str, Any]]) -> list[int]:
-    """Every process of their sessions, unless their pid is another's by now."""
-    found: list[int] = []
-    for record in records:
-        same = alive(record["pid"], record["ticks"], record["boot"])
-        if record["ticks"] and (same or (record["boot"] == boot_id() and start_ticks(record["pid"]) is None)):
-            found += [record["pid"]] * same + session(record["pid"])
-    return sorted(set(found))
-
-
-def _registered(register: Path) -> list[dict[str, Any]]:
-    records = []
-    try:
-        lines = register.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
 
 
 def cpu_set(text: str) -> set[int]:

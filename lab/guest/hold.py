@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.guest import ending
 from lab.guest.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.bench import Bench, LifeFailed
 from lab.guest.canary import Asked, judge, prove, rotate, send
-from lab.guest.child import Nursery, sweep
+from lab.guest.child import Nursery
 from lab.guest.durable import write_text
 from lab.guest.facts import systemd_runs
 from lab.guest.journal import Journal, write_state
@@ -43,7 +44,7 @@ def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Ca
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = Lock(out, plan.digest(), holds=True)
     try:
-        sweep(out / WORK_DIR / "children.jsonl")
+        ending.end_children(ending.runs_of(str(out)))
         for path in out.iterdir():
             if path.is_dir():
                 shutil.rmtree(str(path))
@@ -58,8 +59,10 @@ def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Ca
 def _bench(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> Bench:
     work, systemd = out / WORK_DIR, systemd_runs()
     work.mkdir()
-    accounts = open_accounts(plan.digest()[:12], delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
-    nursery = Nursery(accounts=accounts, register=work / "children.jsonl")
+    accounts = open_accounts(
+        ending.tag(ending.runs_of(str(out))), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd
+    )
+    nursery = Nursery(accounts=accounts, out=out)
     return Bench(plan, out, work, artifacts, Journal(out), accounts, nursery, cancel, systemd)
 
 

@@ -1,14 +1,15 @@
-"""One run per machine: a lock that the kernel drops with its holder, beside the run folders."""
+"""One run per host: a lock that the kernel drops with its holder, outside every folder that others may remove."""
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
-from lab.guest.seal import LOCK_FILE
+from lab.guest import ending
 
 
 class Busy(Exception):
@@ -22,53 +23,55 @@ class Busy(Exception):
 
 
 class Lock:
-    """Held while the object is open. The file lies beside the run folder, so runs of one machine exclude each other.
+    """Held while the object is open; runs of one host exclude each other, also when the lock file was removed.
 
     holds: only keeps forms up, and gives way to a run.
     """
 
     def __init__(self, out: Path, digest: str, *, holds: bool = False) -> None:
-        path = lock_path(out)
-        self._fd = os.open(str(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = _holder(self._fd)
-            os.close(self._fd)
-            raise Busy(str(holder.get("digest", "")), str(holder.get("out", "")), int(holder.get("pid", 0))) from None
-        os.ftruncate(self._fd, 0)
+        self._runs = ending.runs_of(str(out))
+        fd, told = ending.take(), ending.holder()
+        tries = 20
+        while fd is None and tries and not os.path.exists("/proc/%s" % told.get("pid")):  # whoever only asked
+            time.sleep(0.05)
+            fd, told, tries = ending.take(), ending.holder(), tries - 1
+        if fd is None:
+            raise Busy(str(told.get("digest", "")), str(told.get("out", "")), int(told.get("pid", 0)))
+        other = _elsewhere(self._runs)
+        if other is not None:
+            os.close(fd)
+            raise Busy("", other.folder(), other.pid)
+        self._fd = fd
+        os.ftruncate(fd, 0)
         doc = {"digest": digest, "out": str(out), "pid": os.getpid(), "holds": holds}
-        os.pwrite(self._fd, json.dumps(doc).encode(), 0)
+        os.pwrite(fd, json.dumps(doc).encode(), 0)
 
     def close(self) -> None:
-        os.ftruncate(self._fd, 0)
+        ending.forget(self._runs)
         os.close(self._fd)
 
 
-def lock_path(out: Path) -> Path:
-    """Beside the run folders: RUNS/ID/guest and RUNS/ID both give RUNS/.lab-guest.lock."""
-    runs = out.parent.parent if out.name == "guest" else out.parent
-    return runs / (".lab-guest." + LOCK_FILE)
-
-
-def holder(out: Path) -> dict[str, Any]:
+def holder() -> dict[str, Any]:
     """Who holds the lock now: digest, out, pid, holds; empty when nobody does."""
-    try:
-        fd = os.open(str(lock_path(out)), os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    told = ending.holder()
+    if not os.path.exists("/proc/%s" % told.get("pid")):
         return {}
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return _holder(fd)
-    finally:
-        os.close(fd)
+    fd = ending.take()
+    if fd is None:
+        return told
+    os.close(fd)
     return {}
 
 
-def _holder(fd: int) -> dict[str, Any]:
-    try:
-        doc = json.loads(os.pread(fd, 65536, 0))
-    except ValueError:
-        return {}
-    return doc if isinstance(doc, dict) else {}
+def _elsewhere(runs: str) -> ending.Process | None:
+    """A process of another machine's run on this host, if there is one; the lock cannot tell when it was removed."""
+    there, mine, place = ending.processes(), (runs + "/", os.path.realpath(runs) + "/"), ending.RUNTIME_ENV
+    for pid in there.keys() - ending.above(there):
+        one = there[pid]
+        works = one.verb() in ending.LEADERS or ending.OUT_ENV in one.env
+        if works and not (one.folder() + "/").startswith(mine) and one.env.get(place) == os.environ.get(place):
+            # one that sees another /run is in a container or another mount namespace: another host to us
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.stat("/proc/%d/root/run" % pid), os.stat("/run")):
+                    return one
+    return None

@@ -6,11 +6,12 @@ import json
 import shutil
 from pathlib import Path
 
+from lab.guest import ending
 from lab.guest.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.bench import Bench, LifeFailed
 from lab.guest.canary import prove
 from lab.guest.cell import cell_folder, run_cell
-from lab.guest.child import LOGS_DIR, Nursery, sweep, tail
+from lab.guest.child import LOGS_DIR, Nursery, tail
 from lab.guest.durable import publish, write_text
 from lab.guest.facts import facts, systemd_runs
 from lab.guest.journal import Journal, write_state
@@ -69,12 +70,13 @@ def _own_folder(out: Path, plan: Plan) -> None:
 
 def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> GuestManifest:
     work = out / WORK_DIR
-    left = sweep(work / "children.jsonl")
+    runs = ending.runs_of(str(out))
+    left = ending.end_children(runs)
     _clear(out, work)
     systemd = systemd_runs()
-    accounts = open_accounts(plan.digest()[:12], delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
+    accounts = open_accounts(ending.tag(runs), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
     journal = Journal(out)
-    nursery = Nursery(accounts=accounts, register=work / "children.jsonl")
+    nursery = Nursery(accounts=accounts, out=out)
     bench = Bench(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
     if left:
         journal.emit("notice", text="ended %d processes that a killed start had left" % left)

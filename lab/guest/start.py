@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab.guest import ending
 from lab.guest.accounts import DELEGATED_ENV
 from lab.guest.facts import systemd_runs
 from lab.guest.journal import read_state
@@ -30,23 +31,20 @@ def own_argv() -> list[str]:
     return [sys.executable, str(entry)]
 
 
-def unit_name(digest: str) -> str:
-    return "lab-guest-%s.service" % digest[:12]
-
-
-def unit_argv(digest: str, command: list[str]) -> list[str]:
+def unit_argv(digest: str, command: list[str], out: Path) -> list[str]:
     """A unit that owns its cgroup subtree and takes all its processes along when it ends."""
     return [
         "systemd-run",
         "--quiet",
         "--collect",
-        "--unit=" + unit_name(digest),
+        "--unit=lab-guest-%s-%s.service" % (ending.tag(ending.runs_of(str(out))), digest[:12]),
         "--property=Delegate=yes",
         "--property=KillMode=mixed",
         "--property=TimeoutStopSec=60",
         "--property=LimitMEMLOCK=infinity",
         "--setenv=%s=1" % DELEGATED_ENV,
         "--setenv=PYTHONPATH=%s" % os.environ.get("PYTHONPATH", ""),
+        "--setenv=%s=%s" % (ending.OUT_ENV, out),
         "--",
         *command,
     ]
@@ -60,9 +58,9 @@ def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
     plan = load(Plan, plan_file.read_bytes())
     digest = plan.digest()
     gave_way = give_way(out)
-    held = holder(out)
+    held = holder()
     if held:
-        if held.get("digest") == digest:
+        if held.get("digest") == digest and held.get("out") == str(out):
             return status(out)
         raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
     kept = out / PLAN_FILE
@@ -83,7 +81,7 @@ def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
     """Keep the plan's forms up, detached, instead of those that were kept up before. Raises Busy, OSError."""
     plan = load(Plan, plan_file.read_bytes())
     give_way(out)
-    held = holder(out)
+    held = holder()
     if held:
         raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,13 +94,13 @@ def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
 
 def give_way(out: Path, deadline_s: float = 90.0) -> bool:
     """End what only keeps forms up; False: nothing did. Idempotent."""
-    held = holder(out)
-    if not held.get("holds"):
+    held = holder()
+    if not held.get("holds") or ending.runs_of(str(held.get("out", ""))) != ending.runs_of(str(out)):
         return False
     with contextlib.suppress(ProcessLookupError):
         os.kill(_int(held.get("pid")), signal.SIGTERM)
     ends = time.monotonic() + deadline_s
-    while holder(out).get("pid") == held.get("pid") and time.monotonic() < ends:
+    while holder().get("pid") == held.get("pid") and time.monotonic() < ends:
         time.sleep(0.1)
     return True
 
@@ -111,15 +109,21 @@ def _launch(digest: str, command: list[str], out: Path) -> None:
     log = out / LAUNCH_LOG
     with open(log, "ab") as file:
         if systemd_runs() and os.getuid() == 0:
-            subprocess.run(unit_argv(digest, command), stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True)
+            argv = unit_argv(digest, command, out)
+            subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True)
             process = None
         else:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True, close_fds=True
+                command,
+                env={**os.environ, ending.OUT_ENV: str(out)},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
             )
     ends = time.monotonic() + BEGIN_S
     while time.monotonic() < ends:
-        if holder(out).get("digest") == digest or read_seal(out) is not None:
+        if holder().get("digest") == digest or read_seal(out) is not None:
             return
         if process is not None and process.poll() is not None:
             break
@@ -131,7 +135,7 @@ def status(out: Path) -> dict[str, Any]:
     """State as far as files and the lock tell; alive is true only while the lock is held for this folder."""
     state = read_state(out)
     sealed = read_seal(out)
-    held = holder(out)
+    held = holder()
     return {
         "alive": held.get("out") == str(out),
         "phase": state.phase if state is not None else "unknown",
@@ -144,11 +148,11 @@ def status(out: Path) -> dict[str, Any]:
 
 def stop(out: Path, deadline_s: float = 90.0) -> dict[str, Any]:
     """Ask the run to stop at its next safe point and wait for it; idempotent."""
-    held = holder(out)
+    held = holder()
     if held.get("out") == str(out):
         os.kill(_int(held.get("pid")), signal.SIGTERM)
         ends = time.monotonic() + deadline_s
-        while holder(out).get("pid") == held.get("pid") and time.monotonic() < ends:
+        while holder().get("pid") == held.get("pid") and time.monotonic() < ends:
             time.sleep(0.1)
     return status(out)
 

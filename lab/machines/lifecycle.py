@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-import sys
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import journal, keys, provision, readiness, state, steps
+from lab.machines import journal, keys, presence, provision, readiness, state, steps
+from lab.machines.presence import exclusive
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
-from lab.model.paths import HOST_KEY_FILE, LOCK_FILE, SSH_CONFIG_FILE
+from lab.model.paths import HOST_KEY_FILE, SSH_CONFIG_FILE
 from lab.remote.base import Transport
-from lab.system import locks, proc, resources, store
+from lab.system import proc, resources, store
 from lab.system.wait import Deadline
 
 CONNECT_S: Final = 120.0
@@ -33,6 +33,7 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
     """
     with exclusive(lab, spec.name, lock_timeout_s):
         machine = _wanted(lab, spec)
+        presence.forget_down(lab, spec.name)
         seen = steps.observed(lab, machine)
         if steps.ready(machine, seen):
             with lab.bus.step("up", f"machine {spec.name}") as told:
@@ -42,6 +43,7 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
             lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in {step}; going on"))
         if machine.handle is None:
             _forget_other(lab, spec)
+            presence.end_lost(lab, spec.name)
         machine = state.save(lab, machine)
         with lab.bus.step("up", f"machine {spec.name}"):
             for index, step_ in enumerate(steps.UP, start=1):
@@ -62,14 +64,17 @@ def plan(lab: Lab, spec: MachineSpec) -> list[dict[str, str]]:
 def down(lab: Lab, name: str) -> bool:
     """Stop and remove it, from whatever state; nothing of it stays but the shared cache. False: there was nothing."""
     directory = lab.paths.machine(name)
-    if not directory.exists():
+    if not directory.exists() and name not in names(lab):
         return False
     with exclusive(lab, name, lab.config.lock_timeout_s):
-        existed = name in state.names(lab)
+        existed = name in names(lab)
         if existed:
+            presence.note_down(lab, name)
             with lab.bus.step("down", f"remove machine {name}"), journal.entry(lab, name, "down", "delete"):
+                presence.end_lost(lab, name)
                 _delete(lab, name)
-        _clear(directory)
+        if directory.exists():
+            shutil.rmtree(directory)
     return existed
 
 
@@ -101,6 +106,8 @@ def status(lab: Lab, name: str) -> Observed:
     machine = state.load(lab, name)
     if machine is None:
         reason = "its making was interrupted" if name in state.names(lab) else "there is no such machine"
+        if any(handle.name == name for handle in presence.lost(lab)):
+            reason = f"its folder was removed, it goes on: lab down {name}"
         return Observed(phase="absent", alive=False, reason=reason)
     seen = steps.observed(lab, machine)
     if seen.alive and not steps.ready(machine, seen):
@@ -119,7 +126,8 @@ def glance(lab: Lab, name: str) -> Observed:
 
 
 def names(lab: Lab) -> list[str]:
-    return state.names(lab)
+    """Every machine of this home, also one that goes on although its folder was removed."""
+    return sorted({*state.names(lab), *(handle.name for handle in presence.lost(lab))})
 
 
 def machine(lab: Lab, name: str) -> Machine | None:
@@ -141,8 +149,10 @@ def attach_disk(lab: Lab, machine: Machine, image: Path, serial: str) -> None:
         attach(lab, machine.handle, image, serial)
 
 
-def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> ProvisioningError:
+def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
     """Why a machine that was ready cannot be reached any more: it panicked, ended or hangs; else `error` as it is."""
+    if (gone := presence.taken_down(lab, machine)) is not None:
+        return gone
     seen = steps.observed(lab, machine)
     if isinstance(machine.endpoint, LocalEndpoint) or seen.alive:
         return error
@@ -229,24 +239,3 @@ def _running(lab: Lab, name: str) -> Machine:
 def _reachable(lab: Lab, name: str) -> None:
     if not isinstance(_running(lab, name).endpoint, SshEndpoint):
         raise UsageError(f"machine {name} is this very host: it has no SSH of ours", fix="open a shell here")
-
-
-def exclusive(lab: Lab, name: str, timeout_s: float) -> AbstractContextManager[None]:
-    """Nobody else changes this machine meanwhile. Raises Locked naming who does, after `timeout_s`."""
-
-    def tell(holder: locks.Holder | None) -> None:
-        lab.bus.emit(Notice(level="info", text=f"waiting for machine {name}, in use by {holder or 'another command'}"))
-
-    deadline = Deadline.after(timeout_s, lab.cancel)
-    path = lab.paths.machine(name) / LOCK_FILE
-    return locks.hold(path, what=f"machine {name}", deadline=deadline, on_wait=tell)
-
-
-def _clear(directory: Path) -> None:
-    """Remove the machine's folder, its lock last: whoever waits for that lock finds a machine that is not there."""
-    for path in directory.iterdir():
-        if path.name.startswith(LOCK_FILE):
-            continue
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    if sys.platform != "win32":  # nobody removes an open file there: the lock stays, and without a record is no machine
-        shutil.rmtree(directory)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import journal, keys, readiness, state, steps
-from lab.machines.lifecycle import exclusive, up
+from lab.machines.lifecycle import up
+from lab.machines.presence import exclusive
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab

@@ -23,7 +23,6 @@ OVERLAY_FILE: Final = "disk.qcow2"
 # QMP's Unix socket must stay below 104 bytes (macOS); it lives in a short run directory, not under LAB_HOME
 QMP_SOCKET: Final = "qmp"
 SNAPSHOTS_DIR: Final = "snapshots"  # NAME.json each; the states themselves are in the overlay
-LOCK_FILE: Final = "lock"
 
 PLAN_FILE: Final = "plan.json"
 MANIFEST_FILE: Final = "manifest.json"

@@ -32,6 +32,7 @@ MAX_ANSWER_BYTES: Final = 8 << 20
 # the guest half's exit codes are ours
 ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}
 Connect = Callable[[], AbstractContextManager[Transport]]
+Gone = Callable[[], LabError | None]  # why the machine is not there any more; None while it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,17 +103,19 @@ def start(transport: Transport, site: Site, plan: Plan, deadline: Deadline) -> d
     )
 
 
-def follow(lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadline) -> Followed:
+def follow(
+    lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadline, gone: Gone = lambda: None
+) -> Followed:
     """Read events until the guest half says done or failed; a lost connection is made again and goes on at the offset.
 
-    Raises DemoError (it died or failed), ProvisioningError (the machine cannot be reached any more).
+    Raises DemoError (it died or failed), ProvisioningError (the machine cannot be reached any more), what `gone` gives.
     """
     seen = Followed()
     total = sum(len(life.cells) for life in plan.lives)
     for attempt in range(RECONNECTS + 1):
         try:
             with connect() as transport:
-                _read_until_end(lab, transport, site, seen, total, deadline)
+                _read_until_end(lab, transport, site, seen, total, deadline, gone)
             break
         except TransientError as error:
             if attempt == RECONNECTS:
@@ -123,7 +126,9 @@ def follow(lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadlin
     return seen
 
 
-def _read_until_end(lab: Lab, transport: Transport, site: Site, seen: Followed, total: int, deadline: Deadline) -> None:
+def _read_until_end(
+    lab: Lab, transport: Transport, site: Site, seen: Followed, total: int, deadline: Deadline, gone: Gone
+) -> None:
     silent = Deadline.after(SILENCE_S)
     while True:
         fresh = read_new(transport, site, seen, deadline)
@@ -131,6 +136,8 @@ def _read_until_end(lab: Lab, transport: Transport, site: Site, seen: Followed, 
             _tell(lab, record, seen, total)
         if fresh:
             silent = Deadline.after(SILENCE_S)
+        elif not seen.ended and (why := gone()) is not None:
+            raise why
         elif silent.passed():
             _still_alive(transport, site, deadline)
             silent = Deadline.after(SILENCE_S)

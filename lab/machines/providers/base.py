@@ -42,6 +42,14 @@ class Provider(Protocol):
         ...
 
 
+class Asked(Protocol):
+    """Optional: machines that can be found without the folder that holds their state."""
+
+    def lost(self, machines: Path) -> list[Handle]:
+        """Every machine there is that was made for a folder below `machines`; handles good for `delete`."""
+        ...
+
+
 class Disks(Protocol):
     """Optional: immutable disks attached to a running machine, found in the guest by serial."""
 

@@ -1,7 +1,8 @@
 """This very Linux as the machine: for figures without emulation, where its kernel allows them. Only by explicit choice.
 
-What it may change, all of it undone by `delete`: mounting bpffs, tracefs and securityfs where they are not mounted. No
-sysctl, no package, no playbook, no reboot. The guest half keeps to a cgroup and files of its own and journals its part.
+What it may change, all of it undone by `delete` once nothing of a run is left: mounting bpffs, tracefs and
+securityfs where they are not mounted. No sysctl, no package, no playbook, no reboot. The guest half keeps to a cgroup
+and files of its own and journals its part.
 One machine of this kind per host, whoever asks.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +21,7 @@ from lab.model.errors import Locked, PreconditionError, ProvisioningError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, LocalEndpoint, MachineSpec, Observed, Seed
-from lab.system import locks, proc, store
+from lab.system import locks, proc, resources, store
 from lab.system.wait import Deadline
 
 FEATURES: Final = Features(isolated=False, ephemeral=True)
@@ -29,7 +31,12 @@ LOCK_FILE: Final = Path("/run/lab-local.lock")
 OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+UPTIME: Final = Path("/proc/uptime")
 CHANGES_FILE: Final = "changes.jsonl"
+GUEST: Final = "guest"  # the guest half's folder, below the machine's
+GUEST_MOUNTS: Final = "mounts.json"
+ENDING: Final = "guest/ending.py"
+END_S: Final = 150.0  # a run stops at its next safe point; see the times in ending.py
 # file system type, where it belongs: what eBPF tools and the facts about this kernel are read through
 MOUNTS: Final = (("bpf", "/sys/fs/bpf"), ("tracefs", "/sys/kernel/tracing"), ("securityfs", "/sys/kernel/security"))
 TOOL_S: Final = 20.0
@@ -63,19 +70,33 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     mine = {"machine_id": seed.machine_id, "directory": str(directory), "boot_id": _boot_id()}
     with _owner_lock(lab):
         owner = _owner()
-        if owner is not None and owner["machine_id"] != seed.machine_id and Path(owner["directory"]).exists():
+        if owner is not None and owner["machine_id"] != seed.machine_id:
             there = Path(owner["directory"])
-            raise Locked(
-                f"this host is already the machine in {there}",
-                fix=f"lab down {there.name} --home {there.parent.parent}",
-            )
+            if there.exists() and there != directory:
+                raise Locked(
+                    f"this host is already the machine in {there}",
+                    fix=f"lab down {there.name} --home {there.parent.parent}",
+                )
+            stop(lab, _handle(owner["machine_id"], there))  # its folder was removed by hand; what it began goes on
         store.write_json(OWNER_FILE, mine)
     return recover(seed, spec.name, directory)
 
 
 def recover(seed: Seed, name: str, directory: Path) -> Handle:
     """The claim in /run and the journal of changes are found by these alone."""
-    return Handle(provider="local", name=name, machine_id=seed.machine_id, data={"directory": str(directory)})
+    del name
+    return _handle(seed.machine_id, directory)
+
+
+def lost(machines: Path) -> list[Handle]:
+    """The machine that has the claim, when its folder is one of these."""
+    owner = _owner()
+    there = Path(owner["directory"]) if owner is not None else None
+    return [] if owner is None or there is None or there.parent != machines else [_handle(owner["machine_id"], there)]
+
+
+def _handle(machine_id: str, directory: Path) -> Handle:
+    return Handle(provider="local", name=directory.name, machine_id=machine_id, data={"directory": str(directory)})
 
 
 def start(lab: Lab, handle: Handle) -> LocalEndpoint:
@@ -86,7 +107,7 @@ def start(lab: Lab, handle: Handle) -> LocalEndpoint:
             continue
         store.append_line(journal, {"mount": target, "kind": kind, "boot_id": _boot_id()}, durable=True)
         argv = [proc.need("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", mark(handle), target]
-        result = proc.run(argv, deadline=Deadline.after(TOOL_S, lab.cancel))
+        result = proc.run(proc.bound(argv), deadline=Deadline.after(TOOL_S, lab.cancel))
         if not result.ok:
             lab.bus.emit(Notice(level="warning", text=f"{target} cannot be mounted: {result.tail().strip()}"))
     return LocalEndpoint()
@@ -105,20 +126,58 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 
 
 def stop(lab: Lab, handle: Handle) -> None:
-    """Take back what `start` changed; what somebody else changed since is left alone, and told."""
-    journal = Path(handle.data["directory"]) / CHANGES_FILE
-    for target in reversed(ours(store.read_lines(journal), _boot_id())):
-        now = [mount for mount in _mounts() if mount.target == target]
-        if not now:
-            continue
-        if now[-1].source != mark(handle):
-            lab.bus.emit(Notice(level="warning", text=f"{target} was mounted anew by somebody else; it is left alone"))
-            continue
-        result = proc.run([proc.need("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
-        if not result.ok:
-            message = f"{target} is in use and cannot be unmounted"
-            raise ProvisioningError(message, fix="end what uses it, then lab down", detail=result.tail())
+    """End what runs of this machine, then undo our mounts; what somebody else changed since is left alone, and told.
+
+    Raises ProvisioningError naming what could not be ended: the claim is then kept.
+    """
+    directory = Path(handle.data["directory"])
+    _end_runs(lab, handle, directory / GUEST / "runs")
+    journal = directory / CHANGES_FILE
+    for mount in reversed(_mounts()):
+        if mount.source == mark(handle):
+            _unmount(lab, mount.target)
+    now = {mount.target for mount in _mounts()}
+    for target in ours(store.read_lines(journal), _boot_id()):
+        if target in now:
+            text = f"{target} was mounted by somebody else since; it is left alone"
+            lab.bus.emit(Notice(level="warning", text=text))
+    rows = _rows(directory / GUEST / GUEST_MOUNTS)
+    for kind, target in reversed(rows):
+        if any((mount.target, mount.kind, mount.source) == (target, kind, kind) for mount in _mounts()):
+            _unmount(lab, target)
     journal.unlink(missing_ok=True)
+
+
+def _end_runs(lab: Lab, handle: Handle, runs: Path) -> None:
+    argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs)]
+    done = proc.run(argv, deadline=Deadline.after(END_S, lab.cancel))
+    try:
+        left = json.loads(done.text())["left"]
+    except (ValueError, KeyError, TypeError):
+        message = f"whether anything of machine {handle.name} still runs cannot be told"
+        raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
+    if left:
+        message = f"machine {handle.name} is not down, this host stays claimed: {left[0]}"
+        fix = f"end what is named, then lab down {handle.name} again"
+        raise ProvisioningError(message, fix=fix, detail="\n".join(map(str, left)))
+
+
+def _unmount(lab: Lab, target: str) -> None:
+    result = proc.run([proc.need("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
+    if not result.ok:
+        message = f"{target} is in use and cannot be unmounted"
+        raise ProvisioningError(message, fix="end what uses it, then lab down", detail=result.tail())
+
+
+def _rows(path: Path) -> list[tuple[str, str]]:
+    """Type and place of what the guest half mounted in this boot."""
+    try:
+        up_s = float(UPTIME.read_text(encoding="utf-8").split()[0])
+        if path.stat().st_mtime < time.time() - up_s:
+            return []
+        return [(str(kind), str(target)) for kind, target in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def delete(lab: Lab, handle: Handle) -> None:

@@ -87,6 +87,18 @@ def recover(seed: Seed, name: str, directory: Path) -> Handle:
     return Handle(provider="qemu", name=name, machine_id=seed.machine_id, data=data)
 
 
+def lost(machines: Path) -> list[Handle]:
+    """Every QEMU whose disk is that of a machine in one of these folders."""
+    found = []
+    for uuid, disk in qemu_instance.disks(OVERLAY_FILE):
+        if disk.parent.parent == machines:
+            machine_id = uuid.replace("-", "")
+            data = {"uuid": uuid, "directory": str(disk.parent), "image_id": "", "accel": ""}
+            data["run_dir"] = str(qemu_instance.run_dir_path(machine_id))
+            found.append(Handle(provider="qemu", name=disk.parent.name, machine_id=machine_id, data=data))
+    return found
+
+
 def start(lab: Lab, handle: Handle) -> SshEndpoint:
     """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
     deadline = Deadline.after(START_S, lab.cancel)

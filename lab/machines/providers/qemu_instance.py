@@ -89,6 +89,21 @@ def processes(uuid: str) -> list[psutil.Process]:
     return found
 
 
+def disks(name: str) -> list[tuple[str, Path]]:
+    """UUID and the disk called `name` of every QEMU that runs, by its command line."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            argv = process.cmdline()
+            uuid = argv[argv.index("-uuid") + 1 :][:1] if "-uuid" in argv else []
+            options = [option.partition("=")[2] for word in argv for option in word.replace(",,", "\0").split(",")]
+            places = [Path(option.replace("\0", ",")) for option in options if option.endswith(name)]
+            found += [(uuid[0], place) for place in places if uuid and place.name == name]
+    return found
+
+
 def end(socket: Path, uuid: str) -> None:
     """Leave no process of this machine: ask it to quit, then TERM, then KILL. Idempotent."""
     import psutil

@@ -16,6 +16,7 @@ from lab.system import resources
 from lab.system.wait import Deadline
 
 SCRIPT: Final = "guest/keep.py"
+ENDING: Final = "guest/ending.py"
 COPY: Final = f"{WORK}/keep.py"
 ROLE: Final = "playbooks/roles/machine/files/tree"
 SYSCTL_FILE: Final = "etc/sysctl.d/60-lab.conf"
@@ -34,7 +35,9 @@ class NotDone(ProvisioningError):
 
 
 def script() -> bytes:
-    return (resources.PACKAGE / SCRIPT).read_bytes()
+    """keep.py with ending.py in it: one file, so that the copy there needs nothing else."""
+    keep, ending = ((resources.PACKAGE / name).read_text(encoding="utf-8") for name in (SCRIPT, ENDING))
+    return keep.replace('\nENDING = ""', f"\nENDING = {ending!r}", 1).encode()
 
 
 def ask(link: Transport, verb: str, doc: dict[str, Any], deadline: Deadline) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 
 from lab.forms import listing
 from lab.forms.building import build
+from lab.guest import ending
 from lab.guest.wire import (
     AgentSpec,
     CellPlan,
@@ -80,6 +81,12 @@ REQUESTS = (
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """These runs meet neither a real one nor each other: their lock and register lie in a place of the test's own."""
+    monkeypatch.setenv(ending.RUNTIME_ENV, str(tmp_path / "runtime"))
 
 
 @pytest.fixture(scope="session")

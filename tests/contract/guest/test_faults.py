@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from lab.guest import ending
 from lab.guest.wire import AgentSpec, Cell, GuestManifest, Plan, load
 from tests.contract.guest.conftest import (
     ROOT,
@@ -149,7 +150,7 @@ def test_killed_at_random_moments_it_converges(artifacts: Path, out: Path, seed:
     assert leftovers(artifacts) == []
     manifest = load(GuestManifest, (out / "manifest.json").read_bytes())
     assert not [entry.path for entry in manifest.files if "/." in entry.path or entry.path.startswith("work")]
-    assert not list(Path("/sys/fs/cgroup").glob(f"*/lab-{value.digest()[:12]}"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/lab-{ending.tag(str(out.parent))}"))
 
 
 def test_start_is_idempotent_stop_is_safe_and_another_plan_waits(artifacts: Path, out: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, python_39
+from lab.machines.providers import ssh_keep
+from tests.support import python_39
 
-SOURCE = (ROOT / "lab/guest/keep.py").read_text(encoding="utf-8")
+SOURCE = ssh_keep.script().decode()
 # what Debian's tools say (of the machine that tests/foreign_vm.py makes), and what they were asked
 DPKG_QUERY = '#!/bin/sh\ncat "$FAKE/installed"\n'
 APT_GET = """#!/bin/sh
@@ -45,8 +46,12 @@ class There:
     python: str
 
     def ask(self, verb: str, code: int = 0, **doc: Any) -> dict[str, Any]:
-        script = SOURCE.replace("/var/lib/lab", f"{self.root}/lab").replace("/proc/sys/", f"{self.root}/sys/")
-        env = {"PATH": f"{self.root}/bin:/usr/bin:/bin", "FAKE": str(self.root)}
+        script = SOURCE.replace("/var/lib/lab", f"{self.root}/lab").replace('"/proc/sys/" +', f'"{self.root}/sys/" +')
+        env = {
+            "PATH": f"{self.root}/bin:/usr/bin:/bin",
+            "FAKE": str(self.root),
+            "LAB_GUEST_RUNTIME": f"{self.root}/runtime",
+        }
         argv = [self.python, "-I", "-", verb, json.dumps(doc)]
         ran = subprocess.run(argv, input=script, env=env, capture_output=True, text=True, check=False)
         assert ran.returncode == code, ran.stderr
@@ -219,21 +224,25 @@ def test_a_busy_dpkg_stops_it_with_everything_still_noted(there: There) -> None:
     assert there.give_back()["undone"] == ["package curl"]
 
 
-def test_a_run_that_goes_on_is_ended_first(there: There) -> None:
-    lock = there.root / "lab/runs/.lab-guest.lock"
-    lock.parent.mkdir()
-    hold = (
-        "import fcntl, json, os, sys, time\n"
-        "file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
-        "file.write(json.dumps({'pid': os.getpid()})); file.flush(); print('held', flush=True); time.sleep(60)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        assert run.stdout.readline() == b"held\n"
-        with lock.open() as file, pytest.raises(OSError, match="unavailable"):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def a_run(there: There) -> subprocess.Popen[bytes]:
+    """What a leader looks like from outside: the guest half's file, its verb and its folder."""
+    program = there.root / "lab/guest-0a1b2c3d4e5f.pyz"
+    program.write_text("import time\nprint('up', flush=True)\ntime.sleep(60)\n")
+    argv = [sys.executable, str(program), "run", "--plan", "p", "--out", f"{there.root}/lab/runs/r1/guest"]
+    run = subprocess.Popen(argv, stdout=subprocess.PIPE)
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"up\n"
+    return run
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_run_that_goes_on_is_ended_first(there: There, removed: bool) -> None:
+    """Also when the folder, and with it claim and lock, was removed by hand: local-down-leaves-run over SSH."""
+    with a_run(there) as run:
+        if removed:
+            shutil.rmtree(there.root / "lab")
         there.give_back()
-        assert run.wait(10) == -15
+        assert run.wait(5) == -15
 
 
 def test_a_folder_of_somebody_else_is_not_taken(there: There) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.guest import ending
 from lab.guest.accounts import open_accounts
-from lab.guest.child import Child, Nursery, cpu_set, sweep
+from lab.guest.child import Child, Nursery, cpu_set
 from lab.guest.durable import publish
 from lab.guest.journal import Journal, read_state, write_state
 from lab.guest.locking import Busy, Lock, holder
@@ -21,6 +21,11 @@ from lab.guest.mounts import MountFailed, find_disk
 from lab.guest.procfs import boot_id, start_ticks
 from lab.guest.seal import read_seal, seal
 from lab.guest.start import unit_argv
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ending.RUNTIME_ENV, str(tmp_path / "runtime"))
 
 
 def test_event_numbers_go_on_and_a_torn_line_is_ended(tmp_path: Path) -> None:
@@ -76,34 +81,14 @@ def test_one_lock_for_all_runs_of_a_machine(tmp_path: Path) -> None:
     with pytest.raises(Busy) as busy:
         Lock(tmp_path / "runs" / "two", "d2")
     assert busy.value.digest == "d1"
-    assert holder(tmp_path / "runs" / "two")["digest"] == "d1"
+    assert holder()["digest"] == "d1"
     first.close()
-    assert holder(tmp_path / "runs" / "two") == {}
+    assert holder() == {}
     Lock(tmp_path / "runs" / "two", "d2").close()
 
 
-def test_sweep_ends_what_was_left_and_nothing_else(tmp_path: Path) -> None:
-    ours, other = (subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2))
-    register = tmp_path / "children.jsonl"
-    try:
-        rows = [
-            {"pid": ours.pid, "ticks": start_ticks(ours.pid), "boot": boot_id(), "name": "ours"},
-            {"pid": other.pid, "ticks": (start_ticks(other.pid) or 0) + 1, "boot": boot_id(), "name": "reused pid"},
-        ]
-        register.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"torn')
-        assert sweep(register) == 1
-        assert ours.wait(5) == -15
-        assert other.poll() is None
-        assert not register.exists()
-        assert sweep(register) == 0
-    finally:
-        for child in (ours, other):
-            child.kill()
-            child.communicate()
-
-
 def nursery(work: Path) -> Nursery:
-    return Nursery(open_accounts("t", delegated=False, systemd=False, sources=()), work / "children.jsonl")
+    return Nursery(open_accounts("t", delegated=False, systemd=False, sources=()), work / "runs/one")
 
 
 def grandchild(work: Path, then: str) -> tuple[Child, int]:
@@ -129,23 +114,13 @@ def test_what_a_child_started_does_not_outlive_it(tmp_path: Path, then: str) -> 
     assert gone(other)
 
 
-def test_sweep_ends_what_a_dead_child_started(tmp_path: Path) -> None:
-    """Its leader died with the guest half; who it had started did not."""
-    child, other = grandchild(tmp_path, "exec sleep 60")
-    os.kill(child.pid, signal.SIGKILL)
-    child.process.wait()
-    assert start_ticks(other) is not None
-    assert sweep(tmp_path / "children.jsonl") == 1
-    assert gone(other)
-
-
 def test_a_child_dies_with_its_guest_half(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib, time, os\n"
         "from lab.guest.accounts import open_accounts\n"
         "from lab.guest.child import Nursery\n"
         "w = pathlib.Path(sys.argv[1])\n"
-        "n = Nursery(open_accounts('t', delegated=False, systemd=False, sources=()), w / 'children.jsonl')\n"
+        "n = Nursery(open_accounts('t', delegated=False, systemd=False, sources=()), w / 'runs/one')\n"
         "c = n.spawn('sleep', 'service', ['sleep', '60'], dict(os.environ), w)\n"
         "print(c.pid, flush=True)\n"
         "time.sleep(60)\n"
@@ -172,9 +147,14 @@ def test_disks_are_found_by_serial(tmp_path: Path) -> None:
 
 
 def test_the_unit_owns_its_cgroup_and_its_children() -> None:
-    argv = unit_argv("0123456789abcdef", ["python3", "guest.pyz", "run"])
+    out = Path("/var/lib/lab/runs/r1/guest")
+    argv = unit_argv("0123456789abcdef", ["python3", "guest.pyz", "run"], out)
     assert argv[0] == "systemd-run"
-    assert {"--unit=lab-guest-0123456789ab.service", "--property=Delegate=yes", "--collect"} <= set(argv)
+    assert {
+        f"--unit=lab-guest-{ending.tag('/var/lib/lab/runs')}-0123456789ab.service",
+        "--property=Delegate=yes",
+        "--collect",
+    } <= set(argv)
     assert argv[argv.index("--") + 1 :] == ["python3", "guest.pyz", "run"]
 
 

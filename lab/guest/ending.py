@@ -1,0 +1,291 @@
+"""End everything that a machine's runs started there, prove that it is gone, and name what is left.
+
+A process belongs to a run by what it cannot lose by accident: its control group, its pid and start time in the
+register, the run's folder in its environment or command line, or a parent that belongs to the run. Never by its name.
+The lock and the register lie outside the machine's folder, which anybody may remove while a run goes on. This file
+travels alone, over SSH too: it imports nothing of the other modules here.
+    python3 ending.py RUNS_FOLDER
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+OUT_ENV = "LAB_GUEST_OUT"  # in every process of a run: the run's folder
+RUNTIME_ENV = "LAB_GUEST_RUNTIME"  # another place for lock and register: for tests, which must not meet a real run
+LOCK, REGISTER = "lock", "children.jsonl"
+LEADERS, LAUNCHERS = ("run", "held"), ("start", "hold", "prepare")  # verbs of the guest half
+BPF_FS = "/sys/fs/bpf"
+GRACE_S = 60.0  # a leader stops at its next safe point, its agents first; slow where the machine is emulated
+REST_S = 10.0
+LOOK_S = 0.1
+
+
+class Process:
+    """One process as /proc shows it; with the pid its start time says which one it is."""
+
+    def __init__(self, pid: int) -> None:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+        self.pid, self.state, self.parent, self.session = pid, fields[0], int(fields[1]), int(fields[3])
+        self.ticks = int(fields[19])
+        self.argv = _words(pid, "cmdline")
+        self.env = dict(word.partition("=")[::2] for word in _words(pid, "environ"))
+
+    def verb(self) -> str:
+        """Of the guest half, when that is what it runs; else ""."""
+        for index, word in enumerate(self.argv[:-1]):
+            program = word.rpartition("/")[2]
+            if word == "lab.guest" or (program.startswith("guest-") and program.endswith(".pyz")):
+                return self.argv[index + 1]
+        return ""
+
+    def folder(self) -> str:
+        """The folder of a run that it was told to work in, or whose marks it carries; "" for a stranger."""
+        for option in ("--out", "--journal") if self.verb() else ():
+            if option in self.argv[:-1]:
+                told = self.argv[self.argv.index(option) + 1]
+                return told if option == "--out" else os.path.join(os.path.dirname(told), "runs")
+        home = self.env.get("HOME", "")  # an older lab's mark: its children had both in their run's folder
+        return self.env.get(OUT_ENV) or (home if home == self.env.get("TMPDIR") else "")
+
+    def __str__(self) -> str:
+        words = [word.rpartition("/")[2] for word in self.argv[:2]] + self.argv[2:]
+        return "pid %d (%s)" % (self.pid, " ".join(words)[:120] or "?")
+
+
+def _words(pid: int, name: str) -> list[str]:
+    with contextlib.suppress(OSError), open("/proc/%d/%s" % (pid, name), "rb") as file:
+        return file.read().decode("utf-8", "replace").split("\0")[:-1]
+    return []
+
+
+def processes() -> dict[int, Process]:
+    """Everything that runs; a zombie has ended."""
+    found = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            process = Process(int(name))
+            if process.state not in ("Z", "X"):
+                found[process.pid] = process
+    return found
+
+
+def runtime() -> str:
+    """Where lock and register lie: one place for the whole host, whichever machine or home a run belongs to."""
+    own = "/run/lab-guest" if os.getuid() == 0 else "%s/lab-guest-%d" % (tempfile.gettempdir(), os.getuid())
+    return os.environ.get(RUNTIME_ENV) or own
+
+
+def runs_of(out: str) -> str:
+    """The folder of all runs of a machine: RUNS/ID/guest and RUNS/ID both give RUNS."""
+    return os.path.dirname(os.path.dirname(out) if os.path.basename(out) == "guest" else out)
+
+
+def tag(runs: str) -> str:
+    """What the control groups and units of a machine's runs have in their name; follows from the folder alone."""
+    return hashlib.sha256(os.path.realpath(runs).encode()).hexdigest()[:12]
+
+
+def groups(runs: str) -> list[str]:
+    """Our folders in every mounted hierarchy; those of lab 0.1's first runs were called after their plan."""
+    names = {"lab-" + tag(runs)}
+    for place in (runs + "/*/guest/state.json", runs + "/*/state.json"):
+        for path in glob.glob(place):
+            names.add("lab-" + str(_document(path).get("plan_digest", ""))[:12])
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
+        rows = [line.split(" ") for line in file]
+    found = []
+    for top in [row[1] for row in rows if len(row) > 2 and row[2] in ("cgroup", "cgroup2")]:
+        for folder, below, _ in os.walk(top):
+            found += [os.path.join(folder, name) for name in below if name in names]
+    return found
+
+
+def members(folders: list[str]) -> set[int]:
+    """Who is in these groups or below them."""
+    found: set[int] = set()
+    for top in folders:
+        for folder, _, _ in os.walk(top):
+            with contextlib.suppress(OSError, ValueError), open(folder + "/cgroup.procs", encoding="utf-8") as file:
+                found.update(int(line) for line in file)
+    return found
+
+
+def registered(runs: str) -> list[dict[str, Any]]:
+    """What runs of this machine started in this boot."""
+    rows = [row for row in _lines("%s/%s" % (runtime(), REGISTER)) if row.get("runs") == os.path.realpath(runs)]
+    for place in (runs + "/*/guest/work/children.jsonl", runs + "/*/work/children.jsonl"):  # an older lab's
+        for path in glob.glob(place):
+            rows += _lines(path)
+    with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
+        boot = file.read().strip()
+    return [row for row in rows if row.get("boot") == boot and isinstance(row.get("pid"), int) and row.get("ticks")]
+
+
+def _lines(path: str) -> list[dict[str, Any]]:
+    rows = []
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            with contextlib.suppress(ValueError):
+                rows.append(json.loads(line))
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _document(path: str) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
+        found = json.load(file)
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def of_runs(runs: str) -> list[Process]:
+    """Every process of this machine's runs, but the caller and those that started it."""
+    there, rows = processes(), registered(runs)
+    inside, marks = members(groups(runs)), (runs + "/", os.path.realpath(runs) + "/")
+    ours = {pid for pid, one in there.items() if pid in inside or (one.folder() + "/").startswith(marks)}
+    for row in rows:
+        started, one = row["pid"], there.get(row["pid"])
+        if one is None or one.ticks == row["ticks"]:  # its session is nobody else's before all have left it
+            ours |= {pid for pid, other in there.items() if started in (pid, other.session)}
+    while more := {pid for pid, one in there.items() if one.parent in ours} - ours:
+        ours |= more
+    return [there[pid] for pid in sorted(ours - above(there))]
+
+
+def above(there: dict[int, Process]) -> set[int]:
+    """This process and those that started it."""
+    found, pid = set(), os.getpid()
+    while pid and pid not in found:
+        found.add(pid)
+        pid = there[pid].parent if pid in there else 0
+    return found
+
+
+def take() -> int | None:
+    """The open lock file, locked; None: somebody has it. Whoever has it may remove it, and `forget` does."""
+    path = "%s/%s" % (runtime(), LOCK)
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # removed between two of these steps: again
+            os.makedirs(runtime(), mode=0o700, exist_ok=True)
+            if os.stat(runtime()).st_uid != os.getuid():
+                raise PermissionError("%s belongs to another user" % runtime())
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(fd)
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), os.stat(path)):
+                    return fd
+            os.close(fd)
+
+
+def forget(runs: str) -> None:
+    """Take our part of the register away, and lock and folder with it. Only for who has the lock."""
+    path = "%s/%s" % (runtime(), REGISTER)
+    others = [row for row in _lines(path) if row.get("runs") != os.path.realpath(runs)]
+    there = processes() if others else {}
+    others = [row for row in others if row.get("pid") in there and there[row["pid"]].ticks == row.get("ticks")]
+    if not others:
+        shutil.rmtree(runtime(), ignore_errors=True)
+        return
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in others)
+    os.replace(path + ".new", path)
+
+
+def holder() -> dict[str, Any]:
+    """What the lock's holder wrote: digest, out, pid, holds."""
+    return _document("%s/%s" % (runtime(), LOCK))
+
+
+def end_children(runs: str) -> int:
+    """For a leader that begins: end what an earlier one left running; how many those were."""
+    half = REST_S / 2
+    return len(_end(runs, ((signal.SIGTERM, half, False), (signal.SIGKILL, half, False)), sparing=LAUNCHERS)[0])
+
+
+def end(runs: str, grace_s: float = GRACE_S) -> dict[str, Any]:
+    """Nothing of this machine's runs stays. "left": what could not be ended or removed, one text each."""
+    if os.path.isdir("/run/systemd/system"):  # a unit that is just being started has no process to be found by yet
+        older = [os.path.basename(top)[len("lab-") :] for top in groups(runs)]
+        units = ["lab-guest-%s-*.service" % tag(runs), *("lab-guest-%s.service" % name for name in older)]
+        subprocess.run(["systemctl", "stop", *units], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    stages = ((signal.SIGTERM, grace_s, True), (signal.SIGTERM, REST_S, False), (signal.SIGKILL, REST_S, False))
+    ended, left = _end(runs, stages)
+    return {"ended": len(ended), "left": left or _clear(runs, ended)}
+
+
+def _end(
+    runs: str, stages: tuple[tuple[int, float, bool], ...], sparing: tuple[str, ...] = ()
+) -> tuple[dict[int, Process], list[str]]:
+    """Each stage: a signal, how long to wait, and whether it is for leaders only, which end their own children."""
+    seen: dict[int, Process] = {}
+    found: list[Process] = []
+    for number, wait_s, leaders in stages:
+        told: set[tuple[int, int]] = set()
+        ends = time.monotonic() + wait_s
+        while True:
+            found = [one for one in of_runs(runs) if one.verb() not in sparing]
+            seen.update((one.pid, one) for one in found)
+            now = [one for one in found if not leaders or one.verb() in LEADERS]
+            for one in found:
+                if one.verb() in LAUNCHERS:
+                    _signal(one, signal.SIGKILL)  # it would only start more
+                elif one in now and (number == signal.SIGKILL or (one.pid, one.ticks) not in told):
+                    told.add((one.pid, one.ticks))
+                    _signal(one, number)
+                    _signal(one, signal.SIGCONT)  # one that is stopped would not hear the first
+            if not now or time.monotonic() > ends:
+                break
+            time.sleep(LOOK_S)
+    return seen, ["%s still runs" % one for one in found]
+
+
+def _signal(one: Process, number: int) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(one.pid, number)
+
+
+def _clear(runs: str, ended: dict[int, Process]) -> list[str]:
+    """Under the lock, so that no run begins meanwhile: pins of dead targets, groups, register and the lock itself."""
+    left = []
+    lock = take()
+    for pid in {row["pid"] for row in registered(runs)} | ended.keys():
+        pins = "%s/%d" % (BPF_FS, pid)
+        if os.path.isdir(pins) and not os.path.exists("/proc/%d" % pid):
+            shutil.rmtree(pins, ignore_errors=True)
+            left += ["%s is still pinned" % pins] if os.path.exists(pins) else []
+    ends = time.monotonic() + REST_S / 5
+    while groups(runs) and time.monotonic() < ends:  # the kernel may need a moment after the last process
+        for folder in [folder for top in groups(runs) for folder, _, _ in os.walk(top, topdown=False)]:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+        time.sleep(LOOK_S / 10)
+    left += ["the control group %s cannot be removed" % top for top in groups(runs)]
+    left += ["%s still runs" % one for one in of_runs(runs)]
+    if lock is not None:
+        if not left:
+            forget(runs)
+        os.close(lock)
+    elif runs_of(str(holder().get("out", ""))) in (runs, os.path.realpath(runs)):
+        left.append("pid %s still holds %s" % (holder().get("pid"), runtime()))
+    return left
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(end(os.path.abspath(sys.argv[1]))) + "\n")
