@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from lab.report.markup import section as part
 METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "rss_mib")
 NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0
 BLOCKS_SAID: Final = {0: "No block gave a figure: the table says why.", 1: "One block, shown without intervals."}
+TICK_CHARACTER: Final = 7.5  # the width of one and the room beside it
 VALUE_W: Final = 62.0  # a figure of four digits beside the plot, clear of the widest marker
 
 
@@ -103,9 +104,7 @@ def _panel(
         # the band may be wider than the plot: what is beyond it is names and figures of others
         left, right = at(max(-wide, low)), at(min(wide, high))
         parts.append(box(left, TOP, right - left, bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
-    for tick in (step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)):
-        parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
-        parts.append(label(at(tick), bottom + 16, figures.signed(tick, 0) if tick else "0", "tick", "middle"))
+    parts += _axis(low, high, step, at, bottom)
     for index, (name, dot) in enumerate(column.items()):
         y = TOP + ROW_H * index + ROW_H / 2
         if dot is None:
@@ -118,6 +117,21 @@ def _panel(
             parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
         parts += [marker(look[name], at(dot.pct), y, 5.5)]
         parts.append(label(x0 + plot + VALUE_W - 4, y + 4, figures.effect(dot.pct), "value", "end"))
+    return parts
+
+
+def _axis(low: float, high: float, step: float, at: Callable[[float], float], bottom: float) -> list[Html]:
+    """A line at every step, and a figure where it does not run into the one before; zero always has its own."""
+    parts: list[Html] = []
+    ticks = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    taken: list[tuple[float, float]] = []
+    for tick in sorted(ticks, key=abs):
+        said = f"{tick:+.0f}".replace("-", figures.MINUS) if tick else "0"
+        half = TICK_CHARACTER * len(said) / 2
+        parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
+        if all(at(tick) + half < left or right < at(tick) - half for left, right in taken):
+            taken.append((at(tick) - half, at(tick) + half))
+            parts.append(label(at(tick), bottom + 16, said, "tick", "middle"))
     return parts
 
 

@@ -13,6 +13,7 @@ import pytest
 from lab import report
 from lab.flows.report import write
 from lab.model.run import Run
+from lab.report import overhead
 from lab.runs.read import read
 from lab.verdict import summarize
 from tests.support import lab_at
@@ -154,9 +155,9 @@ def test_a_wide_noise_band_stays_within_its_plot(run: Run) -> None:
     summary = summarize(run)
     for metric, pct in (("cpu_s_per_1k_requests", 87.0), ("latency_p50_ms", 233.0), ("latency_p90_ms", -412.0)):
         summary["controls"]["twin"][metric]["effect_pct"] = pct
-    from lab.report import overhead
-
-    drawing = ET.fromstring(re.search(r"<svg.*?</svg>", section_of(report.html(summary), "overhead"), re.DOTALL)[0])  # type: ignore[index]  # there is one
+    found = re.search(r"<svg.*?</svg>", section_of(report.html(summary), "overhead"), re.DOTALL)
+    assert found is not None
+    drawing = ET.fromstring(found[0])
     bands = [box for box in drawing.iter("rect") if box.get("class") == "band"]
     assert len(bands) == len(overhead.METRICS)
     width = float(str(drawing.get("viewBox")).split()[2])
@@ -169,6 +170,9 @@ def test_a_wide_noise_band_stays_within_its_plot(run: Run) -> None:
         assert not [text for text in texts if text[0] < right and left < text[1]], (
             "no label and no figure lies under it"
         )
+    ticks = [_extent(text) for text in drawing.iter("text") if text.get("class") == "tick"]
+    assert len(ticks) >= 2 * len(bands)
+    assert not [1 for one in ticks for other in ticks if one[0] < other[0] < one[1]], "figures of the axis stay apart"
     for shape in (*drawing.iter("line"), *drawing.iter("circle")):
         for key in ("x1", "x2", "cx"):
             assert 0 <= float(shape.get(key) or 0) <= width
@@ -177,4 +181,5 @@ def test_a_wide_noise_band_stays_within_its_plot(run: Run) -> None:
 def _extent(text: ET.Element) -> tuple[float, float]:
     """Left and right end, by a generous width of a character (13 px bold figures, 11.5 px monospaced names)."""
     x, wide = float(str(text.get("x"))), 7.0 * len(text.text or "")
-    return (x - wide, x) if text.get("text-anchor") == "end" else (x, x + wide)
+    shift = {"end": wide, "middle": wide / 2}.get(str(text.get("text-anchor")), 0.0)
+    return x - shift, x - shift + wide
