@@ -65,7 +65,7 @@ def rows(forms: Mapping[str, FormView], terms: Terms) -> list[dict[str, Any]]:
 
 
 def levels(forms: Mapping[str, FormView]) -> list[str]:
-    return sorted({view.cell.level for form in forms.values() for view in form.attempts})
+    return sorted({level for form in forms.values() for level in form.levels})
 
 
 def effect(

@@ -46,6 +46,7 @@ class FormView:
     mechanism: str
     attempts: tuple[CellView, ...]
     planned: int
+    levels: tuple[str, ...]  # planned, whether a cell came of it or not
     scores: tuple[NodeScore, ...]
     failed: str = ""
     late_shift_max: float | None = None  # None: late sends are shown, not judged
@@ -210,6 +211,7 @@ def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str) -> F
         mechanism=plan.forms[name].mechanism,
         attempts=tuple(attempts),
         planned=sum(len(life.cells) for life in plan.lives if life.form == name),
+        levels=tuple(sorted({cell.level for life in plan.lives if life.form == name for cell in life.cells})),
         scores=(),
         failed=failed,
         late_shift_max=plan.gates.late_shift_max if plan.gates.late_hard else None,

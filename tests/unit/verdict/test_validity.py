@@ -155,6 +155,14 @@ def test_no_context_a_failed_proof_is_the_reason_of_everything_that_is_not_there
     assert f"anything of ebpf: its proof failed ({why})" in summary["may_not_claim"]
 
 
+def test_a_run_in_which_no_form_was_proven_says_so_of_every_figure(run: Run) -> None:
+    nothing = summarize(unproven(run, *run.plan.forms))
+    assert set(nothing["unproven"]) == set(run.plan.forms)
+    assert {one["word"] for one in nothing["verdicts"]} == {"INVALID"}
+    (line,) = [one for one in nothing["lines"] if (one["form"], one["against"]) == ("ebpf", "baseline")]
+    assert line["text"].startswith("CPU per request and median latency and spans INVALID: ebpf was not measured")
+
+
 def test_a_form_that_never_started_says_why_without_a_canary(run: Run) -> None:
     summary = summarize(unproven(run, "baseline"))
     assert summary["unproven"] == {"baseline": "shop exited with code 2: no such flag"}
