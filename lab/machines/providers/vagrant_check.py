@@ -14,6 +14,7 @@ from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Finding, MachineSpec
 from lab.system import proc, store
+from lab.system.environment import shielded
 from lab.system.wait import Deadline
 
 OLDEST: Final = (2, 2, 19)
@@ -107,7 +108,7 @@ def _plugin(lab: Lab) -> Finding:
     if isinstance(known, dict) and known.get("key") == key and known.get(PLUGIN):
         return Finding(name="vagrant-libvirt", verdict="ok", message=f"{PLUGIN} {known[PLUGIN]}")
     argv = [proc.need("vagrant"), "plugin", "list", "--machine-readable"]
-    env = {**os.environ, "VAGRANT_CHECKPOINT_DISABLE": "1"}
+    env = {**shielded(), "VAGRANT_CHECKPOINT_DISABLE": "1"}
     result = proc.run(argv, deadline=Deadline.after(PLUGINS_S, lab.cancel), env=env)
     version = vagrant_tool.plugins(result.text()).get(PLUGIN)
     if version is None:

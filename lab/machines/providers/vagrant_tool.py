@@ -19,6 +19,7 @@ from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningEr
 from lab.model.events import Output
 from lab.model.lab import Lab
 from lab.system import proc, resources
+from lab.system.environment import shielded
 from lab.system.wait import Deadline
 
 INSTALL: Final = "lab doctor --install --provider vagrant"
@@ -133,7 +134,7 @@ def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[R
 
 def environment(work: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Vagrant's environment: our Vagrantfile, this machine's folder and values, the user's own Vagrant home."""
-    kept = {name: text for name, text in (base or os.environ).items() if not OURS.fullmatch(name)}
+    kept = {name: text for name, text in shielded(base).items() if not OURS.fullmatch(name)}
     return kept | {
         JSON_VARIABLE: str(work / JSON_FILE),
         "VAGRANT_CHECKPOINT_DISABLE": "1",

@@ -28,6 +28,8 @@ class Checkout:
         for name in ("labw", "pyproject.toml"):
             shutil.copy(repo / name, self.root)
         (self.root / "lab" / "cli").mkdir(parents=True)
+        (self.root / "lab" / "system").mkdir()
+        shutil.copy(repo / "lab/system/installers.py", self.root / "lab/system")
         (self.root / "lab" / "__init__.py").write_text('__version__ = "0.0.1"\n')
         (self.root / "lab" / "cli" / "__init__.py").write_text(LAB)
         # Most tests are about labw, not about forty packages.
@@ -50,13 +52,16 @@ class Checkout:
         kept = {
             key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "LAB_", "VIRTUAL_ENV"))
         }
-        return {**kept, "LAB_HOME": str(self.home), **extra}
+        # uv's own download cache, so that each test does not fetch everything again; "" for what a user has
+        cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache/uv")
+        given = {**kept, "LAB_HOME": str(self.home), "UV_CACHE_DIR": cache, **extra}
+        return {name: value for name, value in given.items() if value}
 
-    def start(self, *argv: str, **extra: str) -> subprocess.Popen[str]:
+    def start(self, *argv: str, cwd: Path | str | None = None, **extra: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(self.root / "labw"), *argv],
             env=self.env(**extra),
-            cwd=self.root.parent,
+            cwd=cwd or self.root.parent,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -64,8 +69,8 @@ class Checkout:
             start_new_session=True,
         )
 
-    def run(self, *argv: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        with self.start(*argv, **extra) as child:
+    def run(self, *argv: str, cwd: Path | str | None = None, **extra: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*argv, cwd=cwd, **extra) as child:
             out, err = child.communicate(timeout=170)
         return subprocess.CompletedProcess(argv, child.returncode, out, err)
 

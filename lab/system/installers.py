@@ -1,0 +1,247 @@
+"""pip and uv as we start them: what the person says of indexes, proxies and certificates counts, wherever it is
+written; nothing else of their settings does, and nothing at all of the current folder's.
+
+The standard library alone, in the syntax of Python 3.8: `labw` runs this file before there is anything else here.
+
+    python -I installers.py exec KEPT FOLDER PROGRAM ARGS...   become uv (PROGRAM is its path) or pip (PROGRAM is `pip`)
+    python -I installers.py index KEPT                         print the address of the package index
+    python -I installers.py set KEPT pip|uv                    print NAME=VALUE lines for cmd.exe; an empty value unsets
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Of pip's settings, whether they are variables or lines of a file, those that say where packages come from and how.
+PIP_KEPT = (
+    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy", "cert", "client-cert"),
+    *("keyring-provider", "retries", "timeout", "default-timeout", "use-feature", "use-deprecated"),
+)
+PIP_OURS = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+# The same of uv's. Anything else (cache-dir, target, no-verify-hashes ...) decides what is installed, and where.
+UV_KEPT = re.compile(
+    r"UV_(DEFAULT_INDEX|INDEX(_URL|_STRATEGY|_[A-Z0-9_]+_(USERNAME|PASSWORD))?|EXTRA_INDEX_URL|FIND_LINKS|INSECURE_HOST|"
+    r"KEYRING_PROVIDER|NATIVE_TLS|SYSTEM_CERTS|OFFLINE|(HTTP|REQUEST)_[A-Z_]+|CONCURRENT_[A-Z]+|CREDENTIALS_DIR|"
+    r"(ASTRAL_MIRROR|PYTHON_DOWNLOADS_JSON)_URL|(PYTHON|PYPY)_INSTALL_MIRROR)"
+)
+UV_FILE_KEPT = (
+    *("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy", "keyring-provider"),
+    *("native-tls", "system-certs", "offline", "http-proxy", "https-proxy", "no-proxy", "allow-insecure-host"),
+    *("python-install-mirror", "python-downloads-json-url"),
+)
+UV_DEFAULT = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+UV_MORE = ("UV_INDEX", "UV_EXTRA_INDEX_URL")
+TRUE = ("1", "true", "yes", "on")
+# What steers a Python or an installer, and is meant for the person's own.
+STEERING = re.compile(r"(PYTHON|PIP_|UV_|VIRTUAL_ENV|CONDA_PREFIX|__PYVENV_LAUNCHER__)", re.IGNORECASE)
+
+
+def environment(tool: str, kept: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of `pip` or `uv`. `kept`: a folder of ours, for uv's cache and settings."""
+    env = {name: value for name, value in environ.items() if not STEERING.match(name)}
+    pip, uv = pip_settings(environ), uv_settings(environ)
+    if tool == "pip":
+        return {**env, **PIP_OURS, **_for_pip(pip, uv, environ)}
+    env.update((name, value) for name, value in environ.items() if UV_KEPT.fullmatch(name))
+    for name, key in (("SSL_CERT_FILE", "cert"), ("SSL_CLIENT_CERT", "client-cert")):
+        if pip.get(key) and not env.get(name):
+            env[name] = pip[key]
+    cache = environ.get("UV_CACHE_DIR", "")
+    ours = kept / "packages"
+    # files of the person's own cache are not linked into ours: each keeps its own mode
+    env["UV_CACHE_DIR"], env["UV_LINK_MODE"] = (cache, "copy") if Path(cache).is_absolute() else (str(ours), "hardlink")
+    env["UV_PYTHON_INSTALL_DIR"] = str(kept / "python")
+    env["UV_CONFIG_FILE"] = str(_write(kept / "uv.toml", _toml(_for_uv(pip, uv, environ))))
+    return env
+
+
+def index(environ: Mapping[str, str]) -> str:
+    """The address of the package index, from whoever names one; "" where nobody does."""
+    return _for_pip(pip_settings(environ), uv_settings(environ), environ).get("PIP_INDEX_URL", "")
+
+
+def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Of PIP_KEPT, what pip would obey: the machine's file, the user's, that of the active environment, variables."""
+    found: dict[str, str] = {}
+    for path in [] if environ.get("PIP_CONFIG_FILE") == os.devnull else _pip_files(environ):
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, configparser.Error):
+            continue
+        for section in ("global", "install"):
+            lines = parser.items(section) if parser.has_section(section) else []
+            found.update((key.replace("_", "-"), " ".join(value.split())) for key, value in lines)
+    for key in PIP_KEPT:
+        value = environ.get("PIP_" + key.upper().replace("-", "_"))
+        if value is not None:
+            found[key] = value
+    return {key: value for key, value in found.items() if key in PIP_KEPT and value}
+
+
+def _pip_files(environ: Mapping[str, str]) -> list[Path]:
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or os.devnull)
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    system = [Path(folder) / "pip/pip.conf" for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")]
+    own = [home / ".pip/pip.conf", config / "pip/pip.conf", home / "Library/Application Support/pip/pip.conf"]
+    active, chosen = environ.get("VIRTUAL_ENV"), environ.get("PIP_CONFIG_FILE")
+    if os.name == "nt":
+        system = [Path(environ.get("PROGRAMDATA") or r"C:\ProgramData") / "pip/pip.ini"]
+        own = [home / "pip/pip.ini", Path(environ.get("APPDATA") or home) / "pip/pip.ini"]
+    files = [*reversed(system), Path("/Library/Application Support/pip/pip.conf"), Path("/etc/pip.conf"), *own]
+    files += [Path(active) / ("pip.ini" if os.name == "nt" else "pip.conf")] if active else []
+    files += [Path(chosen)] if chosen else []
+    return [path for path in files if path.is_absolute()]
+
+
+def uv_settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Of UV_FILE_KEPT, what the machine's and the user's own uv.toml say. Raises ValueError for one that is no TOML."""
+    try:
+        import tomllib
+    except ImportError:  # before Python 3.11
+        try:
+            from pip._vendor import tomli as tomllib  # type: ignore[no-redef]
+        except ImportError:
+            return {}
+    found: dict[str, Any] = {}
+    for path in _uv_files(environ):
+        try:
+            doc = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            continue
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        pip = doc.get("pip")
+        for table in (doc, pip if isinstance(pip, dict) else {}):
+            found.update((key, value) for key, value in table.items() if key in UV_FILE_KEPT)
+    return found
+
+
+def _uv_files(environ: Mapping[str, str]) -> list[Path]:
+    if environ.get("UV_NO_CONFIG", "").lower() in TRUE:
+        return []
+    if Path(environ.get("UV_CONFIG_FILE", "")).is_absolute():
+        return [Path(environ["UV_CONFIG_FILE"])]
+    home = Path(environ.get("HOME") or os.devnull)
+    if os.name == "nt":
+        folders = [environ.get("PROGRAMDATA") or r"C:\ProgramData", environ.get("APPDATA") or os.devnull]
+    else:
+        folders = ["/etc", *reversed((environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"))]
+        folders.append(environ.get("XDG_CONFIG_HOME") or str(home / ".config"))
+    return [Path(folder) / "uv/uv.toml" for folder in folders if Path(folder).is_absolute()]
+
+
+def _for_pip(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables for pip; where its own settings name no index, uv's does."""
+    told = {"PIP_" + key.upper().replace("-", "_"): value for key, value in pip.items()}
+    listed = [each for each in uv.get("index") or [] if isinstance(each, dict) and isinstance(each.get("url"), str)]
+    default = _any(environ, UV_DEFAULT) or uv.get("index-url")
+    default = default or next((each["url"] for each in listed if each.get("default")), None)
+    more = _any(environ, UV_MORE).split() or [
+        *(uv.get("extra-index-url") or []),
+        *(each["url"] for each in listed if not each.get("default") and not each.get("explicit")),
+    ]
+    if isinstance(default, str) and not pip.get("index-url"):
+        told["PIP_INDEX_URL"] = _address(default)
+        told.pop("PIP_NO_INDEX", None)
+    if more and not pip.get("extra-index-url"):
+        told["PIP_EXTRA_INDEX_URL"] = " ".join(_address(str(each)) for each in more)
+    return told
+
+
+def _any(environ: Mapping[str, str], names: Iterable[str]) -> str:
+    """The first of these variables that says something."""
+    return next((environ[name] for name in names if environ.get(name)), "")
+
+
+def _address(named: str) -> str:
+    """uv takes NAME=URL too."""
+    return re.sub(r"^[\w.-]+=(?=[a-z+]+:)", "", named)
+
+
+def _for_uv(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """uv.toml for our calls; what uv's own settings do not name comes from pip's."""
+    told = dict(uv)
+    listed = [each for each in uv.get("index") or [] if isinstance(each, dict)]
+    default = "index-url" in uv or any(each.get("default") for each in listed) or _any(environ, UV_DEFAULT)
+    more = "extra-index-url" in uv or any(not each.get("default") for each in listed) or _any(environ, UV_MORE)
+    links = [each for each in pip.get("find-links", "").split() if "://" in each or Path(each).is_dir()]
+    if not default and pip.get("index-url"):
+        told["index-url"] = pip["index-url"]
+    if not default and not more and pip.get("no-index", "").lower() in TRUE:
+        told["no-index"] = True
+    if not more and pip.get("extra-index-url"):
+        told["extra-index-url"] = pip["extra-index-url"].split()
+        told.setdefault("index-strategy", "unsafe-best-match")  # as pip chooses; hashes say what may come
+    if links and not environ.get("UV_FIND_LINKS"):
+        told.setdefault("find-links", links)
+    if pip.get("trusted-host") and not environ.get("UV_INSECURE_HOST"):
+        told.setdefault("allow-insecure-host", pip["trusted-host"].split())
+    if pip.get("keyring-provider") == "subprocess" and not environ.get("UV_KEYRING_PROVIDER"):
+        told.setdefault("keyring-provider", "subprocess")
+    proxy = pip.get("proxy")
+    if proxy:
+        proxy = proxy if "://" in proxy else "http://" + proxy
+        told.setdefault("http-proxy", proxy)
+        told.setdefault("https-proxy", proxy)
+    return told
+
+
+def _toml(doc: Mapping[str, Any]) -> str:
+    """Texts, truth values, numbers, lists and tables, inline: what uv.toml holds of the settings kept."""
+    return "".join(f"{key} = {_value(value)}\n" for key, value in doc.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_value(str(key))} = {_value(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(each) for each in value) + "]"
+    if isinstance(value, str):
+        signs = {'"': '\\"', "\\": "\\\\"}
+        return '"' + "".join(signs.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in value) + '"'
+    return str(value)
+
+
+def _write(path: Path, text: str) -> Path:
+    """Whole at every instant, and nobody else's to read: an address may hold a password."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(str(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+    return path
+
+
+def main(argv: list[str]) -> int | None:
+    verb, kept, *words = argv
+    if verb == "index":
+        print(index(os.environ))
+    elif verb == "set":
+        env = environment(words[0], Path(kept), os.environ)
+        names = {name for name in os.environ if STEERING.match(name)} | env.keys()
+        print("\n".join(f"{name}={env.get(name, '')}" for name in sorted(names)))
+    else:
+        folder, program, *rest = words
+        tool = "pip" if program == "pip" else "uv"
+        env = environment(tool, Path(kept), os.environ)
+        os.chdir(folder)
+        program = sys.executable if tool == "pip" else program
+        os.execve(program, [program, *(["-I", "-m", "pip"] if tool == "pip" else []), *rest], env)  # noqa: S606
+    return None
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as wrong:
+        sys.exit(str(wrong))
