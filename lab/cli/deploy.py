@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -62,7 +63,9 @@ def register(app: typer.Typer) -> None:
         return code
 
 
-def _said(proof: dict[str, Any]) -> str:
+def _said(proof: Mapping[str, Any]) -> str:
+    if not proof["built"]:
+        return f"NOT BUILT: {proof['reason']} (fix: {proof['fix']})"
     if not proof["ok"]:
         return f"NOT PROVEN: {proof['reason']}"
     return f"proven, not as the reference: {proof['gaps']}" if proof["gaps"] else "proven"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from lab import forms
 from lab.flows import deliver, report, resume, sizing, workshop
+from lab.flows.left_out import left_out
 from lab.flows.together import together
 from lab.flows.wish import Asked, resolve
 from lab.guest.wire import FormSpec, Plan, Tools
@@ -21,8 +23,9 @@ from lab.model.errors import Cancelled, DemoError, LabError, ProvisioningError
 from lab.model.events import Notice, Progress
 from lab.model.form import Artifact
 from lab.model.lab import Lab
-from lab.model.machine import LocalEndpoint, Machine
+from lab.model.machine import Arch, LocalEndpoint, Machine
 from lab.model.paths import GUEST_DIR
+from lab.model.run import LeftOut
 from lab.remote import connect
 from lab.runs import drive, fetch, manifest
 from lab.runs import plan as planning
@@ -41,6 +44,12 @@ class Ready:
 
     machine: Machine
     artifacts: dict[str, Artifact]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def able(self, asked: Asked) -> Asked:
+        """What was asked for, with the forms that can run."""
+        gone = {each.form for each in self.left_out}
+        return dataclasses.replace(asked, forms=tuple(form for form in asked.forms if form.name not in gone))
 
     @property
     def emulated(self) -> bool:
@@ -62,7 +71,8 @@ def demo(lab: Lab, asked: Asked) -> report.Reported:
     resume.writable(lab)  # now, rather than after minutes of making
     recorder = resume.Recorder()
     lab.bus.add(recorder)
-    return run(lab, asked, prepare(lab, asked), recorder)
+    ready = prepare(lab, asked)
+    return run(lab, ready.able(asked), ready, recorder)
 
 
 def prepare(lab: Lab, asked: Asked) -> Ready:
@@ -73,14 +83,28 @@ def prepare(lab: Lab, asked: Asked) -> Ready:
         if workshop.there(lab.config, machine):
             with connected(lab, machine) as transport:
                 shop = workshop.opened(lab, machine, transport, guest_root(lab, machine))
-                artifacts = forms.build(lab, asked.forms, asked.service, arch=spec.arch, workshop=shop)
-            return Ready(machine=machine, artifacts=artifacts)
-    machine, artifacts = together(
+                return _ready(machine, asked, _built(lab, asked, spec.arch, shop))
+    machine, made = together(
         lab.cancel,
         lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s),
-        lambda: forms.build(lab, asked.forms, asked.service, arch=spec.arch),
+        lambda: _built(lab, asked, spec.arch, None),
     )
-    return Ready(machine=machine, artifacts=artifacts)
+    return _ready(machine, asked, made)
+
+
+def _built(lab: Lab, asked: Asked, arch: Arch, shop: forms.Workshop | None) -> forms.Outcome:
+    """Raises what the forms failed with where none is left to run, or none to compare the others with."""
+    made = forms.attempt(lab, asked.forms, asked.service, arch=arch, workshop=shop)
+    bare = [form.name for form in asked.forms if form.mechanism == "none" and not form.of]
+    if len(made.failed) == len(asked.forms):
+        forms.raise_all(made.failed)
+    if bare and not made.failed.keys().isdisjoint(bare):
+        forms.raise_all({name: made.failed[name] for name in bare if name in made.failed})
+    return made
+
+
+def _ready(machine: Machine, asked: Asked, made: forms.Outcome) -> Ready:
+    return Ready(machine=machine, artifacts=made.artifacts, left_out=left_out(asked.forms, made.failed))
 
 
 def run(lab: Lab, asked: Asked, ready: Ready, recorder: resume.Recorder) -> report.Reported:
@@ -246,6 +270,7 @@ def _circumstances(asked: Asked, deployed: Deployed) -> manifest.Circumstances:
         image_id=machine.image_id,
         guest=deployed.facts,
         artifacts=tuple(deployed.ready.artifacts.values()),
+        left_out=deployed.ready.left_out,
         forms=asked.forms,
         scenario=asked.scenario,
         playbook_digest=lifecycle.playbook_digest(),

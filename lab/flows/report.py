@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import report, verdict
+from lab.flows import left_out
 from lab.model.errors import DemoError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import (
@@ -37,9 +38,9 @@ class Reported:
 
     @property
     def exit_code(self) -> int:
-        """0, or 6 when a planned cell is not valid in everything (a gate was missed, a proof or a service failed)."""
+        """0, or 6 when a form was not built or a planned cell is not valid in everything (a gate, a proof, a crash)."""
         lost = any(form["cells"]["valid"] < form["cells"]["planned"] for form in self.summary["forms"].values())
-        return DemoError.exit_code if lost else 0
+        return DemoError.exit_code if lost or self.summary["left_out"] else 0
 
 
 def find(paths: Paths, run_id: str | None) -> Path:
@@ -88,6 +89,7 @@ def write(lab: Lab, directory: Path) -> Reported:
             *(f"{name}: proof FAILED: {why}" for name, why in summary["unproven"].items()),
             *(_line(row) for row in summary["lines"]),
             *([] if summary["lines"] else [f"no instrumented form in this run; {_cells(summary['cells'])}"]),
+            *left_out.lines(run.manifest.left_out),
         ),
     )
 

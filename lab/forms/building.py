@@ -1,74 +1,97 @@
-"""From recipes to artifacts: what the cache has is taken, the rest is built, one heavy build per core pair."""
+"""From forms to artifacts: what the cache has is taken, what does not fit is refused, the rest is built."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
-from lab.forms import cache
+from lab.forms import cache, fit, making
 from lab.forms.listing import artifact_of
 from lab.forms.recipe import HOST, Recipe
-from lab.forms.scratch import Scratch, how_to_mend, prepare
 from lab.forms.shelf import Shelf
-from lab.forms.wanted import BUILD_S, recipes_for, scratch_room
-from lab.forms.workshop import Bench, Workshop, carried
-from lab.forms.woven import prove
-from lab.model.errors import DemoError, LabError, Locked
-from lab.model.events import Progress
+from lab.forms.wanted import BUILD_S, HELPERS, recipes_for, scratch_room
+from lab.forms.workshop import Workshop
+from lab.model.errors import LabError
+from lab.model.events import Notice
 from lab.model.form import Artifact, Form
 from lab.model.lab import Lab
 from lab.model.machine import Arch
+from lab.model.own import Own
 from lab.model.service import Service
-from lab.system import locks, proc
-from lab.system.toolchain import Toolchain, find
 from lab.system.wait import Deadline
-
-BUILD_THERE_S: Final = 3 * 3600.0  # where the machine is emulated, compiling takes about ten times as long
-DOWNLOADS: Final = 4
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One recipe to make, with its place in the list that people see."""
+class Outcome:
+    """What could be made: binaries by form name and by helper name, and why other forms have none."""
 
-    recipe: Recipe
-    index: int
-    of: int
+    artifacts: dict[str, Artifact]
+    failed: dict[str, LabError] = field(default_factory=dict)
 
 
 def build(
     lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: Workshop | None = None
 ) -> dict[str, Artifact]:
-    """Every binary that these forms need: by form name, and by helper name ("sink", "load", agents).
+    """Every binary that these forms need: as `attempt`, where each form has to succeed.
+
+    Raises what `attempt` found; several failures together as an ExceptionGroup.
+    """
+    made = attempt(lab, forms, service, arch=arch, workshop=workshop)
+    raise_all(made.failed)
+    return made.artifacts
+
+
+def raise_all(failed: Mapping[str, LabError]) -> None:
+    """One failure alone as it is, several as a group; the same one of several forms once."""
+    unlike = list({str(error): error for error in failed.values()}.values())
+    if len(unlike) == 1:
+        raise unlike[0]
+    if unlike:
+        raise BaseExceptionGroup("several builds failed", unlike)
+
+
+def attempt(
+    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: Workshop | None = None
+) -> Outcome:
+    """Every binary that can be had; a form that does not fit the service or does not build leaves the others going.
 
     They are compiled on this host, or in `workshop`; nothing that the cache has. Safe beside another `lab` that builds
-    the same. Raises DemoError (a form does not build or was not woven), PreconditionError, TransientError (download),
-    Cancelled; several failures together as an ExceptionGroup.
+    the same. A form's failure is a DemoError (it was refused, does not build, was not woven), PreconditionError or
+    TransientError (download). Raises Cancelled, and what keeps every form from being built.
     """
     began = time.monotonic()
     place = HOST if workshop is None else workshop.place(Deadline.after(BUILD_S, lab.cancel))
     with scratch_room(lab) as room:
         wanted = recipes_for(lab, forms, service, arch, place, Shelf(), room / "asked")
+        failed = _refused(lab, forms, wanted)
+        left = [form for form in forms if form.name not in failed]
+        if failed:
+            wanted = {name: recipe for name, recipe in wanted.items() if name in _parts(left)} if left else {}
         found = _find(lab, wanted)
         if len(found) < len(wanted):  # now copied: what was edited meanwhile counts for every form or for none
-            wanted = recipes_for(lab, forms, service, arch, place, Shelf(room / "read"), room / "asked-to-copy")
+            wanted = recipes_for(lab, left, service, arch, place, Shelf(room / "read"), room / "asked-to-copy")
             found = _find(lab, wanted, {artifact.key: artifact for artifact in found.values()})
         warm_s = time.monotonic() - began
         out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items()}
-        missing = [recipe for name, recipe in wanted.items() if name not in out]
-        make = _make(lab, missing, room) if workshop is None else _make_there(lab, missing, workshop, room)
-        for artifact in make:
-            out[artifact.name] = artifact
-    owned = {form.name: out[artifact_of(form)] for form in forms}
-    helpers = {name: out[name] for name, recipe in wanted.items() if not recipe.keep_symbols}
-    return {**owned, **helpers}
+        made = making.make(lab, [recipe for name, recipe in wanted.items() if name not in out], workshop, room)
+    out |= {name: result for name, result in made.items() if isinstance(result, Artifact)}
+    errors = {name: result for name, result in made.items() if isinstance(result, LabError)}
+    raise_all({name: errors[name] for name in HELPERS if name in errors})
+    for form in left:
+        if broken := [errors[part] for part in _parts([form]) if part in errors]:
+            failed[form.name] = broken[0]
+    owned = {form.name: _told(lab, form, wanted, out) for form in forms if form.name not in failed}
+    helpers = {name: out[name] for name, recipe in wanted.items() if not recipe.keep_symbols and name in out}
+    return Outcome(artifacts=owned | helpers, failed={f.name: failed[f.name] for f in forms if f.name in failed})
+
+
+def _parts(forms: Sequence[Form]) -> list[str]:
+    """The names of the artifacts that these forms are made of, helpers of every form last."""
+    agents = [form.agent.artifact for form in forms if form.agent]
+    return [*dict.fromkeys((*(artifact_of(form) for form in forms), *agents, *HELPERS))]
 
 
 def _find(lab: Lab, wanted: Mapping[str, Recipe], known: Mapping[str, Artifact] | None = None) -> dict[str, Artifact]:
@@ -82,191 +105,25 @@ def _find(lab: Lab, wanted: Mapping[str, Recipe], known: Mapping[str, Artifact] 
         return {name: artifact for name, artifact in found if artifact is not None}
 
 
-def _jobs(missing: Sequence[Recipe]) -> list[Recipe]:
-    """Tools before what they weave, each once."""
-    return [*{tool.key(): tool for recipe in missing for tool in recipe.tools}.values(), *missing]
+def _refused(lab: Lab, forms: Sequence[Form], wanted: Mapping[str, Recipe]) -> dict[str, LabError]:
+    """Forms that cannot work with this service, told before a build that takes minutes."""
+    found: dict[str, LabError] = {}
+    for form in forms:
+        error = fit.refusal(form, wanted[artifact_of(form)].own or Own())
+        if error is not None:
+            found[form.name] = error
+    for refused in found.values() if len(found) < len(forms) else ():  # else it is the command's own error
+        lab.bus.emit(Notice(level="warning", text=f"{refused.message}. The other forms go on."))
+    return found
 
 
-def _toolchains(lab: Lab, missing: Sequence[Recipe], deadline: Deadline) -> dict[str, Toolchain]:
-    return {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
-
-
-def _make(lab: Lab, missing: Sequence[Recipe], room: Path) -> list[Artifact]:
-    """Build what is missing: copies and downloads side by side, compilations by slots, tools before what they weave."""
-    if not missing:
-        return []
-    deadline = Deadline.after(BUILD_S, lab.cancel)
-    toolchains = _toolchains(lab, missing, deadline)
-    jobs = _jobs(missing)
-    with contextlib.ExitStack() as stack:
-        downloads = stack.enter_context(ThreadPoolExecutor(max_workers=DOWNLOADS))
-        compiles = stack.enter_context(ThreadPoolExecutor(max_workers=slots()))
-        ready = [
-            downloads.submit(prepare, lab, r, toolchains[_version(r)], room / f"{i}-{r.name}", deadline=deadline)
-            for i, r in enumerate(jobs)
-        ]
-        made: dict[str, Future[Artifact]] = {}
-        for i, recipe in enumerate(jobs):
-            job = Job(recipe=recipe, index=i + 1, of=len(jobs))
-            needed = [made[tool.key()] for tool in recipe.tools]
-            made[recipe.key()] = compiles.submit(_obtain, lab, job, ready[i], needed, deadline)
-        return _gather([made[recipe.key()] for recipe in missing])
-
-
-def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop, room: Path) -> list[Artifact]:
-    """The same in a machine, one after the other: its CPUs are few, and Go uses all of them by itself."""
-    jobs = _jobs(missing)
-    if not jobs:
-        return []
-    deadline = Deadline.after(BUILD_THERE_S, lab.cancel)
-    for version in {_version(recipe) for recipe in jobs}:
-        shop.need_go(version, deadline)
-    toolchains = _toolchains(lab, jobs, deadline)
-    with ThreadPoolExecutor(max_workers=DOWNLOADS) as downloads:
-        ready = [
-            downloads.submit(prepare, lab, recipe, toolchains[_version(recipe)], room / f"{i}", deadline=deadline)
-            for i, recipe in enumerate(jobs)
-        ]
-        scratches = _gather(ready)
-        made: dict[str, Artifact] = {}
-        tools: dict[str, str] = {}
-        with carried(lab, shop, scratches, room) as at:
-            for i, (recipe, scratch) in enumerate(zip(jobs, scratches, strict=True)):
-                log = lab.paths.logs / f"build-{recipe.name}.log"
-                bench = Bench(shop=shop, scratch=scratch, at=at, number=i, log=log)
-                job = Job(recipe=recipe, index=i + 1, of=len(jobs))
-                made[recipe.key()] = _obtain_there(lab, job, bench, tools, room / f"{i}.out", deadline)
-                tools[recipe.name] = bench.result()
-        return [made[recipe.key()] for recipe in missing]
-
-
-def _obtain_there(
-    lab: Lab, job: Job, bench: Bench, tools: Mapping[str, str], out: Path, deadline: Deadline
-) -> Artifact:
-    """A tool is made there even when the cache has it: it is in that machine that it is needed."""
-    recipe = job.recipe
-    with lab.bus.step(f"build:{recipe.name}", f"build {recipe.label} there", index=job.index, of=job.of) as step:
-        counter = _Counter(lab, recipe.name, bench.scratch.packages)
-        built = bench.compile(lab, tools, out, counter, deadline)
-        artifact = replace(cache.publish(lab, built), built_now=True)
-        step.say(f"{built.cold_s:.1f} s, {artifact.size_bytes / 1e6:.0f} MB")
-        return artifact
-
-
-def _gather(futures: Sequence[Future[V]]) -> list[V]:
-    """All results, or all failures: one alone as it is, several as a group."""
-    failures = [error for future in futures if (error := future.exception()) is not None]
-    unlike = list({str(error): error for error in failures}.values())
-    if len(unlike) == 1:
-        raise unlike[0]
-    if unlike:
-        raise BaseExceptionGroup("several builds failed", unlike)
-    return [future.result() for future in futures]
-
-
-def _obtain(
-    lab: Lab,
-    job: Job,
-    ready: Future[Scratch],
-    needed: Sequence[Future[Artifact]],
-    deadline: Deadline,
-) -> Artifact:
-    """Build one recipe unless another `lab` has just done so."""
-    recipe, key = job.recipe, job.recipe.key()
-    tools = {future.result().name: future.result().path for future in needed}
-    with lab.bus.step(f"build:{recipe.name}", f"build {recipe.label}", index=job.index, of=job.of) as step:
-        scratch = ready.result()
-        with locks.hold(lab.paths.locks / f"artifact-{key[:16]}", what=recipe.label, deadline=deadline):
-            found = cache.find(lab, key, recipe.name)
-            if found is not None:
-                step.skip("in the cache")
-                return found
-            with _slot(lab, deadline):
-                built = _compile(lab, scratch, key, tools, deadline)
-            artifact = replace(cache.publish(lab, built), built_now=True)
-            step.say(f"{built.cold_s:.1f} s, {artifact.size_bytes / 1e6:.0f} MB")
-            return artifact
-
-
-def _compile(lab: Lab, scratch: Scratch, key: str, tools: Mapping[str, Path], deadline: Deadline) -> cache.Built:
-    """Run the steps, prove the binary."""
-    began = time.monotonic()
-    recipe = scratch.recipe
-    out = scratch.root.with_name(scratch.root.name + ".out")
-    build_id = key[:16] if recipe.build_id_var else ""
-    ldflags = f"-ldflags=-X={recipe.build_id_var}={build_id}" if build_id else ""
-    values = {"out": str(out), "main": recipe.main, "ldflags": ldflags}
-    counter = _Counter(lab, recipe.name, scratch.packages)
-    for step in recipe.spec.steps:
-        _step(lab, scratch, [*_gently(), *scratch.argv(step, values, tools)], counter, deadline)
-    if not out.is_file():
-        raise DemoError(f"{recipe.label}: its steps made no {{out}}", fix="let a build step write to {out}")
-    prove(recipe, out)
-    return cache.Built(
-        name=recipe.name,
-        key=key,
-        path=out,
-        build_id=build_id,
-        cold_s=round(time.monotonic() - began, 1),
-        inputs=recipe.inputs(),
-        facts=scratch.facts(),
-    )
-
-
-def _step(lab: Lab, scratch: Scratch, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:
-    log = lab.paths.logs / f"build-{scratch.recipe.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root, on_line=counter, log=log)
-    if not said.ok:
-        raise DemoError(
-            f"{scratch.recipe.label} does not build (exit code {said.code})",
-            fix=how_to_mend(scratch, log),
-            detail=said.tail(),
-            log=str(log),
+def _told(lab: Lab, form: Form, wanted: Mapping[str, Recipe], made: Mapping[str, Artifact]) -> Artifact:
+    """A form's artifact with all that it changes, which is shown."""
+    recipe, artifact = wanted[artifact_of(form)], made[artifact_of(form)]
+    own = recipe.own or Own()
+    changes = (*fit.copied(own, recipe.overlays), *artifact.changes)
+    if not form.of and changes:
+        lab.bus.emit(
+            Notice(level="info", text=f"form {form.name} differs from the service as it is: {fit.told(changes)}")
         )
-
-
-class _Counter:
-    """Counts the packages that `go build -v` names, as progress."""
-
-    def __init__(self, lab: Lab, name: str, total: int) -> None:
-        self._lab, self._name, self._total, self._done = lab, name, total, 0
-
-    def __call__(self, line: str) -> None:
-        if line and " " not in line and ":" not in line:
-            self._done += 1
-            total = float(self._total) if self._total else None
-            self._lab.bus.emit(Progress(name=f"build:{self._name}", done=self._done, total=total, unit="packages"))
-
-
-def slots() -> int:
-    """How many heavy builds may run at once on this host: one per pair of CPUs."""
-    return max(1, (os.cpu_count() or 2) // 2)
-
-
-@contextlib.contextmanager
-def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
-    """Wait for one of the slots, which all `lab` processes of this home share."""
-    with contextlib.ExitStack() as stack:
-        while True:
-            for i in range(slots()):
-                now = Deadline.after(0, lab.cancel)
-                held = locks.hold(lab.paths.locks / f"go-build-{i}", what="a build slot", deadline=now)
-                try:
-                    stack.enter_context(held)
-                except Locked:
-                    continue
-                yield
-                return
-            if deadline.passed():
-                raise LabError("no build slot became free in time", fix="run the same command again")
-            deadline.sleep(0.5)
-
-
-def _gently() -> list[str]:
-    nice = proc.which("nice")
-    return [str(nice), "-n", "5"] if nice else []
-
-
-def _version(recipe: Recipe) -> str:
-    return recipe.spec.toolchain
+    return replace(artifact, changes=(*own.lowered, *changes))

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.forms import sources
+from lab.guest.wire import decode, encode
 from lab.model.errors import LabError
 from lab.model.form import Artifact
 from lab.model.lab import Lab
+from lab.model.own import Change
 from lab.system import store
 
 SCHEMA: Final = 1
@@ -36,6 +38,7 @@ class Built:
     cold_s: float
     inputs: dict[str, str]
     facts: dict[str, str] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
 
 
 def folder(lab: Lab, key: str) -> Path:
@@ -64,6 +67,7 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
             facts=dict(doc["facts"]),
             modules=_texts(made_of["modules"]),
             woven_files=_texts(made_of["woven"]),
+            changes=tuple(decode(Change, each) for each in doc["changes"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -132,6 +136,7 @@ def _manifest(built: Built, binary: Path) -> dict[str, object]:
         "cold_s": built.cold_s,
         "inputs": built.inputs,
         "facts": built.facts,
+        "changes": encode(built.changes),
     }
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lab.forms import cgo
+from lab.forms import cgo, own
 from lab.forms.goask import NEWER_GO, Go, objects, outside, refusal
 from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
 from lab.forms.shelf import Entry, Shelf, Tree
@@ -23,6 +23,7 @@ from lab.forms.vendored import LIST, READ, unfold
 from lab.model.errors import LabError
 from lab.model.events import Notice
 from lab.model.lab import Lab
+from lab.model.own import Change, Own
 from lab.model.service import Service
 from lab.system.toolchain import Toolchain, environment
 from lab.system.wait import Deadline
@@ -41,6 +42,7 @@ class Source:
     main: str
     lowered: tuple[Lowered, ...] = ()
     cgo: tuple[cgo.Need, ...] = ()
+    own: Own = field(default_factory=Own)
 
     def remarks(self) -> dict[str, str]:
         """What an artifact tells of its source beside its key."""
@@ -79,10 +81,12 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
     room.mkdir(parents=True, mode=0o700)
     asked = _Asked(go=go, layout=unfold(go, layout(go, service.root.absolute(), service.main), room), room=room)
     packages = asked.packages()
+    lowered = asked.lowered(packages)
     source = Source(
         tree=shelf.put(service.root, asked.entries(packages)),
         main=asked.layout.main,
-        lowered=asked.lowered(packages),
+        lowered=lowered,
+        own=replace(own.read(packages, asked.layout.top), lowered=tuple(map(_change, lowered))),
         cgo=cgo.needs(packages, asked.with_cgo()),
     )
     if shelf.room is None:  # every command begins so
@@ -245,6 +249,10 @@ class _Asked:
         used = {str(package["Module"]["Dir"]) for package in self._local(packages)}
         used |= {each.old for each in self.layout.beside if str(each.folder) in used}
         return tuple(each for each in self.layout.lowered if each.whose in used or each.place.endswith("go.work"))
+
+
+def _change(line: Lowered) -> Change:
+    return Change(what=f"{line.what} line of {line.place}", kind="lowered", before=line.before, after=line.after)
 
 
 def _plain(name: str) -> str:

@@ -16,6 +16,7 @@ from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
 from lab.model.load_form import load_form
 from lab.model.machine import GOARCH, Arch
+from lab.model.own import Own
 from lab.model.service import Service
 from lab.system import proc
 from lab.system.wait import Deadline
@@ -63,6 +64,7 @@ class Recipe:
     programs: tuple[tuple[str, str, str], ...] = ()  # (variable, program, version text): what `uses` found
     place: str = HOST.name
     remarks: Mapping[str, str] = field(default_factory=dict)  # what the artifact tells of its source; no input
+    own: Own | None = None  # the service's program without a form; follows from `source`
 
     def inputs(self) -> dict[str, str]:
         """Every input by name; files by the digest of what was read of them."""
@@ -124,6 +126,7 @@ def for_form(
         programs=_programs(spec, place),
         place=place.name,
         remarks=source.remarks() if source else {},
+        own=source.own if source else None,
     )
 
 

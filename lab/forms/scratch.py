@@ -11,18 +11,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lab.forms.goask import outside, refusal
+from lab.forms import fit, own
+from lab.forms.goask import objects, outside, refusal
+from lab.forms.own import Doc
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.shelf import Tree
-from lab.model.errors import ConfigError
+from lab.model.form import ModuleSpec
 from lab.model.lab import Lab
+from lab.model.own import Change, Module, Own
 from lab.system import proc, store
 from lab.system.toolchain import Toolchain, environment, host_target
 from lab.system.wait import Deadline
 
 RESOLVE_S: Final = 900.0
 FLAGS: Final = "-trimpath -buildvcs=false"
-LISTED: Final = "{{.ImportPath}}\t{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Dir}}{{end}}{{end}}"
 PLACEHOLDER: Final = re.compile(r"\{([\w:]+)\}")
 
 
@@ -39,6 +41,7 @@ class Scratch:
     new_sums: int = 0  # checksums that neither the source nor the form brought
     folders: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> its folder in the module cache
     module_dirs: frozenset[str] = frozenset()  # of every module that is compiled in or looked up
+    versions: dict[str, Module] = field(default_factory=dict)  # of the modules that this form's program is made of
 
     def argv(self, step: Sequence[str], values: Mapping[str, str], tools: Mapping[str, Path]) -> list[str]:
         """A step's words, ready to run on this host."""
@@ -48,6 +51,11 @@ class Scratch:
     def modules_at(self, where: Callable[[str], str]) -> dict[str, str]:
         """The placeholders {module:NAME}, with each folder as `where` puts it."""
         return {f"module:{name}": where(folder) for name, folder in self.folders.items()}
+
+    def moved(self) -> tuple[Change, ...]:
+        """Modules of the service's program that this copy has in another version."""
+        own = self.recipe.own or Own()
+        return fit.changes(own, {path: module for path, module in self.versions.items() if path in own.modules})
 
     def facts(self) -> dict[str, str]:
         """What a built artifact tells of its making."""
@@ -64,7 +72,8 @@ def how_to_mend(scratch: Scratch, log: Path) -> str:
     """What to do when a source does not compile. Go leaves out files that need cgo, and what they declare is missed."""
     if wants := scratch.recipe.remarks.get("cgo"):
         return f"do without C in {wants}: forms are built with cgo off"
-    return f"read {log}, correct the source or the form"
+    moved = fit.told(scratch.moved())
+    return f"read {log}, correct the source or the form{f' (in which {moved})' if moved else ''}"
 
 
 def filled(step: Sequence[str], values: Mapping[str, str], programs: Mapping[str, str]) -> list[str]:
@@ -76,7 +85,7 @@ def filled(step: Sequence[str], values: Mapping[str, str], programs: Mapping[str
 def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadline: Deadline) -> Scratch:
     """Make the copy in `root` (which must not exist) and fetch all it needs.
 
-    Raises ConfigError (an overlay hits a file of the source), DemoError (modules do not fit), TransientError (network).
+    Raises DemoError (modules do not fit), TransientError (network).
     """
     _copy(recipe, root)
     env = _environment(lab, recipe, toolchain, _temporary(root))
@@ -90,13 +99,15 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
     for step in recipe.spec.before if here else ():
         _run(scratch, scratch.argv(step, {}, {}), deadline)
     _extend_module(scratch, deadline)
-    packages, modules = _resolve(scratch, deadline, () if here or not recipe.spec.before else _unfinished(scratch))
+    listed, looked = _resolve(scratch, deadline, () if here or not recipe.spec.before else _unfinished(scratch))
+    compiled = own.modules(listed)
     return replace(
         scratch,
-        packages=packages,
-        modules=len(modules),
+        packages=len(listed),
+        modules=len(compiled | looked),
         new_sums=len(_sums_of(root / "go.sum") - sums),
-        module_dirs=frozenset(modules.values()) | frozenset(folders.values()),
+        module_dirs=frozenset(own.folders(compiled | looked)) | frozenset(folders.values()),
+        versions={path: own.used(each) for path, each in compiled.items()},
     )
 
 
@@ -127,12 +138,7 @@ def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain, temporary: Path
 def _copy(recipe: Recipe, root: Path) -> None:
     shutil.copytree(recipe.source.copy(), root)
     for overlay in recipe.overlays:
-        for name, path in _contents(overlay):
-            if (root / name).exists():
-                raise ConfigError(
-                    f"{recipe.label}: {name} of {overlay.origin} is in {recipe.source.origin} already",
-                    fix=f"rename {recipe.source.origin / name}, or leave this form out",
-                )
+        for name, path in _contents(overlay):  # in the copy the form's file wins
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, root / name)
 
@@ -157,25 +163,22 @@ def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
 def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
     """Add what the form asks for to go.mod, whatever else is in there."""
     module = scratch.recipe.spec.module
-    edits = [f"-require={path}@{version}" for path, version in module.require.items()]
-    edits += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
-    if edits:
-        _run(scratch, [scratch.toolchain.go, "mod", "edit", *edits], deadline)
+    if module == ModuleSpec():
+        return
+    edit, recipe = [scratch.toolchain.go, "mod", "edit"], scratch.recipe
+    mod = json.loads(_run(scratch, [*edit, "-json"], deadline))
+    _run(scratch, [*edit, *fit.edits(recipe.label, module, recipe.own or Own(), mod)], deadline)
 
 
-def _resolve(scratch: Scratch, deadline: Deadline, options: Sequence[str]) -> tuple[int, dict[str, str]]:
-    """Let go.mod name every module of the build, download them; counts packages, gives each module's folder."""
-    # Only a module that was extended may change: helpers and tools build from what is committed.
+def _resolve(scratch: Scratch, deadline: Deadline, options: Sequence[str]) -> tuple[Sequence[Doc], dict[str, Doc]]:
+    """Let go.mod name every module of the build, download them: packages that are compiled, modules looked up."""
+    # A service's go.mod may change in the copy: helpers and tools build from what is committed.
     module = scratch.recipe.spec.module
-    mode = "-mod=mod" if module.require or module.replace else "-mod=readonly"
-    ask = [scratch.toolchain.go, "list", mode, *options, "-f", LISTED]
-    said = _run(scratch, [*ask, "-deps", scratch.recipe.main, *module.packages], deadline)
-    rows = [line.split("\t") for line in said.splitlines()]
-    found = {row[1]: row[2] for row in rows if len(row) > 2}
-    if module.lookups:
-        more = _run(scratch, [*ask, "-find", *module.lookups], deadline)
-        found |= {row[1]: row[2] for row in (line.split("\t") for line in more.splitlines()) if len(row) > 2}
-    return len(rows), found
+    mode = "-mod=mod" if scratch.recipe.keep_symbols else "-mod=readonly"
+    ask = [scratch.toolchain.go, "list", mode, *options, "-json=Module"]
+    listed = [*objects(_run(scratch, [*ask, "-deps", scratch.recipe.main, *module.packages], deadline))]
+    more = _run(scratch, [*ask, "-find", *module.lookups], deadline) if module.lookups else ""
+    return listed, own.modules([*objects(more)])
 
 
 def _unfinished(scratch: Scratch) -> tuple[str, ...]:

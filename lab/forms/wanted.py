@@ -31,11 +31,14 @@ HELPERS: Final = ("sink", "load")
 def recipes_for(
     lab: Lab, forms: Sequence[Form], service: Service, arch: Arch, place: Place, shelf: Shelf, room: Path
 ) -> dict[str, Recipe]:
-    """Recipes by artifact name, the longest build first; every folder they name is read once, as `shelf` does it."""
+    """Recipes by artifact name, plain ones first (what does not compile is not woven).
+
+    Every folder they name is read once, as `shelf` does it.
+    """
     out: dict[str, Recipe] = {}
     everything = recipes.siblings(forms)
     sources = read_sources(lab, everything.values(), service, arch, shelf, room)
-    for form in sorted(everything.values(), key=lambda f: -len(f.build.tools if f.build else ())):
+    for form in sorted(everything.values(), key=lambda f: len(f.build.tools if f.build else ())):
         source = sources.get(form.build.toolchain) if form.build else None
         recipe = recipes.for_form(form, service, arch, place, shelf=shelf, source=source)
         out[recipe.name] = recipe

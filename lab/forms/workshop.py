@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.forms import cache
+from lab.forms import cache, fitting
 from lab.forms.recipe import Place, Recipe
 from lab.forms.scratch import FLAGS, Scratch, filled
 from lab.forms.woven import prove
@@ -165,6 +165,7 @@ class Bench:
             cold_s=round(time.monotonic() - began, 1),
             inputs=recipe.inputs(),
             facts=self.scratch.facts() | {"built": "in the machine"},
+            changes=fitting.changes(self.scratch, out, deadline),
         )
 
     def result(self) -> str:

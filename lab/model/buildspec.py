@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.model.form import BuildSpec, ModuleSpec, ToolSpec
+from lab.model.form import BuildSpec, Conflict, Hold, ModuleSpec, ToolSpec
 from lab.model.yamlspec import Section, read
 
 BUILD_FILE: Final = "build.yaml"
@@ -29,13 +29,15 @@ def read_build(section: Section) -> BuildSpec:
             "exclude",
         )
     )
-    module = section.section("module").only("require", "replace", "packages", "lookups")
+    module = section.section("module").only("require", "hold", "replace", "packages", "lookups")
+    hold = module.section("hold")
     uses = section.section("uses")
     return BuildSpec(
         toolchain=section.text("toolchain", "go1.26.1"),
         overlay=section.strs("overlay"),
         module=ModuleSpec(
             require=module.texts("require"),
+            hold={name: _hold(hold.section(name)) for name in hold.names},
             replace=module.texts("replace"),
             packages=module.strs("packages"),
             lookups=module.strs("lookups"),
@@ -52,9 +54,32 @@ def read_build(section: Section) -> BuildSpec:
     )
 
 
+def _hold(item: Section) -> Hold:
+    item.only("at_least", "otherwise").require("at_least", "otherwise")
+    return Hold(at_least=item.text("at_least"), otherwise=item.text("otherwise"))
+
+
 def _tool(item: Section) -> ToolSpec:
     item.only("name", "module", "package").require("name", "module", "package")
     return ToolSpec(name=item.text("name"), module=item.text("module"), package=item.text("package"))
+
+
+def read_conflicts(doc: Section) -> tuple[Conflict, ...]:
+    """What a service may not have: `conflicts:` of a form.yaml."""
+    items = doc.sections("conflicts")
+    for item in items:
+        item.only("why", "imports", "forks", "replaces", "only_with", "since").require("why")
+    return tuple(
+        Conflict(
+            why=item.text("why"),
+            imports=item.strs("imports"),
+            forks=item.strs("forks"),
+            replaces=item.strs("replaces"),
+            only_with=item.strs("only_with"),
+            since=item.texts("since"),
+        )
+        for item in items
+    )
 
 
 def load_build(root: Path) -> BuildSpec:

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from lab.model.own import Change
+
 Mechanism = Literal["none", "compile-time", "run-time"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The service's own version of a module stays if it is `at_least` this; what has none or less gets `otherwise`."""
+
+    at_least: str
+    otherwise: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +24,22 @@ class ModuleSpec:
     """What is added to the go.mod of the copy, whatever that module is called."""
 
     require: dict[str, str] = field(default_factory=dict)  # module -> version
+    hold: dict[str, Hold] = field(default_factory=dict)  # modules that the form's own requirements may not raise
     replace: dict[str, str] = field(default_factory=dict)  # module -> "./folder of the overlay" or its version
     packages: tuple[str, ...] = ()  # injected by the weaver, so resolved beside the main package
     lookups: tuple[str, ...] = ()  # packages that the weaver looks for and nobody compiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """What a service may not have if a form is to work with it. A name stands for the module and all below it."""
+
+    why: str
+    imports: tuple[str, ...] = ()  # imported by the service's own packages
+    forks: tuple[str, ...] = ()  # in its program, replaced by a folder or another module
+    replaces: tuple[str, ...] = ()  # the same, or replaced by another version
+    only_with: tuple[str, ...] = ()  # speaks of programs that hold all of these modules
+    since: dict[str, str] = field(default_factory=dict)  # module in its program -> this version or a newer one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +56,7 @@ class BuildSpec:
     """How a binary is made from a copy of its source. Steps are argv lists; paths are relative to the form's folder."""
 
     toolchain: str = "go1.26.1"
-    overlay: tuple[str, ...] = ()  # folders laid over the copy; a file that is there already is an error
+    overlay: tuple[str, ...] = ()  # folders laid over the copy; their file wins over one that is there already
     module: ModuleSpec = field(default_factory=ModuleSpec)
     sums: tuple[str, ...] = ()  # go.sum files whose lines join the copy's
     tools: tuple[ToolSpec, ...] = ()
@@ -121,6 +144,7 @@ class Form:
     agent: FormAgent | None = None
     needs_root: bool = False
     needs_kernel: tuple[str, ...] = ()  # e.g. "uprobes", "btf"
+    conflicts: tuple[Conflict, ...] = ()
     proof: Literal["some", "none"] = "none"
     default_expect: Literal["all", "none"] = "all"
     expected: Expected = field(default_factory=Expected)  # what holds in any service
@@ -143,3 +167,4 @@ class Artifact:
     facts: dict[str, str] = field(default_factory=dict)  # go version, module count, …
     modules: tuple[str, ...] | None = None  # whose code is in it, its own left out; None: it cannot be told
     woven_files: tuple[str, ...] | None = None  # that a weaver put code into, at least
+    changes: tuple[Change, ...] = ()  # of this program against the service's own

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.model.buildspec import read_build
+from lab.model.buildspec import read_build, read_conflicts
 from lab.model.form import Form, FormAgent, OffWhen
 from lab.model.load_expected import CONDITIONS, EXPECTED_FILE, load_expected
 from lab.model.yamlspec import Section, read
@@ -28,6 +28,7 @@ def load_form(root: Path) -> Form:
         "delay",
         "agent",
         "needs",
+        "conflicts",
         "proof",
         "claims",
     )
@@ -52,6 +53,7 @@ def load_form(root: Path) -> Form:
         agent=_agent(doc.section("agent")) if doc.has("agent") else None,
         needs_root=needs.flag("root"),
         needs_kernel=needs.strs("kernel"),
+        conflicts=read_conflicts(doc),
         proof="some" if proof.text("spans", "none", one_of=("some", "none")) == "some" else "none",
         default_expect=default,
         expected=expected,

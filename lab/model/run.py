@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from lab.guest.wire import Canary, Cell, FileEntry, GuestRecord, Plan, Span
 from lab.model.events import Record
+from lab.model.own import Change
 
 
 class Request(NamedTuple):
@@ -75,6 +76,17 @@ class RunForm:
     files_changed: int | None = None
     modules_added: int | None = None
     claims: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()  # of its program against the service's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A form that was asked for and has no binary: it does not fit the service, or does not build."""
+
+    form: str
+    title: str = ""
+    reason: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +113,7 @@ class RunManifest:
     guest: dict[str, Any] = field(default_factory=dict)  # kernel, arch, cpus, memory_mib, lockdown, btf, clocksource, …
     toolchain: dict[str, str] = field(default_factory=dict)
     forms: tuple[RunForm, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     playbook_sha256: str = ""
     image_id: str = ""
     command: tuple[str, ...] = ()

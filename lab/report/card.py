@@ -28,6 +28,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         _first(summary),
         tag("div", head, *(_alone(summary, line, look) for line in alone), class_="card"),
         tag("div", *(_pair(summary, line, look) for line in pairs), class_="card pairs") if pairs else None,
+        _left_out(summary),
         _ruler(summary),
         _limits(summary),
     )
@@ -51,6 +52,15 @@ def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[st
         class_="who",
     )
     return tag("div", who, *(_big(row) for row in rows), _spans(form), _word(line, rows[0]), class_="row")
+
+
+def _left_out(summary: Mapping[str, Any]) -> Html | None:
+    """Forms that were asked for and are not among the figures."""
+    lines = [
+        tag("li", tag("b", each["form"]), f" was not built: {each['reason']}. To mend it: {each['fix']}.")
+        for each in summary["left_out"]
+    ]
+    return tag("ul", *lines, class_="causes") if lines else None
 
 
 def _big(row: Mapping[str, Any] | None) -> Html:

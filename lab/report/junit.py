@@ -91,6 +91,8 @@ def _cells(summary: Summary) -> Iterator[Case]:
             failure=failure or ("; ".join(doubts) if doubts else ""),
             said=f"{last['completed']} of {last['scheduled']} answered; {len(attempts)} attempts; {reasons}",
         )
+    for each in summary["left_out"]:
+        yield Case(suite="cells", name=f"{each['form']}: not built", failure=each["reason"])
     absent = summary["cells"]["planned"] - len(by_cell)
     if absent > 0:
         why = "".join(f"; {name}: {reason}" for name, reason in summary["unproven"].items())

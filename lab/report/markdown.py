@@ -28,6 +28,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
     for line in summary["lines"]:
         against = "" if line["against"] == "baseline" else f" against **{plain(line['against'])}**"
         lines.append(f"- **{plain(line['form'])}**{against}: {plain(line['word'])}. {plain(line['text'])}")
+    lines += [f"- **{plain(each['form'])}**: NOT BUILT. {plain(each['reason'])}" for each in summary["left_out"]]
     lines += ["", *_effects(summary), "", *_spans(summary), "", "## From this run nobody may claim", ""]
     lines += [f"- {plain(said)}" for said in summary["may_not_claim"]]
     command = " ".join(summary["provenance"]["command"])

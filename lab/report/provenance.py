@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lab.model.own import clause
 from lab.report import figures
 from lab.report.markup import Html, link, number, table, tag
 from lab.report.markup import section as part
@@ -43,6 +44,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         tag("pre", tag("code", " ".join(_quoted(word) for word in about["command"]) or "not recorded")),
         tag("dl", *said),
         _forms(summary),
+        _changes(summary["forms"]),
         tag("p", "All figures of this page: ", link("summary.json"), ". Raw data: ", link("guest/", "guest/"), ", ",
             link("manifest.json"), ", ", link("events.jsonl"), "."),
     )  # fmt: skip
@@ -83,6 +85,21 @@ def _clocks(forms: Mapping[str, Any]) -> str:
     ]
     counted = any(not form["coverage"]["not_counted"] for form in forms.values() if form["role"] == "instrumented")
     return "; ".join(found) or ("as stamped, no shift undone" if counted else "no spans were counted")
+
+
+def _changes(forms: Mapping[str, Any]) -> Html | None:
+    """What a form's program has otherwise than the service's own, by the binary's build information."""
+    found = {name: form["changes"] for name, form in forms.items() if form["changes"]}
+    lines = [tag("li", tag("b", name), f": {_changed(changes)}") for name, changes in found.items()]
+    head = tag("p", "What a form's program has otherwise than the service's own. Forms that are not named: nothing.")
+    return tag("div", head, tag("ul", *lines, class_="causes")) if lines else None
+
+
+def _changed(changes: list[Mapping[str, str]]) -> str:
+    files = [f"{one['what']} is the form's" for one in changes if one["kind"] == "file"]
+    moved = [clause(**one) for one in changes if one["kind"] not in ("file", "added")]
+    added = [f"{one['what']} {one['after']}" for one in changes if one["kind"] == "added"]
+    return "; ".join([*files, *moved, *([f"added: {', '.join(added)}"] if added else [])])
 
 
 def _forms(summary: Mapping[str, Any]) -> Html:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import __version__
-from lab.guest.wire import Plan
+from lab.guest.wire import Plan, encode
 from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE, SCHEMA
+from lab.model.run import LeftOut
 from lab.model.scenario import Scenario
 from lab.runs.fetch import sha256
 from lab.system import store
@@ -36,6 +37,7 @@ class Circumstances:
     scenario: Scenario
     playbook_digest: str
     argv: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def new_run_id(scenario: str) -> str:
@@ -86,6 +88,7 @@ def write(
         "primary": list(facts.scenario.primary),
         "toolchain": _toolchain(facts.artifacts),
         "forms": [_form(form, plan, facts.artifacts) for form in facts.forms],
+        "left_out": encode(facts.left_out),
         "artifacts": [_artifact(artifact) for artifact in facts.artifacts],
         "playbook_sha256": facts.playbook_digest,
         "command": list(facts.argv),
@@ -112,6 +115,7 @@ def _form(form: Form, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, 
         "modules_added": _modules_added(plan, built, artifacts),
         "files_changed": _files_changed(form, built),
         "claims": list(form.claims),
+        "changes": encode(built.changes) if built else [],
     }
 
 
@@ -152,6 +156,7 @@ def _artifact(artifact: Artifact) -> dict[str, Any]:
         "facts": dict(artifact.facts),
         "modules": _listed(artifact.modules),
         "woven_files": _listed(artifact.woven_files),
+        "changes": encode(artifact.changes),
     }
 
 

@@ -132,6 +132,7 @@ def may_not_claim(summary: Mapping[str, Any], fewest: int) -> list[str]:
     if blocks < fewest:
         found.append(f"that a difference is established: {_blocks(blocks)} gave figures, a word needs {fewest}")
     found += _twin(summary)
+    found += [f"anything about {each['form']}: it was not built" for each in summary["left_out"]]
     for row in summary["verdicts"]:
         if row["metric"] in HEADLINE:
             what = f"{row['form']} saves {'CPU' if row['metric'] == HEADLINE[0] else 'time'}"

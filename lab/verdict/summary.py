@@ -7,6 +7,7 @@ from statistics import fmean, median
 from typing import Any, Final
 
 from lab.guest.gates import FAMILIES, percentile
+from lab.guest.wire import encode
 from lab.model.events import StepFinished, StepStarted
 from lab.model.paths import CELL_FILE
 from lab.model.run import Run, RunForm
@@ -48,6 +49,7 @@ def summarize(run: Run) -> Summary:
         "cells": _cells(forms),
         "fewest_blocks": terms.fewest_blocks,
         "forms": named,
+        "left_out": encode(run.manifest.left_out),
         "verdicts": verdicts,
         "lines": lines(named, verdicts),
         "unproven": {form.name: form.failed for form in forms.values() if form.failed},
@@ -104,6 +106,7 @@ def _form(form: FormView, run: Run) -> dict[str, Any]:
         "time_to_first_span_s": median(first) if first else None,
         "startup_s": median(cell.startup_s for cell in measured) if measured else None,
         "build": _build(facts),
+        "changes": encode(facts.changes),
         "cells": {
             "planned": form.planned,
             "valid": form.whole,

@@ -15,7 +15,7 @@ import pytest
 from lab import forms
 from lab.forms import cache, kept
 from lab.guest.wire import Canary
-from lab.model.errors import ConfigError, DemoError
+from lab.model.errors import DemoError
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.machine import Arch
@@ -198,14 +198,6 @@ def test_a_form_that_weaves_nothing_is_an_error_naming_it(lab: Lab, tmp_path: Pa
     yaml.write_text(yaml.read_text().replace("[orchestrion, go, build", "[go, build"))
     form = forms.catalog(root)["orchestrion-otel"]
     with pytest.raises(DemoError, match=r"orchestrion-otel.*does not call lab\.example/otelboot\.WrapServer"):
-        forms.build(lab, (form,), forms.service(root), arch=ARCH)
-
-
-def test_an_overlay_never_replaces_a_file_of_the_service(lab: Lab, tmp_path: Path) -> None:
-    root = copy_of(tmp_path, "orchestrion-otel")
-    (root / "demo/service/orchestrion.tool.go").write_text("//go:build tools\n\npackage tools\n")
-    form = forms.catalog(root)["orchestrion-otel"]
-    with pytest.raises(ConfigError, match=r"orchestrion\.tool\.go"):
         forms.build(lab, (form,), forms.service(root), arch=ARCH)
 
 

@@ -1,0 +1,184 @@
+"""Whether a form fits a service, and what it changes in it: by data of the form and facts of the service.
+
+The service's own choice of a module wins. Where a form cannot work with it, the form is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lab.forms.shelf import Tree, files
+from lab.model.errors import DemoError
+from lab.model.form import Conflict, Form, ModuleSpec
+from lab.model.own import Change, Import, Module, Own, clause
+
+RELEASE: Final = re.compile(r"v\d+\.\d+\.\d+[-+.\w]*")
+
+
+def order(version: str) -> tuple[Any, ...]:
+    """Sorts versions as Go does (semver.org, section 11)."""
+    core, _, before = version.removeprefix("v").partition("+")[0].partition("-")
+    numbers = tuple(int(part) if part.isdigit() else 0 for part in core.split("."))
+    parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in before.split("."))
+    return numbers, not before, parts
+
+
+def below(name: str, top: str) -> bool:
+    """Whether a package or module is `top` or lies below it."""
+    return name == top or name.startswith(f"{top}/")
+
+
+def refusal(form: Form, own: Own) -> DemoError | None:
+    """Why this form cannot be made of this service; None when nothing speaks against it."""
+    found = [line for conflict in form.conflicts for line in _met(conflict, own)]
+    if not found:
+        return None
+    return DemoError(
+        f"form {form.name} does not fit this service: {found[0]}",
+        fix=f"leave out form {form.name}, or change the service as this says",
+        detail="\n".join(found) if len(found) > 1 else None,
+    )
+
+
+def _met(conflict: Conflict, own: Own) -> list[str]:
+    if not all(name in own.modules for name in conflict.only_with):
+        return []
+    imports = [one for one in own.imports if any(below(one.package, top) for top in conflict.imports)]
+    replaced = {
+        name: module
+        for name, module in own.modules.items()
+        if (module.replaced and any(below(name, top) for top in conflict.replaces))
+        or (not RELEASE.fullmatch(module.used) and any(below(name, top) for top in conflict.forks))
+    }
+    newer = {
+        name: module.used
+        for name, module in own.modules.items()
+        if name in conflict.since
+        and RELEASE.fullmatch(module.used)
+        and order(module.used) >= order(conflict.since[name])
+    }
+    return [
+        *(f"{_imported(one, own)}; {conflict.why}" for one in imports),
+        *(f"{_replaced(name, to, own)}; {conflict.why}" for name, to in replaced.items()),
+        *(f"it is made with {name} {used}; {conflict.why}" for name, used in newer.items()),
+    ]
+
+
+def _imported(one: Import, own: Own) -> str:
+    module = own.modules.get(one.module)
+    return f"{one.at} imports {one.package} {module.used if module else ''}".rstrip()
+
+
+def _replaced(name: str, module: Module, own: Own) -> str:
+    if module.used == f"./vendor/{name}":
+        return f"{module.used} holds other code than {name} {module.version}".rstrip()
+    return f"{place(own.top, name)} replaces {name} by {module.used}"
+
+
+def place(root: Path, module: str) -> str:
+    """Where a module is replaced, as file:line; for people."""
+    for folder in (root, *root.resolve().parents):
+        for path in (folder / "go.mod", folder / "go.work") if folder == root else (folder / "go.work",):
+            if not path.is_file():
+                continue
+            for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+                if module in line.split() and "=>" in line:
+                    return f"{path.name}:{number}"
+    return "go.mod"
+
+
+def edits(label: str, module: ModuleSpec, own: Own, mod: Mapping[str, Any]) -> list[str]:
+    """Options of `go mod edit` that add what a form asks for. `mod`: the go.mod, as `go mod edit -json` tells it.
+
+    Raises DemoError (the service excludes, or replaces by an older one, what the form cannot do without).
+    """
+    chosen = {**module.require, **_held(label, module, own)}
+    for each in mod.get("Exclude") or ():
+        if chosen.get(each["Path"]) == each["Version"]:
+            raise DemoError(
+                f"{label} does not fit this service: go.mod excludes {each['Path']} {each['Version']}, which it needs",
+                fix=f"leave out {label}, or that line of go.mod",
+            )
+    asked = {each["Path"]: each["Version"] for each in mod.get("Require") or ()}
+    asked |= {each["Old"]["Path"]: "" for each in mod.get("Replace") or ()}
+    out = []
+    for path, version in module.require.items():
+        mine = own.modules.get(path)
+        if mine is None or not RELEASE.fullmatch(mine.version) or order(mine.version) < order(version):
+            out.append(f"-require={path}@{version}")
+        # what no code of the service uses is the form's alone: a tool must be the version that the form's build runs
+        if mine is None and asked.get(path, version) != version:
+            out.append(f"-replace={path}={path}@{version}")
+    out += [f"-replace={path}={path}@{chosen[path]}" for path in module.hold if path in chosen]
+    out += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
+    return out
+
+
+def _held(label: str, module: ModuleSpec, own: Own) -> dict[str, str]:
+    """The version of each held module; none for one that the service replaces by other code, which stays.
+
+    They are kept together: when one has to be raised or added, the others are raised with it as far as it needs.
+    """
+    mine = {path: own.modules[path] for path in module.hold if path in own.modules}
+    low = {
+        p: m for p, m in mine.items() if RELEASE.fullmatch(m.used) and order(m.used) < order(module.hold[p].at_least)
+    }
+    for path, old in low.items():
+        if old.replaced:
+            raise DemoError(
+                f"{label} does not fit this service: {place(own.top, path)} replaces {path} by {old.used}, and the form"
+                f" needs {module.hold[path].at_least} or newer",
+                fix=f"leave out {label}, or replace {path} by a newer version",
+            )
+    raised = len(mine) < len(module.hold) or bool(low)
+    out = {}
+    for path, hold in module.hold.items():
+        have = mine.get(path)
+        if have is None:
+            out[path] = hold.otherwise
+        elif RELEASE.fullmatch(have.used):
+            out[path] = max(have.used, hold.otherwise, key=order) if raised and not have.replaced else have.used
+    return out
+
+
+def changes(own: Own, modules: Mapping[str, Module]) -> tuple[Change, ...]:
+    """What a program made of `modules` has otherwise than the service's own."""
+    out = []
+    for name, module in sorted(modules.items()):
+        mine = own.modules.get(name)
+        if mine is None:
+            out.append(Change(what=name, kind="added", after=module.used))
+        elif mine.used != module.used and (_released(mine.used) or _released(module.used)):  # folders lie elsewhere
+            out.append(Change(what=name, kind=_kind(mine.used, module.used), before=mine.used, after=module.used))
+    return tuple(out)
+
+
+def copied(own: Own, overlays: Iterable[Tree]) -> tuple[Change, ...]:
+    """What the copy of the source has otherwise than the source: a form's file takes the place of one of its name."""
+    names = [name for tree in overlays for name, _ in files(tree.origin) if (own.top / name).exists()]
+    return tuple(Change(what=name, kind="file") for name in names)
+
+
+def _released(used: str) -> bool:
+    return not used.startswith((".", "/"))
+
+
+def _kind(before: str, after: str) -> str:
+    if not (RELEASE.fullmatch(before) and RELEASE.fullmatch(after)):
+        return "replaced"
+    return "raised" if order(after) > order(before) else "lowered"
+
+
+def told(changed: Iterable[Change]) -> str:
+    """The changes in one line; "" for none."""
+    listed = list(changed)
+    files = [f"{one.what} of the service is the form's in the copy" for one in listed if one.kind == "file"]
+    versions = [
+        clause(one.what, one.kind, one.before, one.after) for one in listed if one.kind not in ("file", "added")
+    ]
+    added = sum(one.kind == "added" for one in listed)
+    more = [f"{added} module{'s' if added != 1 else ''} added"] if added else []
+    return "; ".join([*files, *versions, *more])
