@@ -25,10 +25,10 @@ def register(app: typer.Typer) -> None:
         """Stop and remove a machine. No process, port or file of it stays; results and the cache are kept."""
         with session(options, "down", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
             from lab.flows.cache import purge as purge_cache
-            from lab.machines import lifecycle
+            from lab.machines import lifecycle, removal
 
             names = lifecycle.names(lab) if everything else [lab.config.machine.name]
-            gone = [each for each in names if lifecycle.down(lab, each)]
+            gone = removal.down_each(lab, names)
             if purge:
                 purge_cache(lab)
         text = f"removed: {', '.join(gone)}" if gone else "nothing to remove"

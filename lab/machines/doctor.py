@@ -31,7 +31,7 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
     except LabError as error:
         return [*findings, Finding(name="provider", verdict="fail", message=error.message, fix=error.fix)]
     findings += host_packages.check_host(spec.arch) if provider.FEATURES.custom_kernel else []
-    made = state.load(lab, spec.name)
+    made = state.look(lab, spec.name).machine
     seen = None if made is None else steps.observed(lab, made)
     if seen is not None and seen.phase == "running":
         # its memory and disk are in use already: asking for them again would be wrong

@@ -7,14 +7,18 @@ machine itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.guest.wire import decode
+from lab.model.errors import Unreadable
 from lab.model.lab import Lab
 from lab.model.paths import JOURNAL_FILE
-from lab.system import store
+from lab.system import documents, store
+from lab.system.documents import Source
 
 
 def path(lab: Lab, name: str) -> Path:
@@ -36,15 +40,27 @@ def entry(lab: Lab, name: str, command: str, step: str) -> Iterator[None]:
     _append(lab, name, record | {"state": "done", "seconds": round(time.monotonic() - began, 3)})
 
 
-def interrupted(records: list[dict[str, Any]]) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line: what a command set out to do, or how it ended."""
+
+    command: str
+    step: str
+    state: str  # intent | done | failed
+
+
+def interrupted(lines: Sequence[Line]) -> str | None:
     """The step that was begun last and has no outcome: its command was killed there."""
-    if records and records[-1].get("state") == "intent":
-        return str(records[-1]["step"])
-    return None
+    return lines[-1].step if lines and lines[-1].state == "intent" else None
 
 
-def read(lab: Lab, name: str) -> list[dict[str, Any]]:
-    return store.read_lines(path(lab, name))
+def read(lab: Lab, name: str) -> tuple[Line, ...]:
+    """Its lines; those that cannot be read are left out, and all where the file is none: it only tells people."""
+    at = path(lab, name)
+    try:
+        return documents.lines(Source(path=at, name=str(at), fix=""), lambda doc: decode(Line, doc))[0]
+    except Unreadable:
+        return ()
 
 
 def _append(lab: Lab, name: str, record: dict[str, Any]) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path, PurePath
+from typing import Final
 
 from lab.model.machine import Seed, SshEndpoint
 from lab.model.paths import HOST_KEY_FILE, IDENTITY_FILE, KNOWN_HOSTS_FILE, SSH_CONFIG_FILE
 from lab.system import store
+from lab.system.documents import Source, content
+
+HOST_COMMENT: Final = "lab-host"
+MOST_BYTES: Final = 1 << 16
 
 
 def seed(directory: Path) -> Seed:
     """The machine's seed: made on the first call, the same on every later one. Private keys are 0600, OpenSSH format.
 
-    The machine id is derived from the host key, so that there is no third thing to keep in step.
+    The machine id is derived from the host key, so that there is no third thing to keep in step. Raises Unreadable for
+    a file that is no key.
     """
     host, user = directory / HOST_KEY_FILE, directory / IDENTITY_FILE
-    host_public, user_public = _public(host, "lab-host"), _public(user, "lab-user")
+    host_public, user_public = _made(host, HOST_COMMENT), _made(user, "lab-user")
     return Seed(
-        machine_id=hashlib.sha256(host_public.split()[1].encode()).hexdigest()[:32],
+        machine_id=machine_id(host_public),
         host_key_private=host,
         host_key_public=host_public,
         user_key_private=user,
@@ -64,18 +70,34 @@ def config_value(path: PurePath) -> str:
     return '"' + path.as_posix().replace("%", "%%") + '"'
 
 
-def _public(private: Path, comment: str) -> str:
+def machine_id(host_key: str) -> str:
+    """Of a public host key as OpenSSH writes it."""
+    return hashlib.sha256(host_key.split()[1].encode()).hexdigest()[:32]
+
+
+def public(private: Path, comment: str) -> str:
+    """The public half of the key in a file. Raises Unreadable."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    source = Source(path=private, name=str(private), fix=f"lab down {private.parent.name}")
+    data = content(source, MOST_BYTES)
+    try:
+        key = serialization.load_ssh_private_key(data, password=None).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise source.error("not a private key of OpenSSH without a passphrase") from error
+    text = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return f"{text.decode()} {comment}"
+
+
+def _made(private: Path, comment: str) -> str:
     """The public half of the key in `private`, which is made when it is missing."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    if private.exists():
-        key = serialization.load_ssh_private_key(private.read_bytes(), password=None)
-    else:
-        key = Ed25519PrivateKey.generate()
-        text = key.private_bytes(
+    if not private.exists():
+        text = Ed25519PrivateKey.generate().private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
         )
         store.write_bytes(private, text, mode=0o600)
-    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return f"{public.decode()} {comment}"
+    return public(private, comment)

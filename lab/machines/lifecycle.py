@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import shutil
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import journal, keys, presence, provision, readiness, state, steps
-from lab.machines.presence import exclusive
-from lab.machines.providers import PROVIDERS
+from lab.machines import journal, presence, provision, readiness, removal, state, steps
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
-from lab.model.paths import HOST_KEY_FILE, SSH_CONFIG_FILE
+from lab.model.paths import MACHINE_FILE, SSH_CONFIG_FILE
 from lab.remote.base import Transport
 from lab.system import proc, resources, store
 from lab.system.wait import Deadline
@@ -31,7 +28,8 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
     Raises PreconditionError, ProvisioningError, UsageError, Locked, SecurityStop, Cancelled; after any of them, or a
     kill, the same call goes on from where the machine really is.
     """
-    with exclusive(lab, spec.name, lock_timeout_s):
+    state.check_files(lab.paths.machine(spec.name))
+    with presence.exclusive(lab, spec.name, lock_timeout_s):
         machine = _wanted(lab, spec)
         presence.forget_down(lab, spec.name)
         seen = steps.observed(lab, machine)
@@ -42,8 +40,7 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
         if step := journal.interrupted(journal.read(lab, spec.name)):
             lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in {step}; going on"))
         if machine.handle is None:
-            _forget_other(lab, spec)
-            presence.end_lost(lab, spec.name)
+            removal.forget_others(lab, spec)
         machine = state.save(lab, machine)
         with lab.bus.step("up", f"machine {spec.name}"):
             for index, step_ in enumerate(steps.UP, start=1):
@@ -63,51 +60,18 @@ def plan(lab: Lab, spec: MachineSpec) -> list[dict[str, str]]:
 
 def down(lab: Lab, name: str) -> bool:
     """Stop and remove it, from whatever state; nothing of it stays but the shared cache. False: there was nothing."""
-    directory = lab.paths.machine(name)
-    if not directory.exists() and name not in names(lab):
-        return False
-    with exclusive(lab, name, lab.config.lock_timeout_s):
-        existed = name in names(lab)
-        if existed:
-            presence.note_down(lab, name)
-            with lab.bus.step("down", f"remove machine {name}"), journal.entry(lab, name, "down", "delete"):
-                presence.end_lost(lab, name)
-                _delete(lab, name)
-        if directory.exists():
-            shutil.rmtree(directory)
-    return existed
-
-
-def _forget_other(lab: Lab, spec: MachineSpec) -> None:
-    """What an `up` for another machine of this name began and never noted: an instance may run, and cost, of it."""
-    found = state.load(lab, spec.name)
-    if found is None or found.handle is not None or found.spec == spec:
-        return
-    message = f"an earlier command began another machine {spec.name} ({found.spec.provider}): what is there of it goes"
-    lab.bus.emit(Notice(level="info", text=message))
-    with journal.entry(lab, spec.name, "up", "forget"):
-        _delete(lab, spec.name)
-
-
-def _delete(lab: Lab, name: str) -> None:
-    machine = state.load(lab, name)
-    if machine is not None and machine.handle is not None:
-        steps.provider_of(machine).delete(lab, machine.handle)
-        return
-    directory = lab.paths.machine(name)
-    if (directory / HOST_KEY_FILE).exists():  # its state is lost or was never written, but who it is, is known
-        seed = keys.seed(directory)
-        for provider in PROVIDERS.values():
-            provider.delete(lab, provider.recover(seed, name, directory))
+    return removal.down(lab, name)
 
 
 def status(lab: Lab, name: str) -> Observed:
     """What is there now, by asking; needs no lock."""
-    machine = state.load(lab, name)
+    found = state.look(lab, name)
+    machine = found.machine
+    if machine is None and (found.problem or any(handle.name == name for handle in presence.running(lab))):
+        why = f"its making was interrupted, or its state was damaged: {found.problem or f'{MACHINE_FILE} is missing'}"
+        return Observed(phase="broken", alive=False, reason=f"{why}; to remove it: lab down {name}")
     if machine is None:
         reason = "its making was interrupted" if name in state.names(lab) else "there is no such machine"
-        if any(handle.name == name for handle in presence.lost(lab)):
-            reason = f"its folder was removed, it goes on: lab down {name}"
         return Observed(phase="absent", alive=False, reason=reason)
     seen = steps.observed(lab, machine)
     if seen.alive and not steps.ready(machine, seen):
@@ -187,7 +151,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
     """Ansible's JSON inventory of every machine that has SSH."""
     hosts: dict[str, Any] = {}
     for name in state.names(lab):
-        found = state.load(lab, name)
+        found = state.look(lab, name).machine
         if found is not None and isinstance(found.endpoint, SshEndpoint):
             hosts[name] = {
                 "ansible_host": found.endpoint.host,
@@ -228,10 +192,11 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
 
 
 def _running(lab: Lab, name: str) -> Machine:
-    found = state.load(lab, name)
+    stored = state.look(lab, name)
+    found = stored.machine
     seen = None if found is None else steps.observed(lab, found)
     if found is None or seen is None or seen.endpoint is None:
-        why = "there is no such machine" if seen is None else seen.reason
+        why = (stored.problem or "there is no such machine") if seen is None else seen.reason
         raise PreconditionError(f"machine {name} does not run: {why}", fix=f"lab up {name}")
     return replace(found, endpoint=seen.endpoint)
 

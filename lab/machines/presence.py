@@ -6,23 +6,22 @@ The lock of a machine and the note of the last `lab down` lie outside its folder
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lab.machines import keys, state
+from lab.machines import recovery, state
 from lab.machines.providers import PROVIDERS
-from lab.model.errors import DemoError, LabError
+from lab.model.errors import DemoError, LabError, Unreadable
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Handle, Machine
-from lab.model.paths import HOST_KEY_FILE
 from lab.system import locks, store
+from lab.system.documents import Source, read
 from lab.system.wait import Deadline
 
 
@@ -50,15 +49,17 @@ def kept(lab: Lab, machine: Machine) -> Iterator[None]:
 
 def taken_down(lab: Lab, machine: Machine) -> LabError | None:
     """Why this machine is not there any more, or is about to go, when somebody took it; cheap, asks files only."""
-    name, found = machine.spec.name, state.load(lab, machine.spec.name)
+    name, found = machine.spec.name, state.look(lab, machine.spec.name).machine
     if machine.handle is None:
         return None
     told = _told(lab, name)
-    noted = told.get("machine_id") == machine.handle.machine_id
+    noted = told is not None and told.machine_id == machine.handle.machine_id
     there = found is not None and found.handle is not None and found.handle.machine_id == machine.handle.machine_id
     if there and not noted:
         return None
-    who = f"taken down by `{told['command']}` (pid {told['pid']})" if noted else f"removed: {lab.paths.machine(name)}"
+    who = f"removed: {lab.paths.machine(name)}"
+    if noted and told is not None:
+        who = f"taken down by `{told.command}` (pid {told.pid})"
     fix = "run the command again: it makes the machine and goes on with what is missing"
     return DemoError(f"machine {name} was {who}", fix=fix)
 
@@ -74,13 +75,18 @@ def forget_down(lab: Lab, name: str) -> None:
     _beside(lab, name, ".down").unlink(missing_ok=True)
 
 
-def lost(lab: Lab) -> list[Handle]:
-    """Machines of this home that go on, although the folder with their state was removed by hand or is another's."""
+def running(lab: Lab) -> list[Handle]:
+    """Machines of this home that run or have a claim, by asking for them alone."""
     found: list[Handle] = []
     for provider in PROVIDERS.values():
         ask = getattr(provider, "lost", None)  # optional: where the machine itself can be asked for its folder
         found += [] if ask is None else ask(lab.paths.machines)
-    return [handle for handle in found if handle.machine_id != _id(lab, handle.name)]
+    return found
+
+
+def lost(lab: Lab) -> list[Handle]:
+    """Those that go on, although the folder with their state was removed by hand or is another's."""
+    return [handle for handle in running(lab) if handle.machine_id != _id(lab, handle.name)]
 
 
 def end_lost(lab: Lab, name: str) -> bool:
@@ -94,17 +100,26 @@ def end_lost(lab: Lab, name: str) -> bool:
 
 
 def _id(lab: Lab, name: str) -> str:
-    """Who the machine in that folder is; "" where none is."""
-    directory = lab.paths.machine(name)
-    return keys.seed(directory).machine_id if (directory / HOST_KEY_FILE).exists() else ""
+    """Who the machine in that folder is; "" where none is, or none that its key tells."""
+    seed = recovery.by_key(lab.paths.machine(name))
+    return "" if seed is None else seed.machine_id
 
 
-def _told(lab: Lab, name: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Down:
+    """The note of the last `lab down`."""
+
+    machine_id: str
+    command: str
+    pid: int
+
+
+def _told(lab: Lab, name: str) -> _Down | None:
+    path = _beside(lab, name, ".down")
     try:
-        found = json.loads(_beside(lab, name, ".down").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and {"machine_id", "command", "pid"} <= found.keys() else {}
+        return read(Source(path=path, name=str(path), fix=""), _Down)
+    except Unreadable:
+        return None
 
 
 def _beside(lab: Lab, name: str, suffix: str) -> Path:

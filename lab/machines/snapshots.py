@@ -109,6 +109,7 @@ def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: T
     then: called in the first session of a machine that was restored, with what was held.
     """
     began = time.monotonic()
+    _record(lab, machine, name)
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         found = _existing(lab, machine)
         doc = _read(lab, machine, name)

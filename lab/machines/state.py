@@ -1,17 +1,72 @@
-"""machine.json: what was made, never whether it lives. Anything that can be asked is asked instead."""
+"""machine.json: what was made, never whether it lives. Anything that can be asked is asked instead.
+
+Whatever the file holds, `look` answers: with a machine that every caller can use, or with what is wrong.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+import os
+import re
+import stat
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from lab.guest.wire import WireError, decode, shown
+from lab.machines.providers import PROVIDERS
+from lab.model.errors import ConfigError, ProvisioningError, Unreadable
 from lab.model.lab import Lab
-from lab.model.machine import Endpoint, Handle, LocalEndpoint, Machine, MachineSpec, SshEndpoint
-from lab.model.paths import JOURNAL_FILE, MACHINE_FILE, is_name
+from lab.model.machine import Endpoint, Handle, LocalEndpoint, Machine, MachineSpec, SshEndpoint, StoredSsh
+from lab.model.paths import (
+    HOST_KEY_FILE,
+    IDENTITY_FILE,
+    JOURNAL_FILE,
+    KNOWN_HOSTS_FILE,
+    MACHINE_FILE,
+    SSH_CONFIG_FILE,
+    is_name,
+)
 from lab.system import store
+from lab.system.documents import Source, read
 
 SCHEMA: Final = 1
+EARLIER: Final = {"lock", "lock.holder"}  # of a version that kept its lock here
+MACHINE_ID: Final = re.compile(r"[0-9a-f]{32}")
+FILES: Final = (MACHINE_FILE, JOURNAL_FILE, HOST_KEY_FILE, IDENTITY_FILE, KNOWN_HOSTS_FILE, SSH_CONFIG_FILE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What machine.json gave: a machine, or why there is none ("" where there is no such file)."""
+
+    machine: Machine | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Schema:
+    schema: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Local:
+    kind: Literal["local"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """The document. `endpoint` is read by its `kind`."""
+
+    spec: MachineSpec
+    handle: Handle | None
+    endpoint: dict[str, Any] | None
+    image_id: str
+    accel: str
+    ready_boot_id: str
+
+
+class _Newer(ConfigError):
+    """Written by a newer lab: nothing of it may be overwritten."""
 
 
 def save(lab: Lab, machine: Machine) -> Machine:
@@ -21,19 +76,100 @@ def save(lab: Lab, machine: Machine) -> Machine:
 
 
 def load(lab: Lab, name: str) -> Machine | None:
-    """What was saved; None when there is nothing, or nothing that can be read: then it is made again by probing."""
+    """What was saved; None when there is nothing, or nothing that can be read: then it is made again by probing.
+
+    Raises ConfigError for what a newer lab wrote.
+    """
+    return _look(lab, name).machine
+
+
+def look(lab: Lab, name: str) -> Found:
+    """As `load`, with the reason where it is None. Never raises."""
+    try:
+        return _look(lab, name)
+    except _Newer as error:
+        return Found(problem=error.message)
+
+
+def _look(lab: Lab, name: str) -> Found:
     path = lab.paths.machine(name) / MACHINE_FILE
-    found: Machine | None = store.read_state(path, schema=SCHEMA, read_one=from_doc)
-    return found
+    problem = ""
+    for candidate in (path, store.previous(path)):
+        if not os.path.lexists(candidate):
+            continue
+        try:
+            return Found(machine=_read(lab, name, candidate))
+        except Unreadable as error:
+            problem = problem or error.message
+    return Found(problem=problem)
+
+
+def _read(lab: Lab, name: str, path: Path) -> Machine:
+    """Raises Unreadable, _Newer."""
+    source = Source(path=path, name=str(path), fix=f"lab down {name}")
+    schema = read(source, _Schema).schema
+    if schema > SCHEMA:
+        message = f"{path} was written by a newer lab (schema {schema}, this one reads up to {SCHEMA})"
+        raise _Newer(message, fix=f"update lab, or use another --home, or remove the machine: lab down {name}")
+    try:
+        return _checked(read(source, _Stored), lab, name)
+    except WireError as error:
+        raise source.wrong(error) from error
+
+
+def _checked(doc: _Stored, lab: Lab, name: str) -> Machine:
+    """What the types alone do not say: whose it is, and that its provider can use it. Raises WireError."""
+    if doc.spec.name != name:
+        raise WireError(f"{name} is expected, as its folder is called, not {shown(doc.spec.name)}").inside("spec.name")
+    handle = doc.handle
+    if doc.spec.provider not in PROVIDERS:
+        raise WireError(f"no provider is called {shown(doc.spec.provider)}").inside("spec.provider")
+    if handle is not None:
+        provider = PROVIDERS.get(handle.provider)
+        if provider is None or handle.provider != doc.spec.provider:
+            raise WireError(f"{doc.spec.provider} is expected, not {shown(handle.provider)}").inside("handle.provider")
+        if not MACHINE_ID.fullmatch(handle.machine_id):
+            raise WireError(f"32 hex digits are expected, not {shown(handle.machine_id)}").inside("handle.machine_id")
+        # the folder is the one that the file is in, wherever it was when the file was written
+        data = {**handle.data, "directory": str(lab.paths.machine(name))}
+        try:
+            decode(provider.DATA, data)
+        except WireError as error:
+            raise error.inside("handle.data") from None
+        handle = replace(handle, name=name, data=data)
+    return Machine(
+        spec=doc.spec,
+        handle=handle,
+        endpoint=_endpoint(doc.endpoint),
+        image_id=doc.image_id,
+        accel=doc.accel,
+        ready_boot_id=doc.ready_boot_id,
+    )
 
 
 def names(lab: Lab) -> list[str]:
-    """Every machine of this home, also one whose making was interrupted."""
+    """Every machine of this home, also one of which only something is left."""
     if not lab.paths.machines.is_dir():
         return []
-    marks = (MACHINE_FILE, JOURNAL_FILE)
-    folders = (folder for folder in lab.paths.machines.iterdir() if is_name(folder.name))
-    return sorted(folder.name for folder in folders if any((folder / mark).exists() for mark in marks))
+    return sorted(path.name for path in lab.paths.machines.iterdir() if is_name(path.name) and left(path))
+
+
+def left(directory: Path) -> bool:
+    """Whether there is anything of a machine at that place."""
+    if not directory.is_dir():
+        return os.path.lexists(directory)
+    return any(path.name not in EARLIER for path in directory.iterdir())
+
+
+def check_files(directory: Path) -> None:
+    """Refuse to go on where another kind of thing is in a file's place. Raises ProvisioningError."""
+    for name in FILES:
+        try:
+            mode = (directory / name).lstat().st_mode
+        except OSError:
+            continue
+        if not stat.S_ISREG(mode):
+            raise ProvisioningError(f"{directory / name} is not a plain file", fix=f"lab down {directory.name}")
 
 
 def to_doc(machine: Machine) -> dict[str, Any]:
@@ -48,19 +184,6 @@ def to_doc(machine: Machine) -> dict[str, Any]:
     }
 
 
-def from_doc(doc: dict[str, Any]) -> Machine:
-    """The inverse of `to_doc`; keys that a newer patch release added are left out."""
-    known = {f.name for f in fields(MachineSpec)}
-    return Machine(
-        spec=MachineSpec(**{key: value for key, value in doc["spec"].items() if key in known}),
-        handle=None if doc["handle"] is None else Handle(**doc["handle"]),
-        endpoint=_endpoint(doc["endpoint"]),
-        image_id=doc["image_id"],
-        accel=doc["accel"],
-        ready_boot_id=doc["ready_boot_id"],
-    )
-
-
 def _endpoint_doc(endpoint: Endpoint | None) -> dict[str, Any] | None:
     match endpoint:
         case None:
@@ -68,15 +191,16 @@ def _endpoint_doc(endpoint: Endpoint | None) -> dict[str, Any] | None:
         case LocalEndpoint():
             return {"kind": "local"}
         case SshEndpoint():
-            identity = None if endpoint.identity_file is None else str(endpoint.identity_file)
-            return {"kind": "ssh", **asdict(endpoint), "identity_file": identity}
+            return {"kind": "ssh", **asdict(StoredSsh.of(endpoint))}
 
 
 def _endpoint(doc: dict[str, Any] | None) -> Endpoint | None:
     if doc is None:
         return None
-    if doc["kind"] == "local":
-        return LocalEndpoint()
-    given = {key: value for key, value in doc.items() if key != "kind"}
-    identity = given["identity_file"]
-    return SshEndpoint(**{**given, "identity_file": None if identity is None else Path(identity)})
+    try:
+        if doc.get("kind") == "ssh":
+            return decode(StoredSsh, doc).endpoint()
+        decode(_Local, doc)
+    except WireError as error:
+        raise error.inside("endpoint") from None
+    return LocalEndpoint()

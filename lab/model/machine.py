@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from lab.guest.wire import Range
 
 Arch = Literal["x86_64", "aarch64"]
 HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
@@ -65,6 +67,27 @@ class SshEndpoint:
     identity_file: Path | None
     host_key: str
     become: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSsh:
+    """An SshEndpoint as it is written to a file."""
+
+    host: str
+    port: Annotated[int, Range(1, 65535)]
+    user: str
+    identity_file: str | None
+    host_key: str
+    become: bool = False
+
+    @staticmethod
+    def of(endpoint: SshEndpoint) -> StoredSsh:
+        identity = None if endpoint.identity_file is None else str(endpoint.identity_file)
+        return StoredSsh(**{**asdict(endpoint), "identity_file": identity})
+
+    def endpoint(self) -> SshEndpoint:
+        identity = None if self.identity_file is None else Path(self.identity_file)
+        return SshEndpoint(**{**asdict(self), "identity_file": identity})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, TypeVar
 
 from lab.guest.wire import LIMITS, Limits, WireError, decode, parse, shown
 from lab.model.errors import Unreadable
+from lab.system import store
 
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ class Rows:
 
 
 ROWS: Final = Rows()
+FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 LINE: Final = Limits(size=ROWS.line, values=100_000)
 
 
@@ -82,7 +84,7 @@ def content(source: Source, size: int) -> bytes:
 def _opened(source: Source) -> BinaryIO:
     """Opened to read; a folder, a pipe or a device is refused before a byte of it is waited for."""
     try:
-        fd = os.open(source.path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        fd = store.patiently(lambda: os.open(source.path, FLAGS))
     except (OSError, ValueError) as error:  # ValueError: a NUL in a name
         raise source.error(why_not(error)) from error
     if not stat.S_ISREG(os.fstat(fd).st_mode):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from lab.model.errors import ConfigError
 from lab.system.wait import Deadline
 
 PREVIOUS_SUFFIX = ".previous"
@@ -81,33 +80,13 @@ def seen(path: Path) -> list[int]:
 def write_state(path: Path, doc: dict[str, Any], *, schema: int) -> None:
     """Write a state document with its schema number, keeping the generation before it."""
     if path.exists():
-        write_bytes(path.with_name(path.name + PREVIOUS_SUFFIX), path.read_bytes())
+        write_bytes(previous(path), path.read_bytes())
     write_json(path, {"schema": schema, **doc})
 
 
-def read_state(path: Path, *, schema: int, read_one: Callable[[dict[str, Any]], Any] = dict) -> Any:
-    """Read a state document; a corrupt one falls back to the generation before it; None when neither is usable.
-
-    read_one: makes it what is wanted; one that it cannot read (ValueError, TypeError, KeyError, AttributeError) is
-    corrupt too. Raises ConfigError when the file was written by a newer `lab`.
-    """
-    for candidate in (path, path.with_name(path.name + PREVIOUS_SUFFIX)):
-        try:
-            doc = json.loads(patiently(candidate.read_bytes))
-        except (OSError, ValueError, RecursionError):
-            continue
-        if not isinstance(doc, dict) or not isinstance(doc.get("schema"), int):
-            continue
-        if doc["schema"] > schema:
-            raise ConfigError(
-                f"{candidate} was written by a newer lab (schema {doc['schema']}, this one reads up to {schema})",
-                fix="update lab, or use another --home",
-            )
-        try:
-            return read_one(doc)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            continue
-    return None
+def previous(path: Path) -> Path:
+    """Where the generation before a state document is."""
+    return path.with_name(path.name + PREVIOUS_SUFFIX)
 
 
 def append_line(path: Path, doc: dict[str, Any], *, durable: bool) -> None:
@@ -119,22 +98,3 @@ def append_line(path: Path, doc: dict[str, Any], *, durable: bool) -> None:
         if durable:
             file.flush()
             os.fsync(file.fileno())
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Read JSON lines; a torn last line (a kill during append) is left out."""
-    try:
-        raw = patiently(path.read_bytes)
-    except FileNotFoundError:
-        return []
-    out: list[dict[str, Any]] = []
-    for line in raw.split(b"\n"):
-        if not line.strip():
-            continue
-        try:
-            doc = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(doc, dict):
-            out.append(doc)
-    return out

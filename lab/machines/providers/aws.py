@@ -7,24 +7,37 @@ written down before anything is made. Nothing is asked of EC2 as long as the mac
 from __future__ import annotations
 
 import contextlib
-import json
+import os
 import socket
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import first_boot, over_ssh
 from lab.machines.providers import aws_api, aws_make
+from lab.machines.providers.base import Place
 from lab.model.errors import LabError, ProvisioningError, SecurityStop
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Seed, SshEndpoint
 from lab.model.paths import IDENTITY_FILE
 from lab.system import store
+from lab.system.documents import Source, read
 from lab.system.wait import Deadline, NotYet, until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Place):
+    """What `recover` makes: where it is now is in FILE."""
+
+    host_key: str
+    accel: str
+
 
 FEATURES: Final = Features(isolated=True, ephemeral=True, status_by_login=True)
 RUN_ON: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
+DATA: Final[type] = HandleData
 FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is made there
 STARTED_S: Final = 300.0
 STOPPED_S: Final = 300.0
@@ -65,9 +78,10 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     if not found:
         # one that we saw and that is gone: its token would give it back, ended
         token = aws_make.new_token() if kept.get("instance") or "token" not in kept else kept["token"]
-        store.write_json(directory / FILE, {"region": region, "token": token})
+        mine = {"region": region, "machine_id": seed.machine_id}
+        store.write_json(directory / FILE, mine | {"token": token})
         # of a request that was refused for sure nothing is kept: its token would refuse another one too
-        refused = partial(store.write_json, directory / FILE, {"region": region})
+        refused = partial(store.write_json, directory / FILE, mine)
         found = [aws_make.run(lab, ec2, spec, seed, token, refused=refused)]
         text = f"an instance of EC2 runs and costs money until lab down, at most {aws_make.LIFE_H} h"
         lab.bus.emit(Notice(level="info", text=text))
@@ -205,12 +219,13 @@ def _where(handle: Handle) -> tuple[Path, str]:
     return directory, str(_kept(directory).get("region", ""))
 
 
-def _kept(directory: Path) -> dict[str, Any]:
-    try:
-        doc = json.loads((directory / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+def _kept(directory: Path) -> dict[str, str]:
+    """FILE; {} before anything was made. Raises Unreadable: an instance may run, and cost, and only FILE says where."""
+    path = directory / FILE
+    if not os.path.lexists(path):
         return {}
-    return doc if isinstance(doc, dict) else {}
+    fix = f"end the instance in EC2's console, remove {path}, then lab down {directory.name}"
+    return read(Source(path=path, name=str(path), fix=fix), dict[str, str])
 
 
 def _keep(directory: Path, **facts: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,11 +10,19 @@ from lab.model.lab import Lab
 from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, Observed, Seed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What every handle's data holds: the machine's folder."""
+
+    directory: str
+
+
 class Provider(Protocol):
     """Makes machines. Every function is idempotent; `inspect` changes nothing; the next call finishes a killed one."""
 
     FEATURES: Features
     RUN_ON: str  # where it was really exercised
+    DATA: type  # a dataclass: what `Handle.data` must hold to be used
 
     def check(self, lab: Lab, spec: MachineSpec) -> list[Finding]:
         """What this host lacks for `spec`; fast, changes nothing."""

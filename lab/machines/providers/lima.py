@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lab.machines import cloud_images, first_boot, over_ssh
 from lab.machines.providers import lima_template, lima_tool
+from lab.machines.providers.base import Place
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Features, Finding, Handle, MachineSpec, Observed, Seed, SshEndpoint
 from lab.model.paths import IDENTITY_FILE
 from lab.system import proc, store
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Place):
+    """The instance as Lima calls it."""
+
+    instance: str
+    host_key: str
+    accel: str = ""
+
+
+DATA: Final[type] = HandleData
 FEATURES: Final = Features(isolated=True, status_by_login=True)
 RUN_ON: Final = "recorded output of limactl 2.2.0 only (qemu driver, Linux); vz and Macs: not run here"
 OLDEST: Final = (2, 0, 0)

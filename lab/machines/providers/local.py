@@ -8,24 +8,28 @@ One machine of this kind per host, whoever asks.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from lab.guest.wire import WireError, decode, load
 from lab.machines.providers import local_check
-from lab.model.errors import Locked, PreconditionError, ProvisioningError
+from lab.machines.providers.base import Place
+from lab.model.errors import Locked, PreconditionError, ProvisioningError, Unreadable
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, Finding, Handle, LocalEndpoint, MachineSpec, Observed, Seed
-from lab.system import locks, proc, resources, store
+from lab.system import documents, locks, proc, resources, store
+from lab.system.documents import Source
 from lab.system.wait import Deadline
 
 FEATURES: Final = Features(isolated=False, ephemeral=True)
 RUN_ON: Final = "Debian 12 as root, kernel lockdown [integrity]"
+DATA: Final[type] = Place
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
 LOCK_FILE: Final = Path("/run/lab-local.lock")
 OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
@@ -41,6 +45,24 @@ END_S: Final = 150.0  # a run stops at its next safe point; see the times in end
 MOUNTS: Final = (("bpf", "/sys/fs/bpf"), ("tracefs", "/sys/kernel/tracing"), ("securityfs", "/sys/kernel/security"))
 TOOL_S: Final = 20.0
 LOCK_S: Final = 5.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Which machine has this host, since which boot."""
+
+    machine_id: str
+    directory: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One line of CHANGES_FILE: a mount that was made, or about to be."""
+
+    mount: str
+    boot_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +84,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     """Claim this host. Raises Locked naming the machine that has it, PreconditionError off Linux or without root."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise PreconditionError("the local provider needs Linux and root", fix="use --provider qemu")
-    if (claimed := _json(OVER_SSH)) is not None:
+    if (claimed := _read(OVER_SSH, dict[str, Any])) is not None:
         holder = f"{claimed.get('by', '?')} ({claimed.get('name', '?')})"
         raise Locked(
             f"this host is lent to {holder}, over SSH", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
@@ -70,14 +92,14 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     mine = {"machine_id": seed.machine_id, "directory": str(directory), "boot_id": _boot_id()}
     with _owner_lock(lab):
         owner = _owner()
-        if owner is not None and owner["machine_id"] != seed.machine_id:
-            there = Path(owner["directory"])
+        if owner is not None and owner.machine_id != seed.machine_id:
+            there = Path(owner.directory)
             if there.exists() and there != directory:
                 raise Locked(
                     f"this host is already the machine in {there}",
                     fix=f"lab down {there.name} --home {there.parent.parent}",
                 )
-            stop(lab, _handle(owner["machine_id"], there))  # its folder was removed by hand; what it began goes on
+            stop(lab, _handle(owner.machine_id, there))  # its folder was removed by hand; what it began goes on
         store.write_json(OWNER_FILE, mine)
     return recover(seed, spec.name, directory)
 
@@ -91,8 +113,8 @@ def recover(seed: Seed, name: str, directory: Path) -> Handle:
 def lost(machines: Path) -> list[Handle]:
     """The machine that has the claim, when its folder is one of these."""
     owner = _owner()
-    there = Path(owner["directory"]) if owner is not None else None
-    return [] if owner is None or there is None or there.parent != machines else [_handle(owner["machine_id"], there)]
+    there = Path(owner.directory) if owner is not None else None
+    return [] if owner is None or there is None or there.parent != machines else [_handle(owner.machine_id, there)]
 
 
 def _handle(machine_id: str, directory: Path) -> Handle:
@@ -117,9 +139,9 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     """Ours while the claim in /run names this machine and this boot."""
     del lab
     owner = _owner()
-    if owner is None or owner["machine_id"] != handle.machine_id:
+    if owner is None or owner.machine_id != handle.machine_id:
         return Observed(phase="absent", alive=False, reason="this host is not claimed")
-    if owner["boot_id"] != _boot_id():
+    if owner.boot_id != _boot_id():
         return Observed(phase="stopped", alive=False, reason="this host was restarted")
     facts: dict[str, Any] = {"endpoint": LocalEndpoint(), "boot_id": _boot_id(), "accel": "none"}
     return Observed(phase="running", alive=True, reason="this host", **facts)
@@ -137,7 +159,7 @@ def stop(lab: Lab, handle: Handle) -> None:
         if mount.source == mark(handle):
             _unmount(lab, mount.target)
     now = {mount.target for mount in _mounts()}
-    for target in ours(store.read_lines(journal), _boot_id()):
+    for target in _journalled(journal):
         if target in now:
             text = f"{target} was mounted by somebody else since; it is left alone"
             lab.bus.emit(Notice(level="warning", text=text))
@@ -152,8 +174,8 @@ def _end_runs(lab: Lab, handle: Handle, runs: Path) -> None:
     argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs)]
     done = proc.run(argv, deadline=Deadline.after(END_S, lab.cancel))
     try:
-        left = json.loads(done.text())["left"]
-    except (ValueError, KeyError, TypeError):
+        left = load(dict[str, Any], done.stdout)["left"]
+    except (WireError, KeyError):
         message = f"whether anything of machine {handle.name} still runs cannot be told"
         raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
     if left:
@@ -175,9 +197,10 @@ def _rows(path: Path) -> list[tuple[str, str]]:
         up_s = float(UPTIME.read_text(encoding="utf-8").split()[0])
         if path.stat().st_mtime < time.time() - up_s:
             return []
-        return [(str(kind), str(target)) for kind, target in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError):
+        rows = documents.read(Source(path=path, name=str(path), fix=""), tuple[tuple[str, ...], ...])
+    except (OSError, Unreadable):
         return []
+    return [(row[0], row[1]) for row in rows if len(row) == 2]
 
 
 def delete(lab: Lab, handle: Handle) -> None:
@@ -185,14 +208,23 @@ def delete(lab: Lab, handle: Handle) -> None:
     stop(lab, handle)
     with _owner_lock(lab):
         owner = _owner()
-        if owner is not None and owner["machine_id"] == handle.machine_id:
+        if owner is not None and owner.machine_id == handle.machine_id:
             OWNER_FILE.unlink(missing_ok=True)
         LOCK_FILE.unlink(missing_ok=True)
 
 
-def ours(changes: list[dict[str, Any]], boot_id: str) -> list[str]:
+def _journalled(journal: Path) -> list[str]:
+    """What the journal says, as far as it can be read: our mounts carry our mark, too."""
+    source = Source(path=journal, name=str(journal), fix="")
+    try:
+        return ours(documents.lines(source, lambda doc: decode(Change, doc))[0], _boot_id())
+    except Unreadable:
+        return []
+
+
+def ours(changes: Sequence[Change], boot_id: str) -> list[str]:
     """Where we made a mount, or were about to, in this boot; in the order it was done."""
-    return [str(change["mount"]) for change in changes if change.get("boot_id") == boot_id and "mount" in change]
+    return [change.mount for change in changes if change.boot_id == boot_id]
 
 
 def mark(handle: Handle) -> str:
@@ -219,17 +251,16 @@ def _boot_id() -> str:
     return BOOT_ID.read_text(encoding="utf-8").strip()
 
 
-def _owner() -> dict[str, str] | None:
-    doc = _json(OWNER_FILE)
-    return doc if doc is not None and {"machine_id", "directory", "boot_id"} <= doc.keys() else None
+def _owner() -> Claim | None:
+    return _read(OWNER_FILE, Claim)
 
 
-def _json(path: Path) -> dict[str, str] | None:
+def _read(path: Path, hint: type[T]) -> T | None:
+    """None where there is nothing, or nothing of that kind: a claim that cannot be read is none."""
     try:
-        doc = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return documents.read(Source(path=path, name=str(path), fix=""), hint)
+    except Unreadable:
         return None
-    return doc if isinstance(doc, dict) else None
 
 
 def _owner_lock(lab: Lab) -> Any:

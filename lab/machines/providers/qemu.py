@@ -13,7 +13,7 @@ from typing import Any, Final
 from lab.machines import golden, heartbeat, initrd, qcow, qemu_args
 from lab.machines.providers import qemu_instance, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
-from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, control, endpoint, spawn
+from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, spawn
 from lab.machines.serial import panic_text
 from lab.model.errors import ProvisioningError, UsageError
 from lab.model.events import Notice
@@ -29,6 +29,7 @@ START_S: Final = 60.0
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
 IMAGE_ID_PLACE: Final = "etc/lab/image-id"
 PAUSED: Final = ("paused", "io-error")
+DATA: Final[type] = HandleData
 save: Final = qemu_snapshot.save
 restore: Final = qemu_snapshot.restore
 
@@ -154,9 +155,11 @@ def delete(lab: Lab, handle: Handle) -> None:
     directory = Path(handle.data["directory"])
     for name in (OVERLAY_FILE, INITRD_FILE, SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG):
         (directory / name).unlink(missing_ok=True)
-    shutil.rmtree(handle.data["run_dir"], ignore_errors=True)
+    run_dir = Path(handle.data["run_dir"])
+    if run_dir.name == handle.machine_id[:12]:  # as `recover` calls it: no other folder goes, whatever was written
+        shutil.rmtree(run_dir, ignore_errors=True)
     with contextlib.suppress(OSError):  # shared with other machines: goes with the last one
-        Path(handle.data["run_dir"]).parent.rmdir()
+        run_dir.parent.rmdir()
 
 
 def attach(lab: Lab, handle: Handle, image: Path, serial: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket as sockets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from lab.guest.wire import Range
 from lab.machines import qemu_args
 from lab.machines.providers import qemu_instance
 from lab.model.errors import PreconditionError, ProvisioningError
-from lab.model.machine import Handle, SshEndpoint
+from lab.model.machine import Arch, Handle, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
 from lab.system import proc
 from lab.system.wait import Deadline, NotYet, until
@@ -20,6 +22,27 @@ QEMU_LOG: Final = "qemu.log"
 USER: Final = "root"
 PORT_TRIES: Final = 20
 PORT_TAKEN: Final = "Could not set up host forwarding rule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData:
+    """What `create` writes down of a machine, and everything here uses."""
+
+    uuid: str
+    directory: str
+    run_dir: str
+    identity: str
+    host_key: str
+    image_id: str
+    accel: str
+    arch: Arch
+    cpus: Annotated[int, Range(1, 4096)]
+    memory_mib: Annotated[int, Range(1, 1 << 30)]
+    kernel: str
+    kernel_digest: str = ""
+    kernel_release: str = ""
+    kernel_seen: tuple[int, ...] = ()
+    modules: str = ""
 
 
 def control(handle: Handle) -> Path:

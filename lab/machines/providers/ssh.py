@@ -11,24 +11,45 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import getpass
-import json
+import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from lab.guest.wire import decode
 from lab.machines.providers import ssh_check, ssh_keep, ssh_route
-from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
+from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop, Unreadable
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Seed, SshEndpoint
+from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Seed, SshEndpoint, StoredSsh
 from lab.remote import connect
 from lab.remote.base import Transport
 from lab.system import store
+from lab.system.documents import Source, read
 from lab.system.wait import Deadline
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """HOST_FILE: where the machine is, and its host key. An earlier version did not write `machine_id`."""
+
+    endpoint: StoredSsh
+    accel: str
+    address: str = ""
+    machine_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Host):
+    """The same, and the machine's folder here."""
+
+    directory: str
+
 
 FEATURES: Final = Features(isolated=False, status_by_login=True)
 RUN_ON: Final = "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
+DATA: Final[type] = HandleData
 HOST_FILE: Final = "host.json"  # where it is, and its host key: written before anything is done there
 ASK_S: Final = 30.0
 NOTE_S: Final = 900.0  # apt reads its lists, slowly where the machine is emulated
@@ -57,10 +78,9 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     if facts.local is not None:
         holder = ssh_check.word(facts.local, "directory")
         raise Locked(f"a lab on {spec.address} itself uses it ({holder})", fix="run `lab down` there")
-    identity = None if endpoint.identity_file is None else str(endpoint.identity_file)
-    where = dataclasses.asdict(endpoint) | {"identity_file": identity}
     accel = "tcg" if facts.emulated else "none"
-    store.write_json(directory / HOST_FILE, {"endpoint": where, "accel": accel, "address": spec.address})
+    host = Host(endpoint=StoredSsh.of(endpoint), accel=accel, address=spec.address, machine_id=seed.machine_id)
+    store.write_json(directory / HOST_FILE, dataclasses.asdict(host))
     mine = {
         "machine_id": seed.machine_id,
         "name": spec.name,
@@ -82,8 +102,8 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
 def recover(seed: Seed, name: str, directory: Path) -> Handle:
     """From HOST_FILE, which was written before the claim."""
     data: dict[str, Any] = {"directory": str(directory)}
-    with contextlib.suppress(OSError, ValueError):
-        data |= json.loads((directory / HOST_FILE).read_text(encoding="utf-8"))
+    with contextlib.suppress(Unreadable):
+        data |= dataclasses.asdict(_host(directory))
     return Handle(provider="ssh", name=name, machine_id=seed.machine_id, data=data)
 
 
@@ -157,6 +177,9 @@ def delete(lab: Lab, handle: Handle) -> None:
             raise ProvisioningError(f"{error.message}: it could not be given back", fix=fix) from error
         for text in told["left"]:
             lab.bus.emit(Notice(level="warning", text=f"left as it is there: {text}"))
+    elif os.path.lexists(directory / HOST_FILE):
+        why = f"{directory / HOST_FILE} cannot be read: that machine, if it was claimed, could not be given back"
+        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: sudo python3 {ssh_keep.COPY} give-back"))
     ssh_keep.kept_at(directory).unlink(missing_ok=True)
     (directory / HOST_FILE).unlink(missing_ok=True)
 
@@ -189,12 +212,16 @@ def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ss
 
 
 def _pinned(directory: Path, address: str) -> str:
-    """The host key that was pinned when this machine was first used; "" before."""
-    try:
-        doc = json.loads((directory / HOST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """The host key that was pinned when this machine was first used; "" before. Raises Unreadable."""
+    if not os.path.lexists(directory / HOST_FILE):
         return ""
-    return str(doc["endpoint"]["host_key"]) if doc["address"] == address else ""
+    host = _host(directory)
+    return host.endpoint.host_key if host.address == address else ""
+
+
+def _host(directory: Path) -> Host:
+    path = directory / HOST_FILE
+    return read(Source(path=path, name=str(path), fix=f"lab down {directory.name}"), Host)
 
 
 def _session(lab: Lab, endpoint: SshEndpoint) -> Transport:
@@ -202,6 +229,4 @@ def _session(lab: Lab, endpoint: SshEndpoint) -> Transport:
 
 
 def _endpoint(handle: Handle) -> SshEndpoint:
-    doc = dict(handle.data["endpoint"])
-    doc["identity_file"] = None if doc["identity_file"] is None else Path(doc["identity_file"])
-    return SshEndpoint(**doc)
+    return decode(StoredSsh, handle.data["endpoint"]).endpoint()

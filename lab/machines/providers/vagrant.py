@@ -7,6 +7,7 @@ leave behind is removed. A machine that Vagrant did not finish is made anew: MAD
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from lab.machines.providers import (
     vagrant_tool,
     vagrant_virtualbox,
 )
+from lab.machines.providers.base import Place
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -29,6 +31,20 @@ from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, 
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.system import proc
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Place):
+    """What `recover` makes."""
+
+    uuid: str
+    identity: str
+    host_key: str
+    driver: str
+    accel: str
+    image_id: str
+
+
+DATA: Final[type] = HandleData
 FEATURES: Final = Features(isolated=True, snapshots=True, starts_ready=True)
 RUN_ON: Final = "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
 WORK: Final = "vagrant"

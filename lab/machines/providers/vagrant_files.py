@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import json
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,11 @@ from lab.machines.boot import kernel_args
 from lab.machines.providers.vagrant_box import Box
 from lab.machines.providers.vagrant_libvirt import URI, volume_path
 from lab.machines.providers.vagrant_tool import JSON_FILE
-from lab.model.errors import PreconditionError
+from lab.model.errors import PreconditionError, Unreadable
 from lab.model.machine import MachineSpec, Seed
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
-from lab.system import resources, store
+from lab.system import documents, resources, store
+from lab.system.documents import Source
 
 INITRD_FILE: Final = "initrd.cpio"
 SCRIPT_FILE: Final = "setup.sh"
@@ -175,13 +176,26 @@ def _write_initrd(work: Path, spec: MachineSpec, seed: Seed, box: Box) -> None:
     store.write_bytes(work / INITRD_FILE, box.initrd.read_bytes() + initrd.archive(entries), mode=0o600)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The part of JSON_FILE that is read again here; Vagrant reads the rest."""
+
+    vm: dict[str, Any] = field(default_factory=dict)
+    libvirt: dict[str, Any] = field(default_factory=dict)
+    serials: tuple[str, ...] = ()
+    ports: dict[str, str] = field(default_factory=dict)
+    lab: dict[str, str] = field(default_factory=dict)
+
+
 def read(work: Path) -> dict[str, Any]:
-    """What `write` wrote; {} when it never did."""
+    """What `write` wrote; {} when it never did, or where that cannot be read."""
+    path = work / JSON_FILE
+    source = Source(path=path, name=str(path), fix="")
     try:
-        found = json.loads((work / JSON_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        documents.read(source, Told)
+        return documents.read(source, dict[str, Any])
+    except Unreadable:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _chosen(work: Path) -> str:

@@ -19,6 +19,13 @@ from lab.model.lab import Lab
 from lab.model.machine import Handle, LocalEndpoint, Machine, MachineSpec, SshEndpoint
 from lab.model.paths import Paths
 
+# what the qemu provider writes down
+DATA: dict[str, Any] = {
+    "uuid": "00000000-0000-0000-0000-000000000000", "directory": "", "run_dir": "/tmp/lab-0/000000000000",
+    "identity": "/k", "host_key": "ssh-ed25519 A", "image_id": "i", "accel": "tcg", "arch": "x86_64", "cpus": 2,
+    "memory_mib": 2048, "kernel": "/vmlinux",
+}  # fmt: skip
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
@@ -66,8 +73,9 @@ def test_a_windows_path_is_written_as_openssh_reads_it_there() -> None:
 def test_state_comes_back_as_it_was(lab: Lab, endpoint: object) -> None:
     if endpoint == "ssh":
         endpoint = SshEndpoint(host="h", port=1, user="u", identity_file=Path("/k"), host_key="ssh-ed25519 A")
-    handle = Handle(provider="qemu", name="lab", machine_id="0" * 32, data={"cpus": 2})
+    handle = Handle(provider="qemu", name="lab", machine_id="0" * 32, data=DATA)
     assert endpoint is None or isinstance(endpoint, LocalEndpoint | SshEndpoint)
+    handle.data["directory"] = str(lab.paths.machine("lab"))
     machine = Machine(spec=MachineSpec(), handle=handle, endpoint=endpoint, image_id="i", accel="tcg")
     state.save(lab, machine)
     assert state.load(lab, "lab") == machine
@@ -88,7 +96,7 @@ def test_a_journal_tells_where_a_command_was_killed(lab: Lab) -> None:
     with pytest.raises(ValueError, match="x"), journal.entry(lab, "lab", "up", "start"):
         raise ValueError("x")
     assert journal.interrupted(journal.read(lab, "lab")) is None
-    assert [record["state"] for record in journal.read(lab, "lab")] == ["intent", "done", "intent", "failed"]
+    assert [line.state for line in journal.read(lab, "lab")] == ["intent", "done", "intent", "failed"]
 
 
 def test_the_last_whole_heartbeat_counts(tmp_path: Path) -> None:
@@ -111,10 +119,10 @@ def test_the_forward_is_read_from_qemus_own_table() -> None:
 
 
 def test_what_we_mounted_is_known_from_the_journal() -> None:
-    changes: list[dict[str, Any]] = [
-        {"mount": "/sys/fs/bpf", "kind": "bpf", "boot_id": "old"},
-        {"mount": "/sys/kernel/tracing", "kind": "tracefs", "boot_id": "now"},
-        {"mount": "/sys/kernel/security", "kind": "securityfs", "boot_id": "now"},
+    changes = [
+        local.Change(mount="/sys/fs/bpf", boot_id="old"),
+        local.Change(mount="/sys/kernel/tracing", boot_id="now"),
+        local.Change(mount="/sys/kernel/security", boot_id="now"),
     ]
     assert local.ours(changes, "now") == ["/sys/kernel/tracing", "/sys/kernel/security"]
 

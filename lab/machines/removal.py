@@ -1,0 +1,116 @@
+"""Taking a machine away, whatever is on disk: by its state, and where that is lost, by all that tells who it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.machines import journal, presence, recovery, state
+from lab.machines.providers import PROVIDERS
+from lab.model.errors import Cancelled, LabError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Handle, MachineSpec
+from lab.model.paths import JOURNAL_FILE
+
+
+def down(lab: Lab, name: str) -> bool:
+    """Stop and remove it, from whatever state; nothing of it stays but the shared cache. False: there was nothing."""
+    directory = lab.paths.machine(name)
+    if not os.path.lexists(directory) and not _runs(lab, name):
+        return False
+    with presence.exclusive(lab, name, lab.config.lock_timeout_s):
+        existed = state.left(directory) or _runs(lab, name)
+        if existed:
+            presence.note_down(lab, name)
+            if not directory.is_symlink():
+                if not directory.is_dir():
+                    directory.unlink(missing_ok=True)
+                _make_way(directory, [JOURNAL_FILE])
+            with lab.bus.step("down", f"remove machine {name}"), journal.entry(lab, name, "down", "delete"):
+                presence.end_lost(lab, name)
+                _delete(lab, name)
+        if directory.is_symlink():
+            directory.unlink()  # what it leads to is not ours to empty
+        elif directory.exists():
+            shutil.rmtree(directory)
+    return existed
+
+
+def _runs(lab: Lab, name: str) -> bool:
+    return any(handle.name == name for handle in presence.running(lab))
+
+
+def down_each(lab: Lab, names: Iterable[str]) -> list[str]:
+    """`down` of several; what cannot be removed does not keep the others. Returns those that were there.
+
+    Raises what one of them raised, or all of it as a group.
+    """
+    gone, failed = [], []
+    for name in names:
+        try:
+            gone += [name] if down(lab, name) else []
+        except Cancelled:
+            raise
+        except LabError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0] if len(failed) == 1 else ExceptionGroup("several machines could not be removed", failed)
+    return gone
+
+
+def forget_others(lab: Lab, spec: MachineSpec) -> None:
+    """What an `up` for another machine of this name began and never noted: an instance may run, and cost, of it.
+
+    So does what state that cannot be read any more may have been of, and what runs here of a folder emptied by hand.
+    """
+    found, directory = state.look(lab, spec.name), lab.paths.machine(spec.name)
+    begun = found.machine
+    others: list[Handle] = []
+    if found.problem:
+        lab.bus.emit(Notice(level="warning", text=f"{found.problem}; the machine is found again by asking"))
+        others += [handle for handle in recovery.handles(spec.name, directory) if handle.provider != spec.provider]
+    if begun is not None and begun.handle is None and begun.spec != spec:
+        message = f"an earlier command began another machine {spec.name} ({begun.spec.provider})"
+        lab.bus.emit(Notice(level="info", text=f"{message}: what is there of it is removed"))
+        others += recovery.handles(spec.name, directory)
+    presence.end_lost(lab, spec.name)
+    if others:
+        with journal.entry(lab, spec.name, "up", "forget"):
+            _remove(lab, others)
+
+
+def _delete(lab: Lab, name: str) -> None:
+    found, directory = state.look(lab, name), lab.paths.machine(name)
+    machine = found.machine
+    if machine is not None and machine.handle is not None:
+        handles = [machine.handle]
+    else:
+        handles = list(recovery.handles(name, directory))
+    if found.problem:
+        lab.bus.emit(Notice(level="warning", text=f"{found.problem}; what runs of the machine is found by asking"))
+    if not directory.is_symlink():
+        there = [path.name for path in directory.iterdir()]
+        _make_way(directory, [name for name in there if "." in name or name in state.FILES])  # our folders have no dot
+    _remove(lab, handles)
+
+
+def _remove(lab: Lab, handles: Iterable[Handle]) -> None:
+    for handle in handles:
+        PROVIDERS[handle.provider].delete(lab, handle)
+
+
+def _make_way(directory: Path, names: Iterable[str]) -> None:
+    """Remove what is in the place of a file and is none."""
+    for path in [directory / name for name in names]:
+        try:
+            mode = path.lstat().st_mode
+        except OSError:
+            continue
+        if stat.S_ISDIR(mode):
+            shutil.rmtree(path)
+        elif not stat.S_ISREG(mode):
+            path.unlink()
