@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import shutil
-import subprocess
-import sys
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from lab.machines import journal, keys, lifecycle, removal, state
-from lab.machines.providers import PROVIDERS, local, qemu, ssh
+from lab.machines.providers import qemu
 from lab.model.errors import ConfigError, LabError, ProvisioningError
 from lab.model.lab import Lab
-from lab.model.machine import Machine, MachineSpec, Seed
-from lab.system import proc
+from lab.model.machine import Machine, MachineSpec
 from tests.support import lab_at
-
-REST: dict[str, Any] = {"endpoint": None, "image_id": "", "accel": "", "ready_boot_id": ""}
-HANDLE: dict[str, Any] = {"provider": "qemu", "name": "m", "machine_id": "0123456789abcdef" * 2, "data": {}}
-WHOLE: dict[str, Any] = {"schema": 1, "spec": {"name": "m"}, "handle": HANDLE, **REST}
+from tests.unit.machines.broken import (
+    WHOLE,
+    a_folder,
+    a_pipe,
+    deep_journal,
+    no_key,
+    posix,
+    with_handle,
+    written,
+)
 
 
 @pytest.fixture
@@ -42,37 +37,6 @@ def folder(lab: Lab) -> Path:
     directory = lab.paths.machine("m")
     directory.mkdir(parents=True)
     return directory
-
-
-def written(doc: object, name: str = "machine.json") -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        (folder / name).write_text(doc if isinstance(doc, str) else json.dumps(doc))
-
-    return write
-
-
-def with_handle(**values: Any) -> Callable[[Path], None]:
-    return written({**WHOLE, "handle": {**HANDLE, **values}})
-
-
-def a_folder(name: str) -> Callable[[Path], None]:
-    def make(folder: Path) -> None:
-        (folder / name).mkdir()
-        (folder / name / "deep").write_text("x")
-
-    return make
-
-
-def deep_journal(folder: Path) -> None:
-    (folder / "journal.jsonl").write_text("[" * 100_000 + "\n")
-
-
-def a_pipe(folder: Path) -> None:
-    os.mkfifo(folder / "machine.json")
-
-
-def no_key(folder: Path) -> None:
-    (folder / "host_ed25519").write_text("no key")
 
 
 def binary(folder: Path) -> None:
@@ -113,7 +77,6 @@ BROKEN: dict[str, Callable[[Path], None]] = {
     "a host key that is none": no_key,
     "host.json that is none": written({"endpoint": {}}, "host.json"),
 }
-posix = pytest.mark.skipif(sys.platform == "win32", reason="folders and pipes of POSIX")
 
 
 @posix
@@ -187,146 +150,3 @@ def test_state_handle_empty_a_journal_with_one_deep_line_still_tells(lab: Lab, f
     with (folder / "journal.jsonl").open("a") as file:
         file.write('{"at": 1, "command": "up", "step": "start", "state": "intent"}\n')
     assert journal.interrupted(journal.read(lab, "m")) == "start"
-
-
-# --- processes: found by their own means -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def running(folder: Path) -> Iterator[tuple[Seed, subprocess.Popen[bytes]]]:
-    """A real QEMU with this machine's id and disk; there is no guest in it."""
-    program = proc.which("qemu-system-x86_64")
-    if program is None:
-        pytest.skip("QEMU is not installed")
-    seed = keys.seed(folder)
-    disk = folder / "disk.qcow2"
-    disk.write_bytes(bytes(1 << 20))
-    argv = [
-        str(program),
-        "-machine",
-        "none",
-        "-nodefaults",
-        "-display",
-        "none",
-        "-uuid",
-        str(uuid.UUID(seed.machine_id)),
-    ]
-    argv += ["-blockdev", f"driver=file,node-name=disk,filename={disk}"]
-    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
-    for _ in range(400):
-        if any(file.path == str(disk) for file in psutil.Process(child.pid).open_files()):
-            break
-        time.sleep(0.05)
-    yield seed, child
-    child.kill()
-    child.wait()
-
-
-def lost(folder: Path) -> None:
-    """Only the disk and the keys are left."""
-
-
-def lost_with_its_key(folder: Path) -> None:
-    (folder / "host_ed25519").unlink()
-
-
-def its_key_is_none(folder: Path) -> None:
-    no_key(folder)
-    written({**WHOLE, "handle": {**HANDLE, "machine_id": "f" * 32}})(folder)
-
-
-def another_key(folder: Path) -> None:
-    (folder / "host_ed25519").unlink()
-    keys.seed(folder)
-
-
-def emptied(folder: Path) -> None:
-    """What people did who could not get out: rm -r."""
-    shutil.rmtree(folder)
-
-
-@posix
-@pytest.mark.parametrize("act", [lost, lost_with_its_key, its_key_is_none, another_key, emptied])
-def test_state_handle_empty_leaves_no_qemu(
-    lab: Lab, folder: Path, running: tuple[Seed, subprocess.Popen[bytes]], act: Callable[[Path], None]
-) -> None:
-    seed, child = running
-    act(folder)
-    assert qemu.find(folder) == (seed.machine_id,)
-    if act is not emptied:
-        assert lifecycle.glance(lab, "m").phase == "broken"
-    assert lifecycle.down(lab, "m")
-    assert child.wait(timeout=10) is not None
-    assert not folder.exists()
-
-
-@posix
-def test_state_handle_empty_takes_no_other_machines_qemu(
-    lab: Lab, folder: Path, running: tuple[Seed, subprocess.Popen[bytes]]
-) -> None:
-    no_key(lab.paths.machine("other"))
-    assert lifecycle.down(lab, "other")
-    assert running[1].poll() is None
-
-
-@posix
-def test_state_handle_empty_a_run_folder_that_is_another_is_left(lab: Lab, folder: Path, tmp_path: Path) -> None:
-    """What machine.json calls the folder of QEMU's socket is removed only where it is called so."""
-    dear = tmp_path / "dear"
-    dear.mkdir()
-    handle = qemu.recover(keys.seed(folder), "m", folder)
-    handle.data.update(run_dir=str(dear), arch="x86_64", cpus=1, memory_mib=1, kernel="/k")
-    state.save(lab, Machine(spec=MachineSpec(name="m"), handle=handle))
-    assert lifecycle.down(lab, "m")
-    assert dear.is_dir()
-
-
-@posix
-def test_state_handle_empty_a_link_is_removed_and_not_what_it_leads_to(lab: Lab, folder: Path, tmp_path: Path) -> None:
-    dear = tmp_path / "dear"
-    (dear / ".config").mkdir(parents=True)
-    (dear / "letter").write_text("x")
-    folder.rmdir()
-    folder.symlink_to(dear)
-    assert lifecycle.down(lab, "m")
-    assert not folder.is_symlink()
-    assert (dear / "letter").exists()
-    assert (dear / ".config").is_dir()
-
-
-@posix
-def test_state_handle_empty_a_file_in_the_place_of_the_folder(lab: Lab, folder: Path) -> None:
-    folder.rmdir()
-    folder.write_text("x")
-    assert lifecycle.down(lab, "m")
-    assert not folder.exists()
-
-
-# --- other providers -------------------------------------------------------------------------------------------------
-
-
-def test_state_handle_empty_a_lost_claim_of_this_host_is_found(
-    lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "claim.json")
-    for text in ("", "[]", '{"machine_id": 1}', "[" * 100_000):
-        local.OWNER_FILE.write_text(text)
-        assert local.find(folder) == ()
-    claim = {"machine_id": "a" * 32, "directory": str(folder), "boot_id": "b"}
-    local.OWNER_FILE.write_text(json.dumps(claim))
-    assert local.find(folder) == ("a" * 32,)
-
-
-def test_state_handle_empty_every_provider_checks_its_data() -> None:
-    for name, provider in PROVIDERS.items():
-        assert "directory" in {item.name for item in dataclasses.fields(provider.DATA)}, name
-
-
-def test_state_handle_empty_a_host_that_cannot_be_given_back_is_told(lab: Lab, folder: Path) -> None:
-    (folder / ssh.HOST_FILE).write_text("{")
-    told: list[str] = []
-    lab.bus.add(lambda record: told.append(str(getattr(record.event, "text", ""))))
-    seed = keys.seed(folder)
-    ssh.delete(lab, ssh.recover(seed, "m", folder))
-    assert any("could not be given back" in text for text in told)
-    assert not (folder / ssh.HOST_FILE).exists()

@@ -1,0 +1,186 @@
+"""The case state-handle-empty, where nothing tells any more who a machine is: it is found by its own means."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.machines import keys, lifecycle, state
+from lab.machines.providers import PROVIDERS, local, qemu, ssh
+from lab.model.lab import Lab
+from lab.model.machine import Machine, MachineSpec, Seed
+from lab.system import proc
+from tests.support import lab_at
+from tests.unit.machines.broken import (
+    HANDLE,
+    WHOLE,
+    no_key,
+    posix,
+    written,
+)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return lab_at(tmp_path / "home")
+
+
+@pytest.fixture
+def folder(lab: Lab) -> Path:
+    """Of a machine m and, beside it, a whole one that is always shown."""
+    state.save(lab, Machine(spec=MachineSpec(name="other")))
+    directory = lab.paths.machine("m")
+    directory.mkdir(parents=True)
+    return directory
+
+
+# --- processes: found by their own means -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(folder: Path) -> Iterator[tuple[Seed, subprocess.Popen[bytes]]]:
+    """A real QEMU with this machine's id and disk; there is no guest in it."""
+    program = proc.which("qemu-system-x86_64")
+    if program is None:
+        pytest.skip("QEMU is not installed")
+    seed = keys.seed(folder)
+    disk = folder / "disk.qcow2"
+    disk.write_bytes(bytes(1 << 20))
+    argv = [
+        str(program),
+        "-machine",
+        "none",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-uuid",
+        str(uuid.UUID(seed.machine_id)),
+    ]
+    argv += ["-blockdev", f"driver=file,node-name=disk,filename={disk}"]
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    for _ in range(400):
+        if any(file.path == str(disk) for file in psutil.Process(child.pid).open_files()):
+            break
+        time.sleep(0.05)
+    yield seed, child
+    child.kill()
+    child.wait()
+
+
+def lost(folder: Path) -> None:
+    """Only the disk and the keys are left."""
+
+
+def lost_with_its_key(folder: Path) -> None:
+    (folder / "host_ed25519").unlink()
+
+
+def its_key_is_none(folder: Path) -> None:
+    no_key(folder)
+    written({**WHOLE, "handle": {**HANDLE, "machine_id": "f" * 32}})(folder)
+
+
+def another_key(folder: Path) -> None:
+    (folder / "host_ed25519").unlink()
+    keys.seed(folder)
+
+
+def emptied(folder: Path) -> None:
+    """What people did who could not get out: rm -r."""
+    shutil.rmtree(folder)
+
+
+@posix
+@pytest.mark.parametrize("act", [lost, lost_with_its_key, its_key_is_none, another_key, emptied])
+def test_state_handle_empty_leaves_no_qemu(
+    lab: Lab, folder: Path, running: tuple[Seed, subprocess.Popen[bytes]], act: Callable[[Path], None]
+) -> None:
+    seed, child = running
+    act(folder)
+    assert qemu.find(folder) == (seed.machine_id,)
+    if act is not emptied:
+        assert lifecycle.glance(lab, "m").phase == "broken"
+    assert lifecycle.down(lab, "m")
+    assert child.wait(timeout=10) is not None
+    assert not folder.exists()
+
+
+@posix
+def test_state_handle_empty_takes_no_other_machines_qemu(
+    lab: Lab, folder: Path, running: tuple[Seed, subprocess.Popen[bytes]]
+) -> None:
+    no_key(lab.paths.machine("other"))
+    assert lifecycle.down(lab, "other")
+    assert running[1].poll() is None
+
+
+@posix
+def test_state_handle_empty_a_run_folder_that_is_another_is_left(lab: Lab, folder: Path, tmp_path: Path) -> None:
+    """What machine.json calls the folder of QEMU's socket is removed only where it is called so."""
+    dear = tmp_path / "dear"
+    dear.mkdir()
+    handle = qemu.recover(keys.seed(folder), "m", folder)
+    handle.data.update(run_dir=str(dear), arch="x86_64", cpus=1, memory_mib=1, kernel="/k")
+    state.save(lab, Machine(spec=MachineSpec(name="m"), handle=handle))
+    assert lifecycle.down(lab, "m")
+    assert dear.is_dir()
+
+
+@posix
+def test_state_handle_empty_a_link_is_removed_and_not_what_it_leads_to(lab: Lab, folder: Path, tmp_path: Path) -> None:
+    dear = tmp_path / "dear"
+    (dear / ".config").mkdir(parents=True)
+    (dear / "letter").write_text("x")
+    folder.rmdir()
+    folder.symlink_to(dear)
+    assert lifecycle.down(lab, "m")
+    assert not folder.is_symlink()
+    assert (dear / "letter").exists()
+    assert (dear / ".config").is_dir()
+
+
+@posix
+def test_state_handle_empty_a_file_in_the_place_of_the_folder(lab: Lab, folder: Path) -> None:
+    folder.rmdir()
+    folder.write_text("x")
+    assert lifecycle.down(lab, "m")
+    assert not folder.exists()
+
+
+# --- other providers -------------------------------------------------------------------------------------------------
+
+
+def test_state_handle_empty_a_lost_claim_of_this_host_is_found(
+    lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "claim.json")
+    for text in ("", "[]", '{"machine_id": 1}', "[" * 100_000):
+        local.OWNER_FILE.write_text(text)
+        assert local.find(folder) == ()
+    claim = {"machine_id": "a" * 32, "directory": str(folder), "boot_id": "b"}
+    local.OWNER_FILE.write_text(json.dumps(claim))
+    assert local.find(folder) == ("a" * 32,)
+
+
+def test_state_handle_empty_every_provider_checks_its_data() -> None:
+    for name, provider in PROVIDERS.items():
+        assert "directory" in {item.name for item in dataclasses.fields(provider.DATA)}, name
+
+
+def test_state_handle_empty_a_host_that_cannot_be_given_back_is_told(lab: Lab, folder: Path) -> None:
+    (folder / ssh.HOST_FILE).write_text("{")
+    told: list[str] = []
+    lab.bus.add(lambda record: told.append(str(getattr(record.event, "text", ""))))
+    seed = keys.seed(folder)
+    ssh.delete(lab, ssh.recover(seed, "m", folder))
+    assert any("could not be given back" in text for text in told)
+    assert not (folder / ssh.HOST_FILE).exists()
