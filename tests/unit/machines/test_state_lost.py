@@ -106,7 +106,7 @@ def test_state_handle_empty_leaves_no_qemu(
 ) -> None:
     seed, child = running
     act(folder)
-    assert qemu.find(folder) == (seed.machine_id,)
+    assert [handle.machine_id for handle in qemu.lost(lab.paths.machines)] == [seed.machine_id]
     if act is not emptied:
         assert lifecycle.glance(lab, "m").phase == "broken"
     assert lifecycle.down(lab, "m")
@@ -165,10 +165,10 @@ def test_state_handle_empty_a_lost_claim_of_this_host_is_found(
     monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "claim.json")
     for text in ("", "[]", '{"machine_id": 1}', "[" * 100_000):
         local.OWNER_FILE.write_text(text)
-        assert local.find(folder) == ()
+        assert local.lost(lab.paths.machines) == []
     claim = {"machine_id": "a" * 32, "directory": str(folder), "boot_id": "b"}
     local.OWNER_FILE.write_text(json.dumps(claim))
-    assert local.find(folder) == ("a" * 32,)
+    assert [handle.machine_id for handle in local.lost(lab.paths.machines)] == ["a" * 32]
 
 
 def test_state_handle_empty_every_provider_checks_its_data() -> None:
