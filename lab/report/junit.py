@@ -52,9 +52,9 @@ def _counts(cases: list[Case]) -> dict[str, str]:
 def _write(node: ET.Element, case: Case) -> None:
     made = ET.SubElement(node, "testcase", classname=case.suite, name=clean(case.name), time=f"{case.seconds:.3f}")
     if case.failure:
-        ET.SubElement(made, "failure", message=clean(case.failure))
+        ET.SubElement(made, "failure", message=clean(case.failure, 2000))
     if case.skipped:
-        ET.SubElement(made, "skipped", message=clean(case.skipped))
+        ET.SubElement(made, "skipped", message=clean(case.skipped, 2000))
     if case.said:
         ET.SubElement(made, "system-out").text = clean(case.said, 2000)
 

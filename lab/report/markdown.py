@@ -76,7 +76,7 @@ def _spans(summary: Mapping[str, Any]) -> list[str]:
 
 def plain(value: object) -> str:
     """Text that Markdown takes literally, on one line."""
-    literal = _MARKS.sub(r"\\\1", clean(value)).replace("\n", " ")
+    literal = _MARKS.sub(r"\\\1", clean(value, 2000)).replace("\n", " ")
     return literal.replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]"
 )
-LONGEST: Final = 240
+LONGEST: Final = 800  # a reason holds what a service said before it died; a name that long is an attack
 _VOID: Final = frozenset({"br", "meta", "hr", "col"})
 
 

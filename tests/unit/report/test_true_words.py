@@ -103,6 +103,14 @@ def test_no_context_a_failed_proof_says_why_in_every_report(run: Run) -> None:
     assert str(failed["ebpf"].get("message")) == f"proof FAILED: {why}"  # type: ignore[union-attr]  # found above
 
 
+def test_a_long_reason_is_whole_in_every_report(run: Run) -> None:
+    """The line of a form holds what is valid first; the reason of the rest stood at its end and was cut off."""
+    why = "shop exited with code 2: " + "panic: runtime error, " * 12 + "at main.go:17"
+    gate = replace(LATE, said=why)
+    for where, text in everything(summarize(missing(run, gate))).items():
+        assert "at main.go:17" in text, where
+
+
 def test_an_instrumented_form_without_a_span_is_not_called_as_it_should_be(run: Run) -> None:
     bare = replace(run, canaries=tuple(_silent(c) if c.canary.form == "ebpf" else c for c in run.canaries))
     part = section_of(report.html(summarize(bare)), "waterfalls")
