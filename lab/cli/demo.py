@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         seed: flags.Seed = None,
         rate: flags.Rate = None,
         topology: flags.Topology = None,
-        name: Annotated[str | None, typer.Option("--name", help="Name of the machine.")] = None,
+        name: flags.At = None,
         build: flags.Build = None,
         service: flags.Service = None,
         down: Annotated[bool, typer.Option("--down", help="Remove the machine afterwards (CI).")] = False,

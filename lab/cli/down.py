@@ -22,12 +22,16 @@ def register(app: typer.Typer) -> None:
         purge: Annotated[bool, typer.Option("--purge", help="Also the cache of images and artifacts.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
-        """Stop and remove a machine. No process, port or file of it stays; results and the cache are kept."""
+        """Stop and remove a machine. No process, port or file of it stays; results and the cache are kept.
+
+        Without a name: every default machine (`lab`, `lab-local`, …), none that was given a name.
+        """
         with session(options, "down", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
             from lab.flows.cache import purge as purge_cache
-            from lab.machines import lifecycle, removal
+            from lab.machines import lifecycle, naming, removal
 
-            names = lifecycle.names(lab) if everything else [lab.config.machine.name]
+            given = lab.config.machine.name
+            names = lifecycle.names(lab) if everything else [given] if given else naming.defaults(lab)
             gone = removal.down_each(lab, names)
             if purge:
                 purge_cache(lab)

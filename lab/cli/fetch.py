@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     def fetch(
         options: Options,
         run: flags.Run = None,
-        name: Annotated[str | None, typer.Option("--name", help="Name of the machine.")] = None,
+        name: flags.At = None,
         to: Annotated[Path | None, typer.Option("--to", help="Also copy the whole run there.")] = None,
     ) -> int:
         """Finish bringing a cut run home, or copy a whole one. Resumed, and verified by digest; --to copies."""

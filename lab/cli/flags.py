@@ -7,7 +7,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from lab.model.errors import UsageError
+
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of the machine (default: from the config).")]
+At = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the machine (in every command).")]
 Provider = Annotated[str | None, typer.Option("--provider", help="What makes the machine; see `lab providers`.")]
 Image = Annotated[str | None, typer.Option("--image", help="Image recipe.")]
 Cpus = Annotated[int | None, typer.Option("--cpus", min=1, max=64, help="Virtual CPUs.")]
@@ -67,6 +70,16 @@ MACHINE: Final[dict[str, tuple[str, Any]]] = {
     "lock_timeout": ("lock_timeout_s", LockTimeout),
 }
 """What every verb that may make a machine takes: parameter -> config key and option."""
+
+
+def one_name(by_place: str | None, option: str | None) -> str | None:
+    """A machine's name, given in one of two ways. Raises UsageError for two machines."""
+    if by_place is not None and option is not None and by_place != option:
+        raise UsageError(f"two machines are named: {by_place} and {option}", fix="name one")
+    given = option if by_place is None else by_place
+    if given == "":
+        raise UsageError("'' cannot be a machine's name", fix="leave it out, or use up to 40 of a-z, 0-9 and -")
+    return given
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -55,6 +55,8 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[...
         given = list(signature.parameters.values())[1:]
         machine = flags.MACHINE if any(p.name == "machine" for p in given) else {}
         own = [p.replace(annotation=hints[p.name]) for p in given if p.name != "machine"]
+        by_place = hints.get("name") == flags.Name  # such a verb takes the same as an option, as all others do
+        own += [inspect.Parameter("at", inspect.Parameter.KEYWORD_ONLY, annotation=flags.At, default=None)] * by_place
         own += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None)
             for key, (_, hint) in machine.items()
@@ -75,6 +77,8 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[...
             options = Options(**{key: values.pop(key) for key in _COMMON})
             if machine:
                 values["machine"] = {key: values.pop(name) for name, (key, _) in machine.items()}
+            if by_place:
+                values["name"] = flags.one_name(values["name"], values.pop("at"))
             code = function(options, **values)
             if code:
                 raise typer.Exit(code)

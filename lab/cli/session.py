@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ from lab.model.paths import Paths
 from lab.render import choose, screen
 
 Check = Callable[[Config], object]
+
+NAMES_NONE = ("down", "status")  # without a name these are about every default machine, and about every machine
 
 # set by the first signal, read by main for the exit code
 received: list[int] = []
@@ -57,6 +60,8 @@ def session(
     cancel = threading.Event()
     bus = Bus()
     lab = Lab(config=loaded.config, paths=paths, bus=bus, cancel=cancel)
+    if "machine.name" in (flags or {}) and not lab.config.machine.name and name not in NAMES_NONE:
+        lab = _named(lab, makes="machine.provider" in (flags or {}))
     view = choose(json=options.json, plain=options.plain, quiet=options.quiet)
     with contextlib.ExitStack() as stack:
         bus.add(stack.enter_context(screen(view, verbose=options.verbose)))
@@ -69,6 +74,14 @@ def session(
             if getattr(error, "log", "") is None and log.exists():
                 error.log = str(log)  # type: ignore[attr-defined]  # the boundary shows where the whole story is
             raise
+
+
+def _named(lab: Lab, *, makes: bool) -> Lab:
+    """The machine that is meant where nobody named one; makes: by a verb that may make it."""
+    from lab.machines import naming
+
+    name = naming.wanted(lab) if makes else naming.there(lab)
+    return replace(lab, config=replace(lab.config, machine=replace(lab.config.machine, name=name)))
 
 
 def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:

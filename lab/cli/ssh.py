@@ -14,7 +14,6 @@ from lab.cli.session import answer, session
 
 EXECUTE_S: Final = 7 * 24 * 3600.0
 Argv = Annotated[list[str], typer.Argument(metavar="-- ARGV", help="Command and its arguments.")]
-At = Annotated[str | None, typer.Option("--name", help="Name of the machine.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +30,7 @@ def register(app: typer.Typer) -> None:
         return proc.passthrough(argv)
 
     @verb(app, "exec")
-    def execute(options: Options, argv: Argv, name: At = None) -> int:
+    def execute(options: Options, argv: Argv, name: flags.At = None) -> int:
         """Run one command in the machine, as a pipe: its input, outputs and exit code are yours."""
         from lab.cli import pipes
         from lab.render.jsonl import gone

@@ -90,8 +90,7 @@ def glance(lab: Lab, name: str) -> Observed:
 
 
 def names(lab: Lab) -> list[str]:
-    """Every machine of this home, also one that goes on although its folder was removed."""
-    return sorted({*state.names(lab), *(handle.name for handle in presence.lost(lab))})
+    return presence.names(lab)
 
 
 def machine(lab: Lab, name: str) -> Machine | None:
@@ -187,7 +186,8 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
         different.append(f"another content of {spec.kernel}")
     if different:
         message = f"machine {spec.name} exists with {'; '.join(different)}"
-        raise UsageError(message, fix=f"lab down {spec.name}, then the same command again")
+        fix = f"give another --name, or lab down {spec.name}, then run the command again"
+        raise UsageError(message, fix=fix)
     return found
 
 

@@ -89,6 +89,11 @@ def lost(lab: Lab) -> list[Handle]:
     return [handle for handle in running(lab) if handle.machine_id != _id(lab, handle.name)]
 
 
+def names(lab: Lab) -> list[str]:
+    """Every machine of this home, also one that goes on although its folder was removed."""
+    return sorted({*state.names(lab), *(handle.name for handle in lost(lab))})
+
+
 def end_lost(lab: Lab, name: str) -> bool:
     """Remove what of such machines is there under this name."""
     found = [handle for handle in lost(lab) if handle.name == name]

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, get_args
 
 from lab.model.errors import ConfigError
 from lab.model.machine import HOST_ARCH, Arch, MachineSpec
+from lab.model.paths import is_name
 
 Profile = Literal["stage", "quick", "rehearsal", "full"]
 BuildWhere = Literal["auto", "host", "guest"]
@@ -28,11 +29,16 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().resolve()) if path else ""
 
 
+def default_name(provider: str) -> str:
+    """What a provider's machine is called where nobody named it: each has its own, so that they live side by side."""
+    return "lab" if provider == "qemu" or not is_name(f"lab-{provider}") else f"lab-{provider}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineConfig:
     """`machine:` in lab.yaml."""
 
-    name: str = key("lab", "name of the machine")
+    name: str = key("", "name of the machine; default: lab for qemu, lab-PROVIDER for the others")
     provider: str = key("qemu", "what makes the machine: see `lab providers`")
     image: str = key("debian-12", "image recipe")
     cpus: int = key(2, "virtual CPUs")
@@ -65,7 +71,7 @@ class MachineConfig:
         # the machine outlives the folder in which it was asked for
         files = {name: _absolute(getattr(self, name)) for name in ("kernel", "modules")}
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return MachineSpec(**given | files | {"arch": arch})
+        return MachineSpec(**given | files | {"arch": arch, "name": self.name or default_name(self.provider)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

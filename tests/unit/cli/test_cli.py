@@ -220,3 +220,32 @@ def test_an_answer_that_nobody_reads_is_no_failure(tmp_path: Path, argv: tuple[s
     unread = subprocess.run(line, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write_end)
     assert (unread.returncode, unread.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["up --plan a", "status a", "down a", "logs a", "ssh-config a"])
+def test_a_machine_is_named_by_place_or_by_option(lab_cli: Cli, words: str) -> None:
+    by_place = lab_cli(*words.split())
+    verb, *rest, name = words.split()
+    by_option = lab_cli(verb, *rest, "--name", name)
+    assert (by_place.code, by_place.stdout) == (by_option.code, by_option.stdout)
+    assert lab_cli(verb, *rest, name, "--name", name).code == by_place.code
+    both = lab_cli(verb, *rest, name, "--name", "b")
+    assert both.code == 2
+    assert "two machines are named: a and b" in both.stderr
+
+
+@pytest.mark.parametrize("verb", ["up", "down", "status", "deploy", "demo", "exec", "ssh", "logs", "snapshot", "fetch"])
+def test_every_verb_takes_the_machine_s_name_as_option(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--help"]) == 0
+    assert "--name" in capsys.readouterr().out
+
+
+def test_down_without_a_name_takes_the_default_machines_alone(lab_cli: Cli) -> None:
+    for name in ("lab", "lab-local", "stage"):
+        folder = lab_cli.home / "machines" / name
+        folder.mkdir(parents=True)
+        (folder / "journal.jsonl").touch()
+    said = lab_cli("down", "--json")
+    assert said.code == 0, said.stderr
+    assert json.loads(said.stdout.splitlines()[-1])["result"]["removed"] == ["lab", "lab-local"]
+    assert [path.name for path in (lab_cli.home / "machines").iterdir()] == ["stage"]
