@@ -26,6 +26,7 @@ FIXES: Final = (
     (r"errors parsing .*go\.(mod|work)", "correct the file at that line"),
     (r"replacement directory .* does not exist|replaced by .*reading .*go\.mod", "correct that replace line"),
     (r"missing go\.sum entry|updates to go\.mod needed", "run `go mod tidy` in {folder}"),
+    (r"directory not found|no Go files in", "correct `main` in service.yaml: it names the folder of a Go program"),
     (r"no required module provides|cannot find module providing", "run `go get` for that package in {folder}"),
     (r"checksum mismatch|SECURITY ERROR", "find out who changed that module; go.sum names what it was"),
     (r"(404|410) |unknown revision|invalid version", "correct that module's version in {folder}/go.mod"),

@@ -20,7 +20,7 @@ from lab.forms.goask import NEWER_GO, Go, objects, outside, refusal
 from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
 from lab.forms.shelf import Entry, Shelf, Tree
 from lab.forms.vendored import LIST, READ, unfold
-from lab.model.errors import LabError
+from lab.model.errors import DemoError, LabError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.own import Change, Own
@@ -81,6 +81,10 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
     room.mkdir(parents=True, mode=0o700)
     asked = _Asked(go=go, layout=unfold(go, layout(go, service.root.absolute(), service.main), room), room=room)
     packages = asked.packages()
+    kind = next((each.get("Name") for each in packages if not each.get("DepOnly")), "main")
+    if kind != "main":
+        message = f"{service.root}: {service.main} is package {kind}, and only a package main is a program"
+        raise DemoError(message, fix="correct `main` in service.yaml: it names the folder of a Go program")
     lowered = asked.lowered(packages)
     source = Source(
         tree=shelf.put(service.root, asked.entries(packages)),

@@ -60,8 +60,9 @@ class Shelf:
         """Read these files, in the order of their names. Raises ConfigError (unreadable), TransientError (vanished)."""
         root = None
         if self.room is not None:
-            root = self.room / str(sum(1 for _ in self.room.iterdir()) if self.room.is_dir() else 0)
-            root.mkdir(parents=True, mode=0o700)
+            self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
+            root = self.room / str(sum(1 for _ in self.room.iterdir()))
+            root.mkdir(mode=0o700)
         total = hashlib.sha256()
         large = []
         for name, content in sorted(entries, key=lambda entry: entry[0]):

@@ -18,7 +18,9 @@ from lab.forms.goask import Go, objects, outside, refusal
 from lab.forms.modules import Beside, Layout
 
 READ: Final = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
-FIELDS: Final = ",".join(("ImportPath", "Dir", "Standard", "DepOnly", "Module", "Error", "Imports", "CgoFiles", *READ))
+FIELDS: Final = ",".join(
+    ("ImportPath", "Name", "Dir", "Standard", "DepOnly", "Module", "Error", "Imports", "CgoFiles", *READ)
+)
 LIST: Final = ("list", "-e", "-deps", f"-json={FIELDS}")
 MODULES: Final = "vendor/modules.txt"
 

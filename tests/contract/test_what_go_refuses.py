@@ -80,6 +80,19 @@ def test_a_source_that_cannot_be_built(files: dict[str, str], message: str, fix:
     assert "as these lines say" not in told.value.fix
 
 
+@pytest.mark.parametrize(
+    ("main", "message"),
+    [("./cmd/none", r"directory not found"), ("./docs", r"no Go files in"), ("./lib", r"\./lib is package lib")],
+)
+def test_a_main_that_is_no_program(main: str, message: str, tmp_path: Path) -> None:
+    files = {"svc/lib/lib.go": LIB["lib/lib.go"], "svc/docs/a.md": "x", "svc/word.go": OK}
+    service = lay(tmp_path / "src", Layout(files=files, main=main))
+    with pytest.raises(LabError) as told:
+        read(service, tmp_path, copy=False)
+    assert re.search(message, f"{told.value.message}\n{told.value.detail}")
+    assert "`main` in service.yaml" in told.value.fix
+
+
 def test_a_folder_without_a_module(tmp_path: Path) -> None:
     service = lay(tmp_path / "src", Layout(files={"svc/word.go": OK}))
     (service.root / "go.mod").unlink()
