@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -44,11 +44,13 @@ class Go:
     toolchain: Toolchain
     env: dict[str, str]
     deadline: Deadline
+    on_line: Callable[[str], None] | None = None  # sees what Go prints meanwhile
 
     def run(self, words: Sequence[str], folder: Path) -> proc.Result:
         """`go WORDS` in `folder`, which stays as it is called: a path by link leads elsewhere with `..`."""
         env = {**self.env, "PWD": str(folder)}
-        return proc.run([self.toolchain.go, *words], deadline=self.deadline, env=env, cwd=folder)
+        argv = [self.toolchain.go, *words]
+        return proc.run(argv, deadline=self.deadline, env=env, cwd=folder, on_line=self.on_line)
 
     def text(self, words: Sequence[str], folder: Path, what: str) -> str:
         """What it prints. Raises as `refusal` says, with `what` failed."""

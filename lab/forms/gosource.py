@@ -77,6 +77,7 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
             GODEBUG="embedfollowsymlinks=1",  # a link counts as the file it leads to
         ),
         deadline=Deadline.after(ASK_S, lab.cancel),
+        on_line=_Downloads(lab, service.name),
     )
     room.mkdir(parents=True, mode=0o700)
     asked = _Asked(go=go, layout=unfold(go, layout(go, service.root.absolute(), service.main), room), room=room)
@@ -97,6 +98,18 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
         for level, text in source.notices():
             lab.bus.emit(Notice(level=level, text=text))
     return source
+
+
+class _Downloads:
+    """Says once that modules are downloaded, which may take minutes."""
+
+    def __init__(self, lab: Lab, name: str) -> None:
+        self._lab, self._name, self._told = lab, name, False
+
+    def __call__(self, line: str) -> None:
+        if not self._told and line.startswith("go: downloading "):
+            self._told = True
+            self._lab.bus.emit(Notice(level="info", text=f"modules of {self._name} are downloaded, once"))
 
 
 @dataclass(slots=True, kw_only=True)

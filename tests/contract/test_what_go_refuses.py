@@ -174,7 +174,11 @@ C: Final = 'package w\n\nimport "C"\n\nconst Word = "c"\n'
 def test_cgo_of_a_module(files: dict[str, str], warned: bool, tmp_path: Path, served: Path) -> None:
     path = of(tmp_path, "c")
     module(served, path, "v1.0.0", {"go.mod": f"module {path}\n\ngo 1.24\n", **files})
-    source = read(lay(tmp_path / "src", service_with(path)), tmp_path)
+    service, told = lay(tmp_path / "src", service_with(path)), []
+    read(service, tmp_path, copy=False, sink=lambda record: told.append(getattr(record.event, "text", "")))
+    assert "modules of shop are downloaded, once" in told
+    assert any(f"{path} v1.0.0" in text for text in told) is warned
+    source = read(service, tmp_path)
     assert [each.name for each in source.cgo] == [f"{path} v1.0.0"]
     assert [f"{path} v1.0.0" in text for level, text in source.notices() if level == "warning"] == [True] * warned
     assert source.remarks()["cgo"] == f"{path} v1.0.0"

@@ -15,6 +15,7 @@ from lab.forms import gosource
 from lab.forms.gosource import Source
 from lab.forms.listing import PLAIN
 from lab.forms.shelf import Shelf
+from lab.model.events import Sink
 from lab.model.service import Service
 from lab.system import toolchain
 from lab.system.wait import Deadline
@@ -267,9 +268,11 @@ def go(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str
     )
 
 
-def read(service: Service, top: Path, *, copy: bool = True) -> Source:
+def read(service: Service, top: Path, *, copy: bool = True, sink: Sink | None = None) -> Source:
     """The source as a build reads it; the copy lies below `top`."""
     lab = lab_at(test_home())
+    if sink is not None:
+        lab.bus.add(sink)
     found = toolchain.find(lab, PLAIN.toolchain, deadline=Deadline.after(300))
     place = top / f"read-{sum(1 for _ in top.glob('read-*'))}"
     shelf = Shelf(place / "copies") if copy else Shelf()
