@@ -16,7 +16,7 @@ from lab.model.events import Record, StepStarted
 from lab.model.form import Artifact, Form
 from lab.model.machine import HOST_ARCH
 from lab.model.service import Service
-from tests.contract.test_what_go_takes import ASKS, LIB, MOD, Layout, embeds, lay, read, said
+from tests.contract.layouts import ASKS, LIB, MOD, Layout, embeds, lay, read, said
 from tests.support import ROOT, lab_at, test_home
 
 OK: Final = 'package main\n\nconst word = "ok"\n'

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from lab.model.errors import ConfigError, LabError
-from tests.contract.test_what_go_takes import ASKS, LIB, MOD, Layout, lay, read
+from tests.contract.layouts import ASKS, LIB, MOD, Layout, lay, read
 
 pytestmark = pytest.mark.contract
 
