@@ -75,6 +75,7 @@ def register(app: typer.Typer) -> None:
             "run_dir": str(done.directory),
             "report": str(done.html),
             "verdicts": done.summary["verdicts"],
+            "left_out": done.summary["left_out"],
         }
         result_line(options, doc, "\n".join([*done.lines, f"report: {done.html}"]))
         return done.exit_code
