@@ -183,6 +183,14 @@ def test_a_strangers_service(lab: Lab, artifacts: dict[str, Artifact], tmp_path:
     canary = prove(plan, tree, tmp_path)[name]
     assert canary.ok, canary.reason
     assert canary.requests[0].seen == {"front": 1, "call-stock": 1, "stock": 1, "count": 1}
+    # own-orchestrion-tool-file: it was woven before, with an aspect of its own; the form's files take their place
+    assert b"OWN_ASPECT_WOVEN" not in made[name].path.read_bytes()
+    files = [change.what for change in made[name].changes if change.kind == "file"]
+    woven = CATALOG[name].mechanism == "compile-time"
+    assert files == (["orchestrion.tool.go", "orchestrion.yml"] if woven else [])
+    added = {change.what for change in made[name].changes if change.kind == "added"}
+    weaver = {"orchestrion-otel": "lab.example/otelboot", "orchestrion-dd": "github.com/DataDog/dd-trace-go/v2"}
+    assert added >= {weaver[name]} if woven else not added
 
 
 def copy_of(tmp_path: Path, name: str) -> Path:
