@@ -7,8 +7,8 @@ from typing import Final
 
 from lab.model.lab import Lab
 from lab.model.paths import SERIAL_LOG
+from lab.system import store
 
-READ_BYTES: Final = 256 * 1024
 COMMANDS: Final = 2  # logs of the newest commands
 
 
@@ -22,6 +22,4 @@ def tails(lab: Lab, machine: str, lines: int) -> dict[str, str]:
 
 def tail(path: Path, lines: int) -> str:
     """The last `lines` lines, whatever the file's size."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - READ_BYTES))
-        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
+    return "\n".join(store.tail(path).decode("utf-8", "replace").splitlines()[-lines:])

@@ -26,7 +26,7 @@ EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem", "aarch64": "cortex
 class Boot:
     """One start of one machine. `modules`: a disk with those of a kernel that is not the image's.
 
-    `ssh_port` is on 127.0.0.1; `serial_log` and `heartbeat_log` are written by QEMU.
+    `ssh_port` is on 127.0.0.1; `serial` and `heartbeat` are sockets on which QEMU serves the machine's keeper.
     """
 
     name: str
@@ -40,8 +40,8 @@ class Boot:
     overlay: Path
     ssh_port: int
     qmp: Path
-    serial_log: Path
-    heartbeat_log: Path
+    serial: Path
+    heartbeat: Path
     modules: Path | None = None
 
 
@@ -74,7 +74,7 @@ def boot_argv(boot: Boot, *, program: str) -> list[str]:
     argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", kernel_args(boot.arch)]
     argv += _disk(boot) + _network(boot) + ["-device", "virtio-rng-pci"]
     argv += _heartbeat(boot) + _hot_ports()
-    argv += ["-chardev", f"file,id=serial,path={_value(boot.serial_log)}", "-serial", "chardev:serial"]
+    argv += ["-chardev", _served("serial", boot.serial), "-serial", "chardev:serial"]
     return [*argv, "-qmp", f"unix:{_value(boot.qmp)},server=on,wait=off"]
 
 
@@ -96,8 +96,12 @@ def _network(boot: Boot) -> list[str]:
 
 def _heartbeat(boot: Boot) -> list[str]:
     port = f"virtserialport,chardev=heartbeat,name={heartbeat.PORT}"
-    chardev = f"file,id=heartbeat,path={_value(boot.heartbeat_log)}"
-    return ["-device", "virtio-serial-pci", "-chardev", chardev, "-device", port]
+    return ["-device", "virtio-serial-pci", "-chardev", _served("heartbeat", boot.heartbeat), "-device", port]
+
+
+def _served(name: str, socket: Path) -> str:
+    # a `file` has no cap, and root in the machine writes it; wait: the keeper misses nothing (docs/adr/0009)
+    return f"socket,id={name},path={_value(socket)},server=on,wait=on"
 
 
 def _hot_ports() -> list[str]:

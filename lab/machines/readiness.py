@@ -14,6 +14,7 @@ from lab.model.machine import Endpoint, Handle, LocalEndpoint, Observed, SshEndp
 from lab.model.paths import SERIAL_LOG
 from lab.remote import connect
 from lab.remote.base import Transport
+from lab.system import store
 from lab.system.wait import Deadline, NotYet, until
 
 BOOT_S: Final = 60.0
@@ -116,7 +117,4 @@ def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> 
 
 
 def _serial(directory: Path) -> str:
-    try:
-        return (directory / SERIAL_LOG).read_bytes()[-200_000:].decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return store.tail(directory / SERIAL_LOG).decode("utf-8", "replace")

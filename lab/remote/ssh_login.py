@@ -26,7 +26,10 @@ from lab.system.wait import Deadline
 KEEPALIVE_S: Final = 10
 OPEN_CHANNEL_S: Final = 60.0
 LOG: Final = "lab.ssh"
-MSG_CHANNEL_REQUEST: Final = 98  # RFC 4254, section 9
+MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_REQUEST = 94, 95, 98  # RFC 4254, section 9
+MAX_GREETING_BYTES: Final = 64 << 10
+MAX_PACKET_BYTES: Final = 1 << 20  # OpenSSH's own limit is 256 KiB
+MAX_HELD_BYTES: Final = 8 << 20  # the window is 2 MiB
 SIGNAL_ATTRIBUTE: Final = "lab_exit_signal"
 
 
@@ -59,7 +62,7 @@ def log_in(endpoint: SshEndpoint, deadline: Deadline) -> paramiko.SSHClient:
             channel_timeout=OPEN_CHANNEL_S,
             allow_agent=own is None,
             look_for_keys=own is None,
-            transport_factory=_SignalAware,  # type: ignore[arg-type]  # its stub names keywords that are never passed
+            transport_factory=_Careful,
         )
     except paramiko.BadHostKeyException as error:
         client.close()
@@ -104,7 +107,7 @@ def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) ->
     _silence()
     try:
         with socket.create_connection((host, port), timeout=deadline.left_s()) as sock:
-            transport = paramiko.Transport(sock)
+            transport = _Careful(sock)
             transport.set_log_channel(LOG)
             transport.banner_timeout = deadline.left_s()
             try:
@@ -163,13 +166,63 @@ def _channel_request(channel: Any, message: paramiko.Message) -> None:
     channel._handle_request(message)  # noqa: SLF001
 
 
-class _SignalAware(paramiko.Transport):
-    """paramiko drops `exit-signal`; here it is kept, so that a killed program is told from a lost connection."""
+class _Bounded:
+    """A socket that hands on no endless greeting and no packet larger than any server of today sends.
+
+    paramiko reads a greeting until its newline, and a packet of whatever size it says, up to 4 GiB, into memory.
+    """
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self.greeting: int | None = 0  # bytes so far; None once it is over
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv(self, nbytes: int) -> bytes:
+        if nbytes > MAX_PACKET_BYTES:
+            raise paramiko.SSHException(f"a packet of {nbytes} bytes")
+        data: bytes = self._sock.recv(nbytes)
+        if self.greeting is not None:
+            self.greeting += len(data)
+            if self.greeting > MAX_GREETING_BYTES:
+                raise paramiko.SSHException("a greeting without an end")
+        return data
+
+
+def _data(channel: Any, message: paramiko.Message) -> None:
+    channel._feed(message)  # noqa: SLF001
+    _held(channel)
+
+
+def _extended_data(channel: Any, message: paramiko.Message) -> None:
+    channel._feed_extended(message)  # noqa: SLF001
+    _held(channel)
+
+
+def _held(channel: Any) -> None:
+    """A server may not send more than was asked for; paramiko would keep it all."""
+    if len(channel.in_buffer) + len(channel.in_stderr_buffer) > MAX_HELD_BYTES:
+        channel.transport.close()
+
+
+class _Careful(paramiko.Transport):
+    """paramiko, with bounds; and `exit-signal`, which it drops, is kept: a killed program is no lost connection."""
 
     _channel_handler_table: ClassVar[dict[int, Any]] = {
         **getattr(paramiko.Transport, "_channel_handler_table"),  # noqa: B009  # the only place to see a request
         MSG_CHANNEL_REQUEST: _channel_request,
+        MSG_CHANNEL_DATA: _data,
+        MSG_CHANNEL_EXTENDED_DATA: _extended_data,
     }
+
+    def __init__(self, sock: Any, **options: Any) -> None:
+        self._bounded = _Bounded(sock)
+        super().__init__(self._bounded, **options)  # type: ignore[arg-type]  # all that it needs of a socket
+
+    def _check_banner(self) -> None:
+        super()._check_banner()  # type: ignore[misc]  # the only place to know when the greeting is over
+        self._bounded.greeting = None
 
 
 def _pinned(host_key: str) -> tuple[str, paramiko.PKey]:

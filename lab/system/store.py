@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from lab.system.wait import Deadline
 
+TAIL_BYTES: Final = 256 << 10
 PREVIOUS_SUFFIX = ".previous"
 PATIENT: bool = os.name == "nt"
 PATIENCE_S: Final = 5.0
@@ -57,6 +58,16 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         temp.unlink(missing_ok=True)
         raise
     sync_dir(path.parent)
+
+
+def tail(path: Path, size: int = TAIL_BYTES) -> bytes:
+    """At most the last `size` bytes of a file of any size; nothing when it is not there."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - size))
+            return file.read(size)
+    except OSError:
+        return b""
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o600) -> None:

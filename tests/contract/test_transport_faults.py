@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
+import resource
 import socket
 import threading
 import time
@@ -21,6 +23,7 @@ from lab.model.lab import Lab
 from lab.model.paths import Paths
 from lab.remote import connect
 from lab.remote.hostkeys import fingerprint
+from lab.remote.ssh_login import shown_key
 from lab.system.wait import Deadline
 from tests.contract.sshd import Sshd, free_port, running_sshd, with_key
 
@@ -159,3 +162,32 @@ def _kill_when_big(server: Sshd, directory: Path, size: int) -> None:
 def _sha(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "says", [b"x" * 65536, b"SSH-2.0-x\r\n" + b"\xff\xff\xff\xf0" + b"y" * 60000, b"no ssh\n" * 9000]
+)
+def test_fetch_unbounded_greeting_or_packet_of_a_server(lab: Lab, server: Sshd, says: bytes) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with socket.create_server(("127.0.0.1", 0)) as liar:
+        threading.Thread(target=_say, args=(liar, says), daemon=True).start()
+        for ask in (
+            lambda port: connect(lab, replace(server.endpoint, port=port), soon(20)),
+            lambda port: shown_key("127.0.0.1", port, (), soon(20)),
+        ):
+            began = time.monotonic()
+            with pytest.raises(ProvisioningError):
+                ask(liar.getsockname()[1])
+            assert time.monotonic() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
+
+
+def _say(liar: socket.socket, says: bytes) -> None:
+    while True:
+        try:
+            near, _ = liar.accept()
+        except OSError:
+            return
+        with near, contextlib.suppress(OSError):
+            while True:
+                near.sendall(says)

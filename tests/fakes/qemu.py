@@ -40,12 +40,19 @@ def sshd(machine: Path, port: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([program, "-D", "-e", "-f", str(config)])
 
 
-def beat(path: Path, boot_id: str) -> None:
+def outlet(argv: list[str], name: str) -> socket.socket:
+    """The socket of a chardev, once somebody has connected to it."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(matching(argv, rf"^socket,id={name},path=(.*?),server=on,wait=on"))
+        listener.listen()
+        return listener.accept()[0]
+
+
+def beat(port: socket.socket, boot_id: str) -> None:
     began = time.monotonic()
     while True:
         line = json.dumps({"boot_id": boot_id, "image_id": "fake-image", "uptime_s": time.monotonic() - began})
-        with path.open("a") as file:
-            file.write(f"\n{line}\n")
+        port.sendall(f"\n{line}\n".encode())
         time.sleep(0.2)
 
 
@@ -79,7 +86,8 @@ def main(argv: list[str]) -> None:
         return
     uuid, port = value(argv, "-uuid"), int(matching(argv, r"hostfwd=tcp:127\.0\.0\.1:(\d+)-"))
     path = Path(matching(argv, r"^unix:(.*),server"))
-    Path(matching(argv, r"id=serial,path=(.*)")).write_text("fake serial console\n")
+    heartbeat = outlet(argv, "heartbeat")
+    outlet(argv, "serial").sendall(b"fake serial console\n")
     machine = Path(value(argv, "-initrd")).parent
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
@@ -93,7 +101,6 @@ def main(argv: list[str]) -> None:
 
     signal.signal(signal.SIGTERM, end)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    heartbeat = Path(matching(argv, r"id=heartbeat,path=(.*)"))
     threading.Thread(target=beat, args=(heartbeat, boot_id), daemon=True).start()
     threading.Thread(target=control, args=(listener, uuid, port), daemon=True).start()
     while server.poll() is None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from lab.machines import golden, heartbeat, initrd, qcow, qemu_args
 from lab.machines.providers import qemu_instance, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
-from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, spawn
+from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, keep_again, spawn
 from lab.machines.serial import panic_text
 from lab.model.errors import ProvisioningError, UsageError
 from lab.model.events import Notice
@@ -26,6 +26,7 @@ from lab.system.wait import Deadline, NotYet, until
 FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapshots=True)
 RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
 START_S: Final = 60.0
+KEPT_S: Final = 5.0
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
 IMAGE_ID_PLACE: Final = "etc/lab/image-id"
 PAUSED: Final = ("paused", "io-error")
@@ -116,8 +117,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
 
 
 def inspect(lab: Lab, handle: Handle) -> Observed:
-    """By QMP and the heartbeat alone: no login. `lab` is not needed: nothing is remembered."""
-    del lab
+    """By QMP and the heartbeat alone: no login."""
     directory = Path(handle.data["directory"])
     facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
     facts["kernel"] = handle.data.get("kernel_release", "")
@@ -134,6 +134,8 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     if asked.status != "running":
         why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
         return Observed(phase="broken", alive=False, reason=f"paused: {why}", **facts)
+    if not asked.kept:
+        keep_again(handle, Deadline.after(KEPT_S, lab.cancel))
     beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
     if beat is None:
         return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
@@ -193,10 +195,7 @@ def detach(lab: Lab, handle: Handle, serial: str) -> None:
 
 
 def _console(directory: Path) -> str:
-    try:
-        return (directory / SERIAL_LOG).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
+    return store.tail(directory / SERIAL_LOG).decode("utf-8", "replace")
 
 
 def _plug(qmp: Qmp, serial: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lab.machines import keeper
 from lab.machines.providers.qemu_qmp import Qmp, connect, forwarded_port
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.paths import QMP_SOCKET
@@ -28,10 +29,12 @@ QUIT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What QEMU says of itself: its run state ("running", "paused", "io-error", …) and the SSH forward."""
+    """What QEMU says of itself: its run state ("running", "paused", "io-error", …), the SSH forward, and whether
+    somebody keeps what the machine writes."""
 
     status: str
     port: int
+    kept: bool = True
 
 
 def run_dir_path(machine_id: str) -> Path:
@@ -71,20 +74,32 @@ def ask(socket: Path, uuid: str) -> Asked | None:
     try:
         with session(socket, uuid, Deadline.after(ASK_S)) as qmp:
             status = str(qmp.execute("query-status")["status"])
-            return Asked(status=status, port=forwarded_port(qmp.monitor("info usernet")) or 0)
+            port = forwarded_port(qmp.monitor("info usernet")) or 0
+            outlets = [str(each["filename"]) for each in qmp.execute("query-chardev")]
+            kept = not any(name.startswith("disconnected:") for name in outlets)
+            return Asked(status=status, port=port, kept=kept)
     except LabError:
         return None
 
 
 def processes(uuid: str) -> list[psutil.Process]:
     """Every process that was started to run this machine, found by its UUID on the command line."""
+    return _started(["-uuid", uuid])
+
+
+def keepers(uuid: str) -> list[psutil.Process]:
+    """Every process that was started to keep what this machine writes."""
+    return _started([keeper.mark(uuid)])
+
+
+def _started(words: list[str]) -> list[psutil.Process]:
     import psutil
 
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             argv = process.cmdline()
-            if "-uuid" in argv and argv[argv.index("-uuid") + 1 :][:1] == [uuid]:
+            if words[0] in argv and argv[argv.index(words[0]) :][: len(words)] == words:
                 found.append(process)
     return found
 
@@ -120,8 +135,20 @@ def end(socket: Path, uuid: str) -> None:
                 act(process)
         psutil.wait_procs(left, timeout=QUIT_S)
         if not processes(uuid):
+            _end_keepers(uuid)
             return
     raise ProvisioningError(f"pid {processes(uuid)[0].pid} cannot be ended", fix="run the same command again")
+
+
+def _end_keepers(uuid: str) -> None:
+    """They end with QEMU, whose sockets they read."""
+    import psutil
+
+    _, left = psutil.wait_procs(keepers(uuid), timeout=QUIT_S)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=QUIT_S)
 
 
 def _wait_only(_: psutil.Process) -> None:

@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from lab.guest.wire import WireError, load
 from lab.model.errors import LabError, ProvisioningError
 from lab.system import unix_socket
 from lab.system.wait import Deadline
 
 CHUNK_BYTES: Final = 65536
+MAX_ANSWER_BYTES: Final = 4 << 20
+SHOWN: Final = 500
 _FORWARD: Final = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b")
 
 
@@ -49,8 +52,9 @@ class Qmp:
             if "return" in answer:
                 return answer["return"]
             if "error" in answer:
-                said = answer["error"].get("desc", "")
-                raise Refused(f"QEMU refused {command}: {said}", fix="lab logs")
+                refusal = answer["error"]
+                said = str(refusal.get("desc", "")) if isinstance(refusal, dict) else ""
+                raise Refused(f"QEMU refused {command}: {said[:SHOWN]}", fix="lab logs")
 
     def monitor(self, line: str) -> str:
         """A command of the human monitor, for the little that QMP does not tell."""
@@ -59,6 +63,8 @@ class Qmp:
     def read(self, what: str) -> dict[str, Any]:
         """The next message of any kind."""
         while b"\n" not in self._buffer:
+            if len(self._buffer) > MAX_ANSWER_BYTES or self._deadline.passed():
+                raise _silent(what)
             self._bound()
             try:
                 chunk = self._sock.recv(CHUNK_BYTES)
@@ -68,9 +74,10 @@ class Qmp:
                 raise _silent(what)
             self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
-        message = json.loads(line)
-        assert isinstance(message, dict)
-        return message
+        try:
+            return load(dict[str, Any], line)
+        except WireError as error:
+            raise ProvisioningError(f"QEMU's answer ({what}) cannot be read: {error}", fix="lab logs") from error
 
     def _bound(self) -> None:
         self._sock.settimeout(max(0.05, self._deadline.left_s()))

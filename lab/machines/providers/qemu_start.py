@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from lab.guest.wire import Range
-from lab.machines import qemu_args
+from lab.machines import heartbeat, keeper, qemu_args
 from lab.machines.providers import qemu_instance
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.machine import Arch, Handle, SshEndpoint
@@ -21,6 +21,7 @@ INITRD_FILE: Final = "initrd.cpio"
 QEMU_LOG: Final = "qemu.log"
 USER: Final = "root"
 PORT_TRIES: Final = 20
+KEPT_POLL_S: Final = 0.1
 PORT_TAKEN: Final = "Could not set up host forwarding rule"
 
 
@@ -75,12 +76,16 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
     # a new boot: its predecessor's last words must not be taken for its own
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
         (log.parent / name).unlink(missing_ok=True)
-    control(handle).unlink(missing_ok=True)
+    for socket in (control(handle), *_sockets(handle).values()):
+        socket.unlink(missing_ok=True)
     pid = proc.spawn_detached(command, log=log)
+    keeps = keep(handle)
 
     def probe() -> qemu_instance.Asked | bool | NotYet:
         if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
             return asked
+        if not qemu_instance.running(keeps):  # QEMU waits for it
+            qemu_instance.end(control(handle), handle.data["uuid"])
         return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
 
     found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
@@ -108,10 +113,33 @@ def argv(handle: Handle, port: int) -> list[str]:
         modules=Path(data["modules"]) if data.get("modules") else None,
         ssh_port=port,
         qmp=control(handle),
-        serial_log=directory / SERIAL_LOG,
-        heartbeat_log=directory / HEARTBEAT_LOG,
+        serial=_sockets(handle)["serial"],
+        heartbeat=_sockets(handle)["heartbeat"],
     )
     return qemu_args.boot_argv(boot, program=proc.need(qemu_args.PROGRAMS[boot.arch]))
+
+
+def keep(handle: Handle) -> int:
+    """Start the process that keeps this machine's console and heartbeat; its pid."""
+    directory, run_dir = Path(handle.data["directory"]), Path(handle.data["run_dir"])
+    words = keeper.argv(handle.data["uuid"], run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG)
+    return proc.spawn_detached(words, log=directory / QEMU_LOG, cwd=run_dir)
+
+
+def keep_again(handle: Handle, deadline: Deadline) -> None:
+    """Start it where it was killed, and wait until the heartbeat that it missed is there again."""
+    log = Path(handle.data["directory"]) / HEARTBEAT_LOG
+    before = heartbeat.last_beat(log)
+    keep(handle)
+    while not deadline.passed():
+        now = heartbeat.last_beat(log)
+        if now is not None and (before is None or now.uptime_s != before.uptime_s):
+            return
+        deadline.sleep(KEPT_POLL_S)
+
+
+def _sockets(handle: Handle) -> dict[str, Path]:
+    return {what: Path(handle.data["run_dir"]) / name for what, name in keeper.SOCKETS.items()}
 
 
 def _free_port() -> int:

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
+from lab.machines import keeper
 from lab.machines.steps import UP
 
 pytestmark = pytest.mark.faults
@@ -115,6 +116,7 @@ def test_up_killed_after_a_record_converges(place: Place, record: int) -> None:
     key = (place.machine / "id_ed25519").read_bytes() if (place.machine / "id_ed25519").exists() else None
     answer = place.run("up")
     assert len([p for p in place.qemus() if answer["uuid"] in p.cmdline()]) == 1
+    assert len([p for p in place.qemus() if keeper.mark(answer["uuid"]) in p.cmdline()]) == 1
     if key is not None:
         assert (place.machine / "id_ed25519").read_bytes() == key, "no second key"
     assert place.run("up") == answer

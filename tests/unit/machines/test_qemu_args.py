@@ -23,8 +23,8 @@ BOOT = Boot(
     overlay=Path("/machines/lab/disk.qcow2"),
     ssh_port=40022,
     qmp=Path("/tmp/lab-0/001122334455/qmp"),
-    serial_log=Path("/machines/lab/serial.log"),
-    heartbeat_log=Path("/machines/lab/heartbeat.jsonl"),
+    serial=Path("/run/lab/tty"),
+    heartbeat=Path("/run/lab/hb"),
 )
 
 

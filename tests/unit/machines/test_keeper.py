@@ -1,0 +1,136 @@
+"""guest-fills-host-disk: what a machine writes to its console and heartbeat costs this host a bounded place."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab.machines import heartbeat, keeper
+from lab.machines.providers import qemu_instance
+from lab.system import store
+from lab.system.wait import Deadline
+
+UUID = "00000000-1111-2222-3333-444444444444"
+
+
+def line(uptime_s: float) -> bytes:
+    return b"\n" + json.dumps({"boot_id": "b", "image_id": "i", "uptime_s": uptime_s}).encode() + b"\n"
+
+
+@contextmanager
+def kept(folder: Path) -> Iterator[tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]]:
+    """The real process, reading two sockets as QEMU serves them: the console's and the heartbeat's."""
+    with tempfile.TemporaryDirectory(prefix="lab-k") as run_dir:
+        at = Path(run_dir)
+        process = subprocess.Popen(keeper.argv(UUID, at, folder / "serial.log", folder / "heartbeat.jsonl"))
+        sockets = []
+        try:
+            for name in ("serial", "heartbeat"):
+                with socket.socket(socket.AF_UNIX) as listener:
+                    listener.bind(str(at / keeper.SOCKETS[name]))
+                    listener.listen()
+                    listener.settimeout(30)
+                    sockets.append(listener.accept()[0])
+            yield sockets[0], sockets[1], process
+        finally:
+            for each in sockets:
+                each.close()
+            assert process.wait(20) == 0, "it ends with QEMU"
+
+
+def eventually(folder: Path, wanted: float) -> heartbeat.Beat:
+    waited = Deadline.after(20)
+    while (beat := heartbeat.last_beat(folder / "heartbeat.jsonl")) is None or beat.uptime_s != wanted:
+        assert not waited.passed(), beat
+        waited.sleep(0.05)
+    return beat
+
+
+def flood(port: socket.socket, piece: bytes, size: int) -> None:
+    for _ in range(size // len(piece)):
+        port.sendall(piece)
+
+
+def test_guest_fills_host_disk(tmp_path: Path) -> None:
+    with kept(tmp_path) as (console, port, process):
+        port.sendall(line(1))
+        eventually(tmp_path, 1)
+        floods = [
+            threading.Thread(target=flood, args=(console, os.urandom(65536), 12 << 20)),
+            threading.Thread(target=flood, args=(port, bytes(65536), 8 << 20)),
+        ]
+        for each in floods:
+            each.start()
+        most = 0
+        while any(each.is_alive() for each in floods):
+            most = max(most, sum(path.stat().st_size for path in tmp_path.iterdir() if path.exists()))
+            time.sleep(0.02)
+        assert most <= keeper.SERIAL_BYTES * 3 // 2 + 2 * keeper.HEARTBEAT_BYTES
+        console.sendall(b"\nKernel panic - not syncing: at last\n")
+        flood(port, line(2), 1 << 20)
+        port.sendall(b"[]\n" + line(3))
+        eventually(tmp_path, 3)
+        assert (tmp_path / "heartbeat.jsonl").stat().st_size <= keeper.HEARTBEAT_BYTES
+        assert psutil.Process(process.pid).memory_info().rss < 100 << 20
+    text = store.tail(tmp_path / "serial.log")
+    assert text.endswith(b"\nKernel panic - not syncing: at last\n"), "the end is what stays"
+    for path in tmp_path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_what_is_no_heartbeat_is_not_kept(tmp_path: Path) -> None:
+    with kept(tmp_path) as (_, port, _process):
+        port.sendall(b"[]\n{}\nnull\n" + b"x" * 100_000 + line(1) + b'{"boot_id": 1}\n')
+        seen = eventually(tmp_path, 1)
+        assert seen.age_s < 20
+        stale = (tmp_path / "heartbeat.jsonl").stat().st_mtime_ns
+        flood(port, b"noise\n" * 1000, 60_000)
+        port.sendall(line(2)[:20])
+        time.sleep(0.5)
+        assert (tmp_path / "heartbeat.jsonl").stat().st_mtime_ns == stale, "noise makes no machine look alive"
+        port.sendall(line(2)[20:])
+        eventually(tmp_path, 2)
+
+
+def test_it_is_found_and_ended_with_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_instance, "QUIT_S", 0.2)
+    argv = keeper.argv(UUID, tmp_path, tmp_path / "serial.log", tmp_path / "heartbeat.jsonl")
+    process = subprocess.Popen(argv)  # QEMU never came
+    try:
+        waited = Deadline.after(20)
+        while not [p for p in qemu_instance.keepers(UUID) if p.pid == process.pid]:
+            assert not waited.passed()
+            waited.sleep(0.05)
+        assert qemu_instance.processes(UUID) == [], "it is not taken for QEMU"
+        qemu_instance.end(tmp_path / "qmp", UUID)
+        assert qemu_instance.keepers(UUID) == []
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_capped_file_goes_on_where_another_keeper_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    first = keeper.Capped(path, 1000)
+    first.write(b"a" * 500)
+    second = keeper.Capped(path, 1000)
+    second.write(b"b" * 300)
+    assert path.stat().st_size == 800
+    second.write(b"c" * 300)
+    assert path.read_bytes() == b"a" * 200 + b"b" * 300 + b"c" * 300
+    second.write(b"d" * 5000)
+    assert path.read_bytes()[-500:] == b"d" * 500
+    assert path.stat().st_size <= 1000
+    assert [each.name for each in tmp_path.iterdir()] == ["log"]
