@@ -12,7 +12,7 @@ from lab.forms import cache, fit, making
 from lab.forms.listing import artifact_of
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.shelf import Shelf
-from lab.forms.wanted import BUILD_S, HELPERS, recipes_for, scratch_room
+from lab.forms.wanted import BUILD_S, HELPERS, recipes_for, scratch_room, tell_if_edited
 from lab.forms.workshop import Workshop
 from lab.model.errors import LabError
 from lab.model.events import Notice
@@ -77,6 +77,8 @@ def attempt(
         warm_s = time.monotonic() - began
         out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items()}
         made = making.make(lab, [recipe for name, recipe in wanted.items() if name not in out], workshop, room)
+        if made:
+            tell_if_edited(lab, left, service, arch, wanted, room / "asked-again")
     out |= {name: result for name, result in made.items() if isinstance(result, Artifact)}
     errors = {name: result for name, result in made.items() if isinstance(result, LabError)}
     raise_all({name: errors[name] for name in HELPERS if name in errors})

@@ -6,7 +6,8 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from lab.forms.gosource import Source
 from lab.forms.listing import HELPERS_DIR
 from lab.forms.recipe import Place, Recipe
 from lab.forms.shelf import Shelf
+from lab.model.errors import LabError
+from lab.model.events import Bus, Notice
 from lab.model.form import Form
 from lab.model.lab import Lab
 from lab.model.machine import GOARCH, Arch
@@ -59,6 +62,22 @@ def read_sources(
         version: gosource.read(lab, toolchain, service, GOARCH[arch], shelf, room / version)
         for version, toolchain in toolchains.items()
     }
+
+
+def tell_if_edited(
+    lab: Lab, forms: Iterable[Form], service: Service, arch: Arch, wanted: Mapping[str, Recipe], room: Path
+) -> None:
+    """Say that the source is no longer what was built: an edit counts for the next command."""
+    owners = recipes.siblings(forms).values()
+    built = {wanted[form.name].source.digest for form in owners if form.name in wanted}
+    try:
+        found = read_sources(replace(lab, bus=Bus()), owners, service, arch, Shelf(), room)
+        now = {source.tree.digest for source in found.values()}
+    except LabError:
+        now = set()  # Go does not take it as it is now
+    if built - now:
+        text = f"{service.root} was edited while forms were built: they are of the source as it was before"
+        lab.bus.emit(Notice(level="warning", text=f"{text}. Run the command again to build the edit."))
 
 
 def _drop_abandoned(rooms: Path) -> None:

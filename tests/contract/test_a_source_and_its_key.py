@@ -12,7 +12,7 @@ import pytest
 
 from lab import forms
 from lab.forms import gosource
-from lab.model.events import Record, StepStarted
+from lab.model.events import Notice, Record, StepStarted
 from lab.model.form import Artifact, Form
 from lab.model.machine import HOST_ARCH
 from lab.model.service import Service
@@ -116,12 +116,16 @@ def two_forms() -> tuple[Form, Form]:
     return baseline, dataclasses.replace(baseline, name="unoptimised", build=other)
 
 
-def build(service: Service, on_build: Callable[[], None] = lambda: None) -> dict[str, Artifact]:
+def build(
+    service: Service, on_build: Callable[[], None] = lambda: None, told: list[str] | None = None
+) -> dict[str, Artifact]:
     lab = lab_at(test_home())
 
     def sink(record: Record) -> None:
         if isinstance(record.event, StepStarted) and record.event.name.startswith("build:"):
             on_build()
+        if isinstance(record.event, Notice) and told is not None:
+            told.append(record.event.text)
 
     lab.bus.add(sink)
     return forms.build(lab, two_forms(), service, arch=HOST_ARCH)
@@ -133,9 +137,13 @@ def test_stale_edit_during_build(tmp_path: Path) -> None:
     """Both forms are of the source as it was read; the next command builds both of the edited one."""
     service = lay(tmp_path / "src", Layout(files={"svc/word.go": OK}))
     word(service, f"first {tmp_path}")
-    made = build(service, lambda: word(service, f"second {tmp_path}"))
+    told: list[str] = []
+    made = build(service, lambda: word(service, f"second {tmp_path}"), told)
+    assert any("was edited while forms were built" in text for text in told)
     assert {said(made[form.name].path) for form in two_forms()} == {f"first {tmp_path}"}
-    again = build(service)
+    told.clear()
+    again = build(service, told=told)
+    assert not any("edited" in text for text in told)
     assert {said(again[form.name].path) for form in two_forms()} == {f"second {tmp_path}"}
     assert all(again[form.name].built_now for form in two_forms())
     word(service, f"first {tmp_path}")
