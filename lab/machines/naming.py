@@ -19,11 +19,11 @@ def wanted(lab: Lab) -> str:
     provider = lab.config.machine.provider
     first = default_name("qemu")
     for name in dict.fromkeys((first, default_name(provider), f"{first}-{provider}")):
-        found = state.load(lab, name)
+        found = state.look(lab, name).machine
         if found is not None and found.spec.provider == provider:
             return name
-    taken = state.load(lab, default_name(provider))
-    return default_name(provider) if taken is None else f"{first}-{provider}"
+    taken = state.look(lab, default_name(provider))
+    return default_name(provider) if taken.machine is None else f"{first}-{provider}"
 
 
 def there(lab: Lab) -> str:

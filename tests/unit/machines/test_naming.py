@@ -64,3 +64,13 @@ def test_a_machine_that_was_named_is_no_default_one(tmp_path: Path) -> None:
     make(tmp_path, "local", "stage")
     assert naming.defaults(at(tmp_path)) == []
     assert naming.wanted(at(tmp_path, "local")) == "lab-local"
+
+
+def test_state_that_cannot_be_read_hides_no_machine(tmp_path: Path) -> None:
+    """`down` without a name works from whatever is on disk."""
+    for name, text in (("lab", '{"schema": 99}'), ("lab-local", "")):
+        folder = tmp_path / "machines" / name
+        folder.mkdir(parents=True)
+        (folder / "machine.json").write_text(text)
+    assert naming.defaults(at(tmp_path)) == ["lab", "lab-local"]
+    assert (naming.wanted(at(tmp_path)), naming.wanted(at(tmp_path, "local"))) == ("lab", "lab-local")
