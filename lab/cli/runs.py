@@ -50,7 +50,8 @@ def _row(folder: Path) -> dict[str, Any]:
         "complete": True,
     }
     if different:
-        row["problem"] = f"{len(different)} files differ from its manifest; lab report {folder.name} names them"
+        what = "1 file differs" if len(different) == 1 else f"{len(different)} files differ"
+        row["problem"] = f"{what} from its manifest; lab report {folder.name} names them"
     return row
 
 

@@ -44,9 +44,7 @@ def check(root: Path) -> tuple[str, ...]:
     found = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        message = (
-            f"{root.name}: changed since it was sealed: {', '.join(found[:SHOWN])}{more}; nothing is said about it"
-        )
+        message = f"{root.name}: changed since it was sealed: {', '.join(found[:SHOWN])}{more}; no report is made of it"
         raise FetchError(message, fix=FIX)
     return doubt
 
