@@ -6,14 +6,13 @@ The guest's clock is left alone: everything in it stays consistent, and it is be
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lab.machines import journal, keys, readiness, state, steps
 from lab.machines.lifecycle import up
@@ -25,7 +24,8 @@ from lab.model.machine import Machine, SshEndpoint
 from lab.model.paths import SNAPSHOTS_DIR
 from lab.model.yamlspec import nearest
 from lab.remote.base import Transport
-from lab.system import store
+from lab.system import documents, store
+from lab.system.documents import Source
 from lab.system.wait import Deadline
 
 SCHEMA: Final = 1
@@ -212,14 +212,26 @@ def _record(lab: Lab, machine: str, name: str) -> Path:
     return lab.paths.machine(machine) / SNAPSHOTS_DIR / f"{name}.json"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What must be in a record; `held` and `kept` are checked by who wrote them."""
+
+    schema: Literal[1]
+    name: str
+    boot_id: str
+    uptime_s: float
+    nonce: str
+    kept: dict[str, Any]
+    held: dict[str, Any] | None
+
+
 def _read(lab: Lab, machine: str, name: str) -> dict[str, Any]:
-    try:
-        doc: dict[str, Any] | None = json.loads(_record(lab, machine, name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        doc = None
-    if not isinstance(doc, dict) or doc.get("schema") != SCHEMA:
-        there = names(lab, machine)
-        known = f" (there are: {', '.join(there)})" if there else ""
-        message = f"machine {machine} has no snapshot {name!r}{nearest(name, there)}{known}"
-        raise UsageError(message, fix=f"lab snapshot {machine}")
-    return doc
+    path = _record(lab, machine, name)
+    source = Source(path=path, name=str(path), fix=f"lab snapshot {machine}")
+    if path.exists():
+        documents.read(source, _Record)
+        return documents.read(source, dict[str, Any])
+    there = names(lab, machine)
+    known = f" (there are: {', '.join(there)})" if there else ""
+    message = f"machine {machine} has no snapshot {name!r}{nearest(name, there)}{known}"
+    raise UsageError(message, fix=f"lab snapshot {machine}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -11,10 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from lab.model.errors import Locked
-from lab.system import store
+from lab.guest.wire import Range
+from lab.model.errors import Locked, Unreadable
+from lab.system import documents, store
 from lab.system.wait import Deadline, NotYet, until
 
 # Beside the lock, since Windows lets nobody read a locked file. It informs; only the lock itself decides.
@@ -25,7 +25,7 @@ HOLDER_SUFFIX: Final = ".holder"
 class Holder:
     """Who holds a lock: pid with its start time (a pid alone may be anyone's), command line, since when (UTC)."""
 
-    pid: int
+    pid: Annotated[int, Range(1, (1 << 31) - 1)]
     started_s: float
     command: str
     since: str
@@ -115,11 +115,11 @@ def holder(path: Path) -> Holder | None:
     """Who says to hold `path`; None when nobody does, or when that process is gone. Needs no lock."""
     import psutil
 
+    beside = _beside(path)
     try:
-        doc = json.loads(_beside(path).read_text(encoding="utf-8"))
-        seen = Holder(**doc)
+        seen = documents.read(documents.Source(path=beside, name=str(beside), fix=""), Holder)
         alive = abs(psutil.Process(seen.pid).create_time() - seen.started_s) < 1
-    except (OSError, ValueError, TypeError, psutil.Error):
+    except (Unreadable, psutil.Error):
         return None
     return seen if alive else None
 

@@ -186,7 +186,7 @@ def _values(one: Check) -> Check:
 
 def _choice(words: tuple[Any, ...]) -> Check:
     def check(value: Any) -> Any:
-        if isinstance(value, str) and value in words:
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value in words:
             return value
         raise _wrong("one of %s" % ", ".join(map(str, words)), value)
 
