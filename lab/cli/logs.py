@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
         """The ends of the machine's console and of the newest logs. A cut run's service logs are among them."""
         with session(options, "logs", {"machine.name": name}) as lab:
             from lab.flows.logs import tails
+            from lab.machines import lifecycle
 
+            lifecycle.tell_hang(lab, lab.config.machine.name)
             found = tails(lab, lab.config.machine.name, lines)
         text = "\n".join(f"==> {path}\n{tail}" for path, tail in found.items()) or "no logs yet"
         answer(options, {"logs": found}, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import sys
@@ -26,7 +27,6 @@ from lab.model.lab import Lab
 from lab.model.machine import Arch, LocalEndpoint, Machine
 from lab.model.paths import GUEST_DIR
 from lab.model.run import LeftOut
-from lab.remote import connect
 from lab.runs import drive, fetch, manifest
 from lab.runs import plan as planning
 from lab.system.wait import Deadline
@@ -79,14 +79,14 @@ def prepare(lab: Lab, asked: Asked) -> Ready:
     """A ready machine and built forms, side by side: one waits mostly for downloads, the other for the compiler."""
     spec = lab.config.machine.spec()
     if workshop.wanted(lab.config):
-        machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s)
+        machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True)
         if workshop.there(lab.config, machine):
             with connected(lab, machine) as transport:
                 shop = workshop.opened(lab, machine, transport, guest_root(lab, machine))
                 return _ready(machine, asked, _built(lab, asked, spec.arch, shop))
     machine, made = together(
         lab.cancel,
-        lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s),
+        lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True),
         lambda: _built(lab, asked, spec.arch, None),
     )
     return _ready(machine, asked, made)
@@ -247,19 +247,19 @@ def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
     """One connection to the machine, closed at the end; whatever fails, an error says what became of the machine."""
     if machine.endpoint is None:
         raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")
-    try:
-        link = connect(lab, machine.endpoint, Deadline.after(CONNECT_S, lab.cancel))
-    except ProvisioningError as error:
-        raise lifecycle.lost(lab, machine, error) from error
-    try:
-        with link as transport:
-            yield transport
-    except Cancelled:
-        raise
-    except LabError as error:
-        if (gone := presence.taken_down(lab, machine)) is None:
+    with contextlib.ExitStack() as stack:
+        try:
+            link = stack.enter_context(lifecycle.session(lab, machine, CONNECT_S))
+        except ProvisioningError as error:
+            raise lifecycle.lost(lab, machine, error) from error
+        try:
+            yield link
+        except Cancelled:
             raise
-        raise gone from error
+        except LabError as error:
+            if (gone := presence.taken_down(lab, machine)) is None:
+                raise
+            raise gone from error
 
 
 def _circumstances(asked: Asked, deployed: Deployed) -> manifest.Circumstances:

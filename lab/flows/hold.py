@@ -38,7 +38,7 @@ def hold(lab: Lab, name: str, asked: Asked) -> dict[str, Any]:
     found = lifecycle.machine(lab, name)
     if found is None:
         raise PreconditionError(f"there is no machine {name}", fix=f"lab up {name}")
-    machine = lifecycle.up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
+    machine = lifecycle.up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True)
     artifacts = forms.build(lab, asked.forms, asked.service, arch=found.spec.arch)
     ready = flow.Ready(machine=machine, artifacts=artifacts)
     with flow.connected(lab, machine) as transport, contextlib.ExitStack() as beginning:

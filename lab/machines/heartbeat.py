@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,18 +16,25 @@ PORT: Final = "lab.heartbeat"  # the port's name in the machine (playbooks/init/
 TAIL_BYTES: Final = 4096
 # The guest beats each second at the lowest priority; a busy host may hold it up for a while.
 FRESH_S: Final = 15.0
+GAP_MAX_S: Final = 5.0  # a machine that hung and was freed is not waited for longer the next time
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """One heartbeat: whose boot, from which image, how long up, whether SSH listens; `age_s` since it arrived."""
+    """One heartbeat: whose boot, from which image, how long up, whether SSH listens.
+
+    age_s: since it arrived. gap_s: the longest silence between the heartbeats of this boot that are still there.
+    steady: it is not the first of them, which comes beside systemd's start and is alone for as long as that takes.
+    """
 
     boot_id: str
     image_id: str
     uptime_s: float
     ssh: bool = False
     age_s: float = 0.0
+    gap_s: float = 1.0
+    steady: bool = False
 
 
 def parse(line: bytes) -> Beat | None:
@@ -50,7 +58,10 @@ def last_beat(log: Path) -> Beat | None:
             age_s = max(0.0, time.time() - os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None
-    for line in reversed(lines[:-1]):  # what follows the last newline is a line that is still being written
-        if beat := parse(line):
-            return Beat(boot_id=beat.boot_id, image_id=beat.image_id, uptime_s=beat.uptime_s, ssh=beat.ssh, age_s=age_s)
-    return None
+    # what follows the last newline is a line that is still being written
+    beats = [beat for line in lines[:-1] if (beat := parse(line)) is not None]
+    if not beats:
+        return None
+    ups = [beat.uptime_s for beat in beats if beat.boot_id == beats[-1].boot_id]
+    gap_s = max((later - earlier for earlier, later in itertools.pairwise(ups)), default=1.0)
+    return replace(beats[-1], age_s=age_s, gap_s=min(max(1.0, gap_s), GAP_MAX_S), steady=len(ups) > 1)

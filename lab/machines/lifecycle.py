@@ -9,12 +9,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import journal, presence, provision, readiness, removal, state, steps
+from lab.machines import hang, heal, journal, presence, provision, readiness, removal, state, steps, watch
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
-from lab.model.paths import MACHINE_FILE, SSH_CONFIG_FILE
+from lab.model.paths import HEARTBEAT_LOG, MACHINE_FILE, SSH_CONFIG_FILE
 from lab.remote.base import Transport
 from lab.system import proc, resources, store
 from lab.system.wait import Deadline
@@ -22,8 +22,10 @@ from lab.system.wait import Deadline
 CONNECT_S: Final = 120.0
 
 
-def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
+def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float, keep: bool = False) -> Machine:
     """A ready machine. Idempotent: a ready one is proven alive without a login and left as it is.
+
+    One that hangs goes on or is started again; keep: not started again if it was ready (then Hung is raised).
 
     Raises PreconditionError, ProvisioningError, UsageError, Locked, SecurityStop, Cancelled; after any of them, or a
     kill, the same call goes on from where the machine really is.
@@ -42,10 +44,14 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float) -> Machine:
         if machine.handle is None:
             removal.forget_others(lab, spec)
         machine = state.save(lab, machine)
-        with lab.bus.step("up", f"machine {spec.name}"):
+
+        def every_step(machine: Machine) -> Machine:
             for index, step_ in enumerate(steps.UP, start=1):
                 machine = steps.run(lab, machine, step_, index, len(steps.UP))
-        return machine
+            return machine
+
+        with lab.bus.step("up", f"machine {spec.name}"):
+            return heal.healed(lab, machine, seen, every_step, keep=keep)
 
 
 def plan(lab: Lab, spec: MachineSpec) -> list[dict[str, str]]:
@@ -89,6 +95,12 @@ def glance(lab: Lab, name: str) -> Observed:
         return Observed(phase="unknown", alive=False, reason=error.message)
 
 
+def tell_hang(lab: Lab, name: str) -> None:
+    """A warning when the machine hangs; asks only one that has a heartbeat, which costs no login."""
+    if (lab.paths.machine(name) / HEARTBEAT_LOG).exists() and (seen := glance(lab, name)).phase == "hung":
+        lab.bus.emit(Notice(level="warning", text=f"{hang.error(name, seen).message} (lab up {name})"))
+
+
 def names(lab: Lab) -> list[str]:
     return presence.names(lab)
 
@@ -117,8 +129,10 @@ def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
     if (gone := presence.taken_down(lab, machine)) is not None:
         return gone
     seen = steps.observed(lab, machine)
-    if isinstance(machine.endpoint, LocalEndpoint) or seen.alive:
+    if isinstance(machine.endpoint, LocalEndpoint) or seen.alive or isinstance(error, hang.Hung):
         return error
+    if seen.phase == "hung":
+        return hang.error(machine.spec.name, seen)
     found = readiness.not_ready(seen, lab.paths.machine(machine.spec.name), said=error)
     found.fix = "run the same command again: it starts the machine and goes on with what is missing"
     return found
@@ -132,13 +146,21 @@ def ssh_argv(lab: Lab, name: str) -> list[str]:
 
 def reach(lab: Lab, name: str) -> AbstractContextManager[Transport]:
     """A connection to a machine that runs."""
-    from lab.remote import connect
-
     found = state.load(lab, name)
     if found is None or not found.ready_boot_id or not features(found).status_by_login:
         found = _running(lab, name)
-    assert found.endpoint is not None
-    return connect(lab, found.endpoint, Deadline.after(CONNECT_S, lab.cancel))
+    return session(lab, found, CONNECT_S)
+
+
+def session(lab: Lab, machine: Machine, seconds: float) -> AbstractContextManager[Transport]:
+    """One connection to a machine that runs, opened within `seconds`. Raises Hung as soon as it hangs."""
+    from lab.remote import connect
+
+    endpoint, handle = machine.endpoint, machine.handle
+    assert endpoint is not None
+    assert handle is not None
+    deadline = Deadline.after(seconds, lab.cancel)
+    return watch.session(lab, steps.provider_of(machine), handle, lambda: connect(lab, endpoint, deadline))
 
 
 def ssh_config(lab: Lab, name: str) -> str:
@@ -195,6 +217,8 @@ def _running(lab: Lab, name: str) -> Machine:
     stored = state.look(lab, name)
     found = stored.machine
     seen = None if found is None else steps.observed(lab, found)
+    if seen is not None and seen.phase == "hung":
+        raise hang.error(name, seen)
     if found is None or seen is None or seen.endpoint is None:
         why = (stored.problem or "there is no such machine") if seen is None else seen.reason
         raise PreconditionError(f"machine {name} does not run: {why}", fix=f"lab up {name}")

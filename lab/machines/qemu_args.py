@@ -18,8 +18,9 @@ MACHINES: Final[dict[Arch, str]] = {
     "x86_64": "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off",
     "aarch64": "virt,usb=off",
 }
-# The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost.
-EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem", "aarch64": "cortex-a72"}
+# The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost. With
+# RDRAND the kernel's random numbers are ready before a second CPU runs, and switch no code under it later (ADR 10).
+EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem,+rdrand", "aarch64": "cortex-a72"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

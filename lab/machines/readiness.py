@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lab.machines import heartbeat, serial
+from lab.machines import hang, heartbeat, serial, watch
 from lab.machines.providers.base import Provider
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
@@ -31,13 +33,15 @@ def scaled_s(seconds: float, accel: str) -> float:
 
 
 def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) -> Observed:
-    """Until its heartbeat is fresh. Raises ProvisioningError saying whether it panicked, hangs or never came up."""
+    """Until its heartbeat is fresh. Raises Hung, or ProvisioningError saying whether it panicked or never came up."""
     accel = str(handle.data.get("accel", ""))
 
     def probe() -> Observed | NotYet:
         seen = provider.inspect(lab, handle)
         if seen.alive:
             return seen
+        if seen.phase == "hung":
+            raise hang.error(handle.name, seen, str(directory / SERIAL_LOG))
         if seen.phase in {"stopped", "absent", "created"} or serial.panic_text(_serial(directory)):
             raise not_ready(seen, directory)
         return NotYet(reason=seen.reason)
@@ -80,16 +84,24 @@ def answers(endpoint: SshEndpoint, accel: str) -> bool:
     return True
 
 
-def open_session(lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoint, directory: Path) -> Transport:
-    """A connection to a machine that should be ready; the error of one that is not says what it does instead."""
+@contextlib.contextmanager
+def open_session(
+    lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoint, directory: Path
+) -> Iterator[Transport]:
+    """A connection to a machine that should be ready, watched; the error of one that is not says what it does."""
     accel = str(handle.data.get("accel", ""))
     deadline = Deadline.after(scaled_s(SSH_S, accel), lab.cancel)
-    try:
-        return connect(lab, endpoint, deadline)
-    except ProvisioningError as error:
-        if isinstance(endpoint, LocalEndpoint):
-            raise
-        raise not_ready(provider.inspect(lab, handle), directory, said=error) from error
+
+    def dial() -> Transport:
+        try:
+            return connect(lab, endpoint, deadline)
+        except ProvisioningError as error:
+            if isinstance(endpoint, LocalEndpoint):
+                raise
+            raise not_ready(provider.inspect(lab, handle), directory, said=error) from error
+
+    with watch.session(lab, provider, handle, dial) as link:
+        yield link
 
 
 class _Late(ProvisioningError):
@@ -100,6 +112,8 @@ def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> 
     """What a machine does instead of being ready, with its console's tail. `said`: how reaching it failed."""
     text = _serial(directory)
     running = seen.phase in {"running", "broken"}
+    if seen.phase == "hung":
+        return hang.error(directory.name, seen, str(directory / SERIAL_LOG))
     if seen.phase == "broken":
         return ProvisioningError(f"the machine is broken: {seen.reason}", fix="lab down, then lab up")
     if not (directory / SERIAL_LOG).exists():  # a provider without a console: its own word is all there is

@@ -188,7 +188,7 @@ def _asked(lab: Lab, link: Transport) -> Answer:
         raise ProvisioningError(message, fix="lab up") from error
 
 
-def _session(lab: Lab, machine: Machine) -> Transport:
+def _session(lab: Lab, machine: Machine) -> contextlib.AbstractContextManager[Transport]:
     assert machine.handle is not None
     assert machine.endpoint is not None
     directory = lab.paths.machine(machine.spec.name)

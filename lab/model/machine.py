@@ -12,7 +12,7 @@ from lab.guest.wire import Range
 Arch = Literal["x86_64", "aarch64"]
 HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian has the same names
-Phase = Literal["absent", "created", "running", "stopped", "broken", "unknown"]
+Phase = Literal["absent", "created", "running", "hung", "stopped", "broken", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

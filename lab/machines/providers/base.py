@@ -59,6 +59,14 @@ class Asked(Protocol):
         ...
 
 
+class Freed(Protocol):
+    """Optional: a machine that hangs made to go on as it is."""
+
+    def free(self, handle: Handle) -> bool:
+        """Whether it goes on now; nothing in it is changed or lost."""
+        ...
+
+
 class Disks(Protocol):
     """Optional: immutable disks attached to a running machine, found in the guest by serial."""
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import golden, heartbeat, initrd, qcow, qemu_args
-from lab.machines.providers import qemu_instance, qemu_snapshot
+from lab.machines.hang import LATE_S
+from lab.machines.providers import qemu_instance, qemu_pulse, qemu_snapshot
 from lab.machines.providers.qemu_qmp import Qmp, Refused
 from lab.machines.providers.qemu_start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, keep_again, spawn
 from lab.machines.serial import panic_text
@@ -27,12 +28,14 @@ FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapsh
 RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
 START_S: Final = 60.0
 KEPT_S: Final = 5.0
+PATIENCE_S: Final = 10.0  # with a QEMU that does not answer, before it is ended
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
 IMAGE_ID_PLACE: Final = "etc/lab/image-id"
 PAUSED: Final = ("paused", "io-error")
 DATA: Final[type] = HandleData
 save: Final = qemu_snapshot.save
 restore: Final = qemu_snapshot.restore
+free: Final = qemu_pulse.free
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -106,6 +109,8 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     deadline = Deadline.after(START_S, lab.cancel)
     asked = qemu_instance.ask(control(handle), handle.data["uuid"])
     if asked is None:
+        asked = _patiently(handle)
+    if asked is None:
         if qemu_instance.processes(handle.data["uuid"]):
             # it runs but does not answer: nothing of it can be used, and a second one would share its disk
             qemu_instance.end(control(handle), handle.data["uuid"])
@@ -117,14 +122,15 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
 
 
 def inspect(lab: Lab, handle: Handle) -> Observed:
-    """By QMP and the heartbeat alone: no login."""
+    """By QMP and the heartbeat alone: no login. One that is silent is watched until it is known whether it hangs."""
     directory = Path(handle.data["directory"])
     facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
     facts["kernel"] = handle.data.get("kernel_release", "")
     asked = qemu_instance.ask(control(handle), handle.data["uuid"])
     if asked is None:
         if left := qemu_instance.processes(handle.data["uuid"]):
-            return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) does not answer", **facts)
+            why = "was stopped by a signal" if qemu_pulse.stopped(handle.data["uuid"]) else "does not answer"
+            return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) {why}", **facts)
         made = (directory / OVERLAY_FILE).exists()
         phase: Phase = "stopped" if (directory / SERIAL_LOG).exists() else "created"
         panic = panic_text(_console(directory))
@@ -137,12 +143,32 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     if not asked.kept:
         keep_again(handle, Deadline.after(KEPT_S, lab.cancel))
     beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
+    late = not qemu_pulse.starting(handle) if beat is None else beat.age_s > LATE_S
+    if late:
+        look_s = qemu_pulse.EARLY_LOOK_S if beat is None else qemu_pulse.LOOK_S
+        verdict, why = qemu_pulse.look(handle, Deadline.after(look_s, lab.cancel))
+        beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
+        if verdict == "hung":
+            return Observed(phase="hung", alive=False, reason=why, boot_id=beat.boot_id if beat else "", **facts)
     if beat is None:
         return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
     facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"], "listens": beat.ssh}
     if beat.age_s > heartbeat.FRESH_S:
-        return Observed(phase="running", alive=False, reason=f"no heartbeat for {beat.age_s:.0f} s", **facts)
+        reason = f"no heartbeat for {beat.age_s:.0f} s, and this host gives it too little time to tell why"
+        return Observed(phase="running", alive=False, reason=reason, **facts)
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
+
+
+def _patiently(handle: Handle) -> qemu_instance.Asked | None:
+    """The answer of a process that a signal stopped, which goes on now, or that a busy host holds up."""
+    for process in qemu_pulse.stopped(handle.data["uuid"]):
+        process.resume()
+    end = Deadline.after(PATIENCE_S)
+    while qemu_instance.processes(handle.data["uuid"]) and not end.passed():
+        if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
+            return asked
+        end.sleep(0.2)
+    return None
 
 
 def stop(lab: Lab, handle: Handle) -> None:

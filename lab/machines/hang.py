@@ -1,0 +1,105 @@
+"""When a machine hangs: its processors had their time, and no sign of life came. Pure, over readings of anybody.
+
+Time alone proves nothing: a busy, stopped or suspended host holds a healthy machine up. So the machine's own time is
+counted: what passed, less what its virtual CPUs waited for a processor of the host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lab.model.errors import ProvisioningError
+from lab.model.machine import Observed
+
+Verdict = Literal["alive", "unsure", "hung"]
+LATE_S: Final = 5.0  # a heartbeat this old is looked at; it comes each second
+SILENT_S: Final = 6.0  # without a heartbeat, or GAPS times the longest silence that this boot went on after
+GAPS: Final = 3.0
+OWN_S: Final = 2.0  # of the machine's own time in that; a heartbeat takes less than a tenth of it
+SEEN_S: Final = 0.7  # of that, so much while somebody watched: a machine that was stopped beats soon after it goes on
+WATCHED_S: Final = 3.0
+# Before its heart beats steadily: nothing was read, written, printed or newly translated, and yet a processor was busy.
+# Unpacking an image is the longest a booting kernel does such a thing (seen: 2 s).
+EARLY_S: Final = 8.0
+BUSY: Final = 0.5
+BOOT_S: Final = 120.0  # of processor time; a boot takes 6
+SHOWN: Final = 2
+JUMP_S: Final = 5.0  # between two readings: we, or all of it, were stopped, and know nothing of that time
+
+
+class Hung(ProvisioningError):
+    """The machine hangs; `lab up` frees or restarts it."""
+
+    def __init__(self, name: str, reason: str, log: str | None = None) -> None:
+        super().__init__(f"machine {name} is hung: {reason}", fix=f"lab up {name}", log=log)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One look. life: what changes while it lives; cpu_s: per virtual CPU, (ran, waited for a processor) so far."""
+
+    at_s: float  # monotonic
+    life: tuple[object, ...]
+    beats: bool  # its heart beats steadily, which `life` is; else that is what a booting machine shows
+    cpu_s: tuple[tuple[float, float], ...]
+    age_s: float = 0.0  # of that heartbeat, by the wall clock
+    gap_s: float = 1.0  # the longest silence between its predecessors
+    uptime_s: float = 0.0
+
+
+class Pulse:
+    """Follows one machine by its readings."""
+
+    def __init__(self) -> None:
+        self._last: Reading | None = None
+        self.watched_s = self.own_s = self.busy_s = 0.0
+
+    def feed(self, now: Reading) -> Verdict:
+        """What the readings so far prove."""
+        before, self._last = self._last, now
+        if not now.beats and _ran_s(now) >= BOOT_S:
+            return "hung"
+        if before is None or now.life != before.life or len(now.cpu_s) != len(before.cpu_s):
+            self.watched_s = self.own_s = self.busy_s = 0.0
+            return "alive" if before is not None or (now.beats and now.age_s < LATE_S) else "unsure"
+        passed_s = now.at_s - before.at_s
+        if passed_s > JUMP_S:
+            return "unsure"
+        ran = [max(0.0, b[0] - a[0]) for a, b in zip(before.cpu_s, now.cpu_s, strict=True)]
+        waited = [max(0.0, b[1] - a[1]) for a, b in zip(before.cpu_s, now.cpu_s, strict=True)]
+        self.watched_s += passed_s
+        self.busy_s += max(ran, default=0.0)
+        self.own_s += max(0.0, passed_s - sum(waited) / max(1, len(waited)))
+        return self._judge(now)
+
+    def _judge(self, now: Reading) -> Verdict:
+        if now.beats:
+            # before we looked it had as much of the host as while we did
+            own_s = self.own_s * max(1.0, now.age_s / max(self.watched_s, 0.1))
+            seen = self.watched_s >= WATCHED_S and self.own_s >= SEEN_S
+            silent = max(now.age_s, self.watched_s) >= max(SILENT_S, GAPS * now.gap_s)
+            return "hung" if seen and silent and own_s >= OWN_S else "unsure"
+        return "hung" if self.own_s >= EARLY_S and self.busy_s >= BUSY * self.own_s else "unsure"
+
+
+def _ran_s(now: Reading) -> float:
+    return max((ran for ran, _ in now.cpu_s), default=0.0)
+
+
+def error(name: str, seen: Observed, log: str | None = None) -> Hung:
+    """The error of a machine that was seen to hang."""
+    return Hung(name, seen.reason, log)
+
+
+def words(pulse: Pulse, now: Reading, places: list[str]) -> str:
+    """The evidence, for a person."""
+    more = f" and {len(places) - SHOWN} places more" if len(places) > SHOWN else ""
+    at = f", at {', '.join(sorted(places)[:SHOWN])}{more}" if places else ""
+    used = f"{pulse.busy_s:.1f} of {pulse.watched_s:.1f} s watched"
+    if not now.beats:
+        return f"it does not come up, its processor ran for {_ran_s(now):.0f} s and was busy for {used}{at}"
+    return (
+        f"no heartbeat for {now.age_s:.0f} s while QEMU runs (up {now.uptime_s:.0f} s, processor busy for {used}{at})"
+    )

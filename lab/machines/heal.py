@@ -1,0 +1,62 @@
+"""A machine that hangs goes on: freed where that can be, else started again, so often and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from lab.machines import hang, journal, state, steps
+from lab.machines.free import freed
+from lab.machines.hang import Hung
+from lab.model.errors import ProvisioningError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Machine, Observed
+from lab.model.paths import SERIAL_LOG
+
+RESTARTS: Final = 3
+FREED: Final = 5  # so often; one that hangs at once again is not cured by it
+
+
+def healed(
+    lab: Lab, machine: Machine, seen: Observed, act: Callable[[Machine], Machine], *, keep: bool = False
+) -> Machine:
+    """What `act` makes of the machine, with every hang before it and in it mended. `seen`: how it is now.
+
+    keep: one that was ready is freed, or Hung is raised: a restart would lose what runs in it.
+
+    Raises ProvisioningError when it hangs once more after RESTARTS restarts, and what `act` raises.
+    """
+    restarts = frees = 0
+    hung = hang.error(machine.spec.name, seen) if seen.phase == "hung" else None
+    while True:
+        if hung is None:
+            try:
+                return act(machine)
+            except Hung as error:
+                hung = error
+                machine = state.load(lab, machine.spec.name) or machine
+        provider, handle = steps.provider_of(machine), machine.handle
+        if handle is not None and frees < FREED and freed(lab, provider, handle, hung):
+            frees += 1
+            hung = None
+            continue
+        if keep and machine.ready_boot_id:
+            raise hung
+        if restarts == RESTARTS:
+            log = str(lab.paths.machine(machine.spec.name) / SERIAL_LOG)
+            message = f"{hung.message}; it was started again {RESTARTS} times, and hung each time"
+            raise ProvisioningError(message, fix="lab down, then lab up --cpus 1", log=log)
+        restarts += 1
+        _end(lab, machine, hung, restarts)
+        hung = None
+
+
+def _end(lab: Lab, machine: Machine, hung: Hung, number: int) -> None:
+    text = f"{hung.message}. It is started again ({number} of at most {RESTARTS})"
+    if machine.ready_boot_id:
+        text += "; what a run finished there is on its disk, the rest of it is lost: lab demo goes on with it"
+    lab.bus.emit(Notice(level="warning", text=text))
+    assert machine.handle is not None
+    with journal.entry(lab, machine.spec.name, "up", "end_hung"):
+        steps.provider_of(machine).stop(lab, machine.handle)

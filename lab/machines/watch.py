@@ -1,0 +1,103 @@
+"""A connection to a machine that ends as soon as the machine hangs for good, whatever is waited for at that moment."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final, Self
+
+from lab.machines import free, hang, heartbeat
+from lab.machines.providers.base import Provider
+from lab.model.errors import Cancelled, LabError
+from lab.model.lab import Lab
+from lab.model.machine import Handle
+from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
+from lab.remote.base import Transport
+
+LOOK_EVERY_S: Final = 1.0
+POLL_S: Final = 0.05
+Dial = Callable[[], Transport]
+
+
+@contextlib.contextmanager
+def session(lab: Lab, provider: Provider, handle: Handle, dial: Dial) -> Iterator[Transport]:
+    """What `dial` opens, closed at the end. Raises Hung in place of what a hang makes of it; else what is raised."""
+    if not (lab.paths.machine(handle.name) / HEARTBEAT_LOG).exists():  # nothing to go by
+        with dial() as link:
+            yield link
+        return
+    with _Watch(lab, provider, handle) as watch:
+        try:
+            with watch.dialled(dial) as link:
+                yield link
+        except Cancelled:
+            raise
+        except LabError as error:
+            if watch.hung is None:
+                raise
+            raise watch.hung from error
+
+
+class _Watch:
+    """Looks at the heartbeat in a thread of its own; a hang that cannot be undone ends the connection."""
+
+    def __init__(self, lab: Lab, provider: Provider, handle: Handle) -> None:
+        self.hung: hang.Hung | None = None
+        self._lab, self._provider, self._handle = lab, provider, handle
+        self._folder = lab.paths.machine(handle.name)
+        self._over = threading.Event()
+        self._link: Transport | None = None
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def dialled(self, dial: Dial) -> Transport:
+        """A login can block for minutes on a machine that hangs: it is waited for, and given up, from here."""
+        opened: list[Transport] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                opened.append(dial())
+            except BaseException as error:  # noqa: BLE001  # raised again below
+                failed.append(error)
+            if opened and self._over.is_set():
+                opened[0].close()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(POLL_S)
+            if self.hung is not None:
+                self._over.set()
+                raise self.hung
+            if self._lab.cancel.is_set():
+                self._over.set()
+                raise Cancelled
+        if failed:
+            raise failed[0]
+        self._link = opened[0]
+        return self._link
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            beat = heartbeat.last_beat(self._folder / HEARTBEAT_LOG)
+            if beat is None or beat.age_s <= hang.LATE_S:
+                continue
+            with contextlib.suppress(LabError):
+                seen = self._provider.inspect(self._lab, self._handle)
+                if seen.phase != "hung" or self._over.is_set():
+                    continue
+                hung = hang.error(self._handle.name, seen, str(self._folder / SERIAL_LOG))
+                if free.freed(self._lab, self._provider, self._handle, hung):
+                    continue
+                self.hung = hung
+                if self._link is not None:
+                    self._link.close()
+                return
