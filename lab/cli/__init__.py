@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lab import __version__
 from lab.cli import streams
 from lab.model.errors import LabError
+from lab.system import private
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     streams.prepare()
     try:
         try:
-            _run(arguments)
+            with private.begun():
+                _run(arguments)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, where a failure still becomes a message

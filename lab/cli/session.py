@@ -21,6 +21,7 @@ from lab.model.lab import Lab
 from lab.model.load_config import Loaded, load
 from lab.model.paths import Paths
 from lab.render import choose, screen
+from lab.system import private
 
 Check = Callable[[Config], object]
 
@@ -57,6 +58,7 @@ def session(
     """A `Lab` with its event bus drawn on the screen and logged to LAB_HOME/logs; signals set its `cancel`."""
     loaded = load_config(options, flags or {}, also)
     paths = Paths(home=home(options))
+    private.ensure(paths.home)
     cancel = threading.Event()
     bus = Bus()
     lab = Lab(config=loaded.config, paths=paths, bus=bus, cancel=cancel)

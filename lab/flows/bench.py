@@ -18,7 +18,6 @@ from lab.model.lab import Lab
 from lab.model.paths import EVENTS_FILE
 from lab.runs.sealed import source
 from lab.system import documents, proc
-from lab.system.environment import own_python
 from lab.system.wait import Deadline
 
 LIMIT_S: Final = 900.0
@@ -78,7 +77,7 @@ def _timed(argv: list[str], runs: int) -> tuple[float, ...]:
     samples = []
     for index in range(runs + 1):
         began = time.monotonic()
-        proc.check(argv, deadline=Deadline.after(LIMIT_S), error=LabError, fix="run it by hand", env=own_python())
+        proc.check(argv, deadline=Deadline.after(LIMIT_S), error=LabError, fix="run it by hand")
         if index:
             samples.append(time.monotonic() - began)
     return tuple(samples)
@@ -107,7 +106,6 @@ def _machine(lab: Lab, runs: int) -> list[Figure]:
             deadline=Deadline.after(LIMIT_S),
             error=LabError,
             fix="lab up bench",
-            env=own_python(),
         )
         cold.append(time.monotonic() - began)
     floor = _floor(lab, name, len(cold))

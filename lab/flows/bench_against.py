@@ -14,7 +14,6 @@ from lab.machines.providers import PROVIDERS
 from lab.model.errors import LabError, UsageError
 from lab.model.lab import Lab
 from lab.system import proc
-from lab.system.environment import own_python
 from lab.system.wait import Deadline
 
 NAME: Final = "bench"
@@ -103,7 +102,6 @@ def _up(lab: Lab, provider: str) -> Up:
         deadline=Deadline.after(LIMIT_S, lab.cancel),
         error=LabError,
         fix=f"lab up {NAME}",
-        env=own_python(),
     )
     total_s = time.monotonic() - began
     said = result.text()

@@ -103,7 +103,7 @@ def publish(lab: Lab, built: Built) -> Artifact:
     try:
         binary = making / BINARY_FILE
         shutil.copyfile(built.path, binary)
-        binary.chmod(0o755)
+        binary.chmod(0o700)
         _sync(binary)
         manifest = _manifest(built, binary)
         store.write_json(making / MANIFEST_FILE, manifest)

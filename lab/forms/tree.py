@@ -57,7 +57,7 @@ def _whole(place: Path, unique: Mapping[str, Artifact]) -> bool:
 
 def _lay(place: Path, unique: Mapping[str, Artifact]) -> None:
     making = place.with_name(f"{cache.TEMP_PREFIX}{secrets.token_hex(6)}")
-    (making / BIN_DIR).mkdir(parents=True, mode=0o755)
+    (making / BIN_DIR).mkdir(parents=True, mode=0o700)
     for path, artifact in unique.items():
         try:
             os.link(artifact.path, making / path)

@@ -109,6 +109,7 @@ ENDS: dict[str, tuple[int, str, str]] = {
 
 def main() -> int:
     args = parser().parse_args()
+    os.umask(0o077)  # what is written here, by us or by a service, is nobody else's on a machine that others share
     try:
         code, document = answer(args)
     except Exception as error:

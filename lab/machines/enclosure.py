@@ -19,6 +19,7 @@ from lab.system.wait import Deadline
 
 UNSHARE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc")
 READ_ONLY: Final = ("sys", "sysrq-trigger")
+UMASK: Final = 0o022  # a Debian's own: what is made inside is the machine's
 MOUNT_S: Final = 30.0
 NO_ROOT_FIX: Final = "run it as root (the image is made in private mount namespaces)"
 
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     if separator != "--" or not argv or os.getpid() != 1:
         raise SystemExit(2)
     close(Path(tree))
+    os.umask(UMASK)
     os.execvp(argv[0], argv)  # noqa: S606  # an argv list, no shell
 
 

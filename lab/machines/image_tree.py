@@ -16,7 +16,8 @@ from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.events import Output, Progress
 from lab.model.lab import Lab
 from lab.model.machine import GOARCH, Arch
-from lab.system import proc, resources
+from lab.system import proc, resources, toolchain
+from lab.system.environment import shielded
 from lab.system.wait import Deadline
 
 TREE: Final = "tree"
@@ -45,6 +46,7 @@ LEFTOVERS: Final = ("var/cache/apt", "var/lib/apt/lists", "var/log", "boot/Syste
 MERGED: Final = ("bin", "lib", "lib64", "sbin")
 GO_UNUSED: Final = ("api", "doc", "misc", "test")  # at the top; src/go/doc is a package like any other
 GO_PROGRAMS: Final = ("bin/*", "pkg/tool/*/*")
+DEBIANS_UMASK: Final = ("sh", "-c", 'umask 022; exec "$@"', "sh")  # what is made inside of the tree is the machine's
 GO_TESTS: Final = ("testdata", "*_test.go")
 
 
@@ -102,8 +104,10 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
     for name in MERGED:
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
+    for folder in (tree, tree / "usr", *(tree / "usr" / name for name in MERGED)):
+        folder.chmod(0o755)  # whatever our umask is: they are the machine's
     # bound: a baker that is killed must leave nobody writing into the tree of the next one
-    argv = [*proc.bound(NAMESPACES), proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
+    argv = [*proc.bound(NAMESPACES), *DEBIANS_UMASK, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
     argv += [f"--architectures={GOARCH[spec.arch]}"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
@@ -128,18 +132,8 @@ def build_init(lab: Lab, go_root: Path, goarch: str, target: Path, deadline: Dea
 
 def go_environment(lab: Lab, go_root: Path) -> dict[str, str]:
     """A build that depends on nothing but the toolchain and the source."""
-    return {
-        "CGO_ENABLED": "0",
-        "GOCACHE": str(lab.paths.build / "init"),
-        "GOENV": "off",
-        "GOFLAGS": "-mod=readonly",
-        "GOPATH": str(lab.paths.build / "init-path"),
-        "GOROOT": str(go_root),
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-        "HOME": str(lab.paths.build),
-        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-    }
+    cache = str(lab.paths.build / "init")
+    return toolchain.build_environment(lab, GOCACHE=cache, GOFLAGS="-mod=readonly", GOROOT=str(go_root))
 
 
 def copy_go(go_root: Path, target: Path) -> None:
@@ -190,7 +184,7 @@ def installed(tree: Path) -> dict[str, str]:
 
 
 def _quiet_environment() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "INITRD": "No"}
+    return {**shielded(), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive", "INITRD": "No"}
 
 
 def _package_progress(lab: Lab) -> Callable[[str], None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Finding, SshEndpoint
 from lab.remote.base import Transport
 from lab.system import proc, resources, store
+from lab.system.environment import own_python
 from lab.system.wait import Deadline
 
 VERIFY_SCRIPT: Final = "playbooks/roles/machine/files/tree/usr/lib/lab/verify.py"
@@ -160,10 +160,8 @@ def _play(lab: Lab, argv: Sequence[str], *, log: Path, deadline: Deadline) -> No
 
 def environment(home: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ansible's whole environment: ours, without the user's settings, in a UTF-8 locale (it refuses any other)."""
-    kept = {name: text for name, text in (base or os.environ).items() if not name.startswith("ANSIBLE_")}
-    return (
-        kept | settings(str(home), str(resources.root() / "playbooks")) | {"PYTHONPATH": str(resources.PACKAGE.parent)}
-    )
+    ours = settings(str(home), str(resources.root() / "playbooks"))
+    return own_python(base) | ours
 
 
 def settings(home: str, playbooks: str) -> dict[str, str]:

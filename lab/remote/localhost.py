@@ -139,7 +139,7 @@ def _replace(target: Path, write: Callable[[Path], object], mode: int) -> None:
     temp = target.with_name(f"{target.name}.part.{secrets.token_hex(4)}")
     try:
         write(temp)
-        temp.chmod(mode)
+        temp.chmod(mode & 0o700)  # the whole machine is this user's there; here others live too
         if target.is_dir():
             shutil.rmtree(temp, ignore_errors=True)
             raise IsADirectoryError(target)

@@ -39,6 +39,11 @@ def shielded(base: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"PATH": path(given), "NoDefaultCurrentDirectoryInExePath": "1"}  # the latter is Windows' own
 
 
+def of(program: str) -> dict[str, str]:
+    """What a program gets that is given nothing else."""
+    return own_python() if program == sys.executable else shielded()
+
+
 def path(base: Mapping[str, str] | None = None) -> str:
     """PATH without its relative folders ("." and the empty one): their programs are whoever's the current folder is."""
     given = (os.environ if base is None else base).get("PATH", os.defpath)

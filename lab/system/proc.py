@@ -1,6 +1,6 @@
 """The only importer of subprocess: run a tool to its end, or start one that outlives us.
 
-Every tool gets `environment.shielded` and starts in `environment.FOLDER`, unless it is given others.
+Every tool gets `environment.of` and starts in `environment.FOLDER`, unless it is given others.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def pipe(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment.shielded() if env is None else dict(env),
+            env=environment.of(argv[0]) if env is None else dict(env),
             cwd=cwd or environment.FOLDER,
             start_new_session=True,
             creationflags=CHILD_FLAGS,
@@ -171,7 +171,7 @@ def spawn_detached(
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env=environment.shielded() if env is None else dict(env),
+            env=environment.of(argv[0]) if env is None else dict(env),
             cwd=cwd or environment.FOLDER,
             start_new_session=True,
             creationflags=CHILD_FLAGS,

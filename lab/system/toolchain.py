@@ -15,7 +15,7 @@ from typing import Final
 
 from lab.model.errors import PreconditionError, TransientError
 from lab.model.lab import Lab
-from lab.system import locks, proc, store, wheels
+from lab.system import locks, private, proc, store, wheels
 from lab.system.environment import shielded
 from lab.system.wait import Deadline
 
@@ -112,6 +112,7 @@ def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
 
     Raises PreconditionError when there is neither a Go nor a wheel for this host, TransientError when fetching failed.
     """
+    private.need_programs(lab.paths.build)
     found = at_hand(lab, version, deadline)
     if found is not None:
         return found
@@ -213,6 +214,7 @@ def _as_module(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
             fix="check the network or GOPROXY, then run the same command again",
             detail=said.tail(),
         )
+    private.sweep(found.root)  # Go makes its programs executable for everyone
     return found
 
 
@@ -249,4 +251,4 @@ def _mark_programs(root: Path) -> None:
     """Wheels may lose the execute bit of files that are not scripts."""
     programs = [*root.glob("bin/*"), *root.glob("pkg/tool/*/*")]
     for path in programs:
-        path.chmod(0o755)
+        path.chmod(0o700)
