@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "exec")
     def execute(options: Options, argv: Argv, name: flags.At = None) -> int:
-        """Run one command in the machine, as a pipe: its input, outputs and exit code are yours."""
+        """Run one command in the machine, as a pipe. Its input, outputs and exit code are yours."""
         from lab.cli import pipes
         from lab.render.jsonl import gone
 

@@ -88,6 +88,8 @@ def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None
     down = run_lab("down", NAME, home=home)
     assert down.code == 0, down.stderr
     assert list((home / "machines").iterdir()) == []
+    left_open = [path for path in (home, *home.rglob("*")) if not path.is_symlink() and path.stat().st_mode & 0o077]
+    assert left_open == [], "umask-modes: all of LAB_HOME is this user's alone"
     assert working_in(home) == []
 
 
