@@ -122,7 +122,7 @@ def test_files_are_sent_once_and_marked_whole_at_the_end(lab: Lab, tree: Path, t
     assert mount == ()
     assert {name: (Path(at) / name).read_bytes() for name in FILES} == FILES
     assert (Path(at) / "bin/shop").stat().st_mode & 0o777 == 0o700  # this very host: others live here too
-    assert (Path(at) / "notes.txt").stat().st_mode & 0o777 == 0o644
+    assert (Path(at) / "notes.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_sending_that_was_cut_is_done_again(lab: Lab, tree: Path, tmp_path: Path) -> None:
