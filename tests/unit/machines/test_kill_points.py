@@ -84,7 +84,7 @@ def place() -> Iterator[Place]:
 
 def no_trace(place: Place, port: int | None) -> None:
     assert place.qemus() == []
-    assert {p.name for p in place.home.iterdir()} <= {"cache", "machines"}
+    assert {p.name for p in place.home.iterdir()} <= {"cache", "locks", "machines"}
     assert list((place.home / "machines").iterdir()) == []
     assert [p.name for p in place.top.iterdir() if p.name.startswith("lab-")] == []
     if port is not None:
