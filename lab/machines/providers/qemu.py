@@ -181,8 +181,10 @@ def delete(lab: Lab, handle: Handle) -> None:
     """Remove its process, its files and its run folder; the shared image stays."""
     stop(lab, handle)
     directory = Path(handle.data["directory"])
-    for name in (OVERLAY_FILE, INITRD_FILE, SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG):
-        (directory / name).unlink(missing_ok=True)
+    if (directory / INITRD_FILE).exists():  # without it the logs are another provider's, whose machine may run
+        for name in (SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG, OVERLAY_FILE, INITRD_FILE):  # the evidence last
+            (directory / name).unlink(missing_ok=True)
+    (directory / OVERLAY_FILE).unlink(missing_ok=True)
     run_dir = Path(handle.data["run_dir"])
     if run_dir.name == handle.machine_id[:12]:  # as `recover` calls it: no other folder goes, whatever was written
         shutil.rmtree(run_dir, ignore_errors=True)

@@ -180,10 +180,11 @@ def delete(lab: Lab, handle: Handle) -> None:
         _remove_boxes(lab, handle)
         if handle.data["driver"] == "libvirt":
             vagrant_libvirt.purge(lab, handle.data["uuid"], vagrant_files.ident(handle.machine_id))
-    if work.exists():
-        shutil.rmtree(work)
+    if not work.exists():
+        return  # the logs below are then another provider's, whose machine may run
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
         (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(work)
 
 
 def _forget(lab: Lab, handle: Handle) -> None:
