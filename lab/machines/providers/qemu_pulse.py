@@ -34,7 +34,9 @@ ASK_S: Final = 5.0
 PLACES: Final = 40  # times that the program counters are read: they go round in a few places
 APART_S: Final = 0.02
 CODE_BYTES: Final = 5  # as many as a static key's site has
-STALL_S: Final = 6.0
+STALL_S: Final = 4.0
+TRIES: Final = 5
+KERNEL: Final = 0xFFFF_8000_0000_0000  # where its addresses begin; nothing of a process is touched
 BEATS: Final = 8  # a few come from any machine that was stopped for a moment and starves
 GDB_SOCKET: Final = "gdb"
 _PULSES: Final[dict[str, Pulse]] = {}  # a next look goes on where the last one was not sure
@@ -108,14 +110,24 @@ def places(handle: Handle) -> list[str]:
 
 
 def free(handle: Handle) -> bool:
-    """Make QEMU translate the code again at which a hung machine goes round. Whether its heart beats again.
+    """Make QEMU translate the kernel's code again at which a hung machine goes round. Whether its heart beats again.
 
-    Changes nothing in the machine: each byte is replaced by itself.
+    Changes nothing in the machine: each byte is replaced by itself. One that beat and hung once more gets another try.
     """
     if handle.data.get("accel") != "tcg" or handle.data.get("arch") != "x86_64":
         return False
-    before = heartbeat.last_beat(Path(handle.data["directory"]) / HEARTBEAT_LOG)
-    stuck, path = places(handle), Path(handle.data["run_dir"]) / GDB_SOCKET
+    came = 1
+    for _ in range(TRIES):
+        stuck = [place for place in places(handle) if int(place, 16) >= KERNEL]
+        if came == 0 or not stuck or not _translated_again(handle, stuck):
+            return False
+        if (came := _beats(handle)) >= BEATS:
+            return True
+    return False
+
+
+def _translated_again(handle: Handle, stuck: list[str]) -> bool:
+    path = Path(handle.data["run_dir"]) / GDB_SOCKET
     try:
         with _session(handle) as qmp:
             qmp.monitor(f"gdbserver unix:{path},server=on,wait=off")
@@ -127,16 +139,20 @@ def free(handle: Handle) -> bool:
                 path.unlink(missing_ok=True)
     except (LabError, OSError, ValueError):
         return False
-    seen, stall = {0.0 if before is None else before.uptime_s}, Deadline.after(STALL_S)
-    while len(seen) <= BEATS:
-        now = heartbeat.last_beat(Path(handle.data["directory"]) / HEARTBEAT_LOG)
-        if now is not None and now.uptime_s not in seen:
-            seen.add(now.uptime_s)
-            stall = Deadline.after(STALL_S)
-        if stall.passed():
-            return False
-        stall.sleep(STEP_S)
     return True
+
+
+def _beats(handle: Handle) -> int:
+    """How many heartbeats come before there are enough, or none for a while."""
+    log = Path(handle.data["directory"]) / HEARTBEAT_LOG
+    before = heartbeat.last_beat(log)
+    last, came, stall = before and before.uptime_s, 0, Deadline.after(STALL_S)
+    while came < BEATS and not stall.passed():
+        stall.sleep(STEP_S)
+        now = heartbeat.last_beat(log)
+        if now is not None and now.uptime_s != last:
+            last, came, stall = now.uptime_s, came + 1, Deadline.after(STALL_S)
+    return came
 
 
 def _rewrite(path: Path, stuck: list[str]) -> None:
