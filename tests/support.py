@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lab.forms.listing import PLAIN
-from lab.model.config import Config
+from lab.model.config import Config, MachineConfig, default_name
 from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.paths import Paths
@@ -48,8 +48,9 @@ def own_home(kind: str) -> Iterator[Path]:
 
 
 def lab_at(home: Path, config: Config | None = None) -> Lab:
-    """A `Lab` that tells nobody."""
-    return Lab(config=config or Config(), paths=Paths(home=home), bus=Bus(), cancel=threading.Event())
+    """A `Lab` that tells nobody, its machine named as the command line names the default one."""
+    named = config or Config(machine=MachineConfig(name=default_name("qemu")))
+    return Lab(config=named, paths=Paths(home=home), bus=Bus(), cancel=threading.Event())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,8 @@ def _open(mode: int) -> bool:
 
 def _trusted(place: Path) -> bool:
     """Ours, the system's, or of whoever became root for this by `sudo`."""
+    if sys.platform == "win32":
+        return True  # no owner to compare with: the profile's own rights hold
     me = os.geteuid()
     sudo = os.environ.get("SUDO_UID", "") if me == 0 else ""
     return place.stat().st_uid in {me, 0, int(sudo) if sudo.isdecimal() else me}
