@@ -115,7 +115,8 @@ def test_what_is_made_is_private_from_the_start(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounting needs root")
 def test_home_noexec(tmp_path: Path) -> None:
     """Named before a toolchain is looked for or a build begins."""
-    script = 'mount -t tmpfs -o noexec none "$0" && exec "$@"'
+    # a /run of its own: the claim of this host would outlive the folder that it names
+    script = 'mount -t tmpfs none /run && mount -t tmpfs -o noexec none "$0" && exec "$@"'
     under = ("unshare", "-m", "--propagation", "private", "sh", "-c", script, str(tmp_path))
     done = run_lab(
         "deploy", "--provider", "local", "--form", "baseline", "--plain", home=tmp_path / "home", under=under
