@@ -1,4 +1,7 @@
-"""The key of a binary is of what was built: of exactly the files that the build reads, read once for all forms."""
+"""The key of a binary is of what was built: of exactly the files that the build reads, read once for all forms.
+
+Case: stale-edit-during-build.
+"""
 
 from __future__ import annotations
 

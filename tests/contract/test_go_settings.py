@@ -1,4 +1,7 @@
-"""Module proxies and private modules count wherever the person's `go` has them from; nothing else of its settings."""
+"""Module proxies and private modules count wherever the person's `go` has them from; nothing else of its settings.
+
+Case: goenv-proxy-ignored.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""labw from a stranger's folder, on a stranger's host: nothing of the folder runs, and what cannot work is named."""
+"""labw from a stranger's folder, on a stranger's host: nothing of the folder runs, and what cannot work is named.
+
+Cases: home-noexec, home-not-writable, pip-settings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A form's data resolved for one machine and one topology."""
+"""A form's data resolved for one machine and one topology.
+
+Case: name-collision.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Whatever a machine writes on its heartbeat port is a heartbeat or is ignored; nothing of it ends a command."""
+"""Whatever a machine writes on its heartbeat port is a heartbeat or is ignored; nothing of it ends a command.
+
+Case: heartbeat-not-an-object.
+"""
 
 from __future__ import annotations
 

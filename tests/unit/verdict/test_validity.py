@@ -1,4 +1,7 @@
-"""A gate voids what it can touch and nothing else, through the whole verdict: one late send empties no run."""
+"""A gate voids what it can touch and nothing else, through the whole verdict: one late send empties no run.
+
+Cases: late-voids-spans, no-context.
+"""
 
 from __future__ import annotations
 
