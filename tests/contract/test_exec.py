@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import pty
@@ -18,7 +19,7 @@ import psutil
 import pytest
 
 from lab.machines import state
-from lab.model.machine import Endpoint, Handle, LocalEndpoint, Machine, MachineSpec
+from lab.model.machine import Endpoint, Handle, LocalEndpoint, Machine, MachineSpec, StoredSsh
 from lab.system.wait import Deadline
 from tests.contract.sshd import running_sshd
 from tests.support import ROOT, lab_at
@@ -34,9 +35,11 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp(request.param)
     with running_sshd(folder / "sshd") as server:
         endpoint: Endpoint = server.endpoint if request.param == "ssh" else LocalEndpoint()
-        handle = Handle(provider="ssh", name="m", machine_id="0" * 32)
-        spec = MachineSpec(name="m", provider="ssh")
         lab = lab_at(folder / "home")
+        stored = dataclasses.asdict(StoredSsh.of(server.endpoint))
+        data = {"endpoint": stored, "accel": "", "directory": str(lab.paths.machine("m"))}
+        handle = Handle(provider="ssh", name="m", machine_id="0" * 32, data=data)
+        spec = MachineSpec(name="m", provider="ssh")
         lab.paths.machine("m").mkdir(parents=True)
         state.save(lab, Machine(spec=spec, handle=handle, endpoint=endpoint, ready_boot_id="b"))
         yield folder / "home"

@@ -238,6 +238,6 @@ def test_up_and_down_by_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     planned = run_lab("up", "--provider", "lima", "--driver", "hyperkit", home=home)
     assert planned.code == 4
     assert "--driver vz or qemu" in planned.stderr
-    assert lifecycle.names(Lab(config=Config(), paths=Paths(home=home), bus=Bus())) == ["lab"]
+    assert lifecycle.names(Lab(config=Config(), paths=Paths(home=home), bus=Bus())) == ["lab-lima"]
     gone = run_lab("down", "--all", home=home)
     assert gone.code == 0, gone.stderr
