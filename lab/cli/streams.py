@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
 from typing import Any, Final, TextIO
@@ -68,6 +69,8 @@ def plain(text: str) -> str:
 def prepare() -> None:
     """Call once, before anything is written."""
     codecs.register_error(ERRORS, _replaced)
+    if sys.stderr is None:  # closed by the caller (2>&-): the answer on stdout still counts
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the whole process
     sys.stdout = _named(sys.stdout, _Stdout)
     sys.stderr = _named(sys.stderr, _Stderr)
     for stream in (sys.stdout, sys.stderr):

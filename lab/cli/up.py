@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
         wanted = {"machine.name": name, **machine}
         with session(options, "up", wanted) as lab:
             from lab.machines import lifecycle
+            from lab.model.machine import LocalEndpoint
 
             spec = lab.config.machine.spec()
             if plan:
@@ -41,6 +42,8 @@ def register(app: typer.Typer) -> None:
                     "accel": made.accel,
                     "kernel": "" if made.handle is None else str(made.handle.data.get("kernel_release", "")),
                 }
-                text = f"{spec.name} is ready; try: lab ssh {spec.name}"
+                here = isinstance(made.endpoint, LocalEndpoint)
+                hint = f"lab exec --name {spec.name} -- uname -r" if here else f"lab ssh {spec.name}"
+                text = f"{spec.name} is ready; try: {hint}"
         result_line(options, doc, text)
         return 0

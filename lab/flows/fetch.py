@@ -46,7 +46,11 @@ def _rest(lab: Lab, folder: Path) -> Path:
 def _copy(folder: Path, to: Path) -> Path:
     """Copy a run; the copy takes its name only when each file of it is the one that the manifest names."""
     target = to.expanduser().absolute() / folder.name
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{to} lies inside the run itself", fix="give another folder with --to")
     part = target.with_name(f".{folder.name}.part")
+    if target.is_symlink():
+        raise UsageError(f"{target} is a link", fix=f"remove {target}, or give another folder with --to")
     shutil.rmtree(part, ignore_errors=True)
     try:
         shutil.copytree(folder, part, symlinks=True)

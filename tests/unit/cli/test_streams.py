@@ -90,6 +90,14 @@ def test_a_command_goes_on_where_nobody_can_be_told(tmp_path: Path) -> None:
     assert run_lab("nothing", home=tmp_path, under=("sh", "-c", '"$@" 2>/dev/full', "sh")).code == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
+def test_a_closed_stderr_fails_no_command(tmp_path: Path) -> None:
+    done = run_lab("forms", home=tmp_path, under=("sh", "-c", '"$@" 2>&-', "sh"))
+    assert done.code == 0
+    assert "baseline" in done.stdout
+    assert run_lab("nothing", home=tmp_path, under=("sh", "-c", '"$@" 2>&-', "sh")).code == 2
+
+
 def test_every_line_of_the_help_is_whole_at_80_columns(tmp_path: Path) -> None:
     told = run_lab("--help", home=tmp_path, env={"COLUMNS": "80"}).stdout.splitlines()
     commands = told[told.index("Commands:") + 1 :]

@@ -74,6 +74,16 @@ def test_a_good_copy_survives_a_bad_one(lab: Lab, tmp_path: Path) -> None:
     assert content(copy) == FILES
 
 
+def test_a_copy_goes_neither_into_the_run_nor_through_a_link(lab: Lab, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="lies inside the run itself"):
+        fetch(lab, None, lab.paths.run("20260102-b") / "sub")
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "20260102-b").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is a link"):
+        fetch(lab, None, tmp_path / "to")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_place_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FetchError, match="cannot be written") as caught:
