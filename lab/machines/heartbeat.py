@@ -17,7 +17,7 @@ TAIL_BYTES: Final = 4096
 # The guest beats each second at the lowest priority; a busy host may hold it up for a while.
 FRESH_S: Final = 15.0
 GAP_MAX_S: Final = 4.0  # a machine that hung and was freed is not waited for longer the next time
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

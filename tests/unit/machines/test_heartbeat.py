@@ -84,3 +84,9 @@ def test_one_bad_machine_hides_no_other(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(lifecycle, "status", status)
     assert lifecycle.glance(lab, "bad").reason == "it is odd"
     assert lifecycle.glance(lab, "good").alive
+
+
+def test_an_image_with_a_kernel_of_ones_own_has_a_plus_in_its_id() -> None:
+    beat = heartbeat.parse(GOOD.replace(b'"i"', b'"069fd21f83ddbf1a+fe2a963e9e383bbb"'))
+    assert beat is not None
+    assert beat.image_id == "069fd21f83ddbf1a+fe2a963e9e383bbb"
