@@ -69,7 +69,7 @@ def _end(error: BaseException) -> int:
         case OSError() if (fix := _of_this_host(error)) is not None:
             from lab.model.errors import PreconditionError
 
-            return _tell([PreconditionError(f"{error.filename or 'writing'}: {error.strerror}", fix=fix)])
+            return _tell([PreconditionError(f"{_place(error) or 'writing'}: {error.strerror}", fix=fix)])
         case _:
             return _bug(error)
 
@@ -91,7 +91,14 @@ def _of_this_host(error: OSError) -> str | None:
             return "free disk space (lab cache prune), or give --home DIR on a larger disk; then run the command again"
         case errno.EROFS | errno.EACCES | errno.ENOTDIR | errno.ENAMETOOLONG:
             return "give another --home DIR, or the right to write there"
+        case errno.EISDIR | errno.ELOOP | errno.EEXIST | errno.ENOTEMPTY if (place := _place(error)) is not None:
+            return f"remove {place}, which is in the way; then run the command again"
     return None
+
+
+def _place(error: OSError) -> object:
+    """The file that the error is about: where something is moved, what it is moved to."""
+    return error.filename if error.filename2 is None else error.filename2
 
 
 def _flatten(group: BaseExceptionGroup[BaseException]) -> tuple[list[LabError], list[BaseException]]:

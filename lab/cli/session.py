@@ -116,11 +116,15 @@ def log_path(paths: Paths, name: str) -> Path:
 
 
 class LogFile:
-    """Every record, one JSON line each; made with the first one, so that read-only commands leave nothing."""
+    """Every record, one JSON line each; made with the first one, so that read-only commands leave nothing.
+
+    Where it cannot be made, the command goes on without it, after one warning.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: Any = None
+        self._failed = False
 
     def __enter__(self) -> Self:
         return self
@@ -130,10 +134,18 @@ class LogFile:
             self._file.close()
 
     def __call__(self, record: Record) -> None:
+        if self._failed:
+            return
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            self._file = os.fdopen(fd, "a", encoding="utf-8", newline="\n")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            except OSError as error:
+                self._failed = True
+                sys.stderr.write(f"warning: no log of this command: {error.filename}: {error.strerror}\n")
+                return
+            # a file's name that is not UTF-8 is text with lone surrogates: JSON can write those as \uXXXX
+            self._file = os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace", newline="\n")
         self._file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
         self._file.flush()
 

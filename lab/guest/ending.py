@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ BPF_FS = "/sys/fs/bpf"
 GRACE_S = 60.0  # a leader stops at its next safe point, its agents first; slow where the machine is emulated
 REST_S = 10.0
 LOOK_S = 0.1
+MOST = 8 << 20  # bytes that are read of one file
 
 
 class Process:
@@ -102,9 +104,8 @@ def tag(runs: str) -> str:
 def groups(runs: str) -> list[str]:
     """Our folders in every mounted hierarchy; those of lab 0.1's first runs were called after their plan."""
     names = {"lab-" + tag(runs)}
-    for place in (runs + "/*/guest/state.json", runs + "/*/state.json"):
-        for path in glob.glob(place):
-            names.add("lab-" + str(_document(path).get("plan_digest", ""))[:12])
+    for path in _of_each(runs, "guest/state.json", "state.json"):
+        names.update("lab-" + str(row.get("plan_digest", ""))[:12] for row in _lines(path))
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
         rows = [line.split(" ") for line in file]
     found = []
@@ -127,28 +128,36 @@ def members(folders: list[str]) -> set[int]:
 def registered(runs: str) -> list[dict[str, Any]]:
     """What runs of this machine started in this boot."""
     rows = [row for row in _lines("%s/%s" % (runtime(), REGISTER)) if row.get("runs") == os.path.realpath(runs)]
-    for place in (runs + "/*/guest/work/children.jsonl", runs + "/*/work/children.jsonl"):  # an older lab's
-        for path in glob.glob(place):
-            rows += _lines(path)
+    for path in _of_each(runs, "guest/work/children.jsonl", "work/children.jsonl"):  # an older lab's
+        rows += _lines(path)
     with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
         boot = file.read().strip()
     return [row for row in rows if row.get("boot") == boot and isinstance(row.get("pid"), int) and row.get("ticks")]
 
 
+def content(path: str, most: int = MOST) -> bytes:
+    """The first bytes of a plain file. Raises OSError for anything else: a plain open of a FIFO waits for a writer."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError("%s is not a plain file" % path)
+    with open(fd, "rb") as file:
+        return file.read(most)
+
+
+def _of_each(runs: str, *names: str) -> list[str]:
+    """These files of every run; none through a link, which may lead to the runs of another machine."""
+    found = [path for name in names for path in glob.glob("%s/*/%s" % (glob.escape(runs), name))]
+    return [path for path in found if os.path.realpath(path) == os.path.realpath(runs) + path[len(runs) :]]
+
+
 def _lines(path: str) -> list[dict[str, Any]]:
     rows = []
-    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-        for line in file:
-            with contextlib.suppress(ValueError):
-                rows.append(json.loads(line))
+    with contextlib.suppress(OSError):
+        for line in content(path).splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                rows.append(json.loads(line.decode("utf-8", "replace")))
     return [row for row in rows if isinstance(row, dict)]
-
-
-def _document(path: str) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
-        found = json.load(file)
-        return found if isinstance(found, dict) else {}
-    return {}
 
 
 def of_runs(runs: str) -> list[Process]:
@@ -210,7 +219,7 @@ def forget(runs: str) -> None:
 
 def holder() -> dict[str, Any]:
     """What the lock's holder wrote: digest, out, pid, holds."""
-    return _document("%s/%s" % (runtime(), LOCK))
+    return next(iter(_lines("%s/%s" % (runtime(), LOCK))), {})
 
 
 def end_children(runs: str) -> int:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lab.guest.durable import write_text
+from lab.guest.ending import content
 from lab.guest.procfs import boot_id, start_ticks
 from lab.guest.wire import EVENTS_FILE, STATE_FILE, GuestRecord, GuestState, dump, load
+
+EVENTS_MOST = 256 << 20  # bytes of events.jsonl that are read
 
 
 class Journal:
@@ -45,7 +48,7 @@ def _last_seq(path: Path) -> tuple[int, bool]:
     """Highest number in the file, and whether its last line has no end."""
     if not path.exists():
         return 0, False
-    data = path.read_bytes()
+    data = content(str(path), EVENTS_MOST)
     last = 0
     for line in data.splitlines():
         try:
@@ -72,6 +75,6 @@ def write_state(out: Path, digest: str, phase: str, done: int, total: int, reaso
 
 def read_state(out: Path) -> GuestState | None:
     try:
-        return load(GuestState, (out / STATE_FILE).read_bytes())
+        return load(GuestState, content(str(out / STATE_FILE)))
     except (OSError, ValueError):
         return None

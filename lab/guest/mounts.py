@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from lab.guest.durable import write_text
+from lab.guest.ending import content
 from lab.guest.procfs import parse_mounts, read
 
 KERNEL_FS = (
@@ -94,10 +95,9 @@ def mounted() -> list[tuple[str, str, str, str]]:
 
 def _journal(path: Path) -> list[list[str]]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return [[str(a), str(b)] for a, b in json.loads(content(str(path)))]
+    except (OSError, ValueError, TypeError, RecursionError):
         return []
-    return [[str(a), str(b)] for a, b in rows]
 
 
 def _call(argv: list[str]) -> None:

@@ -68,11 +68,13 @@ def note_down(lab: Lab, name: str) -> None:
     """From now on whoever works with this machine can tell why that ends."""
     me = {"machine_id": _id(lab, name), "pid": os.getpid(), "at": round(time.time(), 3)}
     me["command"] = shlex.join(["lab", *sys.argv[1:]])
-    store.write_json(_beside(lab, name, ".down"), me)
+    with contextlib.suppress(OSError):  # it only informs
+        store.write_json(_beside(lab, name, ".down"), me)
 
 
 def forget_down(lab: Lab, name: str) -> None:
-    _beside(lab, name, ".down").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        _beside(lab, name, ".down").unlink(missing_ok=True)
 
 
 def running(lab: Lab) -> list[Handle]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from lab.guest.wire import Range
-from lab.model.errors import Locked, Unreadable
+from lab.model.errors import Locked, PreconditionError, Unreadable
 from lab.system import documents, store
 from lab.system.wait import Deadline, NotYet, until
 
 # Beside the lock, since Windows lets nobody read a locked file. It informs; only the lock itself decides.
 HOLDER_SUFFIX: Final = ".holder"
+# something else has the place of the lock or of its folder; a full or read-only disk is another matter
+IN_THE_WAY: Final = frozenset((errno.EISDIR, errno.ELOOP, errno.EEXIST, errno.ENOTDIR, errno.ENXIO))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,8 @@ def hold(
     """Hold the lock file `path` inside the block; `what` names the thing locked, for people.
 
     Waits until the deadline (one in the past: one try); `on_wait` is told once who is waited for. Raises Locked naming
-    the holder, Cancelled. A killed holder's lock is free at once. The file stays, unless its holder
-    removes it inside the block.
+    the holder, Cancelled, PreconditionError where something else has the place of the lock. A killed holder's lock is
+    free at once. The file stays, unless its holder removes it inside the block.
     """
     fd = _open(path)
     told = False
@@ -71,17 +74,27 @@ def hold(
         except _Busy as busy:
             raise Locked(f"{what} is in use by {holder(path) or 'another command'}", fix=fix) from busy
         try:
-            store.write_json(_beside(path), asdict(_me()))
+            with contextlib.suppress(OSError):
+                store.write_json(_beside(path), asdict(_me()))
             yield
         finally:
-            store.patiently(lambda: _beside(path).unlink(missing_ok=True))
+            with contextlib.suppress(OSError):
+                store.patiently(lambda: _beside(path).unlink(missing_ok=True))
     finally:
         os.close(fd)  # lets go of the lock too
 
 
 def _open(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno not in IN_THE_WAY and not path.is_dir():  # Windows: EACCES for a folder
+            raise
+        place = path.parent if path.parent.exists() and not path.parent.is_dir() else Path(error.filename or path)
+        message = f"the lock {path} cannot be opened: {place}: {documents.why_not(error)}"
+        raise PreconditionError(message, fix=f"remove {place}") from error
 
 
 def _still_at(fd: int, path: Path) -> bool:

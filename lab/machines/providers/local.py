@@ -84,14 +84,14 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     """Claim this host. Raises Locked naming the machine that has it, PreconditionError off Linux or without root."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise PreconditionError("the local provider needs Linux and root", fix="use --provider qemu")
-    if (claimed := _read(OVER_SSH, dict[str, Any])) is not None:
+    if (claimed := _claim(OVER_SSH, dict[str, Any])) is not None:
         holder = f"{claimed.get('by', '?')} ({claimed.get('name', '?')})"
         raise Locked(
             f"this host is lent to {holder}, over SSH", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
         )
     mine = {"machine_id": seed.machine_id, "directory": str(directory), "boot_id": _boot_id()}
     with _owner_lock(lab):
-        owner = _owner()
+        owner = _claim(OWNER_FILE, Claim)
         if owner is not None and owner.machine_id != seed.machine_id:
             there = Path(owner.directory)
             if there.exists() and there != directory:
@@ -208,7 +208,9 @@ def delete(lab: Lab, handle: Handle) -> None:
     stop(lab, handle)
     with _owner_lock(lab):
         owner = _owner()
-        if owner is not None and owner.machine_id == handle.machine_id:
+        if owner is None and OWNER_FILE.is_dir() and not OWNER_FILE.is_symlink():
+            OWNER_FILE.rmdir()
+        elif owner is None or owner.machine_id == handle.machine_id:  # None: missing, or nobody can read whose it is
             OWNER_FILE.unlink(missing_ok=True)
         LOCK_FILE.unlink(missing_ok=True)
 
@@ -256,11 +258,22 @@ def _owner() -> Claim | None:
 
 
 def _read(path: Path, hint: type[T]) -> T | None:
-    """None where there is nothing, or nothing of that kind: a claim that cannot be read is none."""
+    """None where there is nothing, or nothing of that kind."""
     try:
         return documents.read(Source(path=path, name=str(path), fix=""), hint)
     except Unreadable:
         return None
+
+
+def _claim(path: Path, hint: type[T]) -> T | None:
+    """None where there is nothing. Raises Locked: a claim that cannot be read is still somebody's."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        return documents.read(Source(path=path, name=str(path), fix=""), hint)
+    except Unreadable as error:
+        message = f"the claim in {path} cannot be read ({error.why})"
+        raise Locked(message, fix=f"lab down of the machine that has this host, or remove {path}") from error
 
 
 def _owner_lock(lab: Lab) -> Any:

@@ -16,7 +16,9 @@ import yaml
 
 from lab.cli import main
 from lab.cli.app import VERBS
+from lab.cli.session import LogFile
 from lab.model.errors import all_errors
+from lab.model.events import Bus, Notice
 from tests.support import ROOT, run_lab
 from tests.unit.cli.conftest import Cli
 
@@ -153,7 +155,14 @@ def test_a_state_of_the_wrong_kind_is_as_none(lab_cli: Cli, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "fix"), [(errno.ENOSPC, "free disk space"), (errno.EROFS, "--home"), (errno.ENOTDIR, "--home")]
+    ("code", "fix"),
+    [
+        (errno.ENOSPC, "free disk space"),
+        (errno.EROFS, "--home"),
+        (errno.ENOTDIR, "--home"),
+        (errno.EISDIR, "remove /some/where"),
+        (errno.ELOOP, "remove /some/where"),
+    ],
 )
 def test_a_disk_that_takes_nothing_is_no_bug(
     lab_cli: Cli, code: int, fix: str, monkeypatch: pytest.MonkeyPatch
@@ -167,6 +176,39 @@ def test_a_disk_that_takes_nothing_is_no_bug(
     assert f"/some/where: {os.strerror(code)}" in done.stderr
     assert fix in done.stderr.partition("fix:")[2]
     assert json.loads(done.stdout)["result"]["exit"] == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+@pytest.mark.parametrize(
+    ("place", "code"), [("machine-zz", 4), ("machine-zz.holder", 0), ("machine-zz.down", 0), ("", 4), ("../logs", 0)]
+)
+@pytest.mark.parametrize("kind", ["folder", "link", "file"])
+def test_down_names_what_is_in_its_way(lab_cli: Cli, place: str, code: int, kind: str) -> None:
+    home = lab_cli.home
+    (home / "machines" / "zz").mkdir(parents=True, mode=0o700)
+    (home / "machines" / "zz" / "machine.json").write_text("{")  # so that there is something to tell
+    path = Path(os.path.normpath(home / "locks" / place))
+    path.parent.mkdir(exist_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/none/there")
+    else:
+        path.write_text("")
+    ordinary = (kind == "file" and place == "machine-zz") or (kind == "folder" and not place)
+    done = lab_cli("down", "zz")
+    assert "bug" not in done.stderr
+    assert done.code == (0 if ordinary else code), done.stderr
+    assert (f"fix:   remove {path}" in done.stderr) == (done.code == 4)
+    assert ("warning: no log" in done.stderr) == (place == "../logs" and kind != "folder")
+
+
+def test_the_log_takes_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    bus = Bus()
+    with LogFile(tmp_path / "log.jsonl") as log:
+        bus.add(log)
+        bus.emit(Notice(level="info", text="/home/\udcff"))
+    assert json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8"))["data"]["text"] == "/home/\udcff"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")

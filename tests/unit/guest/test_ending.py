@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from lab.guest import ending
+from lab.guest import ending, mounts
 from lab.guest.accounts import Accounts, open_accounts
 from lab.guest.child import Nursery
+from lab.guest.journal import read_state
 from lab.guest.locking import Busy, Lock, holder
 from lab.guest.procfs import boot_id, start_ticks
 
@@ -230,3 +231,29 @@ def test_who_only_asks_does_not_hold(runs: Path) -> None:
     lock.close()
     assert holder() == {}
     assert not Path(ending.runtime()).exists(), "asking made nothing"
+
+
+def test_a_fifo_in_the_guest_folder_holds_nothing_up(runs: Path, tmp_path: Path) -> None:
+    (runs / "r1/work").mkdir()
+    places = ("r1/guest/state.json", "r1/state.json", "r1/work/children.jsonl")
+    for path in (*(runs / place for place in places), runs.parent / "mounts.json"):
+        os.mkfifo(path)
+    argv = [sys.executable, "-I", ending.__file__, str(runs)]
+    done = subprocess.run(argv, capture_output=True, timeout=20, check=True)
+    assert json.loads(done.stdout) == {"ended": 0, "left": []}
+    assert mounts.undo(runs.parent / "mounts.json") == []
+    assert read_state(runs / "r1") is None
+
+
+def test_a_file_of_a_run_is_read_to_a_bound_and_not_through_a_link(runs: Path, tmp_path: Path) -> None:
+    row = {"runs": str(runs), "boot": boot_id(), "pid": 1, "ticks": 1}
+    work = tmp_path / "stranger/work"
+    work.mkdir(parents=True)
+    (work / "children.jsonl").write_text(json.dumps(row) + "\n")
+    (runs / "linked").symlink_to(tmp_path / "stranger")
+    assert ending.registered(str(runs)) == []
+    shutil.copytree(tmp_path / "stranger", runs / "r2")
+    assert ending.registered(str(runs)) == [row]
+    with (runs / "r2/work/children.jsonl").open("ab") as file:
+        file.truncate(1 << 40)  # a sparse file of a terabyte
+    assert ending.registered(str(runs)) == [row]

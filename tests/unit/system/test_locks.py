@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.model.errors import Locked
+from lab.model.errors import Locked, PreconditionError
 from lab.system import locks
 from lab.system.wait import Deadline
 
@@ -106,3 +106,30 @@ def test_two_holders_in_one_process_exclude_each_other_and_leave_private_files(t
             pytest.fail("two holders at once")
         assert locks.holder(path) is not None, "the one that was refused took the holder's note away"
     assert locks.holder(path) is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links without a right of its own")
+@pytest.mark.parametrize("odd", ["folder", "link", "parent is a file", "parent is a link"])
+def test_what_has_the_place_of_a_lock_is_named(tmp_path: Path, odd: str) -> None:
+    path = place = tmp_path / "locks" / "machine-zz"
+    if odd.startswith("parent"):
+        place = path.parent
+    else:
+        path.parent.mkdir()
+    if odd == "folder":
+        place.mkdir()
+    elif odd == "parent is a file":
+        place.write_text("")
+    else:
+        place.symlink_to("/none/there")
+    with pytest.raises(PreconditionError) as caught, locks.hold(path, what="it", deadline=Deadline.after(0)):
+        pytest.fail("held")
+    assert str(path) in caught.value.message
+    assert caught.value.fix == f"remove {place}"
+
+
+def test_a_note_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "lock.holder").mkdir()
+    with locks.hold(tmp_path / "lock", what="it", deadline=Deadline.after(0)):
+        assert locks.holder(tmp_path / "lock") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "lock.holder"]
