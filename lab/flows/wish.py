@@ -58,7 +58,7 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
         folder = service_dir or _service_dir(scenario)
         service = collect(lambda: load_service(folder), problems)
         if service is not None:
-            unmatched = _unmatched(scenario, service)
+            unmatched = _unmatched(scenario, service, demo.topology)
             # the sample shop's scenario was only taken because there is no other: its names help nobody here
             alone = own if unmatched and own is not None and not own.is_file() else None
             problems += unmatched if alone is None else [f"{alone} is missing: it says what to ask this service"]
@@ -77,7 +77,7 @@ def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:
     return [f"{where}: no form {name!r}{nearest(name, known)}" for name in service.expected if name not in known]
 
 
-def _unmatched(scenario: Scenario, service: Service) -> list[str]:
+def _unmatched(scenario: Scenario, service: Service, topology: str) -> list[str]:
     """Nothing could be said of a request whose spans nobody wrote down, nor of a topology that is not there."""
     trees, reference = service.reference, service.root / REFERENCE_FILE
     problems = [
@@ -85,9 +85,10 @@ def _unmatched(scenario: Scenario, service: Service) -> list[str]:
         for request in scenario.requests
         if request.type not in trees
     ]
-    if scenario.topology not in service.topologies:
+    wanted, asked = (scenario.topology, scenario.path) if topology == TOPOLOGY_AUTO else (topology, "--topology")
+    if wanted not in service.topologies:
         there = ", ".join(service.topologies)
-        problems.append(f"{scenario.path}: {service.name} has no topology {scenario.topology!r} (there are: {there})")
+        problems.append(f"{asked}: {service.name} has no topology {wanted!r} (there are: {there})")
     return problems
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import SpanNode
+from lab.model.errors import ConfigError
 from lab.model.form import Expected
 from lab.model.load_expected import EXPECTED_FILE, load_own_expected
 from lab.model.load_processes import load_processes
@@ -25,6 +26,9 @@ FAMILIES: Final = ("http", "grpc", "sql", "internal")
 
 def load_service(root: Path) -> Service:
     """Read a service's folder. Raises ConfigError with every problem of its files."""
+    if not root.is_dir():
+        where = root.parent if root.exists() else "the folder that holds service.yaml"
+        raise ConfigError(f"{root} is no folder", fix=f"name the service's folder: --service {where}")
     problems: list[str] = []
     reference = collect(lambda: load_reference(root / REFERENCE_FILE), problems) or {}
     own = root / EXPECTED_FILE
@@ -48,6 +52,8 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], expected: d
     for key, pattern, what in (("main", PACKAGE, "a Go package"), ("build_id_var", VARIABLE, "PACKAGE.VARIABLE")):
         if doc.text(key) and not pattern.fullmatch(doc.text(key)):
             doc.complain(key, f"{doc.text(key)!r} is not {what}")
+    if "..." in doc.text("main", "."):
+        doc.complain("main", "one package is expected, not a pattern")
     if doc.has("name"):
         doc.check("name", label_fault(doc.text("name")))
     for name in ports:
@@ -121,6 +127,7 @@ def _span_node(item: Section) -> SpanNode:
             low, high = count.whole("min", 0, low=0), count.whole("max", 1, low=0)
         else:
             low = high = item.whole("count", 1, low=0)
+        item.check("count", f"min {low} is above max {high}" if low > high else "")
     return SpanNode(
         id=item.text("id"),
         kind=item.text("kind", "internal", one_of=KINDS),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import yaml
 
@@ -38,13 +38,26 @@ class Document:
             raise problems_error(self.problems)
 
 
+class Told(str):
+    """The message of an error that was collected, with its own fix."""
+
+    __slots__ = ("fix",)
+    fix: str
+
+    def __new__(cls, error: ConfigError) -> Self:
+        told = super().__new__(cls, error.message)
+        told.fix = error.fix
+        return told
+
+
 def problems_error(problems: list[str]) -> ConfigError:
     """One error for everything that is wrong, first problem first; what `collect` joined counts one by one."""
     lines = (line.strip() for told in problems for line in told.split("\n") if not line.endswith(" problems:"))
     each = list(dict.fromkeys(lines))
     head = each[0] if len(each) == 1 else "\n  ".join([f"{len(each)} problems:", *each])
     placed = next(filter(None, (re.match(r".+?:\d+:\d+(?=: )", line) for line in each)), None)
-    return ConfigError(head, fix=f"edit {placed[0]}" if placed else "use the names that there are")
+    own = next((told.fix for told in problems if isinstance(told, Told)), "use the names that there are")
+    return ConfigError(head, fix=f"edit {placed[0]}" if placed else own)
 
 
 def parse(name: str, text: str) -> Section:
@@ -69,7 +82,8 @@ def read(path: Path) -> Section:
             raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes", fix=f"edit {path}")
         text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", fix=f"create {path} as UTF-8 text") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path} cannot be read: {reason}", fix=f"create {path} as UTF-8 text") from error
     return parse(str(path), text)
 
 
@@ -247,7 +261,7 @@ def collect(read_one: Callable[[], V], problems: list[str]) -> V | None:
     try:
         return read_one()
     except ConfigError as error:
-        problems.append(error.message)
+        problems.append(Told(error))
         return None
 
 

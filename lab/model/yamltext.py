@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from lab.model.errors import ConfigError
 
 MAX_DEPTH: Final = 24
+HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 def compose(name: str, text: str) -> yaml.Node:
@@ -23,7 +25,7 @@ def compose(name: str, text: str) -> yaml.Node:
 
 
 def wrong_keys(node: yaml.Node, path: str = "") -> Iterator[tuple[yaml.Node, str, str]]:
-    """(where, path, problem) of each key that its mapping has already, at any depth, whether or not it is read."""
+    """(where, path, problem) of each key that its mapping has already, and of each text that is none, at any depth."""
     if isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
             yield from wrong_keys(item, f"{path}[{i}]")
@@ -38,6 +40,8 @@ def wrong_keys(node: yaml.Node, path: str = "") -> Iterator[tuple[yaml.Node, str
                 yield key_node, join(path, key), "given twice"
             seen.add(key)
             yield from wrong_keys(value_node, join(path, key))
+    elif isinstance(node, yaml.ScalarNode) and HALF.search(str(node.value)):
+        yield node, path, "holds half a character (U+D800 to U+DFFF), which no file or program takes"
 
 
 def join(path: str, key: str) -> str:
@@ -49,18 +53,22 @@ def _guard(name: str, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            raise ConfigError(f"{name}:{line}: YAML aliases are not allowed", fix="write the value out")
+            place = _place(name, event.start_mark)
+            raise ConfigError(f"{place}: YAML aliases are not allowed", fix=f"write the value out at {place}")
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
             if depth > MAX_DEPTH:
-                raise ConfigError(f"{name} is nested deeper than {MAX_DEPTH} levels", fix=f"edit {name}")
+                place = _place(name, event.start_mark)
+                raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels", fix=f"edit {place}")
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             depth -= 1
 
 
 def _syntax_error(name: str, error: yaml.YAMLError) -> ConfigError:
-    mark = getattr(error, "problem_mark", None)
-    place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+    place = _place(name, getattr(error, "problem_mark", None))
     said = getattr(error, "problem", None) or str(error).splitlines()[0]
     return ConfigError(f"{place}: not valid YAML: {said}", fix=f"edit {place}")
+
+
+def _place(name: str, mark: Any) -> str:
+    return f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -102,8 +101,8 @@ def test_a_faulty_scenario_file_is_told_with_every_place(home: Path, tmp_path: P
 
 
 def test_a_machine_in_use_is_locked_and_a_wait_can_be_stopped(home: Path) -> None:
-    lock = home / "machines/busy/lock"
-    lock.parent.mkdir(parents=True)
+    lock = home / "locks/machine-busy"
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with locks.hold(lock, what="machine busy", deadline=Deadline.after(5)):
         ran = run_lab("up", "busy", *HERE, "--lock-timeout", "0.5", home=home)
         refused(ran, 8, "machine busy", str(os.getpid()))
@@ -114,4 +113,3 @@ def test_a_machine_in_use_is_locked_and_a_wait_can_be_stopped(home: Path) -> Non
             assert waiting.wait(10) == 130, waiting.said()
             assert time.monotonic() - began < 5
             assert waiting.hears("stopping at the next safe point")
-    shutil.rmtree(lock.parent)

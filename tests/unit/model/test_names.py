@@ -177,3 +177,35 @@ def test_problems_of_both_files_come_together(tmp_path: Path) -> None:
         load_service(tmp_path)
     assert "service.yaml:4:9" in error.value.message
     assert "reference-spans.yaml:4:" in error.value.message
+
+
+def test_half_a_character_is_named_with_its_place(tmp_path: Path) -> None:
+    assert "service.yaml:8:44" in service(tmp_path, '"{port:http}"', '"\\ud800{port:http}"')
+    assert "scenario.yaml:3:8: title: holds half a character" in scenario(tmp_path, "title: Hi", 'title: "\\udc80"')
+
+
+def test_a_pattern_is_no_main_package(tmp_path: Path) -> None:
+    assert "main: one package is expected" in service(tmp_path, "ports: [http]", "main: ./cmd/...\nports: [http]")
+
+
+@pytest.mark.parametrize("name", ["none", "service.yaml"])
+def test_a_service_that_is_no_folder_is_one_fault(tmp_path: Path, name: str) -> None:
+    (tmp_path / "service.yaml").write_text(SERVICE)
+    with pytest.raises(ConfigError, match="is no folder") as error:
+        load_service(tmp_path / name)
+    assert "\n" not in error.value.message
+    assert "--service" in error.value.fix
+
+
+def test_a_count_whose_ends_are_swapped(tmp_path: Path) -> None:
+    (tmp_path / "service.yaml").write_text(SERVICE)
+    (tmp_path / "reference-spans.yaml").write_text(
+        REFERENCE.replace("kind: server", "count: {min: 5, max: 2}, kind: server")
+    )
+    with pytest.raises(ConfigError, match="min 5 is above max 2"):
+        load_service(tmp_path)
+
+
+def test_an_alias_is_named_with_line_and_column(tmp_path: Path) -> None:
+    message = service(tmp_path, "ports: [http]", "ports: &p [http]\nheaders: *p")
+    assert "service.yaml:4:10: YAML aliases" in message
