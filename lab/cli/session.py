@@ -34,7 +34,15 @@ received: list[int] = []
 def home(options: Options) -> Path:
     """LAB_HOME: the flag or variable, else the system's place for data of programs."""
     if options.home is not None:
-        return options.home.expanduser().absolute()
+        try:
+            place = options.home.expanduser().absolute()
+            if place.is_symlink() and not place.exists():
+                raise OSError(f"{place} is a link that leads nowhere")
+        except (OSError, RuntimeError) as error:  # no such user; a current folder that is gone; a loop of links
+            from lab.model.errors import UsageError
+
+            raise UsageError(f"--home {options.home}: {error}", fix="give the path of a folder: --home DIR") from error
+        return place
     import platformdirs
 
     return Path(platformdirs.user_data_dir("invisible-lab", appauthor=False))
@@ -47,7 +55,8 @@ def load_config(options: Options, flags: Mapping[str, Any], also: Check = lambda
     if options.config is not None and not options.config.is_file():
         from lab.model.errors import ConfigError
 
-        raise ConfigError(f"{options.config} does not exist", fix=f"create {options.config} or leave --config out")
+        what = "is no file" if os.path.lexists(options.config) else "does not exist"
+        raise ConfigError(f"{options.config} {what}", fix=f"create {options.config} or leave --config out")
     return load(files, os.environ, flags, also)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def load(
     origin = dict.fromkeys(keys(), "default")
     problems: list[str] = []
     for source, path in files.items():
-        if path.is_file():
+        if os.path.lexists(path):
             found = collect(lambda p=path: _from_file(p, problems), problems)  # type: ignore[misc]  # default binds now
             for name, value in (found or {}).items():
                 values[name], origin[name] = value, f"{source} {path}"
