@@ -7,7 +7,6 @@ the source however it is called and wherever a link has it.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lab.forms import cgo, own
+from lab.forms import assembly, cgo, own
 from lab.forms.goask import NEWER_GO, Go, objects, outside, refusal
 from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
 from lab.forms.shelf import Entry, Shelf, Tree
@@ -29,7 +28,6 @@ from lab.system.toolchain import Toolchain, environment
 from lab.system.wait import Deadline
 
 PROFILE: Final = "default.pgo"  # read beside the main package, and named by no field (go.dev/doc/pgo)
-INCLUDE: Final = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)  # go.dev/doc/asm
 FLAGS: Final = "-buildvcs=false"  # an empty variable would let the file of `go env -w` speak
 ASK_S: Final = 900.0  # modules may have to be downloaded
 
@@ -217,20 +215,22 @@ class _Asked:
     def entries(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
         """Every file of the copy: packages, go.mod and go.sum of the service, and modules beside it."""
         out: dict[str, Path | bytes] = {}
+        modules = [package["Module"] for package in self._local(packages)]
+        homes = {Path(module["Dir"]): self._home(module) for module in modules}
         for package in self._local(packages):
             base = Path(package["Dir"])
             within = self._within(package)
             for name in [name for kind in READ for name in package.get(kind) or ()]:
                 out[f"{within}{name}"] = base / name
-            out |= {f"{within}{name}": base / name for name in self._included(base, package.get("SFiles") or ())}
+            out |= assembly.included(base, within, package.get("SFiles") or (), homes)
             if not package.get("DepOnly") and (base / PROFILE).is_file():
                 out[f"{within}{PROFILE}"] = base / PROFILE
         for at, each in enumerate(self.layout.beside):
-            out[f"{BESIDE}{at}/go.mod"] = self._own_mod(at, each)
+            out[f"{self._beside(str(each.folder))}/go.mod"] = self._own_mod(at, each)
         final = self.room / "final.mod"
-        self.layout.write(self.go, final, lambda at, _: f"./{BESIDE}{at}", final=True)
+        self.layout.write(self.go, final, lambda _, each: f"./{self._beside(str(each.folder))}", final=True)
         out["go.mod"], out["go.sum"] = final.read_bytes(), self._sums()
-        yield from ((_plain(name), content) for name, content in out.items())
+        yield from out.items()
 
     def _local(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
         """Packages of the service and of modules in folders; the others are named by version and checksum."""
@@ -242,24 +242,15 @@ class _Asked:
     def _within(self, package: Mapping[str, Any]) -> str:
         """Where the package lies in the copy, with a slash at its end; "" for the top."""
         module = package["Module"]
-        where = "" if module.get("Main") else f"{BESIDE}{self._number(module['Replace']['Path'])}/"
         inner = Path(package["Dir"]).relative_to(module["Dir"]).as_posix()
-        return where if inner == "." else f"{where}{inner}/"
+        return self._home(module) if inner == "." else f"{self._home(module)}{inner}/"
 
-    def _number(self, folder: str) -> int:
-        return next(at for at, each in enumerate(self.layout.beside) if str(each.folder) == folder)
+    def _home(self, module: Mapping[str, Any]) -> str:
+        return "" if module.get("Main") else f"{self._beside(module['Replace']['Path'])}/"
 
-    def _included(self, base: Path, names: Sequence[str]) -> Iterator[str]:
-        """Files that assembly includes from elsewhere than its own folder's headers, as far as they are there."""
-        todo, seen = list(names), set(names)
-        while todo:
-            one = base / todo.pop()
-            for found in INCLUDE.findall(one.read_bytes()) if one.is_file() else ():
-                name = found.decode("utf-8", "surrogateescape")
-                if name not in seen and (base / name).is_file():
-                    seen.add(name)
-                    todo.append(name)
-                    yield name
+    def _beside(self, folder: str) -> str:
+        """The module in this folder is one in the copy, however many versions it replaces."""
+        return f"{BESIDE}{next(at for at, each in enumerate(self.layout.beside) if str(each.folder) == folder)}"
 
     def lowered(self, packages: Sequence[Mapping[str, Any]]) -> tuple[Lowered, ...]:
         """Of the lines that are lowered, those of modules that are built."""
@@ -270,14 +261,3 @@ class _Asked:
 
 def _change(line: Lowered) -> Change:
     return Change(what=f"{line.what} line of {line.place}", kind="lowered", before=line.before, after=line.after)
-
-
-def _plain(name: str) -> str:
-    """`a/../b` of an include as `b`."""
-    parts: list[str] = []
-    for part in name.split("/"):
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in (".", ""):
-            parts.append(part)
-    return "/".join(parts)

@@ -98,7 +98,7 @@ def layout(go: Go, start: Path, main: str) -> Layout:
         edits=found.edits,
         drops=found.drops,
         sums=(top / "go.sum", *work.sums),
-        lowered=tuple(reader.lowered),
+        lowered=tuple(dict.fromkeys(reader.lowered)),
         work=work.file,
     )
 
@@ -120,7 +120,7 @@ class _Reader:
         if folder not in self._read:
             words = ["mod", "edit", "-json", str(folder / "go.mod")]
             doc = self.go.document(words, folder, str(folder / "go.mod"))
-            if not doc.get("Module"):
+            if not (doc.get("Module") or {}).get("Path"):  # an empty path is what Go prints without the line
                 raise DemoError(f"{folder / 'go.mod'} has no module line", fix=f"run `go mod init` in {folder}")
             self._read[folder] = doc
         return self._read[folder]

@@ -6,6 +6,7 @@ A recipe holds what was read and never looks at the original again, so its key i
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -46,6 +47,7 @@ class Shelf:
 
     def __init__(self, room: Path | None = None) -> None:
         self.room = room
+        self._numbers = itertools.count()
         self._held: dict[tuple[Path, tuple[str, ...]], Tree] = {}
 
     def folder(self, origin: Path, exclude: Iterable[str] = ()) -> Tree:
@@ -61,11 +63,13 @@ class Shelf:
         root = None
         if self.room is not None:
             self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
-            root = self.room / str(sum(1 for _ in self.room.iterdir()))
+            root = self.room / str(next(self._numbers))
             root.mkdir(mode=0o700)
         total = hashlib.sha256()
         large = []
         for name, content in sorted(entries, key=lambda entry: entry[0]):
+            if name.startswith("/") or ".." in name.split("/"):
+                raise AssertionError(f"{name} would be written outside of the copy of {origin}")
             runs, digest, size = _read(content, root / name if root else None)
             total.update(f"{name}\0{'x' if runs else '-'}\0{digest}\n".encode("utf-8", "surrogateescape"))
             if size > LARGE:

@@ -69,6 +69,9 @@ CGO: Final = 'package main\n\nimport "C"\n\nconst word = "ok"\n'
             r"does without C",
             id="cgo in the only file",
         ),
+        pytest.param(
+            {"svc/go.mod": "go 1.24\n"}, r"src/svc/go\.mod has no module line", r"go mod init", id="no module line"
+        ),
     ],
 )
 def test_a_source_that_cannot_be_built(files: dict[str, str], message: str, fix: str, tmp_path: Path) -> None:
@@ -78,6 +81,27 @@ def test_a_source_that_cannot_be_built(files: dict[str, str], message: str, fix:
     assert re.search(message, f"{told.value.message}\n{told.value.detail}")
     assert re.search(fix, told.value.fix)
     assert "as these lines say" not in told.value.fix
+
+
+@pytest.mark.parametrize(
+    ("include", "why"),
+    [
+        ("../../2", "outside of the module"),
+        ("../../x/one.inc", "outside of the module"),
+        ("{top}/svc/own.inc", "by an absolute path"),
+    ],
+)
+def test_assembly_that_includes_a_file_outside_of_the_module(include: str, why: str, tmp_path: Path) -> None:
+    """The copy is written in its own folder alone: `../../2` would be the folder of another copy."""
+    top = tmp_path / "src"
+    files = {"2": "", "x/one.inc": "", "svc/own.inc": "", "svc/asm/a.go": "package asm\n"}
+    files["svc/asm/a_amd64.s"] = f'#include "textflag.h"\n#include "{include.format(top=top)}"\n'
+    service = lay(
+        top, Layout(files={**files, "svc/word.go": OK.replace("\n\n", '\n\nimport _ "ex.org/svc/asm"\n\n', 1)})
+    )
+    with pytest.raises(LabError, match=rf"svc/asm/a_amd64\.s:2 includes .*, {why}$") as told:
+        read(service, tmp_path)
+    assert "in the module" in told.value.fix
 
 
 @pytest.mark.parametrize(

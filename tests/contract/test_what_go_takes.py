@@ -31,6 +31,14 @@ LAYOUTS: Final[dict[str, Layout]] = {
             "svc/word.go": ASKS,
         }
     ),
+    "two versions replaced by one folder": Layout(
+        files={
+            **LIB,
+            "svc/go.mod": f"{MOD}\nrequire ex.org/lib v1.1.0\n\n"
+            "replace ex.org/lib v1.0.0 => ../lib\n\nreplace ex.org/lib v1.1.0 => ../lib\n",
+            "svc/word.go": ASKS,
+        }
+    ),
     "a used module's own replacement counts": Layout(
         files={
             **LIB,

@@ -150,3 +150,14 @@ def test_large_file_in_memory_is_read_by_pieces(tmp_path: Path) -> None:
 
 def test_same_inputs_elsewhere_are_the_same_binary(tmp_path: Path) -> None:
     assert recipe(tmp_path / "here").key() == recipe(tmp_path / "there").key()
+
+
+def test_a_copy_is_written_in_its_folder_alone(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "room")
+    for name in ("../1", "a/../../x", str(tmp_path / "x")):
+        with pytest.raises(AssertionError, match="outside of the copy"):
+            shelf.put(tmp_path, [(name, b"")])
+    (tmp_path / "room/stray").touch()
+    copies = [shelf.put(tmp_path, [("a..b/x", b"")]).copy() for _ in range(2)]
+    assert [each.name for each in copies] == ["3", "4"]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()].count("x") == 2

@@ -1,0 +1,46 @@
+"""Files that assembly includes, and where they lie in the copy of a source (go.dev/doc/asm)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from lab.model.errors import DemoError
+
+INCLUDE: Final = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
+
+
+def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path, str]) -> dict[str, Path]:
+    """By its name in the copy, each file that the assembly `names` of the folder `base` includes and that is there.
+
+    `within` is where `base` lies in the copy; `homes` are the folders of modules, each with its place in the copy.
+    Raises DemoError when the same line would lead elsewhere in the copy: the file is outside of the module.
+    """
+    out: dict[str, Path] = {}
+    todo, seen = list(names), set(names)
+    while todo:
+        one = base / todo.pop()
+        text = one.read_bytes() if one.is_file() else b""
+        for found in INCLUDE.finditer(text):
+            name = found[1].decode("utf-8", "surrogateescape")
+            if name in seen or not (base / name).is_file():  # Go's own headers, or Go says that it is not there
+                continue
+            path, place = Path(os.path.normpath(base / name)), os.path.normpath(f"{within}{name}").replace(os.sep, "/")
+            places = {
+                f"{at}{path.relative_to(top).as_posix()}" for top, at in homes.items() if path.is_relative_to(top)
+            }
+            absolute = Path(name).is_absolute()
+            if absolute or place not in places:
+                line = text.count(b"\n", 0, found.start()) + 1
+                why = "by an absolute path" if absolute else "outside of the module"
+                raise DemoError(
+                    f"{os.path.normpath(one)}:{line} includes {path}, {why}",
+                    fix=f"keep {path.name} in the module and include it by a relative path",
+                )
+            seen.add(name)
+            todo.append(name)
+            out[place] = base / name
+    return out
