@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from lab.guest.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.tally import Row, Tally, tally
-from lab.guest.wire import Cell, GuestRecord, Plan
+from lab.guest.wire import Canary, Cell, GuestRecord, Plan
 from lab.model.errors import Unreadable
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.completeness import NodeScore, score
@@ -17,6 +17,8 @@ from lab.verdict.metrics import QUANTILES, CellFigures, figures
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
 
+NO_REASON: Final = "its proof failed; the guest half gave no reason"
+EMPTY_PROOF: Final = "its proof has no request"
 Role = Literal["baseline", "twin", "control", "instrumented"]
 
 
@@ -39,7 +41,7 @@ class CellView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormView:
-    """One form: every attempt, reruns too, and what it is fit for. failed: why its proof failed; "" when it held."""
+    """One form: every attempt, reruns too, and what it is fit for. failed: why its proof failed; None: it did not."""
 
     name: str
     role: Role
@@ -48,7 +50,7 @@ class FormView:
     planned: int
     levels: tuple[str, ...]  # planned, whether a cell came of it or not
     scores: tuple[NodeScore, ...]
-    failed: str = ""
+    failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
 
     def cells(self, family: str) -> tuple[CellView, ...]:
@@ -92,7 +94,7 @@ class FormView:
         void = [reason for view in reversed(tried) for reason in view.validity.void[family]]
         if void:
             return f"no valid cell of {self.name} ({void[0]})"
-        if self.failed:
+        if self.failed is not None:
             return f"{self.name} was not measured: its proof failed ({self.failed})"
         return f"no cell of {self.name} ran to its end"
 
@@ -104,13 +106,39 @@ def observe(run: Run) -> dict[str, FormView]:
         if run_cell.cell.form in views:
             views[run_cell.cell.form].append(_view(run_cell, run))
     failed = failed_proofs(run)
-    return {name: _form(name, views[name], run.plan, failed.get(name, "")) for name in ordered(run.plan)}
+    return {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
 
 
 def failed_proofs(run: Run) -> dict[str, str]:
     """Form -> why it was not proven: by its canary, or by what the guest half told when it never came so far."""
-    told = {str(r.data.get("form")): str(r.data.get("reason")) for r in run.records if _not_proven(r)}
-    return told | {proof.canary.form: proof.canary.reason for proof in run.canaries if not proof.canary.ok}
+    told = {str(r.data.get("form")): _reason(r.data.get("reason")) for r in run.records if _not_proven(r)}
+    for canary in (proof.canary for proof in run.canaries):
+        if not canary.ok:
+            told[canary.form] = _reason(canary.reason)
+        elif _empty(canary, run.plan):
+            told.setdefault(canary.form, EMPTY_PROOF)
+    return told
+
+
+def unproven(run: Run, forms: Mapping[str, FormView]) -> list[str]:
+    """Forms that were measured although nothing in the run says how their proof ended."""
+    known = {proof.canary.form for proof in run.canaries}
+    return [
+        f"no proof of {form.name} is in this run"
+        for form in forms.values()
+        if form.attempts and form.failed is None and form.name not in known
+    ]
+
+
+def _reason(told: object) -> str:
+    """A failed proof has a reason, also where the guest half gave none."""
+    return told if isinstance(told, str) and told.strip() else NO_REASON
+
+
+def _empty(canary: Canary, plan: Plan) -> bool:
+    """Whether a proof that must see spans rests on no request at all."""
+    form = plan.forms.get(canary.form)
+    return form is not None and form.mechanism != "none" and not canary.requests
 
 
 def _not_proven(record: GuestRecord) -> bool:
@@ -162,6 +190,11 @@ def _judged(missed: Mapping[str, str], plan: Plan) -> dict[str, str]:
     return {gate: reason for gate, reason in missed.items() if gate != "late" or plan.gates.late_hard}
 
 
+def given(cell: Cell) -> tuple[str, ...]:
+    """The reasons of a cell that say something."""
+    return tuple(reason for reason in cell.reasons if reason.strip())
+
+
 def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows: Sequence[Request]) -> Validity:
     """By the guest's own gates, by those that the rows decide, and by whether there are rows at all."""
     found = validity(cell.gates)
@@ -169,7 +202,7 @@ def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows
         if all(other.ok for other in cell.gates if other.name == gate):
             found = found.but(TOUCHES[gate], reason)
     if not cell.valid and found.whole:
-        found = found.but(FAMILIES, *(cell.reasons or ("the guest half calls it invalid, and no gate says why",)))
+        found = found.but(FAMILIES, *(given(cell) or ("the guest half calls it invalid, and no gate says why",)))
     # a cell whose raw data is gone is no evidence, whatever its summary says
     gone = broken or (() if rows else ("its requests are gone",))
     return found.but(EVERYTHING, *gone) if gone else found
@@ -204,7 +237,7 @@ def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
     )
 
 
-def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str) -> FormView:
+def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str | None) -> FormView:
     form = FormView(
         name=name,
         role=role(plan, name),

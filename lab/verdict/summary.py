@@ -16,7 +16,7 @@ from lab.verdict.completeness import conformance, coverage, nodes
 from lab.verdict.controls import controls
 from lab.verdict.grade import grade
 from lab.verdict.metrics import QUANTILES, ecdf
-from lab.verdict.observe import FormView, observe
+from lab.verdict.observe import FormView, given, observe, unproven
 from lab.verdict.pillars import pillars
 from lab.verdict.story import lines, may_not_claim
 from lab.verdict.traces import traces
@@ -52,7 +52,7 @@ def summarize(run: Run) -> Summary:
         "left_out": encode(run.manifest.left_out),
         "verdicts": verdicts,
         "lines": lines(named, verdicts),
-        "unproven": {form.name: form.failed for form in forms.values() if form.failed},
+        "unproven": {form.name: form.failed for form in forms.values() if form.failed is not None},
         "pillars": pillars(run, forms, named, verdicts),
         "controls": controls(forms, run.plan, level),
         "traces": traces(run, list(forms)),
@@ -60,7 +60,7 @@ def summarize(run: Run) -> Summary:
         "timeline": _timeline(forms),
         "steps": _steps(run),
         "provenance": _provenance(run),
-        "problems": [*run.problems, *_disagreements(forms)],
+        "problems": [*run.problems, *unproven(run, forms), *_disagreements(forms)],
     }
     summary["may_not_claim"] = may_not_claim(summary, terms.fewest_blocks)
     return summary
@@ -126,7 +126,9 @@ def _proof(form: FormView, run: Run) -> dict[str, Any]:
     """ok: None where no proof came so far. gaps: what a form of which nothing is known gave unlike the reference."""
     canaries = [proof.canary for proof in run.canaries if proof.canary.form == form.name]
     gaps = next((canary.gaps for canary in canaries if canary.gaps), "")
-    return {"ok": False if form.failed else True if canaries else None, "reason": form.failed, "gaps": gaps}
+    if form.failed is not None:
+        return {"ok": False, "reason": form.failed, "gaps": gaps}
+    return {"ok": True if canaries else None, "reason": "", "gaps": gaps}
 
 
 def _clock_shift(form: FormView) -> dict[str, Any]:
@@ -216,7 +218,7 @@ def _timeline(forms: Mapping[str, FormView]) -> list[dict[str, Any]]:
             "attempt": view.cell.attempt,
             "valid": view.validity.whole,
             "void": {family: list(why) for family, why in view.validity.void.items()},
-            "reasons": list(view.cell.reasons),
+            "reasons": list(given(view.cell)),
             "start_s": (view.cell.window_start_ns - origin) / 1e9,
             "end_s": (view.cell.window_end_ns - origin) / 1e9,
             "rate_rps": view.cell.rate_rps,
