@@ -23,10 +23,11 @@ def register(app: typer.Typer) -> None:
         """Write the report again from the run's files and open it. Works offline, without the machine."""
         with session(options, "report") as lab:
             from lab.flows import report as flow
+            from lab.system.documents import shown_path
 
             done = flow.write(lab, flow.find(lab.paths, run))
         doc = {"command": "report", "exit": 0, "run_id": done.directory.name, "report": str(done.html)}
-        result_line(options, doc, "\n".join([*done.lines, f"report: {done.html}"]))
+        result_line(options, doc, "\n".join([*done.lines, f"report: {shown_path(str(done.html))}"]))
         if not no_open and not options.json:
             import sys
             import webbrowser

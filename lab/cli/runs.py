@@ -23,11 +23,12 @@ def register(app: typer.Typer) -> None:
         with session(options, "runs") as lab:
             from lab.flows import report
             from lab.model.paths import INCOMPLETE_PREFIX
+            from lab.system.documents import shown_path
 
             rows = [_row(folder) for folder in report.complete(lab.paths)]
             cut = sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*")) if lab.paths.runs.is_dir() else []
             rows += [{"run_id": path.name.removeprefix(INCOMPLETE_PREFIX), "complete": False} for path in cut]
-        lines = [_line(row) for row in rows] or ["no run yet; lab demo makes one"]
+        lines = [shown_path(_line(row)) for row in rows] or ["no run yet; lab demo makes one"]
         answer(options, {"runs": rows}, "\n".join(lines))
         return 0
 
@@ -35,11 +36,13 @@ def register(app: typer.Typer) -> None:
 def _row(folder: Path) -> dict[str, Any]:
     from lab.model.errors import LabError
     from lab.runs import sealed
+    from lab.system.documents import shown_path
 
     try:
         manifest, different = sealed.glance(folder)
     except LabError as error:
-        problem = error.message.removeprefix(f"{folder.name}/").removeprefix(f"{folder.name}: ")
+        name = shown_path(folder.name)
+        problem = error.message.removeprefix(f"{name}/").removeprefix(f"{name}: ")
         return {"run_id": folder.name, "complete": True, "problem": problem}
     row = {
         "run_id": folder.name,

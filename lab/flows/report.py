@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lab import report, verdict
 from lab.flows import left_out
-from lab.model.errors import DemoError, UsageError
+from lab.model.errors import DemoError, FetchError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import (
     EVENTS_FILE,
@@ -24,7 +25,9 @@ from lab.model.paths import (
 from lab.model.yamlspec import nearest
 from lab.runs import merge
 from lab.runs import read as runs_read
-from lab.system import store
+from lab.system import documents, store
+
+WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +63,18 @@ def find(paths: Paths, run_id: str | None) -> Path:
 
 
 def complete(paths: Paths) -> list[Path]:
-    """Whole runs, oldest first."""
+    """Whole runs, oldest first; whether the manifest can be read, its reader says."""
     if not paths.runs.is_dir():
         return []
     folders = (p for p in paths.runs.iterdir() if not p.name.startswith((INCOMPLETE_PREFIX, ".")))
-    return sorted(p for p in folders if (p / MANIFEST_FILE).is_file())
+    return sorted(p for p in folders if os.path.lexists(p / MANIFEST_FILE))
 
 
 def write(lab: Lab, directory: Path) -> Reported:
     """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent."""
     with lab.bus.step("report", "report") as step:
         run = runs_read.read(directory)
+        _check_places(directory)
         merged = merge.merged(run.host_events, run.records, behind_s=run.machine.clock_behind_s or 0.0)
         store.write_text(directory / EVENTS_FILE, "".join(map(merge.line, merged)))
         summary = verdict.summarize(run)
@@ -79,19 +83,30 @@ def write(lab: Lab, directory: Path) -> Reported:
         store.write_text(html, report.html(summary))
         store.write_text(directory / REPORT_MD, report.markdown(summary))
         store.write_text(directory / JUNIT_FILE, report.junit(summary))
-        step.say(str(html))
+        step.say(documents.shown_path(str(html)))
     return Reported(
         directory=directory,
         html=html,
         summary=summary,
-        lines=(
-            *(f"problem of the run: {said}" for said in summary["problems"]),
-            *(f"{name}: proof FAILED: {why}" for name, why in summary["unproven"].items()),
-            *(_line(row) for row in summary["lines"]),
-            *([] if summary["lines"] else [f"no instrumented form in this run; {_cells(summary['cells'])}"]),
-            *left_out.lines(run.manifest.left_out),
+        lines=tuple(
+            documents.shown_path(line)
+            for line in (
+                *(f"problem of the run: {said}" for said in summary["problems"]),
+                *(f"{name}: proof FAILED: {why}" for name, why in summary["unproven"].items()),
+                *(_line(row) for row in summary["lines"]),
+                *([] if summary["lines"] else [f"no instrumented form in this run; {_cells(summary['cells'])}"]),
+                *left_out.lines(run.manifest.left_out),
+            )
         ),
     )
+
+
+def _check_places(directory: Path) -> None:
+    """A folder where a file is to be written is found before the first one is. Raises FetchError."""
+    for name in WRITTEN:
+        if (directory / name).is_dir():
+            path = documents.shown_path(str(directory / name))
+            raise FetchError(f"{path} is a folder, and the report writes a file there", fix=f"remove {path}")
 
 
 def _line(row: Mapping[str, Any]) -> str:

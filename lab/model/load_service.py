@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import SpanNode
+from lab.guest.wire import SpanNode, reference_faults
 from lab.model.errors import ConfigError
 from lab.model.form import Expected
 from lab.model.load_expected import EXPECTED_FILE, load_own_expected
@@ -106,13 +106,10 @@ def load_reference(path: Path) -> dict[str, tuple[SpanNode, ...]]:
     out: dict[str, tuple[SpanNode, ...]] = {}
     requests = doc.section("requests")
     for name in requests.names:
-        nodes: list[SpanNode] = []
-        for item in requests.sections(name):
-            node = _span_node(item)
-            if node.parent and node.parent not in {n.id for n in nodes}:
-                item.complain("parent", f"{node.parent!r} is not the id of an earlier span of {name}")
-            nodes.append(node)
-        out[name] = tuple(nodes)
+        items = requests.sections(name)
+        out[name] = tuple(map(_span_node, items))
+        for index, key, why in reference_faults(name, out[name]):
+            items[index].complain(key, why)
     doc.document.finish()
     return out
 

@@ -71,7 +71,9 @@ def _short(cell: Mapping[str, Any]) -> str:
 
 
 def _ticks(end: float) -> list[float]:
-    step = next((s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400) if end / s <= 8), 86400)
+    step = next(
+        (s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400) if end / s <= 8), max(86400.0, end / 8)
+    )
     return [float(step * i) for i in range(int(end / step) + 1)]
 
 

@@ -21,13 +21,14 @@ from lab.model.lab import Lab
 from lab.model.paths import MANIFEST_FILE as SEAL_FILE
 from lab.remote.base import Transport
 from lab.runs import zipapp
+from lab.system import documents
 from lab.system.wait import Deadline
 
 POLL_S: Final = 1.0
 SILENCE_S: Final = 90.0  # with no new event for so long, ask whether the guest half still lives
 RECONNECTS: Final = 5
 SEAL_POLL_S: Final = 0.2
-MAX_EVENTS_BYTES: Final = 32 << 20
+MAX_EVENTS_BYTES: Final = documents.LOG.size
 MAX_ANSWER_BYTES: Final = 8 << 20
 # the guest half's exit codes are ours
 ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}

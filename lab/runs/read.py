@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-from lab.guest.wire import Canary, Cell, GuestManifest, GuestRecord, Plan, Span, WireError, decode, shown
+from lab.guest.wire import (
+    Canary,
+    Cell,
+    GuestManifest,
+    GuestRecord,
+    Plan,
+    Span,
+    WireError,
+    decode,
+    reference_faults,
+    shown,
+)
 from lab.model import paths
 from lab.model.errors import Unreadable
 from lab.model.events import Record
@@ -33,7 +44,7 @@ def read(root: Path, *, rows: Rows = ROWS) -> Run:
     problems = list(sealed.check(root))
     files = sealed.inventory(root)
     guest = paths.GUEST_DIR
-    plan = documents.read(source(root, f"{guest}/{paths.PLAN_FILE}"), Plan)
+    plan = _plan(source(root, f"{guest}/{paths.PLAN_FILE}"))
     manifest = documents.read(source(root, paths.MANIFEST_FILE), RunManifest)
     seal = _optional(root, f"{guest}/{paths.MANIFEST_FILE}", GuestManifest, problems)
     facts = _optional(root, f"{guest}/{FACTS_FILE}", dict[str, object], problems) or {}
@@ -50,6 +61,14 @@ def read(root: Path, *, rows: Rows = ROWS) -> Run:
         files=files,
         problems=tuple(problems),
     )
+
+
+def _plan(file: Source) -> Plan:
+    plan = documents.read(file, Plan)
+    for name, nodes in plan.reference.items():
+        for index, key, why in reference_faults(shown(name), nodes):
+            raise file.wrong(WireError(why).inside(key).inside(index).inside(name).inside("reference"))
+    return plan
 
 
 def _optional(root: Path, name: str, hint: type[T], problems: list[str]) -> T | None:
@@ -81,7 +100,10 @@ def _cells(root: Path, files: dict[str, int], problems: list[str], rows: Rows) -
     found = []
     for name in _named(files, paths.CELL_FILE):
         cell = _optional(root, name, Cell, problems)
-        if cell is not None:
+        if cell is not None and cell.window_start_ns > cell.window_end_ns:
+            late = WireError(f"its window ends before it starts ({cell.window_start_ns})").inside("window_end_ns")
+            problems.append(source(root, name).wrong(late).message)
+        elif cell is not None:
             folder = name.rpartition("/")[0]
             found.append(
                 RunCell(

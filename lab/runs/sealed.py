@@ -44,8 +44,8 @@ def check(root: Path) -> tuple[str, ...]:
     found = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        message = f"{root.name}: changed since it was sealed: {', '.join(found[:SHOWN])}{more}; no report is made of it"
-        raise FetchError(message, fix=FIX)
+        what = f"changed since it was sealed: {', '.join(found[:SHOWN])}{more}; no report is made of it"
+        raise FetchError(f"{shown_path(root.name)}: {what}", fix=FIX)
     return doubt
 
 
@@ -100,15 +100,21 @@ def inventory(root: Path) -> dict[str, int]:
             name = path.relative_to(root).as_posix()
             seen = path.lstat()
             if not name.isprintable():
-                raise FetchError(f"{root.name}: the name {name!a} is no plain text", fix=f"remove it from {root}")
+                raise FetchError(
+                    f"{shown_path(root.name)}: the name {name!a} is no plain text",
+                    fix=f"remove it from {shown_path(str(root))}",
+                )
             if stat.S_ISDIR(seen.st_mode):
                 todo.append(path)
             elif stat.S_ISREG(seen.st_mode):
                 files[name] = seen.st_size
             else:
-                raise FetchError(f"{root.name}: {name!r} is neither a file nor a folder", fix=f"rm {path}")
+                raise FetchError(
+                    f"{shown_path(root.name)}: {name!r} is neither a file nor a folder",
+                    fix=f"rm {shown_path(str(path))}",
+                )
             if len(files) + len(todo) > MAX_FILES:
-                raise FetchError(f"{root.name}: more than {MAX_FILES} files", fix=FIX)
+                raise FetchError(f"{shown_path(root.name)}: more than {MAX_FILES} files", fix=FIX)
     return files
 
 

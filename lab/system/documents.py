@@ -34,6 +34,7 @@ class Rows:
 
 
 ROWS: Final = Rows()
+LOG: Final = Rows(size=32 << 20)  # every line of a log is kept
 FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 LINE: Final = Limits(size=ROWS.line, values=100_000)
 
@@ -56,8 +57,8 @@ class Source:
 
 
 def shown_path(name: str) -> str:
-    """A file's name as text, whatever its bytes are; a long one is not cut."""
-    return name if name.isprintable() else ascii(name)
+    """A name, or a line with names in it, as text of one line, whatever its bytes are; a long one is not cut."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 def read(source: Source, hint: type[T], limits: Limits = LIMITS) -> T:
@@ -99,9 +100,7 @@ def why_not(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-def lines(
-    source: Source, one: Callable[[object], T], rows: Rows = ROWS
-) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
+def lines(source: Source, one: Callable[[object], T], rows: Rows = LOG) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
     """The JSON lines of a log as values, and the lines that are none. A last line that was never ended is left out.
 
     Raises Unreadable where the file as a whole is beyond `rows`; a missing file has no lines.

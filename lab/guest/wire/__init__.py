@@ -9,6 +9,8 @@ the guest.
 from lab.guest.wire.checked import LIMITS, Count, Limits, Range, WireError, shown
 from lab.guest.wire.codec import canonical, decode, dump, encode, load, parse
 from lab.guest.wire.plan import (
+    DEEPEST,
+    MOST_NODES,
     SCHEMA,
     AgentSpec,
     CellPlan,
@@ -26,6 +28,7 @@ from lab.guest.wire.plan import (
     SpanNode,
     Timeouts,
     Tools,
+    reference_faults,
 )
 from lab.guest.wire.result import (
     Canary,
@@ -58,10 +61,12 @@ __all__ = [
     "CANARY_FILE",
     "CELLS_DIR",
     "CELL_FILE",
+    "DEEPEST",
     "EVENTS_FILE",
     "FACTS_FILE",
     "LIMITS",
     "MANIFEST_FILE",
+    "MOST_NODES",
     "PLAN_FILE",
     "REQUESTS_FILE",
     "SCHEMA",
@@ -105,5 +110,6 @@ __all__ = [
     "encode",
     "load",
     "parse",
+    "reference_faults",
     "shown",
 ]

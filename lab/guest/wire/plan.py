@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -10,6 +11,8 @@ from lab.guest.wire.checked import Count
 from lab.guest.wire.codec import canonical
 
 SCHEMA = 1
+MOST_NODES = 500  # of one request type
+DEEPEST = 32  # nodes from a root down
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,25 @@ class SpanNode:
     parent: str = ""  # id; empty for the root
     count_min: Count = 1
     count_max: Count = 1
+
+
+def reference_faults(name: str, nodes: Sequence[SpanNode]) -> Iterator[tuple[int, str, str]]:
+    """What is wrong with a reference: index of the node, its key, why. A parent that comes first is part of no cycle;
+    without bounds of size and depth, the search for the best node would take hours.
+    """
+    if len(nodes) > MOST_NODES:
+        yield MOST_NODES, "id", "%s has %d spans; at most %d are allowed" % (name, len(nodes), MOST_NODES)
+        return
+    depth: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        if node.parent and node.parent not in depth:
+            yield index, "parent", "%r is not the id of an earlier span of %s" % (node.parent, name)
+        if node.id in depth:
+            yield index, "id", "%r is the id of an earlier span of %s" % (node.id, name)
+            continue
+        depth[node.id] = depth.get(node.parent, 0) + 1
+        if depth[node.id] == DEEPEST + 1:
+            yield index, "parent", "more than %d spans of %s lie one below the other" % (DEEPEST, name)
 
 
 @dataclass(frozen=True)

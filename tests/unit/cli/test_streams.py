@@ -16,6 +16,8 @@ from lab.render import jsonl
 from lab.render.plain import MARKS as PLAIN_MARKS
 from lab.render.terminal import MARKS
 from tests.support import ROOT, run_lab
+from tests.unit.cli.conftest import Cli
+from tests.unit.report import synthetic
 
 SAID = "CPU per request +7.5 %; median latency −21 %, 3 – 5 ms → ≤ 0.1 ✓"
 FULL = Path("/dev/full")
@@ -107,3 +109,19 @@ def test_every_line_of_the_help_is_whole_at_80_columns(tmp_path: Path) -> None:
         assert line.endswith((".", ").")), line
         assert not line.endswith("..")
         assert line[2] != " ", f"takes a second line: {line}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("name", [b"a\x1b[2J", b"a\nb  fast  full", b"a\xff"])
+def test_the_name_of_a_run_reaches_no_pipe_raw(lab_cli: Cli, name: bytes) -> None:
+    runs = lab_cli.home / "runs"
+    runs.mkdir(parents=True, mode=0o700)
+    lab_cli.home.chmod(0o700)
+    synthetic.write(runs / os.fsdecode(name), requests=20, forms={"baseline": synthetic.FORMS["baseline"]})
+    listed, reported = lab_cli("runs"), lab_cli("report", "--no-open", "--plain", "a")
+    assert (listed.code, reported.code) == (0, 0), reported.stderr
+    assert len(listed.stdout.splitlines()) == 1
+    for line in [*listed.stdout.splitlines(), *reported.stdout.splitlines(), *reported.stderr.splitlines()]:
+        assert line.isprintable()
+    (log,) = (lab_cli.home / "logs").iterdir()
+    assert all(json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
