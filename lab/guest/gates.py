@@ -129,7 +129,7 @@ class Validity:
         return family not in self.void
 
     def but(self, family_void: Iterable[str], *reasons: str) -> Validity:
-        """The same, with these families void for these reasons too; a reason is told once."""
+        """The same, with these families void for these reasons too; a reason is listed once."""
         void = dict(self.void)
         for family in (name for name in FAMILIES if name in set(family_void)):
             void[family] = tuple(dict.fromkeys((*void.get(family, ()), *reasons)))

@@ -137,7 +137,7 @@ def _named(files: dict[str, int], name: str) -> list[str]:
 
 
 def _lines(root: Path, name: str, one: Callable[[object], T], problems: list[str]) -> tuple[T, ...]:
-    """The values of a log; lines that are none are told once, by the first of them."""
+    """The values of a log; lines that are none are reported once, by the first of them."""
     try:
         found, bad = documents.lines(source(root, name), one)
     except Unreadable as error:

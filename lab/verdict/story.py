@@ -68,7 +68,7 @@ def _line(form: str, against: str, rows: Mapping[str, dict[str, Any]], spans: tu
 
 
 def _part(metric: str, row: Mapping[str, Any]) -> str:
-    """Empty for what is INVALID: that is told with its reason, after all the rest."""
+    """Empty for what is INVALID: its reason comes after all the rest."""
     name = NAMES[metric]
     if row["word"] == "INVALID":
         return ""
