@@ -31,7 +31,6 @@ VERBS: Final[dict[str, str]] = {
     "config": "config",
     "paths": "config",
     "cache": "cache",
-    "bench": "bench",
 }
 
 

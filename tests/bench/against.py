@@ -8,18 +8,18 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from lab.flows.bench import LIMIT_S, Figure
 from lab.machines import lifecycle
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import LabError, UsageError
 from lab.model.lab import Lab
 from lab.system import proc
 from lab.system.wait import Deadline
+from tests.bench import targets
+from tests.bench.commands import LIMIT_S
+from tests.bench.figure import Figure
 
 NAME: Final = "bench"
 OWN: Final = "qemu"
-HELD_TO: Final = 0.2  # at least five times faster
-OVERHEAD: Final = 5.0
 PLAYBOOK: Final = "apply_playbook"
 TIMES: Final = 3
 SHARED: Final = ("cpus", "memory_mib")
@@ -47,7 +47,7 @@ def measure(lab: Lab, against: str, runs: int) -> list[Figure]:
     """`lab up` with QEMU and with `against`, in turn. Raises UsageError for one that makes no machine of its own."""
     if against not in PROVIDERS or against == OWN or not PROVIDERS[against].FEATURES.isolated:
         known = ", ".join(name for name, one in PROVIDERS.items() if one.FEATURES.isolated and name != OWN)
-        raise UsageError(f"bench machine --against {against}: there are {known}", fix="--against vagrant")
+        raise UsageError(f"--against {against}: there are {known}", fix="--against vagrant")
     ours, theirs = [], []
     for provider in (OWN, against):  # what is made once and kept (image, box) is no part of it
         _up(lab, provider)
@@ -62,12 +62,15 @@ def figures(against: str, ours: list[Up], theirs: list[Up]) -> list[Figure]:
     """The table: whole commands, the other tool's own part, and both ratios."""
     own = tuple(up.total_s for up in ours)
     whole = Figure(name=f"lab up, {against}", samples=tuple(up.total_s for up in theirs))
-    found = [Figure(name=f"lab up, {OWN}", samples=own, target=12.0), whole]
+    found = [Figure(name=f"lab up, {OWN}", samples=own, target=targets.UP_S), whole]
     if not all(up.tool_s for up in theirs):
         return found
     bare = Figure(name=f"of it {against} itself", samples=tuple(up.tool_s for up in theirs))
     faster = Figure(
-        name=f"lab up with {OWN} ÷ {against} up", samples=(_median(own) / bare.median,), unit="×", target=HELD_TO
+        name=f"lab up with {OWN} ÷ {against} up",
+        samples=(_median(own) / bare.median,),
+        unit="×",
+        target=targets.OTHER_PROVIDER_RATIO,
     )
     ours_too = tuple(100 * up.ours_s / up.tool_s for up in theirs)
     playbook = Figure(name="of it the playbook", samples=tuple(up.playbook_s for up in theirs))
@@ -76,7 +79,12 @@ def figures(against: str, ours: list[Up], theirs: list[Up]) -> list[Figure]:
         bare,
         *([playbook] if playbook.median else []),
         faster,
-        Figure(name=f"lab's part over {against} up", samples=ours_too, unit="%", target=OVERHEAD),
+        Figure(
+            name=f"lab's part over {against} up",
+            samples=ours_too,
+            unit="%",
+            target=targets.OTHER_PROVIDER_OVERHEAD_PERCENT,
+        ),
     ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.flows.bench import Figure, floor_figures
+from tests.bench.figure import Figure
+from tests.bench.machine import floor_figures
 
 
 def test_up_is_told_as_a_multiple_of_what_no_machine_can_be_faster_than() -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lab.flows.bench import Figure
 from lab.guest.wire import FileEntry, GuestManifest, dump
 from lab.machines import lifecycle
 from lab.model.errors import LabError, ProvisioningError
@@ -24,10 +23,12 @@ from lab.remote.forward import loopback
 from lab.runs.fetch import fetch
 from lab.system import proc
 from lab.system.wait import Deadline
+from tests.bench import targets
+from tests.bench.figure import Figure
 
 NAME: Final = "bench"
 BYTES: int = 100_000_000
-FOLDER: str = "/var/tmp/lab-bench"  # noqa: S108  # in a machine that is ours alone and is removed afterwards
+FOLDER: str = "/var/tmp/lab-bench"  # in a machine that is ours alone and is removed afterwards
 FILE: Final = "noise1"
 FILES: int = 100
 FILE_BYTES: Final = 10_000
@@ -37,10 +38,7 @@ while [ $n -lt "$2" ]; do n=$((n + 1)); head -c "$3" /dev/urandom > "noise$n" ||
 sha256sum noise*
 """
 LIMIT_S: Final = 600.0
-HELD_TO: Final = 1.5
 MIB: Final = 1024 * 1024
-AGAIN_MIB: Final = 4.0
-MANY_S: Final = 2.0
 
 
 def measure(lab: Lab, runs: int) -> list[Figure]:
@@ -65,13 +63,13 @@ def measure(lab: Lab, runs: int) -> list[Figure]:
     return [
         Figure(name=f"fetch of {BYTES // 1_000_000} MB, lab", samples=mine.samples),
         Figure(name=f"fetch of {BYTES // 1_000_000} MB, OpenSSH's sftp", samples=sftp.samples),
-        Figure(name="lab ÷ sftp", samples=(mine.median / sftp.median,), unit="×", target=HELD_TO),
+        Figure(name="lab ÷ sftp", samples=(mine.median / sftp.median,), unit="×", target=targets.SFTP_RATIO),
         Figure(
             name=f"fetch of {FILES} files, {FILES * FILE_BYTES // 1_000_000} MB in all",
             samples=tuple(many),
-            target=MANY_S,
+            target=targets.MANY_FILES_S,
         ),
-        Figure(name="sent again after a cut", samples=(again,), unit="MiB", target=AGAIN_MIB),
+        Figure(name="sent again after a cut", samples=(again,), unit="MiB", target=targets.RESENT_MIB),
     ]
 
 

@@ -1,0 +1,18 @@
+"""Every figure that a benchmark is held to; smaller is better."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HELP_S: Final = 0.25
+STATUS_S: Final = 0.6
+UP_S: Final = 12.0
+UP_FLOOR_RATIO: Final = 2.5
+UP_AGAIN_S: Final = 1.5
+EXEC_S: Final = 1.0
+WARM_BUILD_S: Final = 2.0
+SFTP_RATIO: Final = 1.5
+MANY_FILES_S: Final = 2.0
+RESENT_MIB: Final = 4.0
+OTHER_PROVIDER_RATIO: Final = 0.2  # at least five times faster
+OTHER_PROVIDER_OVERHEAD_PERCENT: Final = 5.0
