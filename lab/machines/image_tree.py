@@ -48,6 +48,8 @@ GO_UNUSED: Final = ("api", "doc", "misc", "test")  # at the top; src/go/doc is a
 GO_PROGRAMS: Final = ("bin/*", "pkg/tool/*/*")
 DEBIANS_UMASK: Final = ("sh", "-c", 'umask 022; exec "$@"', "sh")  # what is made inside of the tree is the machine's
 GO_TESTS: Final = ("testdata", "*_test.go")
+SETTINGS: Final = (APT_OPTIONS, DPKG_OPTIONS, LEFTOVERS, MERGED, GO_UNUSED, GO_PROGRAMS, GO_TESTS)
+"""All of the above that decides what a tree holds: part of an image's fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
