@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from lab.model.errors import ConfigError
 from lab.model.form import Form
 from lab.model.load_expected import EXPECTED_FILE
 from lab.model.load_scenario import SCENARIO_FILE, load_scenario
-from lab.model.load_service import REFERENCE_FILE, SERVICE_FILE, load_service
+from lab.model.load_service import REFERENCE_FILE, load_service
+from lab.model.problems import collect, problems_error
 from lab.model.scenario import BLOCKS, Scenario
-from lab.model.service import Service
-from lab.model.yamlspec import collect, nearest, problems_error
+from lab.model.service import SERVICE_FILE, Service
+from lab.model.yamlspec import nearest
 from lab.runs.plan import Wish
 from lab.system import resources
 
@@ -42,71 +44,88 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
     problems: list[str] = []
     known = listing.catalog(resources.root())
     own = service_dir / SCENARIO_FILE if service_dir and demo.scenario == DemoConfig().scenario else None
-    named = str(own) if own is not None and own.is_file() else demo.scenario
-    scenario = collect(lambda: _scenario(named), problems)
-    default = scenario.forms if scenario is not None and scenario.forms and not forms_given else demo.forms
-    names = list(dict.fromkeys(default))
-    problems += [
-        f"no form {name!r}{nearest(name, known)} (there are: {', '.join(known)})" for name in names if name not in known
-    ]
+    # whatever lies there under that name is meant: a folder or a pipe is told, not passed over
+    named = str(own) if own is not None and os.path.lexists(own) else demo.scenario
+    scenario = collect(lambda: _scenario(named, problems), problems)
+    chosen = scenario is not None and bool(scenario.forms) and not forms_given
+    names = list(dict.fromkeys(scenario.forms if scenario is not None and chosen else demo.forms))
+    for name in (name for name in names if name not in known):
+        at = (
+            f"{scenario.places.at(f'forms[{scenario.forms.index(name)}]')}: " if scenario is not None and chosen else ""
+        )
+        problems.append(f"{at}no form {name!r}{nearest(name, known)} (there are: {', '.join(known)})")
     if not names:
         problems.append("no form is named")
     if demo.profile not in (*BLOCKS, "auto"):
         problems.append(f"no profile {demo.profile!r}{nearest(demo.profile, BLOCKS)} (there are: {', '.join(BLOCKS)})")
     service = None
-    if scenario is not None:
-        folder = service_dir or _service_dir(scenario)
-        service = collect(lambda: load_service(folder), problems)
-        if service is not None:
-            unmatched = _unmatched(scenario, service, demo.topology)
-            # the sample shop's scenario was only taken because there is no other: its names help nobody here
-            alone = own if unmatched and own is not None and not own.is_file() else None
-            problems += unmatched if alone is None else [f"{alone} is missing: it says what to ask this service"]
-            problems += _unknown_forms(service, known)
-            if alone is not None and len(problems) == 1:
-                raise ConfigError(
-                    problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or name a scenario"
-                )
+    folder = service_dir or (_service_dir(scenario, problems) if scenario is not None else None)
+    if folder is not None:
+        service = collect(lambda: load_service(folder, problems), problems)
+    if scenario is not None and service is not None:
+        unmatched = _unmatched(scenario, service, demo.topology)
+        # the sample shop's scenario was only taken because there is no other: its names help nobody here
+        alone = own if unmatched and own is not None and not os.path.lexists(own) else None
+        problems += unmatched if alone is None else [f"{alone} is missing: it says what to ask this service"]
+        problems += _unknown_forms(service, known)
+        if alone is not None and len(problems) == 1:
+            raise ConfigError(problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or name a scenario")
     if problems or scenario is None or service is None:
         raise problems_error(problems)
     return Asked(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
 
 
 def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:
-    where = service.root / EXPECTED_FILE
-    return [f"{where}: no form {name!r}{nearest(name, known)}" for name in service.expected if name not in known]
+    return [
+        f"{service.places[EXPECTED_FILE].at(f'forms.{name}')}: no form {name!r}{nearest(name, known)}"
+        for name in service.expected
+        if name not in known
+    ]
 
 
 def _unmatched(scenario: Scenario, service: Service, topology: str) -> list[str]:
     """Nothing could be said of a request whose spans nobody wrote down, nor of a topology that is not there."""
-    trees, reference = service.reference, service.root / REFERENCE_FILE
+    trees, places = service.reference, scenario.places
     problems = [
-        f"{scenario.path}: request type {request.type!r} has no tree in {reference}{nearest(request.type, trees)}"
-        for request in scenario.requests
+        f"{places.at(f'requests[{at}].type')}: request type {request.type!r} has no tree in"
+        f" {service.root / REFERENCE_FILE}{nearest(request.type, trees)}"
+        for at, request in enumerate(scenario.requests)
         if request.type not in trees
+        and places.sound(f"requests[{at}].type")
+        and service.places[REFERENCE_FILE].sound("requests" if not trees else f"requests.{request.type}")
     ]
-    wanted, asked = (scenario.topology, scenario.path) if topology == TOPOLOGY_AUTO else (topology, "--topology")
-    if wanted not in service.topologies:
+    own = topology == TOPOLOGY_AUTO
+    wanted, asked = (scenario.topology, places.at("topology")) if own else (topology, "--topology")
+    sound = service.sound("topologies") and (not own or places.sound("topology"))
+    if sound and wanted not in service.topologies:
         there = ", ".join(service.topologies)
-        problems.append(f"{asked}: {service.name} has no topology {wanted!r} (there are: {there})")
+        near = nearest(wanted, service.topologies)
+        problems.append(f"{asked}: {service.name} has no topology {wanted!r}{near} (there are: {there})")
     return problems
 
 
-def _scenario(name: str) -> Scenario:
+def _scenario(name: str, problems: list[str]) -> Scenario:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return load_scenario(path)
+        return load_scenario(path, problems)
     path = scenarios_dir() / f"{name}.yaml"
     if not path.is_file():
         there = sorted(p.stem for p in scenarios_dir().glob("*.yaml"))
         raise ConfigError(f"no scenario {name!r}{nearest(name, there)} (there are: {', '.join(there)})", fix="name one")
-    return load_scenario(path)
+    return load_scenario(path, problems)
 
 
-def _service_dir(scenario: Scenario) -> Path:
-    """A relative path counts from the scenario's own folder, when a service is there; else from ours."""
+def _service_dir(scenario: Scenario, problems: list[str]) -> Path | None:
+    """A relative path counts from the scenario's own folder, when a service is there; else from ours. None, and a
+    problem at its place, when there is no such folder."""
+    if not scenario.places.sound("service"):
+        return None
     beside = scenario.path.parent / scenario.service  # an absolute one stays as it is
-    return beside if (beside / SERVICE_FILE).is_file() else resources.root() / scenario.service
+    found = beside if os.path.lexists(beside / SERVICE_FILE) else resources.root() / scenario.service
+    if found.is_dir():
+        return found
+    problems.append(f"{scenario.places.at('service')}: {scenario.service!r} is no folder beside it, nor one of lab's")
+    return None
 
 
 def resolve(asked: Asked, *, emulated: bool, facts: Mapping[str, Any]) -> Wish:

@@ -10,8 +10,9 @@ from lab.model.errors import ConfigError, UsageError
 from lab.model.form import BuildSpec, Form
 from lab.model.load_form import FORM_FILE, load_form
 from lab.model.load_service import load_service
+from lab.model.problems import collect, problems_error
 from lab.model.service import Service
-from lab.model.yamlspec import collect, nearest, problems_error
+from lab.model.yamlspec import nearest
 
 SERVICE_DIR: Final = "demo/service"
 FORMS_DIR: Final = "demo/forms"

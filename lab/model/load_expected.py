@@ -6,16 +6,26 @@ reference tree or a topology. Those are names of one service, and what is known 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from lab.guest.wire import SpanNode
+from lab.model import yamltext
 from lab.model.form import Expected, ExpectRule, ExtraRule
+from lab.model.problems import Places
 from lab.model.yamlspec import Section, nearest, read
 
 EXPECTED_FILE: Final = "expected-spans.yaml"
+KINDS: Final = ("server", "client", "internal", "producer", "consumer")
+FAMILIES: Final = ("http", "grpc", "sql", "internal")
 CONDITIONS: Final = ("lockdown", "arch", "kernel")
+# what a machine can say of itself (lab/guest/facts.py); a kernel's release may be anything
+FACTS: Final = {"lockdown": ("none", "integrity", "confidentiality", "unknown"), "arch": ("x86_64", "aarch64")}
+PARENTS: Final = ("always", "may-be-lost", "may-be-wrong", "root")
+RULE_KEYS: Final = ("family", "kind", "expect", "parent", "cause", "when")
+EXTRA_KEYS: Final = ("family", "kind", "match", "per_request", "cause", "when")
 RULE_NAMES: Final = ("request", "node", "topology")
 EXTRA_NAMES: Final = ("request", "start")
 ANY: Final = "*"
@@ -25,12 +35,9 @@ def load_expected(path: Path) -> tuple[Literal["all", "none"], Expected]:
     """Read a form's expected-spans.yaml: (default, what holds in any service). Raises ConfigError."""
     doc = read(path).schema(1).only("schema", "default", "rules", "extra")
     default = doc.text("default", "all", one_of=("all", "none"))
-    rules = [_general(item, RULE_NAMES) for item in doc.sections("rules")]
-    extra = [_general(item, EXTRA_NAMES) for item in doc.sections("extra")]
-    expected = Expected(
-        rules=tuple(_rule(item, *RULE_NAMES) for item in rules),
-        extra=tuple(_extra(item, *EXTRA_NAMES) for item in extra),
-    )
+    rules = [_general(item.only(*RULE_KEYS, *RULE_NAMES), RULE_NAMES) for item in doc.sections("rules")]
+    extra = [_general(item.only(*EXTRA_KEYS, *EXTRA_NAMES), EXTRA_NAMES) for item in doc.sections("extra")]
+    expected = Expected(rules=tuple(map(_rule, rules)), extra=tuple(map(_extra, extra)))
     doc.document.finish()
     return ("none" if default == "none" else "all"), expected
 
@@ -41,43 +48,77 @@ def _general(item: Section, names: tuple[str, ...]) -> Section:
     return item
 
 
-def load_own_expected(path: Path, reference: Mapping[str, tuple[SpanNode, ...]]) -> dict[str, Expected]:
-    """Read the expected-spans.yaml beside a service: form -> what is known of it there. Raises ConfigError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The names of one service that its expected-spans.yaml may use; `topologies`: None where they cannot be told."""
+
+    reference: Mapping[str, tuple[SpanNode, ...]]
+    places: Places
+    topologies: Collection[str] | None = None
+
+
+def load_own_expected(
+    path: Path, known: Known, problems: list[str] | None = None
+) -> tuple[dict[str, Expected], Places]:
+    """Read the expected-spans.yaml beside a service: form -> what is known of it there; and where it stands.
+
+    Raises ConfigError; with `problems` they join that list instead.
+    """
     doc = read(path).schema(1).only("schema", "forms")
     forms = doc.section("forms")
     found = {}
     for name in forms.names:
         section = forms.section(name).only("rules", "extra")
-        rules = tuple(_named(item, reference) for item in section.sections("rules"))
+        rules = tuple(_named(item.only(*RULE_KEYS, *RULE_NAMES), known) for item in section.sections("rules"))
+        extra = [item.only(*EXTRA_KEYS, *EXTRA_NAMES) for item in section.sections("extra")]
         found[name] = Expected(
-            rules=tuple(_rule(item, *RULE_NAMES) for item in rules),
-            extra=tuple(_extra(_named(item, reference), *EXTRA_NAMES) for item in section.sections("extra")),
+            rules=tuple(map(_rule, rules)), extra=tuple(_extra(_named(item, known)) for item in extra)
         )
-    doc.document.finish()
-    return found
+    doc.document.finish(problems)
+    return found, doc.document.places()
 
 
-def _named(item: Section, reference: Mapping[str, tuple[SpanNode, ...]]) -> Section:
-    """A rule that names what the reference does not have would silently say nothing."""
-    request, node = item.text("request", ANY), item.text("node", ANY)
+def _named(item: Section, known: Known) -> Section:
+    """A rule that names what the service does not have would silently say nothing."""
+    for topology in item.strs("topology"):
+        if known.topologies is not None and topology not in known.topologies:
+            near = nearest(topology, known.topologies)
+            item.complain("topology", f"{topology!r} is no topology of the service{near}")
+    reference, request = known.reference, item.text("request", ANY)
     if request not in {ANY, *reference}:
-        item.complain("request", f"{request!r} is no request type of the reference{nearest(request, reference)}")
+        if known.places.sound(yamltext.join("requests", request)):
+            item.complain("request", f"{request!r} is no request type of the reference{nearest(request, reference)}")
         return item
-    trees = reference.values() if request == ANY else [reference[request]]
-    nodes = {one.id for tree in trees for one in tree}
-    if node not in {ANY, *nodes}:
-        item.complain("node", f"{node!r} is no span of the reference{nearest(node, nodes)}")
+    trees = reference if request == ANY else {request: reference[request]}
+    ids = (f"requests.{name}[{at}].id" for name, tree in trees.items() for at in range(max(1, len(tree))))
+    if not known.places.sound(*ids):
+        return item  # it may be the span whose id could not be read
+    nodes = {one.id for tree in trees.values() for one in tree}
+    _check_node(item, "node", nodes)
+    if item.has("parent") and isinstance(item.plain("parent"), dict):
+        _check_node(item.section("parent"), "node", nodes)
     return item
 
 
-def _rule(item: Section, *names: str) -> ExpectRule:
-    item.only("family", "kind", "expect", "parent", "cause", "when", *names)
+def _check_node(item: Section, key: str, nodes: Collection[str]) -> None:
+    node = item.text(key, ANY)
+    if node not in {ANY, *nodes}:
+        item.complain(key, f"{node!r} is no span of the reference{nearest(node, nodes)}")
+
+
+def _rule(item: Section) -> ExpectRule:
     first, low, high, mode = 0, 1.0, 1.0, "exact"
     if item.has("expect") and isinstance(item.plain("expect"), dict):
         expect = item.section("expect").only("first", "min_ratio", "max_ratio")
         mode = "first" if expect.has("first") else "range"
         first = expect.whole("first", 0, low=0)
         low, high = expect.number("min_ratio", 0.0, low=0), expect.number("max_ratio", 1.0, low=0)
+        if low > high and expect.sound("min_ratio", "max_ratio"):
+            item.complain("expect", f"min_ratio {low:g} is above max_ratio {high:g}")
+        if mode == "first" and (expect.has("min_ratio") or expect.has("max_ratio")):
+            item.complain("expect", "either `first`, or `min_ratio` and `max_ratio`")
+        if not expect.names and expect.sound("first"):
+            item.complain("expect", "`first`, or `min_ratio` and `max_ratio`, is needed")
     else:
         mode = item.text("expect", "exact", one_of=("none", "exact"))
     if mode != "exact" and not item.has("cause"):
@@ -85,12 +126,12 @@ def _rule(item: Section, *names: str) -> ExpectRule:
     if item.has("parent") and isinstance(item.plain("parent"), dict):
         parent = item.section("parent").only("node").require("node").text("node")
     else:
-        parent = item.text("parent", "always", one_of=("always", "may-be-lost", "may-be-wrong", "root"))
+        parent = item.text("parent", "always", one_of=PARENTS)
     return ExpectRule(
         request=item.text("request", "*"),
         node=item.text("node", "*"),
-        family=item.text("family", ""),
-        kind=item.text("kind", ""),
+        family=item.text("family", "", one_of=FAMILIES),
+        kind=item.text("kind", "", one_of=KINDS),
         mode=mode,
         first=first,
         min_ratio=low,
@@ -102,12 +143,11 @@ def _rule(item: Section, *names: str) -> ExpectRule:
     )
 
 
-def _extra(item: Section, *names: str) -> ExtraRule:
-    item.only("family", "kind", "match", "per_request", "cause", "when", *names)
+def _extra(item: Section) -> ExtraRule:
     return ExtraRule(
         request=item.text("request", "*"),
-        family=item.text("family", ""),
-        kind=item.text("kind", ""),
+        family=item.text("family", "", one_of=FAMILIES),
+        kind=item.text("kind", "", one_of=KINDS),
         match=item.text("match", "*"),
         per_request=item.number("per_request", 1.0, low=0),
         start=item.flag("start"),
@@ -118,4 +158,9 @@ def _extra(item: Section, *names: str) -> ExtraRule:
 
 def _when(item: Section) -> dict[str, tuple[str, ...]]:
     when = item.section("when").only(*CONDITIONS)
-    return {key: when.strs(key) for key in when.names}
+    found = {key: when.strs(key) for key in when.names}
+    for key, values in found.items():
+        wrong = [value for value in values if value not in FACTS.get(key, values)]
+        if wrong:
+            when.complain(key, f"{wrong[0]!r} is not one of {', '.join(FACTS[key])}{nearest(wrong[0], FACTS[key])}")
+    return found

@@ -22,13 +22,13 @@ def load_processes(
     processes = tuple(_process(item, ports) for item in items)
     topologies.check(name, "" if processes else "at least one process is needed")
     for key, values in (
-        ("name", [process.name.replace(" ", "_") for process in processes]),
+        ("name", [process.name.replace(" ", "_") for process in processes if process.name]),
         ("files", [file for process in processes for file in process.files]),
     ):
         for twice in sorted({value for value in values if values.count(value) > 1}):
             topologies.complain(name, f"two processes have the {'name' if key == 'name' else 'file'} {twice!r}")
     given = {port for process in processes for text in _texts(process) for port in PLACEHOLDER.findall(text)}
-    for port in sorted(set(told) - given) if processes else ():
+    for port in sorted(set(told) - given) if processes and topologies.sound(name) else ():
         topologies.complain(
             name,
             f"no process is given port {port}: {{port:{port}}} is in no argv, env or files. lab chooses a free port for"
@@ -49,7 +49,7 @@ def _process(item: Section, ports: Collection[str]) -> ProcessSpec:
         for text in texts:
             item.check(key, "a NUL character cannot be handed to a process" if "\0" in text else "")
             for port in PLACEHOLDER.findall(text):
-                if port not in ports:
+                if port not in ports and item.document.sound("ports"):
                     item.complain(key, f"{{port:{port}}}: {port!r} is not one of ports{nearest(port, ports)}")
     for name in process.env:
         fault = "" if re.fullmatch(r"[^=\0]+", name) else f"{name!r} is not a variable's name"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import RequestSpec
 from lab.model.names import file_name_fault
-from lab.model.scenario import RATE_MAX_RPS, Scenario, is_param, request_faults
+from lab.model.scenario import RATE_MAX_RPS, Scenario, is_param, placeholder_faults, request_faults
 from lab.model.yamlspec import Section, read
 
 SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")
 
 
-def load_scenario(path: Path) -> Scenario:
-    """Read one scenario. Raises ConfigError with every problem."""
+def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
+    """Read one scenario. Raises ConfigError with every problem; with `problems` they join that list instead."""
     doc = read(path).schema(1)
     doc.only(
         *("schema", "name", "title", "service", "topology", "requests", "rate_rps", "seconds", "warmup_requests"),
@@ -43,12 +44,12 @@ def load_scenario(path: Path) -> Scenario:
     )
     if doc.has("name"):
         doc.check("name", file_name_fault(scenario.name))  # a run's folder is named by it
-    names = [request.type for request in scenario.requests]
+    names = [request.type for request in scenario.requests if request.type]
     for name in sorted({name for name in names if names.count(name) > 1}):
         doc.complain("requests", f"the type {name!r} is there twice")
     doc.check("requests", "" if scenario.requests else "at least one request type is needed")
-    doc.document.finish()
-    return scenario
+    doc.document.finish(problems)
+    return dataclasses.replace(scenario, places=doc.document.places())
 
 
 def _request(item: Section) -> RequestSpec:
@@ -73,12 +74,16 @@ def _request(item: Section) -> RequestSpec:
     )
     for key, text in request_faults(request):
         item.complain(key, text)
+    for key, text in placeholder_faults(request) if item.sound("path", "body", "params") else ():
+        item.complain(key, text)
     return request
 
 
 def statuses(item: Section, default: tuple[int, ...]) -> tuple[int, ...]:
     """The HTTP status codes of `status`; `default` where it is not given."""
     given = item.strs("status", tuple(str(code) for code in default))
+    if not item.sound("status"):
+        return default
     if not all(re.fullmatch("[1-5][0-9][0-9]", code) for code in given) or (item.has("status") and not given):
         item.complain("status", "a list of HTTP status codes is expected, such as [200, 204]")
         return default

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -9,45 +11,55 @@ from typing import Final
 from lab.guest.wire import SpanNode, reference_faults
 from lab.model.errors import ConfigError
 from lab.model.form import Expected
-from lab.model.load_expected import EXPECTED_FILE, load_own_expected
+from lab.model.load_expected import EXPECTED_FILE, FAMILIES, KINDS, Known, load_own_expected
 from lab.model.load_processes import load_processes
 from lab.model.load_scenario import statuses
 from lab.model.names import label_fault
+from lab.model.problems import Places, collect, problems_error
 from lab.model.scenario import header_fault, path_fault
-from lab.model.service import PACKAGE, VARIABLE, Service
-from lab.model.yamlspec import Section, collect, problems_error, read
+from lab.model.service import PACKAGE, SERVICE_FILE, VARIABLE, Service
+from lab.model.yamlspec import Section, read
 
-SERVICE_FILE: Final = "service.yaml"
 REFERENCE_FILE: Final = "reference-spans.yaml"
-KINDS: Final = ("server", "client", "internal", "producer", "consumer")
+ALL: Final = frozenset({""})  # nothing of the document could be used
 PORT: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands between braces: {port:NAME}
-FAMILIES: Final = ("http", "grpc", "sql", "internal")
 
 
-def load_service(root: Path) -> Service:
-    """Read a service's folder. Raises ConfigError with every problem of its files."""
+def load_service(root: Path, problems: list[str] | None = None) -> Service:
+    """Read a service's folder. Raises ConfigError with every problem of its files.
+
+    With `problems` they join that list, and what could be read of service.yaml is returned, when it is a document.
+    """
     if not root.is_dir():
         where = root.parent if root.exists() else "the folder that holds service.yaml"
         raise ConfigError(f"{root} is no folder", fix=f"name the service's folder: --service {where}")
-    problems: list[str] = []
-    reference = collect(lambda: load_reference(root / REFERENCE_FILE), problems) or {}
-    own = root / EXPECTED_FILE
-    expected = collect(lambda: load_own_expected(own, reference), problems) if reference and own.is_file() else {}
-    service = collect(lambda: _service(root, reference, expected or {}), problems)
-    if problems or service is None:
-        raise problems_error(problems)
-    return service
+    found: list[str] = []
+    reference, named = collect(lambda: load_reference(root / REFERENCE_FILE, found), found) or ({}, Places(closed=ALL))
+    service = collect(lambda: _service(root, reference, found), found)
+    own, places = root / EXPECTED_FILE, {REFERENCE_FILE: named}
+    expected: dict[str, Expected] = {}
+    if os.path.lexists(own):
+        topologies = service.topologies if service is not None and service.sound("topologies") else None
+        known = Known(reference=reference, places=named, topologies=topologies)
+        expected, places[EXPECTED_FILE] = collect(lambda: load_own_expected(own, known, found), found) or ({}, Places())
+    if service is None or (found and problems is None):
+        raise problems_error(found)
+    if problems is not None:
+        problems += found
+    return dataclasses.replace(service, expected=expected, places={**service.places, **places})
 
 
-def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], expected: dict[str, Expected]) -> Service:
+def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], problems: list[str]) -> Service:
     doc = read(root / SERVICE_FILE).schema(1)
     doc.only("schema", "name", "main", "ports", "target", "ready", "headers", "build_id_var", "topologies", "delays")
     doc.require("name", "ports", "target", "ready", "topologies")
     ports = doc.strs("ports")
+    if doc.has("ports") and not ports:
+        doc.complain("ports", "at least one port is needed", closes=True)
     ready = doc.section("ready").only("port", "path", "status").require("port")
     headers = doc.section("headers").only("build", "form", "delay")
     for section, key in ((doc, "target"), (ready, "port")):
-        if section.has(key) and section.text(key) not in ports:
+        if section.has(key) and section.text(key) not in ports and doc.sound("ports"):
             section.complain(key, f"{section.text(key)!r} is not one of ports ({', '.join(ports)})")
     for key, pattern, what in (("main", PACKAGE, "a Go package"), ("build_id_var", VARIABLE, "PACKAGE.VARIABLE")):
         if doc.text(key) and not pattern.fullmatch(doc.text(key)):
@@ -83,9 +95,9 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], expected: d
         topologies=topologies,
         delays={key: delays.strs(key) for key in delays.names},
         reference=reference,
-        expected=expected,
+        places={SERVICE_FILE: doc.document.places()},
     )
-    doc.document.finish()
+    doc.document.finish(problems)
     return service
 
 
@@ -93,25 +105,26 @@ def _check_ready(ready: Section, headers: Section) -> None:
     """Without a path a connection is enough: then nothing answers with a status or a header."""
     if ready.has("path"):
         ready.check("path", path_fault(ready.text("path")))
-    else:
+    elif ready.sound("path"):
         for section, key in ((ready, "status"), (headers, "build"), (headers, "form")):
             section.check(key, "needs ready.path: without it nothing is asked over HTTP" if section.has(key) else "")
     for name in headers.names:
         headers.check(name, header_fault(headers.text(name), ""))
 
 
-def load_reference(path: Path) -> dict[str, tuple[SpanNode, ...]]:
-    """Read reference-spans.yaml: request type -> its tree, parents before children."""
-    doc = read(path).schema(1).only("schema", "requests")
+def load_reference(path: Path, problems: list[str] | None = None) -> tuple[dict[str, tuple[SpanNode, ...]], Places]:
+    """Read reference-spans.yaml: request type -> its tree, parents before children; and where they stand."""
+    doc = read(path).schema(1).only("schema", "requests").require("requests")
     out: dict[str, tuple[SpanNode, ...]] = {}
     requests = doc.section("requests")
     for name in requests.names:
         items = requests.sections(name)
         out[name] = tuple(map(_span_node, items))
         for index, key, why in reference_faults(name, out[name]):
-            items[index].complain(key, why)
-    doc.document.finish()
-    return out
+            if all(item.sound("id") for item in items[: index + 1]):  # else the span may well be there
+                items[index].complain(key, why)
+    doc.document.finish(problems)
+    return out, doc.document.places()
 
 
 def _span_node(item: Section) -> SpanNode:
@@ -124,7 +137,7 @@ def _span_node(item: Section) -> SpanNode:
             low, high = count.whole("min", 0, low=0), count.whole("max", 1, low=0)
         else:
             low = high = item.whole("count", 1, low=0)
-        item.check("count", f"min {low} is above max {high}" if low > high else "")
+        item.check("count", f"min {low} is above max {high}" if low > high and item.sound("count") else "")
     return SpanNode(
         id=item.text("id"),
         kind=item.text("kind", "internal", one_of=KINDS),

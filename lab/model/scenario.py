@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lab.guest.wire import RequestSpec
 from lab.model.names import label_fault
+from lab.model.problems import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Scenario:
     primary: tuple[str, ...] = ("cpu_s_per_1k_requests", "latency_p50_ms")
     threshold_pct: dict[str, float] = field(default_factory=dict)
     forms: tuple[str, ...] = ()  # default forms of this scenario; empty: the config's
+    places: Places = field(default_factory=Places, compare=False, repr=False)
 
 
 # what lab-load takes (demo/load/plan.go); a test ties the two
@@ -48,9 +50,13 @@ def request_faults(request: RequestSpec) -> list[tuple[str, str]]:
         ("method", _method_fault(request.method)),
         *(("headers", header_fault(name, value)) for name, value in request.headers.items()),
     ]
-    faults = [(key, fault) for key, fault in checks if fault]
+    return [(key, fault) for key, fault in checks if fault]
+
+
+def placeholder_faults(request: RequestSpec) -> list[tuple[str, str]]:
+    """(key, what is wrong) of the {names} in path and body, and of the params that are drawn for them."""
     used = set(re.findall(PLACEHOLDER, request.path + request.body))
-    faults += [("path", f"params does not say how to draw {{{name}}}") for name in sorted(used - set(request.params))]
+    faults = [("path", f"params does not say how to draw {{{name}}}") for name in sorted(used - set(request.params))]
     faults += [("params", f"{{{name}}} is in neither path nor body") for name in sorted(set(request.params) - used)]
     return faults
 

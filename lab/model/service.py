@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import ProcessSpec, SpanNode
 from lab.model.form import Expected
+from lab.model.problems import Places
+
+SERVICE_FILE: Final = "service.yaml"
 
 # both become words of `go build`, on this host: neither may be read as an option or as several words
 PACKAGE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*")
@@ -36,3 +40,8 @@ class Service:
     reference: dict[str, tuple[SpanNode, ...]]
     # form -> what it is known to give here; a form that is not in it was never written about for this service
     expected: dict[str, Expected] = field(default_factory=dict)
+    places: Mapping[str, Places] = field(default_factory=dict, compare=False, repr=False)  # by the name of the file
+
+    def sound(self, *keys: str) -> bool:
+        """Whether these keys of service.yaml were read as they stand there."""
+        return self.places[SERVICE_FILE].sound(*keys)

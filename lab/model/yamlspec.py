@@ -4,60 +4,19 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final
 
 import yaml
 
 from lab.model import units, yamltext
 from lab.model.errors import ConfigError
+from lab.model.problems import Document
 
 MAX_BYTES: Final = 1 << 20
-V = TypeVar("V")
-
-
-@dataclass(slots=True)
-class Document:
-    """One YAML file being read; `problems` grows until `finish` raises them all together."""
-
-    name: str
-    problems: list[str] = field(default_factory=list)
-
-    def problem(self, node: yaml.Node | None, path: str, text: str) -> None:
-        mark = node.start_mark if node is not None else None
-        place = f"{self.name}:{mark.line + 1}:{mark.column + 1}" if mark else self.name
-        line = f"{place}: {path + ': ' if path else ''}{text}"
-        if line not in self.problems:  # a section may be read many times
-            self.problems.append(line)
-
-    def finish(self) -> None:
-        if self.problems:
-            raise problems_error(self.problems)
-
-
-class Told(str):
-    """The message of an error that was collected, with its own fix."""
-
-    __slots__ = ("fix",)
-    fix: str
-
-    def __new__(cls, error: ConfigError) -> Self:
-        told = super().__new__(cls, error.message)
-        told.fix = error.fix
-        return told
-
-
-def problems_error(problems: list[str]) -> ConfigError:
-    """One error for everything that is wrong, first problem first; what `collect` joined counts one by one."""
-    lines = (line.strip() for told in problems for line in told.split("\n") if not line.endswith(" problems:"))
-    each = list(dict.fromkeys(lines))
-    head = each[0] if len(each) == 1 else "\n  ".join([f"{len(each)} problems:", *each])
-    placed = next(filter(None, (re.match(r".+?:\d+:\d+(?=: )", line) for line in each)), None)
-    own = next((told.fix for told in problems if isinstance(told, Told)), "use the names that there are")
-    return ConfigError(head, fix=f"edit {placed[0]}" if placed else own)
+CLOSE: Final = 0.6  # how like a known word another must be to be taken for a slip
 
 
 def parse(name: str, text: str) -> Section:
@@ -66,8 +25,9 @@ def parse(name: str, text: str) -> Section:
     if len(text.encode()) > MAX_BYTES:
         raise ConfigError(f"{name} is larger than {MAX_BYTES} bytes", fix=f"edit {name}")
     node = yamltext.compose(name, text)
+    document.root = node
     for key_node, place, problem in yamltext.wrong_keys(node):
-        document.problem(key_node, place, problem)
+        document.problem(key_node, place, problem, closes=problem == yamltext.HALF_FAULT)
     return Section.of(document, node, "")
 
 
@@ -89,7 +49,7 @@ def read(path: Path) -> Section:
 
 def nearest(word: str, known: Collection[str]) -> str:
     """ "; did you mean X?" or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=CLOSE)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -101,13 +61,12 @@ class Section:
     node: yaml.Node
     path: str
     items: dict[str, yaml.Node]
-    used: set[str] = field(default_factory=set)
 
     @staticmethod
     def of(document: Document, node: yaml.Node, path: str) -> Section:
         items: dict[str, yaml.Node] = {}
         if not isinstance(node, yaml.MappingNode):
-            document.problem(node, path, "a mapping is expected")
+            document.problem(node, path, "a mapping is expected", closes=True)
             return Section(document, node, path, items)
         for key_node, value_node in node.value:
             if isinstance(key_node, yaml.ScalarNode):
@@ -115,10 +74,16 @@ class Section:
         return Section(document, node, path, items)
 
     def only(self, *known: str) -> Section:
-        """Note each key that is not `known`, with the nearest known one."""
-        for key, value in self.items.items():
-            if key not in known:
-                self.document.problem(value, yamltext.join(self.path, key), f"unknown key{nearest(key, known)}")
+        """Note each key that is not `known`, with the nearest known one. When that one is missing it is what was meant:
+        a value is read as its, and a mapping under a wrong name is one mistake.
+        """
+        for key in [key for key in self.items if key not in known]:
+            value = self.items.pop(key)
+            self.document.problem(value, yamltext.join(self.path, key), f"unknown key{nearest(key, known)}")
+            for meant in difflib.get_close_matches(key, known, n=1, cutoff=CLOSE):
+                if meant not in self.items and isinstance(value, yaml.MappingNode):
+                    self.document.closed.add(yamltext.join(self.path, meant))
+                self.items.setdefault(meant, value)
         return self
 
     def has(self, key: str) -> bool:
@@ -129,8 +94,12 @@ class Section:
         """The keys given, in order."""
         return tuple(self.items)
 
-    def complain(self, key: str, text: str) -> None:
-        self.document.problem(self.items.get(key, self.node), yamltext.join(self.path, key), text)
+    def complain(self, key: str, text: str, *, closes: bool = False) -> None:
+        self.document.problem(self.items.get(key, self.node), yamltext.join(self.path, key), text, closes=closes)
+
+    def sound(self, *keys: str) -> bool:
+        """Whether the values of these keys could be used: else what follows from them is no mistake of its own."""
+        return self.document.sound(*(yamltext.join(self.path, key) for key in keys))
 
     def check(self, key: str, fault: str) -> None:
         """Note `fault`, if there is one."""
@@ -138,11 +107,11 @@ class Section:
             self.complain(key, fault)
 
     def text(self, key: str, default: str | None = None, *, one_of: Collection[str] = ()) -> str:
-        value = self._scalar(key, default)
+        value = self._scalar(key, None)
         if value is None:
             return default or ""
         if one_of and value not in one_of:
-            self.complain(key, f"{value!r} is not one of {', '.join(one_of)}{nearest(value, one_of)}")
+            self.complain(key, f"{value!r} is not one of {', '.join(one_of)}{nearest(value, one_of)}", closes=True)
             return default or ""
         return value
 
@@ -155,19 +124,19 @@ class Section:
         try:
             value = float(raw)
         except ValueError:
-            self.complain(key, f"a number is expected, not {raw!r}{units.hint(key, raw)}")
+            self.complain(key, f"a number is expected, not {raw!r}{units.hint(key, raw)}", closes=True)
             return default or 0.0
         if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
             bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}"
             shown = raw if len(raw) < 40 else f"{raw[:40]}…"
-            self.complain(key, f"{shown} is out of range{f' ({bounds.strip()})' if bounds else ''}")
+            self.complain(key, f"{shown} is out of range{f' ({bounds.strip()})' if bounds else ''}", closes=True)
             return default or 0.0
         return value
 
     def whole(self, key: str, default: int | None = None, *, low: int | None = None, high: int | None = None) -> int:
         value = self.number(key, default, low=low, high=high)
         if value != int(value):
-            self.complain(key, f"a whole number is expected, not {value:g}")
+            self.complain(key, f"a whole number is expected, not {value:g}", closes=True)
         return int(value)
 
     def flag(self, key: str) -> bool:
@@ -175,7 +144,7 @@ class Section:
             return False
         raw = self._scalar(key, None)
         if raw is None or raw.lower() not in ("true", "false"):
-            self.complain(key, f"true or false is expected, not {raw!r}")
+            self.complain(key, f"true or false is expected, not {raw!r}", closes=True)
             return False
         return raw.lower() == "true"
 
@@ -223,13 +192,15 @@ class Section:
             return yaml.safe_load(yaml.serialize(self.items[key]))
         except (yaml.YAMLError, ValueError) as error:
             said = getattr(error, "problem", None) or str(error).splitlines()[0]
-            self.complain(key, f"not plain YAML data: {said}")
+            self.complain(key, f"not plain YAML data: {said}", closes=True)
             return None
 
     def require(self, *keys: str) -> Section:
+        if not self.path and not self.items:
+            self.document.problem(self.node, "", f"holds nothing: {', '.join(keys)} must be there", closes=True)
         for key in keys:
             if not self.has(key):
-                self.document.problem(self.node, yamltext.join(self.path, key), "is needed")
+                self.complain(key, "is needed", closes=True)
         return self
 
     def schema(self, expected: int) -> Section:
@@ -242,7 +213,7 @@ class Section:
         if node is None:
             return default
         if not isinstance(node, yaml.ScalarNode):
-            self.complain(key, "one value is expected, not a list or mapping")
+            self.complain(key, "one value is expected, not a list or mapping", closes=True)
             return default
         return default if _is_null(node) else str(node.value)
 
@@ -251,30 +222,21 @@ class Section:
             return []
         node = self.items[key]
         if not isinstance(node, yaml.SequenceNode):
-            self.complain(key, "a list is expected")
+            self.complain(key, "a list is expected", closes=True)
             return []
         return list(node.value)
 
 
-def collect(read_one: Callable[[], V], problems: list[str]) -> V | None:
-    """Run a reader; its ConfigError's text joins `problems`, so that several files are told together."""
-    try:
-        return read_one()
-    except ConfigError as error:
-        problems.append(Told(error))
-        return None
-
-
 def _texts(document: Document, node: yaml.Node, path: str) -> tuple[str, ...]:
     if not isinstance(node, yaml.SequenceNode):
-        document.problem(node, path, "a list is expected")
+        document.problem(node, path, "a list is expected", closes=True)
         return ()
     out = []
     for i, item in enumerate(node.value):
         if isinstance(item, yaml.ScalarNode):
             out.append(str(item.value))
         else:
-            document.problem(item, f"{path}[{i}]", "one value is expected")
+            document.problem(item, f"{path}[{i}]", "one value is expected", closes=True)
     return tuple(out)
 
 

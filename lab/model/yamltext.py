@@ -12,6 +12,7 @@ from lab.model.errors import ConfigError
 
 MAX_DEPTH: Final = 24
 HALF: Final = re.compile("[\ud800-\udfff]")
+HALF_FAULT: Final = "holds half a character (U+D800 to U+DFFF), which no file or program takes"
 
 
 def compose(name: str, text: str) -> yaml.Node:
@@ -41,7 +42,7 @@ def wrong_keys(node: yaml.Node, path: str = "") -> Iterator[tuple[yaml.Node, str
             seen.add(key)
             yield from wrong_keys(value_node, join(path, key))
     elif isinstance(node, yaml.ScalarNode) and HALF.search(str(node.value)):
-        yield node, path, "holds half a character (U+D800 to U+DFFF), which no file or program takes"
+        yield node, path, HALF_FAULT
 
 
 def join(path: str, key: str) -> str:

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.forms.listing import PLAIN
 from lab.guest.mounts import mount_kernel_fs, undo
+from lab.system import toolchain
+from lab.system.wait import Deadline
+from tests.support import lab_at, test_home
+
+
+@pytest.fixture(scope="session")
+def pinned_toolchain() -> None:
+    """The pinned Go is in the test home before a test says where modules come from: in a new home it is fetched."""
+    toolchain.find(lab_at(test_home()), PLAIN.toolchain, deadline=Deadline.after(600))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from lab.model.errors import ConfigError, LabError
 from tests.contract.layouts import ASKS, LIB, MOD, Layout, lay, read
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("pinned_toolchain")]
 
 OK: Final = 'package main\n\nconst word = "ok"\n'
 CGO: Final = 'package main\n\nimport "C"\n\nconst word = "ok"\n'

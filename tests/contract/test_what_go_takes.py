@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.layouts import ASKS, LIB, LINK, MAIN, MOD, Layout, embeds, go, lay, read, said
 
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.usefixtures("pinned_toolchain")]  # first: GOPROXY is off below
 
 LAYOUTS: Final[dict[str, Layout]] = {
     "gowork-replace": Layout(

@@ -12,7 +12,8 @@ import pytest
 
 from lab.model.errors import ConfigError
 from lab.model.load_config import env_name, keys, load
-from lab.model.yamlspec import parse, problems_error, read
+from lab.model.problems import problems_error
+from lab.model.yamlspec import parse, read
 from lab.model.yamltext import MAX_DEPTH
 
 
