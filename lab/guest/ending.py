@@ -4,7 +4,7 @@ A process belongs to a run by what it cannot lose by accident: its control group
 register, the run's folder in its environment or command line, or a parent that belongs to the run. Never by its name.
 The lock and the register lie outside the machine's folder, which anybody may remove while a run goes on. This file
 travels alone, over SSH too: it imports nothing of the other modules here.
-    python3 ending.py RUNS_FOLDER
+    python3 ending.py RUNS_FOLDER [look]
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ LOCK, REGISTER = "lock", "children.jsonl"
 LEADERS, LAUNCHERS = ("run", "held"), ("start", "hold", "prepare")  # verbs of the guest half
 BPF_FS = "/sys/fs/bpf"
 GRACE_S = 60.0  # a leader stops at its next safe point, its agents first; slow where the machine is emulated
-REST_S = 10.0
-LOOK_S = 0.1
+REST_S, LOOK_S = 10.0, 0.1
 MOST = 8 << 20  # bytes that are read of one file
 
 
@@ -205,9 +204,8 @@ def take() -> int | None:
 
 def forget(runs: str) -> None:
     """Take our part of the register away, and lock and folder with it. Only for who has the lock."""
-    path = "%s/%s" % (runtime(), REGISTER)
+    path, there = "%s/%s" % (runtime(), REGISTER), processes()
     others = [row for row in _lines(path) if row.get("runs") != os.path.realpath(runs)]
-    there = processes() if others else {}
     others = [row for row in others if row.get("pid") in there and there[row["pid"]].ticks == row.get("ticks")]
     if not others:
         shutil.rmtree(runtime(), ignore_errors=True)
@@ -297,4 +295,6 @@ def _clear(runs: str, ended: dict[int, Process]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(end(os.path.abspath(sys.argv[1]))) + "\n")
+    runs_folder, *look = sys.argv[1:]
+    answer = {"left": list(map(str, of_runs(runs_folder)))} if look else end(os.path.abspath(runs_folder))
+    sys.stdout.write(json.dumps(answer) + "\n")

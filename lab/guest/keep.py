@@ -2,8 +2,7 @@
 
 `lab` runs this over SSH. A copy lies in /var/lib/lab, so that the machine's owner can take everything back alone:
     sudo python3 /var/lib/lab/keep.py give-back
-Verbs: claim, note, stop, give-back; one JSON document as argument, one on stdout. It travels alone: it imports nothing
-of the other modules here.
+Verbs: claim, note, stop, give-back; one JSON document as argument, one on stdout. It imports no other module here.
 """
 
 from __future__ import annotations
@@ -15,9 +14,11 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any, Union
 
 WORK = "/var/lib/lab"
@@ -26,12 +27,12 @@ CLAIM = WORK + "/claim.json"
 CHANGES = WORK + "/changes.json"
 APT_CONF = WORK + "/apt.conf"
 GUEST_MOUNTS = WORK + "/mounts.json"
+PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 ENDING = ""  # the text of ending.py, put in by whoever sends this
 INST = re.compile(r"^Inst (\S+) (?:\[(\S+)\] )?\((\S+)")
 # apt's own lists, cache and marks stay as they are: it works in folders of ours
 APT_PLACES = {"State::lists": "lists", "Cache": "cache", "State::extended_states": "extended_states"}
 APT_TEXT = "".join(f'Dir::{name} "{WORK}/apt/{place}";\n' for name, place in APT_PLACES.items())
-
 
 Doc = dict[str, Any]  # a JSON object
 Outcome = Union[bool, str, None]  # of an undo. True: done; None: nothing to do; text: why it is left alone
@@ -42,9 +43,18 @@ class Refused(Exception):
 
 
 def read_json(path: str) -> Any:
-    with contextlib.suppress(OSError, ValueError), open(path, encoding="utf-8") as file:
-        return json.load(file)
+    """None for what is not there, is no plain file or no JSON."""
+    with contextlib.suppress(OSError, ValueError, RecursionError), open(os.open(path, PLAIN), "rb") as file:
+        return json.loads(file.read(64 << 20)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     return None
+
+
+def claimed() -> Doc | None:
+    """None where there is no claim. Raises Refused for one that names nobody: it is still somebody's."""
+    found: Doc | None = read_json(CLAIM)
+    if os.path.lexists(CLAIM) and not (isinstance(found, dict) and isinstance(found.get("machine_id"), str)):
+        raise Refused("the claim in %s cannot be read" % CLAIM)
+    return found
 
 
 def write_json(path: str, doc: Any) -> None:
@@ -72,7 +82,7 @@ def claim(doc: Doc) -> Doc:
     with contextlib.suppress(FileExistsError):
         os.link(fresh, CLAIM)
     os.unlink(fresh)
-    return {"claim": read_json(CLAIM)}
+    return {"claim": claimed()}
 
 
 def note(doc: Doc) -> Doc:
@@ -98,7 +108,10 @@ def note(doc: Doc) -> Doc:
 
 
 def changes() -> Doc:
-    return read_json(CHANGES) or {"packages": {}, "files": {}, "folders": [], "sysctls": {}, "mounts": {}}
+    found, empty = read_json(CHANGES), Doc(packages={}, files={}, folders=[], sysctls={}, mounts={})
+    return (
+        found if isinstance(found, dict) and all(type(found.get(key)) is type(empty[key]) for key in empty) else empty
+    )
 
 
 def snapshot(place: str) -> Doc | None:
@@ -119,12 +132,7 @@ def same(one: Doc | None, other: Doc | None) -> bool:
 
 
 def missing_parents(place: str) -> list[str]:
-    found: list[str] = []
-    folder = os.path.dirname(place)
-    while not os.path.isdir(folder):
-        found.append(folder)
-        folder = os.path.dirname(folder)
-    return found
+    return [str(each) for each in Path(place).parents if not each.is_dir()]
 
 
 def sysctl(name: str) -> str | None:
@@ -134,21 +142,19 @@ def sysctl(name: str) -> str | None:
 
 
 def mounted() -> set[tuple[str, ...]]:
-    with open("/proc/self/mounts", encoding="utf-8") as file:
-        return {tuple(line.split(" ")[1:3]) for line in file}
+    return {tuple(line.split(" ")[1:3]) for line in Path("/proc/self/mounts").read_text("utf-8").splitlines()}
 
 
 def this_boot(path: str) -> bool:
     """Whether a file was written since the machine was started: what was mounted before is not ours any more."""
-    with open("/proc/uptime", encoding="utf-8") as file:
-        up_s = float(file.read().split()[0])
+    up_s = float(Path("/proc/uptime").read_text("utf-8").split()[0])
     return os.path.exists(path) and os.path.getmtime(path) > time.time() - up_s
 
 
 def installed() -> dict[str, tuple[str, str]]:
     """Package -> version and state ("ii": installed, "rc": removed, its settings kept)."""
-    told = call("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n").stdout
-    rows = [line.split() for line in told.splitlines()]
+    told = call("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n")
+    rows = [line.split() for line in told.stdout.splitlines()]
     return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
@@ -196,16 +202,24 @@ def stop(_: Doc) -> Doc:
 
 def give_back(doc: Doc) -> Doc:
     """Take back every change that is still as we made it, and go. What somebody changed since is left, and told."""
-    holder = read_json(CLAIM)
-    if holder is not None and doc.get("machine_id", holder["machine_id"]) != holder["machine_id"]:
-        return {"undone": [], "left": []}
-    stop(doc)  # also without a claim: the folder may have been removed by hand while a run went on
-    if holder is None:
+    try:
+        holder = claimed()
+    except Refused as error:  # whoever runs this there by hand knows whose it is
+        if "machine_id" in doc:
+            raise Refused("%s; if it is yours, there: sudo python3 %s/keep.py give-back" % (error, WORK)) from None
+        holder = doc
+    mine = holder is not None and doc.get("machine_id") in (None, holder.get("machine_id"))
+    if mine or holder is None:
+        stop(doc)  # also without a claim: the folder may have been removed by hand while a run went on
+    if not mine:
         return {"undone": [], "left": []}
     kept = changes()
     found: dict[str, Outcome] = {"file " + place: undo_file(place, each) for place, each in kept["files"].items()}
     found.update({"sysctl " + name: undo_sysctl(name, each) for name, each in kept["sysctls"].items()})
-    guests = [(row[1], row[0]) for row in read_json(GUEST_MOUNTS) or [] if this_boot(GUEST_MOUNTS)]
+    if os.path.lexists(CHANGES) and read_json(CHANGES) != kept:
+        found[CHANGES] = "it cannot be read, so that what else was changed is not known"
+    rows = read_json(GUEST_MOUNTS) if this_boot(GUEST_MOUNTS) else []
+    guests = [tuple(row[::-1]) for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
     for mount in [*guests, *(kept["mounts"].items() if this_boot(CHANGES) else [])]:
         if mount in mounted():
             found["mount " + mount[0]] = call("umount", mount[0]).returncode == 0 or "in use"
@@ -244,8 +258,7 @@ def undo_sysctl(name: str, change: Doc) -> Outcome:
         return None
     if now != change["after"]:
         return f"set to {now} by somebody since"
-    with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="utf-8") as file:
-        file.write(change["before"])
+    Path("/proc/sys/" + name.replace(".", "/")).write_text(change["before"], "utf-8")
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines import acceleration, first_boot, qemu_args, readiness, serial
+from lab.machines import acceleration, first_boot, keeper, qemu_args, readiness, serial
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch, MachineSpec, Seed, SshEndpoint
 from lab.remote import connect
 from lab.remote.base import Transport
-from lab.system import proc
+from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
 
 GO_SERIAL: Final = "lab-go"
@@ -53,12 +54,15 @@ class Bootstrap:
     seed: Path
     go: Path
     port: int
-    serial: Path
+    serial: Path  # where its console is kept
     firmware: Path | None = None
 
 
-def argv(boot: Bootstrap, *, program: str) -> list[str]:
-    """The whole command line. The machine reaches the outside, as installing packages needs; only SSH leads in."""
+def argv(boot: Bootstrap, console: Path, *, program: str) -> list[str]:
+    """The whole command line; `console` is a socket, served to whoever keeps what comes.
+
+    The machine reaches the outside, as installing packages needs; only SSH leads in.
+    """
     line = qemu_args.base_argv(program, boot.accel, boot.arch)
     line += ["-smp", str(boot.cpus), "-m", f"{boot.memory_mib}M"]
     if boot.firmware is not None:
@@ -72,7 +76,7 @@ def argv(boot: Bootstrap, *, program: str) -> list[str]:
         line += ["-device", f"virtio-blk-pci,drive={name},serial={label}"]
     line += ["-netdev", f"user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:{boot.port}-:22"]
     line += ["-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"]
-    return [*line, "-chardev", f"file,id=serial,path={_value(boot.serial)}", "-serial", "chardev:serial"]
+    return [*line, "-chardev", qemu_args.served("serial", console), "-serial", "chardev:serial"]
 
 
 def _value(path: Path) -> str:
@@ -116,11 +120,15 @@ def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[S
         identity_file=seed.user_key_private,
         host_key=" ".join(seed.host_key_public.split()[:2]),
     )
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        line = proc.bound(argv(boot, program=program))
+    gone = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="lab-") as run_dir, ThreadPoolExecutor(max_workers=2) as beside:
+        console = Path(run_dir) / keeper.SOCKETS["serial"]  # a socket's path must be short
+        line = proc.bound(argv(boot, console, program=program))
         ended = beside.submit(
             proc.run, line, deadline=Deadline(deadline.at_s, stop), log=boot.serial.with_name(LOG)
         )  # fmt: skip
+        ended.add_done_callback(lambda _: gone.set())
+        beside.submit(keeper.pump, console, keeper.Capped(boot.serial, keeper.SERIAL_BYTES).write, gone)
         try:
             yield where, ended
         finally:
@@ -172,7 +180,4 @@ def free_port() -> int:
 
 
 def _console(boot: Bootstrap) -> str:
-    try:
-        return boot.serial.read_bytes()[-200_000:].decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return store.tail(boot.serial).decode("utf-8", "replace")

@@ -1,7 +1,7 @@
-"""Keeps what a machine writes to its console and its heartbeat port, in files that do not grow beyond their caps.
+"""Keeps what a machine writes to its console and its heartbeat port, and what QEMU prints, in files with a cap.
 
 A process of its own beside each QEMU, since QEMU has no file of a bounded size (docs/adr/0009). QEMU listens on two
-Unix sockets; this reads them, slower than a flood, writes the files and ends with QEMU.
+Unix sockets, and its own output is this one's standard input; this reads them, writes the files and ends with QEMU.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from lab.system.wait import Deadline
 SOCKETS: Final = {"serial": "tty", "heartbeat": "hb"}  # names as short as QMP's: see `qemu_instance.LONGEST_SOCKET`
 SERIAL_BYTES: Final = 4 << 20
 HEARTBEAT_BYTES: Final = 64 << 10
+LOG_BYTES: Final = 1 << 20
 LINE_BYTES: Final = 4096
 CHUNK_BYTES: Final = 65536
 BYTES_PER_S: Final = 4 << 20  # what comes faster waits in the machine
 CONNECT_S: Final = 60.0
 POLL_S: Final = 0.01
+LAST_S: Final = 1.0
 
 
 def mark(uuid: str) -> str:
@@ -31,9 +33,9 @@ def mark(uuid: str) -> str:
     return f"--keeper-of={uuid}"
 
 
-def argv(uuid: str, run_dir: Path, serial_log: Path, heartbeat_log: Path) -> list[str]:
+def argv(uuid: str, run_dir: Path, serial_log: Path, heartbeat_log: Path, qemu_log: Path) -> list[str]:
     """The command line of the keeper of one machine."""
-    files = [str(run_dir), str(serial_log), str(heartbeat_log)]
+    files = [str(path) for path in (run_dir, serial_log, heartbeat_log, qemu_log)]
     return [sys.executable, "-P", "-m", "lab.machines.keeper", mark(uuid), *files]
 
 
@@ -94,14 +96,14 @@ class Beats:
                 return
 
 
-def pump(path: Path, write: Callable[[bytes], None]) -> None:
-    """From the socket at `path`, which QEMU is about to make, until QEMU closes it."""
+def pump(path: Path, write: Callable[[bytes], None], gone: threading.Event) -> None:
+    """From the socket at `path`, which QEMU is about to make, until QEMU closes it or is `gone` without making it."""
     waited = Deadline.after(CONNECT_S)
     while True:
         try:
             sock = unix_socket.connected(path, CONNECT_S)
         except OSError:
-            if waited.passed():
+            if waited.passed() or gone.is_set():
                 return
             waited.sleep(POLL_S)
             continue
@@ -114,6 +116,13 @@ def pump(path: Path, write: Callable[[bytes], None]) -> None:
             Deadline.after(pause_s).sleep(pause_s)
 
 
+def drain(write: Callable[[bytes], None], gone: threading.Event) -> None:
+    """What QEMU prints, from standard input, at once: it waits for whoever reads that."""
+    while chunk := os.read(0, CHUNK_BYTES):
+        write(chunk)
+    gone.set()
+
+
 def _received(receive: Callable[[int], bytes]) -> bytes:
     try:
         return receive(CHUNK_BYTES)
@@ -122,18 +131,22 @@ def _received(receive: Callable[[int], bytes]) -> bytes:
 
 
 def main(words: list[str]) -> None:
-    """`--keeper-of=UUID RUN_DIR SERIAL_LOG HEARTBEAT_LOG`."""
-    run_dir, serial_log, heartbeat_log = (Path(word) for word in words[1:])
+    """`--keeper-of=UUID RUN_DIR SERIAL_LOG HEARTBEAT_LOG QEMU_LOG`."""
+    run_dir, serial_log, heartbeat_log, qemu_log = (Path(word) for word in words[1:])
     if hasattr(os, "nice"):
         os.nice(5)
     serial = Capped(serial_log, SERIAL_BYTES)
     beats = Beats(Capped(heartbeat_log, HEARTBEAT_BYTES).write)
     work = [(SOCKETS["serial"], serial.write), (SOCKETS["heartbeat"], beats.write)]
-    threads = [threading.Thread(target=pump, args=(run_dir / name, write)) for name, write in work]
+    gone = threading.Event()
+    threads = [threading.Thread(target=pump, args=(run_dir / name, write, gone)) for name, write in work]
+    printed = threading.Thread(target=drain, args=(Capped(qemu_log, LOG_BYTES).write, gone), daemon=True)
+    printed.start()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    printed.join(LAST_S)  # a child of QEMU may hold its output open
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def boot_argv(boot: Boot, *, program: str) -> list[str]:
     argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", kernel_args(boot.arch)]
     argv += _disk(boot) + _network(boot) + ["-device", "virtio-rng-pci"]
     argv += _heartbeat(boot) + _hot_ports()
-    argv += ["-chardev", _served("serial", boot.serial), "-serial", "chardev:serial"]
+    argv += ["-chardev", served("serial", boot.serial), "-serial", "chardev:serial"]
     return [*argv, "-qmp", f"unix:{_value(boot.qmp)},server=on,wait=off"]
 
 
@@ -97,10 +97,11 @@ def _network(boot: Boot) -> list[str]:
 
 def _heartbeat(boot: Boot) -> list[str]:
     port = f"virtserialport,chardev=heartbeat,name={heartbeat.PORT}"
-    return ["-device", "virtio-serial-pci", "-chardev", _served("heartbeat", boot.heartbeat), "-device", port]
+    return ["-device", "virtio-serial-pci", "-chardev", served("heartbeat", boot.heartbeat), "-device", port]
 
 
-def _served(name: str, socket: Path) -> str:
+def served(name: str, socket: Path) -> str:
+    """A character device that is a socket on which QEMU waits for its one reader."""
     # a `file` has no cap, and root in the machine writes it; wait: the keeper misses nothing (docs/adr/0009)
     return f"socket,id={name},path={_value(socket)},server=on,wait=on"
 

@@ -161,15 +161,24 @@ def check(argv: Sequence[str], *, deadline: Deadline, error: type[LabError], fix
 
 
 def spawn_detached(
-    argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    argv: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: int | None = None,
+    output: int | None = None,
 ) -> int:
-    """Start a process that outlives this one (own session, output to `log`); returns its pid. Not waited for."""
+    """Start a process that outlives this one (own session, output to `log`); returns its pid. Not waited for.
+
+    `stdin` and `output` are descriptors that it gets instead of nothing and of `log`.
+    """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as sink:
         child = subprocess.Popen(
             _argv(argv, env),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=sink if output is None else output,
             stderr=subprocess.STDOUT,
             env=environment.of(argv[0]) if env is None else dict(env),
             cwd=cwd or environment.FOLDER,

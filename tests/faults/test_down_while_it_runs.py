@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lab.guest import ending
-from lab.machines.providers import local
+from lab.machines.providers import local, local_mounts
 from tests.faults.running import Running, running
 from tests.support import run_lab
 
@@ -44,7 +44,7 @@ def traces(home: Path) -> dict[str, list[str]]:
     pins = Path(ending.BPF_FS)
     places = (local.OWNER_FILE, local.LOCK_FILE, Path(ending.runtime()))
     return {
-        "mounts": sorted(mount.target for mount in local.parse_mountinfo(local.MOUNTINFO.read_text())),
+        "mounts": sorted(mount.target for mount in local_mounts.mounts()),
         "groups": ending.groups(runs(home)),
         "pins": sorted(path.name for path in pins.iterdir() if path.name.isdigit()) if pins.is_dir() else [],
         "claims": [str(path) for path in places if path.exists()],

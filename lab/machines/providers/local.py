@@ -9,15 +9,15 @@ One machine of this kind per host, whoever asks.
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from lab.guest.wire import WireError, decode, load
-from lab.machines.providers import local_check
+from lab.guest.wire import WireError, load
+from lab.machines.providers import local_check, local_mounts
 from lab.machines.providers.base import Place
 from lab.model.errors import Locked, PreconditionError, ProvisioningError, Unreadable
 from lab.model.events import Notice
@@ -33,17 +33,12 @@ DATA: Final[type] = Place
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
 LOCK_FILE: Final = Path("/run/lab-local.lock")
 OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
-MOUNTINFO: Final = Path("/proc/self/mountinfo")
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-UPTIME: Final = Path("/proc/uptime")
-CHANGES_FILE: Final = "changes.jsonl"
-GUEST: Final = "guest"  # the guest half's folder, below the machine's
-GUEST_MOUNTS: Final = "mounts.json"
+RUNS: Final = "guest/runs"  # the guest half's, below the machine's folder
 ENDING: Final = "guest/ending.py"
 END_S: Final = 150.0  # a run stops at its next safe point; see the times in ending.py
 # file system type, where it belongs: what eBPF tools and the facts about this kernel are read through
 MOUNTS: Final = (("bpf", "/sys/fs/bpf"), ("tracefs", "/sys/kernel/tracing"), ("securityfs", "/sys/kernel/security"))
-TOOL_S: Final = 20.0
+LOOK_S: Final = 20.0
 LOCK_S: Final = 5.0
 T = TypeVar("T")
 
@@ -58,20 +53,10 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One line of CHANGES_FILE: a mount that was made, or about to be."""
+class Left:
+    """The answer of ENDING."""
 
-    mount: str
-    boot_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """A line of mountinfo. `source` is free text for these file systems: ours carry the machine's name there."""
-
-    target: str
-    kind: str
-    source: str
+    left: tuple[str, ...]
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -89,19 +74,32 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         raise Locked(
             f"this host is lent to {holder}, over SSH", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
         )
-    mine = {"machine_id": seed.machine_id, "directory": str(directory), "boot_id": _boot_id()}
+    mine = Claim(machine_id=seed.machine_id, directory=str(directory), boot_id=local_mounts.boot_id())
     with _owner_lock(lab):
         owner = _claim(OWNER_FILE, Claim)
         if owner is not None and owner.machine_id != seed.machine_id:
-            there = Path(owner.directory)
-            if there.exists() and there != directory:
-                raise Locked(
-                    f"this host is already the machine in {there}",
-                    fix=f"lab down {there.name} --home {there.parent.parent}",
-                )
-            stop(lab, _handle(owner.machine_id, there))  # its folder was removed by hand; what it began goes on
-        store.write_json(OWNER_FILE, mine)
-    return recover(seed, spec.name, directory)
+            _take_over(lab, owner, directory)
+        store.write_json(OWNER_FILE, asdict(mine))
+        local_mounts.undo_stale(lab, local_mounts.mark(seed.machine_id), MOUNTS)
+    handle = recover(seed, spec.name, directory)
+    return replace(handle, data={**handle.data, "claimed": mine.boot_id})
+
+
+def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
+    """Clear what is left of a claim whose machine is gone. Raises Locked where it is not."""
+    there = Path(owner.directory)
+    handle = _handle(owner.machine_id, there)
+    if there != directory:
+        fix = f"lab down {shlex.quote(there.name)} --home {shlex.quote(str(there.parent.parent))}"
+        if os.path.lexists(there):
+            raise Locked(f"this host is already the machine in {there}", fix=fix)
+        if running := _asked(lab, handle, "look"):
+            raise Locked(
+                f"this host is the machine in {there}; that folder is gone, but {running[0]} still runs", fix=fix
+            )
+        text = f"the claim of this host by the machine in {there} is stale: that folder is gone and nothing of it runs"
+        lab.bus.emit(Notice(level="info", text=text))
+    stop(lab, handle)  # a folder that was emptied by hand: what it began goes on
 
 
 def recover(seed: Seed, name: str, directory: Path) -> Handle:
@@ -122,16 +120,9 @@ def _handle(machine_id: str, directory: Path) -> Handle:
 
 
 def start(lab: Lab, handle: Handle) -> LocalEndpoint:
-    """Mount what is missing; each mount is journalled before it is made. Idempotent."""
-    journal = Path(handle.data["directory"]) / CHANGES_FILE
-    for kind, target in MOUNTS:
-        if any(mount.target == target for mount in _mounts()) or not Path(target).is_dir():
-            continue
-        store.append_line(journal, {"mount": target, "kind": kind, "boot_id": _boot_id()}, durable=True)
-        argv = [proc.need("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", mark(handle), target]
-        result = proc.run(proc.bound(argv), deadline=Deadline.after(TOOL_S, lab.cancel))
-        if not result.ok:
-            lab.bus.emit(Notice(level="warning", text=f"{target} cannot be mounted: {result.tail().strip()}"))
+    """Mount what is missing. Idempotent."""
+    directory = Path(handle.data["directory"])
+    local_mounts.make(lab, directory, local_mounts.mark(handle.machine_id), MOUNTS)
     return LocalEndpoint()
 
 
@@ -139,11 +130,11 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     """Ours while the claim in /run names this machine and this boot."""
     del lab
     owner = _owner()
-    if owner is None or owner.machine_id != handle.machine_id:
+    if owner is None or not _has(owner, handle):
         return Observed(phase="absent", alive=False, reason="this host is not claimed")
-    if owner.boot_id != _boot_id():
+    if owner.boot_id != local_mounts.boot_id():
         return Observed(phase="stopped", alive=False, reason="this host was restarted")
-    facts: dict[str, Any] = {"endpoint": LocalEndpoint(), "boot_id": _boot_id(), "accel": "none"}
+    facts: dict[str, Any] = {"endpoint": LocalEndpoint(), "boot_id": local_mounts.boot_id(), "accel": "none"}
     return Observed(phase="running", alive=True, reason="this host", **facts)
 
 
@@ -152,105 +143,48 @@ def stop(lab: Lab, handle: Handle) -> None:
 
     Raises ProvisioningError naming what could not be ended: the claim is then kept.
     """
-    directory = Path(handle.data["directory"])
-    _end_runs(lab, handle, directory / GUEST / "runs")
-    journal = directory / CHANGES_FILE
-    for mount in reversed(_mounts()):
-        if mount.source == mark(handle):
-            _unmount(lab, mount.target)
-    now = {mount.target for mount in _mounts()}
-    for target in _journalled(journal):
-        if target in now:
-            text = f"{target} was mounted by somebody else since; it is left alone"
-            lab.bus.emit(Notice(level="warning", text=text))
-    rows = _rows(directory / GUEST / GUEST_MOUNTS)
-    for kind, target in reversed(rows):
-        if any((mount.target, mount.kind, mount.source) == (target, kind, kind) for mount in _mounts()):
-            _unmount(lab, target)
-    journal.unlink(missing_ok=True)
-
-
-def _end_runs(lab: Lab, handle: Handle, runs: Path) -> None:
-    argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs)]
-    done = proc.run(argv, deadline=Deadline.after(END_S, lab.cancel))
-    try:
-        left = load(dict[str, Any], done.stdout)["left"]
-    except (WireError, KeyError):
-        message = f"whether anything of machine {handle.name} still runs cannot be told"
-        raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
-    if left:
+    if left := _asked(lab, handle):
         message = f"machine {handle.name} is not down, this host stays claimed: {left[0]}"
         fix = f"end what is named, then lab down {handle.name} again"
-        raise ProvisioningError(message, fix=fix, detail="\n".join(map(str, left)))
+        raise ProvisioningError(message, fix=fix, detail="\n".join(left))
+    local_mounts.undo(lab, Path(handle.data["directory"]), local_mounts.mark(handle.machine_id))
 
 
-def _unmount(lab: Lab, target: str) -> None:
-    result = proc.run([proc.need("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
-    if not result.ok:
-        message = f"{target} is in use and cannot be unmounted"
-        raise ProvisioningError(message, fix="end what uses it, then lab down", detail=result.tail())
-
-
-def _rows(path: Path) -> list[tuple[str, str]]:
-    """Type and place of what the guest half mounted in this boot."""
+def _asked(lab: Lab, handle: Handle, *look: str) -> list[str]:
+    """What still runs of this machine, after an attempt to end it, or as it is ("look")."""
+    runs = Path(handle.data["directory"]) / RUNS
+    argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs), *look]
+    done = proc.run(argv, deadline=Deadline.after(LOOK_S if look else END_S, lab.cancel))
     try:
-        up_s = float(UPTIME.read_text(encoding="utf-8").split()[0])
-        if path.stat().st_mtime < time.time() - up_s:
-            return []
-        rows = documents.read(Source(path=path, name=str(path), fix=""), tuple[tuple[str, ...], ...])
-    except (OSError, Unreadable):
-        return []
-    return [(row[0], row[1]) for row in rows if len(row) == 2]
+        return list(load(Left, done.stdout).left)
+    except WireError:
+        message = f"whether anything of machine {handle.name} still runs cannot be told"
+        raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
 
 
 def delete(lab: Lab, handle: Handle) -> None:
-    """Undo, then give this host back. Idempotent."""
+    """Undo, then give this host back, where the claim is provably this machine's. Idempotent."""
+    if not _has(_owner(), handle) and (sys.platform != "linux" or os.geteuid() != 0):
+        return  # such a machine was never made here by this user
     stop(lab, handle)
     with _owner_lock(lab):
         owner = _owner()
-        if owner is None and OWNER_FILE.is_dir() and not OWNER_FILE.is_symlink():
-            OWNER_FILE.rmdir()
-        elif owner is None or owner.machine_id == handle.machine_id:  # None: missing, or nobody can read whose it is
-            OWNER_FILE.unlink(missing_ok=True)
+        torn = owner is None and os.path.lexists(OWNER_FILE)
+        ours = handle.data.get("claimed") == local_mounts.boot_id() if torn else _has(owner, handle)
+        if torn and not ours:
+            text = f"the claim of this host in {OWNER_FILE} cannot be read: it may be another machine's and is left"
+            lab.bus.emit(
+                Notice(level="warning", text=f"{text}; if no other lab uses this host: sudo rm -r {OWNER_FILE}")
+            )
+        elif ours and OWNER_FILE.is_dir() and not OWNER_FILE.is_symlink():
+            shutil.rmtree(OWNER_FILE)
+        elif ours:
+            OWNER_FILE.unlink()
         LOCK_FILE.unlink(missing_ok=True)
 
 
-def _journalled(journal: Path) -> list[str]:
-    """What the journal says, as far as it can be read: our mounts carry our mark, too."""
-    source = Source(path=journal, name=str(journal), fix="")
-    try:
-        return ours(documents.lines(source, lambda doc: decode(Change, doc))[0], _boot_id())
-    except Unreadable:
-        return []
-
-
-def ours(changes: Sequence[Change], boot_id: str) -> list[str]:
-    """Where we made a mount, or were about to, in this boot; in the order it was done."""
-    return [change.mount for change in changes if change.boot_id == boot_id]
-
-
-def mark(handle: Handle) -> str:
-    """What our mounts are called; the kernel's own number of a mount is used again after an umount."""
-    return f"lab-{handle.machine_id[:12]}"
-
-
-def parse_mountinfo(text: str) -> list[Mount]:
-    """proc(5): "ID PARENT MAJ:MIN ROOT TARGET OPTIONS … - TYPE SOURCE SUPER"; octal escapes in paths are kept."""
-    found = []
-    for line in text.splitlines():
-        head, dash, tail = line.partition(" - ")
-        fields = head.split()
-        if dash and len(fields) >= 5 and len(tail.split()) >= 2:
-            found.append(Mount(target=fields[4], kind=tail.split()[0], source=tail.split()[1]))
-    return found
-
-
-def _mounts() -> list[Mount]:
-    return parse_mountinfo(MOUNTINFO.read_text(encoding="utf-8"))
-
-
-def _boot_id() -> str:
-    return BOOT_ID.read_text(encoding="utf-8").strip()
+def _has(owner: Claim | None, handle: Handle) -> bool:
+    return owner is not None and owner.machine_id == handle.machine_id
 
 
 def _owner() -> Claim | None:
@@ -272,8 +206,8 @@ def _claim(path: Path, hint: type[T]) -> T | None:
     try:
         return documents.read(Source(path=path, name=str(path), fix=""), hint)
     except Unreadable as error:
-        message = f"the claim in {path} cannot be read ({error.why})"
-        raise Locked(message, fix=f"lab down of the machine that has this host, or remove {path}") from error
+        message = f"the claim in {path} cannot be read ({error.why}): somebody may have this host"
+        raise Locked(message, fix=f"if no other lab uses this host: sudo rm -r {path}") from error
 
 
 def _owner_lock(lab: Lab) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket as sockets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from lab.machines.providers import qemu_instance
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.machine import Arch, Handle, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
-from lab.system import proc
+from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
 
 INITRD_FILE: Final = "initrd.cpio"
@@ -22,6 +23,8 @@ QEMU_LOG: Final = "qemu.log"
 USER: Final = "root"
 PORT_TRIES: Final = 20
 KEPT_POLL_S: Final = 0.1
+LAST_S: Final = 5.0
+LAST_BYTES: Final = 2000
 PORT_TAKEN: Final = "Could not set up host forwarding rule"
 
 
@@ -78,8 +81,13 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
         (log.parent / name).unlink(missing_ok=True)
     for socket in (control(handle), *_sockets(handle).values()):
         socket.unlink(missing_ok=True)
-    pid = proc.spawn_detached(command, log=log)
-    keeps = keep(handle)
+    printed, output = os.pipe()
+    try:
+        pid = proc.spawn_detached(command, log=log, output=output)
+        keeps = keep(handle, printed)
+    finally:
+        os.close(printed)
+        os.close(output)
 
     def probe() -> qemu_instance.Asked | bool | NotYet:
         if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
@@ -91,7 +99,10 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
     found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
     if isinstance(found, qemu_instance.Asked):
         return found
-    said = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    last = Deadline.after(LAST_S)
+    while qemu_instance.running(keeps) and not last.passed():  # it ends with QEMU, once all is written
+        last.sleep(KEPT_POLL_S)
+    said = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
     if PORT_TAKEN in said:
         return None
     raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
@@ -119,11 +130,12 @@ def argv(handle: Handle, port: int) -> list[str]:
     return qemu_args.boot_argv(boot, program=proc.need(qemu_args.PROGRAMS[boot.arch]))
 
 
-def keep(handle: Handle) -> int:
-    """Start the process that keeps this machine's console and heartbeat; its pid."""
+def keep(handle: Handle, printed: int | None = None) -> int:
+    """Start the process that keeps this machine's console, heartbeat and what comes from `printed`; its pid."""
     directory, run_dir = Path(handle.data["directory"]), Path(handle.data["run_dir"])
-    words = keeper.argv(handle.data["uuid"], run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG)
-    return proc.spawn_detached(words, log=directory / QEMU_LOG, cwd=run_dir)
+    log = directory / QEMU_LOG
+    words = keeper.argv(handle.data["uuid"], run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG, log)
+    return proc.spawn_detached(words, log=log, cwd=run_dir, stdin=printed)
 
 
 def keep_again(handle: Handle, deadline: Deadline) -> None:

@@ -76,8 +76,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     if failed:
         raise PreconditionError(failed[0].message, fix=failed[0].fix)
     if facts.local is not None:
-        holder = ssh_check.word(facts.local, "directory")
-        raise Locked(f"a lab on {spec.address} itself uses it ({holder})", fix="run `lab down` there")
+        _refuse_held(lab, spec, endpoint, facts.local)
     accel = "tcg" if facts.emulated else "none"
     host = Host(endpoint=StoredSsh.of(endpoint), accel=accel, address=spec.address, machine_id=seed.machine_id)
     store.write_json(directory / HOST_FILE, dataclasses.asdict(host))
@@ -89,14 +88,25 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with _session(lab, endpoint) as link:
-        claim = ssh_keep.ask(link, "claim", mine, Deadline.after(ASK_S, lab.cancel))["claim"]
+        claim = ssh_keep.ask(link, "claim", mine, ssh_keep.Claimed, Deadline.after(ASK_S, lab.cancel)).claim
         if claim.get("machine_id") != seed.machine_id:
             name, home, by = (ssh_check.word(claim, key) for key in ("name", "home", "by"))
-            fix = f"ask {by} to run: lab down {name} --home {home}"
+            fix = f"ask {by} to run: lab down {name} --home {home}; where that is gone, on it: {ssh_keep.BY_HAND}"
             (directory / HOST_FILE).unlink()
             raise Locked(f"{spec.address} is already the lab machine of {ssh_check.held_by(claim)}", fix=fix)
         link.put_bytes(ssh_keep.script(), ssh_keep.COPY, Deadline.after(ASK_S, lab.cancel), mode=0o700)
     return recover(seed, spec.name, directory)
+
+
+def _refuse_held(lab: Lab, spec: MachineSpec, endpoint: SshEndpoint, claim: dict[str, Any]) -> None:
+    """Raise Locked where a `lab` on that machine itself uses it; a claim without folder and processes is stale."""
+    with _session(lab, endpoint) as link:
+        held = ssh_keep.in_use(link, claim, Deadline.after(ASK_S, lab.cancel))
+    if held:
+        fix = f"run `lab down` there; if no lab there uses it: sudo rm -r {ssh_check.LOCAL_CLAIM}"
+        raise Locked(f"a lab on {spec.address} itself uses it ({ssh_check.printable(held)})", fix=fix)
+    text = f"a lab on {spec.address} itself claimed it, but its folder is gone and nothing of it runs: that is stale"
+    lab.bus.emit(Notice(level="info", text=text))
 
 
 def recover(seed: Seed, name: str, directory: Path) -> Handle:
@@ -143,19 +153,19 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 def note(lab: Lab, handle: Handle) -> dict[str, Any]:
     """Write down, on both sides, what the playbook will change there; the variables it is then applied with."""
     with _session(lab, _endpoint(handle)) as link:
-        told = ssh_keep.ask(link, "note", ssh_keep.wanted(), Deadline.after(NOTE_S, lab.cancel))
-    store.write_json(ssh_keep.kept_at(Path(handle.data["directory"])), told["changes"])
-    for name in told["held"]:
+        told = ssh_keep.ask(link, "note", ssh_keep.wanted(), ssh_keep.Noted, Deadline.after(NOTE_S, lab.cancel))
+    store.write_json(ssh_keep.kept_at(Path(handle.data["directory"])), told.changes)
+    for name in told.held:
         text = f"{name} is not added: that would change or remove a package that is there"
         lab.bus.emit(Notice(level="warning", text=text))
-    return ssh_keep.variables([str(name) for name in told["install"]])
+    return ssh_keep.variables(list(told.install))
 
 
 def stop(lab: Lab, handle: Handle) -> None:
     """End what of a run is still going there; the machine itself is not ours to stop. Idempotent."""
     if inspect(lab, handle).phase == "running":
         with _session(lab, _endpoint(handle)) as link:
-            ssh_keep.ask(link, "stop", {}, Deadline.after(GIVE_BACK_S, lab.cancel))
+            ssh_keep.ask(link, "stop", {}, dict[str, Any], Deadline.after(GIVE_BACK_S, lab.cancel))
 
 
 def delete(lab: Lab, handle: Handle) -> None:
@@ -169,17 +179,18 @@ def delete(lab: Lab, handle: Handle) -> None:
         try:
             with _session(lab, endpoint) as link:
                 asked = {"machine_id": handle.machine_id}
-                told = ssh_keep.ask(link, "give-back", asked, Deadline.after(GIVE_BACK_S, lab.cancel))
+                deadline = Deadline.after(GIVE_BACK_S, lab.cancel)
+                told = ssh_keep.ask(link, "give-back", asked, ssh_keep.Left, deadline)
         except ssh_keep.NotDone:
             raise
         except ProvisioningError as error:
             fix = f"lab down {handle.name} again when it is there; if it is gone for good, remove {directory}"
             raise ProvisioningError(f"{error.message}: it could not be given back", fix=fix) from error
-        for text in told["left"]:
+        for text in told.left:
             lab.bus.emit(Notice(level="warning", text=f"left as it is there: {text}"))
     elif os.path.lexists(directory / HOST_FILE):
         why = f"{directory / HOST_FILE} cannot be read: that machine, if it was claimed, could not be given back"
-        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: sudo python3 {ssh_keep.COPY} give-back"))
+        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: {ssh_keep.BY_HAND}"))
     ssh_keep.kept_at(directory).unlink(missing_ok=True)
     (directory / HOST_FILE).unlink(missing_ok=True)
 

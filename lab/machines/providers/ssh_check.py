@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lab.guest.wire import WireError, load
 from lab.model.machine import Finding, MachineSpec
 
 WORK: Final = "/var/lib/lab"
+LOCAL_CLAIM: Final = "/run/lab-local.json"  # of a `lab` that runs on that machine itself
 FREE_MIB: Final = 1024
 MIN_PYTHON: Final = (3, 9)
 
@@ -31,14 +32,18 @@ echo "free_kib=$(df -Pk /var/lib 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d ' 
 while read -r _ place _ options _; do case $place in
   /|/var|/var/lib) echo "mount=$place $options" ;; esac
 done < /proc/self/mounts
-echo "claim=$($root cat {WORK}/claim.json 2>/dev/null | tr -d '\\n')"
-echo "local=$(cat /run/lab-local.json 2>/dev/null | tr -d '\\n')"
+echo "claim=$($root head -c 4096 {WORK}/claim.json 2>/dev/null | tr -d '\\n')"
+local={LOCAL_CLAIM}; if [ -e $local ]; then echo local_there=yes; fi
+if [ -f $local ]; then echo "local=$(head -c 4096 $local | tr -d '\\n')"; fi
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What PROBE said. `claim`: whose the machine is; `local`: the claim of a `lab` that runs on it."""
+    """What PROBE said. `claim`: whose the machine is; `local`: the claim of a `lab` that runs on it.
+
+    A claim that cannot be read is {}: it is still somebody's.
+    """
 
     uid: int
     become: bool
@@ -74,7 +79,7 @@ def parse(text: str) -> Facts:
         elif equals:
             said[name] = value.strip()
     return Facts(
-        uid=int(said.get("uid") or -1),
+        uid=_number(said.get("uid", ""), -1),
         become=said.get("become") == "yes",
         system=said.get("system", ""),
         arch=said.get("arch", ""),
@@ -84,11 +89,15 @@ def parse(text: str) -> Facts:
         uprobes=said.get("uprobes") == "yes",
         apt=said.get("apt") == "yes",
         emulated=said.get("emulated") == "yes",
-        free_mib=int(said.get("free_kib") or 0) // 1024,
+        free_mib=_number(said.get("free_kib", ""), 0) // 1024,
         options=options,
         claim=document(said.get("claim", "")),
-        local=document(said.get("local", "")),
+        local=document(said.get("local", "")) or ({} if said.get("local_there") == "yes" else None),
     )
+
+
+def _number(text: str, otherwise: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else otherwise
 
 
 def findings(facts: Facts, spec: MachineSpec, user: str) -> list[Finding]:
@@ -162,7 +171,7 @@ def _uprobes(facts: Facts) -> Finding:
 def _holder(facts: Facts) -> Finding:
     """Told only: `create` is who knows whether the claim is its own."""
     if facts.local is not None:
-        message = f"a lab on that machine itself uses it ({facts.local.get('directory', '?')})"
+        message = f"a lab on that machine itself uses it ({word(facts.local, 'directory')})"
         return Finding(name="ssh.claim", verdict="warn", message=message, fix="run `lab down` there")
     if facts.claim is None:
         return Finding(name="ssh.claim", verdict="ok", message="nobody's lab machine")
@@ -179,13 +188,16 @@ def held_by(claim: dict[str, Any]) -> str:
 
 def word(claim: dict[str, Any], key: str) -> str:
     """One value of a claim, fit to be shown."""
-    return "".join(letter for letter in str(claim.get(key, "?")) if letter.isprintable())[:100]
+    return printable(str(claim.get(key, "?")))
+
+
+def printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())[:100]
 
 
 def document(text: str) -> dict[str, Any] | None:
     """A JSON object, or None for anything else."""
     try:
-        doc = json.loads(text)
-    except ValueError:
+        return load(dict[str, Any], text)
+    except WireError:
         return None
-    return doc if isinstance(doc, dict) else None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
+from lab.guest.wire import WireError, decode, load, shown
 from lab.machines.providers.ssh_check import WORK
 from lab.model.errors import ProvisioningError
 from lab.remote.base import Transport
@@ -17,7 +19,10 @@ from lab.system.wait import Deadline
 
 SCRIPT: Final = "guest/keep.py"
 ENDING: Final = "guest/ending.py"
+ANSWER_BYTES: Final = 16 << 20
+T = TypeVar("T")
 COPY: Final = f"{WORK}/keep.py"
+BY_HAND: Final = f"sudo python3 {COPY} give-back"
 ROLE: Final = "playbooks/roles/machine/files/tree"
 SYSCTL_FILE: Final = "etc/sysctl.d/60-lab.conf"
 APT_PYTHON: Final = "python3-apt"  # Ansible's apt needs it, and would add it without telling anybody
@@ -30,6 +35,29 @@ MOUNTS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """Answer to "claim"."""
+
+    claim: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Answer to "note"."""
+
+    changes: dict[str, Any]
+    install: tuple[str, ...]
+    held: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Answer to "give-back", and of ENDING."""
+
+    left: tuple[str, ...]
+
+
 class NotDone(ProvisioningError):
     """The program there was reached and says no."""
 
@@ -40,18 +68,34 @@ def script() -> bytes:
     return keep.replace('\nENDING = ""', f"\nENDING = {ending!r}", 1).encode()
 
 
-def ask(link: Transport, verb: str, doc: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-    """One verb there; its answer. Raises NotDone with its reason."""
-    result = link.run(["python3", "-I", "-", verb, json.dumps(doc)], deadline, stdin=script())
+def ask(link: Transport, verb: str, doc: dict[str, Any], kind: type[T], deadline: Deadline) -> T:
+    """One verb there; its answer, checked. Raises NotDone with its reason."""
+    result = link.run(["python3", "-I", "-", verb, json.dumps(doc)], deadline, stdin=script(), max_output=ANSWER_BYTES)
+    failed = NotDone(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
     try:
-        answer = json.loads(result.text().strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise NotDone(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
-    if "error" in answer:
-        raise NotDone(f"that machine could not do {verb}: {answer['error']}", fix="mend that, then the same command")
-    return answer
+        answer = load(dict[str, Any], result.text().strip().splitlines()[-1])
+        if "error" in answer:
+            raise NotDone(f"{failed.message}: {shown(answer['error'])}", fix="mend that, then run the command again")
+        return decode(kind, answer)
+    except (WireError, IndexError) as error:
+        failed.message += f": its answer cannot be read ({error})"
+        raise failed from None
+
+
+def in_use(link: Transport, claim: dict[str, Any], deadline: Deadline) -> str:
+    """Whether the machine that a `lab` there claimed is still there, in words; "" for a stale claim."""
+    there = str(claim.get("directory", ""))
+    if not there.startswith("/"):
+        return "whose claim cannot be read"
+    if link.run(["test", "-e", there], deadline).code != 1:
+        return there
+    argv = ["python3", "-I", "-", f"{there}/guest/runs", "look"]
+    asked = link.run(argv, deadline, stdin=(resources.PACKAGE / ENDING).read_bytes(), max_output=ANSWER_BYTES)
+    try:
+        left = load(Left, asked.stdout).left
+    except WireError:
+        return f"{there}, of which it cannot be told whether it runs"
+    return f"{there}: {shown(left[0])} still runs" if left else ""
 
 
 def wanted() -> dict[str, Any]:

@@ -252,3 +252,30 @@ def test_a_folder_of_somebody_else_is_not_taken(there: There) -> None:
     assert "not lab's" in there.ask("claim", code=1, machine_id="m1")["error"]
     assert there.give_back() == {"undone": [], "left": []}
     assert (there.root / "lab/thesis").exists()
+
+
+TORN = ["", "[]", '{"machine_id', '{"machine_id": 1}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", TORN, ids=range(len(TORN)))
+def test_a_claim_that_cannot_be_read_is_given_back_by_hand_only(there: There, text: str) -> None:
+    (there.root / "lab/claim.json").write_text(text)
+    for verb in ("claim", "give-back"):
+        assert "claim.json cannot be read" in there.ask(verb, code=1, machine_id="m1")["error"]
+    assert (there.root / "lab").is_dir()
+    assert there.ask("give-back")["left"] == []
+    assert not (there.root / "lab").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", '{"packages": {}}', "[" * 100_000])
+def test_a_journal_of_changes_that_cannot_be_read_is_named(there: There, text: str) -> None:
+    (there.root / "lab/changes.json").write_text(text)
+    told = there.give_back()
+    assert len(told["left"]) == 1
+    assert "changes.json: it cannot be read" in told["left"][0]
+    assert not (there.root / "lab").exists()
+
+
+def test_a_pipe_for_the_mounts_is_not_waited_for(there: There) -> None:
+    os.mkfifo(there.root / "lab/mounts.json")
+    assert there.give_back() == {"undone": [], "left": []}

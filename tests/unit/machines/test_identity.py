@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.machines import heartbeat, journal, keys, state
-from lab.machines.providers import local, local_check
+from lab.machines.providers import local_check, local_mounts
 from lab.machines.providers.qemu_qmp import forwarded_port
 from lab.model.config import Config
 from lab.model.events import Bus
@@ -120,16 +120,16 @@ def test_the_forward_is_read_from_qemus_own_table() -> None:
 
 def test_what_we_mounted_is_known_from_the_journal() -> None:
     changes = [
-        local.Change(mount="/sys/fs/bpf", boot_id="old"),
-        local.Change(mount="/sys/kernel/tracing", boot_id="now"),
-        local.Change(mount="/sys/kernel/security", boot_id="now"),
+        local_mounts.Change(mount="/sys/fs/bpf", boot_id="old"),
+        local_mounts.Change(mount="/sys/kernel/tracing", boot_id="now"),
+        local_mounts.Change(mount="/sys/kernel/security", boot_id="now"),
     ]
-    assert local.ours(changes, "now") == ["/sys/kernel/tracing", "/sys/kernel/security"]
+    assert local_mounts.ours(changes, "now") == ["/sys/kernel/tracing", "/sys/kernel/security"]
 
 
 def test_mountinfo() -> None:
     text = "26 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n35 26 0:7 / /sys/fs/bpf rw - bpf lab-1 rw\nbroken\n"
-    seen = [(m.target, m.kind, m.source) for m in local.parse_mountinfo(text)]
+    seen = [(m.target, m.kind, m.source) for m in local_mounts.parse_mountinfo(text)]
     assert seen == [("/", "ext4", "/dev/vda"), ("/sys/fs/bpf", "bpf", "lab-1")]
 
 

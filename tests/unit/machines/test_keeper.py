@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.machines import heartbeat, keeper
+from lab.machines import cloud_boot, heartbeat, keeper, keys, qemu_args
 from lab.machines.providers import qemu_instance
 from lab.system import store
 from lab.system.wait import Deadline
@@ -29,12 +29,16 @@ def line(uptime_s: float) -> bytes:
     return b"\n" + json.dumps({"boot_id": "b", "image_id": "i", "uptime_s": uptime_s}).encode() + b"\n"
 
 
+def of(run_dir: Path, folder: Path) -> list[str]:
+    return keeper.argv(UUID, run_dir, folder / "serial.log", folder / "heartbeat.jsonl", folder / "qemu.log")
+
+
 @contextmanager
 def kept(folder: Path) -> Iterator[tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]]:
     """The real process, reading two sockets as QEMU serves them: the console's and the heartbeat's."""
     with tempfile.TemporaryDirectory(prefix="lab-k") as run_dir:
         at = Path(run_dir)
-        process = subprocess.Popen(keeper.argv(UUID, at, folder / "serial.log", folder / "heartbeat.jsonl"))
+        process = subprocess.Popen(of(at, folder), stdin=subprocess.PIPE)
         sockets = []
         try:
             for name in ("serial", "heartbeat"):
@@ -45,7 +49,8 @@ def kept(folder: Path) -> Iterator[tuple[socket.socket, socket.socket, subproces
                     sockets.append(listener.accept()[0])
             yield sockets[0], sockets[1], process
         finally:
-            for each in sockets:
+            for each in (*sockets, process.stdin):
+                assert each is not None
                 each.close()
             assert process.wait(20) == 0, "it ends with QEMU"
 
@@ -106,8 +111,7 @@ def test_what_is_no_heartbeat_is_not_kept(tmp_path: Path) -> None:
 
 def test_it_is_found_and_ended_with_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu_instance, "QUIT_S", 0.2)
-    argv = keeper.argv(UUID, tmp_path, tmp_path / "serial.log", tmp_path / "heartbeat.jsonl")
-    process = subprocess.Popen(argv)  # QEMU never came
+    process = subprocess.Popen(of(tmp_path, tmp_path), stdin=subprocess.PIPE)  # QEMU never came
     try:
         waited = Deadline.after(20)
         while not [p for p in qemu_instance.keepers(UUID) if p.pid == process.pid]:
@@ -118,7 +122,7 @@ def test_it_is_found_and_ended_with_its_machine(tmp_path: Path, monkeypatch: pyt
         assert qemu_instance.keepers(UUID) == []
     finally:
         process.kill()
-        process.wait(10)
+        process.communicate()
 
 
 def test_a_capped_file_goes_on_where_another_keeper_was_killed(tmp_path: Path) -> None:
@@ -134,3 +138,62 @@ def test_a_capped_file_goes_on_where_another_keeper_was_killed(tmp_path: Path) -
     assert path.read_bytes()[-500:] == b"d" * 500
     assert path.stat().st_size <= 1000
     assert [each.name for each in tmp_path.iterdir()] == ["log"]
+
+
+def test_guest_fills_host_disk_by_what_qemu_prints(tmp_path: Path) -> None:
+    """A machine can make QEMU warn as often as it likes; the last words are what stays."""
+    with kept(tmp_path) as (_, port, process):
+        assert process.stdin is not None
+        for _number in range(200):
+            process.stdin.write(b"qemu: virtio: bogus descriptor\n" * 3000)
+        process.stdin.write(b"qemu: the last word\n")
+        process.stdin.flush()
+        port.sendall(line(1))
+        eventually(tmp_path, 1)
+        waited = Deadline.after(20)
+        while not store.tail(tmp_path / "qemu.log").endswith(b"the last word\n"):
+            assert not waited.passed()
+            waited.sleep(0.05)
+        assert (tmp_path / "qemu.log").stat().st_size <= keeper.LOG_BYTES
+
+
+def test_it_ends_with_a_qemu_that_never_made_its_sockets(tmp_path: Path) -> None:
+    began = time.monotonic()
+    process = subprocess.Popen(of(tmp_path, tmp_path), stdin=subprocess.PIPE)
+    process.communicate(b"qemu: Could not set up host forwarding rule\n", timeout=20)
+    assert process.returncode == 0
+    assert time.monotonic() - began < keeper.CONNECT_S / 2
+    assert (tmp_path / "qemu.log").read_text() == "qemu: Could not set up host forwarding rule\n"
+
+
+FLOODING = """#!/usr/bin/env python3
+import re, socket, sys
+path = re.search("path=(.*?),server", " ".join(sys.argv))[1]
+with socket.socket(socket.AF_UNIX) as listener:
+    listener.bind(path)
+    listener.listen()
+    port = listener.accept()[0]
+for number in range(int(sys.argv[0].endswith("flooding")) * 400):
+    port.sendall(bytes(32768))
+port.sendall(b"the last word")
+"""
+
+
+def test_guest_fills_host_disk_while_an_image_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console of a bootstrap boot, too, is kept by its end."""
+    program = tmp_path / "flooding"
+    program.write_text(FLOODING)
+    program.chmod(0o755)
+    monkeypatch.setitem(qemu_args.PROGRAMS, "x86_64", str(program))
+    serial = tmp_path / cloud_boot.SERIAL
+    where = {name: tmp_path / name for name in ("disk", "seed", "go")}
+    shape = {"arch": "x86_64", "accel": "tcg", "cpus": 1, "memory_mib": 64, "port": 1}
+    boot = cloud_boot.Bootstrap(serial=serial, **where, **shape)  # type: ignore[arg-type]  # each of its own kind
+    most = 0
+    with cloud_boot.running(boot, keys.seed(tmp_path), Deadline.after(60)) as (_, ended):
+        while not ended.done():
+            most = max(most, serial.stat().st_size if serial.exists() else 0)
+            time.sleep(0.02)
+    assert ended.result().ok, ended.result().tail()
+    assert 0 < most <= keeper.SERIAL_BYTES
+    assert store.tail(serial).endswith(b"the last word")

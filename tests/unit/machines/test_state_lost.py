@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -15,10 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.guest import ending
 from lab.machines import keys, lifecycle, state
 from lab.machines.providers import PROVIDERS, local, qemu, ssh
-from lab.model.errors import Locked
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, Seed
 from lab.system import proc
@@ -187,29 +184,3 @@ def test_state_handle_empty_a_host_that_cannot_be_given_back_is_told(lab: Lab, f
     ssh.delete(lab, ssh.recover(seed, "m", folder))
     assert any("could not be given back" in text for text in told)
     assert not (folder / ssh.HOST_FILE).exists()
-
-
-@posix
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0 or not Path("/proc/mounts").exists(), reason="root")
-@pytest.mark.parametrize("torn", ['{"machine_id', "a folder", ""])
-def test_a_torn_claim_of_this_host_is_still_somebodys(
-    lab: Lab, folder: Path, torn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(ending.RUNTIME_ENV, str(tmp_path / "runtime"))
-    for name in ("OWNER_FILE", "LOCK_FILE", "OVER_SSH"):
-        monkeypatch.setattr(local, name, tmp_path / name)
-    (tmp_path / "LOCK_FILE.holder").mkdir()
-    spec = MachineSpec(name="m", provider="local")
-    handle = local.create(lab, spec, keys.seed(folder), folder)
-    local.OWNER_FILE.unlink()
-    if torn == "a folder":
-        local.OWNER_FILE.mkdir()
-    else:
-        local.OWNER_FILE.write_text(torn)
-    other = lab.paths.machine("second")
-    with pytest.raises(Locked, match="cannot be read") as caught:
-        local.create(lab, spec, keys.seed(other), other)
-    assert str(local.OWNER_FILE) in caught.value.fix
-    local.delete(lab, handle)
-    assert not local.OWNER_FILE.exists()
-    local.create(lab, spec, keys.seed(other), other)
