@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.model.errors import DemoError
+from lab.model.regular import content
 
 INCLUDE: Final = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTILINE)
 
@@ -23,7 +24,7 @@ def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path,
     todo, seen = list(names), set(names)
     while todo:
         one = base / todo.pop()
-        text = one.read_bytes() if one.is_file() else b""
+        text = content(one) if one.is_file() else b""
         for found in INCLUDE.finditer(text):
             name = found[1].decode("utf-8", "surrogateescape")
             if name in seen or not (base / name).is_file():  # Go's own headers, or Go says that it is not there

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.model.errors import DemoError
+from lab.model.regular import content
 
 # What a stub says of itself: "go-sqlite3 requires cgo to work. This is a stub".
 STUB: Final = re.compile(
@@ -35,7 +36,7 @@ def needs(off: Sequence[Mapping[str, Any]], on: Sequence[Mapping[str, Any]]) -> 
         name = _name(package)
         fallback = without.get(package["ImportPath"], {})
         only_without = set(fallback.get("GoFiles") or ()) - set(package.get("GoFiles") or ())
-        says = [each for each in sorted(only_without) if STUB.search((Path(package["Dir"]) / each).read_bytes())]
+        says = [each for each in sorted(only_without) if STUB.search(content(Path(package["Dir"]) / each))]
         warning = ""
         if says:
             warning = f"{name} says in {says[0]} that it needs cgo: forms are built with cgo off, where it cannot work"

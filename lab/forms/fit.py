@@ -14,6 +14,7 @@ from lab.forms.shelf import Tree, files
 from lab.model.errors import DemoError
 from lab.model.form import Conflict, Form, ModuleSpec
 from lab.model.own import Change, Import, Module, Own, clause
+from lab.model.regular import content, present
 
 RELEASE: Final = re.compile(r"v\d+\.\d+\.\d+[-+.\w]*")
 
@@ -82,9 +83,9 @@ def place(root: Path, module: str) -> str:
     """Where a module is replaced, as file:line; for people."""
     for folder in (root, *root.resolve().parents):
         for path in (folder / "go.mod", folder / "go.work") if folder == root else (folder / "go.work",):
-            if not path.is_file():
+            if not present(path):
                 continue
-            for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            for number, line in enumerate(content(path).decode("utf-8", "replace").splitlines(), 1):
                 if module in line.split() and "=>" in line:
                     return f"{path.name}:{number}"
     return "go.mod"

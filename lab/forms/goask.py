@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from lab.model.errors import DemoError, LabError, TransientError
+from lab.model.regular import content
 from lab.system import proc
 from lab.system.toolchain import Toolchain
 from lab.system.wait import Deadline
@@ -19,6 +21,7 @@ NETWORK: Final = re.compile(
     r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
 )
 NEWER_GO: Final = re.compile(r"(?:go: )?(?:module )?(.+?) requires go >= (\S+) \(running go ([\w.]+)")
+MISSING: Final = re.compile(r"(?:no required module provides|cannot find module providing) package ([^\s:;]+)")
 # What Go says -> what mends it. The first that matches counts; {folder} is where the person would run Go.
 FIXES: Final = (
     (r"pattern .*: no matching files found", "add the file that //go:embed names, or correct that line"),
@@ -82,9 +85,27 @@ def refusal(message: str, detail: str, folder: Path) -> LabError:
     return DemoError(message, fix=fix.format(folder=folder), detail=detail)
 
 
+def missing_here(found: Sequence[Mapping[str, Any]], modules: Mapping[str, Path], top: Path) -> DemoError | None:
+    """The error for a package of one of these modules (path -> folder) that is imported and is not there: nobody else
+    serves it, so `go get` would not help. `found`: the packages that Go listed in `top`."""
+    for error in (each.get("Error") or {} for each in found):
+        lost = MISSING.search(str(error.get("Err")))
+        homes = [path for path in modules if lost and f"{lost[1]}/".startswith(f"{path}/")]
+        if not lost or not homes:
+            continue
+        home = max(homes, key=len)
+        folder = modules[home] / lost[1].removeprefix(home).strip("/")
+        at = os.path.normpath(top / str(error.get("Pos") or "go.mod"))
+        return DemoError(
+            f"{at}: package {lost[1]} does not exist in module {home}: {folder} holds no Go file",
+            fix=f"correct the import at {at}, or add that package",
+        )
+    return None
+
+
 def line_of(file: Path, *words: str) -> int:
     """The number of the line that begins with these words; 1 when none does."""
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+    lines = content(file).decode("utf-8", "replace").splitlines() if file.is_file() else []
     return next((at for at, line in enumerate(lines, 1) if tuple(line.split()[: len(words)]) == words), 1)
 
 

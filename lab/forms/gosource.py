@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lab.forms import assembly, cgo, own
-from lab.forms.goask import NEWER_GO, Go, objects, outside, refusal
+from lab.forms import assembly, cgo, filenames, irregular, own
+from lab.forms.goask import NEWER_GO, Go, missing_here, objects, outside, refusal
 from lab.forms.modules import BESIDE, Beside, Layout, Lowered, language, layout
 from lab.forms.shelf import Entry, Shelf, Tree
 from lab.forms.vendored import LIST, READ, unfold
@@ -23,6 +23,7 @@ from lab.model.errors import DemoError, LabError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.own import Change, Own
+from lab.model.regular import content, present
 from lab.model.service import Service
 from lab.system.toolchain import Toolchain, environment
 from lab.system.wait import Deadline
@@ -78,7 +79,7 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
         on_line=_Downloads(lab, service.name),
     )
     room.mkdir(parents=True, mode=0o700)
-    asked = _Asked(go=go, layout=unfold(go, layout(go, service.root.absolute(), service.main), room), room=room)
+    asked = _asked(go, service, room, lab.paths.home)
     packages = asked.packages()
     kind = next((each.get("Name") for each in packages if not each.get("DepOnly")), "main")
     if kind != "main":
@@ -96,6 +97,17 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
         for level, text in source.notices():
             lab.bus.emit(Notice(level=level, text=text))
     return source
+
+
+def _asked(go: Go, service: Service, room: Path, home: Path) -> _Asked:
+    found = layout(go, service.root.absolute(), service.main)
+    tops = [found.top, *(each.folder for each in found.beside), *([found.work.parent / "vendor"] if found.work else [])]
+    pipes = frozenset(irregular.find(tops, home))
+    asked = _Asked(go=go, layout=found, room=room, pipes=pipes)
+    if pipes:
+        asked.overlay = irregular.overlay(pipes, room / "pipe")
+    asked.layout = unfold(go, found, room, asked.shown())
+    return asked
 
 
 class _Downloads:
@@ -118,19 +130,20 @@ class _Asked:
     layout: Layout
     room: Path
     overlay: dict[str, str] = field(default_factory=dict)
+    pipes: frozenset[Path] = frozenset()  # of the overlay: what has the name of a file and is none
 
     def packages(self) -> list[dict[str, Any]]:
         """Every package of the build, from `go list -e -deps`."""
         while True:
             self._write()
             said = self._list("readonly", self.go)
-            found = list(objects(said.text()))
+            found = self._found(said)
             if said.ok and not any(each.get("Error") for each in found):
                 return found
             # a go.sum that lacks lines is completed in our own copy of it; what go.mod lacks is not made up
             if "cannot find module providing" not in said.tail() + json.dumps([each.get("Error") for each in found]):
                 said = self._list("mod", self.go)
-                found = list(objects(said.text()))
+                found = self._found(said)
             if said.ok and not any(each.get("Error") for each in found):
                 return found
             if not self._lower(said.tail()):
@@ -139,13 +152,23 @@ class _Asked:
     def with_cgo(self) -> list[dict[str, Any]]:
         """The same with cgo on: what there is to lose."""
         go = replace(self.go, env={**self.go.env, "CGO_ENABLED": "1"})
-        return list(objects(self._list("mod", go).text()))
+        return self._found(self._list("mod", go))
+
+    def _found(self, said: Any) -> list[dict[str, Any]]:
+        """The packages that Go listed. Raises ConfigError for one that is made of what is no file."""
+        packages = filenames.restored(list(objects(said.text())), READ)
+        irregular.refuse(self.pipes, packages, READ)
+        return packages
+
+    def shown(self) -> list[str]:
+        """The option that shows Go other files than are there."""
+        if not self.overlay:
+            return []
+        (self.room / "overlay.json").write_text(json.dumps({"Replace": self.overlay}), encoding="utf-8")
+        return [f"-overlay={self.room / 'overlay.json'}"]
 
     def _list(self, mode: str, go: Go) -> Any:
-        words = [*LIST, f"-mod={mode}", f"-modfile={self.room / 'go.mod'}"]
-        if self.overlay:
-            (self.room / "overlay.json").write_text(json.dumps({"Replace": self.overlay}), encoding="utf-8")
-            words.append(f"-overlay={self.room / 'overlay.json'}")
+        words = [*LIST, f"-mod={mode}", f"-modfile={self.room / 'go.mod'}", *self.shown()]
         go = replace(go, env={**go.env, "GOWORK": "off"})
         return go.run([*words, self.layout.main], self.layout.top)
 
@@ -175,7 +198,7 @@ class _Asked:
         return target
 
     def _sums(self) -> bytes:
-        lines = {line for path in self.layout.sums if path.is_file() for line in path.read_bytes().splitlines()}
+        lines = {line for path in self.layout.sums if present(path) for line in content(path).splitlines()}
         return b"".join(line + b"\n" for line in sorted(lines))
 
     def _lower(self, said: str) -> bool:
@@ -210,6 +233,10 @@ class _Asked:
             with_cgo = [each for each in self.with_cgo() if each["ImportPath"] in excluded and each.get("CgoFiles")]
             if with_cgo:
                 return cgo.refused(with_cgo[0], detail)
+        modules = {each.old.partition("@")[0]: each.folder for each in self.layout.beside}
+        modules |= {each["Module"]["Path"]: self.layout.top for each in found if (each.get("Module") or {}).get("Main")}
+        if own_fault := missing_here(found, modules, self.layout.top):
+            return own_fault
         return refusal(f"{self.layout.top}: Go cannot build {self.layout.main}", detail, self.layout.top)
 
     def entries(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
@@ -223,7 +250,7 @@ class _Asked:
             for name in [name for kind in READ for name in package.get(kind) or ()]:
                 out[f"{within}{name}"] = base / name
             out |= assembly.included(base, within, package.get("SFiles") or (), homes)
-            if not package.get("DepOnly") and (base / PROFILE).is_file():
+            if not package.get("DepOnly") and present(base / PROFILE):
                 out[f"{within}{PROFILE}"] = base / PROFILE
         for at, each in enumerate(self.layout.beside):
             out[f"{self._beside(str(each.folder))}/go.mod"] = self._own_mod(at, each)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.forms.goask import Go, line_of
+from lab.model import regular
 from lab.model.errors import ConfigError, DemoError
 
 BESIDE: Final = "_beside"  # no package pattern matches a folder that begins so (`go help packages`)
@@ -82,7 +83,7 @@ def layout(go: Go, start: Path, main: str) -> Layout:
     Raises ConfigError (no go.mod), DemoError (a file that Go does not read, a go line of a newer language).
     """
     aim = Path(os.path.normpath(start / main))
-    top = next((each for each in (aim, *aim.parents, start) if (each / "go.mod").is_file()), None)
+    top = next((each for each in (aim, *aim.parents, start) if regular.present(each / "go.mod")), None)
     if top is None:
         raise ConfigError(f"{start} holds no go.mod", fix=f"run `go mod init` in {start}")
     inside = aim.is_dir() or not _is_import(start, main)
@@ -172,6 +173,8 @@ def _workspace(go: Go, start: Path, reader: _Reader, top: Path) -> _Work:
     file = go.text(["env", "GOWORK"], start, f"{start}").strip()
     if not file or file == "off":
         return _Work()
+    if not regular.present(Path(file)):
+        return _Work()
     doc = go.document(["work", "edit", "-json", file], start, file)
     folder = Path(file).parent
     used = [Path(os.path.normpath(folder / each["DiskPath"])) for each in doc.get("Use") or ()]
@@ -179,7 +182,7 @@ def _workspace(go: Go, start: Path, reader: _Reader, top: Path) -> _Work:
         return _Work()
     if newer(str(doc.get("Go") or ""), reader.ours):
         reader.lowered.append(Lowered(place=file, what="go", before=doc["Go"], after=reader.ours))
-    others = tuple(each for each in used if not _same(each, top) and (each / "go.mod").is_file())
+    others = tuple(each for each in used if not _same(each, top) and regular.present(each / "go.mod"))
     return _Work(
         file=Path(file),
         used=others,
@@ -214,7 +217,7 @@ class _Found:
                 edits.append(f"-replace={old}={to['Path']}@{to['Version']}")
                 continue
             place = Path(os.path.normpath(folder / to["Path"]))
-            if (place / "go.mod").is_file():
+            if regular.present(place / "go.mod"):
                 named[old] = self._beside(old, place)
             else:
                 edits.append(f"-replace={old}={place}")  # Go says what is wrong with it, when it is needed

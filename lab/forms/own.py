@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lab.forms.goask import objects
 from lab.model.own import Import, Module, Own
+from lab.model.regular import content
 
 Doc = Mapping[str, Any]
 # an import as gofmt writes it: alone or in a block, named or not
@@ -75,7 +76,7 @@ def _at(package: Mapping[str, Any], wanted: str, top: Path) -> str:
     """file:line of an import."""
     for name in package.get("GoFiles") or ():
         path = Path(package["Dir"], name)
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(content(path).decode("utf-8", "replace").splitlines(), 1):
             found = IMPORT.match(line)
             if found and found[1] == wanted:
                 shown = path.relative_to(top).as_posix() if path.is_relative_to(top) else str(path)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lab.model import regular
 from lab.model.errors import ConfigError, TransientError
 
 PIECE: Final = 1 << 20  # bytes held in memory at a time, however large a file is
@@ -99,21 +98,16 @@ def _read(content: Path | bytes, target: Path | None) -> tuple[bool, str, int]:
 
 def _pieces(path: Path) -> Iterator[bytes]:
     try:
-        with open(path, "rb", opener=_at_once) as file:  # Path.open has no opener
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError(f"{path} is no regular file", fix=f"replace or remove {path}")
+        with regular.opened(path) as file:
             while piece := file.read(PIECE):
                 yield piece
+    except regular.NotRegular as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", fix=f"replace or remove {path}") from error
     except FileNotFoundError as error:
         message = f"{path} was removed while the source was read"
         raise TransientError(message, fix="run the command again") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", fix=f"make {path} readable") from error
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Opens without waiting: a pipe that took a file's place must not hold us up."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:

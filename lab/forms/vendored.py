@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from lab.forms import filenames
 from lab.forms.goask import Go, objects, outside, refusal
 from lab.forms.modules import Beside, Layout
+from lab.model import regular
 
 READ: Final = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
 FIELDS: Final = ",".join(
@@ -25,12 +27,15 @@ LIST: Final = ("list", "-e", "-deps", f"-json={FIELDS}")
 MODULES: Final = "vendor/modules.txt"
 
 
-def unfold(go: Go, layout: Layout, room: Path) -> Layout:
-    """The layout with each module of the vendor folder, if Go builds from one, named as it is to be taken."""
+def unfold(go: Go, layout: Layout, room: Path, options: Sequence[str] = ()) -> Layout:
+    """The layout with each module of the vendor folder, if Go builds from one, named as it is to be taken.
+
+    `options` are of `go list`.
+    """
     place = layout.work.parent if layout.work else layout.top
-    if not (place / MODULES).is_file():
+    if not regular.present(place / MODULES):
         return layout
-    found = _packages(go, layout, room)
+    found = _packages(go, layout, room, options)
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for package in found:
         if Path(package["Dir"]).is_relative_to(place / "vendor"):
@@ -52,9 +57,9 @@ def unfold(go: Go, layout: Layout, room: Path) -> Layout:
     )
 
 
-def _packages(go: Go, layout: Layout, room: Path) -> list[dict[str, Any]]:
+def _packages(go: Go, layout: Layout, room: Path, options: Sequence[str]) -> list[dict[str, Any]]:
     """The build as Go does it from the vendor folder."""
-    words = [*LIST, "-mod=vendor"]
+    words = [*LIST, "-mod=vendor", *options]
     if layout.work is None:
         file = room / "vendor.mod"
         shutil.copyfile(layout.top / "go.mod", file)
@@ -63,7 +68,7 @@ def _packages(go: Go, layout: Layout, room: Path) -> list[dict[str, Any]]:
         words.append(f"-modfile={file}")
     env = {**go.env, "GOWORK": str(layout.work or "off")}
     said = replace(go, env=env).run([*words, layout.main], layout.top)
-    found = list(objects(said.text()))
+    found = filenames.restored(list(objects(said.text())), READ)
     errors = [str(each["Error"]["Err"]) for each in found if each.get("Error")]
     if not said.ok or errors:
         detail = "\n".join(errors) or said.tail()

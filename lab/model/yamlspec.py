@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from lab.model import units, yamltext
+from lab.model import regular, units, yamltext
 from lab.model.errors import ConfigError
 from lab.model.problems import Document
 
@@ -34,16 +34,18 @@ def parse(name: str, text: str) -> Section:
 def read(path: Path) -> Section:
     """`parse` of a file; a missing or unreadable one is a ConfigError too, and so is what may never end (a pipe)."""
     try:
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{path} cannot be read: it is not a file", fix=f"create {path} as UTF-8 text")
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes", fix=f"edit {path}")
         text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{path} cannot be read: {reason}", fix=f"create {path} as UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", fix=f"create {path} as UTF-8 text") from error
+    except UnicodeDecodeError as error:
+        before, wrong = error.object[: error.start], error.object[error.start]
+        lines = before.decode("utf-8").split("\n")
+        place = f"{path}:{len(lines)}:{len(lines[-1]) + 1}"
+        raise ConfigError(f"{place}: not UTF-8: byte {wrong:#04x}", fix=f"edit {place}") from error
     return parse(str(path), text)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import gzip
 import os
-import stat
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from lab.guest.wire import LIMITS, Limits, WireError, decode, parse, shown
+from lab.model import regular
 from lab.model.errors import Unreadable
 from lab.system import store
 
@@ -35,7 +35,6 @@ class Rows:
 
 ROWS: Final = Rows()
 LOG: Final = Rows(size=32 << 20)  # every line of a log is kept
-FLAGS: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 LINE: Final = Limits(size=ROWS.line, values=100_000)
 
 
@@ -85,13 +84,11 @@ def content(source: Source, size: int) -> bytes:
 def _opened(source: Source) -> BinaryIO:
     """Opened to read; a folder, a pipe or a device is refused before a byte of it is waited for."""
     try:
-        fd = store.patiently(lambda: os.open(source.path, FLAGS))
+        return store.patiently(lambda: regular.opened(source.path))
+    except regular.NotRegular as error:
+        raise source.error("not a plain file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in a name
         raise source.error(why_not(error)) from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise source.error("not a plain file")
-    return os.fdopen(fd, "rb")
 
 
 def why_not(error: Exception) -> str:

@@ -20,4 +20,4 @@ def test_a_config_that_is_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").mkdir()
     ran = run_lab("status", home=tmp_path)
     assert ran.code == 3
-    assert "config.yaml cannot be read: it is not a file" in ran.stderr
+    assert "config.yaml cannot be read: it is a folder, not a regular file" in ran.stderr

@@ -138,7 +138,7 @@ def test_numbers_of_the_environment_are_held_to_the_same(name: str, value: str) 
 def test_what_never_ends_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
-        with pytest.raises(ConfigError, match="not a file"):
+        with pytest.raises(ConfigError, match="not a regular file"):
             read(path)
 
 
