@@ -114,6 +114,9 @@ def _refused(lab: Lab, forms: Sequence[Form], wanted: Mapping[str, Recipe]) -> d
         error = fit.refusal(form, wanted[artifact_of(form)].own or Own())
         if error is not None:
             found[form.name] = error
+    for form in forms:
+        for line in fit.beside(form, wanted[artifact_of(form)].own or Own()) if form.name not in found else ():
+            lab.bus.emit(Notice(level="warning", text=f"form {form.name}: {line.what}"))
     for refused in found.values() if len(found) < len(forms) else ():  # else it is the command's own error
         lab.bus.emit(Notice(level="warning", text=f"{refused.message}. The other forms go on."))
     return found
@@ -128,4 +131,4 @@ def _told(lab: Lab, form: Form, wanted: Mapping[str, Recipe], made: Mapping[str,
         lab.bus.emit(
             Notice(level="info", text=f"form {form.name} differs from the service as it is: {fit.told(changes)}")
         )
-    return replace(artifact, changes=(*own.lowered, *changes))
+    return replace(artifact, changes=(*own.lowered, *changes, *fit.beside(form, own)))

@@ -34,7 +34,7 @@ def below(name: str, top: str) -> bool:
 
 def refusal(form: Form, own: Own) -> DemoError | None:
     """Why this form cannot be made of this service; None when nothing speaks against it."""
-    found = [line for conflict in form.conflicts for line in _met(conflict, own)]
+    found = [line for conflict in form.conflicts if not conflict.warns for line in _met(conflict, own)]
     if not found:
         return None
     return DemoError(
@@ -42,6 +42,12 @@ def refusal(form: Form, own: Own) -> DemoError | None:
         fix=f"leave out form {form.name}, or change the service as this says",
         detail="\n".join(found) if len(found) > 1 else None,
     )
+
+
+def beside(form: Form, own: Own) -> tuple[Change, ...]:
+    """What the service makes beside this form, which can be made all the same: by module, version and line."""
+    lines = [line for conflict in form.conflicts if conflict.warns for line in _met(conflict, own)]
+    return tuple(Change(what=line, kind="beside") for line in lines)
 
 
 def _met(conflict: Conflict, own: Own) -> list[str]:

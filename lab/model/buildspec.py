@@ -68,7 +68,7 @@ def read_conflicts(doc: Section) -> tuple[Conflict, ...]:
     """What a service may not have: `conflicts:` of a form.yaml."""
     items = doc.sections("conflicts")
     for item in items:
-        item.only("why", "imports", "forks", "replaces", "only_with", "since").require("why")
+        item.only("why", "imports", "forks", "replaces", "only_with", "since", "warns").require("why")
     return tuple(
         Conflict(
             why=item.text("why"),
@@ -77,6 +77,7 @@ def read_conflicts(doc: Section) -> tuple[Conflict, ...]:
             replaces=item.strs("replaces"),
             only_with=item.strs("only_with"),
             since=item.texts("since"),
+            warns=item.flag("warns"),
         )
         for item in items
     )

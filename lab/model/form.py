@@ -40,6 +40,7 @@ class Conflict:
     replaces: tuple[str, ...] = ()  # the same, or replaced by another version
     only_with: tuple[str, ...] = ()  # speaks of programs that hold all of these modules
     since: dict[str, str] = field(default_factory=dict)  # module in its program -> this version or a newer one
+    warns: bool = False  # the form is made all the same; this is reported with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

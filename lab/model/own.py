@@ -30,10 +30,13 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is another one in a form's program than in the service's own: a module, or a file of the source."""
+    """What is another one in a form's program than in the service's own: a module, or a file of the source.
+
+    "beside" is what the service itself makes beside the form, in one line.
+    """
 
     what: str
-    kind: str  # raised | lowered (after "": left out) | replaced | added | file
+    kind: str  # raised | lowered (after "": left out) | replaced | added | file | beside
     before: str = ""
     after: str = ""
 
@@ -50,6 +53,8 @@ class Own:
 
 def clause(what: str, kind: str, before: str, after: str) -> str:
     """A change of a module's version, or of a line of go.mod, for people."""
+    if kind == "beside":
+        return what
     if not after:
         return f"{what}, {before}, left out"
     return f"{what} {before} {kind} {'by' if kind == 'replaced' else 'to'} {after}"

@@ -91,7 +91,8 @@ def _changes(forms: Mapping[str, Any]) -> Html | None:
     """What a form's program has otherwise than the service's own, by the binary's build information."""
     found = {name: form["changes"] for name, form in forms.items() if form["changes"]}
     lines = [tag("li", tag("b", name), f": {_changed(changes)}") for name, changes in found.items()]
-    head = tag("p", "What a form's program has otherwise than the service's own. Forms that are not named: nothing.")
+    text = "What a form's program has otherwise than the service's own, and what the service itself makes beside it."
+    head = tag("p", f"{text} Forms that are not named: nothing.")
     return tag("div", head, tag("ul", *lines, class_="causes")) if lines else None
 
 

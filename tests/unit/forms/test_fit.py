@@ -190,3 +190,32 @@ def test_imports_of_the_services_own_code_have_their_line(tmp_path: Path) -> Non
     found = read(packages, tmp_path)
     assert found.imports == (Import(package="example.test/lib/x", module="example.test/lib", at="main.go:5"),)
     assert set(found.modules) == {"example.test/lib", "example.test/deep"}
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp",
+        "go.opentelemetry.io/otel/sdk/trace",
+        "github.com/DataDog/dd-trace-go/v2/ddtrace/tracer",
+    ],
+)
+def test_double_spans_every_form_names_what_makes_spans_by_hand(package: str) -> None:
+    """double-spans and own-otelhttp: woven forms are refused, the agent's is made and its report names the module."""
+    by_hand = Own(
+        modules={package: Module(version="v0.72.0", used="v0.72.0")},
+        imports=(Import(package=package, module=package, at="main.go:6"),),
+    )
+    named = f"main.go:6 imports {package} v0.72.0; the service "
+    for name in ("orchestrion-otel", "orchestrion-dd"):
+        refused = fit.refusal(CATALOG[name], by_hand)
+        assert refused is not None
+        assert named in refused.message
+        assert fit.beside(CATALOG[name], by_hand) == ()
+    for name in ("baseline", "twin", "ebpf"):
+        assert fit.refusal(CATALOG[name], by_hand) is None
+    (told,) = fit.beside(CATALOG["ebpf"], by_hand)
+    assert told.kind == "beside"
+    assert told.what.startswith(named)
+    assert fit.told([told]) == told.what
+    assert fit.beside(CATALOG["baseline"], by_hand) == ()
