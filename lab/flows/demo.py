@@ -18,7 +18,7 @@ from lab.flows import deliver, report, resume, sizing, workshop
 from lab.flows.left_out import left_out
 from lab.flows.together import together
 from lab.flows.wish import Asked, resolve
-from lab.guest.wire import FormSpec, Plan, Tools
+from lab.guest.wire import FormSpec, Plan, Tools, WireError, load
 from lab.machines import lifecycle, presence
 from lab.model.errors import Cancelled, DemoError, LabError, ProvisioningError
 from lab.model.events import Notice, Progress
@@ -147,9 +147,9 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
     with lab.bus.step("guest", "artifacts and guest half into the machine") as step:
         drive.install(transport, site, deadline)
         at, mount = deliver.deliver(lab, ready.machine, transport, site.root, tree, digest, deadline)
-        facts = drive.call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
-        step.say(str(facts.get("kernel", "")))
-    if abs(time.time() - facts.pop("clock_ns") / 1e9) >= CLOCK_S:
+        facts, clock_s = drive.facts(transport, site, deadline, *mount)
+        step.say(facts["kernel"])
+    if abs(time.time() - clock_s) >= CLOCK_S:
         # a restored machine's: everything in it agrees, so it is not corrected but measured
         facts["clock_behind_s"] = round(_behind_s(transport, deadline), 1)
     facts["emulated"] = ready.emulated or bool(facts.get("emulated"))  # not every machine can tell by itself
@@ -161,8 +161,12 @@ def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
 def _behind_s(transport: Any, deadline: Deadline) -> float:
     """How far the machine's clock is behind this host's."""
     before = time.time()
-    said = float(transport.run(["date", "+%s.%N"], deadline).text())
-    return (before + time.time()) / 2 - said
+    said = transport.run(["date", "+%s.%N"], deadline, max_output=drive.MAX_FACT).text()[: drive.MAX_FACT].strip()
+    try:
+        clock_s = load(float, said)
+    except WireError as error:
+        raise DemoError(f"the machine's clock cannot be read: {error}", fix="lab doctor") from error
+    return (before + time.time()) / 2 - clock_s
 
 
 def _specs(lab: Lab, asked: Asked, ready: Ready, facts: dict[str, Any]) -> dict[str, FormSpec]:

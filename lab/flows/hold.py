@@ -60,7 +60,7 @@ def hold(lab: Lab, name: str, asked: Asked) -> dict[str, Any]:
             proofs = _round(lab, transport, site, seen, 1, deadline, lives)
             step.say(", ".join(proofs))
         _all_proven(proofs)
-        pid = int(drive.call(transport, site, deadline, "status", "--out", site.out)["state"]["pid"])
+        pid = drive.pid(transport, site, deadline)
     return {
         "forms": [form.name for form in asked.forms],
         "proofs": proofs,

@@ -28,6 +28,7 @@ from lab.machines import (
     provision,
     provision_inside,
     qemu_args,
+    told,
 )
 from lab.machines.cloud_boot import Bootstrap
 from lab.machines.image import Image, ImageSpec
@@ -209,7 +210,7 @@ def _need_room(link: Transport, deadline: Deadline) -> None:
 
 def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
     """The running kernel, the drivers that a start loads, and the list of packages, where a baked tree has them."""
-    release = _sh(link, "uname -r", deadline).text().strip()
+    release = told.name(_sh(link, "uname -r", deadline).text(), "kernel release")
     modules = f"/usr/lib/modules/{release}"
     here = tree / f"usr/lib/modules/{release}"
     for folder in (here, tree / "boot", tree / "var/lib/dpkg"):
@@ -217,7 +218,9 @@ def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
     link.get(f"/boot/vmlinuz-{release}", tree / f"boot/vmlinuz-{release}", deadline, max_bytes=MAX_KERNEL_BYTES)
     link.get("/var/lib/dpkg/status", tree / "var/lib/dpkg/status", deadline, max_bytes=MAX_LIST_BYTES)
     link.get(f"{modules}/modules.dep", here / "modules.dep", deadline, max_bytes=MAX_LIST_BYTES)
-    names = initrd.load_order((here / "modules.dep").read_text(encoding="utf-8"), initrd.DRIVERS)
+    names = initrd.load_order((here / "modules.dep").read_text(encoding="utf-8", errors="replace"), initrd.DRIVERS)
+    if odd := [name for name in names if name.startswith(("/", "-")) or ".." in name.split("/")]:
+        raise ProvisioningError(f"the image names a driver outside of its folder: {odd[0]!r}", fix=TRY_AGAIN)
     if names:
         packed = link.run(["tar", "-C", modules, "-chf", "-", *names], deadline, max_output=MAX_KERNEL_BYTES)
         if not packed.ok:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import WireError, load
+from lab.machines import told
 
 PORT: Final = "lab.heartbeat"  # the port's name in the machine (playbooks/init/heartbeat.go)
 TAIL_BYTES: Final = 4096
 # The guest beats each second at the lowest priority; a busy host may hold it up for a while.
 FRESH_S: Final = 15.0
 GAP_MAX_S: Final = 4.0  # a machine that hung and was freed is not waited for longer the next time
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +43,7 @@ def parse(line: bytes) -> Beat | None:
     except WireError:
         return None
     # an image that was never made golden has no id
-    plausible = _ID.fullmatch(beat.boot_id) and (not beat.image_id or _ID.fullmatch(beat.image_id))
+    plausible = told.is_name(beat.boot_id) and (not beat.image_id or told.is_name(beat.image_id))
     return beat if plausible and beat.uptime_s >= 0 else None
 
 

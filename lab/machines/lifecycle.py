@@ -219,7 +219,7 @@ def _running(lab: Lab, name: str) -> Machine:
     seen = None if found is None else steps.observed(lab, found)
     if seen is not None and seen.phase == "hung":
         raise hang.error(name, seen)
-    if found is None or seen is None or seen.endpoint is None:
+    if found is None or seen is None or seen.endpoint is None or seen.phase == "broken":
         why = (stored.problem or "there is no such machine") if seen is None else seen.reason
         raise PreconditionError(f"machine {name} does not run: {why}", fix=f"lab up {name}")
     return replace(found, endpoint=seen.endpoint)

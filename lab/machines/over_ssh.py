@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.machines import told
 from lab.model.errors import LabError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import Observed, SshEndpoint
@@ -21,7 +22,8 @@ def observed(lab: Lab, endpoint: SshEndpoint, *, image_id: str = "", accel: str 
     """
     try:
         with connect(lab, endpoint, Deadline.after(ASK_S, lab.cancel)) as link:
-            boot_id = link.run(["cat", BOOT_ID], Deadline.after(ASK_S, lab.cancel)).text().strip()
+            said = link.run(["cat", BOOT_ID], Deadline.after(ASK_S, lab.cancel), max_output=told.MOST_BYTES)
+            boot_id = told.name(said.text(), "boot id")
     except SecurityStop:
         raise
     except LabError as error:

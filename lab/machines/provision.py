@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import enclosure, keys
+from lab.guest.wire import WireError, load
+from lab.machines import enclosure, keys, told
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.events import Output
 from lab.model.lab import Lab
@@ -112,6 +113,22 @@ class Verified:
     image_id: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    name: str
+    ok: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checks:
+    """The document that VERIFY_SCRIPT prints."""
+
+    checks: tuple[_Check, ...]
+    boot_id: str
+    image_id: str = ""
+
+
 def verify(transport: Transport, deadline: Deadline, *, wait_s: float) -> Verified:
     """Run the machine's checks over a connection: the same file that the playbook's `verify` tag runs.
 
@@ -119,26 +136,28 @@ def verify(transport: Transport, deadline: Deadline, *, wait_s: float) -> Verifi
     Raises ProvisioningError when the machine has no Python to run it or says nothing that can be read.
     """
     script = (resources.root() / VERIFY_SCRIPT).read_bytes()
-    result = transport.run([INTERPRETER, "-I", "-S", "-", f"{wait_s:.0f}"], deadline.sooner(VERIFY_S), stdin=script)
+    argv = [INTERPRETER, "-I", "-S", "-", f"{wait_s:.0f}"]
+    result = transport.run(argv, deadline.sooner(VERIFY_S), stdin=script, max_output=told.MOST_BYTES)
     return parse_verify(result.text(), result.tail())
 
 
 def parse_verify(text: str, said: str = "") -> Verified:
     """Findings and boot from the checks' one JSON document; `said` is shown when it cannot be read."""
     try:
-        document = json.loads(text)
+        answer = load(_Checks, text)
         findings = [
             Finding(
-                name=f"machine.{check['name']}",
-                verdict="ok" if check["ok"] else "fail",
-                message=str(check["message"]),
-                fix="" if check["ok"] else "lab up (it applies the playbook again)",
+                name=f"machine.{told.line(check.name)}",
+                verdict="ok" if check.ok else "fail",
+                message=told.line(check.message),
+                fix="" if check.ok else "lab up (it applies the playbook again)",
             )
-            for check in document["checks"]
+            for check in answer.checks
         ]
-        return Verified(findings=findings, boot_id=str(document["boot_id"]), image_id=str(document.get("image_id", "")))
-    except (ValueError, KeyError, TypeError) as error:
-        message = "the machine's checks gave no answer that can be read"
+        image_id = answer.image_id and told.name(answer.image_id, "image id")
+        return Verified(findings=findings, boot_id=told.name(answer.boot_id, "boot id"), image_id=image_id)
+    except WireError as error:
+        message = f"the machine's checks gave no answer that can be read ({error})"
         raise ProvisioningError(message, fix="lab logs", detail=said or text[:400]) from error
 
 

@@ -102,7 +102,7 @@ def packed(site: Path) -> bytes:
 def _python(link: Transport, deadline: Deadline) -> wheels.For:
     said = link.run([provision.INTERPRETER, "-I", "-c", ASK], deadline)
     words = said.text().split()
-    if not said.ok or len(words) != 3:
+    if not said.ok or len(words) != 3 or not all(word.isdecimal() and len(word) < 4 for word in words[:2]):
         fix = "install python3 there"
         raise PreconditionError("the machine has no Python to run Ansible with", fix=fix, detail=said.tail())
     python = (int(words[0]), int(words[1]))

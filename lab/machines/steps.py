@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lab.machines import golden, journal, keys, provision, provision_inside, readiness, state
+from lab.machines import golden, journal, keys, provision, provision_inside, readiness, state, told
 from lab.machines.providers import PROVIDERS
 from lab.machines.providers.base import Provider
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
@@ -97,10 +97,17 @@ def raise_failed(failed: list[Finding], kind: type[LabError]) -> None:
         raise ExceptionGroup("several checks failed", errors)
 
 
+def _made(lab: Lab, machine: Machine) -> str | None:
+    """A machine of an image that is paused or stopped by a signal goes on as it is: its disk is in use."""
+    seen = observed(lab, machine)
+    broken = seen.phase == "broken" and provider_of(machine).FEATURES.custom_kernel
+    return seen.reason if broken else "it runs" if seen.phase == "running" else None
+
+
 def _image_not_needed(lab: Lab, machine: Machine) -> str | None:
     if not provider_of(machine).FEATURES.custom_kernel:
         return "this provider brings its own system"
-    return _running(lab, machine)
+    return _made(lab, machine)
 
 
 def _image(lab: Lab, machine: Machine) -> Machine:
@@ -190,7 +197,7 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     deadline = Deadline.after(readiness.scaled_s(VERIFY_S, machine.accel), lab.cancel)
     with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
         if isinstance(machine.endpoint, LocalEndpoint):
-            boot_id = link.run(["cat", BOOT_ID], deadline).text().strip()
+            boot_id = told.name(link.run(["cat", BOOT_ID], deadline).text(), "boot id")
         else:
             said = provision.verify(link, deadline, wait_s=readiness.scaled_s(MANAGER_S, machine.accel))
             boot_id = said.boot_id
@@ -244,7 +251,7 @@ def _judge(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
 UP: Final[tuple[Step, ...]] = (
     Step(name="check_host", title="check this host", already=_running, act=_check_host),
     Step(name="image", title="golden image", already=_image_not_needed, act=_image),
-    Step(name="create", title="create the machine", already=_running, act=_create),
+    Step(name="create", title="create the machine", already=_made, act=_create),
     Step(name="start", title="start it", already=_started, act=_start),
     Step(name="wait_ready", title="wait until it is up", already=_verified, act=_wait_ready),
     Step(name="apply_playbook", title="apply the playbook", already=_no_playbook, act=_apply_playbook),

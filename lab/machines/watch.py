@@ -1,28 +1,33 @@
-"""A connection to a machine that ends as soon as the machine hangs for good, whatever is waited for at that moment."""
+"""A connection to a machine that ends as soon as the machine hangs or stands still, whatever is waited for."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from lab.machines import free, hang, heartbeat
 from lab.machines.providers.base import Provider
-from lab.model.errors import Cancelled, LabError
+from lab.model.errors import Cancelled, LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Handle
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.remote.base import Transport
 
 LOOK_EVERY_S: Final = 1.0
+BROKEN_S: Final = 4.0  # after a heartbeat is late, which a snapshot does not take
 POLL_S: Final = 0.05
 Dial = Callable[[], Transport]
 
 
 @contextlib.contextmanager
 def session(lab: Lab, provider: Provider, handle: Handle, dial: Dial) -> Iterator[Transport]:
-    """What `dial` opens, closed at the end. Raises Hung in place of what a hang makes of it; else what is raised."""
+    """What `dial` opens, closed at the end. Raises Hung in place of what a hang makes of it; else what is raised.
+
+    Raises ProvisioningError for a machine that was paused, or its process stopped, and does not go on.
+    """
     if not (lab.paths.machine(handle.name) / HEARTBEAT_LOG).exists():  # nothing to go by
         with dial() as link:
             yield link
@@ -40,10 +45,10 @@ def session(lab: Lab, provider: Provider, handle: Handle, dial: Dial) -> Iterato
 
 
 class _Watch:
-    """Looks at the heartbeat in a thread of its own; a hang that cannot be undone ends the connection."""
+    """Looks at the heartbeat in a thread of its own; a hang that cannot be undone, or a pause, ends the connection."""
 
     def __init__(self, lab: Lab, provider: Provider, handle: Handle) -> None:
-        self.hung: hang.Hung | None = None
+        self.hung: ProvisioningError | None = None
         self._lab, self._provider, self._handle = lab, provider, handle
         self._folder = lab.paths.machine(handle.name)
         self._over = threading.Event()
@@ -86,18 +91,25 @@ class _Watch:
         return self._link
 
     def _look(self) -> None:
+        broken_at_s = 0.0
         while not self._over.wait(LOOK_EVERY_S):
             beat = heartbeat.last_beat(self._folder / HEARTBEAT_LOG)
             if beat is None or beat.age_s <= hang.LATE_S:
                 continue
             with contextlib.suppress(LabError):
                 seen = self._provider.inspect(self._lab, self._handle)
-                if seen.phase != "hung" or self._over.is_set():
+                broken_at_s = (broken_at_s or time.monotonic()) if seen.phase == "broken" else 0.0
+                if self._over.is_set():
+                    return
+                if broken_at_s and time.monotonic() - broken_at_s >= BROKEN_S:
+                    name = self._handle.name
+                    self.hung = ProvisioningError(f"machine {name} stands still: {seen.reason}", fix=f"lab up {name}")
+                elif seen.phase == "hung":
+                    hung = hang.error(self._handle.name, seen, str(self._folder / SERIAL_LOG))
+                    if not free.freed(self._lab, self._provider, self._handle, hung):
+                        self.hung = hung
+                if self.hung is None:
                     continue
-                hung = hang.error(self._handle.name, seen, str(self._folder / SERIAL_LOG))
-                if free.freed(self._lab, self._provider, self._handle, hung):
-                    continue
-                self.hung = hung
                 if self._link is not None:
                     self._link.close()
                 return

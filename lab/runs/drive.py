@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from lab.guest.wire import EVENTS_FILE, PLAN_FILE, GuestRecord, Plan, WireError, dump, load
+from lab.guest.wire import EVENTS_FILE, PLAN_FILE, Count, GuestRecord, Plan, Range, WireError, decode, dump, load, shown
 from lab.model.errors import (
     DemoError,
     LabError,
@@ -19,6 +19,7 @@ from lab.model.errors import (
 from lab.model.events import GuestEvent, Notice, Progress
 from lab.model.lab import Lab
 from lab.model.paths import MANIFEST_FILE as SEAL_FILE
+from lab.model.run import MachineFacts
 from lab.remote.base import Transport
 from lab.runs import zipapp
 from lab.system import documents
@@ -30,6 +31,7 @@ RECONNECTS: Final = 5
 SEAL_POLL_S: Final = 0.2
 MAX_EVENTS_BYTES: Final = documents.LOG.size
 MAX_ANSWER_BYTES: Final = 8 << 20
+MAX_FACT: Final = 4096  # characters
 # the guest half's exit codes are ours
 ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}
 Connect = Callable[[], AbstractContextManager[Transport]]
@@ -93,6 +95,52 @@ def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *optio
             detail=None if told else result.tail(),
         )
     return answer
+
+
+def facts(transport: Transport, site: Site, deadline: Deadline, *mount: str) -> tuple[dict[str, Any], float]:
+    """Make the machine ready for runs; what it tells of itself, checked, and the seconds of its clock.
+
+    Raises DemoError where a fact is not of its kind: everything later rests on them, the report last.
+    """
+    answer = call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
+    try:
+        told = decode(_Facts, answer)
+        for name, value in answer.items():
+            if (
+                len(name) > MAX_FACT
+                or len(dump(value)) > MAX_FACT
+                or (isinstance(value, str) and not value.isprintable())
+            ):
+                raise WireError(f"at most {MAX_FACT} printable characters are expected").inside(shown(name))
+    except WireError as error:
+        message = f"the machine tells something of itself that cannot be: {error}"
+        raise DemoError(
+            message, fix=f"look at it (lab exec -- python3 {site.guest} facts), or make it again"
+        ) from error
+    return {name: value for name, value in answer.items() if name != "clock_ns"}, told.clock_ns / 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts(MachineFacts):
+    """What `prepare` answers, as far as anything is decided by it."""
+
+    clock_ns: Count
+    kernel: str
+    cpus: Annotated[int, Range(1, 1 << 16)]
+
+
+def pid(transport: Transport, site: Site, deadline: Deadline) -> int:
+    """Of the leader that runs there. Raises DemoError."""
+    state = call(transport, site, deadline, "status", "--out", site.out).get("state")
+    try:
+        return decode(_State, state).pid
+    except WireError as error:
+        raise DemoError(f"the guest half does not tell its pid: {error}", fix="run the command again") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    pid: Annotated[int, Range(1, 1 << 31)]
 
 
 def start(transport: Transport, site: Site, plan: Plan, deadline: Deadline) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.guest.wire import decode
+from lab.machines import told
 from lab.machines.providers import ssh_check, ssh_keep, ssh_route
 from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop, Unreadable
 from lab.model.events import Notice
@@ -130,12 +131,14 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     endpoint = _endpoint(handle)
     try:
         with _session(lab, endpoint) as link:
-            said = link.run(["sh", "-c", INSPECT], Deadline.after(ASK_S, lab.cancel)).text()
+            deadline = Deadline.after(ASK_S, lab.cancel)
+            answer = link.run(["sh", "-c", INSPECT], deadline, max_output=told.MOST_BYTES).text()
+        boot_id, _, text = answer.partition("\n")
+        boot_id = told.name(boot_id, "boot id")
     except SecurityStop:
         raise
     except LabError as error:
         return Observed(phase="unknown", alive=False, reason=error.message)
-    boot_id, _, text = said.partition("\n")
     claim = ssh_check.document(text)
     if claim is None or claim.get("machine_id") != handle.machine_id:
         reason = "not claimed" if claim is None else f"the lab machine of {ssh_check.held_by(claim)}"
@@ -145,7 +148,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
         alive=True,
         reason="it answers",
         endpoint=endpoint,
-        boot_id=boot_id.strip(),
+        boot_id=boot_id,
         accel=str(handle.data["accel"]),
     )
 
@@ -153,12 +156,12 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 def note(lab: Lab, handle: Handle) -> dict[str, Any]:
     """Write down, on both sides, what the playbook will change there; the variables it is then applied with."""
     with _session(lab, _endpoint(handle)) as link:
-        told = ssh_keep.ask(link, "note", ssh_keep.wanted(), ssh_keep.Noted, Deadline.after(NOTE_S, lab.cancel))
-    store.write_json(ssh_keep.kept_at(Path(handle.data["directory"])), told.changes)
-    for name in told.held:
+        noted = ssh_keep.ask(link, "note", ssh_keep.wanted(), ssh_keep.Noted, Deadline.after(NOTE_S, lab.cancel))
+    store.write_json(ssh_keep.kept_at(Path(handle.data["directory"])), noted.changes)
+    for name in noted.held:
         text = f"{name} is not added: that would change or remove a package that is there"
         lab.bus.emit(Notice(level="warning", text=text))
-    return ssh_keep.variables(list(told.install))
+    return ssh_keep.variables(list(noted.install))
 
 
 def stop(lab: Lab, handle: Handle) -> None:
@@ -180,13 +183,13 @@ def delete(lab: Lab, handle: Handle) -> None:
             with _session(lab, endpoint) as link:
                 asked = {"machine_id": handle.machine_id}
                 deadline = Deadline.after(GIVE_BACK_S, lab.cancel)
-                told = ssh_keep.ask(link, "give-back", asked, ssh_keep.Left, deadline)
+                given = ssh_keep.ask(link, "give-back", asked, ssh_keep.Left, deadline)
         except ssh_keep.NotDone:
             raise
         except ProvisioningError as error:
             fix = f"lab down {handle.name} again when it is there; if it is gone for good, remove {directory}"
             raise ProvisioningError(f"{error.message}: it could not be given back", fix=fix) from error
-        for text in told.left:
+        for text in given.left:
             lab.bus.emit(Notice(level="warning", text=f"left as it is there: {text}"))
     elif os.path.lexists(directory / HOST_FILE):
         why = f"{directory / HOST_FILE} cannot be read: that machine, if it was claimed, could not be given back"
@@ -210,7 +213,8 @@ def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ss
     )
     try:
         with _session(lab, endpoint) as link:
-            facts = ssh_check.parse(link.run(["sh", "-c", ssh_check.PROBE], deadline).text())
+            answer = link.run(["sh", "-c", ssh_check.PROBE], deadline, max_output=told.MOST_BYTES)
+            facts = ssh_check.parse(answer.text())
     except ssh_login.KeyUnusable:
         raise
     except ssh_login.LoginRefused as error:

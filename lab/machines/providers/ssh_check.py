@@ -10,6 +10,7 @@ from lab.model.machine import Finding, MachineSpec
 
 WORK: Final = "/var/lib/lab"
 LOCAL_CLAIM: Final = "/run/lab-local.json"  # of a `lab` that runs on that machine itself
+DOCUMENTS: Final = {"claim", "local"}
 FREE_MIB: Final = 1024
 MIN_PYTHON: Final = (3, 9)
 
@@ -77,7 +78,7 @@ def parse(text: str) -> Facts:
             if len(place) >= len(best):  # the last and longest is the one that counts
                 best, options = place, tuple(flags.split(","))
         elif equals:
-            said[name] = value.strip()
+            said[name] = value.strip() if name in DOCUMENTS else printable(value.strip())
     return Facts(
         uid=_number(said.get("uid", ""), -1),
         become=said.get("become") == "yes",

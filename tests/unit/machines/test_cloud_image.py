@@ -252,3 +252,24 @@ def test_golden_machines_are_made_of_debian(name: str, refused: bool) -> None:
 def test_an_address_that_is_none_is_not_tried_again(url: str) -> None:
     with pytest.raises(PreconditionError, match="not an HTTP address"):
         download.length(url, Deadline.after(5))
+
+
+@pytest.mark.parametrize(
+    ("release", "dep"),
+    [("../../../../escaped", ""), ("6.1 x", ""), ("", ""), ("6.1", "../../../../escaped/virtio_blk.ko:\n")],
+)
+def test_an_image_that_names_a_place_outside_is_refused(tmp_path: Path, release: str, dep: str) -> None:
+    """What an image of somebody else calls its kernel and its drivers becomes paths here."""
+    names = {"modules.dep": dep, "status": "", f"vmlinuz-{release}": ""}
+
+    class Link:
+        def run(self, argv: list[str], *_: object, **__: object) -> proc.Result:
+            return proc.Result(argv=tuple(argv), code=0, stdout=release.encode(), stderr=b"")
+
+        def get(self, source: str, target: Path, *_: object, **__: object) -> None:
+            target.write_text(names[source.rpartition("/")[2]])
+
+    tree = tmp_path / "a/b/c/d/e/tree"
+    with pytest.raises(ProvisioningError, match=r"kernel release is not one|outside of its folder"):
+        cloud_bake._fetch(Link(), tree, Deadline.after(10))  # type: ignore[arg-type]  # the two calls it makes
+    assert not list(tmp_path.rglob("escaped*"))

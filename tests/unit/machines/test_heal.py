@@ -181,6 +181,34 @@ def test_a_connection_to_a_machine_that_was_freed_goes_on(lab: Lab, notices: lis
     assert "nothing in it is lost" in notices[0]
 
 
+def test_a_connection_to_a_machine_that_stands_still_ends_with_the_reason(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paused by QMP, by a full disk, or its process stopped: nothing of it answers, and it does not hang."""
+    monkeypatch.setattr(watch, "BROKEN_S", 1.0)
+    paused = SimpleNamespace(inspect=lambda *_: Observed(phase="broken", alive=False, reason="paused: io-error"))
+    with silent(lab), pytest.raises(ProvisioningError, match="m stands still: paused: io-error") as caught:  # noqa: SIM117
+        with watch.session(lab, paused, HANDLE, Link) as link:  # type: ignore[arg-type]
+            link.read()  # type: ignore[attr-defined]
+    assert caught.value.fix == "lab up m"
+
+
+def test_a_short_pause_ends_no_connection(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot that is taken by another command."""
+    looks: list[Observed] = []
+
+    def inspect(*_: object) -> Observed:
+        looks.append(RUNS if len(looks) % 2 else Observed(phase="broken", alive=False, reason="paused"))
+        return looks[-1]
+
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr(watch, "BROKEN_S", 0.3)
+    with silent(lab), watch.session(lab, SimpleNamespace(inspect=inspect), HANDLE, Link) as link:  # type: ignore[arg-type]
+        while len(looks) < 12:
+            time.sleep(0.05)
+        assert not link.closed.is_set()  # type: ignore[attr-defined]
+
+
 def test_what_else_fails_is_told_as_it_is(lab: Lab) -> None:
     healthy = SimpleNamespace(inspect=lambda *_: RUNS)
     with silent(lab), pytest.raises(TransientError), watch.session(lab, healthy, HANDLE, Link):  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from lab.machines import acceleration, golden, keys, lifecycle, qcow, state, ste
 from lab.machines.providers import aws, qemu
 from lab.model.errors import TransientError
 from lab.model.lab import Lab
-from lab.model.machine import Handle, Machine, MachineSpec
+from lab.model.machine import Handle, Machine, MachineSpec, Observed
 from tests.support import lab_at
 
 SPEC = MachineSpec(name="m", accel="tcg")
@@ -70,6 +70,19 @@ def test_a_disk_that_stands_on_another_image_is_made_anew(
         assert handle.data["image_id"] == name
         assert qcow.backing(overlay) == tmp_path / name / "disk.raw"
         assert (overlay.stat().st_ctime_ns != before) is fresh
+
+
+@pytest.mark.parametrize("reason", ["paused: io-error", "QEMU (pid 7) was stopped by a signal"])
+def test_a_paused_machine_keeps_its_disk_where_the_image_is_another_one_now(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """QEMU has the disk open: `up` lets the machine go on, and neither bakes nor makes a disk, before or after."""
+    handle = qemu.recover(keys.seed(lab.paths.machine("m")), "m", lab.paths.machine("m"))
+    machine = state.save(lab, Machine(spec=SPEC, handle=handle, image_id="first"))
+    seen = Observed(phase="broken", alive=False, reason=reason)
+    monkeypatch.setattr(qemu, "inspect", lambda *_: seen)
+    skipped = {step.name: step.already(lab, machine) for step in steps.UP if step.name in {"image", "create"}}
+    assert skipped == {"image": reason, "create": reason}
 
 
 def test_a_file_that_is_no_disk_stands_on_nothing(tmp_path: Path) -> None:

@@ -54,10 +54,41 @@ def test_findings_carry_each_check() -> None:
     assert bad.fix
 
 
-@pytest.mark.parametrize("text", ["", "Traceback (most recent call last)", "{}", '{"checks": [{"name": "x"}]}', "[]"])
+ONE = '{"name": "x", "ok": true, "message": "m"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Traceback (most recent call last)",
+        "{}",
+        '{"checks": [{"name": "x"}]}',
+        "[]",
+        "[" * 100_000,
+        f'{{"checks": {ONE}, "boot_id": "b"}}',
+        f'{{"checks": [{ONE}], "boot_id": 1}}',
+        '{"checks": [{"name": "x", "ok": "no", "message": "m"}], "boot_id": "b"}',
+    ],
+)
 def test_an_answer_that_cannot_be_read_is_no_good_news(text: str) -> None:
     with pytest.raises(ProvisioningError, match="no answer that can be read"):
         provision.parse_verify(text, "python3: not found")
+
+
+@pytest.mark.parametrize("wrong", ["", "../../etc", "a b", "\\u001b[31m", "x" * 200])
+def test_an_id_that_is_none_is_refused_where_it_arrives(wrong: str) -> None:
+    for ids in (f'"boot_id": "{wrong}"', f'"boot_id": "b", "image_id": "{wrong or "/"}"'):
+        with pytest.raises(ProvisioningError, match=r"the machine's (boot|image) id is not one"):
+            provision.parse_verify(f'{{"checks": [{ONE}], {ids}}}')
+
+
+def test_what_a_check_says_is_one_short_line() -> None:
+    said = json.dumps({"name": "kernel", "ok": True, "message": "6.1\n\x1b[31m" + "x" * 100_000})
+    (found,) = provision.parse_verify(f'{{"checks": [{said}], "boot_id": "b"}}').findings
+    assert found.message.startswith("6.1")
+    assert found.message.isprintable()
+    assert len(found.message) <= 1000
 
 
 def test_the_checks_run_on_any_linux_and_fail_where_it_is_no_lab_machine() -> None:

@@ -12,7 +12,6 @@ from lab.machines.providers import qemu
 from lab.model.errors import ConfigError, LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec
-from tests.support import lab_at
 from tests.unit.machines.broken import (
     WHOLE,
     a_folder,
@@ -23,20 +22,6 @@ from tests.unit.machines.broken import (
     with_handle,
     written,
 )
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return lab_at(tmp_path / "home")
-
-
-@pytest.fixture
-def folder(lab: Lab) -> Path:
-    """Of a machine m and, beside it, a whole one that is always shown."""
-    state.save(lab, Machine(spec=MachineSpec(name="other")))
-    directory = lab.paths.machine("m")
-    directory.mkdir(parents=True)
-    return directory
 
 
 def binary(folder: Path) -> None:

@@ -19,7 +19,6 @@ from lab.machines.providers import PROVIDERS, local, qemu, ssh
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, Seed
 from lab.system import proc
-from tests.support import lab_at
 from tests.unit.machines.broken import (
     HANDLE,
     WHOLE,
@@ -27,21 +26,6 @@ from tests.unit.machines.broken import (
     posix,
     written,
 )
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return lab_at(tmp_path / "home")
-
-
-@pytest.fixture
-def folder(lab: Lab) -> Path:
-    """Of a machine m and, beside it, a whole one that is always shown."""
-    state.save(lab, Machine(spec=MachineSpec(name="other")))
-    directory = lab.paths.machine("m")
-    directory.mkdir(parents=True)
-    return directory
-
 
 # --- processes: found by their own means -----------------------------------------------------------------------------
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.model.errors import DemoError, LabError, Locked, PreconditionError, TransientError
 from lab.remote.localhost import LocalTransport
+from lab.runs import drive
 from lab.runs.drive import Site, call, install
 from lab.system.wait import Deadline
 from tests.support import lab_at
@@ -41,6 +44,47 @@ def test_no_answer_shows_the_last_words(tmp_path: Path) -> None:
 def test_the_last_line_is_the_answer(tmp_path: Path) -> None:
     transport, site = answers(tmp_path, """echo noise; echo '{"a": 1}'""")
     assert call(transport, site, Deadline.after(20), "facts") == {"a": 1}
+
+
+GOOD = {"kernel": "6.1", "cpus": 2, "arch": "x86_64", "clock_ns": 10**18, "os": "Débian"}
+
+
+def test_facts_of_a_machine_are_checked_when_they_arrive(tmp_path: Path) -> None:
+    (tmp_path / "said").write_text(json.dumps(GOOD))
+    transport, site = answers(tmp_path, f"cat {tmp_path}/said")
+    found, clock_s = drive.facts(transport, site, Deadline.after(20))
+    assert found == {name: value for name, value in GOOD.items() if name != "clock_ns"}
+    assert clock_s == 1e9
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"kernel": 6}, "kernel"),
+        ({"kernel": "6.1\x1b[31m"}, "kernel"),
+        ({"cpu_model": "x" * 5000}, "cpu_model"),
+        ({"os": "a\nb"}, "os"),
+        ({"cpus": 0}, "cpus"),
+        ({"cpus": "2"}, "cpus"),
+        ({"clock_ns": -1}, "clock_ns"),
+        ({"clock_ns": None}, "clock_ns"),
+        ({"emulated": "yes"}, "emulated"),
+        ({"mounted": ["x" * 5000]}, "mounted"),
+        ({"k" * 5000: 1}, "k" * 60),
+    ],
+)
+def test_a_fact_that_is_none_is_refused_by_its_name(tmp_path: Path, wrong: dict[str, Any], key: str) -> None:
+    (tmp_path / "said").write_text(json.dumps({**GOOD, **wrong}))
+    transport, site = answers(tmp_path, f"cat {tmp_path}/said")
+    with pytest.raises(DemoError, match=f"something of itself that cannot be: {key}"):
+        drive.facts(transport, site, Deadline.after(20))
+
+
+@pytest.mark.parametrize("state", ["null", "[]", "{}", '{"pid": "x"}', '{"pid": -1}'])
+def test_a_leader_without_a_pid_is_an_error_of_ours(tmp_path: Path, state: str) -> None:
+    transport, site = answers(tmp_path, f"""echo '{{"state": {state}}}'""")
+    with pytest.raises(DemoError, match="does not tell its pid"):
+        drive.pid(transport, site, Deadline.after(20))
 
 
 def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:
