@@ -7,8 +7,18 @@ rem no program of the current folder runs, which may be a stranger's
 set "NoDefaultCurrentDirectoryInExePath=1"
 set "ROOT=%~dp0"
 rem what is said to Python is said to the person's own programs
-for %%n in (PATH HOME STARTUP INSPECT USERBASE WARNINGS OPTIMIZE SAFEPATH EXECUTABLE PLATLIBDIR DONTWRITEBYTECODE NOUSERSITE) do set "PYTHON%%n="
+for /f "delims==" %%n in ('set PYTHON 2^>nul') do if /i not "%%n"=="PYTHONIOENCODING" if /i not "%%n"=="PYTHONUTF8" set "%%n="
+rem what ends Python before lab can say so
+if defined PYTHONUTF8 if not "%PYTHONUTF8%"=="0" if not "%PYTHONUTF8%"=="1" (
+    echo labw: PYTHONUTF8 is ignored: Python takes 0 or 1 1>&2
+    set "PYTHONUTF8="
+)
 rem compiled once, not at every start
+if not defined LAB_HOME if not defined LOCALAPPDATA (
+    echo labw: error: neither LAB_HOME nor LOCALAPPDATA is set 1>&2
+    echo   fix: set LAB_HOME to a writable directory 1>&2
+    exit /b 4
+)
 if defined LAB_HOME (set "KEPT=%LAB_HOME%\cache\labw") else (set "KEPT=%LOCALAPPDATA%\lab\labw")
 for %%k in ("%KEPT%") do set "KEPT=%%~fk"
 set "PYTHONPYCACHEPREFIX=%KEPT%\pycache"
@@ -64,6 +74,11 @@ copy /y "%ROOT%requirements\uv.txt" "%ENV%\uv.txt" >nul
 copy /y "%ROOT%requirements\%LOCK%.txt" "%ENV%\%LOCK%.txt" >nul
 
 :run
+if not defined PYTHONIOENCODING goto encoded
+"%ENV%\Scripts\python.exe" -S -P -c "" >nul 2>&1 && goto encoded
+echo labw: PYTHONIOENCODING is ignored: Python has no such encoding 1>&2
+set "PYTHONIOENCODING="
+:encoded
 if /i "%~1"=="test" goto test
 rem cmd.exe runs this in the checkout's name: `lab` is found beside this file.
 set "LAB_CHECKOUT=%ROOT%"

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from lab import __version__
 from lab.cli import streams
 from lab.model.errors import LabError
-from lab.system import private
+from lab.system import environment, private
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every failure becomes a message with a fix, here and nowhere else."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     streams.prepare()
+    for ignored in environment.settle():
+        sys.stderr.write(f"warning: {ignored}\n")
     try:
         try:
             with private.begun():

@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
             gone = removal.down_each(lab, names)
             if purge:
                 purge_cache(lab)
-        text = f"removed: {', '.join(gone)}" if gone else "nothing to remove"
+        nothing = f"nothing to remove: there is no machine {given}" if given else "nothing to remove"
+        text = f"removed: {', '.join(gone)}" if gone else nothing
         result_line(options, {"command": "down", "exit": 0, "removed": gone}, text)
         return 0

@@ -25,6 +25,8 @@ def register(app: typer.Typer) -> None:
             from lab.flows.logs import tails
             from lab.machines import lifecycle
 
+            if name is not None:  # else the newest commands are what was asked for
+                lifecycle.known(lab, name)
             lifecycle.tell_hang(lab, lab.config.machine.name)
             found = tails(lab, lab.config.machine.name, lines)
         text = "\n".join(f"==> {path}\n{tail}" for path, tail in found.items()) or "no logs yet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lab.cli import flags
+from lab.model.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,23 @@ _COMMON: dict[str, Any] = {
     "home": Annotated[Path | None, typer.Option("--home", envvar="LAB_HOME", help="Where lab keeps everything.")],
     "config": Annotated[Path | None, typer.Option("--config", help="Project file instead of ./lab.yaml.")],
 }
+
+
+class Command(TyperCommand):
+    """A command that takes no empty value: one of a variable that nobody set is a slip, and is not "any" or "here"."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        passes = any(parameter.nargs == -1 for parameter in self.params)  # to a command of its own, as it is
+        before = ""
+        for word in itertools.takewhile(lambda word: word != "--", args):
+            option, given, value = word.partition("=")
+            if given and option.startswith("--"):
+                before, word = option, value  # noqa: PLW2901 - what is looked at
+            if not word.strip() and (before.startswith("-") or not passes):
+                what = f"{before} is given an empty value" if before.startswith("-") else "an argument is empty"
+                raise UsageError(f"lab {ctx.info_name}: {what}", fix="leave it out, or write what is meant")
+            before = word
+        return super().parse_args(ctx, args)
 
 
 def first_sentence(function: Callable[..., object]) -> str:
@@ -86,6 +106,7 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[...
         command.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]  # read by typer
         command.__annotations__ = {p.name: p.annotation for p in [*own, *common]}
         del command.__wrapped__  # else inspect looks behind our signature
+        settings.setdefault("cls", Command)
         settings.setdefault("short_help", first_sentence(function))
         app.command(name, **settings)(command)
         return command

@@ -22,12 +22,10 @@ def register(app: typer.Typer) -> None:
         """
         with session(options, "runs") as lab:
             from lab.flows import report
-            from lab.model.paths import INCOMPLETE_PREFIX
             from lab.system.documents import shown_path
 
             rows = [_row(folder) for folder in report.complete(lab.paths)]
-            cut = sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*")) if lab.paths.runs.is_dir() else []
-            rows += [{"run_id": path.name.removeprefix(INCOMPLETE_PREFIX), "complete": False} for path in cut]
+            rows += [{"run_id": name, "complete": False} for name in report.cut(lab.paths)]
         lines = [shown_path(_line(row)) for row in rows] or ["no run yet; lab demo makes one"]
         answer(options, {"runs": rows}, "\n".join(lines))
         return 0

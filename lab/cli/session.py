@@ -45,7 +45,12 @@ def home(options: Options) -> Path:
         return place
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("invisible-lab", appauthor=False))
+    place = Path(platformdirs.user_data_dir("invisible-lab", appauthor=False))
+    if not place.is_absolute():  # no HOME, and no line in the table of users
+        from lab.model.errors import PreconditionError
+
+        raise PreconditionError("this user has no home folder: HOME is not set", fix="set HOME, or give --home DIR")
+    return place
 
 
 def load_config(options: Options, flags: Mapping[str, Any], also: Check = lambda _: None) -> Loaded:

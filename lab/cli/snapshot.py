@@ -54,8 +54,10 @@ def register(app: typer.Typer) -> None:
 
         with session(options, "snapshot", wanted, also=asked_for) as lab:
             from lab.flows.snapshot import keep
-            from lab.machines import snapshots
+            from lab.machines import lifecycle, snapshots
 
+            if name is not None and show:
+                lifecycle.known(lab, name)
             machine = lab.config.machine.name
             if remove:
                 snapshots.remove(lab, machine, tag)

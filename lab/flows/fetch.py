@@ -11,24 +11,22 @@ from lab.guest.wire import Plan
 from lab.machines import lifecycle
 from lab.model.errors import FetchError, UsageError
 from lab.model.lab import Lab
-from lab.model.paths import INCOMPLETE_PREFIX, PLAN_FILE
+from lab.model.paths import PLAN_FILE
 from lab.runs import drive, sealed
 from lab.system import documents, store
 
 
 def fetch(lab: Lab, run_id: str | None, to: Path | None) -> Path:
     """The run's folder here, each file compared with its manifest. Raises FetchError, UsageError (no such run)."""
-    cut = _cut(lab, run_id)
-    if cut is not None:
-        return _rest(lab, cut) if to is None else _copy(_rest(lab, cut), to)
-    folder = report.find(lab.paths, run_id)
-    sealed.check(folder)
+    cut = report.cut(lab.paths)
+    whole = [path.name for path in report.complete(lab.paths)]
+    name = next(reversed(cut), None) if run_id is None else report.pick(run_id, [*whole, *cut])
+    if name in cut:
+        folder = _rest(lab, cut[name])
+    else:
+        folder = report.find(lab.paths, name)
+        sealed.check(folder)
     return folder if to is None else _copy(folder, to)
-
-
-def _cut(lab: Lab, run_id: str | None) -> Path | None:
-    there = sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}{run_id or ''}*"))
-    return there[-1] if there else None
 
 
 def _rest(lab: Lab, folder: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,8 @@ from lab.runs import read as runs_read
 from lab.system import documents, store
 
 WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE)
+SEVERAL: Final = 4  # runs that a message names
+SHOWN: Final = 80  # letters of what was asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +49,29 @@ class Reported:
 
 
 def find(paths: Paths, run_id: str | None) -> Path:
-    """The directory of a run: the one named, or the newest. Raises UsageError."""
+    """The directory of a whole run: the one named, or the newest. Raises UsageError."""
     there = complete(paths)
     if run_id is None:
         if not there:
             raise UsageError(f"there is no run in {paths.runs}", fix="lab demo")
         return there[-1]
-    named = [path for path in there if path.name == run_id] or [path for path in there if path.name.startswith(run_id)]
-    if len(named) != 1:
-        known = [path.name for path in there]
-        raise UsageError(
-            f"no run {run_id!r}{nearest(run_id, known)}" if not named else f"{run_id!r} is ambiguous", fix="lab runs"
-        )
-    return named[0]
+    whole = {path.name: path for path in there}
+    name = pick(run_id, [*whole, *cut(paths)])
+    if name not in whole:
+        raise UsageError(f"run {name} is incomplete", fix="run the lab demo of it again, which goes on with it")
+    return whole[name]
+
+
+def pick(wanted: str, known: Collection[str]) -> str:
+    """The run that is called so, or the only one that begins so. Raises UsageError."""
+    found = [wanted] if wanted in known else [name for name in known if wanted.strip() and name.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"there is no run {wanted[:SHOWN]!r}{nearest(wanted[:SHOWN], known)}", fix="lab runs")
+    more = f" and {len(found) - SEVERAL} more" if len(found) > SEVERAL else ""
+    begin = documents.shown_path(", ".join(found[:SEVERAL]))
+    raise UsageError(f"{wanted!r} is ambiguous: {begin}{more} begin so", fix="write more of the run's name")
 
 
 def complete(paths: Paths) -> list[Path]:
@@ -68,6 +80,12 @@ def complete(paths: Paths) -> list[Path]:
         return []
     folders = (p for p in paths.runs.iterdir() if not p.name.startswith((INCOMPLETE_PREFIX, ".")))
     return sorted(p for p in folders if os.path.lexists(p / MANIFEST_FILE))
+
+
+def cut(paths: Paths) -> dict[str, Path]:
+    """Runs that are not whole yet by their names, oldest first."""
+    there = sorted(paths.runs.glob(f"{INCOMPLETE_PREFIX}*")) if paths.runs.is_dir() else []
+    return {path.name.removeprefix(INCOMPLETE_PREFIX): path for path in there}
 
 
 def write(lab: Lab, directory: Path) -> Reported:

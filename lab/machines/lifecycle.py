@@ -15,6 +15,7 @@ from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, MACHINE_FILE, SSH_CONFIG_FILE
+from lab.model.yamlspec import nearest
 from lab.remote.base import Transport
 from lab.system import proc, resources, store
 from lab.system.wait import Deadline
@@ -99,6 +100,13 @@ def tell_hang(lab: Lab, name: str) -> None:
     """A warning when the machine hangs; asks only one that has a heartbeat, which costs no login."""
     if (lab.paths.machine(name) / HEARTBEAT_LOG).exists() and (seen := glance(lab, name)).phase == "hung":
         lab.bus.emit(Notice(level="warning", text=f"{hang.error(name, seen).message} (lab up {name})"))
+
+
+def known(lab: Lab, name: str) -> None:
+    """Raise UsageError where there is no such machine, nor anything left of one."""
+    there = names(lab)
+    if lab.paths.machine(name).name not in there:
+        raise UsageError(f"there is no machine {name}{nearest(name, there)}", fix="lab status")
 
 
 def names(lab: Lab) -> list[str]:

@@ -27,6 +27,19 @@ MEANT_FOR_OTHERS: Final = re.compile(
     r"CEILING_DIRECTORIES|IMPLICIT_WORK_TREE|GRAFT_FILE|SHALLOW_FILE|REPLACE_REF_BASE|CONFIG|INTERNAL_SUPER_PREFIX)"
 )
 
+# Folders that a person's environment names. A relative one is another folder wherever a program starts: the XDG rules
+# have it ignored, Go refuses it. An empty one is as none.
+PLACES: Final = re.compile(r"HOME|TMPDIR|XDG_(CACHE|CONFIG|DATA|STATE|BIN)_HOME|XDG_RUNTIME_DIR")
+
+
+def settle() -> list[str]:
+    """Take what is no absolute folder out of this process's environment, for us and every child; what to say of it."""
+    places = {name: value for name, value in os.environ.items() if PLACES.fullmatch(name)}
+    wrong = {name: value for name, value in places.items() if not Path(value).is_absolute()}
+    for name in wrong:
+        del os.environ[name]
+    return [f"{name}={value} is ignored: it is not an absolute path" for name, value in sorted(wrong.items()) if value]
+
 
 def shielded(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """What every program gets: `base` (this process's) without what is meant for others."""

@@ -35,8 +35,10 @@ def begun() -> Iterator[None]:
 def ensure(home: Path) -> None:
     """Put right what is there; quick where nothing is to do. Makes nothing.
 
-    Raises PreconditionError for a home that somebody else made: they could put programs into it.
+    Raises PreconditionError for a home that somebody else made: they could put programs into it; and where something
+    else is in the place of a folder: nothing is not the same as what cannot be seen.
     """
+    _need_folders(home)
     if sys.platform == "win32" or not home.is_dir():
         return
     ours = [folder for name in FOLDERS if (folder := home / name).is_dir()]
@@ -48,6 +50,23 @@ def ensure(home: Path) -> None:
     if any(_open(place.stat().st_mode) for place in ours):
         for place in ours:
             sweep(place)
+
+
+def _need_folders(home: Path) -> None:
+    """`logs` is left out: a command goes on without its log, after a warning."""
+    nearest = next((place for place in (home, *home.parents) if os.path.lexists(place)), home)
+    if os.path.lexists(nearest) and not nearest.is_dir():
+        raise PreconditionError(f"{nearest} is not a folder", fix="give --home DIR, a folder of your own")
+    for name in FOLDERS:
+        if name != "logs":
+            need_folder(home / name)
+
+
+def need_folder(place: Path) -> None:
+    """Raise PreconditionError where something else has a folder's name."""
+    if os.path.lexists(place) and not place.is_dir():
+        what = "is a link that leads nowhere" if place.is_symlink() else "is not a folder"
+        raise PreconditionError(f"{place} {what}", fix=f"remove {place}, or move it away")
 
 
 def need_programs(home: Path) -> None:

@@ -136,11 +136,12 @@ def test_home_not_writable(checkout: Checkout, home: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, "lab got ['x']\n"), ended.stderr
 
 
-@pytest.mark.parametrize("home", ["/proc", "/dev/null"])
-def test_a_home_of_no_use_is_the_first_thing_told(checkout: Checkout, home: str) -> None:
+@pytest.mark.parametrize(("home", "why"), [("/proc", ""), ("/dev/null", ", since /dev/null is not a folder")])
+def test_a_home_of_no_use_is_the_first_thing_told(checkout: Checkout, home: str, why: str) -> None:
     ended = checkout.run("x", HOME=home, LAB_HOME="")
     assert ended.returncode == 4
     assert ended.stderr.startswith(f"labw: error: cannot write to {home}/.cache/lab/labw\n  fix: LAB_HOME=")
+    assert ended.stderr.endswith(f"{checkout.root / 'labw'}{why}\n")
     assert len(ended.stderr.splitlines()) == 2
 
 
