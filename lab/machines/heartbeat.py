@@ -11,6 +11,7 @@ from typing import Final
 
 from lab.guest.wire import WireError, load
 from lab.machines import told
+from lab.model import regular
 
 PORT: Final = "lab.heartbeat"  # the port's name in the machine (playbooks/init/heartbeat.go)
 TAIL_BYTES: Final = 4096
@@ -50,7 +51,7 @@ def parse(line: bytes) -> Beat | None:
 def last_beat(log: Path) -> Beat | None:
     """The newest whole heartbeat at the end of the machine's log; None when there is none."""
     try:
-        with log.open("rb") as file:
+        with regular.opened(log) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - TAIL_BYTES))
             lines = file.read(TAIL_BYTES).split(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -9,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from lab.model import regular
 from lab.system.wait import Deadline
 
+STATE_BYTES: Final = 16 << 20
 TAIL_BYTES: Final = 256 << 10
 PREVIOUS_SUFFIX = ".previous"
 PATIENT: bool = os.name == "nt"
@@ -61,9 +64,9 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def tail(path: Path, size: int = TAIL_BYTES) -> bytes:
-    """At most the last `size` bytes of a file of any size; nothing when it is not there."""
+    """At most the last `size` bytes of a file of any size; nothing when it is not there or no plain file."""
     try:
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - size))
             return file.read(size)
     except OSError:
@@ -90,8 +93,10 @@ def seen(path: Path) -> list[int]:
 
 def write_state(path: Path, doc: dict[str, Any], *, schema: int) -> None:
     """Write a state document with its schema number, keeping the generation before it."""
-    if path.exists():
-        write_bytes(previous(path), path.read_bytes())
+    with contextlib.suppress(OSError), regular.opened(path) as file:
+        before = file.read(STATE_BYTES + 1)
+        if len(before) <= STATE_BYTES:  # what is larger was never ours
+            write_bytes(previous(path), before)
     write_json(path, {"schema": schema, **doc})
 
 

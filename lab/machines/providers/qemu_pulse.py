@@ -58,13 +58,14 @@ def starting(handle: Handle) -> bool:
 def look(handle: Handle, deadline: Deadline) -> tuple[Verdict, str]:
     """Watch until it is known whether it hangs, or until the deadline; the evidence in words."""
     pulse = _PULSES.setdefault(handle.data["uuid"], Pulse())
+    _continue_keeper(handle.data["uuid"])
     while True:
         now = read(handle)
         if now is None:
             _PULSES.pop(handle.data["uuid"], None)
             return "unsure", ""
         verdict = pulse.feed(now)
-        if verdict == "hung" and _keeper_stopped(handle.data["uuid"]):
+        if verdict == "hung" and _continue_keeper(handle.data["uuid"]):
             return "unsure", ""
         if verdict == "hung":
             return verdict, words(pulse, now, places(handle))
@@ -248,12 +249,16 @@ def stopped(uuid: str) -> list[Any]:
     return found
 
 
-def _keeper_stopped(uuid: str) -> bool:
-    """Whether a signal stopped the process that writes down the heartbeat: then its silence says nothing."""
+def _continue_keeper(uuid: str) -> bool:
+    """Whether a signal stopped the process that writes down the heartbeat, so that its silence says nothing.
+
+    It is our own and goes on: without it nobody would ever see the machine live.
+    """
     import psutil
 
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if keeper.mark(uuid) in process.cmdline() and process.status() == psutil.STATUS_STOPPED:
+                process.resume()
                 return True
     return False

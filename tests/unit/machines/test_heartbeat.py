@@ -16,6 +16,7 @@ from lab.machines import heartbeat, lifecycle
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Observed
+from lab.system import store
 from tests.support import lab_at
 
 GOOD = b'{"boot_id": "a", "image_id": "i", "uptime_s": 1, "ssh": true}'
@@ -90,3 +91,21 @@ def test_an_image_with_a_kernel_of_ones_own_has_a_plus_in_its_id() -> None:
     beat = heartbeat.parse(GOOD.replace(b'"i"', b'"069fd21f83ddbf1a+fe2a963e9e383bbb"'))
     assert beat is not None
     assert beat.image_id == "069fd21f83ddbf1a+fe2a963e9e383bbb"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+@pytest.mark.parametrize("what", ["a pipe", "a device", "a folder", "huge"])
+def test_what_is_no_log_is_no_heartbeat_and_is_not_waited_for(tmp_path: Path, what: str) -> None:
+    """The case heartbeat-not-an-object: whatever lies where the heartbeat or the console is kept."""
+    log = tmp_path / "heartbeat.jsonl"
+    if what == "a pipe":
+        os.mkfifo(log)
+    elif what == "a device":
+        log.symlink_to("/dev/zero")
+    elif what == "a folder":
+        log.mkdir()
+    else:
+        with log.open("wb") as file:
+            file.truncate(20 << 30)
+    assert heartbeat.last_beat(log) is None
+    assert store.tail(log).strip(b"\0") == b""

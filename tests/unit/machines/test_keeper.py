@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -18,7 +19,7 @@ import psutil
 import pytest
 
 from lab.machines import cloud_boot, heartbeat, keeper, keys, qemu_args
-from lab.machines.providers import qemu_instance
+from lab.machines.providers import qemu_instance, qemu_pulse
 from lab.system import store
 from lab.system.wait import Deadline
 
@@ -197,3 +198,18 @@ def test_guest_fills_host_disk_while_an_image_is_made(tmp_path: Path, monkeypatc
     assert ended.result().ok, ended.result().tail()
     assert 0 < most <= keeper.SERIAL_BYTES
     assert store.tail(serial).endswith(b"the last word")
+
+
+def test_a_keeper_that_a_signal_stopped_goes_on_when_its_machine_is_asked(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="lab-k") as run_dir:
+        process = subprocess.Popen(of(Path(run_dir), tmp_path), stdin=subprocess.PIPE)
+        try:
+            process.send_signal(signal.SIGSTOP)
+            waited = Deadline.after(10)
+            while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+                assert not waited.passed()
+                waited.sleep(0.02)
+            assert qemu_pulse._continue_keeper(UUID)
+            assert not qemu_pulse._continue_keeper(UUID)
+        finally:
+            process.communicate(timeout=20)

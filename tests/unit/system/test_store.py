@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -81,3 +82,19 @@ def test_a_moment_in_which_windows_refuses_is_waited_for(monkeypatch: pytest.Mon
     answers += [PermissionError(13, "in use")] * 100
     with pytest.raises(PermissionError):
         store.patiently(act)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+@pytest.mark.parametrize("what", ["a pipe", "a device", "huge"])
+def test_a_state_that_is_no_document_is_replaced_and_not_kept(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "machine.json"
+    if what == "a pipe":
+        os.mkfifo(path)
+    elif what == "a device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as file:
+            file.truncate(20 << 30)
+    store.write_state(path, {"n": 1}, schema=1)
+    assert json.loads(path.read_text()) == {"schema": 1, "n": 1}
+    assert not store.previous(path).exists()
