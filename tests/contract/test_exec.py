@@ -128,6 +128,14 @@ def test_exit_codes_are_the_commands_own(home: Path, script: str, code: int) -> 
     assert ended(start(home, ["sh", "-c", script]))[0] == code
 
 
+def test_no_setting_of_the_terminal_touches_the_bytes(home: Path) -> None:
+    given = bytes(range(256)) + "é−\n".encode()
+    odd = {"TERM": "dumb", "COLUMNS": "20", "NO_COLOR": "1", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    env = {**os.environ, **odd}
+    assert ended(start(home, ["cat"], stdin=subprocess.PIPE, env=env), given) == (0, given, b"")
+    assert ended(start(home, ["printf", "%s", "é−"], env=env)) == (0, "é−".encode(), b"")
+
+
 def test_ctrl_c_ends_the_command_and_keeps_what_it_printed(home: Path) -> None:
     marker = f"7{os.getpid()}"
     process = start(home, ["sh", "-c", f"echo first; sleep {marker}"])
