@@ -79,7 +79,7 @@ def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:
     return [
         f"{service.places[EXPECTED_FILE].at(f'forms.{name}')}: no form {name!r}{nearest(name, known)}"
         for name in service.expected
-        if name not in known
+        if name not in known and service.places[EXPECTED_FILE].sound(f"forms.{name}")
     ]
 
 

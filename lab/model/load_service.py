@@ -54,7 +54,7 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], problems: l
     doc.only("schema", "name", "main", "ports", "target", "ready", "headers", "build_id_var", "topologies", "delays")
     doc.require("name", "ports", "target", "ready", "topologies")
     ports = doc.strs("ports")
-    if doc.has("ports") and not ports:
+    if doc.has("ports") and not ports and doc.sound("ports"):
         doc.complain("ports", "at least one port is needed", closes=True)
     ready = doc.section("ready").only("port", "path", "status").require("port")
     headers = doc.section("headers").only("build", "form", "delay")

@@ -68,6 +68,7 @@ def told(folder: Path, edits: list[Edit]) -> list[str]:
         ((S, "/ready}", "/ready, status: 200}"), "service.yaml:6:44: ready.status: a list is expected"),
         ((S, "[front, stock]", "front"), "service.yaml:4:8: ports: a list is expected"),
         ((S, "[front, stock]", "[]"), "service.yaml:4:8: ports: at least one port is needed"),
+        ((S, "[front, stock]", "[[1]]"), "service.yaml:4:9: ports[0]: one value is expected"),
         ((S, "ports: [front, stock]\n", ""), "service.yaml:1:1: ports: is needed"),
         ((S, "ports:", "prots:"), "service.yaml:4:8: prots: unknown key; did you mean 'ports'?"),
         ((S, ARGV, 'argv: "--front={port:front}"'), "topologies.all[0].argv: a list is expected"),
