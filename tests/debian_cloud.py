@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lab.machines.image import default_packages
+from lab.machines.images.image import default_packages
 from lab.system import locks
 from lab.system.wait import Deadline
 from tests import debian_disk

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.machines import apt
+from lab.machines.images import apt
 
 SUITE: Final = "bookworm"
 SECTOR: Final = 512

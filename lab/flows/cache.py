@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.flows.wish import Asked
-from lab.forms import kept
-from lab.machines import golden, lifecycle
+from lab.forms import cache_keys
+from lab.machines import lifecycle
+from lab.machines.images import golden
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
@@ -45,7 +46,7 @@ def keys(lab: Lab, asked: Asked) -> list[dict[str, Any]]:
         found[go] = f"toolchain {golden.GO_VERSION}"
     if PROVIDERS[spec.provider].FEATURES.custom_kernel:
         found[lab.paths.images / golden.wanted(lab, spec)] = f"image {spec.image}"
-    for what, key in kept.keys(lab, asked.forms, asked.service, spec.arch).items():
+    for what, key in cache_keys.keys(lab, asked.forms, asked.service, spec.arch).items():
         found[lab.paths.artifacts / key] = what
     return [
         {"path": path.relative_to(lab.paths.cache).as_posix(), "what": what, "there": path.is_dir()}
@@ -94,7 +95,7 @@ def _used_images(lab: Lab) -> set[str]:
 
 def export(lab: Lab, ident: str, target: Path) -> str:
     """Write one image to a file; returns its digest. See `image_archive.export` for what it raises."""
-    from lab.machines import image_archive
+    from lab.machines.images import archive as image_archive
 
     return image_archive.export(lab, ident, target)
 

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from lab.forms import cache, fit, making
+from lab.forms.build_machine import Workshop
 from lab.forms.listing import artifact_of
 from lab.forms.recipe import HOST, Recipe
-from lab.forms.shelf import Shelf
+from lab.forms.source.shelf import Shelf
 from lab.forms.wanted import BUILD_S, HELPERS, recipes_for, scratch_room, tell_if_edited
-from lab.forms.workshop import Workshop
 from lab.model.errors import LabError
 from lab.model.events import Notice
 from lab.model.form import Artifact, Form

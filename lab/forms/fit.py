@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lab.forms.shelf import Tree, files
+from lab.forms.source.shelf import Tree, files
 from lab.model.errors import DemoError
 from lab.model.form import Conflict, Form, ModuleSpec
 from lab.model.own import Change, Import, Module, Own, clause

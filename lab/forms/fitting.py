@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.forms import fit, sources
-from lab.forms.own import binary as modules_of
-from lab.forms.scratch import Scratch
+from lab.forms.build_dir import Scratch
+from lab.forms.source.own import binary as modules_of
 from lab.model.errors import DemoError
 from lab.model.own import Change
 from lab.system import proc

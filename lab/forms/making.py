@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lab.forms import cache, fitting
+from lab.forms.binary_check import prove
+from lab.forms.build_dir import Scratch, how_to_mend, prepare
+from lab.forms.build_machine import Bench, Workshop, carried
 from lab.forms.recipe import Recipe
-from lab.forms.scratch import Scratch, how_to_mend, prepare
 from lab.forms.wanted import BUILD_S
-from lab.forms.workshop import Bench, Workshop, carried
-from lab.forms.woven import prove
 from lab.model.errors import Cancelled, DemoError, LabError, Locked
 from lab.model.events import Progress
 from lab.model.form import Artifact

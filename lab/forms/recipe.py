@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.forms.gosource import Source
 from lab.forms.listing import artifact_of, helper_build
-from lab.forms.shelf import Shelf, Tree
+from lab.forms.source.gosource import Source
+from lab.forms.source.shelf import Shelf, Tree
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
 from lab.model.load_form import load_form

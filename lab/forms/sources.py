@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.forms.woven import section
+from lab.forms.binary_check import section
 
 TABLE: Final = ".gopclntab"
 MAGIC: Final = 0xFFFFFFF1

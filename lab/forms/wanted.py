@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lab.forms import gosource
 from lab.forms import recipe as recipes
-from lab.forms.gosource import Source
 from lab.forms.listing import HELPERS_DIR
 from lab.forms.recipe import Place, Recipe
-from lab.forms.shelf import Shelf
+from lab.forms.source import gosource
+from lab.forms.source.gosource import Source
+from lab.forms.source.shelf import Shelf
 from lab.model.errors import LabError
 from lab.model.events import Bus, Notice
 from lab.model.form import Form

@@ -48,17 +48,17 @@ def answer(args: argparse.Namespace) -> tuple[int, Any]:
     if args.verb in ("start", "hold", "status", "stop"):
         return EXIT_OK, _about_run(args)
     if args.verb == "undo":
-        from lab.guest.mounts import undo
+        from lab.guest.linux.mounts import undo
 
         return EXIT_OK, {"unmounted": undo(args.journal)}
-    from lab.guest.facts import facts
+    from lab.guest.linux.facts import facts
 
     mounts = _prepare(args) if args.verb == "prepare" else {}
     return EXIT_OK, {**facts(), **mounts, "clock_ns": time.time_ns()}
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
-    from lab.guest.mounts import mount_disk, mount_kernel_fs
+    from lab.guest.linux.mounts import mount_disk, mount_kernel_fs
 
     args.journal.parent.mkdir(parents=True, exist_ok=True)
     done: dict[str, Any] = {"mounted_now": mount_kernel_fs(args.journal)}
@@ -68,7 +68,7 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _about_run(args: argparse.Namespace) -> dict[str, Any]:
-    from lab.guest.start import hold, start, status, stop
+    from lab.guest.run.launch import hold, start, status, stop
 
     out = args.out.resolve()
     if args.verb in ("start", "hold"):
@@ -77,7 +77,7 @@ def _about_run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(args: argparse.Namespace) -> tuple[int, Any]:
-    from lab.guest.waiting import Cancel
+    from lab.guest.linux.waiting import Cancel
     from lab.guest.wire import Plan, load
 
     cancel = Cancel()
@@ -86,11 +86,11 @@ def _run(args: argparse.Namespace) -> tuple[int, Any]:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     plan = load(Plan, args.plan.read_bytes())
     if args.verb == "held":
-        from lab.guest.hold import hold
+        from lab.guest.run.standby import hold
 
         hold(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
         return EXIT_OK, {}
-    from lab.guest.run import run
+    from lab.guest.run.run import run
 
     manifest = run(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
     code = EXIT_OK if manifest.outcome == "complete" else EXIT_FAILED

@@ -10,8 +10,9 @@ from typing import Final
 
 import psutil
 
-from lab.machines import golden, host_packages, image, state, steps
+from lab.machines import host_packages, state, steps
 from lab.machines.host_packages import HostPackage
+from lab.machines.images import golden, image
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import LabError
 from lab.model.lab import Lab

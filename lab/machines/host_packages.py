@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines import golden
+from lab.machines.images import golden
 from lab.model.machine import HOST_ARCH, Arch, Finding
 from lab.system import places, proc
 

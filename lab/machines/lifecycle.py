@@ -9,7 +9,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import hang, heal, journal, presence, provision, readiness, removal, state, steps, watch
+from lab.machines import hang, heal, journal, presence, readiness, removal, state, steps, watch
+from lab.machines.provisioning import playbook
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -186,7 +187,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
                 "ansible_host": found.endpoint.host,
                 "ansible_port": found.endpoint.port,
                 "ansible_user": found.endpoint.user,
-                **provision.identity(found.endpoint),
+                **playbook.identity(found.endpoint),
                 "ansible_become": found.endpoint.user != "root",
                 "ansible_ssh_common_args": shlex.join(["-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE)]),
             }

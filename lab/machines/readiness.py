@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lab.machines import hang, heartbeat, serial, watch
+from lab.machines import hang, watch
 from lab.machines.providers.base import Provider
+from lab.machines.vm import acceleration, console, heartbeat
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Endpoint, Handle, LocalEndpoint, Observed, SshEndpoint
@@ -22,14 +23,8 @@ from lab.system.wait import Deadline, NotYet, until
 BOOT_S: Final = 60.0
 SSH_S: Final = 30.0
 ASK_S: Final = 3.0
-SLOWER: Final = 8.0  # an emulated machine on a busy host, against a native one (seen: up to 10 for one operation)
 POLL_S: Final = 0.05
 BANNER: Final = b"SSH-"
-
-
-def scaled_s(seconds: float, accel: str) -> float:
-    """A limit for this kind of machine; where emulation is, everything takes longer."""
-    return seconds * SLOWER if accel == "tcg" else seconds
 
 
 def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) -> Observed:
@@ -42,12 +37,12 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
             return seen
         if seen.phase == "hung":
             raise hang.error(handle.name, seen, str(directory / SERIAL_LOG))
-        if seen.phase in {"stopped", "absent", "created"} or serial.panic_text(_serial(directory)):
+        if seen.phase in {"stopped", "absent", "created"} or console.panic_text(_serial(directory)):
             raise not_ready(seen, directory)
         return NotYet(reason=seen.reason)
 
     try:
-        deadline = Deadline.after(scaled_s(BOOT_S, accel), lab.cancel)
+        deadline = Deadline.after(acceleration.scaled_s(BOOT_S, accel), lab.cancel)
         return until(
             probe, what="the machine to come up", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
         )
@@ -66,7 +61,7 @@ def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
             return NotYet(reason=str(error))
         return True if said == BANNER else NotYet(reason="the port does not speak SSH yet")
 
-    deadline = Deadline.after(scaled_s(SSH_S, accel), lab.cancel)
+    deadline = Deadline.after(acceleration.scaled_s(SSH_S, accel), lab.cancel)
     until(probe, what="SSH of the machine", deadline=deadline, hint="lab logs", poll_s=POLL_S)
 
 
@@ -76,7 +71,9 @@ def answers(endpoint: SshEndpoint, accel: str) -> bool:
 
     kind = endpoint.host_key.split()[0]
     try:
-        shown = ssh_login.shown_key(endpoint.host, endpoint.port, [kind], Deadline.after(scaled_s(ASK_S, accel)))
+        shown = ssh_login.shown_key(
+            endpoint.host, endpoint.port, [kind], Deadline.after(acceleration.scaled_s(ASK_S, accel))
+        )
     except ProvisioningError:
         return False
     if shown.split()[:2] != endpoint.host_key.split()[:2]:
@@ -90,7 +87,7 @@ def open_session(
 ) -> Iterator[Transport]:
     """A connection to a machine that should be ready, watched; the error of one that is not says what it does."""
     accel = str(handle.data.get("accel", ""))
-    deadline = Deadline.after(scaled_s(SSH_S, accel), lab.cancel)
+    deadline = Deadline.after(acceleration.scaled_s(SSH_S, accel), lab.cancel)
 
     def dial() -> Transport:
         try:
@@ -121,8 +118,8 @@ def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> 
         return ProvisioningError(f"the machine is not ready: {seen.reason}{because}", fix="lab up")
     beat = heartbeat.last_beat(directory / "heartbeat.jsonl")
     age = None if beat is None else beat.age_s
-    found = serial.diagnose(serial.Seen(serial=text, running=running, beat_age_s=age, fresh_s=heartbeat.FRESH_S))
-    detail = serial.tail(text) or "(its serial console is empty)"
+    found = console.diagnose(console.Seen(serial=text, running=running, beat_age_s=age, fresh_s=heartbeat.FRESH_S))
+    detail = console.tail(text) or "(its serial console is empty)"
     because = f" ({said.message})" if said is not None and found.kind == "ssh-slow" else ""
     log = str(directory / SERIAL_LOG)
     return ProvisioningError(

@@ -11,9 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lab.machines import golden, journal, keys, provision, provision_inside, readiness, state, told
+from lab.machines import guest_answers as told
+from lab.machines import journal, keys, readiness, state
+from lab.machines.images import golden
 from lab.machines.providers import PROVIDERS
 from lab.machines.providers.base import Provider
+from lab.machines.provisioning import in_guest, playbook
+from lab.machines.vm import acceleration
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import CheckDone
 from lab.model.lab import Lab
@@ -173,13 +177,13 @@ def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
     note = getattr(provider_of(machine), "note", None)  # the optional Journalled protocol
     variables = {} if note is None else note(lab, machine.handle)
     options: dict[str, Any] = {"tags": ["image", "runtime"], "log": log, "deadline": deadline, "variables": variables}
-    if provision_inside.inside(machine.spec.ansible):
+    if in_guest.inside(machine.spec.ansible):
         assert machine.handle is not None
         directory = lab.paths.machine(machine.spec.name)
         with readiness.open_session(lab, provider_of(machine), machine.handle, machine.endpoint, directory) as link:
-            provision_inside.apply(lab, link, **options)
+            in_guest.apply(lab, link, **options)
     else:
-        provision.apply_over_ssh(lab, machine.endpoint, known_hosts, **options)
+        playbook.apply_over_ssh(lab, machine.endpoint, known_hosts, **options)
     return machine
 
 
@@ -194,12 +198,12 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     assert machine.endpoint is not None
     provider, directory = provider_of(machine), lab.paths.machine(machine.spec.name)
-    deadline = Deadline.after(readiness.scaled_s(VERIFY_S, machine.accel), lab.cancel)
+    deadline = Deadline.after(acceleration.scaled_s(VERIFY_S, machine.accel), lab.cancel)
     with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
         if isinstance(machine.endpoint, LocalEndpoint):
             boot_id = told.name(link.run(["cat", BOOT_ID], deadline).text(), "boot id")
         else:
-            said = provision.verify(link, deadline, wait_s=readiness.scaled_s(MANAGER_S, machine.accel))
+            said = playbook.verify(link, deadline, wait_s=acceleration.scaled_s(MANAGER_S, machine.accel))
             boot_id = said.boot_id
             _check_identity(lab, machine, said)
             _check_kernel(machine, said.findings)
@@ -207,7 +211,7 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     return replace(machine, ready_boot_id=boot_id)
 
 
-def _check_identity(lab: Lab, machine: Machine, said: provision.Verified) -> None:
+def _check_identity(lab: Lab, machine: Machine, said: playbook.Verified) -> None:
     """A golden machine tells its image and its boot in two ways, by heartbeat and by login: they are of one machine."""
     if not machine.image_id:
         return

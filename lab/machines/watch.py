@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, Self
 
-from lab.machines import free, hang, heartbeat
+from lab.machines import free, hang
 from lab.machines.providers.base import Provider
+from lab.machines.vm import heartbeat
 from lab.model.errors import Cancelled, LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Handle

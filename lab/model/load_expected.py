@@ -21,7 +21,7 @@ EXPECTED_FILE: Final = "expected-spans.yaml"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")
 FAMILIES: Final = ("http", "grpc", "sql", "internal")
 CONDITIONS: Final = ("lockdown", "arch", "kernel")
-# what a machine can say of itself (lab/guest/facts.py); a kernel's release may be anything
+# what a machine can say of itself (lab/guest/linux/facts.py); a kernel's release may be anything
 FACTS: Final = {"lockdown": ("none", "integrity", "confidentiality", "unknown"), "arch": ("x86_64", "aarch64")}
 PARENTS: Final = ("always", "may-be-lost", "may-be-wrong", "root")
 RULE_KEYS: Final = ("family", "kind", "expect", "parent", "cause", "when")

@@ -1,4 +1,4 @@
-"""The receiving end of `lab/guest/pack.py`: what comes is checked while it comes, before and as it is written.
+"""The receiving end of `lab/guest/run/pack.py`: what comes is checked while it comes, before and as it is written.
 
 Nothing is opened before the manifest is whole and its names are checked; no file grows beyond what the manifest says.
 """

@@ -25,7 +25,7 @@ MAX_FILE_BYTES: Final = 1 << 30
 MAX_TOTAL_BYTES: Final = 4 << 30
 MAX_STREAM_BYTES: Final = MAX_TOTAL_BYTES + (64 << 20)  # with its frames and the manifest
 MAX_SAID_BYTES: Final = 64 << 10
-PACKER: Final = "guest/pack.py"
+PACKER: Final = "guest/run/pack.py"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
 
 

@@ -21,7 +21,7 @@ SCALARS: Final[dict[str, Callable[[CellFigures], float | None]]] = {
 }
 LATENCIES: Final = {"latency_p50_ms": "p50", "latency_p90_ms": "p90", "latency_p99_ms": "p99"}
 METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "rss_mib")
-# Which of lab.guest.gates' families a metric belongs to: only gates that touch it can void it.
+# Which of lab.guest.scoring.gates' families a metric belongs to: only gates that touch it can void it.
 FAMILY: Final = {
     "cpu_s_per_1k_requests": "cpu",
     "rss_mib": "memory",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lab.guest.tally import NodeTally, Tally
+from lab.guest.scoring.tally import NodeTally, Tally
 
 # Two forms gave the same tree of a request type when no node's share differs by more than this.
 SAME_SHARE: Final = 0.005

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.guest.gates import MEDIAN_MIN, percentile
+from lab.guest.scoring.gates import MEDIAN_MIN, percentile
 from lab.guest.wire import Cell, Plan, RequestSpec, Usage
 from lab.model.run import Request
 

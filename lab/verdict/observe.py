@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from lab.guest.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
-from lab.guest.tally import Row, Tally, tally
+from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
+from lab.guest.scoring.tally import Row, Tally, tally
 from lab.guest.wire import Canary, Cell, GuestRecord, Plan
 from lab.model.errors import Unreadable
 from lab.model.run import Request, Run, RunCell

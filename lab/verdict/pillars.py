@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lab.guest.gates import FAMILIES
+from lab.guest.scoring.gates import FAMILIES
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
 from lab.verdict.observe import FormView

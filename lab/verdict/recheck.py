@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lab.guest.gates import late_sends, late_shift
+from lab.guest.scoring.gates import late_sends, late_shift
 from lab.guest.wire import Cell, Gates, RequestSpec
 from lab.model.run import Request
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import fmean, median
 from typing import Any, Final
 
-from lab.guest.gates import FAMILIES, percentile
+from lab.guest.scoring.gates import FAMILIES, percentile
 from lab.guest.wire import encode
 from lab.model.events import StepFinished, StepStarted
 from lab.model.paths import CELL_FILE

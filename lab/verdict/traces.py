@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lab.guest.signature import signature
-from lab.guest.trees import Assignment, TypeTree, assign, fragments, type_trees
+from lab.guest.scoring.signature import signature
+from lab.guest.scoring.trees import Assignment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import CanaryRequest, Span, SpanNode
 from lab.model.run import Run, RunCanary
 

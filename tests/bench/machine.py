@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from lab.machines import acceleration, lifecycle, qemu_args
+from lab.machines import lifecycle
+from lab.machines.vm import acceleration, qemu_argv
 from lab.model.lab import Lab
 from lab.system import proc
 from tests.bench import targets
@@ -55,7 +56,7 @@ def _floor(lab: Lab, runs: int) -> tuple[float, ...]:
     samples = []
     for _ in range(runs):
         began = time.monotonic()
-        program = proc.need(qemu_args.PROGRAMS[data["arch"]])
+        program = proc.need(qemu_argv.PROGRAMS[data["arch"]])
         shape = {"arch": data["arch"], "cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
         if not acceleration.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
             return ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lab.forms.listing import PLAIN
-from lab.guest.mounts import mount_kernel_fs, undo
+from lab.guest.linux.mounts import mount_kernel_fs, undo
 from lab.system import toolchain
 from lab.system.wait import Deadline
 from tests.support import lab_at, test_home

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers import aws_api, aws_make
+from lab.machines.providers.aws import api as aws_api
+from lab.machines.providers.aws import resources as aws_make
 from lab.system.wait import Deadline
 from tests.contract.sshd import free_port
 from tests.fakes import cloud_machine

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab.machines import keys
-from lab.machines.providers import aws, aws_api, aws_make
+from lab.machines.providers.aws import api as aws_api
+from lab.machines.providers.aws import provider as aws
+from lab.machines.providers.aws import resources as aws_make
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from lab import forms
-from lab.forms import gosource
-from lab.forms.gosource import Source
 from lab.forms.listing import PLAIN
-from lab.forms.shelf import Shelf
+from lab.forms.source import gosource
+from lab.forms.source.gosource import Source
+from lab.forms.source.shelf import Shelf
 from lab.model.events import Sink
 from lab.model.service import Service
 from lab.system import toolchain

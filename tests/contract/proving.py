@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab import forms
-from lab.guest.facts import facts
+from lab.guest.linux.facts import facts
 from lab.guest.wire import Canary, Life, Plan, Tools, dump, load
 from lab.model.form import Artifact, Form
 from lab.model.lab import Lab

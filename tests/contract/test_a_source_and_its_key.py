@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from lab import forms
-from lab.forms import gosource
+from lab.forms.source import gosource
 from lab.model.events import Notice, Record, StepStarted
 from lab.model.form import Artifact, Form
 from lab.model.machine import HOST_ARCH

@@ -13,9 +13,9 @@ import pytest
 
 from lab import forms
 from lab.forms import fit, fitting
+from lab.forms.build_dir import Scratch, prepare
 from lab.forms.recipe import HOST, Recipe
-from lab.forms.scratch import Scratch, prepare
-from lab.forms.shelf import Shelf
+from lab.forms.source.shelf import Shelf
 from lab.forms.wanted import recipes_for
 from lab.model.errors import DemoError
 from lab.model.events import Record, StepStarted

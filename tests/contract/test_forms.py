@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab import forms
-from lab.forms import cache, kept
+from lab.forms import cache, cache_keys
 from lab.guest.wire import Canary
 from lab.model.errors import DemoError
 from lab.model.form import Artifact
@@ -69,11 +69,11 @@ def test_what_each_binary_was_made_from(artifacts: dict[str, Artifact]) -> None:
 
 def test_what_a_demo_takes_from_the_cache_is_known_without_building(lab: Lab, artifacts: dict[str, Artifact]) -> None:
     """What CI keeps between machines by `lab cache keys` is what the build looks for."""
-    known = kept.keys(lab, tuple(CATALOG.values()), forms.service(ROOT), ARCH)
+    known = cache_keys.keys(lab, tuple(CATALOG.values()), forms.service(ROOT), ARCH)
     assert {artifact.key for artifact in artifacts.values()} <= set(known.values())
     assert all(cache.folder(lab, key).is_dir() for key in known.values())
     assert "build tool orchestrion" in known
-    plain = kept.keys(lab, (CATALOG["baseline"],), forms.service(ROOT), ARCH)
+    plain = cache_keys.keys(lab, (CATALOG["baseline"],), forms.service(ROOT), ARCH)
     assert sorted(plain) == ["form baseline", "helper load", "helper sink"]
 
 

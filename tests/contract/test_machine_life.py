@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines import lifecycle
-from lab.machines.providers import qemu_instance
+from lab.machines.providers.qemu import process as qemu_instance
 from lab.model.errors import SecurityStop, UsageError
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, SshEndpoint

@@ -12,9 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.machines import keys, over_ssh, readiness
-from lab.machines.providers import PROVIDERS, local, qemu_instance
+from lab.machines import keys, readiness
+from lab.machines.providers import PROVIDERS, inspect_ssh
 from lab.machines.providers.base import Provider
+from lab.machines.providers.local import provider as local
+from lab.machines.providers.qemu import process as qemu_instance
 from lab.model.config import Config
 from lab.model.errors import Locked
 from lab.model.events import Bus
@@ -104,16 +106,16 @@ def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         address = "box"
     if name == "lima":
         own_limactl(tmp_path, monkeypatch)
-        monkeypatch.setattr(over_ssh, "ASK_S", 8.0)  # one that hangs never answers; no need to wait that long for it
+        monkeypatch.setattr(inspect_ssh, "ASK_S", 8.0)  # one that hangs never answers; no need to wait that long for it
     if name == "aws":
         request.getfixturevalue("ec2")
-        monkeypatch.setattr(over_ssh, "ASK_S", 8.0)
+        monkeypatch.setattr(inspect_ssh, "ASK_S", 8.0)
     # images are shared with the other tests of machines; this machine's own files are not
     lab = Lab(config=Config(), paths=Paths(home=test_home()), bus=Bus())
     spec = MachineSpec(name="contract", provider=name, memory_mib=1024, address=address)
     provider, directory = PROVIDERS[name], tmp_path / "machine"
     if provider.FEATURES.custom_kernel:
-        from lab.machines import golden
+        from lab.machines.images import golden
 
         golden.ensure(lab, spec)
     this = Row(provider, lab, spec, keys.seed(directory), directory)

@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import boot, lifecycle, qemu_args
+from lab.machines import lifecycle
 from lab.machines.hang import Hung
+from lab.machines.vm import kernel_args, qemu_argv
 from lab.model.errors import LabError
 from lab.model.events import Notice, Record
 from lab.model.machine import MachineSpec
@@ -104,10 +105,10 @@ def words(ledger: Path, variant: str) -> str:
 def count(home: Path, ledger: Path, variant: str, boots: int) -> None:
     """Boot until the ledger has so many of this variant."""
     if variant == "before":
-        boot.COMMON = boot.COMMON.replace(SETTLED[0], "")  # type: ignore[misc]
-        qemu_args.EMULATED_CPUS["x86_64"] = qemu_args.EMULATED_CPUS["x86_64"].replace(SETTLED[1], "")
+        kernel_args.COMMON = kernel_args.COMMON.replace(SETTLED[0], "")  # type: ignore[misc]
+        qemu_argv.EMULATED_CPUS["x86_64"] = qemu_argv.EMULATED_CPUS["x86_64"].replace(SETTLED[1], "")
     if variant == "single":
-        qemu_args.accelerator = lambda accel: "tcg,thread=single" if accel == "tcg" else accel
+        qemu_argv.accelerator = lambda accel: "tcg,thread=single" if accel == "tcg" else accel
     while len(rows(ledger, variant)) < boots:
         row = one(home, variant)
         with ledger.open("a", encoding="utf-8") as file:

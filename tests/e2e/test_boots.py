@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import acceleration
+from lab.machines.vm import acceleration
 from lab.system import proc
 from tests.e2e import boots
 from tests.support import own_home, run_lab, test_home

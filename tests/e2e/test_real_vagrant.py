@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers import vagrant_libvirt
+from lab.machines.providers.vagrant import libvirt as vagrant_libvirt
 from lab.model.paths import Paths
 from tests import debian_box
 from tests.support import ROOT, Ran, lab_at, own_home, run_lab

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers import qemu_instance
+from lab.machines.providers.qemu import process as qemu_instance
 from tests.e2e import script
 from tests.support import test_home
 

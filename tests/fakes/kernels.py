@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab.machines import kernel
+from lab.machines.images.kernels import unpack
 
 RELEASE = "6.9.1-own"
 BUILT_IN = ("ext4", "virtio-pci", "virtio_blk", "virtio_net", "virtio_console")
@@ -33,10 +33,10 @@ def elf(
 def bzimage(body: bytes, *, setup_sectors: int = 31, offset: int = 0x2D0, bits: int = 64) -> bytes:
     """A bzImage with `body`, which is already compressed, behind its setup code."""
     image = bytearray(0x268)
-    image[kernel.SETUP_SECTS] = setup_sectors
-    image[kernel.HEADER_MAGIC : kernel.HEADER_MAGIC + 4] = b"HdrS"
+    image[unpack.SETUP_SECTS] = setup_sectors
+    image[unpack.HEADER_MAGIC : unpack.HEADER_MAGIC + 4] = b"HdrS"
     struct.pack_into("<H", image, 0x236, 1 if bits == 64 else 0)
-    struct.pack_into("<II", image, kernel.PAYLOAD_OFFSET, offset, len(body))
+    struct.pack_into("<II", image, unpack.PAYLOAD_OFFSET, offset, len(body))
     begin = ((setup_sectors or 4) + 1) * 512 + offset
     return bytes(image) + bytes(begin - len(image)) + body + b"the image's own end"
 

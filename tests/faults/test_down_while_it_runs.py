@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest import ending
-from lab.machines.providers import local, local_mounts
+from lab.guest.linux import ending
+from lab.machines.providers.local import mounts as local_mounts
+from lab.machines.providers.local import provider as local
 from tests.faults.running import Running, running
 from tests.support import run_lab
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from lab.machines.providers import qemu_instance
+from lab.machines.providers.qemu import process as qemu_instance
 from lab.model.paths import HEARTBEAT_LOG, QMP_SOCKET
 from lab.system.wait import Deadline
 from tests.faults.conftest import homes

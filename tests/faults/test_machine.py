@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers import qemu_instance
+from lab.machines.providers.qemu import process as qemu_instance
 from tests.faults.conftest import homes
 from tests.faults.running import Running, demo_argv, running
 from tests.support import Ran, run_lab

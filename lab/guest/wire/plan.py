@@ -173,7 +173,7 @@ class RequestSpec:
 
 @dataclass(frozen=True)
 class Gates:
-    """Limits of a cell; what a missed one voids is in lab.guest.gates."""
+    """Limits of a cell; what a missed one voids is in lab.guest.scoring.gates."""
 
     completed_min: float = 0.995
     late_shift_max: float = 0.02  # of the median latency: what late sends may add to it

@@ -80,7 +80,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Gate:
-    """One validity gate with its value and limit; a missed `hard` one voids what lab.guest.gates says it touches."""
+    """One validity gate with its value and limit; a missed `hard` one voids what `scoring.gates` says it touches."""
 
     name: str
     ok: bool

@@ -16,7 +16,7 @@ import pytest
 
 from lab.forms import listing
 from lab.forms.building import build
-from lab.guest import ending
+from lab.guest.linux import ending
 from lab.guest.wire import (
     AgentSpec,
     CellPlan,

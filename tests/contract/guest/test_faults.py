@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lab.guest import ending
+from lab.guest.linux import ending
 from lab.guest.wire import AgentSpec, Cell, GuestManifest, Plan, load
 from tests.contract.guest.conftest import (
     ROOT,

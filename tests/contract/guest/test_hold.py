@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.guest.facts import lockdown
+from lab.guest.linux.facts import lockdown
 from lab.guest.wire import Plan
 from tests.contract.guest.conftest import (
     ROOT,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest.facts import lockdown
-from lab.guest.seating import Row
-from lab.guest.sink import read_spans
-from lab.guest.tally import tally
+from lab.guest.linux.facts import lockdown
+from lab.guest.run.sink import read_spans
+from lab.guest.scoring.matching import Row
+from lab.guest.scoring.tally import tally
 from lab.guest.wire import Canary, Cell, GuestManifest, load
 from tests.contract.guest.conftest import REFERENCE, baseline, ebpf, events, leftovers, plan, run_guest
 from tests.support import python_39

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.guest.load import load_plan
+from lab.guest.run.load import load_plan
 from lab.guest.wire import CellPlan, RequestSpec
 from lab.model.scenario import RATE_MAX_RPS, REQUESTS_MAX, request_faults
 from tests.contract.guest.conftest import baseline, plan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import over_ssh
+from lab.machines.providers import inspect_ssh
 from tests.contract.ec2 import running_ec2, running_moto
 from tests.contract.ec2_bench import Bench
 
@@ -20,6 +20,6 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: int) -> Iterator[Bench]:
-    monkeypatch.setattr(over_ssh, "ASK_S", 8.0)
+    monkeypatch.setattr(inspect_ssh, "ASK_S", 8.0)
     with running_ec2(tmp_path / "ec2", monkeypatch, moto) as found:
         yield Bench(tmp_path, found)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lab.machines import keys
-from lab.machines.providers import ssh, ssh_check
+from lab.machines.providers.ssh import check as ssh_check
+from lab.machines.providers.ssh import provider as ssh
 from lab.model.errors import ConfigError, LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import Handle, MachineSpec, SshEndpoint

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lab.machines import first_boot, keys, readiness
-from lab.machines.providers import aws, aws_api, aws_make
+from lab.machines.providers.aws import api as aws_api
+from lab.machines.providers.aws import provider as aws
+from lab.machines.providers.aws import resources as aws_make
 from lab.model.errors import ConfigError, LabError, PreconditionError, SecurityStop, TransientError
 from tests.contract.ec2 import FROM, REGION
 from tests.contract.ec2_bench import SPEC, Bench

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from lab.machines import keys
-from lab.machines.providers import aws, aws_api, aws_make
+from lab.machines.providers.aws import api as aws_api
+from lab.machines.providers.aws import provider as aws
+from lab.machines.providers.aws import resources as aws_make
 from lab.model.errors import TransientError
 from lab.system import store
 from tests.contract.ec2 import REGION
@@ -48,7 +50,7 @@ def test_a_kill_after_the_request_is_mended_by_the_same_command(bench: Bench, tm
     program.write_text(
         "from pathlib import Path\n"
         "from lab.machines import keys\n"
-        "from lab.machines.providers import aws, aws_api\n"
+        "from lab.machines.providers.aws import api as aws_api, provider as aws\n"
         "from lab.model.config import Config\n"
         "from lab.model.events import Bus\n"
         "from lab.model.lab import Lab\n"

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.machines import image, image_seal
+from lab.machines.images import image
+from lab.machines.images import seal as image_seal
 from lab.model.errors import SecurityStop
 from tests.support import pinned_go
 
@@ -23,7 +24,7 @@ PACKAGES = ("kmod", "linux-image-cloud-amd64", "openssh-server", "python3", "sys
 BAKER = """
 import json, sys
 from pathlib import Path
-from lab.machines.image import ImageSpec, bake
+from lab.machines.images.image import ImageSpec, bake
 from lab.model.config import Config
 from lab.model.events import Bus, StepStarted
 from lab.model.lab import Lab

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import enclosure
+from lab.machines.provisioning import namespaces
 
 pytestmark = pytest.mark.contract
 
@@ -38,7 +38,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def run_enclosed(tree: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(enclosure.enclosed(tree, argv), capture_output=True, text=True, check=False)
+    return subprocess.run(namespaces.enclosed(tree, argv), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("inside", ["/proc/sys", "{tree}/proc/sys"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import golden, image_tree
+from lab.machines.images import golden, rootfs
 from lab.model.lab import Lab
 from lab.system import resources
 from lab.system.toolchain import host_target
@@ -32,8 +32,8 @@ def go_root(lab: Lab) -> Path:
 
 def test_its_own_tests_pass(lab: Lab, go_root: Path) -> None:
     argv = [str(go_root / "bin/go"), "test", "-count=1", "./..."]
-    source = resources.root() / image_tree.INIT_SOURCE
-    environment = image_tree.go_environment(lab, go_root)
+    source = resources.root() / rootfs.INIT_SOURCE
+    environment = rootfs.go_environment(lab, go_root)
     done = subprocess.run(argv, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -41,10 +41,10 @@ def test_its_own_tests_pass(lab: Lab, go_root: Path) -> None:
 def test_the_binary_is_static_and_does_not_depend_on_where_it_was_built(
     lab: Lab, go_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "here", Deadline.after(BUILD_S))
-    shutil.copytree(resources.root() / image_tree.INIT_SOURCE, tmp_path / "copy" / image_tree.INIT_SOURCE)
+    rootfs.build_init(lab, go_root, host_target()[1], tmp_path / "here", Deadline.after(BUILD_S))
+    shutil.copytree(resources.root() / rootfs.INIT_SOURCE, tmp_path / "copy" / rootfs.INIT_SOURCE)
     monkeypatch.setattr(resources, "root", lambda: tmp_path / "copy")
-    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "there", Deadline.after(BUILD_S))
+    rootfs.build_init(lab, go_root, host_target()[1], tmp_path / "there", Deadline.after(BUILD_S))
     here = (tmp_path / "here").read_bytes()
     assert here == (tmp_path / "there").read_bytes()
     assert here.startswith(b"\x7fELF")
@@ -53,14 +53,14 @@ def test_the_binary_is_static_and_does_not_depend_on_where_it_was_built(
 
 
 def test_outside_a_machine_it_says_what_it_is_for(lab: Lab, go_root: Path, tmp_path: Path) -> None:
-    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "init", Deadline.after(BUILD_S))
+    rootfs.build_init(lab, go_root, host_target()[1], tmp_path / "init", Deadline.after(BUILD_S))
     done = subprocess.run([str(tmp_path / "init")], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "usage: lab-init heartbeat" in done.stderr
 
 
 def test_a_heartbeat_without_a_port_has_nobody_to_tell(lab: Lab, go_root: Path, tmp_path: Path) -> None:
-    image_tree.build_init(lab, go_root, host_target()[1], tmp_path / "init", Deadline.after(BUILD_S))
+    rootfs.build_init(lab, go_root, host_target()[1], tmp_path / "init", Deadline.after(BUILD_S))
     done = subprocess.run([str(tmp_path / "init"), "heartbeat"], capture_output=True, timeout=10, check=False)
     assert (done.returncode, done.stdout) == (0, b"")
 

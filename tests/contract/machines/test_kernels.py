@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import golden, lifecycle, provision, readiness, steps
-from lab.machines.image import Image
-from lab.machines.image_recipes import RECIPES
+from lab.machines import lifecycle, readiness, steps
+from lab.machines.images import golden
+from lab.machines.images.image import Image
+from lab.machines.images.recipes import RECIPES
+from lab.machines.provisioning import playbook
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
@@ -85,7 +87,7 @@ def prove(lab: Lab, spec: MachineSpec, release: str) -> None:
         assert said(link, "uname -r") == release
         assert [
             found.name
-            for found in provision.verify(link, Deadline.after(120), wait_s=60).findings
+            for found in playbook.verify(link, Deadline.after(120), wait_s=60).findings
             if found.verdict != "ok"
         ] == []
         told = json.loads(run_lab("status", "--json", home=lab.paths.home).stdout)["machines"][0]

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import cloud_images, keys, lifecycle
-from lab.machines.providers import lima, lima_template, lima_tool
+from lab.machines import keys, lifecycle
+from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.providers.lima import limactl
+from lab.machines.providers.lima import provider as lima
+from lab.machines.providers.lima import template as lima_template
 from lab.model.config import Config
 from lab.model.errors import (
     ConfigError,
@@ -212,13 +215,13 @@ def test_the_driver_follows_the_host() -> None:
 def test_what_lima_lists_is_read_by_shape() -> None:
     recorded = Path(__file__).resolve().parents[2] / "fakes/lima"
     text = (recorded / "list-json-running.txt").read_text().partition("--- stdout\n")[2].partition("---")[0]
-    (found,) = lima_tool.parse_list(text)
+    (found,) = limactl.parse_list(text)
     assert (found.name, found.status, found.port, found.driver) == ("t2", "Running", 35467, "qemu")
-    assert lima_tool.parse_list("") == []
-    assert [each.name for each in lima_tool.parse_list(text + "\n" + text.replace("t2", "t3"))] == ["t2", "t3"]
+    assert limactl.parse_list("") == []
+    assert [each.name for each in limactl.parse_list(text + "\n" + text.replace("t2", "t3"))] == ["t2", "t3"]
     for strange in ("[]", '{"name": "x"}', "NAME  STATUS"):
         with pytest.raises(ValueError, match=r"."):
-            lima_tool.parse_list(strange)
+            limactl.parse_list(strange)
 
 
 def test_a_state_that_lima_calls_broken_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.machines import provision
+from lab.machines.provisioning import playbook
 from lab.system import resources
 
 pytestmark = pytest.mark.contract
@@ -25,7 +25,7 @@ def play(tmp_path: Path, *tasks: dict[str, Any], check: bool = False) -> tuple[i
     (home / "ansible.cfg").write_text("[defaults]\n")
     book = tmp_path / "play.yml"
     book.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}]))
-    environment = provision.environment(home) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+    environment = playbook.environment(home) | {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
     argv = [sys.executable, "-m", "ansible", "playbook", "--connection", "local", "--inventory", "here,"]
     argv += ["--extra-vars", json.dumps({"ansible_python_interpreter": sys.executable})]
     argv += [*(["--check"] if check else []), str(book)]

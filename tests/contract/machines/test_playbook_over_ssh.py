@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.machines import keys, provision
+from lab.machines import keys
+from lab.machines.provisioning import playbook
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.system.wait import Deadline
@@ -30,7 +31,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def argv(_: object, variables: dict[str, object]) -> list[str]:
         return [sys.executable, "-m", "ansible", "playbook", "--extra-vars", json.dumps(variables), str(path)]
 
-    monkeypatch.setattr(provision, "_playbook", argv)
+    monkeypatch.setattr(playbook, "_playbook", argv)
 
 
 def play(lab: Lab, server: Sshd, *, host_key: str = "") -> None:
@@ -40,7 +41,7 @@ def play(lab: Lab, server: Sshd, *, host_key: str = "") -> None:
     keys.write_access(folder, "m", endpoint)
     lab.paths.logs.mkdir(parents=True, exist_ok=True)
     log, deadline = lab.paths.logs / "playbook.log", Deadline.after(60)
-    provision.apply_over_ssh(lab, endpoint, folder / "known_hosts", tags=["image"], log=log, deadline=deadline)
+    playbook.apply_over_ssh(lab, endpoint, folder / "known_hosts", tags=["image"], log=log, deadline=deadline)
 
 
 def masters() -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.machines import lifecycle, snapshots
-from lab.machines.providers import qemu_instance
+from lab.machines.providers.qemu import process as qemu_instance
 from lab.model.errors import PreconditionError, UsageError
 from lab.model.events import Record, StepFinished
 from lab.model.lab import Lab

@@ -11,7 +11,7 @@ import pytest
 
 from lab import forms
 from lab.forms import fit
-from lab.forms.own import read
+from lab.forms.source.own import read
 from lab.model.errors import DemoError
 from lab.model.form import Conflict, Form, Hold, ModuleSpec
 from lab.model.own import Change, Import, Module, Own

@@ -12,7 +12,7 @@ import pytest
 
 from lab.forms import listing
 from lab.forms.recipe import Recipe, for_form
-from lab.forms.shelf import Shelf
+from lab.forms.source.shelf import Shelf
 from lab.model.form import BuildSpec
 from tests.support import ROOT
 

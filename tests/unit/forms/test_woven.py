@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.forms.binary_check import elf, prove, unwoven
 from lab.forms.recipe import Recipe
-from lab.forms.shelf import Tree
-from lab.forms.woven import elf, prove, unwoven
+from lab.forms.source.shelf import Tree
 from lab.model.errors import DemoError
 from lab.model.form import BuildSpec
 

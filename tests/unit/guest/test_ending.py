@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from lab.guest import ending, mounts
-from lab.guest.accounts import Accounts, open_accounts
-from lab.guest.child import Nursery
-from lab.guest.journal import read_state
-from lab.guest.locking import Busy, Lock, holder
-from lab.guest.procfs import boot_id, start_ticks
+from lab.guest.linux import ending, mounts
+from lab.guest.linux.accounts import Accounts, open_accounts
+from lab.guest.linux.child import Nursery
+from lab.guest.linux.procfs import boot_id, start_ticks
+from lab.guest.run.journal import read_state
+from lab.guest.run.lock import Busy, Lock, holder
 
 Starts = Callable[..., "subprocess.Popen[bytes]"]
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
@@ -132,8 +132,8 @@ def test_who_left_session_parent_and_environment_is_found_by_its_group(runs: Pat
     """Its own leader, its parent and all of its marks are gone, and so is the folder."""
     script = (
         "import os, pathlib, subprocess, sys\n"
-        "from lab.guest import ending\n"
-        "from lab.guest.accounts import open_accounts\n"
+        "from lab.guest.linux import ending\n"
+        "from lab.guest.linux.accounts import open_accounts\n"
         "open_accounts(ending.tag(sys.argv[1]), delegated=False, systemd=False)\n"
         "none = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}\n"
         "daemon = subprocess.Popen(['setsid', 'sleep', '60'], env={}, **none)\n"
@@ -154,7 +154,7 @@ def test_a_leader_leaves_its_group_behind_empty(runs: Path) -> None:
     with_groups = subprocess.run(
         [
             *python(
-                "import sys\nfrom lab.guest.accounts import open_accounts\n"
+                "import sys\nfrom lab.guest.linux.accounts import open_accounts\n"
                 "open_accounts(sys.argv[1], delegated=False, systemd=False).close()\n"
             ),
             tag,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.guest.gates import FAMILIES, TOUCHES, Facts, Validity, gates, late_sends, late_shift, reasons, validity
+from lab.guest.scoring.gates import FAMILIES, TOUCHES, Facts, Validity, gates, late_sends, late_shift, reasons, validity
 from lab.guest.wire import Gate, Gates, RequestSpec, Usage
 
 GOOD = Facts(

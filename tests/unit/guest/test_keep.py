@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.machines.providers import ssh_keep
+from lab.machines.providers.ssh import claim as ssh_keep
 from tests.support import python_39
 
 SOURCE = ssh_keep.script().decode()

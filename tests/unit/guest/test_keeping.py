@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest import ending
-from lab.guest.accounts import open_accounts
-from lab.guest.child import Child, Nursery, cpu_set
-from lab.guest.durable import publish
-from lab.guest.journal import Journal, read_state, write_state
-from lab.guest.locking import Busy, Lock, holder
-from lab.guest.mounts import MountFailed, find_disk
-from lab.guest.procfs import boot_id, start_ticks
-from lab.guest.seal import read_seal, seal
-from lab.guest.start import unit_argv
+from lab.guest.linux import ending
+from lab.guest.linux.accounts import open_accounts
+from lab.guest.linux.atomic_files import publish
+from lab.guest.linux.child import Child, Nursery, cpu_set
+from lab.guest.linux.mounts import MountFailed, find_disk
+from lab.guest.linux.procfs import boot_id, start_ticks
+from lab.guest.run.journal import Journal, read_state, write_state
+from lab.guest.run.launch import unit_argv
+from lab.guest.run.lock import Busy, Lock, holder
+from lab.guest.run.seal import read_seal, seal
 
 
 @pytest.fixture(autouse=True)
@@ -117,8 +117,8 @@ def test_what_a_child_started_does_not_outlive_it(tmp_path: Path, then: str) -> 
 def test_a_child_dies_with_its_guest_half(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib, time, os\n"
-        "from lab.guest.accounts import open_accounts\n"
-        "from lab.guest.child import Nursery\n"
+        "from lab.guest.linux.accounts import open_accounts\n"
+        "from lab.guest.linux.child import Nursery\n"
         "w = pathlib.Path(sys.argv[1])\n"
         "n = Nursery(open_accounts('t', delegated=False, systemd=False, sources=()), w / 'runs/one')\n"
         "c = n.spawn('sleep', 'service', ['sleep', '60'], dict(os.environ), w)\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.guest.child import WORD_CHARS, last_lines
+from lab.guest.linux.child import WORD_CHARS, last_lines
 
 
 def test_a_panic_is_shown_from_its_first_line() -> None:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from lab.guest.listeners import listening, parse_listening
+from lab.guest.linux.listeners import listening, parse_listening
 
 TCP6 = (
     "  sl  local_address   remote_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from lab.guest import procfs
+from lab.guest.linux import procfs
 from tests.unit.guest.spans import RECORDED
 
 

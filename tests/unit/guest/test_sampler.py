@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from lab.guest.accounts import ROLES, open_accounts
-from lab.guest.procfs import SystemTimes
-from lab.guest.sampler import Sample, window_use
+from lab.guest.linux.accounts import ROLES, open_accounts
+from lab.guest.linux.procfs import SystemTimes
+from lab.guest.linux.sampler import Sample, window_use
 
 S = 1_000_000_000
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lab.guest.signature import EXACT, NO, WEAK, Signature, fits, signature, statement
+from lab.guest.scoring.signature import EXACT, NO, WEAK, Signature, fits, signature, statement
 from tests.unit.guest.spans import recorded, span
 
 OTELHTTP = "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"

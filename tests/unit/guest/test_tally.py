@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from lab.guest.seating import Row
-from lab.guest.tally import Tally, tally
+from lab.guest.scoring.matching import Row
+from lab.guest.scoring.tally import Tally, tally
 from lab.guest.wire import Expectation, ExtraSpan, FormExpectation, Span, SpanNode
 from tests.unit.guest.spans import http
 

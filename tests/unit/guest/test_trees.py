@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.guest.proof import Sent, differences, judge_none, judge_some, read_canaries, required
-from lab.guest.trees import assign, fragments, type_trees
+from lab.guest.scoring.proof import Sent, differences, judge_none, judge_some, read_canaries, required
+from lab.guest.scoring.trees import assign, fragments, type_trees
 from lab.guest.wire import CanaryRequest, Expectation, ExtraSpan, FormExpectation, Span
 from tests.unit.guest.spans import REFERENCE, http, recorded, span
 

@@ -12,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lab.machines import golden, lifecycle, provision
-from lab.machines.image import Image
+from lab.machines import lifecycle
+from lab.machines.images import golden
+from lab.machines.images.image import Image
+from lab.machines.provisioning import playbook
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
@@ -46,7 +48,7 @@ store.append_line = append_then_die
 golden.ensure = golden.find = fake_image
 # this host is not a lab machine, and need not be
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-provision.verify = lambda *_, **__: provision.Verified(findings=[], boot_id=BOOT_ID, image_id="fake-image")
+playbook.verify = lambda *_, **__: playbook.Verified(findings=[], boot_id=BOOT_ID, image_id="fake-image")
 
 lab = Lab(config=Config(), paths=Paths(home=home), bus=Bus())
 if verb == "up":

@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 
-from lab.guest import ending
+from lab.guest.linux import ending
 from lab.machines import keys
-from lab.machines.providers import local, local_mounts, ssh_check, ssh_keep
+from lab.machines.providers.local import mounts as local_mounts
+from lab.machines.providers.local import provider as local
+from lab.machines.providers.ssh import check as ssh_check
+from lab.machines.providers.ssh import claim as ssh_keep
 from lab.model.errors import Locked
 from lab.model.events import Record
 from lab.model.lab import Lab

@@ -8,10 +8,10 @@ from typing import get_args
 
 import pytest
 
-from lab.machines import acceleration
-from lab.machines.acceleration import TINY, Accel, choose, version
-from lab.machines.kernel_file import ELF_ARCHS
-from lab.machines.providers import qemu_check
+from lab.machines.images.kernels.file import ELF_ARCHS
+from lab.machines.providers.qemu import check as qemu_check
+from lab.machines.vm import acceleration
+from lab.machines.vm.acceleration import TINY, Accel, choose, version
 from lab.model.config import Config
 from lab.model.errors import PreconditionError
 from lab.model.events import Bus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.machines import apt
+from lab.machines.images import apt
 
 TARGETS = """\
 http://mirror.test/debian-security|bookworm-security|main|Debian

@@ -15,7 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import acceleration, cloud_bake, cloud_boot, cloud_disk, cloud_images, cloud_seed, golden, image, keys
+from lab.machines import keys
+from lab.machines.images import golden, image
+from lab.machines.images.cloud import boot as cloud_boot
+from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.images.cloud import convert as cloud_bake
+from lab.machines.images.cloud import disk as cloud_disk
+from lab.machines.images.cloud import nocloud
+from lab.machines.vm import acceleration
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
@@ -186,7 +193,7 @@ def test_the_seed_s_disk_says_who_may_log_in_and_is_private(tmp_path: Path) -> N
     import pycdlib
 
     seed = keys.seed(tmp_path)
-    cloud_seed.write_disk(tmp_path / "seed.iso", seed)
+    nocloud.write_disk(tmp_path / "seed.iso", seed)
     assert (tmp_path / "seed.iso").stat().st_mode & 0o077 == 0
     disk = pycdlib.PyCdlib()
     disk.open(str(tmp_path / "seed.iso"))

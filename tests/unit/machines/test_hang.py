@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import hang, heartbeat
+from lab.machines import hang
 from lab.machines.hang import Pulse, Reading, Verdict
+from lab.machines.vm import heartbeat
 from lab.model.paths import HEARTBEAT_LOG
 
 STEP_S = 0.5

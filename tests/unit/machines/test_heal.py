@@ -15,7 +15,7 @@ import pytest
 
 from lab.machines import heal, state, steps, watch
 from lab.machines.hang import Hung
-from lab.machines.providers import qemu_pulse
+from lab.machines.providers.qemu import pulse
 from lab.model.errors import ProvisioningError, TransientError
 from lab.model.events import Notice, Record
 from lab.model.lab import Lab
@@ -242,12 +242,12 @@ class DebugServer:
 def test_each_place_is_replaced_by_itself_whatever_is_told_between() -> None:
     memory = {"a0": "6690488b45", "b0": "0f1f440000"}
     server = DebugServer(memory)
-    qemu_pulse.rewrite(server, ["a0", "gone", "b0"])
+    pulse.rewrite(server, ["a0", "gone", "b0"])
     assert server.wrote == memory
 
 
 def test_an_answer_of_another_form_ends_it_before_anything_is_written() -> None:
     server = DebugServer({"a0": "6690488b45"}, odd=b"+$6690#00")
     with pytest.raises(ValueError, match="6690"):
-        qemu_pulse.rewrite(server, ["a0"])
+        pulse.rewrite(server, ["a0"])
     assert server.wrote == {}

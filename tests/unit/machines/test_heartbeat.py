@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.machines import heartbeat, lifecycle
+from lab.machines import lifecycle
+from lab.machines.vm import heartbeat
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Observed

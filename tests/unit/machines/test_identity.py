@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from lab.machines import heartbeat, journal, keys, state
-from lab.machines.providers import local_check, local_mounts
-from lab.machines.providers.qemu_qmp import forwarded_port
+from lab.machines import journal, keys, state
+from lab.machines.providers.local import check as local_check
+from lab.machines.providers.local import mounts as local_mounts
+from lab.machines.providers.qemu.qmp import forwarded_port
+from lab.machines.vm import heartbeat
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab

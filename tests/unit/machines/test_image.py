@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from lab.machines import host_packages, image, image_seal, image_tree
-from lab.machines.image import ImageSpec
-from lab.machines.image_recipes import RECIPES
+from lab.machines import host_packages
+from lab.machines.images import image, rootfs
+from lab.machines.images import seal as image_seal
+from lab.machines.images.image import ImageSpec
+from lab.machines.images.recipes import RECIPES
 from lab.model.config import Config
 from lab.model.errors import ConfigError, PreconditionError, SecurityStop
 from lab.model.events import Bus
@@ -227,7 +229,7 @@ def test_every_tool_that_is_missing_is_told_with_its_package(monkeypatch: pytest
 def test_where_nothing_is_baked_no_debian_package_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, system: str, fix: str
 ) -> None:
-    monkeypatch.setattr("lab.machines.golden.PLATFORM", system)
+    monkeypatch.setattr("lab.machines.images.golden.PLATFORM", system)
     monkeypatch.setattr("lab.system.places.PLATFORM", system)
     monkeypatch.setattr("lab.system.proc.which", lambda name: Path("/bin/ssh") if name == "ssh" else None)
     findings = host_packages.check_host(HOST_ARCH)
@@ -249,6 +251,6 @@ def test_a_copied_toolchain_has_programs_wherever_it_came_from(tmp_path: Path) -
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
         path.chmod(0o444)
-    image_tree.copy_go(tmp_path / "module", tmp_path / "copy")
+    rootfs.copy_go(tmp_path / "module", tmp_path / "copy")
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "copy").rglob("*") if path.is_file()}
     assert modes == {"go": 0o755, "compile": 0o755, "print.go": 0o644, "VERSION": 0o644}

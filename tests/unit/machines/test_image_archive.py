@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import cloud_disk, image, image_archive, image_seal
+from lab.machines.images import archive as image_archive
+from lab.machines.images import image
+from lab.machines.images import seal as image_seal
+from lab.machines.images.cloud import disk as cloud_disk
 from lab.model.errors import LabError, PreconditionError, UsageError
 from lab.model.lab import Lab
 from lab.system.wait import Deadline

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import image_seal
+from lab.machines.images import seal as image_seal
 from lab.model.errors import SecurityStop
 
 MIB = 1024 * 1024

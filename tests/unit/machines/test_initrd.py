@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import initrd
+from lab.machines.vm import initrd
 from lab.model.errors import ProvisioningError
 from lab.model.machine import Seed
 

@@ -18,8 +18,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.machines import cloud_boot, heartbeat, keeper, keys, qemu_args
-from lab.machines.providers import qemu_instance, qemu_pulse
+from lab.machines import keys
+from lab.machines.images.cloud import boot as cloud_boot
+from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import pulse
+from lab.machines.vm import heartbeat, keeper, qemu_argv
 from lab.system import store
 from lab.system.wait import Deadline
 
@@ -185,7 +188,7 @@ def test_guest_fills_host_disk_while_an_image_is_made(tmp_path: Path, monkeypatc
     program = tmp_path / "flooding"
     program.write_text(FLOODING)
     program.chmod(0o755)
-    monkeypatch.setitem(qemu_args.PROGRAMS, "x86_64", str(program))
+    monkeypatch.setitem(qemu_argv.PROGRAMS, "x86_64", str(program))
     serial = tmp_path / cloud_boot.SERIAL
     where = {name: tmp_path / name for name in ("disk", "seed", "go")}
     shape = {"arch": "x86_64", "accel": "tcg", "cpus": 1, "memory_mib": 64, "port": 1}
@@ -209,7 +212,7 @@ def test_a_keeper_that_a_signal_stopped_goes_on_when_its_machine_is_asked(tmp_pa
             while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
                 assert not waited.passed()
                 waited.sleep(0.02)
-            assert qemu_pulse._continue_keeper(UUID)
-            assert not qemu_pulse._continue_keeper(UUID)
+            assert pulse._continue_keeper(UUID)
+            assert not pulse._continue_keeper(UUID)
         finally:
             process.communicate(timeout=20)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import kernel
+from lab.machines.images.kernels import unpack
 from lab.model.errors import ProvisioningError
 from tests.fakes import kernels
 from tests.fakes.kernels import bzimage
@@ -31,11 +31,11 @@ def zstd(data: bytes) -> bytes:
 def test_vmlinux_comes_out_of_every_compression(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "vmlinuz"
     path.write_bytes(bzimage(compress(ELF) + SIZE))
-    assert kernel.vmlinux(path) == ELF
+    assert unpack.vmlinux(path) == ELF
 
 
 def test_no_setup_sectors_mean_four() -> None:
-    assert kernel.payload(bzimage(b"body", setup_sectors=0)) == b"body"
+    assert unpack.payload(bzimage(b"body", setup_sectors=0)) == b"body"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_no_kernel_is_named(tmp_path: Path, image: bytes, cause: str) ->
     path = tmp_path / "vmlinuz-bad"
     path.write_bytes(image)
     with pytest.raises(ProvisioningError, match=cause) as raised:
-        kernel.vmlinux(path)
+        unpack.vmlinux(path)
     assert "vmlinuz-bad" in str(raised.value)
 
 
@@ -64,11 +64,11 @@ def test_an_arm64_image_is_found_in_each_wrapping(tmp_path: Path) -> None:
     for number, data in enumerate((image, packed, zboot)):
         path = tmp_path / str(number)
         path.write_bytes(data)
-        assert kernel.arm64(path) == image
+        assert unpack.arm64(path) == image
     other = tmp_path / "other"
     other.write_bytes(ELF)
     with pytest.raises(ProvisioningError, match="no arm64 Image"):
-        kernel.arm64(other)
+        unpack.arm64(other)
 
 
 def test_a_kernel_that_no_tool_here_unpacks_is_started_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,4 +76,4 @@ def test_a_kernel_that_no_tool_here_unpacks_is_started_packed(tmp_path: Path, mo
     image = bzimage(b"\x02\x21\x4c\x18 a kernel" + bytes(64))
     path = tmp_path / "vmlinuz"
     path.write_bytes(image)
-    assert kernel.startable(path, "x86_64") == image
+    assert unpack.startable(path, "x86_64") == image

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import kernel_file
+from lab.machines.images.kernels import file as kernel_file
 from lab.model.errors import ConfigError, PreconditionError
 from tests.fakes import kernels
 

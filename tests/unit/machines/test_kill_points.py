@@ -20,8 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
-from lab.machines import keeper
 from lab.machines.steps import UP
+from lab.machines.vm import keeper
 
 pytestmark = pytest.mark.faults
 HERE = Path(__file__).parent

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import acceleration, golden, keys, lifecycle, qcow, state, steps
-from lab.machines.providers import aws, qemu
+from lab.machines import keys, lifecycle, state, steps
+from lab.machines.images import golden
+from lab.machines.providers.aws import provider as aws
+from lab.machines.providers.qemu import provider as qemu
+from lab.machines.vm import acceleration, qcow2
 from lab.model.errors import TransientError
 from lab.model.lab import Lab
 from lab.model.machine import Handle, Machine, MachineSpec, Observed
@@ -68,7 +71,7 @@ def test_a_disk_that_stands_on_another_image_is_made_anew(
         monkeypatch.setattr(golden, "bootable", lambda *_, made=made: made)
         handle = qemu.create(lab, SPEC, seed, directory)
         assert handle.data["image_id"] == name
-        assert qcow.backing(overlay) == tmp_path / name / "disk.raw"
+        assert qcow2.backing(overlay) == tmp_path / name / "disk.raw"
         assert (overlay.stat().st_ctime_ns != before) is fresh
 
 
@@ -89,4 +92,4 @@ def test_a_file_that_is_no_disk_stands_on_nothing(tmp_path: Path) -> None:
     for content in (b"", b"QFI\xfb", bytes(4096)):
         path = tmp_path / "disk"
         path.write_bytes(content)
-        assert qcow.backing(path) is None
+        assert qcow2.backing(path) is None

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import golden, image, image_seal, initrd, own_kernel, steps
-from lab.machines.image import Image
+from lab.machines import steps
+from lab.machines.images import golden, image
+from lab.machines.images import seal as image_seal
+from lab.machines.images.image import Image
+from lab.machines.images.kernels import custom
+from lab.machines.vm import initrd
 from lab.model.config import Config, MachineConfig
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Bus, CheckDone
@@ -44,19 +48,19 @@ def spec(tmp_path: Path) -> MachineSpec:
 
 
 def test_what_can_start_is_told_with_its_release(spec: MachineSpec) -> None:
-    found = own_kernel.check(spec)
+    found = custom.check(spec)
     assert (found.verdict, found.message) == ("ok", f"{kernels.RELEASE} (bzImage)")
 
 
 def test_without_types_it_starts_and_is_told_what_that_costs(tmp_path: Path) -> None:
-    found = own_kernel.check(given(tmp_path, kernels.elf(drivers=kernels.BUILT_IN, btf=False)))
+    found = custom.check(given(tmp_path, kernels.elf(drivers=kernels.BUILT_IN, btf=False)))
     assert found.verdict == "warn"
     assert "no eBPF form" in found.message
     assert "CONFIG_DEBUG_INFO_BTF" in found.fix
 
 
 def test_what_is_built_in_needs_no_modules(tmp_path: Path, lab: Lab) -> None:
-    made = own_kernel.prepare(lab, given(tmp_path, kernels.elf(drivers=kernels.BUILT_IN)))
+    made = custom.prepare(lab, given(tmp_path, kernels.elf(drivers=kernels.BUILT_IN)))
     assert made.disk is None
     assert initrd.entries(made.drivers.read_bytes()) == []
 
@@ -117,8 +121,8 @@ def test_what_could_not_start_is_told_before(
 ) -> None:
     broken = break_it(spec)
     with pytest.raises(LabError, match=cause) as raised:
-        own_kernel.prepare(lab, broken)
-    found = own_kernel.check(broken)
+        custom.prepare(lab, broken)
+    found = custom.check(broken)
     assert (found.verdict, found.message, found.fix) == ("fail", raised.value.message, raised.value.fix)
     assert fix in found.fix
     assert not lab.paths.kernels.exists(), "nothing was made"
@@ -130,52 +134,52 @@ def test_modules_packed_by_gzip_are_read(spec: MachineSpec, lab: Lab) -> None:
         path.unlink()
     table = Path(spec.modules) / "modules.dep"
     table.write_text(table.read_text().replace(".ko", ".ko.gz"))
-    made = own_kernel.prepare(lab, spec)
+    made = custom.prepare(lab, spec)
     loaded = [entry.data for entry in initrd.entries(made.drivers.read_bytes()) if entry.data is not None]
     assert loaded
     assert all(data.startswith(b"\x7fELF") for data in loaded), "the kernel takes them plain"
 
 
 def test_it_is_kept_by_its_content_and_found_again(spec: MachineSpec, lab: Lab) -> None:
-    made = own_kernel.prepare(lab, spec)
+    made = custom.prepare(lab, spec)
     assert made.release == kernels.RELEASE
     assert made.kernel.read_bytes().startswith(b"\x7fELF")
     names = [entry.path for entry in initrd.entries(made.drivers.read_bytes())]
     assert names[0] == "m"
     assert {initrd.module_name(name)[2:].partition("_")[2] for name in names[1:]} == set(DRIVERS)
     before = made.kernel.stat().st_ino
-    assert own_kernel.prepare(lab, spec).kernel.stat().st_ino == before, "made once"
+    assert custom.prepare(lab, spec).kernel.stat().st_ino == before, "made once"
 
 
 @pytest.mark.parametrize("where", ["kernel", "module"])
 def test_another_content_is_another_kernel(spec: MachineSpec, lab: Lab, where: str) -> None:
-    before = own_kernel.prepare(lab, spec)
+    before = custom.prepare(lab, spec)
     path = Path(spec.kernel if where == "kernel" else f"{spec.modules}/kernel/drivers/virtio_net.ko")
     path.write_bytes(path.read_bytes().replace(b"license=GPL", b"license=BSD") + b"more")
     if where == "kernel":
         path.write_bytes(kernels.packed(kernels.elf(drivers=("ext4", "more"))))
-    assert own_kernel.prepare(lab, spec).directory != before.directory
+    assert custom.prepare(lab, spec).directory != before.directory
 
 
 def test_a_killed_maker_leaves_nothing_that_counts(spec: MachineSpec, lab: Lab) -> None:
-    found, modules = own_kernel._read(spec)
-    work = lab.paths.kernels / f"making-{own_kernel.digest_of(found, modules)[:16]}"
+    found, modules = custom._read(spec)
+    work = lab.paths.kernels / f"making-{custom.digest_of(found, modules)[:16]}"
     (work / "tree").mkdir(parents=True)
     (work / "kernel").write_bytes(b"half")
-    made = own_kernel.prepare(lab, spec)
+    made = custom.prepare(lab, spec)
     assert [path.name for path in lab.paths.kernels.iterdir()] == [made.directory.name]
 
 
 def test_a_changed_cache_is_not_started(spec: MachineSpec, lab: Lab) -> None:
-    made = own_kernel.prepare(lab, spec)
+    made = custom.prepare(lab, spec)
     made.kernel.write_bytes(b"planted")
     with pytest.raises(SecurityStop, match="kernel has digest"):
-        own_kernel.prepare(lab, spec)
+        custom.prepare(lab, spec)
 
 
 def test_modprobes_tables_are_made_where_a_package_brings_none(spec: MachineSpec, lab: Lab) -> None:
     (Path(spec.modules) / "modules.dep").unlink()
-    made = own_kernel.prepare(lab, spec)
+    made = custom.prepare(lab, spec)
     assert made.disk is not None
     argv = ["/sbin/debugfs", "-R", "ls -p /", str(made.disk)]
     told = subprocess.run(argv, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"}).stdout

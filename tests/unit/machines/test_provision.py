@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import enclosure, provision
+from lab.machines.provisioning import namespaces, playbook
 from lab.model.errors import ProvisioningError
 from lab.system import resources
 from lab.system.proc import Result
@@ -18,7 +18,7 @@ from lab.system.proc import Result
 
 def test_the_users_ansible_settings_are_shut_out(tmp_path: Path) -> None:
     base = {"ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_STRATEGY": "x", "PATH": "/bin", "LC_ALL": "C"}
-    given = provision.environment(tmp_path, base)
+    given = playbook.environment(tmp_path, base)
     assert given["ANSIBLE_HOST_KEY_CHECKING"] == "True"
     assert given["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
     assert given["LC_ALL"] == "C.UTF-8"
@@ -35,7 +35,7 @@ def test_a_config_file_in_the_home_or_the_current_folder_is_ignored(tmp_path: Pa
     ours = tmp_path / "ours"
     ours.mkdir()
     (ours / "ansible.cfg").write_text("[defaults]\n")
-    environment = provision.environment(ours) | {"HOME": str(home)}
+    environment = playbook.environment(ours) | {"HOME": str(home)}
     argv = [sys.executable, "-m", "ansible", "config", "dump", "--format", "json"]
     done = subprocess.run(argv, env=environment, cwd=here, capture_output=True, text=True, check=True)
     settings = {entry["name"]: entry["value"] for entry in json.loads(done.stdout) if "name" in entry}
@@ -48,7 +48,7 @@ def test_findings_carry_each_check() -> None:
         {"name": "btf", "ok": True, "message": "there"},
         {"name": "lockdown", "ok": False, "message": "[integrity]"},
     ]
-    good, bad = provision.parse_verify(json.dumps({"schema": 1, "boot_id": "b", "checks": checks})).findings
+    good, bad = playbook.parse_verify(json.dumps({"schema": 1, "boot_id": "b", "checks": checks})).findings
     assert (good.name, good.verdict, good.fix) == ("machine.btf", "ok", "")
     assert (bad.name, bad.verdict, bad.message) == ("machine.lockdown", "fail", "[integrity]")
     assert bad.fix
@@ -73,31 +73,31 @@ ONE = '{"name": "x", "ok": true, "message": "m"}'
 )
 def test_an_answer_that_cannot_be_read_is_no_good_news(text: str) -> None:
     with pytest.raises(ProvisioningError, match="no answer that can be read"):
-        provision.parse_verify(text, "python3: not found")
+        playbook.parse_verify(text, "python3: not found")
 
 
 @pytest.mark.parametrize("wrong", ["", "../../etc", "a b", "\\u001b[31m", "x" * 200])
 def test_an_id_that_is_none_is_refused_where_it_arrives(wrong: str) -> None:
     for ids in (f'"boot_id": "{wrong}"', f'"boot_id": "b", "image_id": "{wrong or "/"}"'):
         with pytest.raises(ProvisioningError, match=r"the machine's (boot|image) id is not one"):
-            provision.parse_verify(f'{{"checks": [{ONE}], {ids}}}')
+            playbook.parse_verify(f'{{"checks": [{ONE}], {ids}}}')
 
 
 def test_what_a_check_says_is_one_short_line() -> None:
     said = json.dumps({"name": "kernel", "ok": True, "message": "6.1\n\x1b[31m" + "x" * 100_000})
-    (found,) = provision.parse_verify(f'{{"checks": [{said}], "boot_id": "b"}}').findings
+    (found,) = playbook.parse_verify(f'{{"checks": [{said}], "boot_id": "b"}}').findings
     assert found.message.startswith("6.1")
     assert found.message.isprintable()
     assert len(found.message) <= 1000
 
 
 def test_the_checks_run_on_any_linux_and_fail_where_it_is_no_lab_machine() -> None:
-    script = resources.root() / provision.VERIFY_SCRIPT
+    script = resources.root() / playbook.VERIFY_SCRIPT
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-I", "-", "60"], input=script.read_bytes(), capture_output=True, check=False
     )
-    findings = provision.parse_verify(done.stdout.decode()).findings
+    findings = playbook.parse_verify(done.stdout.decode()).findings
     assert {"machine.kernel", "machine.btf", "machine.lockdown", "machine.tools"} <= {one.name for one in findings}
     assert done.returncode == (0 if all(one.verdict == "ok" for one in findings) else 1)
     if Path("/proc/1/comm").read_text().strip() != "systemd":
@@ -106,10 +106,10 @@ def test_the_checks_run_on_any_linux_and_fail_where_it_is_no_lab_machine() -> No
 
 def test_the_failed_task_is_what_is_told() -> None:
     said = b"PLAY [x]\n\nTASK [y]\nfatal: [m]: FAILED! => {}\n\nPLAY RECAP\n"
-    assert provision.failure(Result(argv=("a",), code=2, stdout=said, stderr=b"")) == "fatal: [m]: FAILED! => {}"
+    assert playbook.failure(Result(argv=("a",), code=2, stdout=said, stderr=b"")) == "fatal: [m]: FAILED! => {}"
 
 
 def test_an_enclosed_command_dies_with_its_enclosure() -> None:
-    argv = enclosure.enclosed(Path("/tree"), ["ansible-playbook", "x"])
+    argv = namespaces.enclosed(Path("/tree"), ["ansible-playbook", "x"])
     assert {"--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child"} <= set(argv)
     assert argv[-3:] == ["--", "ansible-playbook", "x"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab.machines import provision_inside
+from lab.machines.provisioning import in_guest
 from lab.model.config import MachineConfig
 from lab.model.errors import ConfigError, PreconditionError
 from lab.system import wheels
@@ -20,7 +20,7 @@ from lab.system.proc import Result
 from lab.system.wait import Deadline
 from tests.support import lab_at
 
-PINS = provision_inside.PINS.read_text(encoding="utf-8")
+PINS = in_guest.PINS.read_text(encoding="utf-8")
 
 
 def test_the_pins_are_those_of_the_lock(repo: Path) -> None:
@@ -34,7 +34,7 @@ def test_the_pins_are_those_of_the_lock(repo: Path) -> None:
 
 @pytest.mark.parametrize(("python", "ansible"), [((3, 11), "2.19"), ((3, 12), "2.21"), ((3, 13), "2.21")])
 def test_the_machines_python_decides_which_ansible(python: tuple[int, int], ansible: str) -> None:
-    kept = provision_inside.pins(PINS, python)
+    kept = in_guest.pins(PINS, python)
     assert re.findall(r"ansible-core==(\d+\.\d+)", kept) == [ansible]
     assert "python_full_version" not in kept
     assert kept.count("==") == 5
@@ -44,7 +44,7 @@ def test_only_what_ansible_needs_travels(tmp_path: Path) -> None:
     for name in ("ansible/x.py", "ansible_test/y.py", "ansible/galaxy/z.py", "bin/ansible", "ansible/x.pyc"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("pass\n")
-    with tarfile.open(fileobj=io.BytesIO(provision_inside.packed(tmp_path))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(in_guest.packed(tmp_path))) as tar:
         names = set(tar.getnames())
     assert {name for name in names if name.startswith("site/")} == {"site/ansible/x.py"}
     assert {"playbooks/machine.yml", "playbooks/roles/machine/tasks/main.yml"} <= names
@@ -65,16 +65,16 @@ class Machine:
 def test_a_machine_that_cannot_is_told_so(tmp_path: Path, code: int, text: str, told: str) -> None:
     link: Any = Machine(code, text)
     with pytest.raises(PreconditionError, match=told) as error:
-        provision_inside.apply(lab_at(tmp_path), link, tags=["image"], log=tmp_path / "log", deadline=Deadline.after(9))
+        in_guest.apply(lab_at(tmp_path), link, tags=["image"], log=tmp_path / "log", deadline=Deadline.after(9))
     assert error.value.fix
 
 
 def test_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     for platform, auto in (("linux", False), ("darwin", False), ("win32", True)):
-        monkeypatch.setattr(provision_inside, "PLATFORM", platform)
-        assert provision_inside.inside("auto") is auto
-        assert provision_inside.inside("guest")
-        assert not provision_inside.inside("host")
+        monkeypatch.setattr(in_guest, "PLATFORM", platform)
+        assert in_guest.inside("auto") is auto
+        assert in_guest.inside("guest")
+        assert not in_guest.inside("host")
     with pytest.raises(ConfigError, match="nowhere called moon"):
         MachineConfig(ansible="moon").spec()
 

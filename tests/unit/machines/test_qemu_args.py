@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.qemu_args import PROGRAMS, Boot, boot_argv, machine_type
+from lab.machines.vm.qemu_argv import PROGRAMS, Boot, boot_argv, machine_type
 from lab.model.machine import Arch
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "argv"

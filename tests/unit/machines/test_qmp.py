@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from lab.machines.providers import qemu_qmp
-from lab.machines.providers.qemu_qmp import Qmp
+from lab.machines.providers.qemu import qmp
+from lab.machines.providers.qemu.qmp import Qmp
 from lab.model.errors import LabError
 from lab.system.wait import Deadline
 
@@ -19,7 +19,7 @@ from lab.system.wait import Deadline
     [b"[]\n", b"7\n", b"[" * 9000 + b"\n", b"\xff\n", b'{"error": 7}\n', b'{"event": "x"}\n', b"x" * 4000],
 )
 def test_heartbeat_not_an_object_nor_an_answer_of_qemu(monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
-    monkeypatch.setattr(qemu_qmp, "MAX_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(qmp, "MAX_ANSWER_BYTES", 100_000)
     near, far = socket.socketpair()
 
     def talk() -> None:

@@ -11,21 +11,17 @@ from types import ModuleType
 
 import pytest
 
-from lab.machines import (
-    cloud_bake,
-    cloud_boot,
-    cloud_disk,
-    cloud_seed,
-    enclosure,
-    image,
-    image_tree,
-    initrd,
-    kernel,
-    provision,
-)
+from lab.machines.images import image, rootfs
+from lab.machines.images.cloud import boot as cloud_boot
+from lab.machines.images.cloud import convert as cloud_bake
+from lab.machines.images.cloud import disk as cloud_disk
+from lab.machines.images.cloud import nocloud
+from lab.machines.images.kernels import unpack
+from lab.machines.provisioning import namespaces, playbook
+from lab.machines.vm import initrd
 
-BAKED = (image_tree, initrd, kernel, provision, enclosure)
-CLOUD = (cloud_boot, cloud_disk, cloud_seed)
+BAKED = (rootfs, initrd, unpack, playbook, namespaces)
+CLOUD = (cloud_boot, cloud_disk, nocloud)
 
 
 def digest(*sources: str) -> str:
@@ -59,7 +55,7 @@ def code(modules: tuple[ModuleType, ...]) -> str:
     ("modules", "recipe", "recorded"),
     [
         pytest.param(BAKED, image.RECIPE, (1, "9bb08bbffb22e9a5"), id="baked"),
-        pytest.param(CLOUD, cloud_bake.RECIPE, (1, "778de74eba26be01"), id="cloud"),
+        pytest.param(CLOUD, cloud_bake.RECIPE, (1, "fb86ca74d11457cc"), id="cloud"),
     ],
 )
 def test_changed_code_is_noticed(modules: tuple[ModuleType, ...], recipe: int, recorded: tuple[int, str]) -> None:

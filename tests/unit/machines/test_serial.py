@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.serial import Seen, diagnose, tail
+from lab.machines.vm.console import Seen, diagnose, tail
 
 RECORDED = Path(__file__).parents[2] / "golden" / "serial"
 

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from lab.machines.providers import ssh_check, ssh_keep
+from lab.machines.providers.ssh import check as ssh_check
+from lab.machines.providers.ssh import claim as ssh_keep
 from lab.model.machine import HOST_ARCH, MachineSpec
 from lab.system import resources
 

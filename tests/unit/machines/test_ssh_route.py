@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers import ssh_route
-from lab.machines.providers.ssh_route import Address, Route, choose, parse, parse_openssh, pin
+from lab.machines.providers.ssh import openssh_config
+from lab.machines.providers.ssh.openssh_config import Address, Route, choose, parse, parse_openssh, pin
 from lab.model.errors import ConfigError, PreconditionError, SecurityStop
 from lab.model.machine import MachineSpec
 from lab.remote import hostkeys
@@ -98,7 +98,7 @@ def test_a_known_key_is_taken(tmp_path: Path, keys: list[str]) -> None:
         f"# a comment\n\nother {keys[1]}\n[box]:2222,10.0.0.7 {keys[0]} somebody\n@cert-authority * {keys[2]}\n"
     )
     assert pin(route(tmp_path / "none", known), keys[0]) == keys[0]
-    assert ssh_route.kinds(route(known)) == ["ssh-ed25519"]
+    assert openssh_config.kinds(route(known)) == ["ssh-ed25519"]
 
 
 def test_a_hashed_key_is_taken(tmp_path: Path, keys: list[str]) -> None:
@@ -148,8 +148,8 @@ def test_names_are_matched_as_sshd_8_says(field: str, meant: bool) -> None:
 
 def test_without_openssh_the_users_config_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config").write_text("Host box\n  HostName 10.1.2.3\n  Port 2200\n  User friend\n")
-    monkeypatch.setattr(ssh_route, "USER_CONFIG", tmp_path / "config")
+    monkeypatch.setattr(openssh_config, "USER_CONFIG", tmp_path / "config")
     monkeypatch.setattr(proc, "which", lambda name: None)
-    found = ssh_route.route(lab_at(tmp_path), MachineSpec(provider="ssh", address="box"))
+    found = openssh_config.route(lab_at(tmp_path), MachineSpec(provider="ssh", address="box"))
     assert (found.host, found.port, found.user) == ("10.1.2.3", 2200, "friend")
     assert found.known_hosts[0] == Path("~/.ssh/known_hosts").expanduser()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines import journal, keys, lifecycle, removal, state
-from lab.machines.providers import qemu
+from lab.machines.providers.qemu import provider as qemu
 from lab.model.errors import ConfigError, LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec

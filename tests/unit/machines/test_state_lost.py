@@ -15,7 +15,10 @@ import psutil
 import pytest
 
 from lab.machines import keys, lifecycle, state
-from lab.machines.providers import PROVIDERS, local, qemu, ssh
+from lab.machines.providers import PROVIDERS
+from lab.machines.providers.local import provider as local
+from lab.machines.providers.qemu import provider as qemu
+from lab.machines.providers.ssh import provider as ssh
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, Seed
 from lab.system import proc

@@ -9,16 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines import acceleration, doctor, keys
-from lab.machines.providers import (
-    vagrant,
-    vagrant_box,
-    vagrant_check,
-    vagrant_files,
-    vagrant_libvirt,
-    vagrant_tool,
-    vagrant_virtualbox,
-)
+from lab.machines import doctor, keys
+from lab.machines.providers.vagrant import box as vagrant_box
+from lab.machines.providers.vagrant import check as vagrant_check
+from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import files as vagrant_files
+from lab.machines.providers.vagrant import libvirt, virtualbox
+from lab.machines.providers.vagrant import provider as vagrant
+from lab.machines.vm import acceleration
 from lab.model.config import Config
 from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Bus
@@ -136,21 +134,21 @@ No errors found
     ],
 )
 def test_virsh_is_understood(text: str, errors: str, state: str, address: str) -> None:
-    asked = vagrant_libvirt.parse(text, errors)
+    asked = libvirt.parse(text, errors)
     assert (asked.state, asked.address) == (state, address)
 
 
 def test_a_libvirt_that_does_not_run_is_told(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vagrant_libvirt, "URI", f"qemu+unix:///system?socket={tmp_path}/nobody")
-    assert vagrant_libvirt.ask(lab, "00000000-0000-0000-0000-000000000000").state == "deaf"
-    assert vagrant_libvirt.reachable(lab)
+    monkeypatch.setattr(libvirt, "URI", f"qemu+unix:///system?socket={tmp_path}/nobody")
+    assert libvirt.ask(lab, "00000000-0000-0000-0000-000000000000").state == "deaf"
+    assert libvirt.reachable(lab)
 
 
 def test_virtualbox_by_its_manual() -> None:
     """Not recorded: nobody of us ran it."""
-    asked = vagrant_virtualbox.parse('name="lab"\nVMState="running"\nForwarding(0)="ssh,tcp,127.0.0.1,2222,,22"\n')
+    asked = virtualbox.parse('name="lab"\nVMState="running"\nForwarding(0)="ssh,tcp,127.0.0.1,2222,,22"\n')
     assert (asked.state, asked.address) == ("running", "127.0.0.1:2222")
-    assert vagrant_virtualbox.parse('VMState="poweroff"\n').state == "shut off"
+    assert virtualbox.parse('VMState="poweroff"\n').state == "shut off"
 
 
 # --- this host ----------------------------------------------------------------------------------------------------
@@ -218,7 +216,7 @@ def test_what_cannot_be_is_said_before_anything_is_made(lab: Lab, changed: dict[
 def test_kvm_that_libvirt_offers_must_have_booted_something_here(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tried: str | None, accel: str
 ) -> None:
-    monkeypatch.setattr(vagrant_libvirt, "has_kvm", lambda _: True)
+    monkeypatch.setattr(libvirt, "has_kvm", lambda _: True)
     monkeypatch.setattr("lab.system.proc.which", lambda _: Path("/usr/bin/qemu-system-x86_64"))
     known = None if tried is None else acceleration.Accel(name=tried, reason="a trial boot")
     monkeypatch.setattr(acceleration, "remembered", lambda *_: known)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers import vagrant_box
+from lab.machines.providers.vagrant import box as vagrant_box
 from lab.model.config import Config
 from lab.model.errors import ConfigError, PreconditionError, SecurityStop
 from lab.model.events import Bus

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.machines import keys
-from lab.machines.providers import vagrant, vagrant_libvirt, vagrant_tool
+from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import libvirt
+from lab.machines.providers.vagrant import provider as vagrant
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
@@ -26,12 +28,12 @@ def test_a_machine_that_somebody_else_removed_is_made_anew(tmp_path: Path, monke
         assert words[0] != "up" or "lab-talk.img" not in volumes, "DomainVolumeExists"
         return []
 
-    def ask(_lab: Lab, _uuid: str) -> vagrant_libvirt.Asked:
-        return vagrant_libvirt.Asked(state=answers.pop(0), address="10.64.0.2")
+    def ask(_lab: Lab, _uuid: str) -> libvirt.Asked:
+        return libvirt.Asked(state=answers.pop(0), address="10.64.0.2")
 
     monkeypatch.setattr(vagrant_tool, "run", run)
-    monkeypatch.setattr(vagrant_libvirt, "ask", ask)
-    monkeypatch.setattr(vagrant_libvirt, "forget", lambda *_: volumes.remove("lab-talk.img"))
+    monkeypatch.setattr(libvirt, "ask", ask)
+    monkeypatch.setattr(libvirt, "forget", lambda *_: volumes.remove("lab-talk.img"))
     handle = vagrant.recover(keys.seed(tmp_path), "talk", tmp_path)
     assert vagrant.start(lab, handle).host == "10.64.0.2"
     assert volumes == ["kernel"]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.guest.gates import late_sends, late_shift
+from lab.guest.scoring.gates import late_sends, late_shift
 from lab.guest.wire import (
     Canary,
     CanaryRequest,

@@ -23,10 +23,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lab import report, verdict
-from lab.forms import modules
-from lab.forms.goask import Go
+from lab.forms.source import modules
+from lab.forms.source.goask import Go
 from lab.guest.wire import GuestManifest, WireError, load
-from lab.machines import heartbeat, lifecycle, state
+from lab.machines import lifecycle, state
+from lab.machines.vm import heartbeat
 from lab.model.errors import LabError
 from lab.model.load_scenario import load_scenario
 from lab.model.load_service import load_service

@@ -205,6 +205,6 @@ def test_fetch_unbounded_answer_of_the_guest_half(tmp_path: Path) -> None:
 
 
 def test_the_packer_needs_nothing_but_itself() -> None:
-    source = (Path(drive.__file__).parent.parent / "guest" / "pack.py").read_text()
+    source = (Path(drive.__file__).parent.parent / "guest/run/pack.py").read_text()
     assert "import lab" not in source
     assert "from lab" not in source

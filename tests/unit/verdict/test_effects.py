@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lab.guest.gates import percentile
+from lab.guest.scoring.gates import percentile
 from lab.verdict.effects import (
     combined,
     estimate,

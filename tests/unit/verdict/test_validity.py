@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.guest.gates import FAMILIES
+from lab.guest.scoring.gates import FAMILIES
 from lab.guest.wire import Expectation, Gate, GuestRecord
 from lab.model.run import Run, RunCell
 from lab.runs.read import read

@@ -1,0 +1,161 @@
+"""Cumulative counters read while a cell runs, and their use inside the measured window. The second half is pure.
+
+The window's edges are known only afterwards (the load generator tells them), so counters are read often and the edges
+interpolated between the two readings around them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.guest.linux.accounts import ROLES, Accounts
+from lab.guest.linux.procfs import SystemTimes, bpf_run_s, parse_status_mib, pressure, read, system_times
+from lab.guest.wire import Usage
+
+PERIOD_S = 0.25
+SLOW_EVERY = 4  # memory and BPF counters are dearer to read: every so many samples
+
+_SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
+_BPF_ENABLE_STATS = 32
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One reading. cpu: role -> (user_s, system_s) so far; None: not read this time."""
+
+    wall_ns: int
+    mono_ns: int
+    cpu: dict[str, tuple[float, float]]
+    system: SystemTimes
+    psi: dict[str, float]
+    rss: dict[str, tuple[float, float]] | None
+    bpf_s: float | None
+
+
+def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) -> Sample:
+    """Read everything once."""
+    cpu = {role: accounts.cpu(role) for role in ROLES}
+    own = os.times()
+    cpu["guest"] = (own.user, own.system)
+    rss = None
+    if slow:
+        rss = {role: accounts.rss_mib(role) for role in ROLES}
+        rss["guest"] = parse_status_mib(read("/proc/self/status"))
+    return Sample(
+        wall_ns=time.time_ns(),
+        mono_ns=time.monotonic_ns(),
+        cpu=cpu,
+        system=system_times(),
+        psi=pressure(),
+        rss=rss,
+        bpf_s=sum(bpf_run_s(pid) for pid in agents) if slow and bpf else None,
+    )
+
+
+class BpfStatistics:
+    """Kernel accounting of BPF run time, on while this is open; no sysctl is touched. `on`: it could be."""
+
+    def __init__(self) -> None:
+        number = _SYS_BPF.get(platform.machine())
+        self._fd = -1
+        if number is not None:
+            attr = ctypes.create_string_buffer(16)  # type 0: run time
+            self._fd = ctypes.CDLL(None).syscall(number, _BPF_ENABLE_STATS, attr, len(attr))
+
+    @property
+    def on(self) -> bool:
+        return self._fd >= 0
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+# --- the window ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WindowUse:
+    """What was used between the window's edges."""
+
+    usage: tuple[Usage, ...]
+    window_s: float
+    system: SystemTimes
+    psi: dict[str, float]
+    bpf_s: float | None
+    clock_step_s: float
+    pause_s: float
+
+
+def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: str) -> WindowUse:
+    """Interpolate the counters at both edges. start_ns, end_ns: wall clock. Needs at least two samples."""
+
+    def between(values: Sequence[float]) -> float:
+        return max(0.0, _at(samples, values, end_ns) - _at(samples, values, start_ns))
+
+    usage = []
+    for role in samples[0].cpu:
+        now, peak = _memory(samples, role, end_ns)
+        usage.append(
+            Usage(
+                role=role,
+                user_s=between([s.cpu[role][0] for s in samples]),
+                system_s=between([s.cpu[role][1] for s in samples]),
+                rss_mib=now,
+                rss_peak_mib=peak,
+                source="proc" if role == "guest" else source,
+            )
+        )
+    bpf = [s for s in samples if s.bpf_s is not None]
+    return WindowUse(
+        usage=tuple(usage),
+        window_s=between([s.mono_ns / 1e9 for s in samples]),
+        system=SystemTimes(
+            busy_s=between([s.system.busy_s for s in samples]),
+            steal_s=between([s.system.steal_s for s in samples]),
+            irq_s=between([s.system.irq_s for s in samples]),
+        ),
+        psi={name: between([s.psi[name] for s in samples]) for name in samples[0].psi},
+        bpf_s=_bpf_between(bpf, start_ns, end_ns) if len(bpf) > 1 else None,
+        clock_step_s=_clock_step(samples),
+        pause_s=_longest_gap(samples),
+    )
+
+
+def _at(samples: Sequence[Sample], values: Sequence[float], wall_ns: int) -> float:
+    """A cumulative value at one moment; the nearest reading outside the readings."""
+    for (a, low), (b, high) in zip(zip(samples, values), zip(samples[1:], values[1:])):
+        if wall_ns <= a.wall_ns:
+            return low
+        if wall_ns <= b.wall_ns:
+            part = (wall_ns - a.wall_ns) / max(1, b.wall_ns - a.wall_ns)
+            return low + part * (high - low)
+    return values[-1]
+
+
+def _bpf_between(samples: Sequence[Sample], start_ns: int, end_ns: int) -> float:
+    values = [s.bpf_s or 0.0 for s in samples]
+    return max(0.0, _at(samples, values, end_ns) - _at(samples, values, start_ns))
+
+
+def _memory(samples: Sequence[Sample], role: str, end_ns: int) -> tuple[float, float]:
+    known = [(s.wall_ns, s.rss[role]) for s in samples if s.rss is not None]
+    inside = [value for wall, value in known if wall <= end_ns and value[0] > 0] or [value for _, value in known]
+    now = inside[-1][0] if inside else 0.0
+    return now, max((peak for _, peak in inside), default=0.0)
+
+
+def _clock_step(samples: Sequence[Sample]) -> float:
+    offsets = [s.wall_ns - s.mono_ns for s in samples]
+    return max((abs(b - a) for a, b in zip(offsets, offsets[1:])), default=0) / 1e9
+
+
+def _longest_gap(samples: Sequence[Sample]) -> float:
+    gaps = [(b.mono_ns - a.mono_ns) / 1e9 for a, b in zip(samples, samples[1:])]
+    return max(0.0, max(gaps, default=0.0) - PERIOD_S)

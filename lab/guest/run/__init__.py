@@ -1,0 +1,1 @@
+"""A run inside the machine: lives, canaries, cells, standby."""

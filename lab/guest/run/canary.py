@@ -1,0 +1,133 @@
+"""The first-span barrier and the proof of a form, before any load."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from lab.guest.linux.waiting import until
+from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.life import Running
+from lab.guest.run.load import send_once
+from lab.guest.run.sink import read_spans
+from lab.guest.scoring.proof import Sent, differences, judge_none, judge_some, read_canaries, required
+from lab.guest.scoring.trees import type_trees
+from lab.guest.wire import Canary, CanaryRequest, Span
+
+
+@dataclass
+class Asked:
+    """Canary requests that were answered: what was sent, and answers that are wrong in themselves.
+
+    count: spans that were there with the last answer; at: its time by the monotonic clock, in seconds.
+    """
+
+    sent: list[Sent]
+    wrong: list[str]
+    count: Optional[int] = None
+    at: float = 0.0
+
+
+def prove(bench: Bench, running: Running) -> Canary:
+    """Send one request of each canary type and judge the spans. Raises LifeFailed only when nothing can be sent."""
+    canary = judge(bench, running, send(bench, running, bench.plan.canary))
+    running.first_span_s = canary.first_span_s
+    return canary
+
+
+def send(bench: Bench, running: Running, kinds: Sequence[str]) -> Asked:
+    """One request of each type. Raises LifeFailed."""
+    plan = bench.plan
+    asked = Asked(sent=[], wrong=[])
+    status = {request.type: request.status for request in plan.requests}
+    for index, kind in enumerate(kinds):
+        request, _ = send_once(bench, running.work, running.target, kind, index, plan.seed)
+        asked.sent.append(request)
+        if request.status not in status.get(kind, ()) and request.status >= 0:
+            asked.wrong.append("%s answered %d" % (kind, request.status))
+    asked.count, asked.at = running.sink.count(), time.monotonic()
+    return asked
+
+
+def judge(bench: Bench, running: Running, asked: Asked, quiet_s: Optional[float] = None) -> Canary:
+    """Wait for the spans of these requests and compare them with what the form is known to give.
+
+    quiet_s: how long no span must come after the last answer, where none or no more may come; None: the plan's.
+    """
+    form, sent = running.form, asked.sent
+    requests, start_spans, reason = _judged(bench, running, asked, quiet_s or bench.plan.timeouts.quiet_s)
+    reason = "; ".join([*asked.wrong, reason] if reason else asked.wrong)
+    first = None
+    if form.proof == "some" and sent:
+        arrived = [s.received_ns for r in requests for s in r.spans]
+        first = (min(arrived) - sent[0].start_ns) / 1e9 if arrived else None
+    return Canary(
+        form=form.name,
+        ok=not reason,
+        reason=reason,
+        requests=requests,
+        first_span_s=first,
+        start_spans=start_spans,
+        gaps="" if form.expected.known else differences(requests),
+    )
+
+
+def _judged(bench: Bench, running: Running, asked: Asked, quiet_s: float) -> tuple[tuple[CanaryRequest, ...], int, str]:
+    """Collect spans until the proof holds, or no more come, or the deadline passes."""
+    plan, form, sent = bench.plan, running.form, asked.sent
+    trees = type_trees(plan.reference, form.expected)
+    needed = sum(sum(required(trees[s.type]).values()) for s in sent) if form.proof == "some" else 0
+    if form.proof == "some" and not form.expected.known:
+        needed = max(1, needed)
+    ends = time.monotonic() + plan.timeouts.first_span_s
+    spans: list[Span] = []
+    last, since = asked.count, asked.at
+    while True:
+        wanted = needed - len(spans)
+        if spans and not form.expected.known:
+            wanted = 0  # how many will come nobody knows: until no more do
+        fresh = _collect(bench, running, wanted, quiet_s, last, since)
+        last, since = -1, time.monotonic()
+        spans += fresh
+        requests, start_spans = read_canaries(spans, sent, trees, form.expected)
+        whole = form.proof != "some" or not differences(requests)
+        if not needed or whole or not fresh or time.monotonic() > ends:
+            reason = judge_some(requests, form.expected) if form.proof == "some" else judge_none(spans)
+            return requests, start_spans, reason
+
+
+def _collect(
+    bench: Bench, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
+) -> list[Span]:
+    """What arrived since the last call: waits for as many spans as wanted, else until their count is still.
+
+    The count was `last` at the monotonic time `since`.
+    """
+    timeouts = bench.plan.timeouts
+
+    def arrived() -> str:
+        count = running.sink.count()
+        nonlocal last, since
+        if count != last:
+            last, since = count, time.monotonic()
+        if count is None or count >= wanted > 0 or running.broken():
+            return "there"
+        stalled_s = quiet_s if wanted <= 0 or count else timeouts.first_span_s / 3
+        return "still" if time.monotonic() - since > stalled_s else ""
+
+    until(bench.cancel, arrived, timeouts.first_span_s, 0.1)
+    broken = running.broken()
+    if broken:
+        raise LifeFailed("%s while the form was proven" % broken)
+    closed = running.sink.file
+    if not rotate(running):
+        raise LifeFailed("the span sink does not rotate its file")
+    return list(read_spans(closed))
+
+
+def rotate(running: Running) -> bool:
+    """Go on in a new file, so that spans of before are not taken for those of a request to come."""
+    number = len(list(running.work.glob("early-*.spans.jsonl.gz")))
+    return running.sink.rotate(running.work / ("early-%d.spans.jsonl.gz" % number))

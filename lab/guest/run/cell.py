@@ -1,0 +1,259 @@
+"""One measured cell: load, counters, drain, gates, and its folder published whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.guest.linux.atomic_files import publish, write_text
+from lab.guest.linux.child import cpu_set
+from lab.guest.linux.procfs import SystemTimes, boot_id
+from lab.guest.linux.sampler import PERIOD_S, SLOW_EVERY, BpfStatistics, Sample, WindowUse, take, window_use
+from lab.guest.linux.waiting import until
+from lab.guest.run.context import Bench
+from lab.guest.run.life import Running
+from lab.guest.run.load import longest_s, sends, start_load, summary
+from lab.guest.run.sink import read_spans, still
+from lab.guest.scoring import gates as gating
+from lab.guest.scoring.signature import signature
+from lab.guest.wire import (
+    CELL_FILE,
+    CELLS_DIR,
+    REQUESTS_FILE,
+    SPANS_FILE,
+    Cell,
+    CellPlan,
+    TypeStats,
+    dump,
+)
+
+SENTINEL_ROUNDS = 200_000
+
+
+def cell_folder(ident: str, attempt: int) -> str:
+    """The folder's name below cells/; a rerun is kept beside the first attempt."""
+    return ident if attempt == 1 else "%s.%d" % (ident, attempt)
+
+
+def sentinel() -> float:
+    """Seconds that a fixed piece of work takes now."""
+    began = time.perf_counter()
+    value = 1
+    for _ in range(SENTINEL_ROUNDS):
+        value = (value * 1103515245 + 12345) & 0x7FFFFFFF
+    return time.perf_counter() - began
+
+
+def run_cell(bench: Bench, running: Running, cell: CellPlan, attempt: int) -> Cell:
+    """Measure and publish; always gives a cell, with the gates that it missed when something broke."""
+    name = cell_folder(cell.id, attempt)
+    temp = bench.out / CELLS_DIR / (".tmp-" + name)
+    shutil.rmtree(str(temp), ignore_errors=True)
+    temp.mkdir(parents=True)
+    bench.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
+    sentinel_s = sentinel()
+    rotated = running.sink.rotate(temp / SPANS_FILE)
+    refused = running.sink.refused()
+    samples, told, failed = _loaded(bench, running, cell, temp)
+    quiet = still(bench, running.sink, _quiet_s(bench, running), bench.plan.timeouts.drain_s)
+    refused = max(0, running.sink.refused() - refused)
+    rotated = running.sink.rotate(running.work / "late.spans.jsonl.gz") and rotated
+    broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
+    if not rotated and not broken["sink"]:
+        broken["sink"] = "does not rotate its file"
+    seen = _Seen(samples, told, failed, broken, quiet, refused, sentinel_s)
+    result = _result(bench, running, cell, attempt, seen, temp)
+    write_text(temp / CELL_FILE, dump(result) + "\n")
+    publish(temp, bench.out / CELLS_DIR / name)
+    bench.journal.emit("cell", **_short(result))
+    return result
+
+
+def _quiet_s(bench: Bench, running: Running) -> float:
+    """A form that was proven to give no span need not be waited for as long."""
+    quiet_s = bench.plan.timeouts.quiet_s
+    return quiet_s if running.form.proof == "some" else min(1.0, quiet_s)
+
+
+def _loaded(bench: Bench, running: Running, cell: CellPlan, temp: Path) -> tuple[list[Sample], dict[str, Any], str]:
+    """Run the load generator, reading counters all along; ends early when a part of the form dies."""
+    statistics = BpfStatistics() if running.agents else None
+    agents = [agent.pid for agent in running.agents]
+    on = statistics is not None and statistics.on
+    samples = [take(bench.accounts, agents, slow=True, bpf=on)]
+    load = start_load(bench, running.work, running.target, cell, temp / REQUESTS_FILE)
+    until_s = time.monotonic() + longest_s(bench, cell)
+    failed = ""
+    try:
+        while load.poll() is None:
+            failed = running.broken()
+            if failed or time.monotonic() > until_s:
+                failed = "" if failed else "did not end in time"
+                load.stop(2.0)
+                break
+            until(bench.cancel, load.ended, PERIOD_S, 0.05)
+            slow = len(samples) % SLOW_EVERY == 0 or load.code is not None
+            samples.append(take(bench.accounts, agents, slow=slow, bpf=on))
+            if slow:
+                _tell(bench, running, cell, samples)
+    finally:
+        if statistics is not None:
+            statistics.close()
+        load.stop(2.0)
+        bench.nursery.children.remove(load)
+    told = summary(load)
+    if told is None and not failed:
+        failed = "%s: %s" % (load.ended(), load.said().strip()[-300:])
+    if told is not None and load.code != 0:
+        failed = load.ended()
+    return samples, told or {}, failed if not running.broken() else ""
+
+
+def _tell(bench: Bench, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
+    """One sample for the live view: CPU per role since the last one."""
+    last, before = samples[-1], samples[max(0, len(samples) - 1 - SLOW_EVERY)]
+    seconds = max(1e-9, (last.mono_ns - before.mono_ns) / 1e9)
+    cores = {role: round((sum(last.cpu[role]) - sum(before.cpu[role])) / seconds, 4) for role in last.cpu}
+    bench.journal.emit("sample", cell=cell.id, cores=cores, spans=running.sink.count(), form=running.form.name)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one cell left behind, before it is judged."""
+
+    samples: list[Sample]
+    told: dict[str, Any]  # the load generator's summary; empty when it gave none
+    failed: str  # why it gave none
+    broken: dict[str, str]  # role -> how it ended; "" while it lives
+    quiet: bool
+    refused: int
+    sentinel_s: float
+
+
+def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
+    told = seen.told
+    start_ns, end_ns = int(told.get("window_start_ns", 0)), int(told.get("window_end_ns", 0))
+    use = _use(bench, seen.samples, start_ns, end_ns)
+    spans, total = _count_spans(folder / SPANS_FILE, start_ns, end_ns)
+    builds = {str(k): int(v) for k, v in (told.get("headers", {}).get("build") or {}).items()}
+    cpus = os.cpu_count() or 1
+    tools = cpu_set(bench.plan.layout.tools)
+    load_s = sum(u.user_s + u.system_s for u in use.usage if u.role == "load")
+    facts = gating.Facts(
+        scheduled=int(told.get("scheduled", cell.requests)),
+        completed=int(told.get("completed", 0)),
+        late=int(told.get("late", 0)),
+        late_shift=gating.late_shift(sends(folder / REQUESTS_FILE), bench.plan.requests),
+        unexpected=int(told.get("unexpected", 0)),
+        window_s=use.window_s,
+        cpus=cpus,
+        load_cpus=len(tools) or cpus,
+        load_cpu_s=load_s,
+        steal_s=use.system.steal_s,
+        busy_s=use.system.busy_s,
+        clock_step_s=use.clock_step_s,
+        pause_s=use.pause_s,
+        build_ids=builds,
+        build_id=running.form.build_id if bench.plan.service.build_header else "",
+        spans_still=seen.quiet,
+        sink_dropped=seen.refused,
+        usage=use.usage,
+        service_exit=seen.broken["service"],
+        agent_exit=seen.broken["agent"],
+        sink_exit=seen.broken["sink"],
+        load_failed=seen.failed,
+    )
+    found = gating.gates(facts, bench.plan.gates)
+    reasons = gating.reasons(found)
+    return Cell(
+        id=cell.id,
+        block=running.life.block,
+        form=running.form.name,
+        level=cell.level,
+        attempt=attempt,
+        valid=not reasons,
+        reasons=reasons,
+        gates=found,
+        rate_rps=cell.rate_rps,
+        achieved_rps=float(told.get("achieved_rps", 0.0)),
+        scheduled=facts.scheduled,
+        completed=facts.completed,
+        late=facts.late,
+        unexpected=facts.unexpected,
+        window_start_ns=start_ns,
+        window_end_ns=end_ns,
+        window_s=use.window_s,
+        usage=use.usage,
+        busy_s=use.system.busy_s,
+        steal_s=use.system.steal_s,
+        irq_s=use.system.irq_s,
+        psi=use.psi,
+        bpf_run_s=use.bpf_s,
+        attach_s=running.attach_s,
+        first_span_s=running.first_span_s,
+        startup_s=running.startup_s,
+        sentinel_s=seen.sentinel_s,
+        spans=spans,
+        spans_total=total,
+        by_type=_by_type(told),
+        delay_ns=(told.get("delay_ns") or {}).get("mean") if running.form.delay_kind else None,
+        build_ids=builds,
+        boot_id=boot_id(),
+        agent_exit=next((a.code for a in running.agents if a.poll() is not None), None),
+        life=running.id,
+    )
+
+
+def _use(bench: Bench, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
+    if start_ns and len(samples) > 1:
+        return window_use(samples, start_ns, end_ns, bench.accounts.source)
+    none = SystemTimes(busy_s=0.0, steal_s=0.0, irq_s=0.0)
+    return WindowUse(usage=(), window_s=0.0, system=none, psi={}, bpf_s=None, clock_step_s=0.0, pause_s=0.0)
+
+
+def _count_spans(path: Path, start_ns: int, end_ns: int) -> tuple[dict[str, int], int]:
+    counts: Counter[str] = Counter()
+    total = 0
+    for span in read_spans(path):
+        total += 1
+        if start_ns <= span.start_ns <= end_ns:
+            counts[signature(span).label()] += 1
+    return dict(counts), total
+
+
+def _by_type(told: dict[str, Any]) -> dict[str, TypeStats]:
+    found = {}
+    for name, stats in (told.get("by_type") or {}).items():
+        values = {key: stats.get(key) for key in ("p50_ms", "p90_ms", "p99_ms")}
+        if int(stats.get("count", 0)) and values["p50_ms"] is not None:
+            found[str(name)] = TypeStats(
+                count=int(stats["count"]),
+                p50_ms=float(values["p50_ms"]),
+                p90_ms=float(values["p90_ms"] if values["p90_ms"] is not None else values["p50_ms"]),
+                p99_ms=None if values["p99_ms"] is None else float(values["p99_ms"]),
+            )
+    return found
+
+
+def _short(cell: Cell) -> dict[str, Any]:
+    """What the live view shows of a finished cell."""
+    cpu = {u.role: round(u.user_s + u.system_s, 4) for u in cell.usage}
+    return {
+        "id": cell.id,
+        "form": cell.form,
+        "attempt": cell.attempt,
+        "valid": cell.valid,
+        "reasons": list(cell.reasons),
+        "void": list(gating.validity(cell.gates).void),
+        "completed": cell.completed,
+        "scheduled": cell.scheduled,
+        "cpu_s": cpu,
+        "spans": cell.spans,
+        "p50_ms": {name: stats.p50_ms for name, stats in cell.by_type.items()},
+    }

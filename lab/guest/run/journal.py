@@ -1,0 +1,80 @@
+"""What the guest half tells while it works: events appended one line each, and its state replaced whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.guest.linux.atomic_files import write_text
+from lab.guest.linux.ending import content
+from lab.guest.linux.procfs import boot_id, start_ticks
+from lab.guest.wire import EVENTS_FILE, STATE_FILE, GuestRecord, GuestState, dump, load
+
+EVENTS_MOST = 256 << 20  # bytes of events.jsonl that are read
+
+
+class Journal:
+    """events.jsonl. A record's identity is (boot id, seq); seq goes on where a killed start left it.
+
+    Each line is one write, so a kill never tears one; a line torn by a power loss is ended, and readers skip it.
+    """
+
+    SYNCED = frozenset(("state", "proof", "cell", "failed", "done"))
+
+    def __init__(self, out: Path) -> None:
+        self.path = out / EVENTS_FILE
+        self.boot = boot_id()
+        self.seq, torn = _last_seq(self.path)
+        self._fd = os.open(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if torn:
+            os.write(self._fd, b"\n")
+
+    def emit(self, kind: str, **data: Any) -> None:
+        self.seq += 1
+        record = GuestRecord(seq=self.seq, at_ns=time.time_ns(), boot_id=self.boot, kind=kind, data=data)
+        os.write(self._fd, (dump(record) + "\n").encode())
+        if kind in self.SYNCED:
+            os.fsync(self._fd)
+
+    def close(self) -> None:
+        os.fsync(self._fd)
+        os.close(self._fd)
+
+
+def _last_seq(path: Path) -> tuple[int, bool]:
+    """Highest number in the file, and whether its last line has no end."""
+    if not path.exists():
+        return 0, False
+    data = content(str(path), EVENTS_MOST)
+    last = 0
+    for line in data.splitlines():
+        try:
+            last = max(last, int(json.loads(line)["seq"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return last, bool(data) and not data.endswith(b"\n")
+
+
+def write_state(out: Path, digest: str, phase: str, done: int, total: int, reason: str = "") -> None:
+    """Replace state.json, naming this process."""
+    state = GuestState(
+        plan_digest=digest,
+        pid=os.getpid(),
+        start_ticks=start_ticks(os.getpid()) or 0,
+        boot_id=boot_id(),
+        phase=phase,
+        cells_done=done,
+        cells_total=total,
+        reason=reason,
+    )
+    write_text(out / STATE_FILE, dump(state) + "\n")
+
+
+def read_state(out: Path) -> GuestState | None:
+    try:
+        return load(GuestState, content(str(out / STATE_FILE)))
+    except (OSError, ValueError):
+        return None

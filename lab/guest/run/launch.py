@@ -1,0 +1,161 @@
+"""A run that outlives whoever asked for it: a transient systemd unit, or a session leader of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.guest.linux import ending
+from lab.guest.linux.accounts import DELEGATED_ENV
+from lab.guest.linux.facts import systemd_runs
+from lab.guest.run.journal import read_state
+from lab.guest.run.lock import Busy, holder
+from lab.guest.run.run import OtherPlan
+from lab.guest.run.seal import LAUNCH_LOG, read_seal
+from lab.guest.wire import EVENTS_FILE, PLAN_FILE, STATE_FILE, Plan, encode, load
+
+BEGIN_S = 30.0
+
+
+def own_argv() -> list[str]:
+    """How to run this very program again, as a zipapp or from its folder."""
+    entry = Path(sys.argv[0]).resolve()
+    if entry.name == "__main__.py":  # python -m lab.guest
+        return [sys.executable, "-m", "lab.guest"]
+    return [sys.executable, str(entry)]
+
+
+def unit_argv(digest: str, command: list[str], out: Path) -> list[str]:
+    """A unit that owns its cgroup subtree and takes all its processes along when it ends."""
+    return [
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--unit=lab-guest-%s-%s.service" % (ending.tag(ending.runs_of(str(out))), digest[:12]),
+        "--property=Delegate=yes",
+        "--property=KillMode=mixed",
+        "--property=TimeoutStopSec=60",
+        "--property=LimitMEMLOCK=infinity",
+        "--setenv=%s=1" % DELEGATED_ENV,
+        "--setenv=PYTHONPATH=%s" % os.environ.get("PYTHONPATH", ""),
+        "--setenv=%s=%s" % (ending.OUT_ENV, out),
+        "--",
+        *command,
+    ]
+
+
+def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
+    """Begin or go on, detached; a second start of the same plan changes nothing. Raises Busy, OtherPlan, OSError.
+
+    Forms that were only kept up give way: "gave_way" in the answer.
+    """
+    plan = load(Plan, plan_file.read_bytes())
+    digest = plan.digest()
+    gave_way = give_way(out)
+    held = holder()
+    if held:
+        if held.get("digest") == digest and held.get("out") == str(out):
+            return status(out)
+        raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
+    kept = out / PLAN_FILE
+    if kept.exists() and load(Plan, kept.read_bytes()).digest() != digest:
+        raise OtherPlan("%s belongs to another plan" % out)
+    if read_seal(out) is not None:
+        return status(out)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _launch(digest, _command("run", plan_file, out, artifacts), out)
+    return {**status(out), "gave_way": gave_way}
+
+
+def _command(verb: str, plan_file: Path, out: Path, artifacts: Path) -> list[str]:
+    return [*own_argv(), verb, "--plan", str(plan_file.resolve()), "--out", str(out), "--artifacts", str(artifacts)]
+
+
+def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
+    """Keep the plan's forms up, detached, instead of those that were kept up before. Raises Busy, OSError."""
+    plan = load(Plan, plan_file.read_bytes())
+    give_way(out)
+    held = holder()
+    if held:
+        raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in (EVENTS_FILE, STATE_FILE):  # whoever follows the new one must not read of the old one
+        with contextlib.suppress(FileNotFoundError):
+            (out / name).unlink()
+    _launch(plan.digest(), _command("held", plan_file, out, artifacts), out)
+    return status(out)
+
+
+def give_way(out: Path, deadline_s: float = 90.0) -> bool:
+    """End what only keeps forms up; False: nothing did. Idempotent."""
+    held = holder()
+    if not held.get("holds") or ending.runs_of(str(held.get("out", ""))) != ending.runs_of(str(out)):
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(_int(held.get("pid")), signal.SIGTERM)
+    ends = time.monotonic() + deadline_s
+    while holder().get("pid") == held.get("pid") and time.monotonic() < ends:
+        time.sleep(0.1)
+    return True
+
+
+def _launch(digest: str, command: list[str], out: Path) -> None:
+    log = out / LAUNCH_LOG
+    with open(log, "ab") as file:
+        if systemd_runs() and os.getuid() == 0:
+            argv = unit_argv(digest, command, out)
+            subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True)
+            process = None
+        else:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, ending.OUT_ENV: str(out)},
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+    ends = time.monotonic() + BEGIN_S
+    while time.monotonic() < ends:
+        if holder().get("digest") == digest or read_seal(out) is not None:
+            return
+        if process is not None and process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise OSError("the run did not begin: %s" % log.read_text(encoding="utf-8", errors="replace")[-600:].strip())
+
+
+def status(out: Path) -> dict[str, Any]:
+    """State as far as files and the lock tell; alive is true only while the lock is held for this folder."""
+    state = read_state(out)
+    sealed = read_seal(out)
+    held = holder()
+    return {
+        "alive": held.get("out") == str(out),
+        "phase": state.phase if state is not None else "unknown",
+        "sealed": sealed is not None,
+        "outcome": sealed.outcome if sealed is not None else "",
+        "reason": sealed.reason if sealed is not None else (state.reason if state is not None else ""),
+        "state": encode(state) if state is not None else None,
+    }
+
+
+def stop(out: Path, deadline_s: float = 90.0) -> dict[str, Any]:
+    """Ask the run to stop at its next safe point and wait for it; idempotent."""
+    held = holder()
+    if held.get("out") == str(out):
+        os.kill(_int(held.get("pid")), signal.SIGTERM)
+        ends = time.monotonic() + deadline_s
+        while holder().get("pid") == held.get("pid") and time.monotonic() < ends:
+            time.sleep(0.1)
+    return status(out)
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

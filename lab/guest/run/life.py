@@ -1,0 +1,203 @@
+"""One process life of one form: sink, service, agents, readiness, and the end of all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.guest.linux import loopback
+from lab.guest.linux.atomic_files import sha256_file
+from lab.guest.linux.child import Child
+from lab.guest.linux.procfs import MIB
+from lab.guest.linux.waiting import until
+from lab.guest.run.context import Bench, LifeFailed, fill
+from lab.guest.run.ready import wait_ready
+from lab.guest.run.sink import Sink, start_sink
+from lab.guest.wire import FormSpec, Life, ProcessSpec
+
+DISK_MIN_MIB = 64.0
+
+
+@dataclass
+class Running:
+    """A form that has been started. Times in seconds; *_at_ns wall clock."""
+
+    id: str  # BLOCK-FORM.START, the folder below lives/
+    life: Life
+    form: FormSpec
+    work: Path
+    ports: dict[str, int]
+    sink: Sink
+    services: list[Child] = field(default_factory=list)
+    agents: list[Child] = field(default_factory=list)
+    startup_s: float = 0.0
+    agents_began: float = 0.0
+    attach_s: float | None = None
+    first_span_s: float | None = None
+    agent_said: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def target(self) -> int:
+        return self.ports["target"]
+
+    def ended(self, role: str) -> str:
+        """How a child of this role ended; "" while all live."""
+        children = {"service": self.services, "agent": self.agents, "sink": [self.sink.child]}[role]
+        child = next((child for child in children if child.ended()), None)
+        return ": ".join(filter(None, (child.ended(), child.last_words()))) if child is not None else ""
+
+    def broken(self) -> str:
+        return self.ended("service") or self.ended("agent") or self.ended("sink")
+
+
+def start_life(bench: Bench, life: Life, ident: str, work: Path) -> Running:
+    """Everything up to an attached agent and a service that answers with the right build. Raises LifeFailed."""
+    form = bench.form(life.form)
+    service = bench.plan.service
+    free = os.statvfs(str(bench.out))
+    if free.f_bavail * free.f_frsize < DISK_MIN_MIB * MIB:
+        left = free.f_bavail * free.f_frsize
+        raise LifeFailed("the disk is full: %d bytes free in %s, %d needed" % (left, bench.out, DISK_MIN_MIB * MIB))
+    _check_digests(bench, form)
+    sink = start_sink(bench, work, work / "early-0.spans.jsonl.gz")
+    numbers = loopback.free_ports(len(service.ports))
+    ports = dict(zip(service.ports, numbers))
+    running = Running(id=ident, life=life, form=form, work=work, ports=ports, sink=sink)
+    ports["target"] = ports[service.target]
+    began = time.monotonic()
+    for process in service.processes:
+        running.services.append(_start_process(bench, running, process, last=process is service.processes[-1]))
+    wait_ready(bench, running.services, ports[service.ready_port])
+    running.startup_s = time.monotonic() - began
+    _check_build(bench, running)
+    if form.agent is not None:
+        start_agents(bench, running)
+        attach(bench, running)
+    return running
+
+
+def start_agents(bench: Bench, running: Running) -> None:
+    """One for each process of the service. Raises LifeFailed."""
+    running.agents_began = time.monotonic()
+    running.agent_said = []
+    running.agents = [_start_agent(bench, running, child) for child in running.services]
+
+
+def attach(bench: Bench, running: Running) -> None:
+    """Wait until every agent says that it is attached. Raises LifeFailed with its own words."""
+    for agent in running.agents:
+        _wait_attached(bench, running, agent)
+    running.attach_s = time.monotonic() - running.agents_began
+
+
+def _check_digests(bench: Bench, form: FormSpec) -> None:
+    tools = bench.plan.tools
+    wanted = [(form.binary, form.sha256), (tools.load, tools.load_sha256), (tools.sink, tools.sink_sha256)]
+    if form.agent is not None:
+        wanted.append((form.agent.binary, form.agent.sha256))
+    for relative, digest in wanted:
+        path = bench.artifact(relative)
+        try:
+            found = sha256_file(path)
+        except OSError as error:
+            raise LifeFailed("the artifact %s cannot be read: %s" % (relative, error.strerror)) from error
+        if found != digest:
+            raise LifeFailed("the artifact %s is not the one planned: sha256 %s, not %s" % (relative, found, digest))
+
+
+def _values(running: Running, name: str) -> dict[str, str]:
+    values = {"port:" + key: str(port) for key, port in running.ports.items()}
+    return {**values, "work": str(running.work), "sink": running.sink.url, "service": name}
+
+
+def _start_process(bench: Bench, running: Running, process: ProcessSpec, *, last: bool) -> Child:
+    form, values = running.form, _values(running, process.name)
+    extra = form.args if last else ()
+    argv = [bench.artifact(form.binary), *(fill(a, values) for a in (*process.argv, *extra))]
+    env = {key: fill(value, values) for key, value in {**process.env, **form.env}.items()}
+    env = bench.env(running.work, {"LAB_FORM": form.name, **env})
+    cpus = bench.plan.layout.service
+    try:
+        _write_files(running, process)
+        return bench.nursery.spawn(process.name, "service", argv, env, running.work, cpus=cpus)
+    except OSError as error:
+        raise LifeFailed("the service process %s cannot be started: %s" % (process.name, error)) from error
+
+
+def _write_files(running: Running, process: ProcessSpec) -> None:
+    """A service that takes its port from a configuration file finds it in the folder that it starts in."""
+    values = {"port:" + key: str(port) for key, port in running.ports.items()}
+    for name, text in process.files.items():
+        path = running.work / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(fill(text, {**values, "work": str(running.work)}), encoding="utf-8")
+
+
+def _check_build(bench: Bench, running: Running) -> None:
+    """The processes run the planned file, and the one that answers says so itself."""
+    service, form = bench.plan.service, running.form
+    for child in running.services:
+        found = sha256_file("/proc/%d/exe" % child.pid)
+        if found != form.sha256:
+            raise LifeFailed("%s runs another file than planned: sha256 %s" % (child.name, found))
+    answer = loopback.get(running.target, service.ready_path) if service.ready_path else None
+    headers = answer[1] if answer is not None else {}
+    if service.build_header and form.build_id:
+        told = headers.get(service.build_header.lower(), "")
+        if told != form.build_id:
+            raise LifeFailed("the service answers as build %r, planned is %r" % (told, form.build_id))
+    if service.form_header and headers.get(service.form_header.lower(), form.name) != form.name:
+        raise LifeFailed("the service answers as form %r" % headers[service.form_header.lower()])
+
+
+def _start_agent(bench: Bench, running: Running, target: Child) -> Child:
+    spec = running.form.agent
+    assert spec is not None
+    ready = running.work / ("agent-%s.ready" % target.name)
+    values = {**_values(running, target.name), "pid": str(target.pid), "ready": str(ready), "off": ",".join(spec.off)}
+    argv = [bench.artifact(spec.binary), *(fill(a, values) for a in spec.argv)]
+    env = bench.env(running.work, {key: fill(value, values) for key, value in spec.env.items()})
+    name = "agent-" + target.name
+    try:
+        # SIGTERM, not SIGKILL, when we die: the agent then takes its pinned maps away
+        return bench.nursery.spawn(
+            name, "agent", argv, env, running.work, cpus=bench.plan.layout.service, death_signal=signal.SIGTERM
+        )
+    except OSError as error:
+        raise LifeFailed("the agent cannot be started: %s" % error) from error
+
+
+def _wait_attached(bench: Bench, running: Running, agent: Child) -> None:
+    spec = running.form.agent
+    assert spec is not None
+    ready = running.work / (agent.name + ".ready")
+    until(bench.cancel, lambda: ready.exists() or agent.ended() or running.ended("service"), spec.ready_timeout_s)
+    if ready.exists():
+        running.agent_said.append(json.loads(ready.read_text(encoding="utf-8")))
+        return
+    ended = running.ended("service") or agent.ended() or "%s not attached in %g s" % (agent.name, spec.ready_timeout_s)
+    raise LifeFailed("%s: %s" % (ended, _why(agent)))
+
+
+def _why(agent: Child) -> str:
+    """An agent's own words: the last JSON line of its stderr, else the last line."""
+    lines = [line for line in agent.said().splitlines() if line.strip()]
+    for line in reversed(lines):
+        try:
+            doc = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(doc, dict) and "error" in doc:
+            return "%s (%s)" % (doc["error"], doc["hint"]) if doc.get("hint") else str(doc["error"])
+    return lines[-1] if lines else "it said nothing"
+
+
+def stop_life(bench: Bench) -> dict[str, int]:
+    """Agents, then the service backwards, then the sink; returns exit codes by name."""
+    children = list(bench.nursery.children)
+    bench.nursery.stop_all(bench.plan.timeouts.stop_s)
+    return {child.name: child.code for child in children if child.code is not None}

@@ -1,0 +1,273 @@
+"""A whole run: lives in the plan's order, whole cells kept over any kill, one rerun of an invalid cell, the seal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from lab.guest.linux import ending
+from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
+from lab.guest.linux.atomic_files import publish, write_text
+from lab.guest.linux.child import LOGS_DIR, Nursery, tail
+from lab.guest.linux.facts import facts, systemd_runs
+from lab.guest.linux.waiting import Cancel, Stopped, rest
+from lab.guest.run.canary import prove
+from lab.guest.run.cell import cell_folder, run_cell
+from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.journal import Journal, write_state
+from lab.guest.run.life import Running, start_life, stop_life
+from lab.guest.run.lock import Lock
+from lab.guest.run.seal import WORK_DIR, read_seal, seal
+from lab.guest.wire import (
+    CANARY_FILE,
+    CELL_FILE,
+    CELLS_DIR,
+    FACTS_FILE,
+    PLAN_FILE,
+    Canary,
+    Cell,
+    CellPlan,
+    GuestManifest,
+    Life,
+    Plan,
+    dump,
+    load,
+)
+
+LIVES_DIR = "lives"
+LIFE_FILE = "life.json"
+LOG_BYTES = 1_000_000  # the end of each log that is kept
+
+
+class OtherPlan(Exception):
+    """The folder belongs to another plan."""
+
+
+def run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> GuestManifest:
+    """Do what is missing of the plan and seal `out`; idempotent. Raises Busy, OtherPlan, Stopped."""
+    digest = plan.digest()
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = Lock(out, digest)
+    try:
+        _own_folder(out, plan)
+        sealed = read_seal(out)
+        if sealed is not None:
+            return sealed
+        return _locked_run(plan, out, artifacts, env, cancel)
+    finally:
+        lock.close()
+
+
+def _own_folder(out: Path, plan: Plan) -> None:
+    path = out / PLAN_FILE
+    if path.exists():
+        if load(Plan, path.read_bytes()).digest() != plan.digest():
+            raise OtherPlan("%s belongs to another plan" % out)
+        return
+    write_text(path, dump(plan) + "\n")
+
+
+def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> GuestManifest:
+    work = out / WORK_DIR
+    runs = ending.runs_of(str(out))
+    left = ending.end_children(runs)
+    _clear(out, work)
+    systemd = systemd_runs()
+    accounts = open_accounts(ending.tag(runs), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
+    journal = Journal(out)
+    nursery = Nursery(accounts=accounts, out=out)
+    bench = Bench(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
+    if left:
+        journal.emit("notice", text="ended %d processes that a killed start had left" % left)
+    if not (out / FACTS_FILE).exists():
+        write_text(out / FACTS_FILE, json.dumps({**facts(), "accounting": accounts.source}, sort_keys=True) + "\n")
+    try:
+        return _lives(bench)
+    except Stopped:
+        journal.emit("state", phase="stopped")
+        _state(bench, "failed", "stopped by request; the same start goes on from here")
+        raise
+    except BaseException as error:
+        journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
+        _state(bench, "failed", "%s: %s" % (type(error).__name__, error))
+        raise
+    finally:
+        nursery.stop_all(plan.timeouts.stop_s)
+        accounts.close()
+        journal.close()
+
+
+def _clear(out: Path, work: Path) -> None:
+    """Drop what a killed start left half done."""
+    shutil.rmtree(str(work), ignore_errors=True)
+    work.mkdir()
+    for folder in (out / CELLS_DIR, out / LIVES_DIR):
+        folder.mkdir(exist_ok=True)
+        for half in folder.glob(".tmp-*"):
+            shutil.rmtree(str(half), ignore_errors=True)
+
+
+def _lives(bench: Bench) -> GuestManifest:
+    bench.journal.emit("state", phase="running", resumed=bool(_done(bench)), accounting=bench.accounts.source)
+    _state(bench, "running")
+    for life in bench.plan.lives:
+        while not _life_failure(bench, life):
+            todo = [(c, n) for c in life.cells for n in [_next_attempt(bench, c)] if n]
+            if not todo and (life.cells or _started(bench, life)):  # a life without cells is there for its proof
+                break
+            _one_life(bench, life, todo)
+            _state(bench, "running")
+    return _finish(bench)
+
+
+def _one_life(bench: Bench, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
+    """Start the form, prove it, run its cells until one of its parts dies; failures are told and kept."""
+    ident = _life_id(bench, life)
+    work = bench.work / ident
+    work.mkdir()
+    bench.journal.emit("life", id=ident, form=life.form, block=life.block, phase="starting", said="starting")
+    try:
+        running = start_life(bench, life, ident, work)
+        _tell_ready(bench, running)
+        canary = prove(bench, running)
+        _tell_proof(bench, canary)
+        _publish_life(bench, ident, life, running, canary, canary.reason and "proof: " + canary.reason)
+        for cell, attempt in todo if canary.ok else ():
+            run_cell(bench, running, cell, attempt)
+            _state(bench, "running")
+            if running.broken():
+                break
+            rest(bench.cancel, bench.plan.timeouts.idle_s)
+    except LifeFailed as failure:
+        # "failed" would end the run; this ends one form's life
+        bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), first_span_s=None)
+        _publish_life(bench, ident, life, None, None, str(failure))
+    finally:
+        codes = stop_life(bench)
+    _keep_logs(bench, ident, work)
+    bench.journal.emit("life", id=ident, form=life.form, phase="stopped", said="stopped", codes=codes)
+    shutil.rmtree(str(work), ignore_errors=True)
+
+
+def _tell_ready(bench: Bench, running: Running) -> None:
+    said = "ready after %.1f s" % running.startup_s
+    if running.attach_s is not None:
+        said += ", agent attached after %.1f s" % running.attach_s
+    bench.journal.emit(
+        "life",
+        id=running.id,
+        form=running.form.name,
+        phase="ready",
+        said=said,
+        startup_s=running.startup_s,
+        attach_s=running.attach_s,
+    )
+
+
+def _life_id(bench: Bench, life: Life) -> str:
+    prefix = "%d-%s" % (life.block, life.form)
+    number = 1
+    while (bench.out / LIVES_DIR / ("%s.%d" % (prefix, number))).exists():
+        number += 1
+    return "%s.%d" % (prefix, number)
+
+
+def _tell_proof(bench: Bench, canary: Canary) -> None:
+    bench.journal.emit(
+        "proof",
+        form=canary.form,
+        ok=canary.ok,
+        reason=canary.reason,
+        gaps=canary.gaps,
+        first_span_s=canary.first_span_s,
+    )
+    for request in canary.requests:
+        for span in request.spans:
+            bench.journal.emit("span", form=canary.form, request=request.type, span=json.loads(dump(span)))
+
+
+def _publish_life(
+    bench: Bench, ident: str, life: Life, running: Running | None, canary: Canary | None, failure: str
+) -> None:
+    """lives/ID appears before the first cell, so that a kept cell never lacks its proof."""
+    temp = bench.out / LIVES_DIR / (".tmp-" + ident)
+    temp.mkdir()
+    doc = {"schema": 1, "id": ident, "block": life.block, "form": life.form, "ok": not failure, "reason": failure}
+    if running is not None:
+        doc.update(startup_s=running.startup_s, attach_s=running.attach_s, first_span_s=running.first_span_s)
+        doc.update(agents=running.agent_said)
+    if canary is not None:
+        doc.update(gaps=canary.gaps)
+    write_text(temp / LIFE_FILE, json.dumps(doc, sort_keys=True) + "\n")
+    if canary is not None:
+        write_text(temp / CANARY_FILE, dump(canary) + "\n")
+    publish(temp, bench.out / LIVES_DIR / ident)
+
+
+def _keep_logs(bench: Bench, ident: str, work: Path) -> None:
+    """What our processes wrote on stderr is evidence; the folder of a life without one stays as it is."""
+    folder = bench.out / LIVES_DIR / ident
+    for log in sorted((work / LOGS_DIR).glob("*.log")):
+        text = tail(log, LOG_BYTES)
+        if text and folder.is_dir():
+            write_text(folder / log.name, text)
+
+
+# --- what is done ----------------------------------------------------------------------------------------------------
+
+
+def _attempts(bench: Bench, cell: CellPlan) -> list[Cell]:
+    found = []
+    for attempt in (1, 2):
+        path = bench.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
+        if path.exists():
+            found.append(load(Cell, path.read_bytes()))
+    return found
+
+
+def _next_attempt(bench: Bench, cell: CellPlan) -> int:
+    """1 or 2; 0 when the cell is done: valid once, or as often as allowed."""
+    found = _attempts(bench, cell)
+    allowed = 2 if bench.plan.rerun_invalid else 1
+    if len(found) >= allowed or any(c.valid for c in found):
+        return 0
+    return len(found) + 1
+
+
+def _started(bench: Bench, life: Life) -> bool:
+    return any((bench.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
+
+
+def _life_failure(bench: Bench, life: Life) -> str:
+    """Why this life cannot be: the reason of a start of it that failed; "" when none did."""
+    for path in sorted((bench.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
+        doc = json.loads(path.read_text(encoding="utf-8"))
+        if not doc["ok"]:
+            return str(doc["reason"])
+    return ""
+
+
+def _done(bench: Bench) -> int:
+    """Cells that need no more work."""
+    return sum(1 for life in bench.plan.lives for cell in life.cells if not _next_attempt(bench, cell))
+
+
+def _state(bench: Bench, phase: str, reason: str = "") -> None:
+    total = sum(len(life.cells) for life in bench.plan.lives)
+    write_state(bench.out, bench.plan.digest(), phase, _done(bench), total, reason)
+
+
+def _finish(bench: Bench) -> GuestManifest:
+    plan = bench.plan
+    _state(bench, "sealing")
+    cells = [c for life in plan.lives for c in life.cells]
+    kept = tuple(cell_folder(c.id, a.attempt) for c in cells for a in _attempts(bench, c))
+    told = {life.form: reason for life in plan.lives for reason in [_life_failure(bench, life)] if reason}
+    missing = [c.id for c in cells if not _attempts(bench, c)]
+    reason = "; ".join("%s: %s" % item for item in sorted(told.items()))
+    outcome = "failed" if missing or told else "complete"
+    bench.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)
+    manifest = seal(bench.out, plan.run_id, plan.digest(), kept, outcome, reason)
+    _state(bench, outcome, reason)
+    return manifest

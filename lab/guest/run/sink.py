@@ -1,0 +1,86 @@
+"""The span sink as the guest half sees it: a child with three routes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.guest.linux import loopback
+from lab.guest.linux.child import Child
+from lab.guest.linux.waiting import until
+from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.wire import Span, WireError, decode
+
+
+@dataclass
+class Sink:
+    """A running sink, and the file that it writes to now."""
+
+    child: Child
+    port: int
+    file: Path
+
+    @property
+    def url(self) -> str:
+        return "http://127.0.0.1:%d" % self.port
+
+    def count(self) -> int | None:
+        """Spans since the last rotation; None when it does not answer."""
+        stats = loopback.get_json(self.port, "/stats")
+        return None if stats is None else int(stats.get("spans", 0))
+
+    def refused(self) -> int:
+        stats = loopback.get_json(self.port, "/stats") or {}
+        return int(stats.get("bad_posts", 0)) + int(stats.get("dropped", 0))
+
+    def rotate(self, out: Path) -> bool:
+        """Close the current file and go on in `out`; False: it did not answer."""
+        if loopback.post_json(self.port, "/rotate", {"out": str(out)}) is None:
+            return False
+        self.file = out
+        return True
+
+
+def start_sink(bench: Bench, work: Path, first_file: Path) -> Sink:
+    """Start it on a free port. Raises LifeFailed."""
+    argv = [bench.artifact(bench.plan.tools.sink), "--listen", "127.0.0.1:0", "--out", str(first_file)]
+    child = bench.nursery.spawn("sink", "sink", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
+    found = until(bench.cancel, lambda: child.lines() or child.ended(), bench.plan.timeouts.ready_s)
+    if not isinstance(found, list):
+        raise LifeFailed("the span sink did not start: %s: %s" % (found or "no word", child.said().strip()))
+    port = int(str(json.loads(found[0])["listening"]).rsplit(":", 1)[1])
+    return Sink(child=child, port=port, file=first_file)
+
+
+def still(bench: Bench, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
+    """Wait until the span count has not moved for `quiet_s`."""
+    step_s = min(0.5, max(0.05, quiet_s / 10))
+    seen: list[int] = []
+    needed = max(2, int(quiet_s / step_s))
+
+    def quiet() -> str:
+        if sink.child.ended():
+            return "gone"
+        count = sink.count()
+        if count is None:
+            return ""
+        seen.append(count)
+        return "still" if len(seen) > needed and len(set(seen[-needed:])) == 1 else ""
+
+    return until(bench.cancel, quiet, deadline_s, step_s) == "still"
+
+
+def read_spans(path: Path, wanted: Callable[[Span], bool] | None = None) -> Iterator[Span]:
+    """Spans of one file; a torn end (the sink was killed) ends it quietly, the gates tell the rest."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                span = decode(Span, json.loads(line))
+                if wanted is None or wanted(span):
+                    yield span
+    except (OSError, EOFError, zlib.error, ValueError, WireError):
+        return

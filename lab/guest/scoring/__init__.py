@@ -1,0 +1,1 @@
+"""Pure: spans to trees, trees to counts, gates; the host scores with the same code."""

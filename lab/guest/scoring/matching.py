@@ -1,0 +1,188 @@
+"""Which request a fragment of spans belongs to. Pure.
+
+Traces carry no request id (nothing is injected into the service), so a fragment belongs to a request that was under way
+when it began, of a type whose reference it fits best. Many may be under way at once: fragments are seated one by one,
+and one that finds all its places taken makes others move up, so that as many as possible find a place.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lab.guest.scoring.signature import NO, fits
+from lab.guest.scoring.trees import Fragment, TypeTree, assign, starts_fragment
+from lab.guest.wire import SpanNode
+
+SLACK_NS = 2_000_000  # two clocks of one machine, read one after the other, may differ by this much
+TRANSPORT_ERROR = 0
+LAG_MAX_NS = 200_000_000
+ROOTS_MIN = 10
+IN_TIME = 0.8  # of a life's roots begin within a request when its clock is right; the rest is warm-up and what is lost
+MOVES_MAX = 300  # how many fragments may be asked to move up to seat one more; each is a level of recursion
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured request of requests.csv.gz. status 0: transport error, -1: timeout."""
+
+    type: str
+    start_ns: int
+    end_ns: int
+    status: int
+    intended_ns: int = 0
+    request_id: str = ""
+
+
+@dataclass(eq=False)
+class Slot:
+    """One request and the fragments it was given; seats: node id -> fragments that begin there."""
+
+    row: Row
+    seats: dict[str, list[Fragment]] = field(default_factory=dict)
+    rest: list[Fragment] = field(default_factory=list)  # of the same trace, below a span that never came
+
+    @property
+    def parts(self) -> list[Fragment]:
+        return [part for seated in self.seats.values() for part in seated] + self.rest
+
+
+def seat(
+    parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]
+) -> tuple[list[Slot], list[Fragment]]:
+    """Slots in order of their requests' start, and the fragments that fit none of them."""
+    hall = _Hall([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
+    waiting = [part for part in parts if part.lost or not hall.take(part, root=True)]
+    by_trace = {part.trace_id: slot for slot in hall.slots for part in slot.parts}
+    loose = []
+    for part in sorted(waiting, key=lambda p: p.lost):  # stable: orphans last, when the gaps they fit are known
+        slot = by_trace.get(part.trace_id)
+        if slot is not None:
+            slot.rest.append(part)
+        elif not hall.take(part, root=False):
+            loose.append(part)
+    return hall.slots, loose
+
+
+def lag_ns(parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]) -> int:
+    """How much too early this life's spans say that they began; 0 nearly always.
+
+    An eBPF agent adds to the kernel's clock an offset that it takes once, as the smallest of some rounds of reading
+    both clocks: whoever interrupts one round makes all its spans too early, by milliseconds on a busy machine. Roots
+    then begin before their requests. The least shift by which most begin within a request of their type undoes it.
+    """
+    starts: dict[str, list[int]] = {}
+    spans: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda r: r.start_ns):
+        starts.setdefault(row.type, []).append(row.start_ns)
+        spans.setdefault(row.type, []).append(row)
+    first = min((row.start_ns for row in rows), default=0)
+    roots = [
+        (part.start_ns, types)
+        for part in parts
+        if not part.lost and part.start_ns >= first - LAG_MAX_NS
+        for types in [[t for t in starts if t in trees and entries(part, trees[t], root=True)]]
+        if types
+    ]
+
+    def share(shift: int) -> float:
+        fits_now = [any(_under_way(at + shift, starts[t], spans[t]) for t in types) for at, types in roots]
+        return sum(fits_now) / len(fits_now)
+
+    if len(roots) < ROOTS_MIN or share(0) >= IN_TIME:
+        return 0
+    best, shift = max((share(shift), -shift) for shift in range(0, LAG_MAX_NS + 1, SLACK_NS))
+    return -shift if best >= IN_TIME else 0
+
+
+def _under_way(at: int, starts: list[int], rows: list[Row]) -> bool:
+    """Whether the last request that had begun by then had not ended yet."""
+    index = bisect_right(starts, at + SLACK_NS) - 1
+    return index >= 0 and at <= rows[index].end_ns + SLACK_NS
+
+
+class _Hall:
+    """All requests of a cell, with what has been seated so far."""
+
+    def __init__(self, slots: list[Slot], trees: dict[str, TypeTree]) -> None:
+        self.slots = slots
+        self.trees = trees
+        self.starts = [slot.row.start_ns for slot in slots]
+        self.longest_ns = max((s.row.end_ns - s.row.start_ns for s in slots), default=0) + SLACK_NS
+        self.known: dict[tuple[Fragment, bool], list[tuple[Slot, SpanNode]]] = {}
+
+    def take(self, part: Fragment, *, root: bool) -> bool:
+        """Seat one fragment; others may move."""
+        return self._take(part, set(), root=root)
+
+    def _take(self, part: Fragment, asked: set[tuple[int, str]], *, root: bool) -> bool:
+        if (part, root) not in self.known:
+            self.known[part, root] = self._places(part, root=root)
+        places = self.known[part, root]
+        for slot, node in places:
+            seated = slot.seats.setdefault(node.id, [])
+            if len(seated) < node.count_max:
+                seated.append(part)
+                return True
+        for slot, node in places:
+            key = (id(slot), node.id)
+            if key in asked or len(asked) >= MOVES_MAX:
+                continue
+            asked.add(key)
+            seated = slot.seats[node.id]
+            for other in seated:
+                if self._take(other, asked, root=root):
+                    seated[seated.index(other)] = part
+                    return True
+        return False
+
+    def _places(self, part: Fragment, *, root: bool) -> list[tuple[Slot, SpanNode]]:
+        """Requests under way when the fragment began and the node where it would hang, best first."""
+        found: list[tuple[tuple[int, int], Slot, SpanNode]] = []
+        scores: dict[str, int] = {}
+        index = bisect_right(self.starts, part.start_ns + SLACK_NS) - 1
+        while index >= 0 and self.starts[index] >= part.start_ns - self.longest_ns:
+            slot = self.slots[index]
+            index -= 1
+            tree = self.trees.get(slot.row.type)
+            if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
+                continue
+            for node in entries(part, tree, root=root):
+                # a hop whose parent was lost starts a trace of its own: not where the node has come already
+                if not root and _covered(slot, tree, node):
+                    continue
+                if tree.type not in scores:
+                    scores[tree.type] = assign((part,), tree).score
+                # a root begins right after its request; others go where a place is lost soonest
+                rank = slot.row.start_ns if root else -slot.row.end_ns
+                found.append(((scores[tree.type], rank), slot, node))
+        found.sort(key=lambda item: item[0], reverse=True)
+        return [(slot, node) for _, slot, node in found]
+
+
+def _covered(slot: Slot, tree: TypeTree, node: SpanNode) -> bool:
+    """Whether what this request was given so far has the node already, as often as it can."""
+    return list(assign(slot.parts, tree).node_of.values()).count(node.id) >= node.count_max
+
+
+def entries(part: Fragment, tree: TypeTree, *, root: bool) -> list[SpanNode]:
+    """Nodes that this fragment's top may be: the tree's root, or one where a trace of this form begins."""
+    sig = part.signatures[0]
+    found = []
+    for node in tree.nodes.values():
+        if (not tree.above[node.id]) != root:
+            continue
+        if not root and not part.lost and not starts_fragment(tree, node.id):
+            continue
+        if fits(sig, node.kind, node.family, node.match) != NO:
+            found.append(node)
+    return found
+
+
+def is_warm_up(part: Fragment, window_start_ns: int, tail_ns: int, trees: dict[str, TypeTree]) -> bool:
+    """Began before the window, or fits the reference and began while warm-up requests may still have been under way."""
+    if part.start_ns < window_start_ns or part.start_ns >= tail_ns:
+        return part.start_ns < window_start_ns
+    nodes = [node for tree in trees.values() for node in tree.nodes.values()]
+    return any(fits(part.signatures[0], node.kind, node.family, node.match) != NO for node in nodes)

@@ -1,0 +1,1 @@
+"""Golden images from cloud images."""

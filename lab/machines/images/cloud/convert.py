@@ -1,0 +1,283 @@
+"""The golden image from a cloud image, where nothing can be baked or one was given: booted once, provisioned, exported.
+
+What it makes is what `image.bake` makes, file by file, so that nothing else knows the difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import guest_answers as told
+from lab.machines import keys
+from lab.machines.images import archive as image_archive
+from lab.machines.images import image, rootfs
+from lab.machines.images import seal as image_seal
+from lab.machines.images.cloud import boot as cloud_boot
+from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.images.cloud import disk as cloud_disk
+from lab.machines.images.cloud import nocloud
+from lab.machines.images.cloud.boot import Bootstrap
+from lab.machines.images.image import Image, ImageSpec
+from lab.machines.provisioning import in_guest, playbook
+from lab.machines.vm import initrd, qemu_argv
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import GOARCH, MachineSpec, Seed
+from lab.model.paths import KNOWN_HOSTS_FILE
+from lab.remote.base import Transport
+from lab.system import proc, resources
+from lab.system.wait import Deadline
+
+RECIPE: Final = 1  # as `image.RECIPE`, of what is done to a cloud image besides
+ROOM_MIB: Final = 1500  # for the packages and the toolchain, when none is there yet
+NEEDED_MIB: Final = 4500  # seen: 2,552 with Debian 12 that had the packages already; the rest is room for them
+DISK: Final = "cloud.qcow2"
+TREE: Final = "tree"
+INIT_THERE: Final = "/run/lab-init"
+INIT_S: Final = 600.0
+MAX_KERNEL_BYTES: Final = 512 << 20  # a kernel, or the drivers that a start loads
+MAX_LIST_BYTES: Final = 64 << 20
+TRY_AGAIN: Final = "run the same command again"
+
+
+def fingerprint(spec: MachineSpec, wanted: ImageSpec) -> str:
+    """The image's id: a digest of the source's digest and of all that is put on top. Raises ConfigError."""
+    told = {
+        "source": cloud_images.image(spec)["digest"],
+        "on_top": image.fingerprint(wanted),
+        "recipe": RECIPE,
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[: image.ID_DIGITS]
+
+
+def ensure(lab: Lab, spec: MachineSpec, wanted: ImageSpec) -> Image:
+    """The image, found or made. Idempotent.
+
+    Raises ConfigError (digest), SecurityStop (other bytes, a disk that stands on another), PreconditionError (not for
+    this machine, no QEMU, no firmware, no room), ProvisioningError, TransientError (network), Locked, Cancelled.
+    """
+    ident = fingerprint(spec, wanted)
+    return image.once(lab, ident, lambda deadline: _make(lab, spec, wanted, ident, deadline))
+
+
+def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: Deadline) -> None:
+    cloud_images.check_name(spec)
+    program = proc.need(qemu_argv.PROGRAMS[spec.arch])
+    cloud_boot.firmware(spec.arch, program)  # known before a long download
+    image.need_space(lab.paths.images, NEEDED_MIB)  # known before it too
+    where = cloud_images.image(spec)
+    path = cloud_disk.source(lab, where["location"], where["digest"], deadline)
+    kind = cloud_disk.format_of(path)
+    work = lab.paths.images / f"{image.WORK_PREFIX}{ident}"
+    image.discard(work)
+    work.mkdir(mode=0o700)
+    if kind == "tar":
+        with lab.bus.step("image.unpack", "unpack the golden image"):
+            image_archive.unpack(path, work, spec.arch, deadline)
+    else:
+        cloud_disk.check(path, kind, spec.arch, spec.disk_gib, work, deadline)
+        _provision(lab, spec, wanted, ident, path, kind, work, deadline)
+    work.rename(lab.paths.images / ident)
+
+
+def _provision(  # one plan, told once
+    lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, path: Path, kind: str, work: Path, deadline: Deadline
+) -> None:
+    seed = keys.seed(work / "seed")
+    nocloud.write_disk(work / "seed.iso", seed)
+    with lab.bus.step("image.go", "pack the machine's Go and its init"):
+        _build_init(lab, wanted, work / rootfs.INIT_BINARY, deadline)
+        _pack_go(wanted.guest_go or wanted.go_root, work)
+    program = proc.need(qemu_argv.PROGRAMS[spec.arch])
+    tried = cloud_boot.accelerators(lab, spec, program)
+    for accel in tried:
+        _own_disk(path, kind, work / DISK, spec.disk_gib, deadline)
+        boot = Bootstrap(
+            arch=spec.arch,
+            accel=accel,
+            cpus=spec.cpus,
+            memory_mib=spec.memory_mib,
+            disk=work / DISK,
+            seed=work / "seed.iso",
+            go=work / "go.tar",
+            port=cloud_boot.free_port(),
+            serial=work / cloud_boot.SERIAL,
+            firmware=cloud_boot.firmware(spec.arch, program),
+        )
+        try:
+            _boot(lab, wanted, ident, boot, seed, deadline, inside=in_guest.inside(spec.ansible))
+            break
+        except _NoAnswer as error:
+            if accel == tried[-1]:
+                raise error.why from error
+            lab.bus.emit(Notice(level="warning", text=f"{accel} does not start the image; trying {tried[-1]}"))
+    with lab.bus.step("image.disk", "take out the root file system"):
+        cloud_disk.export_root(work / DISK, work / image.DISK, work, deadline)
+    with lab.bus.step("image.seal", "hash and seal the image"):
+        image.write_boot_files(work, work / TREE, spec.arch)
+        facts: dict[str, Any] = {"id": ident, "suite": wanted.suite, "packages": rootfs.installed(work / TREE)}
+        facts |= {"kernel": initrd.kernel_modules(work / TREE).name, "arch": spec.arch}
+        facts |= {"sources": cloud_images.image(spec)["location"]}
+        image_seal.seal(work, image.FILES, facts)
+        _tidy(work)
+
+
+class _NoAnswer(Exception):
+    """The boot itself did not work under this acceleration."""
+
+    def __init__(self, why: ProvisioningError) -> None:
+        super().__init__(why.message)
+        self.why = why
+
+
+def _boot(
+    lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, deadline: Deadline, *, inside: bool
+) -> None:
+    with cloud_boot.running(boot, seed, deadline) as (where, ended):
+        with lab.bus.step("image.boot", f"start the image by its own loader ({boot.accel})"):
+            try:
+                link = cloud_boot.reach(lab, boot, where, ended, deadline)
+            except ProvisioningError as error:
+                raise _NoAnswer(error) from error
+        with link:
+            link.run(["cloud-init", "status", "--wait"], deadline.sooner(INIT_S))
+            _need_debian(_sh(link, "cat /etc/os-release", deadline).text())
+            _need_room(link, deadline)
+            with lab.bus.step("image.toolchain", "copy the Go toolchain"):
+                _sh(link, nocloud.go_script(f"/dev/disk/by-id/virtio-{cloud_boot.GO_SERIAL}"), deadline)
+            keys.write_access(boot.disk.parent, "image", where)
+            init, log = boot.disk.with_name(rootfs.INIT_BINARY), boot.disk.with_name("playbook.log")
+            options: dict[str, Any] = {"tags": ["image"], "log": log, "deadline": deadline}
+            with lab.bus.step("image.playbook", f"apply the playbook {'inside' if inside else 'over SSH'}"):
+                if inside:
+                    link.put(init, INIT_THERE, deadline, mode=0o755)
+                    in_guest.apply(lab, link, **options, variables=_variables(wanted, ident, INIT_THERE))
+                else:
+                    known_hosts = boot.disk.parent / KNOWN_HOSTS_FILE
+                    variables = _variables(wanted, ident, str(init))
+                    playbook.apply_over_ssh(lab, where, known_hosts, **options, variables=variables)
+            with lab.bus.step("image.kernel", "fetch the kernel and its drivers"):
+                _fetch(link, boot.disk.parent / TREE, deadline)
+            _sh(link, nocloud.last_script(), deadline)
+            link.run(["systemctl", "poweroff", "--no-block"], deadline)
+        with lab.bus.step("image.shutdown", "shut it down"):
+            cloud_boot.wait_end(lab, ended, boot.accel)
+
+
+def _variables(wanted: ImageSpec, ident: str, init: str) -> dict[str, Any]:
+    """As `image_tree.build` gives them to the bake."""
+    return {
+        "golden": True,
+        "image_id": ident,
+        "init_binary": init,
+        "machine_links": dict(wanted.links),
+        "packages": {"machine": list(wanted.packages)},
+    }
+
+
+def _need_debian(release: str) -> None:
+    """Raise PreconditionError for the os-release of another distribution: what is put on top are Debian's packages."""
+    words = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
+    if words.get("ID", "").strip('"') != "debian":
+        message = (
+            f"the image is {words.get('PRETTY_NAME', 'nameless').strip(chr(34))}, and golden ones are made of Debian"
+        )
+        raise PreconditionError(message, fix="--source with one of Debian's cloud images, or --provider ssh, vagrant")
+
+
+def _need_room(link: Transport, deadline: Deadline) -> None:
+    said = link.run(["df", "--output=avail", "--block-size=1M", "/"], deadline).text().split()
+    free = int(said[-1]) if said and said[-1].isdigit() else 0
+    if free < ROOM_MIB:
+        message = (
+            f"the image's own file system has {free} MiB free, {ROOM_MIB} are needed: it did not grow with its disk"
+        )
+        raise PreconditionError(message, fix="take an image with growpart (Debian's have it), or a larger disk_gib")
+
+
+def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
+    """The running kernel, the drivers that a start loads, and the list of packages, where a baked tree has them."""
+    release = told.name(_sh(link, "uname -r", deadline).text(), "kernel release")
+    modules = f"/usr/lib/modules/{release}"
+    here = tree / f"usr/lib/modules/{release}"
+    for folder in (here, tree / "boot", tree / "var/lib/dpkg"):
+        folder.mkdir(parents=True, exist_ok=True)
+    link.get(f"/boot/vmlinuz-{release}", tree / f"boot/vmlinuz-{release}", deadline, max_bytes=MAX_KERNEL_BYTES)
+    link.get("/var/lib/dpkg/status", tree / "var/lib/dpkg/status", deadline, max_bytes=MAX_LIST_BYTES)
+    link.get(f"{modules}/modules.dep", here / "modules.dep", deadline, max_bytes=MAX_LIST_BYTES)
+    names = initrd.load_order((here / "modules.dep").read_text(encoding="utf-8", errors="replace"), initrd.DRIVERS)
+    if odd := [name for name in names if name.startswith(("/", "-")) or ".." in name.split("/")]:
+        raise ProvisioningError(f"the image names a driver outside of its folder: {odd[0]!r}", fix=TRY_AGAIN)
+    if names:
+        packed = link.run(["tar", "-C", modules, "-chf", "-", *names], deadline, max_output=MAX_KERNEL_BYTES)
+        if not packed.ok:
+            raise ProvisioningError("the image's drivers cannot be read", fix=TRY_AGAIN, detail=packed.tail())
+        with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
+            for member in tar:
+                content = tar.extractfile(member)
+                # a sparse member says it is larger than all that came
+                if content is None or member.name not in names or member.size > len(packed.stdout):
+                    continue
+                target = here / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.read())
+
+
+def _sh(link: Transport, script: str, deadline: Deadline) -> proc.Result:
+    result = link.run(["sh", "-s"], deadline, stdin=script.encode())
+    if not result.ok:
+        raise ProvisioningError("the image could not be prepared", fix=TRY_AGAIN, detail=result.tail())
+    return result
+
+
+def _own_disk(path: Path, kind: str, target: Path, disk_gib: int, deadline: Deadline) -> None:
+    """A disk of our own with the source's content, as long as the machine's: growing it is the image's own business."""
+    target.unlink(missing_ok=True)
+    tool = proc.need("qemu-img")
+    convert = [tool, "convert", "-f", kind, "-O", "qcow2", str(path), str(target)]
+    proc.check(convert, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
+    resize = [tool, "resize", "-q", "-f", "qcow2", str(target), f"{disk_gib}G"]
+    proc.check(resize, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
+
+
+def _build_init(lab: Lab, wanted: ImageSpec, target: Path, deadline: Deadline) -> None:
+    """As `image_tree.build_init`, on any host: for Linux and the machine's processor."""
+    argv = [str(wanted.go_root / "bin" / ("go.exe" if os.name == "nt" else "go")), "build", "-trimpath"]
+    argv += ["-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", str(target), "."]
+    env = rootfs.go_environment(lab, wanted.go_root) | {"GOOS": "linux", "GOARCH": GOARCH[wanted.arch]}
+    result = proc.run(argv, deadline=deadline, env=env, cwd=resources.root() / rootfs.INIT_SOURCE)
+    if not result.ok:
+        raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
+
+
+def _pack_go(go_root: Path, work: Path) -> None:
+    """The toolchain as a plain tar, which is also a disk: the machine unpacks it straight from the device."""
+    rootfs.copy_go(go_root, work / "go")
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        program = member.isdir() or member.name.startswith(("go/bin/", "go/pkg/tool/"))
+        member.mode = 0o755 if program else member.mode | 0o444
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        return member
+
+    with tarfile.open(work / "go.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(work / "go", "go", filter=plain)
+    shutil.rmtree(work / "go")
+
+
+def _tidy(work: Path) -> None:
+    """Keep what a baked image has; the seed's keys and the bootstrap's disks go."""
+    kept = {*image.FILES, image_seal.SEAL_FILE, image_seal.WITNESS_FILE}
+    for path in work.iterdir():
+        if path.name in kept:
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,283 @@
+"""The golden image: made here from Debian packages once, found again by the fingerprint of everything that went in.
+
+`bake` is the entry. It is idempotent, safe against a second baker and against being killed anywhere: work happens in a
+folder under the image's lock, and the finished folder appears under its own name in one rename.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from lab.machines.images import apt, rootfs
+from lab.machines.images import seal as image_seal
+from lab.machines.images.kernels import unpack as kernel
+from lab.machines.images.recipes import OF_ARCH, RECIPES
+from lab.machines.images.rootfs import TreeSpec
+from lab.machines.vm import initrd
+from lab.machines.vm.disks import ROOT_SERIAL
+from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
+from lab.model.lab import Lab
+from lab.model.machine import Arch, Finding, MachineSpec
+from lab.system import locks, proc, resources
+from lab.system.wait import Deadline
+
+DISK: Final = "disk.raw"
+KERNEL: Final = "vmlinux"
+INITRD: Final = "initrd.cpio"
+FILES: Final = (DISK, KERNEL, INITRD)
+WORK_PREFIX: Final = "baking-"
+BAKE_S: Final = 3600.0
+ID_DIGITS: Final = 16
+MIB: Final = 1024 * 1024
+NEEDED_MIB: Final = 3400  # tree, disk and package archives are there at the same time
+INODES: Final = 262144
+# Raise it when the code that makes an image puts something else into it: images made before are then not used again.
+# Data that goes in is part of the fingerprint by itself. tests/unit/machines/test_recipe.py reminds of it.
+RECIPE: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """What is wanted. `go_root`: the pinned Go toolchain of this host, which compiles the machine's init and, with
+    `with_go`, is copied into the image; `guest_go`: copied instead, for a machine with another processor. `packages`:
+    Debian packages by name; `links`: (place, target)."""
+
+    suite: str
+    arch: Arch
+    disk_gib: int
+    packages: tuple[str, ...]
+    go_root: Path
+    with_go: bool = True
+    guest_go: Path | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    pockets: tuple[str, ...] = apt.POCKETS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A sealed image. `disk` is raw and never written again; `digests` are `image_seal.digest` of its files."""
+
+    id: str
+    directory: Path
+    digests: dict[str, str]
+
+    @property
+    def disk(self) -> Path:
+        return self.directory / DISK
+
+    @property
+    def kernel(self) -> Path:
+        return self.directory / KERNEL
+
+    @property
+    def initrd(self) -> Path:
+        return self.directory / INITRD
+
+
+def image_spec(spec: MachineSpec, *, go_root: Path) -> ImageSpec:
+    """The image that a machine wants. Raises ConfigError (no such recipe), PreconditionError (no such arch)."""
+    recipe = RECIPES.get(spec.image)
+    if recipe is None:
+        raise ConfigError(f"no image recipe is called {spec.image}", fix=f"machine.image: one of {', '.join(RECIPES)}")
+    if spec.arch not in recipe.archs:
+        known = ", ".join(recipe.archs)
+        raise PreconditionError(f"{spec.image} is made for {known}, not {spec.arch}", fix="use another provider")
+    instead = {**dict(recipe.instead), **OF_ARCH[spec.arch]}
+    packages = tuple(sorted(instead.get(name, name) for name in default_packages()))
+    return ImageSpec(
+        suite=recipe.suite,
+        arch=spec.arch,
+        disk_gib=spec.disk_gib,
+        packages=packages,
+        go_root=go_root,
+        links=recipe.links,
+        pockets=recipe.pockets,
+    )
+
+
+def default_packages() -> tuple[str, ...]:
+    """The packages that the playbook names: one list for a baked and an unbaked machine."""
+    text = (resources.root() / "playbooks/packages.yml").read_text(encoding="utf-8")
+    groups: dict[str, list[str]] = yaml.safe_load(text)["packages"]
+    return tuple(sorted({name for group in groups.values() for name in group}))
+
+
+def fingerprint(spec: ImageSpec) -> str:
+    """The image's id: a digest of all that goes in. Package versions are not known before; the seal lists them."""
+    inputs: dict[str, Any] = asdict(spec) | {
+        "go_root": go_identity(spec.go_root),
+        "guest_go": None if spec.guest_go is None else go_identity(spec.guest_go),
+        "packages": sorted(spec.packages),
+        "playbooks": tree_digest(resources.root() / "playbooks"),
+        "recipe": RECIPE,
+        "drivers": initrd.DRIVERS,
+        "tree": rootfs.SETTINGS,
+    }
+    text = json.dumps(inputs, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+
+
+def find(lab: Lab, spec: ImageSpec, *, deep: bool = False) -> Image | None:
+    """The image that was made from `spec`, checked; None when there is none. Raises SecurityStop if it was changed."""
+    return at(lab, fingerprint(spec), deep=deep)
+
+
+def at(lab: Lab, ident: str, *, deep: bool = False) -> Image | None:
+    """The image of that id, checked by its seal; None when there is none. Raises SecurityStop if it was changed."""
+    directory = lab.paths.images / ident
+    if not directory.is_dir():
+        return None
+    return Image(id=ident, directory=directory, digests=image_seal.check(directory, deep=deep))
+
+
+def bake(lab: Lab, spec: ImageSpec) -> Image:
+    """The image of `spec`: found and checked, or made now. Idempotent; a second baker waits and finds the first one's.
+
+    Raises PreconditionError (root, tools, disk space), ProvisioningError, Locked, SecurityStop, Cancelled.
+    """
+    ident = fingerprint(spec)  # once: what it is made from may be edited while it is made
+    return once(lab, ident, lambda deadline: _make(lab, spec, ident, deadline))
+
+
+def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
+    """The image `ident`: found and checked, or made by `make` under its lock. Raises Locked and what `make` does."""
+    if (image := at(lab, ident)) is not None:
+        image.directory.touch()  # the date of its last use: `lab cache prune` goes by it
+        return image
+    waiting = Deadline.after(lab.config.lock_timeout_s, lab.cancel)
+    with locks.hold(lab.paths.locks / f"image-{ident}", what=f"image {ident}", deadline=waiting):
+        if (image := at(lab, ident)) is not None:
+            return image
+        with lab.bus.step("image", "make the golden image"):
+            make(Deadline.after(BAKE_S, lab.cancel))
+    made = at(lab, ident)
+    if made is None:
+        raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the same command again")
+    return made
+
+
+def check_cached(lab: Lab, *, deep: bool) -> list[Finding]:
+    """One finding per image in the cache; `deep` hashes each again instead of trusting an unchanged date."""
+    findings = []
+    for directory in sorted(lab.paths.images.glob("*")):
+        if directory.name.startswith(WORK_PREFIX):
+            continue
+        name = f"image.{directory.name}"
+        try:
+            image_seal.check(directory, deep=deep)
+        except SecurityStop as error:
+            findings.append(Finding(name=name, verdict="fail", message=error.message, fix=error.fix))
+        else:
+            findings.append(Finding(name=name, verdict="ok", message="hashed again" if deep else "unchanged"))
+    return findings
+
+
+def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
+    """Make the image in a work folder and publish it by rename. What an earlier, killed baker left is removed first."""
+    work = lab.paths.images / f"{WORK_PREFIX}{ident}"
+    discard(work)
+    need_space(lab.paths.images)
+    work.mkdir(mode=0o700)
+    tree_spec = TreeSpec(
+        suite=spec.suite,
+        pockets=spec.pockets,
+        packages=spec.packages,
+        links=dict(spec.links),
+        arch=spec.arch,
+        go_root=spec.go_root,
+        guest_go=spec.guest_go or spec.go_root,
+        with_go=spec.with_go,
+        image_id=ident,
+    )
+    tree = rootfs.build(lab, tree_spec, work, deadline)
+    with lab.bus.step("image.disk", "write the disk"):
+        write_boot_files(work, tree, spec.arch)
+        _write_disk(work, tree, ident, spec.disk_gib, deadline)
+    with lab.bus.step("image.seal", "hash and seal the image"):
+        facts = {"id": ident, "suite": spec.suite, "packages": rootfs.installed(tree)}
+        facts |= {"kernel": initrd.kernel_modules(tree).name, "arch": spec.arch}
+        facts |= {"sources": apt.shown(apt.sources(spec.suite, spec.pockets))}
+        shutil.rmtree(tree)
+        image_seal.seal(work, FILES, facts)
+        work.rename(lab.paths.images / ident)
+
+
+def write_boot_files(work: Path, tree: Path, arch: Arch) -> None:
+    """The kernel and the initial RAM disk, from a tree with one kernel, its modules and the machine's init beside."""
+    kernels = sorted((tree / "boot").glob("vmlinuz-*"))
+    if len(kernels) != 1:
+        raise ProvisioningError(f"the image should hold one kernel, not {len(kernels)}", fix="lab doctor")
+    (work / KERNEL).write_bytes(kernel.startable(kernels[0], arch))
+    (work / INITRD).write_bytes(initrd.initrd(tree, work / rootfs.INIT_BINARY))
+
+
+def _write_disk(work: Path, tree: Path, ident: str, disk_gib: int, deadline: Deadline) -> None:
+    """An ext4 file system from the tree, without mounting anything. Its names are made from the id."""
+    name = str(uuid.uuid5(uuid.NAMESPACE_OID, ident))
+    # prezeroed: the file is all holes, so neither we nor the guest's kernel later have to zero the inode tables
+    extended = f"lazy_itable_init=0,assume_storage_prezeroed=1,root_owner=0:0,hash_seed={name}"
+    argv = [*proc.bound([proc.need("mke2fs")]), "-q", "-t", "ext4", "-L", ROOT_SERIAL, "-U", name, "-m", "0"]
+    argv += ["-J", "size=16", "-N", str(INODES), "-E", extended, "-d", str(tree), str(work / DISK), f"{disk_gib}G"]
+    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")
+
+
+def need_space(directory: Path, needed_mib: int = NEEDED_MIB) -> None:
+    """Raise PreconditionError, with the bytes needed and free, when an image would not fit."""
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    free = shutil.disk_usage(directory).free
+    if free < needed_mib * MIB:
+        raise PreconditionError(
+            f"making the image needs {needed_mib * MIB:,} bytes in {directory}; {free:,} are free",
+            fix="free some space there, or choose another place with --home",
+        )
+
+
+def discard(work: Path) -> None:
+    """Remove a work folder. Refuses while anything is mounted inside, since removing would reach through."""
+    if not work.exists():
+        return
+    prefix = f"{work.resolve()}/"
+    if any(place.startswith(prefix) for place in _mount_points()):
+        raise ProvisioningError(f"something is mounted inside {work}", fix=f"umount --recursive {work}")
+    shutil.rmtree(work)
+
+
+def _mount_points() -> Iterable[str]:
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [line.split()[4] for line in lines]
+
+
+def go_identity(go_root: Path) -> dict[str, str]:
+    """What tells one toolchain from another without reading 15,000 files: its version and its compiler driver."""
+    try:
+        version = (go_root / "VERSION").read_text(encoding="utf-8")
+        driver = hashlib.sha256((go_root / "bin/go").read_bytes()).hexdigest()
+    except OSError as error:
+        message = f"{go_root} is not a Go toolchain: {error.strerror or error}"
+        raise PreconditionError(message, fix="lab doctor --install") from error
+    return {"version": version.splitlines()[0], "driver": driver}
+
+
+def tree_digest(top: Path) -> str:
+    """Digest of every file below `top` by name and content; byte-code caches do not count."""
+    total = hashlib.sha256()
+    for folder, folders, files in os.walk(top):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            path = Path(folder) / name
+            total.update(f"{path.relative_to(top).as_posix()}\0".encode())
+            total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()

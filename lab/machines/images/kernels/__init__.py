@@ -1,0 +1,1 @@
+"""Kernels: a distribution's, unpacked, and the user's own."""

@@ -1,0 +1,135 @@
+"""A kernel of the user's own, read without starting it: what it is, which release, what is built into it.
+
+Layouts: Linux Documentation/arch/x86/boot.rst (bzImage), arch/arm64/booting.rst (Image), the ELF specification.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from lab.machines.images.kernels import unpack
+from lab.model.errors import ConfigError, LabError, PreconditionError
+from lab.model.machine import Arch
+
+Form = Literal["bzImage", "vmlinux", "Image"]
+SMALLEST: Final = 0x268  # what a header needs; no kernel is that small
+LARGEST: Final = 1 << 30  # a vmlinux with all its debug information stays below
+XLOADFLAGS: Final = 0x236  # u16 of a bzImage: bit 0 says that it is a 64-bit kernel
+ARM64_MAGIC: Final = (56, b"ARM\x64")
+ELF_64: Final = 2
+ELF_ARCHS: Final[dict[int, Arch]] = {62: "x86_64", 183: "aarch64"}  # e_machine
+PT_NOTE: Final = 4
+PVH_NOTE: Final = (b"Xen\0", 18)  # name and type of the note that says where a PVH start enters
+RELEASE: Final = re.compile(rb"Linux version ([!-~]{3,64}) ")
+GZIP: Final = b"\x1f\x8b"
+FIX: Final = "--kernel takes a vmlinux or bzImage (arm64: Image) file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelFile:
+    """`start`: the bytes that QEMU starts; `plain`: the kernel uncompressed, to look into."""
+
+    form: Form
+    arch: Arch
+    release: str  # what `uname -r` will say
+    start: bytes
+    plain: bytes
+
+    @property
+    def btf(self) -> bool | None:
+        """Whether it describes its types to BPF; None where that cannot be seen from outside."""
+        return None if self.form == "Image" else b"\0.BTF\0" in self.plain[-(1 << 20) :]
+
+    def names(self, driver: str) -> bool:
+        """Whether the name of `driver` is in it as a whole string: one that is built in has it there."""
+        return any(b"\0%s\0" % name in self.plain for name in (driver.encode(), driver.replace("_", "-").encode()))
+
+
+def read(path: Path, arch: Arch) -> KernelFile:
+    """The kernel in `path`. Raises ConfigError (no such file, not a kernel), PreconditionError (another processor)."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe may never end
+            raise ConfigError(f"the kernel {path} cannot be read: it is not a file", fix=FIX)
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise ConfigError(f"the kernel {path} cannot be read: {error.strerror or error}", fix=FIX) from error
+    try:
+        found = _read(data)
+    except (ValueError, zlib.error, LabError, struct.error) as error:
+        why = error.message if isinstance(error, LabError) else error
+        raise ConfigError(f"{path} is no Linux kernel: {why}", fix=FIX) from error
+    if found.arch != arch:
+        message = f"{path} is a kernel for {found.arch}, the machine is {arch}"
+        raise PreconditionError(message, fix=f"--arch {found.arch}, or a kernel for {arch}")
+    if found.form == "vmlinux" and found.arch == "x86_64" and not enters_by_pvh(found.plain):
+        message = f"{path} cannot be started directly: it was built without CONFIG_PVH"
+        raise PreconditionError(message, fix="give the bzImage of the same build (arch/x86/boot/bzImage)")
+    return found
+
+
+def _read(data: bytes) -> KernelFile:
+    if data.startswith(GZIP):  # how arm64 kernels are often packed
+        data = zlib.decompressobj(wbits=31).decompress(data, LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST:,} bytes")
+    if len(data) < SMALLEST:
+        raise ValueError(f"it has {len(data)} bytes only")
+    if data.startswith(unpack.ELF_MAGIC):
+        return _elf(data)
+    if data[unpack.HEADER_MAGIC : unpack.HEADER_MAGIC + 4] == b"HdrS":
+        return _bzimage(data)
+    at, magic = ARM64_MAGIC
+    if data[at : at + 4] == magic:
+        return KernelFile(form="Image", arch="aarch64", release=release(data), start=data, plain=data)
+    raise ValueError("neither a vmlinux, nor a bzImage, nor an arm64 Image")
+
+
+def _elf(data: bytes) -> KernelFile:
+    machine = struct.unpack_from("<H", data, 18)[0]
+    if data[4] != ELF_64 or machine not in ELF_ARCHS:
+        raise ValueError(f"an ELF file for another kind of processor (e_machine {machine})")
+    return KernelFile(form="vmlinux", arch=ELF_ARCHS[machine], release=release(data), start=data, plain=data)
+
+
+def _bzimage(data: bytes) -> KernelFile:
+    if not struct.unpack_from("<H", data, XLOADFLAGS)[0] & 1:
+        raise ValueError("a 32-bit x86 kernel")
+    plain = unpack.unpack(unpack.payload(data))
+    # through the PVH entry QEMU skips firmware and decompressor; where there is none it starts the file as it is
+    start = plain if enters_by_pvh(plain) else data
+    return KernelFile(form="bzImage", arch="x86_64", release=release(plain), start=start, plain=plain)
+
+
+def release(plain: bytes) -> str:
+    """What `uname -r` says of an uncompressed kernel. Raises ValueError when it is none of Linux."""
+    found = RELEASE.search(plain)
+    if found is None:
+        raise ValueError("nothing in it says 'Linux version'")
+    return found[1].decode()
+
+
+def enters_by_pvh(elf: bytes) -> bool:
+    """Whether an ELF kernel has the entry that QEMU's -kernel needs."""
+    name, kind = PVH_NOTE
+    return any(note == (name, kind) for note in _notes(elf))
+
+
+def _notes(elf: bytes) -> Iterator[tuple[bytes, int]]:
+    offset, size, count = struct.unpack_from("<Q", elf, 32)[0], *struct.unpack_from("<HH", elf, 54)
+    for number in range(count):
+        header = offset + number * size
+        begin, length = struct.unpack_from("<Q", elf, header + 8)[0], struct.unpack_from("<Q", elf, header + 32)[0]
+        if struct.unpack_from("<I", elf, header)[0] != PT_NOTE:
+            continue
+        at = begin
+        while at + 12 <= min(begin + length, len(elf)):
+            name_size, value_size, kind = struct.unpack_from("<III", elf, at)
+            yield elf[at + 12 : at + 12 + name_size], kind
+            at += 12 + -(-name_size // 4) * 4 + -(-value_size // 4) * 4

@@ -1,0 +1,45 @@
+"""The distributions that an image can be made from, each with the kernel that it brings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lab.machines.images import apt
+from lab.model.machine import Arch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A distribution that we know how to make an image from.
+
+    `kernel`: the series that its packages' kernel is of. `instead`: (package of the playbook, package that this release
+    has for it). `links`: (place, target) of commands that this package has under another name. `pockets`: which parts
+    of the release.
+    """
+
+    suite: str
+    kernel: str
+    archs: tuple[Arch, ...] = ("x86_64",)
+    instead: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    pockets: tuple[str, ...] = apt.POCKETS
+
+
+# Debian 11's plain clang is 11; the agent's BPF objects are known to compile with 14 to 19.
+CLANG_16: Final = (("clang", "clang-16"), ("llvm", "llvm-16"))
+LINKS_16: Final = (
+    ("/usr/local/bin/clang", "/usr/bin/clang-16"),
+    ("/usr/local/bin/llvm-strip", "/usr/bin/llvm-strip-16"),
+)
+# The playbook names packages as x86-64 has them.
+OF_ARCH: Final[dict[Arch, dict[str, str]]] = {
+    "x86_64": {},
+    "aarch64": {"linux-image-cloud-amd64": "linux-image-cloud-arm64"},
+}
+RECIPES: Final = {
+    # No longer maintained. Its last point release is whole; mirrors list security updates of it that they do not hold.
+    "debian-11": Recipe(suite="bullseye", kernel="5.10", instead=CLANG_16, links=LINKS_16, pockets=("",)),
+    "debian-12": Recipe(suite="bookworm", kernel="6.1", archs=("x86_64", "aarch64")),
+    "debian-13": Recipe(suite="trixie", kernel="6.12", archs=("x86_64", "aarch64")),
+}

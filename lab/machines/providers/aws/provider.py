@@ -1,0 +1,234 @@
+"""EC2: an instance of Debian's own image that ends by itself, found by our tag, reachable from here alone.
+
+It costs money while it runs. Everything carries one tag, so `delete` finds it also after any kill; where it was made is
+written down before anything is made. Nothing is asked of EC2 as long as the machine itself answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines import first_boot
+from lab.machines.providers import inspect_ssh
+from lab.machines.providers.aws import api as aws_api
+from lab.machines.providers.aws import resources as aws_make
+from lab.machines.providers.base import Place
+from lab.model.errors import LabError, ProvisioningError, SecurityStop
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Seed, SshEndpoint
+from lab.model.paths import IDENTITY_FILE
+from lab.system import store
+from lab.system.documents import Source, read
+from lab.system.wait import Deadline, NotYet, until
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Place):
+    """What `recover` makes: where it is now is in FILE."""
+
+    host_key: str
+    accel: str
+
+
+FEATURES: Final = Features(isolated=True, ephemeral=True, status_by_login=True)
+RUN_ON: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
+DATA: Final[type] = HandleData
+FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is made there
+STARTED_S: Final = 300.0
+STOPPED_S: Final = 300.0
+KNOCK_S: Final = 5.0
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """boto3, region, credential, image, instance type; changes nothing."""
+    del lab
+    name = "aws.settings"
+    try:
+        region = aws_api.region(spec.region)
+        ec2 = aws_api.client(region)
+        name = "aws.account"
+        aws_make.default_vpc(ec2, region)
+        name = "aws.image"
+        chosen = aws_make.image(ec2, spec)
+        name = "aws.instance"
+        aws_make.fits(ec2, spec)
+    except LabError as error:
+        return [Finding(name=name, verdict="fail", message=error.message, fix=error.fix)]
+    what = f"{aws_make.instance_type(spec)} with {chosen.get('Name', chosen['ImageId'])} in {region}"
+    text = f"{what}; it costs money and ends by itself after {aws_make.LIFE_H} h"
+    return [Finding(name="aws", verdict="ok", message=text)]
+
+
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+    """One instance, which EC2 starts at once. Idempotent by our tag, also when an earlier answer was lost.
+
+    Raises PreconditionError (credential, quota, no default VPC), ConfigError, LateAnswer (run it again).
+    """
+    region, kept = aws_api.region(spec.region), _kept(directory)
+    if kept.get("region", region) != region:
+        delete(lab, recover(seed, spec.name, directory))
+        kept = {}
+    ec2 = aws_api.client(region)
+    found = aws_make.instances(ec2, seed.machine_id)
+    if not found:
+        # one that we saw and that is gone: its token would give it back, ended
+        token = aws_make.new_token() if kept.get("instance") or "token" not in kept else kept["token"]
+        mine = {"region": region, "machine_id": seed.machine_id}
+        store.write_json(directory / FILE, mine | {"token": token})
+        # of a request that was refused for sure nothing is kept: its token would refuse another one too
+        refused = partial(store.write_json, directory / FILE, mine)
+        found = [aws_make.run(lab, ec2, spec, seed, token, refused=refused)]
+        text = f"an instance of EC2 runs and costs money until lab down, at most {aws_make.LIFE_H} h"
+        lab.bus.emit(Notice(level="info", text=text))
+    first = found[0]
+    if len(found) > 1:
+        first = aws_make.only_one(lab, ec2, seed.machine_id, kept.get("instance", ""))
+    _keep(directory, region=region, instance=first["InstanceId"])
+    return recover(seed, spec.name, directory)
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """Where is in FILE; who is the tag, which is the machine's id."""
+    data = {
+        "directory": str(directory),
+        "host_key": " ".join(seed.host_key_public.split()[:2]),
+        "accel": "none",
+    }
+    return Handle(provider="aws", name=name, machine_id=seed.machine_id, data=data)
+
+
+def start(lab: Lab, handle: Handle) -> SshEndpoint:
+    """Wait until it runs (start it when it was stopped), and let this host's present address in."""
+    directory, region = _where(handle)
+    ec2 = aws_api.client(region)
+
+    def probe() -> str | NotYet:
+        found = aws_make.instances(ec2, handle.machine_id)
+        if not found:
+            raise ProvisioningError(f"EC2 has no instance of machine {handle.name} any more", fix="lab up")
+        state, address = found[0]["State"]["Name"], found[0].get("PublicIpAddress")
+        if state == "stopped":
+            aws_api.call(ec2, "start_instances", InstanceIds=[found[0]["InstanceId"]])
+        if state == "running" and not address:
+            fix = "let the default VPC's subnets give one, then lab down and lab up"
+            raise ProvisioningError("the instance has no public address", fix=fix)
+        return str(address) if state == "running" else NotYet(reason=f"it is {state}")
+
+    deadline = Deadline.after(STARTED_S, lab.cancel)
+    address = until(probe, what="the instance", deadline=deadline, hint="lab up", poll_s=aws_make.POLL_S)
+    aws_make.open_to(ec2, handle.machine_id, aws_api.my_address())
+    _keep(directory, address=address)
+    return _endpoint(handle, address)
+
+
+def inspect(lab: Lab, handle: Handle) -> Observed:
+    """The machine's own word, else EC2's. Raises SecurityStop (host key) while EC2 says that the address is its."""
+    directory, region = _where(handle)
+    if not region:
+        return Observed(phase="absent", alive=False, reason="never made")
+    address, stopped = str(_kept(directory).get("address", "")), None
+    if address and _knock(address):
+        try:
+            seen = inspect_ssh.observed(lab, _endpoint(handle, address), accel="none")
+        except SecurityStop as error:
+            stopped = error  # EC2 gives an address that became free to somebody else
+        else:
+            if seen.alive:
+                return seen
+    try:
+        found = aws_make.instances(aws_api.client(region), handle.machine_id)
+    except LabError as error:
+        return Observed(phase="unknown", alive=False, reason=error.message)
+    if not found:
+        reason = f"EC2 has no such instance any more (one ends by itself after {aws_make.LIFE_H} h)"
+        return Observed(phase="absent", alive=False, reason=reason)
+    return _as_ec2_says(found[0], address, stopped, handle)
+
+
+def stop(lab: Lab, handle: Handle) -> None:
+    """Stop it; its disk is kept, and paid for. Idempotent."""
+    directory, region = _where(handle)
+    if not region:
+        return
+    ec2 = aws_api.client(region)
+    ids = [each["InstanceId"] for each in aws_make.instances(ec2, handle.machine_id, ("pending", "running"))]
+    if ids:
+        aws_api.call(ec2, "stop_instances", InstanceIds=ids)
+    _keep(directory, address="")
+
+    def probe() -> bool | NotYet:
+        left = aws_make.instances(ec2, handle.machine_id, ("pending", "running", "stopping"))
+        return NotYet(reason="it is still stopping") if left else True
+
+    deadline = Deadline.after(STOPPED_S, lab.cancel)
+    until(probe, what="the end of the instance", deadline=deadline, hint="lab down", poll_s=aws_make.POLL_S)
+
+
+def delete(lab: Lab, handle: Handle) -> None:
+    """Instance, disk and security group, by tag. Idempotent; where nothing was ever made, nothing is asked."""
+    directory, region = _where(handle)
+    if region:
+        ec2 = aws_api.client(region)
+        kept = _kept(directory)
+        if kept.get("token") and not kept.get("instance"):  # asked for, and nobody knows whether it was made
+            with contextlib.suppress(aws_api.LateAnswer):
+                aws_make.only_one(lab, ec2, handle.machine_id)
+        aws_make.remove(lab, ec2, handle.machine_id)
+    (directory / FILE).unlink(missing_ok=True)
+
+
+def _as_ec2_says(found: dict[str, Any], address: str, stopped: SecurityStop | None, handle: Handle) -> Observed:
+    state, now = str(found["State"]["Name"]), str(found.get("PublicIpAddress", ""))
+    if state in {"stopping", "stopped"}:
+        return Observed(phase="stopped", alive=False, reason=f"EC2 says {state}")
+    if not now:
+        return Observed(phase="running", alive=False, reason=f"EC2 says {state}")
+    if now != address:
+        return Observed(phase="running", alive=False, reason=f"EC2 says {state}; it has a new address: lab up")
+    if stopped is not None:
+        raise stopped
+    reason = f"EC2 says {state}, but it does not answer on {now}:{aws_make.SSH_PORT}"
+    return Observed(phase="running", alive=False, reason=reason, endpoint=_endpoint(handle, now))
+
+
+def _knock(address: str) -> bool:
+    """Whether anybody listens there: what is gone is not waited for."""
+    with contextlib.suppress(OSError), socket.create_connection((address, aws_make.SSH_PORT), timeout=KNOCK_S):
+        return True
+    return False
+
+
+def _endpoint(handle: Handle, address: str) -> SshEndpoint:
+    return SshEndpoint(
+        host=address,
+        port=aws_make.SSH_PORT,
+        user=first_boot.USER,
+        identity_file=Path(handle.data["directory"]) / IDENTITY_FILE,
+        host_key=str(handle.data["host_key"]),
+    )
+
+
+def _where(handle: Handle) -> tuple[Path, str]:
+    """The machine's folder, and its region; "" where nothing was ever made."""
+    directory = Path(handle.data["directory"])
+    return directory, str(_kept(directory).get("region", ""))
+
+
+def _kept(directory: Path) -> dict[str, str]:
+    """FILE; {} before anything was made. Raises Unreadable: an instance may run, and cost, and only FILE says where."""
+    path = directory / FILE
+    if not os.path.lexists(path):
+        return {}
+    fix = f"end the instance in EC2's console, remove {path}, then lab down {directory.name}"
+    return read(Source(path=path, name=str(path), fix=fix), dict[str, str])
+
+
+def _keep(directory: Path, **facts: str) -> None:
+    store.write_json(directory / FILE, {**_kept(directory), **facts})

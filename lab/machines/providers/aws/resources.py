@@ -1,0 +1,243 @@
+"""What a machine on EC2 consists of, each part found by our own tag: a security group, one instance, nothing else.
+
+Keys come by user data, so there is no key pair. A repeated request with the same client token is not relied on: the tag
+is looked for before and after.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from lab.machines import first_boot
+from lab.machines.providers.aws import api as aws_api
+from lab.machines.providers.aws.api import call
+from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, TransientError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Arch, MachineSpec, Seed
+from lab.system.wait import Deadline, NotYet, until
+
+TAG: Final = "lab-machine"
+DEBIAN: Final = "136693071363"  # Debian's own account: wiki.debian.org/Cloud/AmazonEC2Image
+ARCHES: Final[dict[Arch, tuple[str, str]]] = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "arm64")}
+INSTANCES: Final[dict[Arch, str]] = {"x86_64": "m7i.large", "aarch64": "m7g.large"}  # steady CPUs: no credits run out
+LIFE_H: Final = 8
+HERE: Final = ("pending", "running", "stopping", "stopped")
+SSH_PORT: Final = 22
+POLL_S: float = 2.0
+LATE_S: float = 60.0  # how long an instance may take to show under its tag when nobody knows whether it was made
+ENDED_S: Final = 300.0
+# in /run, so that it is written anew, and counts anew, at each boot; `shutdown -P +N` needs a bus that is not up yet
+END: Final = f"""mkdir -p /run/systemd/system
+printf '[Service]\\nType=oneshot\\nExecStart=systemctl poweroff\\n' > /run/systemd/system/lab-end.service
+printf '[Timer]\\nOnActiveSec={LIFE_H}h\\nAccuracySec=1min\\n' > /run/systemd/system/lab-end.timer
+systemctl daemon-reload
+systemctl --no-block start lab-end.timer
+"""
+
+
+def user_data(seed: Seed) -> str:
+    """Runs early at each boot (cloud-init's boothook): who it is, and that it ends by itself."""
+    return f"#cloud-boothook\n{first_boot.script(seed)}{END}"
+
+
+def instance_type(spec: MachineSpec) -> str:
+    return spec.instance or INSTANCES[spec.arch]
+
+
+def instances(ec2: Any, machine_id: str, states: tuple[str, ...] = HERE) -> list[dict[str, Any]]:
+    """Those of this machine, the oldest first."""
+    filters = [
+        {"Name": f"tag:{TAG}", "Values": [machine_id]},
+        {"Name": "instance-state-name", "Values": list(states)},
+    ]
+    answer = call(ec2, "describe_instances", Filters=filters)
+    found = [each for group in answer["Reservations"] for each in group["Instances"]]
+    return sorted(found, key=lambda each: (each["LaunchTime"], each["InstanceId"]))
+
+
+def image(ec2: Any, spec: MachineSpec) -> dict[str, Any]:
+    """The AMI that was named, else Debian's newest of that release. Raises ConfigError (none, or another arch)."""
+    debian, ours = ARCHES[spec.arch]
+    if spec.source:
+        if not spec.source.startswith("ami-"):
+            raise ConfigError(f"{spec.source} is not an image of EC2", fix="--source ami-…, or none")
+        found = call(ec2, "describe_images", ImageIds=[spec.source])["Images"]
+    else:
+        filters = [
+            {"Name": "name", "Values": [f"{spec.image}-{debian}-*"]},
+            {"Name": "state", "Values": ["available"]},
+        ]
+        found = call(ec2, "describe_images", Owners=[DEBIAN], Filters=filters)["Images"]
+    if not found:
+        message = f"EC2 has no image {spec.source or spec.image} here"
+        raise ConfigError(message, fix="--image debian-12, or --source ami-…")
+    newest: dict[str, Any] = max(found, key=lambda each: str(each["CreationDate"]))
+    if newest["Architecture"] != ours:
+        message = f"{newest['ImageId']} is for {newest['Architecture']}, not {ours}"
+        raise ConfigError(message, fix="another --source, or the --arch that it is for")
+    return newest
+
+
+def fits(ec2: Any, spec: MachineSpec) -> None:
+    """Raises ConfigError when that type of instance cannot run this machine."""
+    name = instance_type(spec)
+    (found,) = call(ec2, "describe_instance_types", InstanceTypes=[name])["InstanceTypes"]
+    arches = found["ProcessorInfo"]["SupportedArchitectures"]
+    if ARCHES[spec.arch][1] not in arches:
+        message = f"{name} is for {' and '.join(arches)}, not {ARCHES[spec.arch][1]}"
+        raise ConfigError(message, fix=f"--instance {INSTANCES[spec.arch]}")
+
+
+def default_vpc(ec2: Any, region: str) -> str:
+    """Raises PreconditionError when there is none."""
+    found = call(ec2, "describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not found:
+        raise PreconditionError(
+            f"{region} has no default VPC in this account", fix=f"aws ec2 create-default-vpc --region {region}"
+        )
+    return str(found[0]["VpcId"])
+
+
+def groups(ec2: Any, machine_id: str) -> list[dict[str, Any]]:
+    filters = [{"Name": f"tag:{TAG}", "Values": [machine_id]}]
+    found: list[dict[str, Any]] = call(ec2, "describe_security_groups", Filters=filters)["SecurityGroups"]
+    return found
+
+
+def group(ec2: Any, name: str, machine_id: str, vpc: str) -> str:
+    """Our security group: closed until `open_to`. Idempotent."""
+    if found := groups(ec2, machine_id):
+        return str(found[0]["GroupId"])
+    made = call(
+        ec2,
+        "create_security_group",
+        GroupName=f"lab-{machine_id[:12]}",
+        Description=f"lab machine {name}: SSH from where it was made",
+        VpcId=vpc,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tags(name, machine_id)}],
+    )
+    return str(made["GroupId"])
+
+
+def open_to(ec2: Any, machine_id: str, address: str) -> None:
+    """SSH from that address and from nowhere else. Idempotent; an address of yesterday is shut out."""
+    for each in groups(ec2, machine_id):
+        wanted = [_rule(address)]
+        # what EC2 shows has more keys than what it takes
+        there = [
+            {key: rule[key] for key in ("IpProtocol", "FromPort", "ToPort", "IpRanges") if key in rule}
+            for rule in each["IpPermissions"]
+        ]
+        ranges = {span["CidrIp"] for rule in there for span in rule.get("IpRanges", [])}
+        if ranges == {f"{address}/32"}:
+            continue
+        if there:
+            call(ec2, "revoke_security_group_ingress", GroupId=each["GroupId"], IpPermissions=there)
+        call(ec2, "authorize_security_group_ingress", GroupId=each["GroupId"], IpPermissions=wanted)
+
+
+def run(
+    lab: Lab, ec2: Any, spec: MachineSpec, seed: Seed, token: str, *, refused: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """Exactly one instance. Raises LateAnswer when nobody knows; the next call then finds it or makes it.
+
+    `refused` is called when EC2 said no to the request itself: then nothing was made, and nothing will be.
+    """
+    region = str(ec2.meta.region_name)
+    chosen = image(ec2, spec)
+    group_id = group(ec2, spec.name, seed.machine_id, default_vpc(ec2, region))
+    root = chosen.get("RootDeviceName", "/dev/xvda")
+    disk = {"VolumeSize": spec.disk_gib, "VolumeType": "gp3", "DeleteOnTermination": True, "Encrypted": True}
+    labels = tags(spec.name, seed.machine_id)
+    try:
+        call(
+            aws_api.client(region, once=True),
+            "run_instances",
+            MinCount=1,
+            MaxCount=1,
+            ClientToken=token,
+            ImageId=chosen["ImageId"],
+            InstanceType=instance_type(spec),
+            SecurityGroupIds=[group_id],
+            UserData=user_data(seed),
+            InstanceInitiatedShutdownBehavior="terminate",
+            MetadataOptions={"HttpTokens": "required"},
+            BlockDeviceMappings=[{"DeviceName": root, "Ebs": disk}],
+            TagSpecifications=[{"ResourceType": kind, "Tags": labels} for kind in ("instance", "volume")],
+        )
+    except aws_api.LateAnswer:
+        lab.bus.emit(Notice(level="warning", text="EC2 did not say whether it made the instance; looking for it"))
+    except TransientError:  # perhaps it was made
+        raise
+    except LabError:
+        if refused is not None:
+            refused()
+        raise
+    return only_one(lab, ec2, seed.machine_id)
+
+
+def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, Any]:
+    """The `known` one, else the oldest with our tag, as soon as it shows; others are ended. Raises LateAnswer.
+
+    EC2 tells the time of a launch in whole seconds: of two in one second, age alone does not know ours.
+    """
+
+    def probe() -> list[dict[str, Any]] | NotYet:
+        return instances(ec2, machine_id) or NotYet(reason="no instance has our tag yet")
+
+    first, *others = until(
+        probe,
+        what="the new instance",
+        deadline=Deadline.after(LATE_S, lab.cancel),
+        hint="run the same command again",
+        poll_s=POLL_S,
+        error=aws_api.LateAnswer,
+    )
+    if others:
+        first, *others = sorted([first, *others], key=lambda each: each["InstanceId"] != known)  # stable: then by age
+        ids = [each["InstanceId"] for each in others]
+        lab.bus.emit(Notice(level="warning", text=f"EC2 made more than one instance; ending {', '.join(ids)}"))
+        call(ec2, "terminate_instances", InstanceIds=ids)
+    return first
+
+
+def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
+    """Every instance and group with our tag. Idempotent. Raises ProvisioningError when they do not end in time."""
+    ids = [each["InstanceId"] for each in instances(ec2, machine_id)]
+    if ids:
+        call(ec2, "terminate_instances", InstanceIds=ids)
+    deadline = Deadline.after(ENDED_S, lab.cancel)
+
+    def ended() -> bool | NotYet:
+        left = instances(ec2, machine_id, (*HERE, "shutting-down"))
+        return NotYet(reason=f"{left[0]['InstanceId']} is {left[0]['State']['Name']}") if left else True
+
+    def cleared() -> bool | NotYet:
+        try:
+            for each in groups(ec2, machine_id):
+                call(ec2, "delete_security_group", GroupId=each["GroupId"])
+        except aws_api.Refused as error:
+            if error.code != "DependencyViolation":
+                raise
+            return NotYet(reason="EC2 still uses the security group")
+        return True
+
+    hint = "lab down again"
+    until(ended, what="the end of the instance", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
+    until(cleared, what="removing the group", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
+
+
+def tags(name: str, machine_id: str) -> list[dict[str, str]]:
+    return [{"Key": TAG, "Value": machine_id}, {"Key": "Name", "Value": f"lab-{name}"}]
+
+
+def new_token() -> str:
+    return uuid.uuid4().hex
+
+
+def _rule(address: str) -> dict[str, Any]:
+    span = {"CidrIp": f"{address}/32", "Description": "whoever ran lab up"}
+    return {"IpProtocol": "tcp", "FromPort": SSH_PORT, "ToPort": SSH_PORT, "IpRanges": [span]}

@@ -1,0 +1,205 @@
+"""Running `limactl` for one machine, and reading what it prints: JSON lines of its log, JSON lines of `list`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines.providers.known_failures import Known, known_in
+from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, SecurityStop, TransientError
+from lab.model.events import Output
+from lab.model.lab import Lab
+from lab.system import proc
+from lab.system.wait import Deadline
+
+INSTALL: Final = "install Lima 2.0 or newer: brew install lima"
+LOG: Final = "lima.log"
+ASK_S: Final = 30.0
+NO_SUCH: Final = re.compile(r"unmatched instances|No instance (?:matching|found)")
+_ERRORS: Final = re.compile(r'errors="\[(.*)\]"')  # what is wrong with a broken one stands in the log alone
+_VERSION: Final = re.compile(r"^limactl version v?(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
+
+
+KNOWN: Final = (
+    Known(
+        pattern=r"expected digest .* got ",
+        error=SecurityStop,
+        message="the image has another digest than the pinned one; it was not used",
+        fix="correct machine.digest, or find out who changed the image",
+    ),
+    Known(
+        pattern=r"must not run as the root user",
+        error=PreconditionError,
+        message="Lima does not run as root",
+        fix="run lab as an ordinary user",
+    ),
+    Known(
+        pattern=r"UNIX_PATH_MAX",
+        error=PreconditionError,
+        message="the path of Lima's folder is too long for its sockets",
+        fix="LIMA_HOME=/a/short/path, then the same command",
+    ),
+    Known(
+        pattern=r"unsupported (?:arch|VM type)",
+        error=PreconditionError,
+        message="Lima's driver cannot run this machine here",
+        fix="--driver qemu, or an --arch that is this host's own",
+    ),
+    Known(
+        pattern=r"qemu-system-\w+[^\n]*executable file not found|failed to find the QEMU binary",
+        error=PreconditionError,
+        message="Lima does not find QEMU",
+        fix="install QEMU (brew install qemu), or --driver vz on a Mac",
+    ),
+    Known(
+        pattern=r"No space left on device|no space left on device",
+        error=PreconditionError,
+        message="a disk of this host is full",
+        fix="free some space there, then run the same command again",
+    ),
+    Known(
+        pattern=r"failed to download[^\n]*no such file or directory",
+        error=ConfigError,
+        message="there is no image at --source",
+        fix="correct machine.source",
+    ),
+    Known(
+        pattern=r"failed to download|dial tcp|no such host",
+        error=TransientError,
+        message="the image could not be fetched",
+        fix="check the network, or give --source and --digest, then the same command",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One line of `limactl list --json`. `status`: Running, Stopped, Broken, …; `port` is 0 while it does not run."""
+
+    name: str
+    status: str
+    driver: str
+    arch: str
+    port: int
+    host: str
+    errors: tuple[str, ...]
+
+
+def run(lab: Lab, directory: Path, words: Sequence[str], *, limit_s: float) -> proc.Result:
+    """`limactl WORDS`, its log shown and kept. Raises what `failure` gives."""
+    argv = [proc.need("limactl", fix=INSTALL), "--tty=false", "--log-format=json", *words]
+    log = directory / LOG
+
+    def tell(line: str) -> None:
+        if (text := message(line)) is not None:
+            lab.bus.emit(Output(text=text))
+
+    result = proc.run(argv, deadline=Deadline.after(limit_s, lab.cancel), on_line=tell, log=log)
+    if not result.ok:
+        raise failure(words, result, log)
+    return result
+
+
+def instance(lab: Lab, directory: Path, name: str) -> Instance | None:
+    """What Lima says of it now; None when it has none of that name. Raises ProvisioningError for words of no kind."""
+    argv = [proc.need("limactl", fix=INSTALL), "--tty=false", "list", "--json", name]
+    result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
+    if not result.ok:
+        if NO_SUCH.search(result.tail()):
+            return None
+        raise failure(["list"], result, _kept(directory, result))
+    try:
+        found = parse_list(result.text())
+    except ValueError as error:
+        log = _kept(directory, result)
+        raise _unknown("list", log, result.text()[:400] or result.tail()) from error
+    said = tuple(_ERRORS.findall(result.stderr.decode("utf-8", "replace")))
+    return next((replace(each, errors=(*each.errors, *said)) for each in found if each.name == name), None)
+
+
+def parse_list(text: str) -> list[Instance]:
+    """`limactl list --json`: an object a line, nothing for none. Raises ValueError for anything else."""
+    found = []
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        doc = json.loads(line)
+        if not isinstance(doc, dict) or not {"name", "status"} <= doc.keys():
+            raise ValueError(f"no instance: {line[:80]}")
+        found.append(
+            Instance(
+                name=str(doc["name"]),
+                status=str(doc["status"]),
+                driver=str(doc.get("vmType", "")),
+                arch=str(doc.get("arch", "")),
+                port=int(doc.get("sshLocalPort") or 0),
+                host=str(doc.get("sshAddress") or "127.0.0.1"),
+                errors=tuple(str(each) for each in doc.get("errors") or ()),
+            )
+        )
+    return found
+
+
+def message(line: str) -> str | None:
+    """What a line of its JSON log says; None for one that is something else."""
+    doc = _object(line)
+    if doc is None or "msg" not in doc:
+        return None
+    error = f": {doc['error']}" if "error" in doc else ""
+    return f"{doc['msg']}{error}"
+
+
+def failure(words: Sequence[str], result: proc.Result, log: Path) -> LabError:
+    """The error for a limactl that did not exit 0: a known one with its fix, else its last words and where they are."""
+    text = result.stderr.decode("utf-8", "replace") + result.text()
+    docs = [doc for doc in map(_object, text.splitlines()) if doc is not None]
+    fatal = [str(doc.get("msg")) for doc in docs if doc.get("level") in {"fatal", "error"}]
+    told = "\n".join(fatal) or text[-2000:]
+    if (known := known_in(KNOWN, told)) is not None:
+        return known.error(f"limactl {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
+    if fatal:
+        said = fatal[-1].splitlines()[0]
+        fix = "mend what it says, then the same command"
+        return ProvisioningError(f"limactl {words[0]} failed: {said}", fix=fix, detail=told, log=str(log))
+    return _unknown(words[0], log, told or f"it printed nothing, exit code {result.code}")
+
+
+def version(lab: Lab) -> tuple[int, int, int] | None:
+    """Of the installed Lima; None when it says something else. Raises PreconditionError (missing, or root)."""
+    argv = [proc.need("limactl", fix=INSTALL), "--version"]
+    result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
+    said = result.text() + result.tail()
+    if not result.ok and (known := known_in(KNOWN, said)) is not None:
+        raise known.error(known.message, fix=known.fix, detail=said)
+    return parse_version(result.text())
+
+
+def parse_version(text: str) -> tuple[int, int, int] | None:
+    found = _VERSION.search(text)
+    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    try:
+        doc = json.loads(line)
+    except ValueError:
+        return None
+    return doc if isinstance(doc, dict) else None
+
+
+def _kept(directory: Path, result: proc.Result) -> Path:
+    """Its words, where a person can read them whole."""
+    log = directory / LOG
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as file:
+        file.write(result.stdout + result.stderr)
+    return log
+
+
+def _unknown(verb: str, log: Path, said: str) -> ProvisioningError:
+    message = f"limactl {verb} printed what lab does not know"
+    return ProvisioningError(message, fix=f"read {log}; lab knows Lima 2.0 to 2.2", detail=said, log=str(log))

@@ -1,0 +1,216 @@
+"""This very Linux as the machine: for figures without emulation, where its kernel allows them. Only by explicit choice.
+
+What it may change, all of it undone by `delete` once nothing of a run is left: mounting bpffs, tracefs and
+securityfs where they are not mounted. No sysctl, no package, no playbook, no reboot. The guest half keeps to a cgroup
+and files of its own and journals its part.
+One machine of this kind per host, whoever asks.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from lab.guest.wire import WireError, load
+from lab.machines.providers.base import Place
+from lab.machines.providers.local import check as local_check
+from lab.machines.providers.local import mounts as local_mounts
+from lab.model.errors import Locked, PreconditionError, ProvisioningError, Unreadable
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Features, Finding, Handle, LocalEndpoint, MachineSpec, Observed, Seed
+from lab.system import documents, locks, proc, resources, store
+from lab.system.documents import Source
+from lab.system.wait import Deadline
+
+FEATURES: Final = Features(isolated=False, ephemeral=True)
+RUN_ON: Final = "Debian 12 as root, kernel lockdown [integrity]"
+DATA: Final[type] = Place
+OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
+LOCK_FILE: Final = Path("/run/lab-local.lock")
+OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
+RUNS: Final = "guest/runs"  # the guest half's, below the machine's folder
+ENDING: Final = "guest/linux/ending.py"
+END_S: Final = 150.0  # a run stops at its next safe point; see the times in ending.py
+# file system type, where it belongs: what eBPF tools and the facts about this kernel are read through
+MOUNTS: Final = (("bpf", "/sys/fs/bpf"), ("tracefs", "/sys/kernel/tracing"), ("securityfs", "/sys/kernel/security"))
+LOOK_S: Final = 20.0
+LOCK_S: Final = 5.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Which machine has this host, since which boot."""
+
+    machine_id: str
+    directory: str
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """The answer of ENDING."""
+
+    left: tuple[str, ...]
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """What this host lacks, one finding each; changes nothing."""
+    del lab, spec
+    return local_check.check()
+
+
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+    """Claim this host. Raises Locked naming the machine that has it, PreconditionError off Linux or without root."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise PreconditionError("the local provider needs Linux and root", fix="use --provider qemu")
+    if (claimed := _claim(OVER_SSH, dict[str, Any])) is not None:
+        holder = f"{claimed.get('by', '?')} ({claimed.get('name', '?')})"
+        raise Locked(
+            f"this host is lent to {holder}, over SSH", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
+        )
+    mine = Claim(machine_id=seed.machine_id, directory=str(directory), boot_id=local_mounts.boot_id())
+    with _owner_lock(lab):
+        owner = _claim(OWNER_FILE, Claim)
+        if owner is not None and owner.machine_id != seed.machine_id:
+            _take_over(lab, owner, directory)
+        store.write_json(OWNER_FILE, asdict(mine))
+        local_mounts.undo_stale(lab, local_mounts.mark(seed.machine_id), MOUNTS)
+    handle = recover(seed, spec.name, directory)
+    return replace(handle, data={**handle.data, "claimed": mine.boot_id})
+
+
+def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
+    """Clear what is left of a claim whose machine is gone. Raises Locked where it is not."""
+    there = Path(owner.directory)
+    handle = _handle(owner.machine_id, there)
+    if there != directory:
+        fix = f"lab down {shlex.quote(there.name)} --home {shlex.quote(str(there.parent.parent))}"
+        if os.path.lexists(there):
+            raise Locked(f"this host is already the machine in {there}", fix=fix)
+        if running := _asked(lab, handle, "look"):
+            raise Locked(
+                f"this host is the machine in {there}; that folder is gone, but {running[0]} still runs", fix=fix
+            )
+        text = f"the claim of this host by the machine in {there} is stale: that folder is gone and nothing of it runs"
+        lab.bus.emit(Notice(level="info", text=text))
+    stop(lab, handle)  # a folder that was emptied by hand: what it began goes on
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """The claim in /run and the journal of changes are found by these alone."""
+    del name
+    return _handle(seed.machine_id, directory)
+
+
+def lost(machines: Path) -> list[Handle]:
+    """The machine that has the claim, when its folder is one of these."""
+    owner = _owner()
+    there = Path(owner.directory) if owner is not None else None
+    return [] if owner is None or there is None or there.parent != machines else [_handle(owner.machine_id, there)]
+
+
+def _handle(machine_id: str, directory: Path) -> Handle:
+    return Handle(provider="local", name=directory.name, machine_id=machine_id, data={"directory": str(directory)})
+
+
+def start(lab: Lab, handle: Handle) -> LocalEndpoint:
+    """Mount what is missing. Idempotent."""
+    directory = Path(handle.data["directory"])
+    local_mounts.make(lab, directory, local_mounts.mark(handle.machine_id), MOUNTS)
+    return LocalEndpoint()
+
+
+def inspect(lab: Lab, handle: Handle) -> Observed:
+    """Ours while the claim in /run names this machine and this boot."""
+    del lab
+    owner = _owner()
+    if owner is None or not _has(owner, handle):
+        return Observed(phase="absent", alive=False, reason="this host is not claimed")
+    if owner.boot_id != local_mounts.boot_id():
+        return Observed(phase="stopped", alive=False, reason="this host was restarted")
+    facts: dict[str, Any] = {"endpoint": LocalEndpoint(), "boot_id": local_mounts.boot_id(), "accel": "none"}
+    return Observed(phase="running", alive=True, reason="this host", **facts)
+
+
+def stop(lab: Lab, handle: Handle) -> None:
+    """End what runs of this machine, then undo our mounts; what somebody else changed since is left alone, and told.
+
+    Raises ProvisioningError naming what could not be ended: the claim is then kept.
+    """
+    if left := _asked(lab, handle):
+        message = f"machine {handle.name} is not down, this host stays claimed: {left[0]}"
+        fix = f"end what is named, then lab down {handle.name} again"
+        raise ProvisioningError(message, fix=fix, detail="\n".join(left))
+    local_mounts.undo(lab, Path(handle.data["directory"]), local_mounts.mark(handle.machine_id))
+
+
+def _asked(lab: Lab, handle: Handle, *look: str) -> list[str]:
+    """What still runs of this machine, after an attempt to end it, or as it is ("look")."""
+    runs = Path(handle.data["directory"]) / RUNS
+    argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs), *look]
+    done = proc.run(argv, deadline=Deadline.after(LOOK_S if look else END_S, lab.cancel))
+    try:
+        return list(load(Left, done.stdout).left)
+    except WireError:
+        message = f"whether anything of machine {handle.name} still runs cannot be told"
+        raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
+
+
+def delete(lab: Lab, handle: Handle) -> None:
+    """Undo, then give this host back, where the claim is provably this machine's. Idempotent."""
+    if not _has(_owner(), handle) and (sys.platform != "linux" or os.geteuid() != 0):
+        return  # such a machine was never made here by this user
+    stop(lab, handle)
+    with _owner_lock(lab):
+        owner = _owner()
+        torn = owner is None and os.path.lexists(OWNER_FILE)
+        ours = handle.data.get("claimed") == local_mounts.boot_id() if torn else _has(owner, handle)
+        if torn and not ours:
+            text = f"the claim of this host in {OWNER_FILE} cannot be read: it may be another machine's and is left"
+            lab.bus.emit(
+                Notice(level="warning", text=f"{text}; if no other lab uses this host: sudo rm -r {OWNER_FILE}")
+            )
+        elif ours and OWNER_FILE.is_dir() and not OWNER_FILE.is_symlink():
+            shutil.rmtree(OWNER_FILE)
+        elif ours:
+            OWNER_FILE.unlink()
+        LOCK_FILE.unlink(missing_ok=True)
+
+
+def _has(owner: Claim | None, handle: Handle) -> bool:
+    return owner is not None and owner.machine_id == handle.machine_id
+
+
+def _owner() -> Claim | None:
+    return _read(OWNER_FILE, Claim)
+
+
+def _read(path: Path, hint: type[T]) -> T | None:
+    """None where there is nothing, or nothing of that kind."""
+    try:
+        return documents.read(Source(path=path, name=str(path), fix=""), hint)
+    except Unreadable:
+        return None
+
+
+def _claim(path: Path, hint: type[T]) -> T | None:
+    """None where there is nothing. Raises Locked: a claim that cannot be read is still somebody's."""
+    if not os.path.lexists(path):
+        return None
+    try:
+        return documents.read(Source(path=path, name=str(path), fix=""), hint)
+    except Unreadable as error:
+        message = f"the claim in {path} cannot be read ({error.why}): somebody may have this host"
+        raise Locked(message, fix=f"if no other lab uses this host: sudo rm -r {path}") from error
+
+
+def _owner_lock(lab: Lab) -> Any:
+    deadline = Deadline.after(LOCK_S, lab.cancel)
+    return locks.hold(LOCK_FILE, what="this host", deadline=deadline)

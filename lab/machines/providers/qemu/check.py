@@ -1,0 +1,125 @@
+"""What this host lacks for a QEMU machine: each check is one known way to fail, found before anything is made."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import psutil
+
+from lab.machines.images.kernels import custom
+from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.vm import acceleration, qemu_argv
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
+from lab.system import places, proc
+
+Verdict = Literal["ok", "warn", "fail"]
+MIB: Final = 1024 * 1024
+OVERLAY_MIB: Final = 1500  # what a demo writes into the machine's own disk, with room
+SPARE_MIB: Final = 300  # what the host needs beside the machine
+PLACEHOLDER_ID: Final = "0" * 32
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """One finding per check; changes nothing."""
+    program = proc.which(qemu_argv.PROGRAMS[spec.arch])
+    findings = [qemu_version(acceleration.version_text(str(program)) if program else None, spec.arch)]
+    if spec.arch == HOST_ARCH:
+        known = acceleration.remembered(lab, str(program)) if program else None
+        findings.append(accel(spec.accel, acceleration.candidates(), known))
+    else:
+        findings.append(foreign(spec.accel, spec.arch))
+    place = lab.paths.home
+    while not place.exists():
+        place = place.parent
+    findings.append(disk(place, free_bytes=shutil.disk_usage(place).free))
+    findings.append(memory(spec.memory_mib, available_bytes=psutil.virtual_memory().available))
+    if spec.kernel or spec.modules:
+        findings.append(custom.check(spec))
+    findings.append(_guarded("socket", lambda: str(qemu_instance.run_dir_path(PLACEHOLDER_ID))))
+    return findings
+
+
+def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
+    """`text`: what `--version` says; None when there is no such program."""
+    if text is None:
+        message = f"{qemu_argv.PROGRAMS[arch]} is not installed"
+        fix = places.fix(qemu_argv.PROGRAMS[arch])
+        if fix == places.DEBIAN and arch != HOST_ARCH:
+            fix += f" --arch {arch}"
+        return Finding(name="qemu", verdict="fail", message=message, fix=fix)
+    try:
+        seen = acceleration.version(text)
+    except LabError as error:
+        return Finding(name="qemu", verdict="fail", message=error.message, fix=error.fix)
+    if seen < acceleration.OLDEST:
+        oldest = ".".join(map(str, acceleration.OLDEST))
+        message = f"{text} is too old: {oldest} is the oldest that is known to work"
+        return Finding(name="qemu", verdict="fail", message=message, fix=f"install QEMU {oldest} or newer")
+    first, last = acceleration.TESTED
+    if not first <= seen <= last:
+        text += f" (not tried: lab's tests run with {_range(first, last)})"
+    return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen), "tested": [*first, *last]})
+
+
+def _range(first: tuple[int, int], last: tuple[int, int]) -> str:
+    ends = [".".join(map(str, end)) for end in dict.fromkeys((first, last))]
+    return " to ".join(ends)
+
+
+def accel(wanted: str, present: tuple[str, ...], known: acceleration.Accel | None) -> Finding:
+    """`known`: the outcome of an earlier trial boot on this boot of the host, if any. Emulation warns, never fails."""
+    have = ("auto", acceleration.EMULATION, *present)
+    if wanted not in have:
+        message, fix = f"this host has no acceleration {wanted}", f"--accel {' or '.join(have)}"
+        return Finding(name="acceleration", verdict="fail", message=message, fix=fix)
+    if wanted != "auto":
+        return Finding(name="acceleration", verdict="ok", message=f"{wanted}, as asked for")
+    if known is not None:
+        verdict: Verdict = "warn" if known.name == acceleration.EMULATION else "ok"
+        fix = "nothing to do: figures from an emulated machine say so" if verdict == "warn" else ""
+        return Finding(name="acceleration", verdict=verdict, message=f"{known.name}: {known.reason}", fix=fix)
+    if not present:
+        message = "no hardware acceleration here: the machine is emulated (tcg), and slow"
+        fix = "use a host with virtualisation for figures that travel"
+        return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
+    return Finding(name="acceleration", verdict="ok", message=f"{present[0]} is there; the first `lab up` tries it")
+
+
+def foreign(wanted: str, arch: Arch) -> Finding:
+    """A machine of another kind than this host: always emulated."""
+    if wanted not in {"auto", acceleration.EMULATION}:
+        message = f"{wanted} runs machines of this host's kind ({HOST_ARCH}), not {arch}"
+        return Finding(name="acceleration", verdict="fail", message=message, fix="leave --accel out")
+    message = f"{arch} on {HOST_ARCH}: the machine is emulated (tcg), and slow"
+    fix = "nothing to do: figures from an emulated machine say so"
+    return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
+
+
+def disk(place: Path, *, free_bytes: int) -> Finding:
+    needed = OVERLAY_MIB * MIB
+    message = f"{place}: {free_bytes:,} bytes free, {needed:,} needed for the machine's disk"
+    if free_bytes < needed:
+        return Finding(name="disk", verdict="fail", message=message, fix="free some space there, or use --home DIR")
+    return Finding(name="disk", verdict="ok", message=message)
+
+
+def memory(wanted_mib: int, *, available_bytes: int) -> Finding:
+    needed_mib, available_mib = wanted_mib + SPARE_MIB, available_bytes // MIB
+    message = f"{available_mib:,} MiB of memory available, {needed_mib:,} needed"
+    if available_mib < needed_mib:
+        fix = f"close something, or set machine.memory_mib below {max(512, available_mib - SPARE_MIB)}"
+        return Finding(name="memory", verdict="fail", message=message, fix=fix)
+    return Finding(name="memory", verdict="ok", message=message)
+
+
+def _guarded(name: str, probe: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name=name, verdict="ok", message=f"{probe()} is short enough in {tempfile.gettempdir()}")
+    except LabError as error:
+        return Finding(name=name, verdict="fail", message=error.message, fix=error.fix)

@@ -1,0 +1,165 @@
+"""One QEMU process: found again, asked, ended. A pid alone is never trusted; the machine's own UUID decides."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lab.machines.providers.qemu.qmp import Qmp, connect, forwarded_port
+from lab.machines.vm import keeper
+from lab.model.errors import LabError, PreconditionError, ProvisioningError
+from lab.model.paths import QMP_SOCKET
+from lab.system import unix_socket
+from lab.system.wait import Deadline
+
+if TYPE_CHECKING:
+    import psutil  # loaded where it is used: asking a machine that answers does not need it
+
+LONGEST_SOCKET: Final = 103  # bytes without the final NUL; macOS is the strictest (sys/un.h)
+ASK_S: Final = 3.0
+QUIT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What QEMU says of itself: its run state ("running", "paused", "io-error", …), the SSH forward, and whether
+    somebody keeps what the machine writes."""
+
+    status: str
+    port: int
+    kept: bool = True
+
+
+def run_dir_path(machine_id: str) -> Path:
+    """Where the QMP socket goes: short, since its path must fit into a socket address. Raises PreconditionError."""
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    directory = Path(tempfile.gettempdir()) / f"lab-{owner}" / machine_id[:12]
+    if len(os.fsencode(directory / QMP_SOCKET)) > LONGEST_SOCKET:
+        raise PreconditionError(f"{directory} is too long for a socket's path", fix="set TMPDIR to a shorter folder")
+    return directory
+
+
+def make_run_dir(directory: Path) -> None:
+    """Make it and its parent, private. Raises PreconditionError when one is there and is not this user's alone."""
+    for folder in (directory.parent, directory):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        seen = folder.lstat()
+        # a user's temporary folder is that user's alone on Windows, and modes say nothing there
+        private = not hasattr(os, "getuid") or (seen.st_uid == os.getuid() and not seen.st_mode & 0o077)
+        if not stat.S_ISDIR(seen.st_mode) or not private:
+            raise PreconditionError(f"{folder} is not a private folder of this user", fix=f"remove {folder}")
+
+
+@contextmanager
+def session(socket: Path, uuid: str, deadline: Deadline) -> Iterator[Qmp]:
+    """A control session with the QEMU behind `socket`, when it runs this machine and no other. Raises LabError."""
+    with connect(socket, deadline) as qmp:
+        answered = str(qmp.execute("query-uuid")["UUID"]).replace("-", "")
+        if answered != uuid.replace("-", ""):
+            raise PreconditionError(f"{socket} belongs to another machine ({answered})", fix="lab doctor")
+        yield qmp
+
+
+def ask(socket: Path, uuid: str) -> Asked | None:
+    """QEMU's own word, or None when no QEMU of this machine answers."""
+    if not unix_socket.there(socket):
+        return None
+    try:
+        with session(socket, uuid, Deadline.after(ASK_S)) as qmp:
+            status = str(qmp.execute("query-status")["status"])
+            port = forwarded_port(qmp.monitor("info usernet")) or 0
+            outlets = [str(each["filename"]) for each in qmp.execute("query-chardev")]
+            kept = not any(name.startswith("disconnected:") for name in outlets)
+            return Asked(status=status, port=port, kept=kept)
+    except LabError:
+        return None
+
+
+def processes(uuid: str) -> list[psutil.Process]:
+    """Every process that was started to run this machine, found by its UUID on the command line."""
+    return _started(["-uuid", uuid])
+
+
+def keepers(uuid: str) -> list[psutil.Process]:
+    """Every process that was started to keep what this machine writes."""
+    return _started([keeper.mark(uuid)])
+
+
+def _started(words: list[str]) -> list[psutil.Process]:
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            argv = process.cmdline()
+            if words[0] in argv and argv[argv.index(words[0]) :][: len(words)] == words:
+                found.append(process)
+    return found
+
+
+def disks(name: str) -> list[tuple[str, Path]]:
+    """UUID and the disk called `name` of every QEMU that runs, by its command line."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            argv = process.cmdline()
+            uuid = argv[argv.index("-uuid") + 1 :][:1] if "-uuid" in argv else []
+            options = [option.partition("=")[2] for word in argv for option in word.replace(",,", "\0").split(",")]
+            places = [Path(option.replace("\0", ",")) for option in options if option.endswith(name)]
+            found += [(uuid[0], place) for place in places if uuid and place.name == name]
+    return found
+
+
+def end(socket: Path, uuid: str) -> None:
+    """Leave no process of this machine: ask it to quit, then TERM, then KILL. Idempotent."""
+    import psutil
+
+    asked = False
+    with contextlib.suppress(LabError), session(socket, uuid, Deadline.after(ASK_S)) as qmp:
+        qmp.execute("quit")
+        asked = True
+    patience: list[Callable[[psutil.Process], object]] = [psutil.Process.terminate, psutil.Process.kill]
+    for act in ([_wait_only] if asked else []) + patience:
+        left = processes(uuid)
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                act(process)
+        psutil.wait_procs(left, timeout=QUIT_S)
+        if not processes(uuid):
+            _end_keepers(uuid)
+            return
+    raise ProvisioningError(f"pid {processes(uuid)[0].pid} cannot be ended", fix="run the same command again")
+
+
+def _end_keepers(uuid: str) -> None:
+    """They end with QEMU, whose sockets they read."""
+    import psutil
+
+    _, left = psutil.wait_procs(keepers(uuid), timeout=QUIT_S)
+    for process in left:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=QUIT_S)
+
+
+def _wait_only(_: psutil.Process) -> None:
+    """It was asked to quit."""
+
+
+def running(pid: int) -> bool:
+    """Whether a child of ours has not ended."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

@@ -1,0 +1,259 @@
+"""Machines of our own under QEMU, from the golden image; the default everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import uuid as uuids
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines.hang import LATE_S
+from lab.machines.images import golden
+from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import pulse
+from lab.machines.providers.qemu import snapshot as qemu_snapshot
+from lab.machines.providers.qemu.qmp import Qmp, Refused
+from lab.machines.providers.qemu.start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, keep_again, spawn
+from lab.machines.vm import heartbeat, initrd, qcow2, qemu_argv
+from lab.machines.vm.console import panic_text
+from lab.model.errors import ProvisioningError, UsageError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
+from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, SERIAL_LOG
+from lab.system import proc, store
+from lab.system.wait import Deadline, NotYet, until
+
+FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapshots=True)
+RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
+START_S: Final = 60.0
+KEPT_S: Final = 5.0
+PATIENCE_S: Final = 10.0  # with a QEMU that does not answer, before it is ended
+SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
+IMAGE_ID_PLACE: Final = "etc/lab/image-id"
+PAUSED: Final = ("paused", "io-error")
+DATA: Final[type] = HandleData
+save: Final = qemu_snapshot.save
+restore: Final = qemu_snapshot.restore
+free: Final = pulse.free
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """QEMU, acceleration, disk, memory, socket path: what would stop this machine, found before anything is made."""
+    from lab.machines.providers.qemu import check as qemu_check
+
+    return qemu_check.check(lab, spec)
+
+
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+    """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
+    from lab.machines.vm import acceleration
+
+    boot = golden.bootable(lab, spec)
+    program = proc.need(qemu_argv.PROGRAMS[spec.arch])
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    overlay = directory / OVERLAY_FILE
+    if overlay.exists() and qcow2.backing(overlay) != boot.disk:
+        lab.bus.emit(Notice(level="info", text="the image is another one now: the machine's disk is made anew"))
+        overlay.unlink()
+    if not overlay.exists():
+        part = overlay.with_suffix(".part")
+        argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(boot.disk), str(part)]
+        proc.check(argv, deadline=Deadline.after(START_S, lab.cancel), error=ProvisioningError, fix="lab doctor")
+        part.replace(overlay)
+    # the image's own file says its first maker's id: with another kernel, or handed over, it is another one
+    told = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel or spec.source else {}
+    seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
+    store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
+    digest = boot.kernel_digest
+    accel = acceleration.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
+    handle = recover(seed, spec.name, directory)
+    given = {"arch": spec.arch, "cpus": spec.cpus, "memory_mib": spec.memory_mib}
+    made: dict[str, Any] = {"kernel": str(boot.kernel), "image_id": boot.id, "accel": accel.name}
+    made |= {"kernel_digest": boot.kernel_digest, "kernel_release": boot.release}
+    if spec.kernel:
+        made |= {"kernel_seen": store.seen(Path(spec.kernel))}
+    if boot.modules is not None:
+        made |= {"modules": str(boot.modules)}
+    return replace(handle, data=handle.data | given | made)
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """What the seed alone tells: enough to find it, ask it and end it."""
+    data = {
+        "uuid": str(uuids.UUID(seed.machine_id)),
+        "directory": str(directory),
+        "run_dir": str(qemu_instance.run_dir_path(seed.machine_id)),
+        "identity": str(seed.user_key_private),
+        "host_key": " ".join(seed.host_key_public.split()[:2]),
+        "image_id": "",
+        "accel": "",
+    }
+    return Handle(provider="qemu", name=name, machine_id=seed.machine_id, data=data)
+
+
+def lost(machines: Path) -> list[Handle]:
+    """Every QEMU whose disk is that of a machine in one of these folders."""
+    found = []
+    for uuid, disk in qemu_instance.disks(OVERLAY_FILE):
+        if disk.parent.parent == machines:
+            machine_id = uuid.replace("-", "")
+            data = {"uuid": uuid, "directory": str(disk.parent), "image_id": "", "accel": ""}
+            data["run_dir"] = str(qemu_instance.run_dir_path(machine_id))
+            found.append(Handle(provider="qemu", name=disk.parent.name, machine_id=machine_id, data=data))
+    return found
+
+
+def start(lab: Lab, handle: Handle) -> SshEndpoint:
+    """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
+    deadline = Deadline.after(START_S, lab.cancel)
+    asked = qemu_instance.ask(control(handle), handle.data["uuid"])
+    if asked is None:
+        asked = _patiently(handle)
+    if asked is None:
+        if qemu_instance.processes(handle.data["uuid"]):
+            # it runs but does not answer: nothing of it can be used, and a second one would share its disk
+            qemu_instance.end(control(handle), handle.data["uuid"])
+        asked = spawn(handle, deadline)
+    if asked.status in PAUSED:
+        with qemu_instance.session(control(handle), handle.data["uuid"], deadline) as qmp:
+            qmp.execute("cont")
+    return endpoint(handle, asked.port)
+
+
+def inspect(lab: Lab, handle: Handle) -> Observed:
+    """By QMP and the heartbeat alone: no login. One that is silent is watched until it is known whether it hangs."""
+    directory = Path(handle.data["directory"])
+    facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
+    facts["kernel"] = handle.data.get("kernel_release", "")
+    asked = qemu_instance.ask(control(handle), handle.data["uuid"])
+    if asked is None:
+        if left := qemu_instance.processes(handle.data["uuid"]):
+            why = "was stopped by a signal" if pulse.stopped(handle.data["uuid"]) else "does not answer"
+            return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) {why}", **facts)
+        made = (directory / OVERLAY_FILE).exists()
+        phase: Phase = "stopped" if (directory / SERIAL_LOG).exists() else "created"
+        panic = panic_text(_console(directory))
+        reason = f"not running; it panicked: {panic}" if panic else "not running"
+        return Observed(phase=phase if made else "absent", alive=False, reason=reason, **facts)
+    facts["endpoint"] = endpoint(handle, asked.port)
+    if asked.status != "running":
+        why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
+        return Observed(phase="broken", alive=False, reason=f"paused: {why}", **facts)
+    if not asked.kept:
+        keep_again(handle, Deadline.after(KEPT_S, lab.cancel))
+    beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
+    late = not pulse.starting(handle) if beat is None else beat.age_s > LATE_S
+    if late:
+        look_s = pulse.EARLY_LOOK_S if beat is None else pulse.LOOK_S
+        verdict, why = pulse.look(handle, Deadline.after(look_s, lab.cancel))
+        beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
+        if verdict == "hung":
+            return Observed(phase="hung", alive=False, reason=why, boot_id=beat.boot_id if beat else "", **facts)
+    if beat is None:
+        return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
+    facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"], "listens": beat.ssh}
+    if beat.age_s > heartbeat.FRESH_S:
+        reason = f"no heartbeat for {beat.age_s:.0f} s, and this host gives it too little time to tell why"
+        return Observed(phase="running", alive=False, reason=reason, **facts)
+    return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
+
+
+def _patiently(handle: Handle) -> qemu_instance.Asked | None:
+    """The answer of a process that a signal stopped, which goes on now, or that a busy host holds up."""
+    for process in pulse.stopped(handle.data["uuid"]):
+        process.resume()
+    end = Deadline.after(PATIENCE_S)
+    while qemu_instance.processes(handle.data["uuid"]) and not end.passed():
+        if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
+            return asked
+        end.sleep(0.2)
+    return None
+
+
+def stop(lab: Lab, handle: Handle) -> None:
+    """End its process. The machine is disposable: nothing is asked of its guest."""
+    del lab
+    qemu_instance.end(control(handle), handle.data["uuid"])
+
+
+def delete(lab: Lab, handle: Handle) -> None:
+    """Remove its process, its files and its run folder; the shared image stays."""
+    stop(lab, handle)
+    directory = Path(handle.data["directory"])
+    if (directory / INITRD_FILE).exists():  # without it the logs are another provider's, whose machine may run
+        for name in (SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG, OVERLAY_FILE, INITRD_FILE):  # the evidence last
+            (directory / name).unlink(missing_ok=True)
+    (directory / OVERLAY_FILE).unlink(missing_ok=True)
+    run_dir = Path(handle.data["run_dir"])
+    if run_dir.name == handle.machine_id[:12]:  # as `recover` calls it: no other folder goes, whatever was written
+        shutil.rmtree(run_dir, ignore_errors=True)
+    with contextlib.suppress(OSError):  # shared with other machines: goes with the last one
+        run_dir.parent.rmdir()
+
+
+def attach(lab: Lab, handle: Handle, image: Path, serial: str) -> None:
+    """Plug in `image` read-only; the guest finds it by `serial`. Idempotent."""
+    if not SERIAL_NAME.fullmatch(serial):
+        raise UsageError(f"{serial!r} cannot be a disk's serial", fix="use at most 20 letters, digits, . _ -")
+    with _qmp(lab, handle) as qmp:
+        if _device(serial) in _devices(qmp):
+            return
+        source = {"driver": "file", "filename": str(image), "read-only": True}
+        with contextlib.suppress(Refused):  # left by a call that was killed between the two
+            qmp.execute("blockdev-del", **{"node-name": _node(serial)})
+        node = {"driver": "raw", "node-name": _node(serial), "read-only": True, "file": source}
+        qmp.execute("blockdev-add", **node)
+        _plug(qmp, serial)
+
+
+def detach(lab: Lab, handle: Handle, serial: str) -> None:
+    """Unplug and wait until the guest has let go of it. Idempotent."""
+    with _qmp(lab, handle) as qmp:
+        if _device(serial) in _devices(qmp):
+            qmp.execute("device_del", id=_device(serial))
+
+            def probe() -> bool | NotYet:
+                return NotYet(reason="the guest still uses it") if _device(serial) in _devices(qmp) else True
+
+            deadline = Deadline.after(START_S, lab.cancel)
+            until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the same command again")
+        with contextlib.suppress(Refused):
+            qmp.execute("blockdev-del", **{"node-name": _node(serial)})
+
+
+def _console(directory: Path) -> str:
+    return store.tail(directory / SERIAL_LOG).decode("utf-8", "replace")
+
+
+def _plug(qmp: Qmp, serial: str) -> None:
+    said = ""
+    for number in range(qemu_argv.HOT_PORTS):
+        # a root port leads to one slot only: without the address QEMU puts a second disk where no guest looks
+        device = {"driver": "virtio-blk-pci", "bus": f"hot{number}", "addr": "0x0", "drive": _node(serial)}
+        try:
+            qmp.execute("device_add", id=_device(serial), serial=serial, **device)
+        except Refused as error:  # that port is in use: the next one
+            said = error.message
+        else:
+            return
+    raise ProvisioningError(f"no port is free for disk {serial}", fix="lab down, then lab up", detail=said)
+
+
+def _qmp(lab: Lab, handle: Handle) -> contextlib.AbstractContextManager[Qmp]:
+    return qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
+
+
+def _devices(qmp: Qmp) -> set[str]:
+    return {str(item["name"]) for item in qmp.execute("qom-list", path="/machine/peripheral")}
+
+
+def _device(serial: str) -> str:
+    return f"disk-{serial}"
+
+
+def _node(serial: str) -> str:
+    return f"node-{serial}"

@@ -1,0 +1,264 @@
+"""Whether a machine under QEMU lives: its heartbeat, what QEMU counts, and the time that its virtual CPUs got.
+
+Also the cure for one kind of hang. QEMU before 8.1 translates guest code without holding its page, so that code which
+another virtual CPU changes meanwhile (a static key of Linux: `int3` written, then overwritten) may stay translated as
+it was for good. Writing the same bytes there once more, while the machine is stopped, makes QEMU translate them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines.hang import Pulse, Reading, Verdict, words
+from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu.qmp import Qmp
+from lab.machines.providers.qemu.start import control
+from lab.machines.vm import heartbeat, keeper
+from lab.model.errors import LabError
+from lab.model.machine import Handle
+from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
+from lab.system import unix_socket
+from lab.system.wait import Deadline
+
+LOOK_S: Final = 12.0  # how long one look may take; a machine that nobody can be sure of is not called hung
+EARLY_LOOK_S: Final = 40.0  # before the first heartbeat; ends at once where something goes on
+STARTING_S: Final = 10.0  # so long nobody asks why there is no heartbeat yet
+STEP_S: Final = 0.5
+ASK_S: Final = 5.0
+PLACES: Final = 40  # times that the program counters are read: they go round in a few places
+APART_S: Final = 0.02
+CODE_BYTES: Final = 5  # as many as a static key's site has
+STALL_S: Final = 4.0
+TRIES: Final = 5
+KERNEL: Final = 0xFFFF_8000_0000_0000  # where its addresses begin; nothing of a process is touched
+BEATS: Final = 8  # a few come from any machine that was stopped for a moment and starves
+GDB_SOCKET: Final = "gdb"
+_PULSES: Final[dict[str, Pulse]] = {}  # a next look goes on where the last one was not sure
+_TRANSLATED: Final = re.compile(r"TB count\s+(\d+)")
+_PACKET: Final = re.compile(rb"\$([^#]*)#[0-9a-fA-F]{2}")
+_CODE: Final = re.compile(rf"[0-9a-f]{{{2 * CODE_BYTES}}}|E[0-9a-fA-F]{{2}}")
+_DONE: Final = re.compile(r"OK|E[0-9a-fA-F]{2}")
+_COUNTER: Final = re.compile(r"\b(?:RIP|PC)=([0-9a-f]+)")
+
+
+def starting(handle: Handle) -> bool:
+    """Whether QEMU was started a moment ago."""
+    try:
+        return abs(time.time() - control(handle).stat().st_ctime) < STARTING_S
+    except OSError:
+        return True
+
+
+def look(handle: Handle, deadline: Deadline) -> tuple[Verdict, str]:
+    """Watch until it is known whether it hangs, or until the deadline; the evidence in words."""
+    pulse = _PULSES.setdefault(handle.data["uuid"], Pulse())
+    _continue_keeper(handle.data["uuid"])
+    while True:
+        now = read(handle)
+        if now is None:
+            _PULSES.pop(handle.data["uuid"], None)
+            return "unsure", ""
+        verdict = pulse.feed(now)
+        if verdict == "hung" and _continue_keeper(handle.data["uuid"]):
+            return "unsure", ""
+        if verdict == "hung":
+            return verdict, words(pulse, now, places(handle))
+        if verdict == "alive" or deadline.passed():
+            return verdict, ""
+        deadline.sleep(STEP_S)
+
+
+def read(handle: Handle) -> Reading | None:
+    """One reading; None when QEMU does not answer or does not run the machine now."""
+    directory = Path(handle.data["directory"])
+    beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
+    try:
+        with _session(handle) as qmp:
+            if qmp.execute("query-status")["status"] != "running":
+                return None
+            threads = [int(each["thread-id"]) for each in qmp.execute("query-cpus-fast")]
+            life: tuple[object, ...] = () if beat is None else (beat.boot_id, beat.uptime_s)
+            beats = beat is not None and beat.steady
+            if not beats:
+                life += _booting(qmp, directory)
+    except LabError:
+        return None
+    return Reading(
+        at_s=time.monotonic(),
+        life=life,
+        beats=beats,
+        uptime_s=0.0 if beat is None else beat.uptime_s,
+        cpu_s=_times(threads, handle.data["uuid"]),
+        age_s=0.0 if beat is None else beat.age_s,
+        gap_s=1.0 if beat is None else beat.gap_s,
+    )
+
+
+def places(handle: Handle) -> list[str]:
+    """Where its virtual CPUs are; empty when QEMU does not tell."""
+    seen: set[str] = set()
+    with contextlib.suppress(LabError), _session(handle) as qmp:
+        for _ in range(PLACES):
+            seen.update(_COUNTER.findall(qmp.monitor("info registers -a")))
+            Deadline.after(APART_S).sleep(APART_S)
+    return sorted(seen)
+
+
+def free(handle: Handle) -> bool:
+    """Make QEMU translate the kernel's code again at which a hung machine goes round. Whether its heart beats again.
+
+    Changes nothing in the machine: each byte is replaced by itself. One that beat and hung once more gets another try.
+    """
+    if handle.data.get("accel") != "tcg" or handle.data.get("arch") != "x86_64":
+        return False
+    came = 1
+    for _ in range(TRIES):
+        stuck = [place for place in places(handle) if int(place, 16) >= KERNEL]
+        if came == 0 or not stuck or not _translated_again(handle, stuck):
+            return False
+        if (came := _beats(handle)) >= BEATS:
+            return True
+    return False
+
+
+def _translated_again(handle: Handle, stuck: list[str]) -> bool:
+    path = Path(handle.data["run_dir"]) / GDB_SOCKET
+    try:
+        with _session(handle) as qmp:
+            qmp.monitor(f"gdbserver unix:{path},server=on,wait=off")
+            try:
+                _rewrite(path, stuck)
+            finally:
+                qmp.monitor("gdbserver none")
+                qmp.execute("cont")
+                path.unlink(missing_ok=True)
+    except (LabError, OSError, ValueError):
+        return False
+    return True
+
+
+def _beats(handle: Handle) -> int:
+    """How many heartbeats come before there are enough, or none for a while."""
+    log = Path(handle.data["directory"]) / HEARTBEAT_LOG
+    before = heartbeat.last_beat(log)
+    last, came, stall = before and before.uptime_s, 0, Deadline.after(STALL_S)
+    while came < BEATS and not stall.passed():
+        stall.sleep(STEP_S)
+        now = heartbeat.last_beat(log)
+        if now is not None and now.uptime_s != last:
+            last, came, stall = now.uptime_s, came + 1, Deadline.after(STALL_S)
+    return came
+
+
+def _rewrite(path: Path, stuck: list[str]) -> None:
+    """Through QEMU's debug server, which stops the machine as long as somebody is connected."""
+    with unix_socket.connected(path, ASK_S) as link:
+        rewrite(link, stuck)
+
+
+def rewrite(link: Any, stuck: list[str]) -> None:
+    """Replace the code at each place by itself. Raises OSError, ValueError."""
+    session = _Debug(link)
+    for place in stuck:
+        code = session.ask(f"m{place},{CODE_BYTES}", _CODE)
+        if not code.startswith("E"):  # that page is not mapped for this virtual CPU
+            session.ask(f"M{place},{CODE_BYTES}:{code}", _DONE)
+    session.ask("D", _DONE)
+
+
+class _Debug:
+    """The GDB remote protocol. An answer is known by its form: that the machine was stopped is told between them."""
+
+    def __init__(self, link: Any) -> None:
+        self._link, self._rest = link, b""
+
+    def ask(self, command: str, wanted: re.Pattern[str]) -> str:
+        self._link.sendall(f"${command}#{sum(command.encode()) & 255:02x}".encode())
+        while True:
+            said = self._packet()
+            if wanted.fullmatch(said):
+                return said
+            if not said.startswith("T"):
+                raise ValueError(f"QEMU's debug server answers {said[:40]!r} to {command[:40]}")
+
+    def _packet(self) -> str:
+        while (found := _PACKET.search(self._rest)) is None:
+            chunk = self._link.recv(4096)
+            if not chunk:
+                raise ConnectionError("QEMU's debug server hung up")
+            self._rest += chunk
+        self._rest = self._rest[found.end() :]
+        self._link.sendall(b"+")
+        return found[1].decode("ascii")
+
+
+def _booting(qmp: Qmp, directory: Path) -> tuple[object, ...]:
+    """What goes on in a machine whose heart does not beat yet: code that is new, disks, its console."""
+    translated = _TRANSLATED.search(qmp.monitor("info jit"))
+    disks = tuple(
+        (each["stats"].get("rd_operations"), each["stats"].get("wr_operations"))
+        for each in qmp.execute("query-blockstats")
+    )
+    with contextlib.suppress(OSError):
+        return (translated and translated[1], disks, (directory / SERIAL_LOG).stat().st_size)
+    return (translated and translated[1], disks)
+
+
+def _times(threads: list[int], uuid: str) -> tuple[tuple[float, float], ...]:
+    """Seconds that each thread ran, and that it waited for a processor."""
+    try:
+        words = [Path(f"/proc/{each}/schedstat").read_text(encoding="ascii").split() for each in threads]
+        return tuple((int(ran) / 1e9, int(waited) / 1e9) for ran, waited, *_ in words)
+    except (OSError, ValueError):
+        return _estimate(uuid)
+
+
+def _estimate(uuid: str) -> tuple[tuple[float, float], ...]:
+    """The same for the process as one, where the system does not count waiting: all the time that others had."""
+    import psutil
+
+    ran = 0.0
+    for process in qemu_instance.processes(uuid):
+        with contextlib.suppress(psutil.Error):
+            ran += sum(process.cpu_times()[:2])
+    idle = psutil.cpu_times().idle / (os.cpu_count() or 1)
+    return ((ran, max(0.0, time.monotonic() - idle - ran)),)
+
+
+@contextlib.contextmanager
+def _session(handle: Handle) -> Iterator[Qmp]:
+    with qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(ASK_S)) as qmp:
+        yield qmp
+
+
+def stopped(uuid: str) -> list[Any]:
+    """Processes of this machine that a signal stopped."""
+    import psutil
+
+    found = []
+    for process in qemu_instance.processes(uuid):
+        with contextlib.suppress(psutil.Error):
+            if process.status() == psutil.STATUS_STOPPED:
+                found.append(process)
+    return found
+
+
+def _continue_keeper(uuid: str) -> bool:
+    """Whether a signal stopped the process that writes down the heartbeat, so that its silence says nothing.
+
+    It is our own and goes on: without it nobody would ever see the machine live.
+    """
+    import psutil
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if keeper.mark(uuid) in process.cmdline() and process.status() == psutil.STATUS_STOPPED:
+                process.resume()
+                return True
+    return False

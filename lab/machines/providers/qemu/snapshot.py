@@ -1,0 +1,109 @@
+"""Snapshots of a running machine: its memory and disk, kept in its own overlay, and started from again.
+
+A read-only disk is part of what the machine sees but not of its overlay: the same file must be plugged in at the same
+place before the state is loaded. Measured with QEMU 7.2 under emulation: saving 0.6 s, from start to SSH 2.7 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu.qmp import Qmp
+from lab.machines.providers.qemu.start import argv, control, endpoint, spawn
+from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
+from lab.machines.vm import acceleration, qemu_argv
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.lab import Lab
+from lab.model.machine import Handle, SshEndpoint
+from lab.system import proc
+from lab.system.wait import Deadline
+
+SAVE_S: Final = 300.0
+START_S: Final = 60.0
+UNSAFE: Final = "whpx"  # its state cannot be saved (QEMU's own refusal)
+_PORT: Final = re.compile(r"/(hot\d+)(?:/|$)")
+
+
+def key(handle: Handle) -> dict[str, str]:
+    """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
+    data, model = handle.data, qemu_argv.cpu_model(handle.data["accel"], handle.data["arch"])
+    return {
+        "qemu": acceleration.version_text(proc.need(qemu_argv.PROGRAMS[data["arch"]])),
+        "accelerator": data["accel"],
+        "cpu": f"host, {own_cpu()}" if model == "host" else model,
+        "machine type": qemu_argv.machine_type(data["accel"], data["arch"]),
+        "topology": f"{data['cpus']} CPUs, {data['memory_mib']} MiB",
+        "image": data["image_id"],
+        "kernel": data.get("kernel_digest", ""),
+        "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],
+    }
+
+
+def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
+    """Keep the running machine as `name`, replacing an older one; the machine goes on. Returns what `restore` needs.
+
+    Raises PreconditionError where it cannot be saved, ProvisioningError with QEMU's own words.
+    """
+    if handle.data["accel"] == UNSAFE:
+        raise PreconditionError("QEMU cannot save a machine under whpx", fix="lab up starts it anew")
+    with qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(SAVE_S, lab.cancel)) as qmp:
+        disks = _disks(qmp)
+        said = qmp.monitor(f"savevm {name}").strip()
+        if said:
+            raise ProvisioningError("QEMU did not save the machine", fix="lab doctor", detail=said)
+    return {"key": key(handle), "disks": disks}
+
+
+def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+    """Start from `name` instead of booting; what runs now is ended. Raises PreconditionError when it does not fit."""
+    changed = differing(kept["key"], key(handle))
+    changed += [
+        f"disk {each['image']} is not what it was"
+        for each in kept["disks"]
+        if witness(Path(each["image"])) != each["seen"]
+    ]
+    if changed:
+        raise misfit(name, changed)
+    qemu_instance.end(control(handle), handle.data["uuid"])
+    plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
+    asked = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
+    return endpoint(handle, asked.port)
+
+
+def witness(image: Path) -> dict[str, int] | None:
+    """By what a disk is known again without reading it: these files are sealed when they are made."""
+    try:
+        seen = image.stat()
+    except OSError:
+        return None
+    return {"size": seen.st_size, "mtime_ns": seen.st_mtime_ns}
+
+
+def _disks(qmp: Qmp) -> list[dict[str, Any]]:
+    """The read-only disks that are plugged in, each with its place."""
+    nodes = {str(node["node-name"]): node for node in qmp.execute("query-named-block-nodes")}
+    found = []
+    for item in qmp.execute("qom-list", path="/machine/peripheral"):
+        if not str(item["name"]).startswith("disk-"):
+            continue
+        serial = str(item["name"]).removeprefix("disk-")
+        bus = str(qmp.execute("qom-get", path=f"/machine/peripheral/{item['name']}", property="parent_bus"))
+        port, image = _PORT.search(bus), Path(str(nodes[f"node-{serial}"]["file"]))
+        if port is None:
+            raise ProvisioningError(f"disk {serial} sits on {bus}, which is no place of ours", fix="lab down, lab up")
+        found.append({"serial": serial, "image": str(image), "bus": port[1], "seen": witness(image)})
+    return found
+
+
+def _plugged(disk: dict[str, Any]) -> list[str]:
+    node = f"node-{disk['serial']}"
+    source = {"driver": "file", "filename": disk["image"], "read-only": True}
+    block = {"driver": "raw", "node-name": node, "read-only": True, "file": source}
+    device = {"driver": "virtio-blk-pci", "bus": disk["bus"], "addr": "0x0", "drive": node}
+    device |= {"id": f"disk-{disk['serial']}", "serial": disk["serial"]}
+    return ["-blockdev", json.dumps(block), "-device", json.dumps(device)]

@@ -1,0 +1,160 @@
+"""Starting the QEMU process of a machine: its command line, a free port, its first answer."""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from lab.guest.wire import Range
+from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.vm import heartbeat, keeper, qemu_argv
+from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.machine import Arch, Handle, SshEndpoint
+from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
+from lab.system import proc, store
+from lab.system.wait import Deadline, NotYet, until
+
+INITRD_FILE: Final = "initrd.cpio"
+QEMU_LOG: Final = "qemu.log"
+USER: Final = "root"
+PORT_TRIES: Final = 20
+KEPT_POLL_S: Final = 0.1
+LAST_S: Final = 5.0
+LAST_BYTES: Final = 2000
+PORT_TAKEN: Final = "Could not set up host forwarding rule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData:
+    """What `create` writes down of a machine, and everything here uses."""
+
+    uuid: str
+    directory: str
+    run_dir: str
+    identity: str
+    host_key: str
+    image_id: str
+    accel: str
+    arch: Arch
+    cpus: Annotated[int, Range(1, 4096)]
+    memory_mib: Annotated[int, Range(1, 1 << 30)]
+    kernel: str
+    kernel_digest: str = ""
+    kernel_release: str = ""
+    kernel_seen: tuple[int, ...] = ()
+    modules: str = ""
+
+
+def control(handle: Handle) -> Path:
+    return Path(handle.data["run_dir"]) / QMP_SOCKET
+
+
+def endpoint(handle: Handle, port: int) -> SshEndpoint:
+    identity, host_key = Path(handle.data["identity"]), handle.data["host_key"]
+    return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
+
+
+def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_instance.Asked:
+    """Start the process; a port that somebody took between our look and QEMU's bind costs one more try.
+
+    `extra` follows the command line: disks that were plugged in, and the state to go on from.
+    """
+    qemu_instance.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
+    log = Path(handle.data["directory"]) / QEMU_LOG
+    for _ in range(PORT_TRIES):
+        asked = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
+        if asked is not None:
+            return asked
+    raise PreconditionError(
+        "every port that was free a moment ago is taken", fix="run the same command again", log=str(log)
+    )
+
+
+def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_instance.Asked | None:
+    log.unlink(missing_ok=True)
+    # a new boot: its predecessor's last words must not be taken for its own
+    for name in (SERIAL_LOG, HEARTBEAT_LOG):
+        (log.parent / name).unlink(missing_ok=True)
+    for socket in (control(handle), *_sockets(handle).values()):
+        socket.unlink(missing_ok=True)
+    printed, output = os.pipe()
+    try:
+        pid = proc.spawn_detached(command, log=log, output=output)
+        keeps = keep(handle, printed)
+    finally:
+        os.close(printed)
+        os.close(output)
+
+    def probe() -> qemu_instance.Asked | bool | NotYet:
+        if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
+            return asked
+        if not qemu_instance.running(keeps):  # QEMU waits for it
+            qemu_instance.end(control(handle), handle.data["uuid"])
+        return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
+
+    found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
+    if isinstance(found, qemu_instance.Asked):
+        return found
+    last = Deadline.after(LAST_S)
+    while qemu_instance.running(keeps) and not last.passed():  # it ends with QEMU, once all is written
+        last.sleep(KEPT_POLL_S)
+    said = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
+    if PORT_TAKEN in said:
+        return None
+    raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
+
+
+def argv(handle: Handle, port: int) -> list[str]:
+    """QEMU's command line for this machine, its SSH forward on `port`."""
+    data, directory = handle.data, Path(handle.data["directory"])
+    boot = qemu_argv.Boot(
+        name=handle.name,
+        uuid=data["uuid"],
+        arch=data["arch"],
+        accel=data["accel"],
+        cpus=data["cpus"],
+        memory_mib=data["memory_mib"],
+        kernel=Path(data["kernel"]),
+        initrd=directory / INITRD_FILE,
+        overlay=directory / OVERLAY_FILE,
+        modules=Path(data["modules"]) if data.get("modules") else None,
+        ssh_port=port,
+        qmp=control(handle),
+        serial=_sockets(handle)["serial"],
+        heartbeat=_sockets(handle)["heartbeat"],
+    )
+    return qemu_argv.boot_argv(boot, program=proc.need(qemu_argv.PROGRAMS[boot.arch]))
+
+
+def keep(handle: Handle, printed: int | None = None) -> int:
+    """Start the process that keeps this machine's console, heartbeat and what comes from `printed`; its pid."""
+    directory, run_dir = Path(handle.data["directory"]), Path(handle.data["run_dir"])
+    log = directory / QEMU_LOG
+    words = keeper.argv(handle.data["uuid"], run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG, log)
+    return proc.spawn_detached(words, log=log, cwd=run_dir, stdin=printed)
+
+
+def keep_again(handle: Handle, deadline: Deadline) -> None:
+    """Start it where it was killed, and wait until the heartbeat that it missed is there again."""
+    log = Path(handle.data["directory"]) / HEARTBEAT_LOG
+    before = heartbeat.last_beat(log)
+    keep(handle)
+    while not deadline.passed():
+        now = heartbeat.last_beat(log)
+        if now is not None and (before is None or now.uptime_s != before.uptime_s):
+            return
+        deadline.sleep(KEPT_POLL_S)
+
+
+def _sockets(handle: Handle) -> dict[str, Path]:
+    return {what: Path(handle.data["run_dir"]) / name for what, name in keeper.SOCKETS.items()}
+
+
+def _free_port() -> int:
+    with sockets.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,249 @@
+"""Any Linux that we are let into, over SSH: a colleague's machine. It is not ours, so it is left as it was found.
+
+Without `--allow-host-changes`: files in /var/lib/lab, our own processes and cgroup, kernel file systems mounted where
+they were not. With it also the playbook, each change noted beforehand on both sides. `delete` takes everything back;
+what somebody else changed since is left alone and told. Never a reboot, never the removal of what was there. One
+`lab` at a time has a machine: the claim is a file there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import getpass
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from lab.guest.wire import decode
+from lab.machines import guest_answers
+from lab.machines.providers.ssh import check as ssh_check
+from lab.machines.providers.ssh import claim as ssh_keep
+from lab.machines.providers.ssh import openssh_config
+from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop, Unreadable
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Seed, SshEndpoint, StoredSsh
+from lab.remote import connect
+from lab.remote.base import Transport
+from lab.system import store
+from lab.system.documents import Source, read
+from lab.system.wait import Deadline
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """HOST_FILE: where the machine is, and its host key. An earlier version did not write `machine_id`."""
+
+    endpoint: StoredSsh
+    accel: str
+    address: str = ""
+    machine_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Host):
+    """The same, and the machine's folder here."""
+
+    directory: str
+
+
+FEATURES: Final = Features(isolated=False, status_by_login=True)
+RUN_ON: Final = "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
+DATA: Final[type] = HandleData
+HOST_FILE: Final = "host.json"  # where it is, and its host key: written before anything is done there
+ASK_S: Final = 30.0
+NOTE_S: Final = 900.0  # apt reads its lists, slowly where the machine is emulated
+GIVE_BACK_S: Final = 900.0
+# first line: this boot; the rest: whose machine it is
+INSPECT: Final = f"cat /proc/sys/kernel/random/boot_id; cat {ssh_check.WORK}/claim.json 2>/dev/null"
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """Whether it is there, knows us and has what we need; changes nothing. Raises SecurityStop (host key)."""
+    directory = lab.paths.machine(spec.name)
+    try:
+        return _look(lab, spec, directory)[2]
+    except SecurityStop:
+        raise
+    except LabError as error:
+        return [Finding(name="ssh", verdict="fail", message=error.message, fix=error.fix)]
+
+
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+    """Claim it. Raises Locked naming who has it, PreconditionError for what it lacks, SecurityStop (host key)."""
+    endpoint, facts, found = _look(lab, spec, directory)
+    failed = [each for each in found if each.verdict == "fail"]
+    if failed:
+        raise PreconditionError(failed[0].message, fix=failed[0].fix)
+    if facts.local is not None:
+        _refuse_held(lab, spec, endpoint, facts.local)
+    accel = "tcg" if facts.emulated else "none"
+    host = Host(endpoint=StoredSsh.of(endpoint), accel=accel, address=spec.address, machine_id=seed.machine_id)
+    store.write_json(directory / HOST_FILE, dataclasses.asdict(host))
+    mine = {
+        "machine_id": seed.machine_id,
+        "name": spec.name,
+        "home": str(directory.parent.parent),
+        "by": f"{getpass.getuser()}@{socket.gethostname()}",
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with _session(lab, endpoint) as link:
+        claim = ssh_keep.ask(link, "claim", mine, ssh_keep.Claimed, Deadline.after(ASK_S, lab.cancel)).claim
+        if claim.get("machine_id") != seed.machine_id:
+            name, home, by = (ssh_check.word(claim, key) for key in ("name", "home", "by"))
+            fix = f"ask {by} to run: lab down {name} --home {home}; where that is gone, on it: {ssh_keep.BY_HAND}"
+            (directory / HOST_FILE).unlink()
+            raise Locked(f"{spec.address} is already the lab machine of {ssh_check.held_by(claim)}", fix=fix)
+        link.put_bytes(ssh_keep.script(), ssh_keep.COPY, Deadline.after(ASK_S, lab.cancel), mode=0o700)
+    return recover(seed, spec.name, directory)
+
+
+def _refuse_held(lab: Lab, spec: MachineSpec, endpoint: SshEndpoint, claim: dict[str, Any]) -> None:
+    """Raise Locked where a `lab` on that machine itself uses it; a claim without folder and processes is stale."""
+    with _session(lab, endpoint) as link:
+        held = ssh_keep.in_use(link, claim, Deadline.after(ASK_S, lab.cancel))
+    if held:
+        fix = f"run `lab down` there; if no lab there uses it: sudo rm -r {ssh_check.LOCAL_CLAIM}"
+        raise Locked(f"a lab on {spec.address} itself uses it ({ssh_check.printable(held)})", fix=fix)
+    text = f"a lab on {spec.address} itself claimed it, but its folder is gone and nothing of it runs: that is stale"
+    lab.bus.emit(Notice(level="info", text=text))
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """From HOST_FILE, which was written before the claim."""
+    data: dict[str, Any] = {"directory": str(directory)}
+    with contextlib.suppress(Unreadable):
+        data |= dataclasses.asdict(_host(directory))
+    return Handle(provider="ssh", name=name, machine_id=seed.machine_id, data=data)
+
+
+def start(lab: Lab, handle: Handle) -> SshEndpoint:
+    """It runs already; here only where."""
+    del lab
+    return _endpoint(handle)
+
+
+def inspect(lab: Lab, handle: Handle) -> Observed:
+    """One session: ours while the claim there names this machine. Raises SecurityStop (host key)."""
+    if "endpoint" not in handle.data:
+        return Observed(phase="absent", alive=False, reason="never claimed")
+    endpoint = _endpoint(handle)
+    try:
+        with _session(lab, endpoint) as link:
+            deadline = Deadline.after(ASK_S, lab.cancel)
+            answer = link.run(["sh", "-c", INSPECT], deadline, max_output=guest_answers.MOST_BYTES).text()
+        boot_id, _, text = answer.partition("\n")
+        boot_id = guest_answers.name(boot_id, "boot id")
+    except SecurityStop:
+        raise
+    except LabError as error:
+        return Observed(phase="unknown", alive=False, reason=error.message)
+    claim = ssh_check.document(text)
+    if claim is None or claim.get("machine_id") != handle.machine_id:
+        reason = "not claimed" if claim is None else f"the lab machine of {ssh_check.held_by(claim)}"
+        return Observed(phase="absent", alive=False, reason=reason)
+    return Observed(
+        phase="running",
+        alive=True,
+        reason="it answers",
+        endpoint=endpoint,
+        boot_id=boot_id,
+        accel=str(handle.data["accel"]),
+    )
+
+
+def note(lab: Lab, handle: Handle) -> dict[str, Any]:
+    """Write down, on both sides, what the playbook will change there; the variables it is then applied with."""
+    with _session(lab, _endpoint(handle)) as link:
+        noted = ssh_keep.ask(link, "note", ssh_keep.wanted(), ssh_keep.Noted, Deadline.after(NOTE_S, lab.cancel))
+    store.write_json(ssh_keep.kept_at(Path(handle.data["directory"])), noted.changes)
+    for name in noted.held:
+        text = f"{name} is not added: that would change or remove a package that is there"
+        lab.bus.emit(Notice(level="warning", text=text))
+    return ssh_keep.variables(list(noted.install))
+
+
+def stop(lab: Lab, handle: Handle) -> None:
+    """End what of a run is still going there; the machine itself is not ours to stop. Idempotent."""
+    if inspect(lab, handle).phase == "running":
+        with _session(lab, _endpoint(handle)) as link:
+            ssh_keep.ask(link, "stop", {}, dict[str, Any], Deadline.after(GIVE_BACK_S, lab.cancel))
+
+
+def delete(lab: Lab, handle: Handle) -> None:
+    """Give it back as it was. Idempotent; what could not be undone is told, each with its reason.
+
+    Raises ProvisioningError when it cannot be reached: then nothing is forgotten, here or there.
+    """
+    directory = Path(handle.data["directory"])
+    if "endpoint" in handle.data:
+        endpoint = _endpoint(handle)
+        try:
+            with _session(lab, endpoint) as link:
+                asked = {"machine_id": handle.machine_id}
+                deadline = Deadline.after(GIVE_BACK_S, lab.cancel)
+                given = ssh_keep.ask(link, "give-back", asked, ssh_keep.Left, deadline)
+        except ssh_keep.NotDone:
+            raise
+        except ProvisioningError as error:
+            fix = f"lab down {handle.name} again when it is there; if it is gone for good, remove {directory}"
+            raise ProvisioningError(f"{error.message}: it could not be given back", fix=fix) from error
+        for text in given.left:
+            lab.bus.emit(Notice(level="warning", text=f"left as it is there: {text}"))
+    elif os.path.lexists(directory / HOST_FILE):
+        why = f"{directory / HOST_FILE} cannot be read: that machine, if it was claimed, could not be given back"
+        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: {ssh_keep.BY_HAND}"))
+    ssh_keep.kept_at(directory).unlink(missing_ok=True)
+    (directory / HOST_FILE).unlink(missing_ok=True)
+
+
+def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ssh_check.Facts, list[Finding]]:
+    """Log in once and see. Raises ConfigError, PreconditionError, ProvisioningError, SecurityStop."""
+    from lab.remote import ssh_login
+
+    where = openssh_config.route(lab, spec)
+    deadline = Deadline.after(ASK_S, lab.cancel)
+    host_key = _pinned(directory, spec.address)
+    if not host_key:
+        shown = ssh_login.shown_key(where.host, where.port, openssh_config.kinds(where), deadline)
+        host_key = openssh_config.pin(where, shown)
+    endpoint = SshEndpoint(
+        host=where.host, port=where.port, user=where.user, identity_file=where.identity, host_key=host_key
+    )
+    try:
+        with _session(lab, endpoint) as link:
+            answer = link.run(["sh", "-c", ssh_check.PROBE], deadline, max_output=guest_answers.MOST_BYTES)
+            facts = ssh_check.parse(answer.text())
+    except ssh_login.KeyUnusable:
+        raise
+    except ssh_login.LoginRefused as error:
+        error.fix = (
+            f"name yourself and your key: --address USER@HOST --identity FILE, until this works: {where.by_hand}"
+        )
+        raise
+    endpoint = dataclasses.replace(endpoint, become=facts.uid != 0 and facts.become)
+    return endpoint, facts, ssh_check.findings(facts, spec, where.user)
+
+
+def _pinned(directory: Path, address: str) -> str:
+    """The host key that was pinned when this machine was first used; "" before. Raises Unreadable."""
+    if not os.path.lexists(directory / HOST_FILE):
+        return ""
+    host = _host(directory)
+    return host.endpoint.host_key if host.address == address else ""
+
+
+def _host(directory: Path) -> Host:
+    path = directory / HOST_FILE
+    return read(Source(path=path, name=str(path), fix=f"lab down {directory.name}"), Host)
+
+
+def _session(lab: Lab, endpoint: SshEndpoint) -> Transport:
+    return connect(lab, endpoint, Deadline.after(ASK_S, lab.cancel))
+
+
+def _endpoint(handle: Handle) -> SshEndpoint:
+    return decode(StoredSsh, handle.data["endpoint"]).endpoint()

@@ -1,0 +1,174 @@
+"""libvirt asked and tidied directly: `vagrant status` takes seconds, `virsh` milliseconds; and what Vagrant leaves.
+
+Everything of a machine in libvirt has one name: its domain's UUID, and a storage pool and a network called lab-ID.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.machines.providers.vagrant.cli import INSTALL
+from lab.model.errors import LabError, PreconditionError, ProvisioningError
+from lab.model.lab import Lab
+from lab.system import proc
+from lab.system.wait import Deadline
+
+URI: Final = "qemu:///system"
+POOLS: Final = "/var/lib/libvirt/images"
+KEPT: Final = ("kernel", "initrd")  # volumes that `make_pool` uploads
+ASK_S: Final = 4.0
+ACT_S: Final = 120.0
+GONE: Final = re.compile(r"failed to get domain|Domain not found|no domain with matching", re.IGNORECASE)
+DEAF: Final = re.compile(r"failed to connect to the hypervisor|Failed to connect socket", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"\bipv4\s+([0-9.]+)/")
+_STATE: Final = re.compile(r"^(running|idle|paused|in shutdown|shut off|crashed|pmsuspended|no state)(?: \((.*)\))?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """libvirt's own word: "running", "paused", "shut off", …, "absent", "deaf" (libvirt), "hung" (its QEMU)."""
+
+    state: str
+    reason: str = ""
+    address: str = ""
+
+
+def ask(lab: Lab, uuid: str) -> Asked:
+    """Domain `uuid`, its QEMU and its lease in one call; a QEMU that does not answer its monitor is "hung"."""
+    # domblkerror makes libvirt talk to QEMU: domstate alone is what libvirt remembers
+    script = f"domstate --reason {uuid}; domblkerror {uuid}; domifaddr {uuid} --source lease"
+    try:
+        result = _virsh(lab, script, limit_s=ASK_S)
+    except PreconditionError as error:
+        return Asked(state="deaf", reason=error.message)
+    except LabError:
+        return Asked(state="hung", reason="its QEMU does not answer")
+    return parse(result.text(), result.stderr.decode("utf-8", "replace"))
+
+
+def parse(text: str, errors: str) -> Asked:
+    """What the three questions of `ask` gave."""
+    found = next((match for line in text.splitlines() if (match := _STATE.fullmatch(line.strip()))), None)
+    if found is None:
+        if GONE.search(errors):
+            return Asked(state="absent", reason="libvirt knows no such domain")
+        return Asked(state="deaf", reason=(errors.strip().splitlines() or ["libvirt says nothing"])[-1])
+    address = _ADDRESS.search(text)
+    return Asked(state=found[1], reason=found[2] or "", address="" if address is None else address[1])
+
+
+def reachable(lab: Lab) -> str:
+    """Why libvirt's system daemon cannot be talked to; empty when it answers."""
+    try:
+        result = _virsh(lab, "version --daemon", limit_s=20)
+    except LabError as error:
+        return error.message
+    return "" if result.ok else (result.tail().strip().splitlines() or ["it says nothing"])[-1]
+
+
+def hypervisor(lab: Lab) -> str:
+    """QEMU's version, by libvirt's word."""
+    lines = _virsh(lab, "version").text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("Running hypervisor")), "unknown")
+
+
+def has_kvm(lab: Lab) -> bool:
+    """Whether libvirt would run a machine on this host's processor."""
+    return _virsh(lab, "domcapabilities --virttype kvm", limit_s=60).ok
+
+
+def make_pool(lab: Lab, name: str, files: dict[str, Path]) -> None:
+    """A storage pool of this machine's own with `files` as volumes. Idempotent; a stopped one is started."""
+    asked = _virsh(lab, f"pool-info {name}")
+    made = f"pool-define-as {name} dir --target {POOLS}/{name}; pool-build {name}; "
+    if "running" not in asked.text():
+        _must(lab, f"{'' if asked.ok else made}pool-start {name}")
+    for volume, path in files.items():
+        _virsh(lab, f"vol-delete --pool {name} {volume}")
+        _must(lab, f"vol-create-as {name} {volume} {path.stat().st_size} --format raw")
+        _must_argv(lab, ["vol-upload", "--pool", name, volume, str(path)])
+
+
+def volume_path(pool: str, volume: str) -> str:
+    return f"{POOLS}/{pool}/{volume}"
+
+
+def end(lab: Lab, uuid: str) -> None:
+    """Pull the plug. Idempotent."""
+    result = _virsh(lab, f"destroy {uuid}")
+    if not result.ok and not re.search(r"not running", result.tail()) and not GONE.search(result.tail()):
+        raise ProvisioningError("libvirt could not end the machine", fix="lab logs", detail=result.tail())
+
+
+def forget(lab: Lab, uuid: str, name: str) -> None:
+    """Leave no domain, network or disk of this machine; its pool and KEPT in it stay. Idempotent.
+
+    The copy of the box goes too: one that a killed vagrant uploaded in part looks like a whole one.
+    """
+    end(lab, uuid)
+    _virsh(lab, f"undefine {uuid} --managed-save --snapshots-metadata --checkpoints-metadata --nvram")
+    for volume in volumes(lab, name):
+        if volume not in KEPT:
+            _virsh(lab, f"vol-delete --pool {name} {volume}")
+    for verb in ("net-destroy", "net-undefine"):
+        _virsh(lab, f"{verb} {name}")
+
+
+def purge(lab: Lab, uuid: str, name: str) -> None:
+    """Nothing of this machine stays. Idempotent. Raises ProvisioningError naming what stays all the same."""
+    forget(lab, uuid, name)
+    if _virsh(lab, f"pool-info {name}").ok:
+        _virsh(lab, f"pool-start {name}")  # one that is stopped lists nothing
+        for volume in volumes(lab, name):
+            _virsh(lab, f"vol-delete --pool {name} {volume}")
+        for verb in ("pool-destroy", "pool-delete", "pool-undefine"):
+            _virsh(lab, f"{verb} {name}")
+    if left := leftovers(lab, uuid, name):
+        raise ProvisioningError(f"libvirt still has {', '.join(left)}", fix="run the same command again")
+
+
+def leftovers(lab: Lab, uuid: str, name: str) -> list[str]:
+    """What libvirt still has of this machine."""
+    asked = {
+        f"domain {uuid}": f"domuuid {uuid}",
+        f"pool {name}": f"pool-info {name}",
+        f"network {name}": f"net-info {name}",
+    }
+    return [what for what, question in asked.items() if _virsh(lab, question).ok]
+
+
+def volumes(lab: Lab, pool: str) -> list[str]:
+    """Names of a pool's volumes."""
+    lines = _virsh(lab, f"vol-list {pool}").text().splitlines()
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def resume(lab: Lab, uuid: str) -> None:
+    with contextlib.suppress(ProvisioningError):
+        _must(lab, f"resume {uuid}")
+
+
+def _virsh(lab: Lab, script: str, *, limit_s: float = ACT_S) -> proc.Result:
+    result = proc.run(_argv([script]), deadline=Deadline.after(limit_s, lab.cancel))
+    if not result.ok and DEAF.search(result.stderr.decode("utf-8", "replace")):
+        raise PreconditionError("libvirt does not answer at qemu:///system", fix=INSTALL, detail=result.tail())
+    return result
+
+
+def _must(lab: Lab, script: str) -> None:
+    _must_argv(lab, [script])
+
+
+def _must_argv(lab: Lab, words: Sequence[str]) -> None:
+    deadline = Deadline.after(ACT_S, lab.cancel)
+    fix = "mend what libvirt says, then the same command"
+    proc.check(_argv(words), deadline=deadline, error=ProvisioningError, fix=fix)
+
+
+def _argv(words: Sequence[str]) -> list[str]:
+    return [proc.need("virsh", fix=INSTALL), "--quiet", "--connect", URI, *words]

@@ -1,0 +1,269 @@
+"""Real Vagrant, for those who live with it: our thin Vagrantfile, one JSON file per machine, and libvirt or VirtualBox.
+
+Vagrant makes and starts the machine. What it cannot say quickly (whether it lives) its hypervisor is asked; what it may
+leave behind is removed. A machine that Vagrant did not finish is made anew: MADE is written last.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from lab.machines.providers import inspect_ssh
+from lab.machines.providers.base import Place
+from lab.machines.providers.vagrant import box as vagrant_box
+from lab.machines.providers.vagrant import check as vagrant_check
+from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import files as vagrant_files
+from lab.machines.providers.vagrant import libvirt, virtualbox
+from lab.machines.providers.vagrant import snapshot as vagrant_snapshot
+from lab.machines.vm import acceleration, heartbeat, qemu_argv
+from lab.model.errors import LabError, PreconditionError, ProvisioningError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
+from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
+from lab.system import proc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleData(Place):
+    """What `recover` makes."""
+
+    uuid: str
+    identity: str
+    host_key: str
+    driver: str
+    accel: str
+    image_id: str
+
+
+DATA: Final[type] = HandleData
+FEATURES: Final = Features(isolated=True, snapshots=True, starts_ready=True)
+RUN_ON: Final = "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
+WORK: Final = "vagrant"
+MADE: Final = "made"
+DRIVERS: Final = ("libvirt", "virtualbox")
+UP_S: Final = 3600.0  # boxes are large; what comes after has Vagrant's own, shorter limit
+DESTROY_S: Final = 300.0
+SSH_PORT: Final = 22
+PACKAGES: Final = vagrant_check.PACKAGES
+install_commands: Final = vagrant_check.install_commands
+save: Final = vagrant_snapshot.save
+
+
+def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
+    """Vagrant, its plugin, libvirt, the box: what would stop this machine, found before anything is made."""
+    return vagrant_check.check(lab, spec)
+
+
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+    """The box, and the files that Vagrant reads. Idempotent. Raises what `vagrant_box.ensure` raises."""
+    work = directory / WORK
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    driver = driver_of(spec)
+    box = vagrant_box.ensure(lab, spec, driver)
+    accel = accel_of(lab, spec, driver, box)
+    taken = [
+        f"{address.address}/{address.netmask}"
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family.name == "AF_INET" and address.netmask
+    ]
+    vagrant_files.write(work, spec, seed, box, driver=driver, accel=accel, taken=taken)
+    if driver == "libvirt":
+        libvirt.make_pool(lab, vagrant_files.ident(seed.machine_id), _volumes(work, box))
+    return recover(seed, spec.name, directory)
+
+
+def recover(seed: Seed, name: str, directory: Path) -> Handle:
+    """From the seed and the JSON that was written before anything was made."""
+    told = vagrant_files.read(directory / WORK).get("lab", {})
+    data: dict[str, Any] = {
+        "uuid": vagrant_files.uuid_of(seed.machine_id),
+        "directory": str(directory),
+        "identity": str(seed.user_key_private),
+        "host_key": " ".join(seed.host_key_public.split()[:2]),
+        "driver": str(told.get("driver", DRIVERS[0])),
+        "accel": str(told.get("accel", "")),
+        "image_id": str(told.get("image_id", "")),
+    }
+    return Handle(provider="vagrant", name=name, machine_id=seed.machine_id, data=data)
+
+
+def start(lab: Lab, handle: Handle) -> SshEndpoint:
+    """`vagrant up`, unless it runs already. What an earlier one did not finish is removed first."""
+    work = _work(handle)
+    vagrant_tool.end_left(work)
+    state = _state(lab, handle)
+    if state.state == "deaf":
+        raise PreconditionError(f"{handle.data['driver']} does not answer: {state.reason}", fix=vagrant_tool.INSTALL)
+    made = (work / MADE).exists()
+    if made and state.state == "paused":
+        libvirt.resume(lab, handle.data["uuid"])
+        state = _state(lab, handle)
+    if made and state.state == "running":
+        return _endpoint(handle, state)
+    if made and state.state == "hung":
+        stop(lab, handle)
+    # one that somebody else removed leaves its disk, beside which Vagrant makes no other
+    if (not made or state.state == "absent") and (work / vagrant_tool.DOT).exists():
+        why = f"{handle.data['driver']} has it no more" if made else "an earlier vagrant up did not finish"
+        lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made anew"))
+        _forget(lab, handle)
+    return _up(lab, handle)
+
+
+def _up(lab: Lab, handle: Handle) -> SshEndpoint:
+    work, directory = _work(handle), Path(handle.data["directory"])
+    for name in (SERIAL_LOG, HEARTBEAT_LOG):  # an earlier boot's last words are not this one's
+        (directory / name).unlink(missing_ok=True)
+    with lab.bus.step("vagrant", "vagrant up"):
+        vagrant_tool.run(lab, work, ["up", "--provider", handle.data["driver"]], limit_s=UP_S)
+    (work / MADE).touch()
+    return _endpoint(handle, _state(lab, handle))
+
+
+def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+    """Vagrant's own snapshot. Raises PreconditionError when it does not fit any more."""
+    vagrant_snapshot.restore(lab, handle, name, kept)
+    return _endpoint(handle, _state(lab, handle))
+
+
+def inspect(lab: Lab, handle: Handle) -> Observed:
+    """The hypervisor's word and the heartbeat; a box without one is logged into."""
+    facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
+    work = _work(handle)
+    if not (work / vagrant_tool.JSON_FILE).exists():
+        return Observed(phase="absent", alive=False, reason="never made", **facts)
+    state = _state(lab, handle)
+    if not (work / MADE).exists():
+        phase: Phase = "unknown" if state.state == "deaf" else "created"
+        return Observed(phase=phase, alive=False, reason="not made to its end", **facts)
+    phases: dict[str, Phase] = {"absent": "absent", "deaf": "unknown", "shut off": "stopped", "crashed": "stopped"}
+    if state.state != "running" or not state.address:
+        reason = f"{state.state} ({state.reason})" if state.reason else state.state
+        return Observed(phase=phases.get(state.state, "broken"), alive=False, reason=reason, **facts)
+    endpoint = _endpoint(handle, state)
+    beat = heartbeat.last_beat(Path(handle.data["directory"]) / HEARTBEAT_LOG)
+    if beat is None:  # no golden image, or a log that only root may read
+        return inspect_ssh.observed(lab, endpoint, **facts)
+    facts |= {"endpoint": endpoint, "boot_id": beat.boot_id}
+    if beat.age_s > heartbeat.FRESH_S:
+        return Observed(phase="running", alive=False, reason=f"no heartbeat for {beat.age_s:.0f} s", **facts)
+    return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
+
+
+def stop(lab: Lab, handle: Handle) -> None:
+    """Pull the plug. The machine is disposable: nothing is asked of its guest. Idempotent."""
+    work = _work(handle)
+    if not (work / vagrant_tool.JSON_FILE).exists():
+        return
+    vagrant_tool.end_left(work)
+    if handle.data["driver"] == "libvirt":
+        libvirt.end(lab, handle.data["uuid"])
+    else:
+        virtualbox.end(lab, work, handle.name)
+
+
+def delete(lab: Lab, handle: Handle) -> None:
+    """No domain, volume, pool, network, box, file of it stays. Idempotent; done also where Vagrant itself fails."""
+    work, directory = _work(handle), Path(handle.data["directory"])
+    if (work / vagrant_tool.JSON_FILE).exists():  # written before anything is made
+        _forget(lab, handle)
+        _remove_boxes(lab, handle)
+        if handle.data["driver"] == "libvirt":
+            libvirt.purge(lab, handle.data["uuid"], vagrant_files.ident(handle.machine_id))
+    if not work.exists():
+        return  # the logs below are then another provider's, whose machine may run
+    for name in (SERIAL_LOG, HEARTBEAT_LOG):
+        (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(work)
+
+
+def _forget(lab: Lab, handle: Handle) -> None:
+    """The machine gone from Vagrant and its hypervisor; its box and files stay, for the next `vagrant up`."""
+    work = _work(handle)
+    vagrant_tool.end_left(work)
+    (work / MADE).unlink(missing_ok=True)
+    try:
+        vagrant_tool.run(lab, work, ["destroy", "--force"], limit_s=DESTROY_S)
+    except LabError as error:
+        if handle.data["driver"] != "libvirt":
+            raise
+        lab.bus.emit(Notice(level="info", text=f"{error.message}; removed without it"))
+    shutil.rmtree(work / vagrant_tool.DOT, ignore_errors=True)
+    if handle.data["driver"] == "libvirt":
+        libvirt.forget(lab, handle.data["uuid"], vagrant_files.ident(handle.machine_id))
+
+
+def _remove_boxes(lab: Lab, handle: Handle) -> None:
+    work = _work(handle)
+    prefix = vagrant_files.ident(handle.machine_id)
+    try:
+        listed = vagrant_tool.run(lab, work, ["box", "list"], limit_s=DESTROY_S)
+        names = {row.values[0] for row in listed if row.kind == "box-name" and row.values[0].startswith(prefix)}
+        for name in sorted(names):
+            vagrant_tool.run(lab, work, ["box", "remove", name, "--all", "--force"], limit_s=DESTROY_S)
+    except LabError as error:
+        lab.bus.emit(Notice(level="warning", text=f"its box stays in Vagrant's home: {error.message}"))
+
+
+def driver_of(spec: MachineSpec) -> str:
+    """Raises PreconditionError for one that we do not know."""
+    driver = spec.driver or DRIVERS[0]
+    if driver not in DRIVERS:
+        raise PreconditionError(f"no driver of Vagrant's is called {driver} here", fix=f"--driver {DRIVERS[0]}")
+    return driver
+
+
+def accel_of(lab: Lab, spec: MachineSpec, driver: str, box: vagrant_box.Box) -> str:
+    """What was asked for; else what libvirt offers, when a trial boot does not contradict. VirtualBox has its own.
+
+    A given box has no kernel of its own to try with: there an earlier trial on this host decides, if there was one.
+    """
+    if spec.accel != "auto" or driver != "libvirt":
+        return "" if spec.accel == "auto" else spec.accel
+    if not libvirt.has_kvm(lab):
+        return "tcg"
+    program = proc.which(qemu_argv.PROGRAMS[spec.arch])
+    if program is None:
+        return "kvm"
+    if box.kernel is not None:
+        asked = {"program": str(program), "digest": box.image_id}
+        return acceleration.find(lab, "auto", kernel=box.kernel, arch=spec.arch, **asked).name
+    known = acceleration.remembered(lab, str(program))
+    return "kvm" if known is None else known.name
+
+
+def _volumes(work: Path, box: vagrant_box.Box) -> dict[str, Path]:
+    return {} if box.kernel is None else {"kernel": box.kernel, "initrd": work / vagrant_files.INITRD_FILE}
+
+
+def _work(handle: Handle) -> Path:
+    return Path(handle.data["directory"]) / WORK
+
+
+def _state(lab: Lab, handle: Handle) -> libvirt.Asked:
+    if handle.data["driver"] == "libvirt":
+        return libvirt.ask(lab, handle.data["uuid"])
+    return virtualbox.ask(lab, _work(handle), handle.name)
+
+
+def _endpoint(handle: Handle, state: libvirt.Asked) -> SshEndpoint:
+    host, _, port = state.address.partition(":")
+    if not host:
+        raise ProvisioningError("the machine has no address", fix="lab down, then lab up")
+    own = handle.data["image_id"] != ""
+    return SshEndpoint(
+        host=host,
+        port=int(port or SSH_PORT),
+        user="root" if own else vagrant_files.BOX_USER,
+        identity_file=Path(handle.data["identity"]),
+        host_key=handle.data["host_key"],
+        become=not own,
+    )

@@ -1,0 +1,1 @@
+"""The playbook, applied to a tree, over SSH, or inside the machine."""
