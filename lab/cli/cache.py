@@ -13,7 +13,7 @@ from lab.cli.session import answer, session
 from lab.model.config import Config
 
 if TYPE_CHECKING:
-    from lab.flows.wish import Asked
+    from lab.flows.request import DemoRequest
 
 ACTIONS = "ls|keys|prune|export"
 
@@ -51,10 +51,10 @@ def register(app: typer.Typer) -> None:
             "machine.arch": arch,
         }
 
-        def asked_for(config: Config) -> Asked:
-            from lab.flows import wish
+        def asked_for(config: Config) -> DemoRequest:
+            from lab.flows import request
 
-            return wish.read(config.demo, service_dir=service, forms_given=form is not None)
+            return request.read(config.demo, service_dir=service, forms_given=form is not None)
 
         with session(options, "cache", wanted) as lab:
             from lab.flows import cache as flow

@@ -42,10 +42,12 @@ def register(app: typer.Typer) -> None:
 
         features = {name: dataclasses.asdict(provider.FEATURES) for name, provider in PROVIDERS.items()}
         rows = [
-            {"name": name, "features": features[name], "run_on": provider.RUN_ON}
+            {"name": name, "features": features[name], "run_on": provider.TESTED_WITH}
             for name, provider in PROVIDERS.items()
         ]
-        lines = [f"{name}: {_can(features[name])}; run on: {provider.RUN_ON}" for name, provider in PROVIDERS.items()]
+        lines = [
+            f"{name}: {_can(features[name])}; run on: {provider.TESTED_WITH}" for name, provider in PROVIDERS.items()
+        ]
         answer(options, {"providers": rows}, "\n".join(lines))
         return 0
 

@@ -13,7 +13,7 @@ from lab.cli.session import result_line, session
 from lab.model.config import Config
 
 if TYPE_CHECKING:
-    from lab.flows.wish import Asked
+    from lab.flows.request import DemoRequest
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +44,10 @@ def register(app: typer.Typer) -> None:
             **machine,
         }
 
-        def asked_for(config: Config) -> Asked:
-            from lab.flows import wish
+        def asked_for(config: Config) -> DemoRequest:
+            from lab.flows import request
 
-            return wish.read(config.demo, service_dir=service, forms_given=form is not None)
+            return request.read(config.demo, service_dir=service, forms_given=form is not None)
 
         with session(options, "deploy", wanted, also=asked_for) as lab:
             from lab.flows.deploy import deploy as flow

@@ -12,8 +12,8 @@ from lab.cli.session import result_line, session
 from lab.model.config import Config
 
 if TYPE_CHECKING:
-    from lab.flows.snapshot import Back
-    from lab.flows.wish import Asked
+    from lab.flows.request import DemoRequest
+    from lab.flows.snapshot import RestoreReport
 
 AS = "ready"
 
@@ -47,10 +47,10 @@ def register(app: typer.Typer) -> None:
             "demo.topology": topology,
         }
 
-        def asked_for(config: Config) -> Asked | None:
-            from lab.flows import wish
+        def asked_for(config: Config) -> DemoRequest | None:
+            from lab.flows import request
 
-            return wish.read(config.demo, service_dir=service) if form is not None else None
+            return request.read(config.demo, service_dir=service) if form is not None else None
 
         with session(options, "snapshot", wanted, also=asked_for) as lab:
             from lab.flows.snapshot import keep
@@ -108,7 +108,7 @@ def register(app: typer.Typer) -> None:
         return code
 
 
-def _forms(came: Back) -> list[str]:
+def _forms(came: RestoreReport) -> list[str]:
     """One line for each form that is up."""
     lines = []
     for name, proof in came.proofs.items():

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lab.flows.wish import Asked
+from lab.flows.request import DemoRequest
 from lab.forms import cache_keys
 from lab.machines import lifecycle
 from lab.machines.images import golden
@@ -33,7 +33,7 @@ def listing(lab: Lab) -> list[dict[str, Any]]:
     return [{"path": str(e), "bytes": size(e), "idle_s": time.time() - e.stat().st_mtime} for e in shown]
 
 
-def keys(lab: Lab, asked: Asked) -> list[dict[str, Any]]:
+def keys(lab: Lab, asked: DemoRequest) -> list[dict[str, Any]]:
     """What a demo takes from the cache: path below it (named by the digest of all inputs), what it is, whether there.
 
     Nothing is made but the toolchain, which is an input of the image. An entry under another name is never used, so

@@ -69,7 +69,18 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
         part.unlink(missing_ok=True)
         proc.check(
             [
-                *(proc.need(MAKE_DISK), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", "lab-artifacts"),
+                *(
+                    proc.require_tool(MAKE_DISK),
+                    "-q",
+                    "-t",
+                    "ext4",
+                    "-m",
+                    "0",
+                    "-O",
+                    "^has_journal",
+                    "-L",
+                    "lab-artifacts",
+                ),
                 *("-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)),
                 *("-d", str(tree), str(part), f"{blocks_kib}k"),
             ],

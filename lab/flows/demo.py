@@ -16,8 +16,8 @@ from typing import Any, Final
 from lab import forms
 from lab.flows import deliver, report, resume, sizing, workshop
 from lab.flows.left_out import left_out
-from lab.flows.together import together
-from lab.flows.wish import Asked, resolve
+from lab.flows.request import DemoRequest, resolve
+from lab.flows.run_parallel import run_parallel
 from lab.guest.wire import FormSpec, Plan, Tools, WireError, load
 from lab.machines import lifecycle, presence
 from lab.model.errors import Cancelled, DemoError, LabError, ProvisioningError
@@ -46,7 +46,7 @@ class Ready:
     artifacts: dict[str, Artifact]
     left_out: tuple[LeftOut, ...] = ()
 
-    def able(self, asked: Asked) -> Asked:
+    def able(self, asked: DemoRequest) -> DemoRequest:
         """What was asked for, with the forms that can run."""
         gone = {each.form for each in self.left_out}
         return dataclasses.replace(asked, forms=tuple(form for form in asked.forms if form.name not in gone))
@@ -66,7 +66,7 @@ class Deployed:
     specs: dict[str, FormSpec]
 
 
-def demo(lab: Lab, asked: Asked) -> report.Reported:
+def demo(lab: Lab, asked: DemoRequest) -> report.Reported:
     """Run the whole of it. Raises LabError subclasses; a run that was cut is found by its plan and gone on with."""
     resume.writable(lab)  # now, rather than after minutes of making
     recorder = resume.Recorder()
@@ -75,7 +75,7 @@ def demo(lab: Lab, asked: Asked) -> report.Reported:
     return run(lab, ready.able(asked), ready, recorder)
 
 
-def prepare(lab: Lab, asked: Asked) -> Ready:
+def prepare(lab: Lab, asked: DemoRequest) -> Ready:
     """A ready machine and built forms, side by side: one waits mostly for downloads, the other for the compiler."""
     spec = lab.config.machine.spec()
     if workshop.wanted(lab.config):
@@ -84,7 +84,7 @@ def prepare(lab: Lab, asked: Asked) -> Ready:
             with connected(lab, machine) as transport:
                 shop = workshop.opened(lab, machine, transport, guest_root(lab, machine))
                 return _ready(machine, asked, _built(lab, asked, spec.arch, shop))
-    machine, made = together(
+    machine, made = run_parallel(
         lab.cancel,
         lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True),
         lambda: _built(lab, asked, spec.arch, None),
@@ -92,7 +92,7 @@ def prepare(lab: Lab, asked: Asked) -> Ready:
     return _ready(machine, asked, made)
 
 
-def _built(lab: Lab, asked: Asked, arch: Arch, shop: forms.Workshop | None) -> forms.Outcome:
+def _built(lab: Lab, asked: DemoRequest, arch: Arch, shop: forms.BuildMachine | None) -> forms.Outcome:
     """Raises what the forms failed with where none is left to run, or none to compare the others with."""
     made = forms.attempt(lab, asked.forms, asked.service, arch=arch, workshop=shop)
     bare = [form.name for form in asked.forms if form.mechanism == "none" and not form.of]
@@ -103,11 +103,11 @@ def _built(lab: Lab, asked: Asked, arch: Arch, shop: forms.Workshop | None) -> f
     return made
 
 
-def _ready(machine: Machine, asked: Asked, made: forms.Outcome) -> Ready:
+def _ready(machine: Machine, asked: DemoRequest, made: forms.Outcome) -> Ready:
     return Ready(machine=machine, artifacts=made.artifacts, left_out=left_out(asked.forms, made.failed))
 
 
-def run(lab: Lab, asked: Asked, ready: Ready, recorder: resume.Recorder) -> report.Reported:
+def run(lab: Lab, asked: DemoRequest, ready: Ready, recorder: resume.Recorder) -> report.Reported:
     """From a ready machine to the report."""
     machine = ready.machine
     with connected(lab, machine) as transport, presence.kept(lab, machine):
@@ -132,14 +132,14 @@ def begin(lab: Lab, transport: Any, site: drive.Site, plan: Plan) -> None:
         lab.bus.emit(Notice(level="info", text="the forms that were kept up there were ended for this run"))
 
 
-def _seal(asked: Asked, deployed: Deployed, plan: Plan, directory: Path) -> None:
+def _seal(asked: DemoRequest, deployed: Deployed, plan: Plan, directory: Path) -> None:
     """manifest.json, with the grade that the fetched cells and facts earn."""
     facts = _circumstances(asked, deployed)
     manifest.write(directory, plan, facts)
     manifest.write(directory, plan, facts, grade=report.grade(directory))
 
 
-def deploy(lab: Lab, asked: Asked, ready: Ready, transport: Any) -> Deployed:
+def deploy(lab: Lab, asked: DemoRequest, ready: Ready, transport: Any) -> Deployed:
     """Put the artifacts there, read the machine's facts, resolve what each form is expected to show there."""
     deadline = Deadline.after(SETUP_S, lab.cancel)
     site = drive.Site(root=guest_root(lab, ready.machine), artifacts="", run_id="")
@@ -169,7 +169,7 @@ def _behind_s(transport: Any, deadline: Deadline) -> float:
     return (before + time.time()) / 2 - clock_s
 
 
-def _specs(lab: Lab, asked: Asked, ready: Ready, facts: dict[str, Any]) -> dict[str, FormSpec]:
+def _specs(lab: Lab, asked: DemoRequest, ready: Ready, facts: dict[str, Any]) -> dict[str, FormSpec]:
     """Every form, resolved for this machine; the controls are sized by what a like run measured."""
     wish = resolve(asked, emulated=ready.emulated, facts=facts)
     here = {"provider": ready.machine.spec.provider, "accel": ready.machine.accel}
@@ -189,7 +189,7 @@ def _specs(lab: Lab, asked: Asked, ready: Ready, facts: dict[str, Any]) -> dict[
     }
 
 
-def plan_of(asked: Asked, deployed: Deployed) -> Plan:
+def plan_of(asked: DemoRequest, deployed: Deployed) -> Plan:
     """The plan for this machine, not yet named."""
     wish = resolve(asked, emulated=deployed.ready.emulated, facts=deployed.facts)
     load, sink = (deployed.ready.artifacts[name] for name in ("load", "sink"))
@@ -255,7 +255,7 @@ def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
         try:
             link = stack.enter_context(lifecycle.session(lab, machine, CONNECT_S))
         except ProvisioningError as error:
-            raise lifecycle.lost(lab, machine, error) from error
+            raise lifecycle.explain_unreachable(lab, machine, error) from error
         try:
             yield link
         except Cancelled:
@@ -266,7 +266,7 @@ def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
             raise gone from error
 
 
-def _circumstances(asked: Asked, deployed: Deployed) -> manifest.Circumstances:
+def _circumstances(asked: DemoRequest, deployed: Deployed) -> manifest.Circumstances:
     machine = deployed.ready.machine
     return manifest.Circumstances(
         provider=machine.spec.provider,

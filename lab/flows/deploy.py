@@ -8,7 +8,7 @@ from typing import Any
 
 from lab.flows import demo as flow
 from lab.flows import resume
-from lab.flows.wish import Asked
+from lab.flows.request import DemoRequest
 from lab.guest.wire import LifeEnd, encode
 from lab.machines import presence
 from lab.model.lab import Lab
@@ -18,7 +18,7 @@ from lab.runs.sealed import source
 from lab.system import documents
 
 
-def deploy(lab: Lab, asked: Asked) -> dict[str, dict[str, Any]]:
+def deploy(lab: Lab, asked: DemoRequest) -> dict[str, dict[str, Any]]:
     """Form -> {"ok", "reason", "gaps", "built", "changes"}. The lives run without cells: start, canary, proof, stop.
 
     A form that could not be built has "built": false, and a "fix".

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from lab import forms
-from lab.flows.wish import Asked
+from lab.flows.request import DemoRequest
 from lab.machines import doctor as machines
 from lab.model.errors import LabError, PreconditionError
 from lab.model.events import CheckDone, Notice, Output
@@ -50,7 +50,7 @@ def install(lab: Lab, *, confirm: Callable[[Commands], bool]) -> None:
             )
 
 
-def ready_for_demo(lab: Lab, asked: Asked, *, install_missing: bool) -> None:
+def ready_for_demo(lab: Lab, asked: DemoRequest, *, install_missing: bool) -> None:
     """Before anything is started: blocking findings become one failure; with `install_missing` they are fixed first."""
     blocked = _blocking(lab, asked)
     if blocked and install_missing and machines.install_commands(lab):
@@ -63,6 +63,6 @@ def ready_for_demo(lab: Lab, asked: Asked, *, install_missing: bool) -> None:
         raise ExceptionGroup("this host is not ready", errors)
 
 
-def _blocking(lab: Lab, asked: Asked) -> list[Finding]:
+def _blocking(lab: Lab, asked: DemoRequest) -> list[Finding]:
     del asked  # every form is built with the same tools
     return [finding for finding in checks(lab) if finding.verdict == "fail"]

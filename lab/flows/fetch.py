@@ -56,5 +56,5 @@ def _copy(folder: Path, to: Path) -> Path:
         raise FetchError(f"{to} cannot be written: {error}", fix="give another folder with --to") from error
     sealed.check(part)
     shutil.rmtree(target, ignore_errors=True)
-    store.patiently(lambda: part.replace(target))
+    store.retry_while_open(lambda: part.replace(target))
     return target

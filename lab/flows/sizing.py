@@ -10,7 +10,7 @@ from lab.flows import report
 from lab.model.errors import Unreadable
 from lab.model.lab import Lab
 from lab.model.paths import SUMMARY_FILE
-from lab.runs.plan import Wish
+from lab.runs.plan import RunParameters
 from lab.runs.sealed import source
 from lab.system import documents
 
@@ -18,7 +18,7 @@ BASELINE: Final = "baseline"
 LIKE: Final = ("provider", "acceleration", "topology")
 
 
-def measured(lab: Lab, *, scenario: str, wish: Wish, provider: str, accel: str) -> dict[str, float] | None:
+def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, accel: str) -> dict[str, float] | None:
     """{"cpu": ns of CPU per request, "wait": ns of median latency} of the baseline; None when no run here is like it.
 
     Like it: same scenario, kind of machine and topology. A run that cannot be read, or without a valid baseline, is

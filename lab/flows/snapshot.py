@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.flows import hold, wish
-from lab.flows.wish import Asked
+from lab.flows import request, standby
+from lab.flows.request import DemoRequest
 from lab.machines import snapshots
-from lab.machines.snapshots import Went
+from lab.machines.snapshots import RestoreResult
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError, DemoError
 from lab.model.events import Notice
@@ -19,11 +19,11 @@ from lab.remote.base import Transport
 
 
 @dataclass(slots=True)
-class Back:
+class RestoreReport:
     """How it came back. proofs: form -> {"ok", "reason", "seconds", …}; proven_s: from the beginning to the last."""
 
-    went: Went
-    proofs: hold.Proofs = field(default_factory=dict)
+    went: RestoreResult
+    proofs: standby.Proofs = field(default_factory=dict)
     proven_s: float | None = None
 
     @property
@@ -31,27 +31,27 @@ class Back:
         return [name for name, proof in self.proofs.items() if not proof["ok"]]
 
 
-def keep(lab: Lab, machine: str, tag: str, asked: Asked | None) -> None:
+def keep(lab: Lab, machine: str, tag: str, asked: DemoRequest | None) -> None:
     """Keep `machine` as `tag`, with the forms of `asked` up and proven. Raises as `hold` and `snapshots.save` do."""
     snapshots.check(lab, machine, tag)  # before a minute of starting forms
-    held = hold.hold(lab, machine, asked) if asked is not None else None
+    held = standby.hold(lab, machine, asked) if asked is not None else None
     snapshots.save(lab, machine, tag, held=held)
 
 
-def back(lab: Lab, machine: str, tag: str, *, fallback: bool, anew: bool = False) -> Back:
+def back(lab: Lab, machine: str, tag: str, *, fallback: bool, anew: bool = False) -> RestoreReport:
     """The machine as it was kept, and every form that was kept up in it proven again; anew: by agents attached now.
 
     Where it had to be booted the forms are started anew. Raises DemoError when they cannot be asked.
     """
     began = time.monotonic()
-    proofs: hold.Proofs = {}
+    proofs: standby.Proofs = {}
     proven_at = began
 
     def then(link: Transport, doc: dict[str, Any]) -> None:
         nonlocal proven_at
         if doc.get("held"):
             try:
-                proofs.update(hold.again(lab, link, doc["held"], anew=anew))
+                proofs.update(standby.again(lab, link, doc["held"], anew=anew))
                 proven_at = time.monotonic()
             except DemoError as error:
                 if not fallback:
@@ -60,16 +60,16 @@ def back(lab: Lab, machine: str, tag: str, *, fallback: bool, anew: bool = False
 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, then=then)
     if went.held and not proofs:
-        proofs.update(hold.hold(lab, machine, _asked(machine, went.held))["proofs"])
+        proofs.update(standby.hold(lab, machine, _asked(machine, went.held))["proofs"])
         proven_at = time.monotonic()
-    return Back(went=went, proofs=proofs, proven_s=proven_at - began if proofs else None)
+    return RestoreReport(went=went, proofs=proofs, proven_s=proven_at - began if proofs else None)
 
 
-def _asked(machine: str, held: dict[str, Any]) -> Asked:
+def _asked(machine: str, held: dict[str, Any]) -> DemoRequest:
     """What was asked for when it was kept. Raises ConfigError when that is not there any more."""
     demo = DemoConfig(scenario=held["scenario"], forms=tuple(held["forms"]), topology=held["topology"])
     try:
-        return wish.read(demo, service_dir=Path(held["service"]))
+        return request.read(demo, service_dir=Path(held["service"]))
     except ConfigError as error:
         message = f"machine {machine} is up, but its forms cannot be started anew: {error.message}"
         raise ConfigError(message, fix="lab snapshot --form … with what there is now", detail=error.detail) from error

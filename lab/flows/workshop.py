@@ -36,7 +36,7 @@ def there(config: Config, machine: Machine) -> bool:
     return config.demo.build == "guest" or machine.accel != "tcg"
 
 
-def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms.Workshop:
+def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms.BuildMachine:
     """The machine as a workshop: what is built from is carried there as a read-only disk, or as one archive."""
 
     def carry(folder: Path, digest: str) -> str:
@@ -49,7 +49,7 @@ def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms
         drive.call(transport, site, deadline, "prepare", "--journal", f"{root}/mounts.json", *mount)
         return at
 
-    return forms.Workshop(link=transport, root=root, arch=machine.spec.arch, carry=carry)
+    return forms.BuildMachine(link=transport, root=root, arch=machine.spec.arch, carry=carry)
 
 
 def _archive(transport: Transport, folder: Path, at: str, deadline: Deadline) -> str:

@@ -1,6 +1,6 @@
 """Forms: the catalog, toolchains, builds, the artifact cache, and the proof that a form instruments."""
 
-from lab.forms.build_machine import Workshop
+from lab.forms.build_machine import BuildMachine
 from lab.forms.building import Outcome, attempt, build, raise_all
 from lab.forms.doctor import checks
 from lab.forms.listing import catalog, choose, service
@@ -8,8 +8,8 @@ from lab.forms.spec import form_spec
 from lab.forms.tree import artifact_tree, tree_path
 
 __all__ = [
+    "BuildMachine",
     "Outcome",
-    "Workshop",
     "artifact_tree",
     "attempt",
     "build",

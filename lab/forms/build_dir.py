@@ -30,7 +30,7 @@ PLACEHOLDER: Final = re.compile(r"\{([\w:]+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scratch:
+class BuildDir:
     """A copy, the Go it is built with and its environment."""
 
     recipe: Recipe
@@ -69,7 +69,7 @@ class Scratch:
         }
 
 
-def how_to_mend(scratch: Scratch, log: Path) -> str:
+def how_to_mend(scratch: BuildDir, log: Path) -> str:
     """What to do when a source does not compile. Go leaves out files that need cgo, and what they declare is missed."""
     if wants := scratch.recipe.remarks.get("cgo"):
         return f"do without C in {wants}: forms are built with cgo off"
@@ -83,7 +83,7 @@ def filled(step: Sequence[str], values: Mapping[str, str], programs: Mapping[str
     return [programs.get(step[0], step[0]), *filter(None, words)]
 
 
-def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadline: Deadline) -> Scratch:
+def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadline: Deadline) -> BuildDir:
     """Make the copy in `root` (which must not exist) and fetch all it needs.
 
     Raises DemoError (modules do not fit), TransientError (network).
@@ -95,7 +95,7 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
     folders = {
         name: _module_folder(wanted, toolchain, env, root, deadline) for name, wanted in recipe.spec.modules.items()
     }
-    scratch = Scratch(recipe=recipe, toolchain=toolchain, root=root, env=env, folders=folders)
+    scratch = BuildDir(recipe=recipe, toolchain=toolchain, root=root, env=env, folders=folders)
     here = recipe.place == HOST.name
     for step in recipe.spec.before if here else ():
         _run(scratch, scratch.argv(step, {}, {}), deadline)
@@ -161,7 +161,7 @@ def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
     return known
 
 
-def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
+def _extend_module(scratch: BuildDir, deadline: Deadline) -> None:
     """Add what the form asks for to go.mod, whatever else is in there."""
     module = scratch.recipe.spec.module
     if module == ModuleSpec():
@@ -171,7 +171,7 @@ def _extend_module(scratch: Scratch, deadline: Deadline) -> None:
     _run(scratch, [*edit, *fit.edits(recipe.label, module, recipe.own or Own(), mod)], deadline)
 
 
-def _resolve(scratch: Scratch, deadline: Deadline, options: Sequence[str]) -> tuple[Sequence[Doc], dict[str, Doc]]:
+def _resolve(scratch: BuildDir, deadline: Deadline, options: Sequence[str]) -> tuple[Sequence[Doc], dict[str, Doc]]:
     """Let go.mod name every module of the build, download them: packages that are compiled, modules looked up."""
     # A service's go.mod may change in the copy: helpers and tools build from what is committed.
     module = scratch.recipe.spec.module
@@ -182,7 +182,7 @@ def _resolve(scratch: Scratch, deadline: Deadline, options: Sequence[str]) -> tu
     return listed, own.modules([*objects(more)])
 
 
-def _unfinished(scratch: Scratch) -> tuple[str, ...]:
+def _unfinished(scratch: BuildDir) -> tuple[str, ...]:
     """Options to resolve a source that only the machine completes: what it will make is taken from its module so far.
 
     A go.mod beside the real one, without the replacements whose folders are not there yet.
@@ -215,7 +215,7 @@ def _module_folder(wanted: str, toolchain: Toolchain, env: dict[str, str], root:
         raise refusal(f"module {wanted} could not be fetched", said.tail(), empty) from error
 
 
-def _run(scratch: Scratch, argv: Sequence[str], deadline: Deadline) -> str:
+def _run(scratch: BuildDir, argv: Sequence[str], deadline: Deadline) -> str:
     said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root)
     if not said.ok:
         told = " ".join((Path(argv[0]).name, *argv[1:3]))

@@ -18,7 +18,7 @@ from typing import Final
 
 from lab.forms import cache, fitting
 from lab.forms.binary_check import prove
-from lab.forms.build_dir import FLAGS, Scratch, filled
+from lab.forms.build_dir import FLAGS, BuildDir, filled
 from lab.forms.recipe import Place, Recipe
 from lab.model.errors import DemoError, PreconditionError, TransientError
 from lab.model.lab import Lab
@@ -50,7 +50,7 @@ FIRST: Final = 'for each; do command -v "$each" >/dev/null && { echo "$each"; ex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class BuildMachine:
     """A machine to build in, over a live connection. `root`: our folder there. `carry(folder, digest)` makes a folder
     of this host readable there and says where."""
 
@@ -89,7 +89,7 @@ class Workshop:
             raise _lacks(version)
 
 
-def bundle(lab: Lab, scratches: Sequence[Scratch], room: Path) -> tuple[Path, str]:
+def bundle(lab: Lab, scratches: Sequence[BuildDir], room: Path) -> tuple[Path, str]:
     """One folder with every source and every module that they need, and the digest of what it stands for."""
     tree = room / "bundle"
     for number, scratch in enumerate(scratches):
@@ -119,7 +119,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def carried(lab: Lab, shop: Workshop, scratches: Sequence[Scratch], room: Path) -> Iterator[str]:
+def carried(lab: Lab, shop: BuildMachine, scratches: Sequence[BuildDir], room: Path) -> Iterator[str]:
     """The bundle in the machine; its copy here is gone afterwards."""
     tree, digest = bundle(lab, scratches, room)
     with lab.bus.step("carry", f"sources and modules of {len(scratches)} builds into the machine"):
@@ -129,11 +129,11 @@ def carried(lab: Lab, shop: Workshop, scratches: Sequence[Scratch], room: Path) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class GuestBuild:
     """One build in the machine: its source lies in `at`/src/`number`."""
 
-    shop: Workshop
-    scratch: Scratch
+    shop: BuildMachine
+    scratch: BuildDir
     at: str
     number: int
     log: Path

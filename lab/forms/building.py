@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from lab.forms import cache, fit, making
-from lab.forms.build_machine import Workshop
+from lab.forms.build_machine import BuildMachine
 from lab.forms.listing import artifact_of
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.source.shelf import Shelf
@@ -33,7 +33,7 @@ class Outcome:
 
 
 def build(
-    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: Workshop | None = None
+    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: BuildMachine | None = None
 ) -> dict[str, Artifact]:
     """Every binary that these forms need: as `attempt`, where each form has to succeed.
 
@@ -54,7 +54,7 @@ def raise_all(failed: Mapping[str, LabError]) -> None:
 
 
 def attempt(
-    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: Workshop | None = None
+    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: BuildMachine | None = None
 ) -> Outcome:
     """Every binary that can be had; a form that does not fit the service or does not build leaves the others going.
 

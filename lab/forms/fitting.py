@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.forms import fit, sources
-from lab.forms.build_dir import Scratch
+from lab.forms.build_dir import BuildDir
 from lab.forms.source.own import binary as modules_of
 from lab.model.errors import DemoError
 from lab.model.own import Change
@@ -13,7 +13,7 @@ from lab.system import proc
 from lab.system.wait import Deadline
 
 
-def compiles(scratch: Scratch, deadline: Deadline) -> None:
+def compiles(scratch: BuildDir, deadline: Deadline) -> None:
     """Compile the service plainly with the form's modules where they differ: seconds, where weaving takes minutes.
 
     Raises DemoError naming the modules.
@@ -33,7 +33,7 @@ def compiles(scratch: Scratch, deadline: Deadline) -> None:
         )
 
 
-def changes(scratch: Scratch, binary: Path, deadline: Deadline) -> tuple[Change, ...]:
+def changes(scratch: BuildDir, binary: Path, deadline: Deadline) -> tuple[Change, ...]:
     """What the built program has otherwise than the service's own.
 
     Its build information names what its source imports; what was woven in is known by its code.

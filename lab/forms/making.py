@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 
 from lab.forms import cache, fitting
 from lab.forms.binary_check import prove
-from lab.forms.build_dir import Scratch, how_to_mend, prepare
-from lab.forms.build_machine import Bench, Workshop, carried
+from lab.forms.build_dir import BuildDir, how_to_mend, prepare
+from lab.forms.build_machine import BuildMachine, GuestBuild, carried
 from lab.forms.recipe import Recipe
 from lab.forms.wanted import BUILD_S
 from lab.model.errors import Cancelled, DemoError, LabError, Locked
@@ -49,7 +49,7 @@ def _toolchains(lab: Lab, missing: Sequence[Recipe], deadline: Deadline) -> dict
     return {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
 
 
-def make(lab: Lab, missing: Sequence[Recipe], shop: Workshop | None, room: Path) -> Made:
+def make(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine | None, room: Path) -> Made:
     """Each recipe's artifact, or why there is none, by its name; `room` is a folder for copies.
 
     Compilations by slots, tools before what they weave. Raises Cancelled, and what is no LabError.
@@ -85,7 +85,7 @@ def _results(missing: Sequence[Recipe], made: Mapping[str, Future[Artifact]]) ->
 
 def _prepared(
     lab: Lab, pool: ThreadPoolExecutor, jobs: Sequence[Recipe], room: Path, deadline: Deadline
-) -> list[Future[Scratch]]:
+) -> list[Future[BuildDir]]:
     toolchains = _toolchains(lab, jobs, deadline)
     return [
         pool.submit(prepare, lab, recipe, toolchains[_version(recipe)], room / f"{at}-{recipe.name}", deadline=deadline)
@@ -103,7 +103,7 @@ def _settled(future: Future[V]) -> V | LabError:
     raise error
 
 
-def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop, room: Path) -> Made:
+def _make_there(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine, room: Path) -> Made:
     """The same in a machine, one after the other: its CPUs are few, and Go uses all of them by itself."""
     jobs = _jobs(missing)
     deadline = Deadline.after(BUILD_THERE_S, lab.cancel)
@@ -112,7 +112,7 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop, room: Path)
     with ThreadPoolExecutor(max_workers=DOWNLOADS) as downloads:
         ready = _prepared(lab, downloads, jobs, room, deadline)
         done: dict[str, Artifact | LabError] = {}
-        scratches: list[Scratch] = []
+        scratches: list[BuildDir] = []
         for recipe, future in zip(jobs, ready, strict=True):
             scratch = _settled(future)
             if isinstance(scratch, LabError):
@@ -128,7 +128,7 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop, room: Path)
                     done[recipe.key()] = broken[0]
                     continue
                 log = lab.paths.logs / f"build-{recipe.name}.log"
-                bench = Bench(shop=shop, scratch=scratch, at=at, number=i, log=log)
+                bench = GuestBuild(shop=shop, scratch=scratch, at=at, number=i, log=log)
                 job = Job(recipe=recipe, index=i + 1, of=len(scratches))
                 try:
                     done[recipe.key()] = _obtain_there(lab, job, bench, tools, room / f"{i}.out", deadline)
@@ -141,7 +141,7 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: Workshop, room: Path)
 
 
 def _obtain_there(
-    lab: Lab, job: Job, bench: Bench, tools: Mapping[str, str], out: Path, deadline: Deadline
+    lab: Lab, job: Job, bench: GuestBuild, tools: Mapping[str, str], out: Path, deadline: Deadline
 ) -> Artifact:
     """A tool is made there even when the cache has it: it is in that machine that it is needed."""
     recipe = job.recipe
@@ -156,7 +156,7 @@ def _obtain_there(
 def _obtain(
     lab: Lab,
     job: Job,
-    ready: Future[Scratch],
+    ready: Future[BuildDir],
     needed: Sequence[Future[Artifact]],
     plain: Sequence[Future[Artifact]],
     deadline: Deadline,
@@ -181,7 +181,7 @@ def _obtain(
             return artifact
 
 
-def _compile(lab: Lab, scratch: Scratch, key: str, tools: Mapping[str, Path], deadline: Deadline) -> cache.Built:
+def _compile(lab: Lab, scratch: BuildDir, key: str, tools: Mapping[str, Path], deadline: Deadline) -> cache.Built:
     """Run the steps, prove the binary."""
     began = time.monotonic()
     recipe = scratch.recipe
@@ -208,7 +208,7 @@ def _compile(lab: Lab, scratch: Scratch, key: str, tools: Mapping[str, Path], de
     )
 
 
-def _step(lab: Lab, scratch: Scratch, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:
+def _step(lab: Lab, scratch: BuildDir, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:
     log = lab.paths.logs / f"build-{scratch.recipe.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root, on_line=counter, log=log)

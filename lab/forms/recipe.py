@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.forms.listing import artifact_of, helper_build
-from lab.forms.source.gosource import Source
+from lab.forms.source.gosource import GoSource
 from lab.forms.source.shelf import Shelf, Tree
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
@@ -28,7 +28,7 @@ RECIPE: Final = 2
 def on_host(candidates: Sequence[str]) -> tuple[str, str]:
     """The first program of `candidates` that this host has, and what it says of its version."""
     chosen = next((name for name in candidates if proc.which(name)), candidates[0])
-    proc.need(chosen)
+    proc.require_tool(chosen)
     return chosen, proc.run([chosen, "--version"], deadline=Deadline.after(20)).text().partition("\n")[0]
 
 
@@ -101,7 +101,7 @@ def for_form(
     place: Place = HOST,
     *,
     shelf: Shelf | None = None,
-    source: Source | None = None,
+    source: GoSource | None = None,
 ) -> Recipe:
     """The recipe of a form that has a build of its own; without `source` every file of the service's folder counts.
 

@@ -15,7 +15,7 @@ from lab.forms import recipe as recipes
 from lab.forms.listing import HELPERS_DIR
 from lab.forms.recipe import Place, Recipe
 from lab.forms.source import gosource
-from lab.forms.source.gosource import Source
+from lab.forms.source.gosource import GoSource
 from lab.forms.source.shelf import Shelf
 from lab.model.errors import LabError
 from lab.model.events import Bus, Notice
@@ -53,7 +53,7 @@ def recipes_for(
 
 def read_sources(
     lab: Lab, forms: Iterable[Form], service: Service, arch: Arch, shelf: Shelf, room: Path
-) -> dict[str, Source]:
+) -> dict[str, GoSource]:
     """The service's source by the version of the Go that builds it; `room` is for questions to Go."""
     versions = sorted({form.build.toolchain for form in forms if form.build})
     deadline = Deadline.after(BUILD_S, lab.cancel)

@@ -133,7 +133,7 @@ def attach_disk(lab: Lab, machine: Machine, image: Path, serial: str) -> None:
         attach(lab, machine.handle, image, serial)
 
 
-def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
+def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
     """Why a machine that was ready cannot be reached any more: it panicked, ended or hangs; else `error` as it is."""
     if (gone := presence.taken_down(lab, machine)) is not None:
         return gone
@@ -142,7 +142,7 @@ def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
         return error
     if seen.phase == "hung":
         return hang.error(machine.spec.name, seen)
-    found = readiness.not_ready(seen, lab.paths.machine(machine.spec.name), said=error)
+    found = readiness.diagnose(seen, lab.paths.machine(machine.spec.name), said=error)
     found.fix = "run the same command again: it starts the machine and goes on with what is missing"
     return found
 
@@ -150,7 +150,7 @@ def lost(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
 def ssh_argv(lab: Lab, name: str) -> list[str]:
     """OpenSSH's command line for a shell in the machine."""
     _reachable(lab, name)
-    return [proc.need("ssh"), "-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE), name]
+    return [proc.require_tool("ssh"), "-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE), name]
 
 
 def reach(lab: Lab, name: str) -> AbstractContextManager[Transport]:

@@ -38,7 +38,7 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
         if seen.phase == "hung":
             raise hang.error(handle.name, seen, str(directory / SERIAL_LOG))
         if seen.phase in {"stopped", "absent", "created"} or console.panic_text(_serial(directory)):
-            raise not_ready(seen, directory)
+            raise diagnose(seen, directory)
         return NotYet(reason=seen.reason)
 
     try:
@@ -47,7 +47,7 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
             probe, what="the machine to come up", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
         )
     except _Late as late:
-        raise not_ready(provider.inspect(lab, handle), directory) from late
+        raise diagnose(provider.inspect(lab, handle), directory) from late
 
 
 def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
@@ -65,7 +65,7 @@ def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
     until(probe, what="SSH of the machine", deadline=deadline, hint="lab logs", poll_s=POLL_S)
 
 
-def answers(endpoint: SshEndpoint, accel: str) -> bool:
+def ssh_is_up(endpoint: SshEndpoint, accel: str) -> bool:
     """Whether an SSH server answers there now, with the pinned host key. Raises SecurityStop for another key."""
     from lab.remote import hostkeys, ssh_login
 
@@ -95,7 +95,7 @@ def open_session(
         except ProvisioningError as error:
             if isinstance(endpoint, LocalEndpoint):
                 raise
-            raise not_ready(provider.inspect(lab, handle), directory, said=error) from error
+            raise diagnose(provider.inspect(lab, handle), directory, said=error) from error
 
     with watch.session(lab, provider, handle, dial) as link:
         yield link
@@ -105,7 +105,7 @@ class _Late(ProvisioningError):
     """Time ran out; becomes a diagnosis."""
 
 
-def not_ready(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
+def diagnose(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
     """What a machine does instead of being ready, with its console's tail. `said`: how reaching it failed."""
     text = _serial(directory)
     running = seen.phase in {"running", "broken"}

@@ -47,7 +47,7 @@ Then = Callable[[Transport, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Went:
+class RestoreResult:
     """How a restore went: `restored` False means that the machine was booted instead, and `reason` why.
 
     held: what was kept up in it, as `save` was given.
@@ -102,7 +102,7 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
     return doc
 
 
-def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: Then = lambda *_: None) -> Went:
+def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: Then = lambda *_: None) -> RestoreResult:
     """Go on from `name`: the machine as it was, reachable in seconds, whatever it does now.
 
     Where that fails it is booted instead, told by a notice, unless `fallback` is off: then the failure is raised.
@@ -124,7 +124,7 @@ def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: T
                 raise
             failure: LabError = error
         else:
-            return Went(
+            return RestoreResult(
                 machine=found, restored=True, reason="", seconds=seconds, behind_s=answer.behind_s, held=doc.get("held")
             )
         lab.bus.emit(Notice(level="warning", text=f"{failure.message}: it is booted instead"))
@@ -132,7 +132,7 @@ def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: T
             steps.provider_of(found).stop(lab, found.handle)  # type: ignore[arg-type]  # it was restored, so it has one
     booted = up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
     seconds = time.monotonic() - began
-    return Went(
+    return RestoreResult(
         machine=booted, restored=False, reason=failure.message, seconds=seconds, behind_s=0.0, held=doc.get("held")
     )
 
@@ -145,7 +145,7 @@ def remove(lab: Lab, machine: str, name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class BootProof:
     """What a machine says of itself: its boot, how long it is up, its clock against ours, the word left in memory."""
 
     boot_id: str
@@ -156,7 +156,7 @@ class Answer:
 
 def _restored(
     lab: Lab, machine: Machine, doc: dict[str, Any], began: float, then: Then
-) -> tuple[Machine, Answer, float]:
+) -> tuple[Machine, BootProof, float]:
     """The machine, what it said, and the seconds to that answer."""
     assert machine.handle is not None
     directory, provider = lab.paths.machine(machine.spec.name), steps.provider_of(machine)
@@ -176,13 +176,13 @@ def _restored(
     return machine, seen, seconds
 
 
-def _asked(lab: Lab, link: Transport) -> Answer:
+def _asked(lab: Lab, link: Transport) -> BootProof:
     before = time.time()
     said = link.run(["sh", "-c", PROOF, "proof", NONCE], Deadline.after(ASK_S, lab.cancel)).text().split()
     try:
         boot_id, uptime, now, nonce = said if len(said) > 3 else [*said, ""]
         behind_s = (before + time.time()) / 2 - float(now)
-        return Answer(boot_id=boot_id, uptime_s=float(uptime), behind_s=behind_s, nonce=nonce)
+        return BootProof(boot_id=boot_id, uptime_s=float(uptime), behind_s=behind_s, nonce=nonce)
     except ValueError as error:
         message = f"the machine answers what cannot be read: {' '.join(said)[:100]!r}"
         raise ProvisioningError(message, fix="lab up") from error

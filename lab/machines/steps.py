@@ -151,7 +151,7 @@ def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
     at = machine.endpoint if provider_of(machine).FEATURES.starts_ready else None
-    if isinstance(at, SshEndpoint) and readiness.answers(at, machine.accel):  # cheaper than a login
+    if isinstance(at, SshEndpoint) and readiness.ssh_is_up(at, machine.accel):  # cheaper than a login
         return machine
     seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
     if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # a look at the port costs the machine a process

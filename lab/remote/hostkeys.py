@@ -38,14 +38,14 @@ def refuse(where: str, seen: str, host_key: str, cause: Exception | None = None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class HostKeys:
     """What known_hosts files say of one name: keys that are right, and keys that must never be taken again."""
 
     keys: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
 
 
-def known(text: str, name: str) -> Known:
+def known(text: str, name: str) -> HostKeys:
     """Keys for `name` (as `known_hosts_name` writes it) in the text of known_hosts files: sshd(8), plain and hashed."""
     keys: list[str] = []
     revoked: list[str] = []
@@ -56,7 +56,7 @@ def known(text: str, name: str) -> Known:
             continue  # @cert-authority: certificates of hosts are not used here
         if names(words[0], name):
             (revoked if marker else keys).append(f"{words[1]} {words[2]}")
-    return Known(keys=tuple(keys), revoked=tuple(revoked))
+    return HostKeys(keys=tuple(keys), revoked=tuple(revoked))
 
 
 def names(field: str, name: str) -> bool:

@@ -142,7 +142,7 @@ class Arrival:
             self.close()
             part = part_of(final)
             if whole(part, entry):
-                store.patiently(lambda: part.replace(final))
+                store.retry_while_open(lambda: part.replace(final))
             else:
                 part.unlink(missing_ok=True)
                 expected = f"(size {entry.size}, sha256 {entry.sha256[:12]}…)"
@@ -181,7 +181,7 @@ class Arrival:
         final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = part_of(final)
         if final.exists():
-            store.patiently(lambda: final.replace(part))
+            store.retry_while_open(lambda: final.replace(part))
         have = self.have.get(entry.path, 0)
         self._size = have if have <= entry.size else 0
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)

@@ -21,7 +21,7 @@ LEVEL: Final = "one"  # one load level in this release; the full protocol finds 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RunParameters:
     """What the person asked for, resolved: no "auto" left."""
 
     profile: str
@@ -33,7 +33,7 @@ class Wish:
 
 
 def make(
-    run_id: str, scenario: Scenario, service: Service, forms: Mapping[str, FormSpec], tools: Tools, wish: Wish
+    run_id: str, scenario: Scenario, service: Service, forms: Mapping[str, FormSpec], tools: Tools, wish: RunParameters
 ) -> Plan:
     """Everything the guest half needs. Same inputs, same plan: order, arrivals and data come from `wish.seed`.
 
@@ -64,7 +64,7 @@ def identity(plan: Plan) -> bytes:
     return canonical(dataclasses.replace(plan, run_id=""))
 
 
-def _check(scenario: Scenario, service: Service, wish: Wish) -> None:
+def _check(scenario: Scenario, service: Service, wish: RunParameters) -> None:
     problems = []
     if wish.topology not in service.topologies:
         known = ", ".join(service.topologies)
@@ -101,7 +101,7 @@ def _service(service: Service, topology: str) -> ServiceSpec:
     )
 
 
-def _lives(scenario: Scenario, forms: tuple[str, ...], wish: Wish) -> tuple[Life, ...]:
+def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
     """One life per form and block; a block is a random permutation of all forms, its arrivals the same for each."""
     requests = max(1, math.ceil(wish.rate_rps * scenario.seconds[wish.profile]))
     lives = []

@@ -84,7 +84,7 @@ def content(source: Source, size: int) -> bytes:
 def _opened(source: Source) -> BinaryIO:
     """Opened to read; a folder, a pipe or a device is refused before a byte of it is waited for."""
     try:
-        return store.patiently(lambda: regular.opened(source.path))
+        return store.retry_while_open(lambda: regular.opened(source.path))
     except regular.NotRegular as error:
         raise source.error("not a plain file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in a name

@@ -79,7 +79,7 @@ def hold(
             yield
         finally:
             with contextlib.suppress(OSError):
-                store.patiently(lambda: _beside(path).unlink(missing_ok=True))
+                store.retry_while_open(lambda: _beside(path).unlink(missing_ok=True))
     finally:
         os.close(fd)  # lets go of the lock too
 

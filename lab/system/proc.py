@@ -56,7 +56,7 @@ class Result:
         return said[-TAIL_BYTES:].decode("utf-8", "replace")
 
 
-def bound(argv: Sequence[str]) -> list[str]:
+def die_with_parent(argv: Sequence[str]) -> list[str]:
     """`argv`, made to die with whoever starts it, however that ends; as it is where the system has no such means."""
     known = sys.platform == "linux" and which("setpriv") is not None
     return ["setpriv", "--pdeathsig", "KILL", *argv] if known else list(argv)
@@ -73,7 +73,7 @@ def _find(name: str, path: str) -> Path | None:
     return Path(found) if found and Path(found).is_absolute() else None
 
 
-def need(name: str, *, fix: str = "") -> str:
+def require_tool(name: str, *, fix: str = "") -> str:
     """The path of a tool; raises PreconditionError with `fix` (else what installs it here) where it is missing."""
     found = which(name)
     if found is None:

@@ -22,7 +22,7 @@ PAUSE_S: Final = 0.003
 T = TypeVar("T")
 
 
-def patiently(act: Callable[[], T]) -> T:
+def retry_while_open(act: Callable[[], T]) -> T:
     """What `act` gives; tried again while Windows refuses it, where whoever has a file open, be it to scan it for
     viruses, keeps it from being replaced, removed or read for that moment. Raises PermissionError."""
     deadline = Deadline.after(PATIENCE_S)
@@ -56,7 +56,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        patiently(lambda: temp.replace(path))
+        retry_while_open(lambda: temp.replace(path))
     except BaseException:
         temp.unlink(missing_ok=True)
         raise

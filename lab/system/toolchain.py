@@ -236,7 +236,7 @@ def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
         )
     _mark_programs(fetching / "go")
     shutil.rmtree(target, ignore_errors=True)
-    store.patiently(lambda: fetching.rename(target))
+    store.retry_while_open(lambda: fetching.rename(target))
     found = _fetched(lab, version)
     if found is None:
         raise PreconditionError(f"the wheel in {target} is not {version}", fix="install Go 1.21 or newer")

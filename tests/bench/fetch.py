@@ -116,7 +116,7 @@ def _many(lab: Lab, endpoint: SshEndpoint) -> float:
 
 def _sftp(lab: Lab, machine: Machine, folder: Path) -> None:
     config = lab.paths.machine(machine.spec.name) / SSH_CONFIG_FILE
-    argv = [proc.need("sftp"), "-q", "-b", "-", "-F", str(config), machine.spec.name]
+    argv = [proc.require_tool("sftp"), "-q", "-b", "-", "-F", str(config), machine.spec.name]
     script = f"get {FOLDER}/{FILE} {folder / FILE}\n".encode()
     proc.check(argv, stdin=script, deadline=_soon(lab), error=LabError, fix="run it by hand")
 

@@ -56,7 +56,7 @@ def _floor(lab: Lab, runs: int) -> tuple[float, ...]:
     samples = []
     for _ in range(runs):
         began = time.monotonic()
-        program = proc.need(qemu_argv.PROGRAMS[data["arch"]])
+        program = proc.require_tool(qemu_argv.PROGRAMS[data["arch"]])
         shape = {"arch": data["arch"], "cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
         if not acceleration.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
             return ()

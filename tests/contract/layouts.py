@@ -10,7 +10,7 @@ from typing import Final
 from lab import forms
 from lab.forms.listing import PLAIN
 from lab.forms.source import gosource
-from lab.forms.source.gosource import Source
+from lab.forms.source.gosource import GoSource
 from lab.forms.source.shelf import Shelf
 from lab.model.events import Sink
 from lab.model.service import Service
@@ -71,7 +71,7 @@ def go(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str
     )
 
 
-def read(service: Service, top: Path, *, copy: bool = True, sink: Sink | None = None) -> Source:
+def read(service: Service, top: Path, *, copy: bool = True, sink: Sink | None = None) -> GoSource:
     """The source as a build reads it; the copy lies below `top`."""
     lab = lab_at(test_home())
     if sink is not None:

@@ -46,7 +46,7 @@ def plan_for(
         sink=forms.tree_path(sink),
         sink_sha256=sink.sha256,
     )
-    wish = planning.Wish(
+    wish = planning.RunParameters(
         profile="stage", seed=1, topology=topology, rate_rps=10, emulated=False, cpus=os.cpu_count() or 1
     )
     plan = planning.make("proof", scenario, service, specs, tools, wish)

@@ -162,7 +162,7 @@ def test_an_edit_before_the_copy_counts_for_all_forms(tmp_path: Path, monkeypatc
     word(service, f"first {tmp_path}")
     real = gosource.read
 
-    def edited(*words: object) -> gosource.Source:
+    def edited(*words: object) -> gosource.GoSource:
         source = real(*words)  # type: ignore[arg-type]  # passed on as given
         word(service, f"second {tmp_path}")
         return source

@@ -13,7 +13,7 @@ import pytest
 
 from lab import forms
 from lab.forms import fit, fitting
-from lab.forms.build_dir import Scratch, prepare
+from lab.forms.build_dir import BuildDir, prepare
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.source.shelf import Shelf
 from lab.forms.wanted import recipes_for
@@ -71,7 +71,7 @@ def wanted(lab: Lab, one: Service, names: tuple[str, ...], room: Path) -> dict[s
     return recipes_for(lab, chosen, one, ARCH, HOST, Shelf(room / "read"), room / "asked")
 
 
-def prepared(lab: Lab, one: Service, name: str, room: Path) -> Scratch:
+def prepared(lab: Lab, one: Service, name: str, room: Path) -> BuildDir:
     """The copy that a form would be built in, its modules resolved."""
     recipe = wanted(lab, one, (name,), room)[name]
     return prepare(lab, recipe, pinned_go(), room / "copy", deadline=Deadline.after(170))

@@ -34,7 +34,7 @@ def test_every_boot_that_hangs_is_good_again_within_a_minute() -> None:
 
 
 def test_the_fault_of_qemu_is_undone_under_a_command_that_goes_on() -> None:
-    text = acceleration.version_text(proc.need("qemu-system-x86_64"))
+    text = acceleration.version_text(proc.require_tool("qemu-system-x86_64"))
     if acceleration.version(text) >= FIXED:
         pytest.skip(f"{text} does not have this fault")
     with own_home("switch") as home:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from lab.forms.source import assembly, cgo, filenames, irregular, own
 from lab.forms.source.goask import NEWER_GO, Go, missing_here, objects, outside, refusal
-from lab.forms.source.modules import BESIDE, Beside, Layout, Lowered, language, layout
+from lab.forms.source.modules import BESIDE, Beside, Lowered, ModuleLayout, language, layout
 from lab.forms.source.shelf import Entry, Shelf, Tree
 from lab.forms.source.vendored import LIST, READ, unfold
 from lab.model.errors import DemoError, LabError
@@ -34,7 +34,7 @@ ASK_S: Final = 900.0  # modules may have to be downloaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class GoSource:
     """A service as it was read: its files as one module, and the package to build in there."""
 
     tree: Tree
@@ -59,7 +59,7 @@ class Source:
                 yield "warning", need.warning
 
 
-def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: Shelf, room: Path) -> Source:
+def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: Shelf, room: Path) -> GoSource:
     """The service's source, hashed or copied as `shelf` has it; `room` is a new folder for questions.
 
     Raises ConfigError, DemoError (Go does not take it, by Go's own words), TransientError (network).
@@ -86,7 +86,7 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
         message = f"{service.root}: {service.main} is package {kind}, and only a package main is a program"
         raise DemoError(message, fix="correct `main` in service.yaml: it names the folder of a Go program")
     lowered = asked.lowered(packages)
-    source = Source(
+    source = GoSource(
         tree=shelf.put(service.root, asked.entries(packages)),
         main=asked.layout.main,
         lowered=lowered,
@@ -127,7 +127,7 @@ class _Asked:
     """A layout and what Go says of it."""
 
     go: Go
-    layout: Layout
+    layout: ModuleLayout
     room: Path
     overlay: dict[str, str] = field(default_factory=dict)
     pipes: frozenset[Path] = frozenset()  # of the overlay: what has the name of a file and is none

@@ -53,7 +53,7 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class ModuleLayout:
     """`top` holds the go.mod of the package `main`; `edits` make it the only one, once each module has a folder."""
 
     top: Path
@@ -77,7 +77,7 @@ class Layout:
         go.text(["mod", "edit", *edits, str(target)], target.parent, str(self.top / "go.mod"))
 
 
-def layout(go: Go, start: Path, main: str) -> Layout:
+def layout(go: Go, start: Path, main: str) -> ModuleLayout:
     """How the package `main`, as called from the folder `start`, is built.
 
     Raises ConfigError (no go.mod), DemoError (a file that Go does not read, a go line of a newer language).
@@ -91,7 +91,7 @@ def layout(go: Go, start: Path, main: str) -> Layout:
     own = reader.module(top)
     work = _workspace(go, start, reader, top)
     found = _Found(top, own, work, reader)
-    return Layout(
+    return ModuleLayout(
         top=top,
         main=("." if aim == top else f"./{os.path.relpath(aim, top).replace(os.sep, '/')}") if inside else main,
         go=reader.go_line(top / "go.mod", own),

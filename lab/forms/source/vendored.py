@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lab.forms.source import filenames
 from lab.forms.source.goask import Go, objects, outside, refusal
-from lab.forms.source.modules import Beside, Layout
+from lab.forms.source.modules import Beside, ModuleLayout
 from lab.model import regular
 
 READ: Final = ("GoFiles", "SFiles", "HFiles", "SysoFiles", "EmbedFiles")
@@ -27,7 +27,7 @@ LIST: Final = ("list", "-e", "-deps", f"-json={FIELDS}")
 MODULES: Final = "vendor/modules.txt"
 
 
-def unfold(go: Go, layout: Layout, room: Path, options: Sequence[str] = ()) -> Layout:
+def unfold(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str] = ()) -> ModuleLayout:
     """The layout with each module of the vendor folder, if Go builds from one, named as it is to be taken.
 
     `options` are of `go list`.
@@ -57,7 +57,7 @@ def unfold(go: Go, layout: Layout, room: Path, options: Sequence[str] = ()) -> L
     )
 
 
-def _packages(go: Go, layout: Layout, room: Path, options: Sequence[str]) -> list[dict[str, Any]]:
+def _packages(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str]) -> list[dict[str, Any]]:
     """The build as Go does it from the vendor folder."""
     words = [*LIST, "-mod=vendor", *options]
     if layout.work is None:
@@ -76,7 +76,7 @@ def _packages(go: Go, layout: Layout, room: Path, options: Sequence[str]) -> lis
     return found
 
 
-def _originals(go: Go, layout: Layout, modules: Sequence[Mapping[str, Any]], room: Path) -> dict[str, Path]:
+def _originals(go: Go, layout: ModuleLayout, modules: Sequence[Mapping[str, Any]], room: Path) -> dict[str, Path]:
     """Module path -> where the files are that it is vendored from, as far as they can be had."""
     out, wanted = {}, {}
     for module in modules:

@@ -120,7 +120,7 @@ def tail(path: Path, size: int = TAIL_BYTES) -> str:
 
 
 @dataclass
-class Nursery:
+class ChildProcesses:
     """Starts children and notes them in the host's register, so that whoever comes next can end what is left."""
 
     accounts: Accounts

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from lab.guest.linux.waiting import until
-from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.life import Running
 from lab.guest.run.load import send_once
 from lab.guest.run.sink import read_spans
@@ -18,7 +18,7 @@ from lab.guest.wire import Canary, CanaryRequest, Span
 
 
 @dataclass
-class Asked:
+class SentCanaries:
     """Canary requests that were answered: what was sent, and answers that are wrong in themselves.
 
     count: spans that were there with the last answer; at: its time by the monotonic clock, in seconds.
@@ -30,17 +30,17 @@ class Asked:
     at: float = 0.0
 
 
-def prove(bench: Bench, running: Running) -> Canary:
+def prove(bench: RunContext, running: Running) -> Canary:
     """Send one request of each canary type and judge the spans. Raises LifeFailed only when nothing can be sent."""
     canary = judge(bench, running, send(bench, running, bench.plan.canary))
     running.first_span_s = canary.first_span_s
     return canary
 
 
-def send(bench: Bench, running: Running, kinds: Sequence[str]) -> Asked:
+def send(bench: RunContext, running: Running, kinds: Sequence[str]) -> SentCanaries:
     """One request of each type. Raises LifeFailed."""
     plan = bench.plan
-    asked = Asked(sent=[], wrong=[])
+    asked = SentCanaries(sent=[], wrong=[])
     status = {request.type: request.status for request in plan.requests}
     for index, kind in enumerate(kinds):
         request, _ = send_once(bench, running.work, running.target, kind, index, plan.seed)
@@ -51,7 +51,7 @@ def send(bench: Bench, running: Running, kinds: Sequence[str]) -> Asked:
     return asked
 
 
-def judge(bench: Bench, running: Running, asked: Asked, quiet_s: Optional[float] = None) -> Canary:
+def judge(bench: RunContext, running: Running, asked: SentCanaries, quiet_s: Optional[float] = None) -> Canary:
     """Wait for the spans of these requests and compare them with what the form is known to give.
 
     quiet_s: how long no span must come after the last answer, where none or no more may come; None: the plan's.
@@ -74,7 +74,9 @@ def judge(bench: Bench, running: Running, asked: Asked, quiet_s: Optional[float]
     )
 
 
-def _judged(bench: Bench, running: Running, asked: Asked, quiet_s: float) -> tuple[tuple[CanaryRequest, ...], int, str]:
+def _judged(
+    bench: RunContext, running: Running, asked: SentCanaries, quiet_s: float
+) -> tuple[tuple[CanaryRequest, ...], int, str]:
     """Collect spans until the proof holds, or no more come, or the deadline passes."""
     plan, form, sent = bench.plan, running.form, asked.sent
     trees = type_trees(plan.reference, form.expected)
@@ -99,7 +101,7 @@ def _judged(bench: Bench, running: Running, asked: Asked, quiet_s: float) -> tup
 
 
 def _collect(
-    bench: Bench, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
+    bench: RunContext, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
 ) -> list[Span]:
     """What arrived since the last call: waits for as many spans as wanted, else until their count is still.
 

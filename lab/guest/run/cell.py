@@ -16,7 +16,7 @@ from lab.guest.linux.child import cpu_set
 from lab.guest.linux.procfs import SystemTimes, boot_id
 from lab.guest.linux.sampler import PERIOD_S, SLOW_EVERY, BpfStatistics, Sample, WindowUse, take, window_use
 from lab.guest.linux.waiting import until
-from lab.guest.run.context import Bench
+from lab.guest.run.context import RunContext
 from lab.guest.run.life import Running
 from lab.guest.run.load import longest_s, sends, start_load, summary
 from lab.guest.run.sink import read_spans, still
@@ -50,7 +50,7 @@ def sentinel() -> float:
     return time.perf_counter() - began
 
 
-def run_cell(bench: Bench, running: Running, cell: CellPlan, attempt: int) -> Cell:
+def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) -> Cell:
     """Measure and publish; always gives a cell, with the gates that it missed when something broke."""
     name = cell_folder(cell.id, attempt)
     temp = bench.out / CELLS_DIR / (".tmp-" + name)
@@ -75,13 +75,15 @@ def run_cell(bench: Bench, running: Running, cell: CellPlan, attempt: int) -> Ce
     return result
 
 
-def _quiet_s(bench: Bench, running: Running) -> float:
+def _quiet_s(bench: RunContext, running: Running) -> float:
     """A form that was proven to give no span need not be waited for as long."""
     quiet_s = bench.plan.timeouts.quiet_s
     return quiet_s if running.form.proof == "some" else min(1.0, quiet_s)
 
 
-def _loaded(bench: Bench, running: Running, cell: CellPlan, temp: Path) -> tuple[list[Sample], dict[str, Any], str]:
+def _loaded(
+    bench: RunContext, running: Running, cell: CellPlan, temp: Path
+) -> tuple[list[Sample], dict[str, Any], str]:
     """Run the load generator, reading counters all along; ends early when a part of the form dies."""
     statistics = BpfStatistics() if running.agents else None
     agents = [agent.pid for agent in running.agents]
@@ -115,7 +117,7 @@ def _loaded(bench: Bench, running: Running, cell: CellPlan, temp: Path) -> tuple
     return samples, told or {}, failed if not running.broken() else ""
 
 
-def _tell(bench: Bench, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
+def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
     """One sample for the live view: CPU per role since the last one."""
     last, before = samples[-1], samples[max(0, len(samples) - 1 - SLOW_EVERY)]
     seconds = max(1e-9, (last.mono_ns - before.mono_ns) / 1e9)
@@ -136,7 +138,7 @@ class _Seen:
     sentinel_s: float
 
 
-def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
+def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
     told = seen.told
     start_ns, end_ns = int(told.get("window_start_ns", 0)), int(told.get("window_end_ns", 0))
     use = _use(bench, seen.samples, start_ns, end_ns)
@@ -210,7 +212,7 @@ def _result(bench: Bench, running: Running, cell: CellPlan, attempt: int, seen: 
     )
 
 
-def _use(bench: Bench, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
+def _use(bench: RunContext, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
     if start_ns and len(samples) > 1:
         return window_use(samples, start_ns, end_ns, bench.accounts.source)
     none = SystemTimes(busy_s=0.0, steal_s=0.0, irq_s=0.0)

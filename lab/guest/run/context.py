@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import Accounts
-from lab.guest.linux.child import Nursery
+from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.waiting import Cancel
 from lab.guest.run.journal import Journal
 from lab.guest.wire import FormSpec, Plan
@@ -26,7 +26,7 @@ class LifeFailed(Exception):
 
 
 @dataclass
-class Bench:
+class RunContext:
     """One run: its plan, its folders, and the effects that steps share."""
 
     plan: Plan
@@ -35,7 +35,7 @@ class Bench:
     artifacts: Path
     journal: Journal
     accounts: Accounts
-    nursery: Nursery
+    nursery: ChildProcesses
     cancel: Cancel
     systemd: bool = False
 

@@ -14,7 +14,7 @@ from lab.guest.linux.atomic_files import sha256_file
 from lab.guest.linux.child import Child
 from lab.guest.linux.procfs import MIB
 from lab.guest.linux.waiting import until
-from lab.guest.run.context import Bench, LifeFailed, fill
+from lab.guest.run.context import LifeFailed, RunContext, fill
 from lab.guest.run.ready import wait_ready
 from lab.guest.run.sink import Sink, start_sink
 from lab.guest.wire import FormSpec, Life, ProcessSpec
@@ -54,7 +54,7 @@ class Running:
         return self.ended("service") or self.ended("agent") or self.ended("sink")
 
 
-def start_life(bench: Bench, life: Life, ident: str, work: Path) -> Running:
+def start_life(bench: RunContext, life: Life, ident: str, work: Path) -> Running:
     """Everything up to an attached agent and a service that answers with the right build. Raises LifeFailed."""
     form = bench.form(life.form)
     service = bench.plan.service
@@ -80,21 +80,21 @@ def start_life(bench: Bench, life: Life, ident: str, work: Path) -> Running:
     return running
 
 
-def start_agents(bench: Bench, running: Running) -> None:
+def start_agents(bench: RunContext, running: Running) -> None:
     """One for each process of the service. Raises LifeFailed."""
     running.agents_began = time.monotonic()
     running.agent_said = []
     running.agents = [_start_agent(bench, running, child) for child in running.services]
 
 
-def attach(bench: Bench, running: Running) -> None:
+def attach(bench: RunContext, running: Running) -> None:
     """Wait until every agent says that it is attached. Raises LifeFailed with its own words."""
     for agent in running.agents:
         _wait_attached(bench, running, agent)
     running.attach_s = time.monotonic() - running.agents_began
 
 
-def _check_digests(bench: Bench, form: FormSpec) -> None:
+def _check_digests(bench: RunContext, form: FormSpec) -> None:
     tools = bench.plan.tools
     wanted = [(form.binary, form.sha256), (tools.load, tools.load_sha256), (tools.sink, tools.sink_sha256)]
     if form.agent is not None:
@@ -114,7 +114,7 @@ def _values(running: Running, name: str) -> dict[str, str]:
     return {**values, "work": str(running.work), "sink": running.sink.url, "service": name}
 
 
-def _start_process(bench: Bench, running: Running, process: ProcessSpec, *, last: bool) -> Child:
+def _start_process(bench: RunContext, running: Running, process: ProcessSpec, *, last: bool) -> Child:
     form, values = running.form, _values(running, process.name)
     extra = form.args if last else ()
     argv = [bench.artifact(form.binary), *(fill(a, values) for a in (*process.argv, *extra))]
@@ -137,7 +137,7 @@ def _write_files(running: Running, process: ProcessSpec) -> None:
         path.write_text(fill(text, {**values, "work": str(running.work)}), encoding="utf-8")
 
 
-def _check_build(bench: Bench, running: Running) -> None:
+def _check_build(bench: RunContext, running: Running) -> None:
     """The processes run the planned file, and the one that answers says so itself."""
     service, form = bench.plan.service, running.form
     for child in running.services:
@@ -154,7 +154,7 @@ def _check_build(bench: Bench, running: Running) -> None:
         raise LifeFailed("the service answers as form %r" % headers[service.form_header.lower()])
 
 
-def _start_agent(bench: Bench, running: Running, target: Child) -> Child:
+def _start_agent(bench: RunContext, running: Running, target: Child) -> Child:
     spec = running.form.agent
     assert spec is not None
     ready = running.work / ("agent-%s.ready" % target.name)
@@ -171,7 +171,7 @@ def _start_agent(bench: Bench, running: Running, target: Child) -> Child:
         raise LifeFailed("the agent cannot be started: %s" % error) from error
 
 
-def _wait_attached(bench: Bench, running: Running, agent: Child) -> None:
+def _wait_attached(bench: RunContext, running: Running, agent: Child) -> None:
     spec = running.form.agent
     assert spec is not None
     ready = running.work / (agent.name + ".ready")
@@ -196,7 +196,7 @@ def _why(agent: Child) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def stop_life(bench: Bench) -> dict[str, int]:
+def stop_life(bench: RunContext) -> dict[str, int]:
     """Agents, then the service backwards, then the sink; returns exit codes by name."""
     children = list(bench.nursery.children)
     bench.nursery.stop_all(bench.plan.timeouts.stop_s)

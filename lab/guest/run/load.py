@@ -12,14 +12,14 @@ from typing import Any
 from lab.guest.linux.atomic_files import write_text
 from lab.guest.linux.child import Child
 from lab.guest.linux.waiting import until
-from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.scoring.proof import Sent
 from lab.guest.wire import CellPlan, encode
 
 IN_FLIGHT_MAX = 4096
 
 
-def load_plan(bench: Bench, port: int, cell: CellPlan) -> dict[str, Any]:
+def load_plan(bench: RunContext, port: int, cell: CellPlan) -> dict[str, Any]:
     """lab-load's plan for one cell."""
     plan = bench.plan
     in_flight = int(cell.rate_rps * plan.timeouts.request_s) + 16
@@ -37,7 +37,7 @@ def load_plan(bench: Bench, port: int, cell: CellPlan) -> dict[str, Any]:
     }
 
 
-def start_load(bench: Bench, work: Path, port: int, cell: CellPlan, out: Path) -> Child:
+def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Path) -> Child:
     """Begin warm-up and window; the rows go to `out`."""
     name = "load-%s" % cell.id
     plan_file = work / (name + ".json")
@@ -46,7 +46,7 @@ def start_load(bench: Bench, work: Path, port: int, cell: CellPlan, out: Path) -
     return bench.nursery.spawn(name, "load", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
 
 
-def longest_s(bench: Bench, cell: CellPlan) -> float:
+def longest_s(bench: RunContext, cell: CellPlan) -> float:
     """When a load generator that has not ended is stuck."""
     planned = (cell.warmup_requests + cell.requests) / max(cell.rate_rps, 0.001)
     return planned * 1.5 + 2 * bench.plan.timeouts.request_s + bench.plan.timeouts.ready_s
@@ -74,7 +74,9 @@ def sends(out: Path) -> list[tuple[int, int, int, int, str]]:
         return []
 
 
-def send_once(bench: Bench, work: Path, port: int, kind: str, index: int, seed: int) -> tuple[Sent, dict[str, Any]]:
+def send_once(
+    bench: RunContext, work: Path, port: int, kind: str, index: int, seed: int
+) -> tuple[Sent, dict[str, Any]]:
     """One request of one type, outside any load. Raises LifeFailed when it could not even be tried."""
     cell = CellPlan(id="canary", level="", rate_rps=1.0, seed=seed, warmup_requests=0, requests=1)
     name = "canary-%d-%s" % (index, kind)

@@ -9,7 +9,7 @@ from lab.guest.linux.child import Child
 from lab.guest.linux.listeners import listening
 from lab.guest.linux.procfs import session
 from lab.guest.linux.waiting import until
-from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.wire import ServiceSpec
 
 ANSWER_S = 2.0
@@ -18,7 +18,7 @@ FRAME_HEADER = 9  # HTTP/2: length (3 bytes), type, flags, stream
 SETTINGS = 4
 
 
-def wait_ready(bench: Bench, services: list[Child], port: int) -> None:
+def wait_ready(bench: RunContext, services: list[Child], port: int) -> None:
     """Until `port` answers as ready.path and ready.status ask for. Raises LifeFailed with what was seen instead."""
     spec = bench.plan.service
     last = ""

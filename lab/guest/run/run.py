@@ -9,12 +9,12 @@ from pathlib import Path
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.linux.atomic_files import publish, write_text
-from lab.guest.linux.child import LOGS_DIR, Nursery, tail
+from lab.guest.linux.child import LOGS_DIR, ChildProcesses, tail
 from lab.guest.linux.facts import facts, systemd_runs
 from lab.guest.linux.waiting import Cancel, Stopped, rest
 from lab.guest.run.canary import prove
 from lab.guest.run.cell import cell_folder, run_cell
-from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
 from lab.guest.run.life import Running, start_life, stop_life
 from lab.guest.run.lock import Lock
@@ -76,8 +76,8 @@ def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], can
     systemd = systemd_runs()
     accounts = open_accounts(ending.tag(runs), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
     journal = Journal(out)
-    nursery = Nursery(accounts=accounts, out=out)
-    bench = Bench(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
+    nursery = ChildProcesses(accounts=accounts, out=out)
+    bench = RunContext(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
     if left:
         journal.emit("notice", text="ended %d processes that a killed start had left" % left)
     if not (out / FACTS_FILE).exists():
@@ -108,7 +108,7 @@ def _clear(out: Path, work: Path) -> None:
             shutil.rmtree(str(half), ignore_errors=True)
 
 
-def _lives(bench: Bench) -> GuestManifest:
+def _lives(bench: RunContext) -> GuestManifest:
     bench.journal.emit("state", phase="running", resumed=bool(_done(bench)), accounting=bench.accounts.source)
     _state(bench, "running")
     for life in bench.plan.lives:
@@ -121,7 +121,7 @@ def _lives(bench: Bench) -> GuestManifest:
     return _finish(bench)
 
 
-def _one_life(bench: Bench, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
+def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
     """Start the form, prove it, run its cells until one of its parts dies; failures are told and kept."""
     ident = _life_id(bench, life)
     work = bench.work / ident
@@ -150,7 +150,7 @@ def _one_life(bench: Bench, life: Life, todo: list[tuple[CellPlan, int]]) -> Non
     shutil.rmtree(str(work), ignore_errors=True)
 
 
-def _tell_ready(bench: Bench, running: Running) -> None:
+def _tell_ready(bench: RunContext, running: Running) -> None:
     said = "ready after %.1f s" % running.startup_s
     if running.attach_s is not None:
         said += ", agent attached after %.1f s" % running.attach_s
@@ -165,7 +165,7 @@ def _tell_ready(bench: Bench, running: Running) -> None:
     )
 
 
-def _life_id(bench: Bench, life: Life) -> str:
+def _life_id(bench: RunContext, life: Life) -> str:
     prefix = "%d-%s" % (life.block, life.form)
     number = 1
     while (bench.out / LIVES_DIR / ("%s.%d" % (prefix, number))).exists():
@@ -173,7 +173,7 @@ def _life_id(bench: Bench, life: Life) -> str:
     return "%s.%d" % (prefix, number)
 
 
-def _tell_proof(bench: Bench, canary: Canary) -> None:
+def _tell_proof(bench: RunContext, canary: Canary) -> None:
     bench.journal.emit(
         "proof",
         form=canary.form,
@@ -188,7 +188,7 @@ def _tell_proof(bench: Bench, canary: Canary) -> None:
 
 
 def _publish_life(
-    bench: Bench, ident: str, life: Life, running: Running | None, canary: Canary | None, failure: str
+    bench: RunContext, ident: str, life: Life, running: Running | None, canary: Canary | None, failure: str
 ) -> None:
     """lives/ID appears before the first cell, so that a kept cell never lacks its proof."""
     temp = bench.out / LIVES_DIR / (".tmp-" + ident)
@@ -205,7 +205,7 @@ def _publish_life(
     publish(temp, bench.out / LIVES_DIR / ident)
 
 
-def _keep_logs(bench: Bench, ident: str, work: Path) -> None:
+def _keep_logs(bench: RunContext, ident: str, work: Path) -> None:
     """What our processes wrote on stderr is evidence; the folder of a life without one stays as it is."""
     folder = bench.out / LIVES_DIR / ident
     for log in sorted((work / LOGS_DIR).glob("*.log")):
@@ -217,7 +217,7 @@ def _keep_logs(bench: Bench, ident: str, work: Path) -> None:
 # --- what is done ----------------------------------------------------------------------------------------------------
 
 
-def _attempts(bench: Bench, cell: CellPlan) -> list[Cell]:
+def _attempts(bench: RunContext, cell: CellPlan) -> list[Cell]:
     found = []
     for attempt in (1, 2):
         path = bench.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
@@ -226,7 +226,7 @@ def _attempts(bench: Bench, cell: CellPlan) -> list[Cell]:
     return found
 
 
-def _next_attempt(bench: Bench, cell: CellPlan) -> int:
+def _next_attempt(bench: RunContext, cell: CellPlan) -> int:
     """1 or 2; 0 when the cell is done: valid once, or as often as allowed."""
     found = _attempts(bench, cell)
     allowed = 2 if bench.plan.rerun_invalid else 1
@@ -235,11 +235,11 @@ def _next_attempt(bench: Bench, cell: CellPlan) -> int:
     return len(found) + 1
 
 
-def _started(bench: Bench, life: Life) -> bool:
+def _started(bench: RunContext, life: Life) -> bool:
     return any((bench.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
 
 
-def _life_failure(bench: Bench, life: Life) -> str:
+def _life_failure(bench: RunContext, life: Life) -> str:
     """Why this life cannot be: the reason of a start of it that failed; "" when none did."""
     for path in sorted((bench.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
         doc = json.loads(path.read_text(encoding="utf-8"))
@@ -248,17 +248,17 @@ def _life_failure(bench: Bench, life: Life) -> str:
     return ""
 
 
-def _done(bench: Bench) -> int:
+def _done(bench: RunContext) -> int:
     """Cells that need no more work."""
     return sum(1 for life in bench.plan.lives for cell in life.cells if not _next_attempt(bench, cell))
 
 
-def _state(bench: Bench, phase: str, reason: str = "") -> None:
+def _state(bench: RunContext, phase: str, reason: str = "") -> None:
     total = sum(len(life.cells) for life in bench.plan.lives)
     write_state(bench.out, bench.plan.digest(), phase, _done(bench), total, reason)
 
 
-def _finish(bench: Bench) -> GuestManifest:
+def _finish(bench: RunContext) -> GuestManifest:
     plan = bench.plan
     _state(bench, "sealing")
     cells = [c for life in plan.lives for c in life.cells]

@@ -12,7 +12,7 @@ from pathlib import Path
 from lab.guest.linux import loopback
 from lab.guest.linux.child import Child
 from lab.guest.linux.waiting import until
-from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.wire import Span, WireError, decode
 
 
@@ -45,7 +45,7 @@ class Sink:
         return True
 
 
-def start_sink(bench: Bench, work: Path, first_file: Path) -> Sink:
+def start_sink(bench: RunContext, work: Path, first_file: Path) -> Sink:
     """Start it on a free port. Raises LifeFailed."""
     argv = [bench.artifact(bench.plan.tools.sink), "--listen", "127.0.0.1:0", "--out", str(first_file)]
     child = bench.nursery.spawn("sink", "sink", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
@@ -56,7 +56,7 @@ def start_sink(bench: Bench, work: Path, first_file: Path) -> Sink:
     return Sink(child=child, port=port, file=first_file)
 
 
-def still(bench: Bench, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
+def still(bench: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
     """Wait until the span count has not moved for `quiet_s`."""
     step_s = min(0.5, max(0.05, quiet_s / 10))
     seen: list[int] = []

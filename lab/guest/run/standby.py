@@ -18,11 +18,11 @@ from pathlib import Path
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.linux.atomic_files import write_text
-from lab.guest.linux.child import Nursery
+from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.facts import systemd_runs
 from lab.guest.linux.waiting import Cancel, Stopped
-from lab.guest.run.canary import Asked, judge, prove, rotate, send
-from lab.guest.run.context import Bench, LifeFailed
+from lab.guest.run.canary import SentCanaries, judge, prove, rotate, send
+from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
 from lab.guest.run.life import Running, attach, start_agents, start_life
 from lab.guest.run.lock import Lock
@@ -56,17 +56,17 @@ def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Ca
         lock.close()
 
 
-def _bench(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> Bench:
+def _bench(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> RunContext:
     work, systemd = out / WORK_DIR, systemd_runs()
     work.mkdir()
     accounts = open_accounts(
         ending.tag(ending.runs_of(str(out))), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd
     )
-    nursery = Nursery(accounts=accounts, out=out)
-    return Bench(plan, out, work, artifacts, Journal(out), accounts, nursery, cancel, systemd)
+    nursery = ChildProcesses(accounts=accounts, out=out)
+    return RunContext(plan, out, work, artifacts, Journal(out), accounts, nursery, cancel, systemd)
 
 
-def _held(bench: Bench) -> None:
+def _held(bench: RunContext) -> None:
     asked, wake = os.pipe()
     for end in (asked, wake):
         os.set_blocking(end, False)
@@ -92,7 +92,7 @@ def _held(bench: Bench) -> None:
         bench.journal.close()
 
 
-def _wait(bench: Bench, asked: int) -> int:
+def _wait(bench: RunContext, asked: int) -> int:
     """Until it is asked for a round, and for which. Raises Stopped."""
     while True:
         bench.cancel.check()
@@ -103,12 +103,12 @@ def _wait(bench: Bench, asked: int) -> int:
                     return number
 
 
-def _told(bench: Bench, rounds: int) -> None:
+def _told(bench: RunContext, rounds: int) -> None:
     bench.journal.emit("state", phase="held", round=rounds)
     write_state(bench.out, bench.plan.digest(), "held", rounds, rounds)
 
 
-def _start(bench: Bench) -> list[Running]:
+def _start(bench: RunContext) -> list[Running]:
     """Every form of the plan up and proven by one request of each type; of one that fails nothing stays up."""
     up = []
     for life in bench.plan.lives:
@@ -130,7 +130,7 @@ def _start(bench: Bench) -> list[Running]:
     return up
 
 
-def _renew(bench: Bench, running: Running) -> None:
+def _renew(bench: RunContext, running: Running) -> None:
     """Another agent for each that is there; `attach` waits for them. Raises LifeFailed."""
     for agent in [agent for agent in running.agents if agent in bench.nursery.children]:
         agent.kill()  # what it still held is from before; the new one takes its pins away
@@ -140,10 +140,10 @@ def _renew(bench: Bench, running: Running) -> None:
     start_agents(bench, running)
 
 
-def _again(bench: Bench, up: list[Running], rounds: int, *, anew: bool) -> None:
+def _again(bench: RunContext, up: list[Running], rounds: int, *, anew: bool) -> None:
     """One request each. Whose answer takes long is asked first: a form that must stay silent is waited for."""
     began = time.monotonic()
-    sent: dict[str, Asked] = {}
+    sent: dict[str, SentCanaries] = {}
     failed: dict[str, str] = {}
 
     def tried(step: Callable[[Running], None], those: list[Running]) -> None:
@@ -176,7 +176,7 @@ def _again(bench: Bench, up: list[Running], rounds: int, *, anew: bool) -> None:
 
 
 def _proof(
-    bench: Bench, rounds: int, canary: Canary, running: Running, seconds: float | None = None, *, anew: bool = True
+    bench: RunContext, rounds: int, canary: Canary, running: Running, seconds: float | None = None, *, anew: bool = True
 ) -> None:
     """`seconds`: since it was asked for; spans: how many the requests gave; anew: by an agent attached for it."""
     spans = sum(len(request.spans) for request in canary.requests)

@@ -52,7 +52,7 @@ def seat(
     parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]
 ) -> tuple[list[Slot], list[Fragment]]:
     """Slots in order of their requests' start, and the fragments that fit none of them."""
-    hall = _Hall([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
+    hall = _Matcher([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
     waiting = [part for part in parts if part.lost or not hall.take(part, root=True)]
     by_trace = {part.trace_id: slot for slot in hall.slots for part in slot.parts}
     loose = []
@@ -102,7 +102,7 @@ def _under_way(at: int, starts: list[int], rows: list[Row]) -> bool:
     return index >= 0 and at <= rows[index].end_ns + SLACK_NS
 
 
-class _Hall:
+class _Matcher:
     """All requests of a cell, with what has been seated so far."""
 
     def __init__(self, slots: list[Slot], trees: dict[str, TypeTree]) -> None:

@@ -42,7 +42,7 @@ class Archive:
 def sources(suite: str, pockets: Sequence[str] = POCKETS) -> tuple[str, ...]:
     """One-line apt sources of Debian's `suite`: as this machine has them, else from the mirror that it has another
     release of. Raises PreconditionError when it has no Debian at all."""
-    apt_get = proc.need("apt-get")
+    apt_get = proc.require_tool("apt-get")
     argv = [apt_get, "indextargets", "--format", TARGET_FORMAT, "Created-By: Packages"]
     known = parse_targets(proc.run(argv, deadline=Deadline.after(ASK_S)).text())
     if not any(map(_is_debian, known)):
@@ -97,7 +97,7 @@ def _is_debian(archive: Archive) -> bool:
 
 def settings() -> tuple[str, ...]:
     """This machine's apt settings that also hold for making an image, as apt.conf lines."""
-    result = proc.run([proc.need("apt-config"), "dump"], deadline=Deadline.after(ASK_S))
+    result = proc.run([proc.require_tool("apt-config"), "dump"], deadline=Deadline.after(ASK_S))
     return tuple(choose_settings(result.text().splitlines()))
 
 

@@ -43,7 +43,7 @@ def export(lab: Lab, ident: str, target: Path) -> str:
     packed, part = target.with_name(f"{target.name}.disk"), target.with_name(f"{target.name}.part")
     try:
         with lab.bus.step("export", f"pack image {ident}"):
-            argv = [proc.need("qemu-img"), "convert", "-c", "-m", "2", "-f", "raw", "-O", "qcow2"]
+            argv = [proc.require_tool("qemu-img"), "convert", "-c", "-m", "2", "-f", "raw", "-O", "qcow2"]
             argv += [str(found.disk), str(packed)]
             proc.check(argv, deadline=deadline, error=ProvisioningError, fix="choose a place with more room")
             with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as tar:
@@ -84,7 +84,7 @@ def unpack(path: Path, work: Path, arch: Arch, deadline: Deadline) -> None:
     if not header.startswith(qcow2.QCOW2):
         raise SecurityStop(f"the disk in {path} is not what its name says; it was not used", fix=FIX)
     qcow2.need_whole(f"the disk in {path}", header)
-    argv = [proc.need("qemu-img"), "convert", "-f", "qcow2", "-O", "raw", str(packed), str(work / image.DISK)]
+    argv = [proc.require_tool("qemu-img"), "convert", "-f", "qcow2", "-O", "raw", str(packed), str(work / image.DISK)]
     proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
     packed.unlink()
     image_seal.check(work, deep=True)

@@ -226,7 +226,18 @@ def _write_disk(work: Path, tree: Path, ident: str, disk_gib: int, deadline: Dea
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, ident))
     # prezeroed: the file is all holes, so neither we nor the guest's kernel later have to zero the inode tables
     extended = f"lazy_itable_init=0,assume_storage_prezeroed=1,root_owner=0:0,hash_seed={name}"
-    argv = [*proc.bound([proc.need("mke2fs")]), "-q", "-t", "ext4", "-L", ROOT_SERIAL, "-U", name, "-m", "0"]
+    argv = [
+        *proc.die_with_parent([proc.require_tool("mke2fs")]),
+        "-q",
+        "-t",
+        "ext4",
+        "-L",
+        ROOT_SERIAL,
+        "-U",
+        name,
+        "-m",
+        "0",
+    ]
     argv += ["-J", "size=16", "-N", str(INODES), "-E", extended, "-d", str(tree), str(work / DISK), f"{disk_gib}G"]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")
 

@@ -10,7 +10,7 @@ from lab.model.machine import Arch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class ImageRecipe:
     """A distribution that we know how to make an image from.
 
     `kernel`: the series that its packages' kernel is of. `instead`: (package of the playbook, package that this release
@@ -39,7 +39,7 @@ OF_ARCH: Final[dict[Arch, dict[str, str]]] = {
 }
 RECIPES: Final = {
     # No longer maintained. Its last point release is whole; mirrors list security updates of it that they do not hold.
-    "debian-11": Recipe(suite="bullseye", kernel="5.10", instead=CLANG_16, links=LINKS_16, pockets=("",)),
-    "debian-12": Recipe(suite="bookworm", kernel="6.1", archs=("x86_64", "aarch64")),
-    "debian-13": Recipe(suite="trixie", kernel="6.12", archs=("x86_64", "aarch64")),
+    "debian-11": ImageRecipe(suite="bullseye", kernel="5.10", instead=CLANG_16, links=LINKS_16, pockets=("",)),
+    "debian-12": ImageRecipe(suite="bookworm", kernel="6.1", archs=("x86_64", "aarch64")),
+    "debian-13": ImageRecipe(suite="trixie", kernel="6.12", archs=("x86_64", "aarch64")),
 }

@@ -110,7 +110,13 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
     for folder in (tree, tree / "usr", *(tree / "usr" / name for name in MERGED)):
         folder.chmod(0o755)  # whatever our umask is: they are the machine's
     # bound: a baker that is killed must leave nobody writing into the tree of the next one
-    argv = [*proc.bound(NAMESPACES), *DEBIANS_UMASK, proc.need("mmdebstrap"), "--mode=root", "--variant=minbase"]
+    argv = [
+        *proc.die_with_parent(NAMESPACES),
+        *DEBIANS_UMASK,
+        proc.require_tool("mmdebstrap"),
+        "--mode=root",
+        "--variant=minbase",
+    ]
     argv += [f"--architectures={GOARCH[spec.arch]}"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
@@ -125,7 +131,7 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
 
 def build_init(lab: Lab, go_root: Path, goarch: str, target: Path, deadline: Deadline) -> None:
     """Compile the machine's init: static, the same bytes for the same source and toolchain."""
-    argv = [*proc.bound([str(go_root / "bin/go")]), "build", "-trimpath", "-buildvcs=false"]
+    argv = [*proc.die_with_parent([str(go_root / "bin/go")]), "build", "-trimpath", "-buildvcs=false"]
     argv += ["-ldflags=-s -w -buildid=", "-o", str(target), "."]
     source = resources.root() / INIT_SOURCE
     result = proc.run(argv, deadline=deadline, env=go_environment(lab, go_root) | {"GOARCH": goarch}, cwd=source)

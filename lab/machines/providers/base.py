@@ -21,7 +21,7 @@ class Provider(Protocol):
     """Makes machines. Every function is idempotent; `inspect` changes nothing; the next call finishes a killed one."""
 
     FEATURES: Features
-    RUN_ON: str  # where it was really exercised
+    TESTED_WITH: str  # where it was really exercised
     DATA: type  # a dataclass: what `Handle.data` must hold to be used
 
     def check(self, lab: Lab, spec: MachineSpec) -> list[Finding]:
@@ -51,7 +51,7 @@ class Provider(Protocol):
         ...
 
 
-class Asked(Protocol):
+class FindsWithoutState(Protocol):
     """Optional: machines that can be found without the folder that holds their state."""
 
     def lost(self, machines: Path) -> list[Handle]:

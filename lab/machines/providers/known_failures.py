@@ -10,7 +10,7 @@ from lab.model.errors import LabError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownFailure:
     """One way: a regular expression for what the tool prints, and what that is for whoever runs `lab`."""
 
     pattern: str
@@ -19,6 +19,6 @@ class Known:
     fix: str
 
 
-def known_in(ways: Iterable[Known], told: str) -> Known | None:
+def known_in(ways: Iterable[KnownFailure], told: str) -> KnownFailure | None:
     """The first of `ways` that is in the words `told`."""
     return next((known for known in ways if re.search(known.pattern, told)), None)

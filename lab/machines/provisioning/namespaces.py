@@ -27,7 +27,15 @@ NO_ROOT_FIX: Final = "run it as root (the image is made in private mount namespa
 
 def enclosed(tree: Path, argv: Sequence[str]) -> list[str]:
     """The command that runs `argv` in private namespaces around `tree`, and dies with whoever started it."""
-    return [*proc.bound(UNSHARE), sys.executable, "-m", "lab.machines.provisioning.namespaces", str(tree), "--", *argv]
+    return [
+        *proc.die_with_parent(UNSHARE),
+        sys.executable,
+        "-m",
+        "lab.machines.provisioning.namespaces",
+        str(tree),
+        "--",
+        *argv,
+    ]
 
 
 def close(tree: Path) -> None:

@@ -128,7 +128,7 @@ def trial(
         argv += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{CONSOLES[arch]} quiet panic=-1"]
         argv += ["-chardev", f"file,id=s,path={said}", "-serial", "chardev:s"]
         try:
-            proc.run(proc.bound(argv), deadline=Deadline.after(TRIAL_S, lab.cancel))
+            proc.run(proc.die_with_parent(argv), deadline=Deadline.after(TRIAL_S, lab.cancel))
         except LabError as error:
             if error.exit_code == 130:
                 raise

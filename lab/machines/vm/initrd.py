@@ -195,7 +195,7 @@ def read_module(path: Path) -> bytes:
         raise PreconditionError(f"the module {path} cannot be unpacked: {error}", fix=fix) from error
     if path.suffix == ".zst":
         deadline = Deadline.after(60.0)
-        argv = [proc.need("zstd"), "-dcq"]
+        argv = [proc.require_tool("zstd"), "-dcq"]
         result = proc.check(argv, stdin=data, deadline=deadline, error=ProvisioningError, fix="lab doctor --install")
         return result.stdout
     return data

@@ -50,7 +50,7 @@ def tree(tmp_path: Path) -> Path:
 
 def told(image: Path, question: str) -> str:
     """What is in an ext4 image, read without mounting it; bytes as Latin-1."""
-    argv = [proc.need("debugfs"), "-R", question, str(image)]
+    argv = [proc.require_tool("debugfs"), "-R", question, str(image)]
     return subprocess.run(argv, check=True, capture_output=True).stdout.decode("latin-1")
 
 

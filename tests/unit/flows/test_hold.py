@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from lab.flows import hold
-from lab.flows.snapshot import Back
-from lab.machines.snapshots import Went
+from lab.flows import standby
+from lab.flows.snapshot import RestoreReport
+from lab.machines.snapshots import RestoreResult
 from lab.model.errors import DemoError
 from lab.model.machine import Machine, MachineSpec
 from lab.remote.localhost import LocalTransport
@@ -41,7 +41,7 @@ while True:
 
 
 def held(tmp_path: Path, pid: int) -> dict[str, Any]:
-    site = Site(root=str(tmp_path), artifacts="", run_id=hold.RUN_ID)
+    site = Site(root=str(tmp_path), artifacts="", run_id=standby.RUN_ID)
     events = Path(site.out) / "events.jsonl"
     events.parent.mkdir(parents=True, exist_ok=True)
     first = json.dumps({"seq": 1, "at_ns": 1, "boot_id": "b", "kind": "state", "data": {"round": 1}}) + "\n"
@@ -64,7 +64,7 @@ def test_the_holder_is_asked_and_only_what_it_says_then_is_read(
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"ready\n"
-            proofs = hold.again(lab, LocalTransport(lab), doc | {"pid": holder.pid}, anew=anew)
+            proofs = standby.again(lab, LocalTransport(lab), doc | {"pid": holder.pid}, anew=anew)
         finally:
             holder.kill()
     assert (proofs["ebpf"]["ok"], proofs["ebpf"]["spans"], proofs["ebpf"]["attach_s"]) == (True, 3, attach_s)
@@ -75,7 +75,7 @@ def test_a_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
             with pytest.raises(DemoError, match="are gone"):
-                hold.again(lab, LocalTransport(lab), held(tmp_path, stranger.pid))
+                standby.again(lab, LocalTransport(lab), held(tmp_path, stranger.pid))
             time.sleep(0.2)
             assert stranger.poll() is None
         finally:
@@ -84,6 +84,6 @@ def test_a_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_form_that_is_not_proven_is_named() -> None:
     machine = Machine(spec=MachineSpec(name="m"))
-    went = Went(machine=machine, restored=True, reason="", seconds=2.0, behind_s=9.0, held={})
-    assert Back(went=went, proofs={"a": {"ok": True}, "b": {"ok": False}}).failed == ["b"]
-    assert Back(went=went).failed == []
+    went = RestoreResult(machine=machine, restored=True, reason="", seconds=2.0, behind_s=9.0, held={})
+    assert RestoreReport(went=went, proofs={"a": {"ok": True}, "b": {"ok": False}}).failed == ["b"]
+    assert RestoreReport(went=went).failed == []

@@ -10,10 +10,10 @@ import pytest
 
 from lab.flows import sizing
 from lab.model.lab import Lab
-from lab.runs.plan import Wish
+from lab.runs.plan import RunParameters
 from tests.support import lab_at
 
-WISH = Wish(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2)
+WISH = RunParameters(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2)
 
 
 def summary(cpu: float | None, **about: str) -> dict[str, Any]:

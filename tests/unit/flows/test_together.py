@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from lab.flows.together import together
+from lab.flows.run_parallel import run_parallel
 from lab.model.errors import Cancelled, PreconditionError, ProvisioningError
 from lab.system.wait import Deadline
 
 
 def test_results_in_order() -> None:
-    assert together(threading.Event(), lambda: 1, lambda: "b") == (1, "b")
+    assert run_parallel(threading.Event(), lambda: 1, lambda: "b") == (1, "b")
 
 
 def test_the_first_failure_stops_the_other_and_is_the_only_one_told() -> None:
@@ -22,7 +22,7 @@ def test_the_first_failure_stops_the_other_and_is_the_only_one_told() -> None:
         raise PreconditionError("no disk", fix="free some")
 
     with pytest.raises(PreconditionError, match="no disk"):
-        together(cancel, fails, lambda: Deadline.after(60, cancel).sleep(60))
+        run_parallel(cancel, fails, lambda: Deadline.after(60, cancel).sleep(60))
     assert not cancel.is_set()
 
 
@@ -34,7 +34,7 @@ def test_two_failures_travel_together() -> None:
         raise error
 
     with pytest.raises(BaseExceptionGroup) as group:
-        together(
+        run_parallel(
             threading.Event(),
             lambda: fail(PreconditionError("a", fix="x")),
             lambda: fail(ProvisioningError("b", fix="y")),
@@ -46,5 +46,5 @@ def test_a_stop_from_outside_stays_a_stop() -> None:
     cancel = threading.Event()
     cancel.set()
     with pytest.raises((Cancelled, BaseExceptionGroup)):
-        together(cancel, lambda: Deadline.after(60, cancel).sleep(60), lambda: Deadline.after(60, cancel).sleep(60))
+        run_parallel(cancel, lambda: Deadline.after(60, cancel).sleep(60), lambda: Deadline.after(60, cancel).sleep(60))
     assert cancel.is_set()

@@ -21,7 +21,7 @@ import pytest
 
 from lab.guest.linux import ending, mounts
 from lab.guest.linux.accounts import Accounts, open_accounts
-from lab.guest.linux.child import Nursery
+from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.procfs import boot_id, start_ticks
 from lab.guest.run.journal import read_state
 from lab.guest.run.lock import Busy, Lock, holder
@@ -114,7 +114,7 @@ def test_strangers_are_spared(runs: Path, start: Starts) -> None:
 def test_what_a_registered_child_started_is_ended(runs: Path) -> None:
     """Its parent died with the guest half; the session is known by the register."""
     accounts = Accounts(source="proc", root=None)
-    nursery, work = Nursery(accounts, runs / "r1/guest"), runs / "r1/guest"
+    nursery, work = ChildProcesses(accounts, runs / "r1/guest"), runs / "r1/guest"
     bare = {"PATH": os.environ["PATH"]}
     child = nursery.spawn("sh", "service", ["sh", "-c", "sleep 60 & echo $!; exec sleep 60"], bare, work)
     while not child.lines():

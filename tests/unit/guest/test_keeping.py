@@ -14,7 +14,7 @@ import pytest
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import open_accounts
 from lab.guest.linux.atomic_files import publish
-from lab.guest.linux.child import Child, Nursery, cpu_set
+from lab.guest.linux.child import Child, ChildProcesses, cpu_set
 from lab.guest.linux.mounts import MountFailed, find_disk
 from lab.guest.linux.procfs import boot_id, start_ticks
 from lab.guest.run.journal import Journal, read_state, write_state
@@ -87,8 +87,8 @@ def test_one_lock_for_all_runs_of_a_machine(tmp_path: Path) -> None:
     Lock(tmp_path / "runs" / "two", "d2").close()
 
 
-def nursery(work: Path) -> Nursery:
-    return Nursery(open_accounts("t", delegated=False, systemd=False, sources=()), work / "runs/one")
+def nursery(work: Path) -> ChildProcesses:
+    return ChildProcesses(open_accounts("t", delegated=False, systemd=False, sources=()), work / "runs/one")
 
 
 def grandchild(work: Path, then: str) -> tuple[Child, int]:
@@ -118,9 +118,9 @@ def test_a_child_dies_with_its_guest_half(tmp_path: Path) -> None:
     script = (
         "import sys, pathlib, time, os\n"
         "from lab.guest.linux.accounts import open_accounts\n"
-        "from lab.guest.linux.child import Nursery\n"
+        "from lab.guest.linux.child import ChildProcesses\n"
         "w = pathlib.Path(sys.argv[1])\n"
-        "n = Nursery(open_accounts('t', delegated=False, systemd=False, sources=()), w / 'runs/one')\n"
+        "n = ChildProcesses(open_accounts('t', delegated=False, systemd=False, sources=()), w / 'runs/one')\n"
         "c = n.spawn('sleep', 'service', ['sleep', '60'], dict(os.environ), w)\n"
         "print(c.pid, flush=True)\n"
         "time.sleep(60)\n"

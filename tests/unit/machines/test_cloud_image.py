@@ -125,13 +125,23 @@ def test_a_web_page_is_no_image(lab: Lab, web: tuple[Path, str], tmp_path: Path)
 
 def test_a_disk_that_stands_on_another_file_is_refused(tmp_path: Path) -> None:
     base, top = made(tmp_path, bytes(MIB), "base.raw"), tmp_path / "top.qcow2"
-    argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(top)]
+    argv = [proc.require_tool("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(top)]
     assert proc.run(argv, deadline=Deadline.after(SOON)).ok
     with pytest.raises(SecurityStop, match="stands on another file") as caught:
         cloud_disk.format_of(top)
     assert caught.value.exit_code == 9
     out = tmp_path / "out.qcow2"
-    argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path}/data", str(out), "1M"]
+    argv = [
+        proc.require_tool("qemu-img"),
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-o",
+        f"data_file={tmp_path}/data",
+        str(out),
+        "1M",
+    ]
     assert proc.run(argv, deadline=Deadline.after(SOON)).ok
     with pytest.raises(SecurityStop, match="stands on another file"):
         cloud_disk.format_of(out)
@@ -172,9 +182,9 @@ def test_the_root_is_the_largest_linux_partition() -> None:
 def test_the_root_file_system_is_taken_out_as_it_is(tmp_path: Path) -> None:
     soon = Deadline.after(SOON)
     whole, disk = made(tmp_path, mbr((0x83, 2048, 8192), sectors=10240), "whole.raw"), tmp_path / "disk,1.qcow2"
-    mke2fs = [proc.need("mke2fs"), "-q", "-t", "ext4", "-E", f"offset={2048 * 512}", str(whole), "4096k"]
+    mke2fs = [proc.require_tool("mke2fs"), "-q", "-t", "ext4", "-E", f"offset={2048 * 512}", str(whole), "4096k"]
     assert proc.run(mke2fs, deadline=soon).ok
-    convert = [proc.need("qemu-img"), "convert", "-f", "raw", "-O", "qcow2", str(whole), str(disk)]
+    convert = [proc.require_tool("qemu-img"), "convert", "-f", "raw", "-O", "qcow2", str(whole), str(disk)]
     assert proc.run(convert, deadline=soon).ok
     cloud_disk.export_root(disk, tmp_path / "root.raw", tmp_path, soon)
     assert (tmp_path / "root.raw").read_bytes() == whole.read_bytes()[2048 * 512 :]
@@ -225,7 +235,7 @@ def test_an_arm_machine_needs_its_firmware_and_its_qemu(
     assert cloud_boot.firmware("x86_64", str(program)) is None
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(PreconditionError, match="qemu-system-x86_64 is not installed"):
-        proc.need("qemu-system-x86_64")
+        proc.require_tool("qemu-system-x86_64")
 
 
 def test_the_first_boot_is_the_trial(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

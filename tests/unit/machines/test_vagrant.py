@@ -52,7 +52,7 @@ def program(folder: Path, name: str, text: str, code: int = 0) -> None:
 
 def test_rows_are_unescaped() -> None:
     found = vagrant_tool.rows(recorded("up"))
-    assert found[0] == vagrant_tool.Row(target="exp", kind="metadata", values=("provider", "libvirt"))
+    assert found[0] == vagrant_tool.OutputRow(target="exp", kind="metadata", values=("provider", "libvirt"))
     image = next(text for text in vagrant_tool.said(found) if "Image(vda)" in text)
     assert image.endswith("virtio, 16G"), "commas are commas again"
     assert "Machine booted and ready!" in "\n".join(vagrant_tool.said(found))

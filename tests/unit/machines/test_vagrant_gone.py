@@ -21,15 +21,15 @@ def test_a_machine_that_somebody_else_removed_is_made_anew(tmp_path: Path, monke
     lab = Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=Bus())
     work = tmp_path / vagrant.WORK
     (work / vagrant_tool.DOT).mkdir(parents=True)
-    (work / vagrant.MADE).touch()
+    (work / vagrant.COMPLETE_MARKER).touch()
     volumes, answers = ["kernel", "lab-talk.img"], ["absent", "running"]
 
-    def run(_lab: Lab, _work: Path, words: list[str], **_: object) -> list[vagrant_tool.Row]:
+    def run(_lab: Lab, _work: Path, words: list[str], **_: object) -> list[vagrant_tool.OutputRow]:
         assert words[0] != "up" or "lab-talk.img" not in volumes, "DomainVolumeExists"
         return []
 
-    def ask(_lab: Lab, _uuid: str) -> libvirt.Asked:
-        return libvirt.Asked(state=answers.pop(0), address="10.64.0.2")
+    def ask(_lab: Lab, _uuid: str) -> libvirt.DomainStatus:
+        return libvirt.DomainStatus(state=answers.pop(0), address="10.64.0.2")
 
     monkeypatch.setattr(vagrant_tool, "run", run)
     monkeypatch.setattr(libvirt, "ask", ask)

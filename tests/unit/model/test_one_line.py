@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.flows import wish
+from lab.flows import request
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from tests.support import ROOT
@@ -33,7 +33,7 @@ def told(folder: Path, edits: list[Edit]) -> list[str]:
         assert old in text
         path.write_text(text.replace(old, new) if old else new, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        wish.read(DemoConfig(forms=("baseline",)), service_dir=folder / "own")
+        request.read(DemoConfig(forms=("baseline",)), service_dir=folder / "own")
     lines = [line.strip().replace(f"{folder}/own/", "") for line in caught.value.message.splitlines()]
     assert caught.value.fix.startswith(f"edit {folder}/own/")
     return [line for line in lines if not line.endswith(" problems:")]
@@ -157,7 +157,7 @@ def test_names_in_a_scenario_are_told_with_their_place(tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("service: .", "service: nowhere") + "forms: [baseline, ebfp]\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        wish.read(DemoConfig(scenario=str(path)), forms_given=False)
+        request.read(DemoConfig(scenario=str(path)), forms_given=False)
     lines = [line.strip() for line in caught.value.message.splitlines()]
     assert lines[0] == "2 problems:"
     assert lines[1].startswith(f"{path}:9:19: forms[1]: no form 'ebfp'; did you mean 'ebpf'?")

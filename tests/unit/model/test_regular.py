@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.flows import wish
+from lab.flows import request
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.load_config import load
@@ -28,7 +28,7 @@ def test_a_pipe_in_the_place_of_a_document(name: str, tmp_path: Path) -> None:
     path.unlink(missing_ok=True)
     os.mkfifo(path)
     with pytest.raises(ConfigError) as told:
-        wish.read(DemoConfig(forms=("baseline",)), service_dir=tmp_path / "own")
+        request.read(DemoConfig(forms=("baseline",)), service_dir=tmp_path / "own")
     assert told.value.message == f"{path} cannot be read: it is a named pipe, not a regular file"
 
 

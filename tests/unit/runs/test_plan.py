@@ -13,7 +13,7 @@ from lab.model.load_service import load_service
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
 from lab.runs import plan as planning
-from lab.runs.plan import Wish, identity, make
+from lab.runs.plan import RunParameters, identity, make
 from lab.system import resources
 
 FORMS = ("baseline", "twin", "orchestrion-otel", "ebpf")
@@ -30,9 +30,9 @@ def spec(name: str) -> FormSpec:
     return FormSpec(name=name, mechanism="none", binary=f"bin/{name}", sha256="2" * 64, build_id="b")
 
 
-def wish(**change: object) -> Wish:
-    base = Wish(profile="full", seed=1, topology="all", rate_rps=5.0, emulated=True, cpus=2)
-    return dataclasses.replace(base, **change)  # type: ignore[arg-type]  # keys of Wish
+def wish(**change: object) -> RunParameters:
+    base = RunParameters(profile="full", seed=1, topology="all", rate_rps=5.0, emulated=True, cpus=2)
+    return dataclasses.replace(base, **change)  # type: ignore[arg-type]  # keys of RunParameters
 
 
 def made(run_id: str = "r", **change: object) -> Plan:

@@ -61,5 +61,5 @@ def test_what_is_missing_is_told_with_what_installs_it(
     monkeypatch.setattr(places, "folders", lambda *_: ())
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PreconditionError) as error:
-        proc.need(tool)
+        proc.require_tool(tool)
     assert error.value.fix == fix

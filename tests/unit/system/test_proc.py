@@ -34,7 +34,7 @@ def test_a_missing_tool_is_told() -> None:
     with pytest.raises(PreconditionError, match="no-such-tool"):
         proc.run(["no-such-tool"], deadline=Deadline.after(1))
     with pytest.raises(PreconditionError, match="no-such-tool"):
-        proc.need("no-such-tool")
+        proc.require_tool("no-such-tool")
 
 
 def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:

@@ -75,13 +75,13 @@ def test_a_moment_in_which_windows_refuses_is_waited_for(monkeypatch: pytest.Mon
         return answer
 
     with pytest.raises(PermissionError):
-        store.patiently(act)  # elsewhere a refusal is one
+        store.retry_while_open(act)  # elsewhere a refusal is one
     monkeypatch.setattr(store, "PATIENT", True)
-    assert store.patiently(act) == "done"
+    assert store.retry_while_open(act) == "done"
     monkeypatch.setattr(store, "PATIENCE_S", 0.05)
     answers += [PermissionError(13, "in use")] * 100
     with pytest.raises(PermissionError):
-        store.patiently(act)
+        store.retry_while_open(act)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")

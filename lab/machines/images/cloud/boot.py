@@ -113,7 +113,7 @@ def accelerators(lab: Lab, spec: MachineSpec, program: str) -> list[str]:
 def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[SshEndpoint, Future[proc.Result]]]:
     """Run it until the block ends. The second value is done when the system has shut itself down."""
     stop = threading.Event()
-    program = proc.need(qemu_argv.PROGRAMS[boot.arch])
+    program = proc.require_tool(qemu_argv.PROGRAMS[boot.arch])
     boot.serial.unlink(missing_ok=True)
     where = SshEndpoint(
         host="127.0.0.1",
@@ -125,7 +125,7 @@ def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[S
     gone = threading.Event()
     with tempfile.TemporaryDirectory(prefix="lab-") as run_dir, ThreadPoolExecutor(max_workers=2) as beside:
         console = Path(run_dir) / keeper.SOCKETS["serial"]  # a socket's path must be short
-        line = proc.bound(argv(boot, console, program=program))
+        line = proc.die_with_parent(argv(boot, console, program=program))
         ended = beside.submit(
             proc.run, line, deadline=Deadline(deadline.at_s, stop), log=boot.serial.with_name(LOG)
         )  # fmt: skip

@@ -70,7 +70,7 @@ def ensure(lab: Lab, spec: MachineSpec, wanted: ImageSpec) -> Image:
 
 def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: Deadline) -> None:
     cloud_images.check_name(spec)
-    program = proc.need(qemu_argv.PROGRAMS[spec.arch])
+    program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     cloud_boot.firmware(spec.arch, program)  # known before a long download
     image.need_space(lab.paths.images, NEEDED_MIB)  # known before it too
     where = cloud_images.image(spec)
@@ -96,7 +96,7 @@ def _provision(  # one plan, told once
     with lab.bus.step("image.go", "pack the machine's Go and its init"):
         _build_init(lab, wanted, work / rootfs.INIT_BINARY, deadline)
         _pack_go(wanted.guest_go or wanted.go_root, work)
-    program = proc.need(qemu_argv.PROGRAMS[spec.arch])
+    program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     tried = cloud_boot.accelerators(lab, spec, program)
     for accel in tried:
         _own_disk(path, kind, work / DISK, spec.disk_gib, deadline)
@@ -241,7 +241,7 @@ def _sh(link: Transport, script: str, deadline: Deadline) -> proc.Result:
 def _own_disk(path: Path, kind: str, target: Path, disk_gib: int, deadline: Deadline) -> None:
     """A disk of our own with the source's content, as long as the machine's: growing it is the image's own business."""
     target.unlink(missing_ok=True)
-    tool = proc.need("qemu-img")
+    tool = proc.require_tool("qemu-img")
     convert = [tool, "convert", "-f", kind, "-O", "qcow2", str(path), str(target)]
     proc.check(convert, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
     resize = [tool, "resize", "-q", "-f", "qcow2", str(target), f"{disk_gib}G"]

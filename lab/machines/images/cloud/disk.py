@@ -87,7 +87,7 @@ def format_of(path: Path) -> str:
 
 def virtual_bytes(path: Path, kind: str, deadline: Deadline) -> int:
     """How long the disk is for the machine that has it."""
-    argv = [proc.need("qemu-img"), "info", "--output=json", "-f", kind, str(path)]
+    argv = [proc.require_tool("qemu-img"), "info", "--output=json", "-f", kind, str(path)]
     said = proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
     return int(json.loads(said.stdout)["virtual-size"])
 
@@ -95,7 +95,7 @@ def virtual_bytes(path: Path, kind: str, deadline: Deadline) -> int:
 def head(path: Path, kind: str, work: Path, deadline: Deadline) -> bytes:
     """The first MiB of the disk as the machine sees it, where the partition table is."""
     out = work / "head.raw"
-    argv = [proc.need("qemu-img"), "dd", "-f", kind, "-O", "raw", "bs=1M", "count=1", f"if={path}", f"of={out}"]
+    argv = [proc.require_tool("qemu-img"), "dd", "-f", kind, "-O", "raw", "bs=1M", "count=1", f"if={path}", f"of={out}"]
     proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
     data = out.read_bytes()
     out.unlink()
@@ -157,7 +157,7 @@ def export_root(disk: Path, target: Path, work: Path, deadline: Deadline) -> Non
     part = root_partition(head(disk, "qcow2", work, deadline))
     name = str(disk).replace(",", ",,")
     piece = f"driver=raw,offset={part.offset},size={part.size},file.driver=qcow2,file.file.filename={name}"
-    argv = [proc.need("qemu-img"), "convert", "--image-opts", "-O", "raw", piece, str(target)]
+    argv = [proc.require_tool("qemu-img"), "convert", "--image-opts", "-O", "raw", piece, str(target)]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")
     need_clean(target)
 

@@ -195,7 +195,7 @@ def _with_dependencies(root: Path, release: str, deadline: Deadline) -> None:
     """modprobe's tables, which a package makes only when it is installed."""
     if (root / "lib/modules" / release / "modules.dep").exists():
         return
-    argv = [proc.need("depmod"), "-b", str(root), release]
+    argv = [proc.require_tool("depmod"), "-b", str(root), release]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run depmod over the folder, then name it again")
 
 
@@ -203,7 +203,7 @@ def _write_disk(tree: Path, disk: Path, deadline: Deadline) -> None:
     """An ext4 file system from the tree, without mounting anything."""
     sizes = [path.lstat().st_size for path in tree.rglob("*")]
     blocks_kib = int(sum(-(-size // BLOCK) * BLOCK + INODE for size in sizes) * SLACK / 1024) + 4096
-    argv = [proc.need("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", MODULES_SERIAL]
+    argv = [proc.require_tool("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", MODULES_SERIAL]
     argv += ["-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)]
     argv += ["-d", str(tree), str(disk), f"{blocks_kib}k"]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")

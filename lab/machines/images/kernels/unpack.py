@@ -120,7 +120,7 @@ def _bzip2(body: bytes) -> bytes:
 def _by_tool(*argv: str) -> Callable[[bytes], bytes]:
     def decompress(body: bytes) -> bytes:
         # Python 3.11 has neither format; the last four bytes are the size that the kernel's build appends
-        tool = [proc.need(argv[0]), *argv[1:]]
+        tool = [proc.require_tool(argv[0]), *argv[1:]]
         result = proc.run(tool, stdin=body[:-4], deadline=Deadline.after(UNPACK_S))
         if not result.ok:
             raise PreconditionError(f"{argv[0]} cannot unpack the kernel: {result.tail()}", fix="lab doctor --install")

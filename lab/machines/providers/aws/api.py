@@ -28,7 +28,7 @@ class LateAnswer(TransientError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Ec2ErrorKind:
     """EC2's error codes of one kind, and what they mean for whoever runs `lab`."""
 
     codes: tuple[str, ...]
@@ -38,43 +38,43 @@ class Known:
 
 
 KNOWN: Final = (
-    Known(
+    Ec2ErrorKind(
         codes=("AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
         error=PreconditionError,
         message="AWS does not accept this credential",
         fix=LOGIN,
     ),
-    Known(
+    Ec2ErrorKind(
         codes=("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
         error=PreconditionError,
         message="the AWS credential has expired",
         fix=LOGIN,
     ),
-    Known(
+    Ec2ErrorKind(
         codes=("UnauthorizedOperation", "OptInRequired", "Blocked", "PendingVerification"),
         error=PreconditionError,
         message="this AWS account may not do that",
         fix="ask for the permissions in docs/how-to/cloud.md",
     ),
-    Known(
+    Ec2ErrorKind(
         codes=("InstanceLimitExceeded", "VcpuLimitExceeded", "SecurityGroupLimitExceeded", "VolumeLimitExceeded"),
         error=PreconditionError,
         message="the account's quota is used up",
         fix=QUOTA,
     ),
-    Known(
+    Ec2ErrorKind(
         codes=("InsufficientInstanceCapacity", "RequestLimitExceeded", "Throttling", "Unavailable", "InternalError"),
         error=TransientError,
         message="EC2 cannot do that right now",
         fix="the same command later, or another --instance or --region",
     ),
-    Known(
+    Ec2ErrorKind(
         codes=("InvalidInstanceType", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "Unsupported"),
         error=ConfigError,
         message="EC2 has no such image or instance type in this region",
         fix="correct --source, --instance or --region",
     ),
-    Known(
+    Ec2ErrorKind(
         codes=("VPCIdNotSpecified", "DefaultVpcDoesNotExist"),
         error=PreconditionError,
         message="the region has no default VPC",
@@ -144,10 +144,10 @@ def failure(what: str, code: str, message: str) -> LabError:
         if code in known.codes:
             return known.error(f"EC2 {what}: {known.message} ({code})", fix=known.fix, detail=message)
     fix = "mend what it says, then the same command"
-    return Refused(f"EC2 {what} failed ({code})", code=code, fix=fix, detail=message)
+    return Ec2Refused(f"EC2 {what} failed ({code})", code=code, fix=fix, detail=message)
 
 
-class Refused(ProvisioningError):
+class Ec2Refused(ProvisioningError):
     """EC2 said no with a code that has no meaning of its own here."""
 
     def __init__(self, message: str, *, code: str, fix: str, detail: str | None = None) -> None:

@@ -38,7 +38,7 @@ class HandleData(Place):
 
 
 FEATURES: Final = Features(isolated=True, ephemeral=True, status_by_login=True)
-RUN_ON: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
+TESTED_WITH: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
 DATA: Final[type] = HandleData
 FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is made there
 STARTED_S: Final = 300.0

@@ -24,7 +24,7 @@ DEBIAN: Final = "136693071363"  # Debian's own account: wiki.debian.org/Cloud/Am
 ARCHES: Final[dict[Arch, tuple[str, str]]] = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "arm64")}
 INSTANCES: Final[dict[Arch, str]] = {"x86_64": "m7i.large", "aarch64": "m7g.large"}  # steady CPUs: no credits run out
 LIFE_H: Final = 8
-HERE: Final = ("pending", "running", "stopping", "stopped")
+LIVE_STATES: Final = ("pending", "running", "stopping", "stopped")
 SSH_PORT: Final = 22
 POLL_S: float = 2.0
 LATE_S: float = 60.0  # how long an instance may take to show under its tag when nobody knows whether it was made
@@ -47,7 +47,7 @@ def instance_type(spec: MachineSpec) -> str:
     return spec.instance or INSTANCES[spec.arch]
 
 
-def instances(ec2: Any, machine_id: str, states: tuple[str, ...] = HERE) -> list[dict[str, Any]]:
+def instances(ec2: Any, machine_id: str, states: tuple[str, ...] = LIVE_STATES) -> list[dict[str, Any]]:
     """Those of this machine, the oldest first."""
     filters = [
         {"Name": f"tag:{TAG}", "Values": [machine_id]},
@@ -212,14 +212,14 @@ def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
     deadline = Deadline.after(ENDED_S, lab.cancel)
 
     def ended() -> bool | NotYet:
-        left = instances(ec2, machine_id, (*HERE, "shutting-down"))
+        left = instances(ec2, machine_id, (*LIVE_STATES, "shutting-down"))
         return NotYet(reason=f"{left[0]['InstanceId']} is {left[0]['State']['Name']}") if left else True
 
     def cleared() -> bool | NotYet:
         try:
             for each in groups(ec2, machine_id):
                 call(ec2, "delete_security_group", GroupId=each["GroupId"])
-        except aws_api.Refused as error:
+        except aws_api.Ec2Refused as error:
             if error.code != "DependencyViolation":
                 raise
             return NotYet(reason="EC2 still uses the security group")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.providers.known_failures import Known, known_in
+from lab.machines.providers.known_failures import KnownFailure, known_in
 from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, SecurityStop, TransientError
 from lab.model.events import Output
 from lab.model.lab import Lab
@@ -25,49 +25,49 @@ _VERSION: Final = re.compile(r"^limactl version v?(\d+)\.(\d+)\.(\d+)", re.MULTI
 
 
 KNOWN: Final = (
-    Known(
+    KnownFailure(
         pattern=r"expected digest .* got ",
         error=SecurityStop,
         message="the image has another digest than the pinned one; it was not used",
         fix="correct machine.digest, or find out who changed the image",
     ),
-    Known(
+    KnownFailure(
         pattern=r"must not run as the root user",
         error=PreconditionError,
         message="Lima does not run as root",
         fix="run lab as an ordinary user",
     ),
-    Known(
+    KnownFailure(
         pattern=r"UNIX_PATH_MAX",
         error=PreconditionError,
         message="the path of Lima's folder is too long for its sockets",
         fix="LIMA_HOME=/a/short/path, then the same command",
     ),
-    Known(
+    KnownFailure(
         pattern=r"unsupported (?:arch|VM type)",
         error=PreconditionError,
         message="Lima's driver cannot run this machine here",
         fix="--driver qemu, or an --arch that is this host's own",
     ),
-    Known(
+    KnownFailure(
         pattern=r"qemu-system-\w+[^\n]*executable file not found|failed to find the QEMU binary",
         error=PreconditionError,
         message="Lima does not find QEMU",
         fix="install QEMU (brew install qemu), or --driver vz on a Mac",
     ),
-    Known(
+    KnownFailure(
         pattern=r"No space left on device|no space left on device",
         error=PreconditionError,
         message="a disk of this host is full",
         fix="free some space there, then run the same command again",
     ),
-    Known(
+    KnownFailure(
         pattern=r"failed to download[^\n]*no such file or directory",
         error=ConfigError,
         message="there is no image at --source",
         fix="correct machine.source",
     ),
-    Known(
+    KnownFailure(
         pattern=r"failed to download|dial tcp|no such host",
         error=TransientError,
         message="the image could not be fetched",
@@ -91,7 +91,7 @@ class Instance:
 
 def run(lab: Lab, directory: Path, words: Sequence[str], *, limit_s: float) -> proc.Result:
     """`limactl WORDS`, its log shown and kept. Raises what `failure` gives."""
-    argv = [proc.need("limactl", fix=INSTALL), "--tty=false", "--log-format=json", *words]
+    argv = [proc.require_tool("limactl", fix=INSTALL), "--tty=false", "--log-format=json", *words]
     log = directory / LOG
 
     def tell(line: str) -> None:
@@ -106,7 +106,7 @@ def run(lab: Lab, directory: Path, words: Sequence[str], *, limit_s: float) -> p
 
 def instance(lab: Lab, directory: Path, name: str) -> Instance | None:
     """What Lima says of it now; None when it has none of that name. Raises ProvisioningError for words of no kind."""
-    argv = [proc.need("limactl", fix=INSTALL), "--tty=false", "list", "--json", name]
+    argv = [proc.require_tool("limactl", fix=INSTALL), "--tty=false", "list", "--json", name]
     result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
     if not result.ok:
         if NO_SUCH.search(result.tail()):
@@ -170,7 +170,7 @@ def failure(words: Sequence[str], result: proc.Result, log: Path) -> LabError:
 
 def version(lab: Lab) -> tuple[int, int, int] | None:
     """Of the installed Lima; None when it says something else. Raises PreconditionError (missing, or root)."""
-    argv = [proc.need("limactl", fix=INSTALL), "--version"]
+    argv = [proc.require_tool("limactl", fix=INSTALL), "--version"]
     result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
     said = result.text() + result.tail()
     if not result.ok and (known := known_in(KNOWN, said)) is not None:

@@ -36,7 +36,7 @@ class HandleData(Place):
 
 DATA: Final[type] = HandleData
 FEATURES: Final = Features(isolated=True, status_by_login=True)
-RUN_ON: Final = "recorded output of limactl 2.2.0 only (qemu driver, Linux); vz and Macs: not run here"
+TESTED_WITH: Final = "recorded output of limactl 2.2.0 only (qemu driver, Linux); vz and Macs: not run here"
 OLDEST: Final = (2, 0, 0)
 NEWER: Final = 3  # a major version that nobody here has seen
 DRIVERS: Final = ("vz", "qemu")

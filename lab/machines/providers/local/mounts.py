@@ -55,8 +55,8 @@ def make(lab: Lab, directory: Path, source: str, wanted: Iterable[tuple[str, str
             continue
         row = {"mount": target, "kind": kind, "boot_id": boot_id()}
         store.append_line(directory / CHANGES_FILE, row, durable=True)
-        argv = [proc.need("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", source, target]
-        result = proc.run(proc.bound(argv), deadline=Deadline.after(TOOL_S, lab.cancel))
+        argv = [proc.require_tool("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", source, target]
+        result = proc.run(proc.die_with_parent(argv), deadline=Deadline.after(TOOL_S, lab.cancel))
         if not result.ok:
             lab.bus.emit(Notice(level="warning", text=f"{target} cannot be mounted: {result.tail().strip()}"))
 
@@ -92,7 +92,7 @@ def undo_stale(lab: Lab, source: str, wanted: Iterable[tuple[str, str]]) -> None
 
 
 def _unmount(lab: Lab, target: str) -> None:
-    result = proc.run([proc.need("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
+    result = proc.run([proc.require_tool("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
     if not result.ok:
         message = f"{target} is in use and cannot be unmounted"
         raise ProvisioningError(message, fix="end what uses it, then lab down", detail=result.tail())

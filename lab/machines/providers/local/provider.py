@@ -29,7 +29,7 @@ from lab.system.documents import Source
 from lab.system.wait import Deadline
 
 FEATURES: Final = Features(isolated=False, ephemeral=True)
-RUN_ON: Final = "Debian 12 as root, kernel lockdown [integrity]"
+TESTED_WITH: Final = "Debian 12 as root, kernel lockdown [integrity]"
 DATA: Final[type] = Place
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
 LOCK_FILE: Final = Path("/run/lab-local.lock")

@@ -28,7 +28,7 @@ QUIT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class QemuStatus:
     """What QEMU says of itself: its run state ("running", "paused", "io-error", …), the SSH forward, and whether
     somebody keeps what the machine writes."""
 
@@ -67,7 +67,7 @@ def session(socket: Path, uuid: str, deadline: Deadline) -> Iterator[Qmp]:
         yield qmp
 
 
-def ask(socket: Path, uuid: str) -> Asked | None:
+def ask(socket: Path, uuid: str) -> QemuStatus | None:
     """QEMU's own word, or None when no QEMU of this machine answers."""
     if not unix_socket.there(socket):
         return None
@@ -77,7 +77,7 @@ def ask(socket: Path, uuid: str) -> Asked | None:
             port = forwarded_port(qmp.monitor("info usernet")) or 0
             outlets = [str(each["filename"]) for each in qmp.execute("query-chardev")]
             kept = not any(name.startswith("disconnected:") for name in outlets)
-            return Asked(status=status, port=port, kept=kept)
+            return QemuStatus(status=status, port=port, kept=kept)
     except LabError:
         return None
 

@@ -15,7 +15,7 @@ from lab.machines.images import golden
 from lab.machines.providers.qemu import process as qemu_instance
 from lab.machines.providers.qemu import pulse
 from lab.machines.providers.qemu import snapshot as qemu_snapshot
-from lab.machines.providers.qemu.qmp import Qmp, Refused
+from lab.machines.providers.qemu.qmp import Qmp, QmpRefused
 from lab.machines.providers.qemu.start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, keep_again, spawn
 from lab.machines.vm import heartbeat, initrd, qcow2, qemu_argv
 from lab.machines.vm.console import panic_text
@@ -28,7 +28,7 @@ from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
 
 FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapshots=True)
-RUN_ON: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
+TESTED_WITH: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
 START_S: Final = 60.0
 KEPT_S: Final = 5.0
 PATIENCE_S: Final = 10.0  # with a QEMU that does not answer, before it is ended
@@ -53,7 +53,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     from lab.machines.vm import acceleration
 
     boot = golden.bootable(lab, spec)
-    program = proc.need(qemu_argv.PROGRAMS[spec.arch])
+    program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     overlay = directory / OVERLAY_FILE
     if overlay.exists() and qcow2.backing(overlay) != boot.disk:
@@ -61,7 +61,18 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         overlay.unlink()
     if not overlay.exists():
         part = overlay.with_suffix(".part")
-        argv = [proc.need("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(boot.disk), str(part)]
+        argv = [
+            proc.require_tool("qemu-img"),
+            "create",
+            "-q",
+            "-f",
+            "qcow2",
+            "-F",
+            "raw",
+            "-b",
+            str(boot.disk),
+            str(part),
+        ]
         proc.check(argv, deadline=Deadline.after(START_S, lab.cancel), error=ProvisioningError, fix="lab doctor")
         part.replace(overlay)
     # the image's own file says its first maker's id: with another kernel, or handed over, it is another one
@@ -112,7 +123,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     deadline = Deadline.after(START_S, lab.cancel)
     asked = qemu_instance.ask(control(handle), handle.data["uuid"])
     if asked is None:
-        asked = _patiently(handle)
+        asked = _ask_while_busy(handle)
     if asked is None:
         if qemu_instance.processes(handle.data["uuid"]):
             # it runs but does not answer: nothing of it can be used, and a second one would share its disk
@@ -162,7 +173,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
 
 
-def _patiently(handle: Handle) -> qemu_instance.Asked | None:
+def _ask_while_busy(handle: Handle) -> qemu_instance.QemuStatus | None:
     """The answer of a process that a signal stopped, which goes on now, or that a busy host holds up."""
     for process in pulse.stopped(handle.data["uuid"]):
         process.resume()
@@ -203,7 +214,7 @@ def attach(lab: Lab, handle: Handle, image: Path, serial: str) -> None:
         if _device(serial) in _devices(qmp):
             return
         source = {"driver": "file", "filename": str(image), "read-only": True}
-        with contextlib.suppress(Refused):  # left by a call that was killed between the two
+        with contextlib.suppress(QmpRefused):  # left by a call that was killed between the two
             qmp.execute("blockdev-del", **{"node-name": _node(serial)})
         node = {"driver": "raw", "node-name": _node(serial), "read-only": True, "file": source}
         qmp.execute("blockdev-add", **node)
@@ -221,7 +232,7 @@ def detach(lab: Lab, handle: Handle, serial: str) -> None:
 
             deadline = Deadline.after(START_S, lab.cancel)
             until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the same command again")
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(QmpRefused):
             qmp.execute("blockdev-del", **{"node-name": _node(serial)})
 
 
@@ -236,7 +247,7 @@ def _plug(qmp: Qmp, serial: str) -> None:
         device = {"driver": "virtio-blk-pci", "bus": f"hot{number}", "addr": "0x0", "drive": _node(serial)}
         try:
             qmp.execute("device_add", id=_device(serial), serial=serial, **device)
-        except Refused as error:  # that port is in use: the next one
+        except QmpRefused as error:  # that port is in use: the next one
             said = error.message
         else:
             return

@@ -25,7 +25,7 @@ SHOWN: Final = 500
 _FORWARD: Final = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b")
 
 
-class Refused(LabError):
+class QmpRefused(LabError):
     """QEMU understood the command and did not do it; `kind` is its error class."""
 
     exit_code = ProvisioningError.exit_code
@@ -54,7 +54,7 @@ class Qmp:
             if "error" in answer:
                 refusal = answer["error"]
                 said = str(refusal.get("desc", "")) if isinstance(refusal, dict) else ""
-                raise Refused(f"QEMU refused {command}: {said[:SHOWN]}", fix="lab logs")
+                raise QmpRefused(f"QEMU refused {command}: {said[:SHOWN]}", fix="lab logs")
 
     def monitor(self, line: str) -> str:
         """A command of the human monitor, for the little that QMP does not tell."""

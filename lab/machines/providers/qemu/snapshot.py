@@ -33,7 +33,7 @@ def key(handle: Handle) -> dict[str, str]:
     """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
     data, model = handle.data, qemu_argv.cpu_model(handle.data["accel"], handle.data["arch"])
     return {
-        "qemu": acceleration.version_text(proc.need(qemu_argv.PROGRAMS[data["arch"]])),
+        "qemu": acceleration.version_text(proc.require_tool(qemu_argv.PROGRAMS[data["arch"]])),
         "accelerator": data["accel"],
         "cpu": f"host, {own_cpu()}" if model == "host" else model,
         "machine type": qemu_argv.machine_type(data["accel"], data["arch"]),

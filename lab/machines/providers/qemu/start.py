@@ -58,7 +58,7 @@ def endpoint(handle: Handle, port: int) -> SshEndpoint:
     return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
 
 
-def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_instance.Asked:
+def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_instance.QemuStatus:
     """Start the process; a port that somebody took between our look and QEMU's bind costs one more try.
 
     `extra` follows the command line: disks that were plugged in, and the state to go on from.
@@ -74,7 +74,7 @@ def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> q
     )
 
 
-def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_instance.Asked | None:
+def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_instance.QemuStatus | None:
     log.unlink(missing_ok=True)
     # a new boot: its predecessor's last words must not be taken for its own
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
@@ -89,7 +89,7 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
         os.close(printed)
         os.close(output)
 
-    def probe() -> qemu_instance.Asked | bool | NotYet:
+    def probe() -> qemu_instance.QemuStatus | bool | NotYet:
         if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
             return asked
         if not qemu_instance.running(keeps):  # QEMU waits for it
@@ -97,7 +97,7 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
         return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
 
     found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
-    if isinstance(found, qemu_instance.Asked):
+    if isinstance(found, qemu_instance.QemuStatus):
         return found
     last = Deadline.after(LAST_S)
     while qemu_instance.running(keeps) and not last.passed():  # it ends with QEMU, once all is written
@@ -127,7 +127,7 @@ def argv(handle: Handle, port: int) -> list[str]:
         serial=_sockets(handle)["serial"],
         heartbeat=_sockets(handle)["heartbeat"],
     )
-    return qemu_argv.boot_argv(boot, program=proc.need(qemu_argv.PROGRAMS[boot.arch]))
+    return qemu_argv.boot_argv(boot, program=proc.require_tool(qemu_argv.PROGRAMS[boot.arch]))
 
 
 def keep(handle: Handle, printed: int | None = None) -> int:

@@ -40,7 +40,7 @@ if [ -f $local ]; then echo "local=$(head -c 4096 $local | tr -d '\\n')"; fi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class HostFacts:
     """What PROBE said. `claim`: whose the machine is; `local`: the claim of a `lab` that runs on it.
 
     A claim that cannot be read is {}: it is still somebody's.
@@ -66,7 +66,7 @@ class Facts:
         return self.uid == 0 or self.become
 
 
-def parse(text: str) -> Facts:
+def parse(text: str) -> HostFacts:
     """Facts from PROBE's lines; what did not come is unknown and counts as absent."""
     said: dict[str, str] = {}
     options: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ def parse(text: str) -> Facts:
                 best, options = place, tuple(flags.split(","))
         elif equals:
             said[name] = value.strip() if name in DOCUMENTS else printable(value.strip())
-    return Facts(
+    return HostFacts(
         uid=_number(said.get("uid", ""), -1),
         become=said.get("become") == "yes",
         system=said.get("system", ""),
@@ -101,7 +101,7 @@ def _number(text: str, otherwise: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else otherwise
 
 
-def findings(facts: Facts, spec: MachineSpec, user: str) -> list[Finding]:
+def findings(facts: HostFacts, spec: MachineSpec, user: str) -> list[Finding]:
     """One finding each; what could not be asked without root is left out where there is no root."""
     if facts.system != "Linux":
         message = f"{facts.system or 'what answers'} is not Linux"
@@ -116,7 +116,7 @@ def findings(facts: Facts, spec: MachineSpec, user: str) -> list[Finding]:
     return found
 
 
-def _root(facts: Facts, user: str) -> Finding:
+def _root(facts: HostFacts, user: str) -> Finding:
     if facts.root:
         return Finding(name="ssh.root", verdict="ok", message="root" if facts.uid == 0 else f"{user} may become root")
     message = f"{user} may not become root there without a password (sudo -n)"
@@ -124,7 +124,7 @@ def _root(facts: Facts, user: str) -> Finding:
     return Finding(name="ssh.root", verdict="fail", message=message, fix=fix)
 
 
-def _arch(facts: Facts, spec: MachineSpec) -> Finding:
+def _arch(facts: HostFacts, spec: MachineSpec) -> Finding:
     arch = {"arm64": "aarch64", "amd64": "x86_64"}.get(facts.arch, facts.arch)
     if arch == spec.arch:
         return Finding(name="ssh.arch", verdict="ok", message=f"{arch}, Linux {facts.kernel}")
@@ -132,7 +132,7 @@ def _arch(facts: Facts, spec: MachineSpec) -> Finding:
     return Finding(name="ssh.arch", verdict="fail", message=f"it is {arch}, not {spec.arch}", fix=fix)
 
 
-def _python(facts: Facts) -> Finding:
+def _python(facts: HostFacts) -> Finding:
     parts = facts.python.split(".")
     if len(parts) == 2 and all(part.isdigit() for part in parts) and (int(parts[0]), int(parts[1])) >= MIN_PYTHON:
         return Finding(name="ssh.python", verdict="ok", message=f"Python {facts.python}")
@@ -141,7 +141,7 @@ def _python(facts: Facts) -> Finding:
     return Finding(name="ssh.python", verdict="fail", message=f"{message}; 3.9 is needed", fix=fix)
 
 
-def _disk(facts: Facts) -> Finding:
+def _disk(facts: HostFacts) -> Finding:
     if "ro" in facts.options:
         message, fix = f"{WORK} cannot be written: its file system is read-only", "mount -o remount,rw / there, as root"
     elif "noexec" in facts.options:
@@ -153,7 +153,7 @@ def _disk(facts: Facts) -> Finding:
     return Finding(name="ssh.disk", verdict="fail", message=message, fix=fix)
 
 
-def _btf(facts: Facts) -> Finding:
+def _btf(facts: HostFacts) -> Finding:
     if facts.btf:
         return Finding(name="ssh.btf", verdict="ok", message="its kernel has BTF")
     message = "its kernel has no BTF (CONFIG_DEBUG_INFO_BTF): `ebpf` cannot attach there"
@@ -162,14 +162,14 @@ def _btf(facts: Facts) -> Finding:
     )
 
 
-def _uprobes(facts: Facts) -> Finding:
+def _uprobes(facts: HostFacts) -> Finding:
     if facts.uprobes:
         return Finding(name="ssh.uprobes", verdict="ok", message="its kernel has uprobes")
     message = "its kernel has no uprobes (CONFIG_UPROBE_EVENTS): `ebpf` cannot attach there"
     return Finding(name="ssh.uprobes", verdict="warn", message=message, fix="leave `ebpf` out, or use --provider qemu")
 
 
-def _holder(facts: Facts) -> Finding:
+def _holder(facts: HostFacts) -> Finding:
     """Told only: `create` is who knows whether the claim is its own."""
     if facts.local is not None:
         message = f"a lab on that machine itself uses it ({word(facts.local, 'directory')})"

@@ -143,7 +143,7 @@ def kinds(where: Route) -> list[str]:
 
 
 def _ask_openssh(lab: Lab, address: Address) -> dict[str, list[str]]:
-    argv = [proc.need("ssh"), "-G"]
+    argv = [proc.require_tool("ssh"), "-G"]
     argv += [] if address.user is None else ["-l", address.user]
     argv += [] if address.port is None else ["-p", str(address.port)]
     result = proc.run([*argv, "--", address.host], deadline=Deadline.after(ASK_S, lab.cancel))

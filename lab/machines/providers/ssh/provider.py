@@ -51,7 +51,9 @@ class HandleData(Host):
 
 
 FEATURES: Final = Features(isolated=False, status_by_login=True)
-RUN_ON: Final = "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
+TESTED_WITH: Final = (
+    "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
+)
 DATA: Final[type] = HandleData
 HOST_FILE: Final = "host.json"  # where it is, and its host key: written before anything is done there
 ASK_S: Final = 30.0
@@ -200,7 +202,7 @@ def delete(lab: Lab, handle: Handle) -> None:
     (directory / HOST_FILE).unlink(missing_ok=True)
 
 
-def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ssh_check.Facts, list[Finding]]:
+def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ssh_check.HostFacts, list[Finding]]:
     """Log in once and see. Raises ConfigError, PreconditionError, ProvisioningError, SecurityStop."""
     from lab.remote import ssh_login
 

@@ -76,7 +76,7 @@ def _own(lab: Lab, spec: MachineSpec) -> Box:
 def _pack(disk: Path, path: Path, deadline: Deadline) -> None:
     """A box from a raw disk. Compressed inside the disk: Vagrant copies it twice, and unpacking is cheap."""
     work = path.with_suffix(".qcow2")
-    argv = [proc.need("qemu-img"), "convert", "-c", "-m", "2", "-O", "qcow2", "-o", "compression_type=zstd"]
+    argv = [proc.require_tool("qemu-img"), "convert", "-c", "-m", "2", "-O", "qcow2", "-o", "compression_type=zstd"]
     proc.check([*argv, str(disk), str(work)], deadline=deadline, error=ProvisioningError, fix="lab cache prune")
     size_gib = -(-disk.stat().st_size // GIB)
     metadata = json.dumps({"provider": "libvirt", "format": "qcow2", "virtual_size": size_gib}).encode()

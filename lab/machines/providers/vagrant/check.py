@@ -109,7 +109,7 @@ def _plugin(lab: Lab) -> Finding:
         known = None
     if isinstance(known, dict) and known.get("key") == key and known.get(PLUGIN):
         return Finding(name="vagrant-libvirt", verdict="ok", message=f"{PLUGIN} {known[PLUGIN]}")
-    argv = [proc.need("vagrant"), "plugin", "list", "--machine-readable"]
+    argv = [proc.require_tool("vagrant"), "plugin", "list", "--machine-readable"]
     env = {**shielded(), "VAGRANT_CHECKPOINT_DISABLE": "1"}
     result = proc.run(argv, deadline=Deadline.after(PLUGINS_S, lab.cancel), env=env)
     version = vagrant_tool.plugins(result.text()).get(PLUGIN)
@@ -123,7 +123,7 @@ def _plugin(lab: Lab) -> Finding:
 def _key() -> str:
     """Changes when Vagrant or the user's plugins do."""
     home = Path(os.environ.get("VAGRANT_HOME") or "~/.vagrant.d").expanduser()
-    places = (Path(proc.need("vagrant")).resolve(), home / "plugins.json")
+    places = (Path(proc.require_tool("vagrant")).resolve(), home / "plugins.json")
     return " ".join(f"{place}:{place.stat().st_mtime_ns if place.exists() else 0}" for place in places)
 
 

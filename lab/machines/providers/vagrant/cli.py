@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.machines.providers.known_failures import Known, known_in
+from lab.machines.providers.known_failures import KnownFailure, known_in
 from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Output
 from lab.model.lab import Lab
@@ -28,7 +28,7 @@ DOT: Final = "dot"  # Vagrant's own folder for this machine; it makes it before 
 JSON_FILE: Final = "machine.json"
 JSON_VARIABLE: Final = "LAB_VAGRANT_JSON"
 # what of the user's settings would make our Vagrantfile another one's; VAGRANT_HOME is the user's to choose
-OURS: Final = re.compile(
+ENV_TO_DROP: Final = re.compile(
     r"VAGRANT_(CWD|DOTFILE_PATH|VAGRANTFILE|DEFAULT_PROVIDER|PREFERRED_PROVIDERS|LOG|NO_PARALLEL|I_KNOW.*)"
 )
 _ROW: Final = re.compile(r"(\d{9,12}),([^,]*),([^,]+),?(.*)")
@@ -36,7 +36,7 @@ _VERSION: Final = re.compile(r"^Vagrant (\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class OutputRow:
     """One row: about which machine ("" for none), of which type, and its values, unescaped."""
 
     target: str
@@ -45,37 +45,37 @@ class Row:
 
 
 KNOWN: Final = (
-    Known(
+    KnownFailure(
         pattern=r"BoxChecksumMismatch|The checksum of the downloaded box did not match",
         error=SecurityStop,
         message="the box has another digest than the pinned one; nothing of it was used",
         fix="correct machine.digest, or find out who changed the box",
     ),
-    Known(
+    KnownFailure(
         pattern=r"MachineActionLockedError|EnvironmentLockedError|another process is already executing an action",
         error=Locked,
         message="another vagrant works on this machine",
         fix="wait for it, then run the same command again",
     ),
-    Known(
+    KnownFailure(
         pattern=r"ProviderNot(Found|Usable)|The provider '[^']*' could not be found|any usable provider",
         error=PreconditionError,
         message="Vagrant lacks the plugin of this driver",
         fix=INSTALL,
     ),
-    Known(
+    KnownFailure(
         pattern=r"FogLibvirtConnectionError|Failed to connect socket|Error while connecting to [Ll]ibvirt",
         error=PreconditionError,
         message="libvirt does not answer",
         fix=INSTALL,
     ),
-    Known(
+    KnownFailure(
         pattern=r"No space left on device",
         error=PreconditionError,
         message="a disk of this host is full",
         fix="free some space there, then run the same command again",
     ),
-    Known(
+    KnownFailure(
         pattern=r"VMBootTimeout|Timed out while waiting for the machine to boot",
         error=ProvisioningError,
         message="the machine did not answer Vagrant in time",
@@ -84,17 +84,17 @@ KNOWN: Final = (
 )
 
 
-def rows(text: str) -> list[Row]:
+def rows(text: str) -> list[OutputRow]:
     """Every row in Vagrant's output; lines that are none are left out."""
     found = (_ROW.fullmatch(line.strip()) for line in text.splitlines())
     return [
-        Row(target=match[2], kind=match[3], values=tuple(_plain(value) for value in match[4].split(",")))
+        OutputRow(target=match[2], kind=match[3], values=tuple(_plain(value) for value in match[4].split(",")))
         for match in found
         if match is not None
     ]
 
 
-def said(found: Iterable[Row]) -> list[str]:
+def said(found: Iterable[OutputRow]) -> list[str]:
     """What Vagrant would have shown to a person."""
     return [row.values[-1] for row in found if row.kind == "ui" and len(row.values) > 1]
 
@@ -115,9 +115,9 @@ def failure(words: Sequence[str], code: int, text: str, log: Path) -> LabError:
     return ProvisioningError(message, fix=f"read {log}, then run the same command again", detail=detail, log=str(log))
 
 
-def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[Row]:
+def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[OutputRow]:
     """`vagrant WORDS` for the machine whose files are in `work`. Raises what `failure` gives, or Cancelled."""
-    argv = [proc.need("vagrant", fix=INSTALL), *words, "--machine-readable"]
+    argv = [proc.require_tool("vagrant", fix=INSTALL), *words, "--machine-readable"]
     log = work / LOG
     deadline = Deadline.after(limit_s, lab.cancel)
 
@@ -134,7 +134,7 @@ def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[R
 
 def environment(work: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """Vagrant's environment: our Vagrantfile, this machine's folder and values, the user's own Vagrant home."""
-    kept = {name: text for name, text in shielded(base).items() if not OURS.fullmatch(name)}
+    kept = {name: text for name, text in shielded(base).items() if not ENV_TO_DROP.fullmatch(name)}
     return kept | {
         JSON_VARIABLE: str(work / JSON_FILE),
         "VAGRANT_CHECKPOINT_DISABLE": "1",
@@ -162,7 +162,7 @@ def end_left(work: Path) -> None:
 
 def version(lab: Lab) -> tuple[int, int, int] | None:
     """Of the installed Vagrant; None for one that says something else. Raises PreconditionError (not installed)."""
-    argv = [proc.need("vagrant", fix=INSTALL), "--version"]
+    argv = [proc.require_tool("vagrant", fix=INSTALL), "--version"]
     return parse_version(proc.run(argv, deadline=Deadline.after(60, lab.cancel)).text())
 
 

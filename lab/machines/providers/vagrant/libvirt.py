@@ -30,7 +30,7 @@ _STATE: Final = re.compile(r"^(running|idle|paused|in shutdown|shut off|crashed|
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class DomainStatus:
     """libvirt's own word: "running", "paused", "shut off", …, "absent", "deaf" (libvirt), "hung" (its QEMU)."""
 
     state: str
@@ -38,28 +38,28 @@ class Asked:
     address: str = ""
 
 
-def ask(lab: Lab, uuid: str) -> Asked:
+def ask(lab: Lab, uuid: str) -> DomainStatus:
     """Domain `uuid`, its QEMU and its lease in one call; a QEMU that does not answer its monitor is "hung"."""
     # domblkerror makes libvirt talk to QEMU: domstate alone is what libvirt remembers
     script = f"domstate --reason {uuid}; domblkerror {uuid}; domifaddr {uuid} --source lease"
     try:
         result = _virsh(lab, script, limit_s=ASK_S)
     except PreconditionError as error:
-        return Asked(state="deaf", reason=error.message)
+        return DomainStatus(state="deaf", reason=error.message)
     except LabError:
-        return Asked(state="hung", reason="its QEMU does not answer")
+        return DomainStatus(state="hung", reason="its QEMU does not answer")
     return parse(result.text(), result.stderr.decode("utf-8", "replace"))
 
 
-def parse(text: str, errors: str) -> Asked:
+def parse(text: str, errors: str) -> DomainStatus:
     """What the three questions of `ask` gave."""
     found = next((match for line in text.splitlines() if (match := _STATE.fullmatch(line.strip()))), None)
     if found is None:
         if GONE.search(errors):
-            return Asked(state="absent", reason="libvirt knows no such domain")
-        return Asked(state="deaf", reason=(errors.strip().splitlines() or ["libvirt says nothing"])[-1])
+            return DomainStatus(state="absent", reason="libvirt knows no such domain")
+        return DomainStatus(state="deaf", reason=(errors.strip().splitlines() or ["libvirt says nothing"])[-1])
     address = _ADDRESS.search(text)
-    return Asked(state=found[1], reason=found[2] or "", address="" if address is None else address[1])
+    return DomainStatus(state=found[1], reason=found[2] or "", address="" if address is None else address[1])
 
 
 def reachable(lab: Lab) -> str:
@@ -171,4 +171,4 @@ def _must_argv(lab: Lab, words: Sequence[str]) -> None:
 
 
 def _argv(words: Sequence[str]) -> list[str]:
-    return [proc.need("virsh", fix=INSTALL), "--quiet", "--connect", URI, *words]
+    return [proc.require_tool("virsh", fix=INSTALL), "--quiet", "--connect", URI, *words]

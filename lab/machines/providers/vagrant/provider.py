@@ -1,7 +1,7 @@
 """Real Vagrant, for those who live with it: our thin Vagrantfile, one JSON file per machine, and libvirt or VirtualBox.
 
 Vagrant makes and starts the machine. What it cannot say quickly (whether it lives) its hypervisor is asked; what it may
-leave behind is removed. A machine that Vagrant did not finish is made anew: MADE is written last.
+leave behind is removed. A machine that Vagrant did not finish is made again: COMPLETE_MARKER is written last.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ class HandleData(Place):
 
 DATA: Final[type] = HandleData
 FEATURES: Final = Features(isolated=True, snapshots=True, starts_ready=True)
-RUN_ON: Final = "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
+TESTED_WITH: Final = (
+    "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
+)
 WORK: Final = "vagrant"
-MADE: Final = "made"
+COMPLETE_MARKER: Final = "made"
 DRIVERS: Final = ("libvirt", "virtualbox")
 UP_S: Final = 3600.0  # boxes are large; what comes after has Vagrant's own, shorter limit
 DESTROY_S: Final = 300.0
@@ -102,7 +104,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     state = _state(lab, handle)
     if state.state == "deaf":
         raise PreconditionError(f"{handle.data['driver']} does not answer: {state.reason}", fix=vagrant_tool.INSTALL)
-    made = (work / MADE).exists()
+    made = (work / COMPLETE_MARKER).exists()
     if made and state.state == "paused":
         libvirt.resume(lab, handle.data["uuid"])
         state = _state(lab, handle)
@@ -124,7 +126,7 @@ def _up(lab: Lab, handle: Handle) -> SshEndpoint:
         (directory / name).unlink(missing_ok=True)
     with lab.bus.step("vagrant", "vagrant up"):
         vagrant_tool.run(lab, work, ["up", "--provider", handle.data["driver"]], limit_s=UP_S)
-    (work / MADE).touch()
+    (work / COMPLETE_MARKER).touch()
     return _endpoint(handle, _state(lab, handle))
 
 
@@ -141,7 +143,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     if not (work / vagrant_tool.JSON_FILE).exists():
         return Observed(phase="absent", alive=False, reason="never made", **facts)
     state = _state(lab, handle)
-    if not (work / MADE).exists():
+    if not (work / COMPLETE_MARKER).exists():
         phase: Phase = "unknown" if state.state == "deaf" else "created"
         return Observed(phase=phase, alive=False, reason="not made to its end", **facts)
     phases: dict[str, Phase] = {"absent": "absent", "deaf": "unknown", "shut off": "stopped", "crashed": "stopped"}
@@ -189,7 +191,7 @@ def _forget(lab: Lab, handle: Handle) -> None:
     """The machine gone from Vagrant and its hypervisor; its box and files stay, for the next `vagrant up`."""
     work = _work(handle)
     vagrant_tool.end_left(work)
-    (work / MADE).unlink(missing_ok=True)
+    (work / COMPLETE_MARKER).unlink(missing_ok=True)
     try:
         vagrant_tool.run(lab, work, ["destroy", "--force"], limit_s=DESTROY_S)
     except LabError as error:
@@ -248,13 +250,13 @@ def _work(handle: Handle) -> Path:
     return Path(handle.data["directory"]) / WORK
 
 
-def _state(lab: Lab, handle: Handle) -> libvirt.Asked:
+def _state(lab: Lab, handle: Handle) -> libvirt.DomainStatus:
     if handle.data["driver"] == "libvirt":
         return libvirt.ask(lab, handle.data["uuid"])
     return virtualbox.ask(lab, _work(handle), handle.name)
 
 
-def _endpoint(handle: Handle, state: libvirt.Asked) -> SshEndpoint:
+def _endpoint(handle: Handle, state: libvirt.DomainStatus) -> SshEndpoint:
     host, _, port = state.address.partition(":")
     if not host:
         raise ProvisioningError("the machine has no address", fix="lab down, then lab up")

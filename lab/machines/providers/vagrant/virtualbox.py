@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.machines.providers.vagrant.cli import DOT
-from lab.machines.providers.vagrant.libvirt import Asked
+from lab.machines.providers.vagrant.libvirt import DomainStatus
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
 from lab.system import proc
@@ -21,34 +21,34 @@ _STATE: Final = re.compile(r'^VMState="([a-z]+)"', re.MULTILINE)
 _FORWARD: Final = re.compile(r'^Forwarding\(\d+\)="ssh,tcp,([0-9.]*),(\d+),', re.MULTILINE)
 
 
-def ask(lab: Lab, work: Path, name: str) -> Asked:
+def ask(lab: Lab, work: Path, name: str) -> DomainStatus:
     """Its state and where its SSH is forwarded to ("address": HOST:PORT)."""
     found = _id(work, name)
     if not found:
-        return Asked(state="absent", reason="Vagrant made no machine")
+        return DomainStatus(state="absent", reason="Vagrant made no machine")
     argv = [PROGRAM, "showvminfo", found, "--machinereadable"]
     try:
-        result = proc.run([proc.need(PROGRAM, fix=FIX), *argv[1:]], deadline=Deadline.after(ASK_S, lab.cancel))
+        result = proc.run([proc.require_tool(PROGRAM, fix=FIX), *argv[1:]], deadline=Deadline.after(ASK_S, lab.cancel))
     except LabError as error:
-        return Asked(state="deaf", reason=error.message)
+        return DomainStatus(state="deaf", reason=error.message)
     if not result.ok:
-        return Asked(state="absent", reason="VirtualBox knows no such machine")
+        return DomainStatus(state="absent", reason="VirtualBox knows no such machine")
     return parse(result.text())
 
 
-def parse(text: str) -> Asked:
+def parse(text: str) -> DomainStatus:
     state = _STATE.search(text)
     forward = _FORWARD.search(text)
     address = "" if forward is None else f"{forward[1] or '127.0.0.1'}:{forward[2]}"
     said = "no state" if state is None else state[1]
-    return Asked(state=STATES.get(said, said), address=address)
+    return DomainStatus(state=STATES.get(said, said), address=address)
 
 
 def end(lab: Lab, work: Path, name: str) -> None:
     """Pull the plug. Idempotent."""
     if ask(lab, work, name).state in {"absent", "shut off", "crashed"}:
         return
-    argv = [proc.need(PROGRAM, fix=FIX), "controlvm", _id(work, name), "poweroff"]
+    argv = [proc.require_tool(PROGRAM, fix=FIX), "controlvm", _id(work, name), "poweroff"]
     proc.check(argv, deadline=Deadline.after(ASK_S, lab.cancel), error=ProvisioningError, fix="lab logs")
 
 

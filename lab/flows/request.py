@@ -19,14 +19,14 @@ from lab.model.problems import collect, problems_error
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import SERVICE_FILE, Service
 from lab.model.yamlspec import nearest
-from lab.runs.plan import Wish
+from lab.runs.plan import RunParameters
 from lab.system import resources
 
 TOPOLOGY_AUTO: Final = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class DemoRequest:
     """A demo's files, all read and consistent."""
 
     scenario: Scenario
@@ -39,7 +39,7 @@ def scenarios_dir() -> Path:
     return resources.root() / "demo" / "scenarios"
 
 
-def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool = True) -> Asked:
+def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool = True) -> DemoRequest:
     """Read what `demo` names. Raises ConfigError once, with every unknown name and every faulty file."""
     problems: list[str] = []
     known = listing.catalog(resources.root())
@@ -72,7 +72,7 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
             raise ConfigError(problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or name a scenario")
     if problems or scenario is None or service is None:
         raise problems_error(problems)
-    return Asked(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
+    return DemoRequest(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
 
 
 def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:
@@ -128,13 +128,13 @@ def _service_dir(scenario: Scenario, problems: list[str]) -> Path | None:
     return None
 
 
-def resolve(asked: Asked, *, emulated: bool, facts: Mapping[str, Any]) -> Wish:
+def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any]) -> RunParameters:
     """No "auto" left: profile, topology and rate for this kind of machine."""
     demo, scenario = asked.demo, asked.scenario
     profile = demo.profile if demo.profile != "auto" else ("stage" if emulated else "quick")
     topology = scenario.topology if demo.topology == TOPOLOGY_AUTO else demo.topology
     rate = demo.rate_rps or scenario.rate_rps["emulated" if emulated else "native"]
-    return Wish(
+    return RunParameters(
         profile=profile,
         seed=demo.seed,
         topology=topology,

@@ -9,7 +9,7 @@ from typing import Any
 from lab.model.errors import Cancelled
 
 
-def together(cancel: threading.Event, *works: Callable[[], Any]) -> tuple[Any, ...]:
+def run_parallel(cancel: threading.Event, *works: Callable[[], Any]) -> tuple[Any, ...]:
     """Results in order. The first failure asks the others to stop; several failures travel as an ExceptionGroup."""
     results: list[Any] = [None] * len(works)
     errors: list[BaseException] = []

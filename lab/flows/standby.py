@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lab import forms
 from lab.flows import demo as flow
-from lab.flows.wish import Asked
+from lab.flows.request import DemoRequest
 from lab.guest.wire import Plan, dump
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError, PreconditionError
@@ -30,7 +30,7 @@ SIGNAL: Final = 'tr "\\0" " " < "/proc/$1/cmdline" | grep -q " held " && kill -s
 Proofs = dict[str, dict[str, Any]]
 
 
-def hold(lab: Lab, name: str, asked: Asked) -> dict[str, Any]:
+def hold(lab: Lab, name: str, asked: DemoRequest) -> dict[str, Any]:
     """Put the forms into a ready machine, prove each, and leave them running. Returns what `again` needs, as JSON.
 
     Idempotent: forms that were kept up before are replaced. Raises DemoError when one does not prove itself.
@@ -98,7 +98,7 @@ def again(lab: Lab, transport: Transport, held: Mapping[str, Any], *, anew: bool
     return proofs
 
 
-def _plan(asked: Asked, deployed: flow.Deployed) -> Plan:
+def _plan(asked: DemoRequest, deployed: flow.Deployed) -> Plan:
     """One life of each form, without load."""
     plan = flow.plan_of(asked, deployed)
     lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
