@@ -170,7 +170,7 @@ def _signals(lab: Lab) -> Iterator[None]:
 
     def on_signal(number: int, _frame: object) -> None:
         if received:
-            sys.stderr.write("\nlab: stopped at once; the same command goes on\n")
+            sys.stderr.write("\nlab: stopped at once; run the command again to go on\n")
             sys.stderr.flush()
             os._exit(128 + number)
         received.append(number)

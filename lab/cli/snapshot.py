@@ -77,7 +77,7 @@ def register(app: typer.Typer) -> None:
         options: Options,
         name: flags.Name = None,
         tag: Annotated[str, typer.Option("--from", metavar="TAG", help="What it was kept as.")] = AS,
-        attach: Annotated[bool, typer.Option("--attach", help="Attach agents anew before the proofs.")] = False,
+        attach: Annotated[bool, typer.Option("--attach", help="Attach agents again before the proofs.")] = False,
         no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail rather than boot.")] = False,
         lock_timeout: flags.LockTimeout = None,
     ) -> int:
@@ -87,10 +87,10 @@ def register(app: typer.Typer) -> None:
         Forms that were kept up in it are proven again, one request each. Exit code 6 when one is not.
         """
         with session(options, "restore", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
-            from lab.flows.snapshot import back
+            from lab.flows.snapshot import restore
 
             machine = lab.config.machine.name
-            came = back(lab, machine, tag, fallback=not no_fallback, anew=attach)
+            came = restore(lab, machine, tag, fallback=not no_fallback, reattach=attach)
         went, code = came.went, 6 if came.failed else 0
         doc = {
             "command": "restore",

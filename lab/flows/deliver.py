@@ -86,7 +86,7 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
             ],
             deadline=Deadline.after(DISK_LIMIT_S, lab.cancel),
             error=ProvisioningError,
-            fix="lab cache prune, then the same command",
+            fix="lab cache prune, then run the command again",
         )
         part.chmod(0o400)
         part.replace(image)

@@ -126,7 +126,7 @@ def run(lab: Lab, asked: DemoRequest, ready: Ready, recorder: resume.Recorder) -
 
 
 def begin(lab: Lab, transport: Any, site: drive.Site, plan: Plan) -> None:
-    """Start the plan in the machine; forms that were kept up there end for it, which is told."""
+    """Start the plan in the machine; forms that were kept up there end for it, which is reported."""
     said = drive.start(transport, site, plan, Deadline.after(SETUP_S, lab.cancel))
     if said.get("gave_way"):
         lab.bus.emit(Notice(level="info", text="the forms that were kept up there were ended for this run"))

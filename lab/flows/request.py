@@ -44,7 +44,7 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
     problems: list[str] = []
     known = listing.catalog(resources.root())
     own = service_dir / SCENARIO_FILE if service_dir and demo.scenario == DemoConfig().scenario else None
-    # whatever lies there under that name is meant: a folder or a pipe is told, not passed over
+    # whatever lies there under that name is meant: a folder or a pipe is reported, not passed over
     named = str(own) if own is not None and os.path.lexists(own) else demo.scenario
     scenario = collect(lambda: _scenario(named, problems), problems)
     chosen = scenario is not None and bool(scenario.forms) and not forms_given

@@ -1,4 +1,4 @@
-"""Run independent pieces of work side by side; all end before this returns, all failures are told."""
+"""Run independent pieces of work side by side; all end before this returns, all failures are reported."""
 
 from __future__ import annotations
 

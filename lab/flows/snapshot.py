@@ -38,10 +38,10 @@ def keep(lab: Lab, machine: str, tag: str, asked: DemoRequest | None) -> None:
     snapshots.save(lab, machine, tag, held=held)
 
 
-def back(lab: Lab, machine: str, tag: str, *, fallback: bool, anew: bool = False) -> RestoreReport:
-    """The machine as it was kept, and every form that was kept up in it proven again; anew: by agents attached now.
+def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool = False) -> RestoreReport:
+    """The machine as it was kept, and every form that was kept up in it proven again; reattach: by new agents.
 
-    Where it had to be booted the forms are started anew. Raises DemoError when they cannot be asked.
+    Where it had to be booted the forms are started again. Raises DemoError when they cannot be asked.
     """
     began = time.monotonic()
     proofs: standby.Proofs = {}
@@ -51,12 +51,12 @@ def back(lab: Lab, machine: str, tag: str, *, fallback: bool, anew: bool = False
         nonlocal proven_at
         if doc.get("held"):
             try:
-                proofs.update(standby.again(lab, link, doc["held"], anew=anew))
+                proofs.update(standby.reprove(lab, link, doc["held"], reattach=reattach))
                 proven_at = time.monotonic()
             except DemoError as error:
                 if not fallback:
                     raise
-                lab.bus.emit(Notice(level="warning", text=f"{error.message}: they are started anew"))
+                lab.bus.emit(Notice(level="warning", text=f"{error.message}: they are started again"))
 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, then=then)
     if went.held and not proofs:
@@ -71,5 +71,5 @@ def _asked(machine: str, held: dict[str, Any]) -> DemoRequest:
     try:
         return request.read(demo, service_dir=Path(held["service"]))
     except ConfigError as error:
-        message = f"machine {machine} is up, but its forms cannot be started anew: {error.message}"
+        message = f"machine {machine} is up, but its forms cannot be started again: {error.message}"
         raise ConfigError(message, fix="lab snapshot --form … with what there is now", detail=error.detail) from error

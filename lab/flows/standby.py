@@ -73,10 +73,10 @@ def hold(lab: Lab, name: str, asked: DemoRequest) -> dict[str, Any]:
     }
 
 
-def again(lab: Lab, transport: Transport, held: Mapping[str, Any], *, anew: bool = False) -> Proofs:
+def reprove(lab: Lab, transport: Transport, held: Mapping[str, Any], *, reattach: bool = False) -> Proofs:
     """Prove every form by one request, told as each is; form -> {"ok", "reason", "seconds", …}.
 
-    anew: by agents that are attached now. Raises DemoError when what was kept up does not answer.
+    reattach: by agents that are attached now. Raises DemoError when what was kept up does not answer.
     """
     site, seen = drive.Site(**held["site"]), drive.Followed(offset=int(held["offset"]))
     deadline = Deadline.after(AGAIN_S, lab.cancel)
@@ -87,7 +87,7 @@ def again(lab: Lab, transport: Transport, held: Mapping[str, Any], *, anew: bool
 
         earlier = drive.read_new(transport, site, seen, deadline)  # one that was asked since it was kept
         rounds = max([1, *(int(one.data["round"]) for one in earlier if one.kind == "state" and "round" in one.data)])
-        said = signalled("USR2" if anew else "USR1")
+        said = signalled("USR2" if reattach else "USR1")
         if not said.ok:
             raise DemoError("the forms that were kept up are gone", fix="lab snapshot --form …", detail=said.tail())
         # asked without the guest half's own file, which may be another version's by now
@@ -127,10 +127,10 @@ def _round(
             if record.kind == "state" and record.data.get("round") == number:
                 return proofs
         if deadline.passed():
-            raise DemoError("the forms were not proven in time", fix="lab logs, then the same command again")
+            raise DemoError("the forms were not proven in time", fix="lab logs, then run the command again")
         if look.passed():
             if not lives():
-                raise DemoError("what keeps the forms up is gone", fix="the same command again")
+                raise DemoError("what keeps the forms up is gone", fix="run the command again")
             look = Deadline.after(ALIVE_S)
         deadline.sleep(POLL_S)
 

@@ -145,7 +145,7 @@ class GuestBuild:
     def compile(
         self, lab: Lab, tools: Mapping[str, str], out: Path, on_line: Callable[[str], None], deadline: Deadline
     ) -> cache.Built:
-        """Copy the source, run the steps, bring the binary home and prove it. Idempotent: it begins anew."""
+        """Copy the source, run the steps, bring the binary home and prove it. Idempotent: it begins again."""
         began, recipe = time.monotonic(), self.scratch.recipe
         self._check(["sh", "-c", COPY, "copy", self.work, f"{self.at}/src/{self.number}"], deadline, on_line)
         key = recipe.key()
@@ -221,7 +221,7 @@ class GuestBuild:
         self.shop.link.get(self.result(), out, deadline, max_bytes=MAX_BINARY_BYTES)
         if cache.file_digest(out) != said.text().split()[0]:
             message = f"{self.scratch.recipe.label} came home different from what the machine has"
-            raise TransientError(message, fix="run the same command again")
+            raise TransientError(message, fix="run the command again")
 
 
 def _lacks(what: str) -> PreconditionError:

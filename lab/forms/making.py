@@ -254,7 +254,7 @@ def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
                 yield
                 return
             if deadline.passed():
-                raise LabError("no build slot became free in time", fix="run the same command again")
+                raise LabError("no build slot became free in time", fix="run the command again")
             deadline.sleep(0.5)
 
 

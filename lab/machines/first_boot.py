@@ -1,6 +1,6 @@
-"""What a machine of an ordinary cloud image is told before its SSH server first starts: who it is, and who may log in.
+"""What a machine of an ordinary cloud image is given before its SSH server first starts: who it is, and who may log in.
 
-cloud-init runs it at each boot, early (as a boot command or a boothook). It drops and makes anew the usual host keys
+cloud-init runs it at each boot, early (as a boot command or a boothook). It drops and makes the usual host keys
 later on; ours has a name of its own, so it is the only one that is ever shown.
 """
 

@@ -11,7 +11,7 @@ from lab.model.machine import Handle
 
 
 def freed(lab: Lab, provider: Provider, handle: Handle, hung: Hung) -> bool:
-    """Whether it goes on now, which is told: nothing is lost but the time."""
+    """Whether it goes on now, which is reported: nothing is lost but the time."""
     free = getattr(provider, "free", None)  # the optional Freed protocol
     if free is None:
         return False

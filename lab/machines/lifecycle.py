@@ -143,7 +143,7 @@ def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) ->
     if seen.phase == "hung":
         return hang.error(machine.spec.name, seen)
     found = readiness.diagnose(seen, lab.paths.machine(machine.spec.name), said=error)
-    found.fix = "run the same command again: it starts the machine and goes on with what is missing"
+    found.fix = "run the command again: it starts the machine and goes on with what is missing"
     return found
 
 

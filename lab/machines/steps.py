@@ -221,7 +221,7 @@ def _check_identity(lab: Lab, machine: Machine, said: playbook.Verified) -> None
     seen = observed(lab, machine)
     if seen.boot_id and seen.boot_id != said.boot_id:
         message = f"boot {said.boot_id} answers where boot {seen.boot_id} tells that it lives"
-        raise ProvisioningError(message, fix="run the same command again")
+        raise ProvisioningError(message, fix="run the command again")
 
 
 def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
@@ -235,7 +235,7 @@ def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
 
 
 def _judge(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
-    """A machine of ours must pass; of another's, what it lacks is told: most forms need little of it.
+    """A machine of ours must pass; of another's, what it lacks is reported: most forms need little of it.
 
     So is what a kernel of the user's own does not offer to BPF.
     """

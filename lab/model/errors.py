@@ -56,7 +56,7 @@ class DemoError(LabError):
 
 
 class FetchError(LabError):
-    """Results are incomplete on this host; the same command resumes."""
+    """Results are incomplete on this host; run again, the command resumes."""
 
     exit_code = 7
 
@@ -86,19 +86,17 @@ class SecurityStop(LabError):
 
 
 class TransientError(LabError):
-    """The same command may work when run again."""
+    """Run again, the command may work."""
 
     exit_code = 75
 
 
 class Cancelled(LabError):
-    """Stopped on request at a safe point; the same command goes on from here."""
+    """Stopped on request at a safe point; run again, the command goes on from here."""
 
     exit_code = 130
 
-    def __init__(
-        self, message: str = "stopped on request", *, fix: str = "run the same command again to go on"
-    ) -> None:
+    def __init__(self, message: str = "stopped on request", *, fix: str = "run the command again to go on") -> None:
         super().__init__(message, fix=fix)
 
 

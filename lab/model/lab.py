@@ -12,7 +12,7 @@ from lab.model.paths import Paths
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """config: what is wanted. paths: where things are. bus: who is told. cancel: set once, at the first Ctrl-C."""
+    """config: what is wanted. paths: where things are. bus: who hears of it. cancel: set once, at the first Ctrl-C."""
 
     config: Config
     paths: Paths

@@ -55,7 +55,7 @@ def load(
 
     files: source name -> path (missing files are skipped). flags: key path -> value, None = not given.
     Raises ConfigError with every problem of every source in one message; with those that `also` raises for the values
-    that could be read, so that a wrong key here and a wrong name there are told together.
+    that could be read, so that a wrong key here and a wrong name there are reported together.
     """
     values: dict[str, Any] = {}
     origin = dict.fromkeys(keys(), "default")

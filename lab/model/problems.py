@@ -1,4 +1,4 @@
-"""What is wrong with a document: one mistake is one line, and every independent mistake is told in one pass.
+"""What is wrong with a document: one mistake is one line, and every independent mistake is reported in one pass.
 
 A value that is missing or of the wrong type closes its key: what lies below it was never read, so further lines about
 it would be of the same mistake.
@@ -99,7 +99,7 @@ def problems_error(problems: list[str]) -> ConfigError:
 
 
 def collect(read_one: Callable[[], V], problems: list[str]) -> V | None:
-    """Run a reader; its ConfigError's text joins `problems`, so that several files are told together."""
+    """Run a reader; its ConfigError's text joins `problems`, so that several files are reported together."""
     try:
         return read_one()
     except ConfigError as error:

@@ -42,7 +42,7 @@ def no_spans() -> Iterator[Span]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCell:
-    """One attempt of one cell. `folder` is relative to the run directory; the two callables read anew each time."""
+    """One attempt of one cell. `folder` is relative to the run directory; the two callables read again each time."""
 
     cell: Cell
     folder: str

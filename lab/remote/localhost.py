@@ -101,7 +101,7 @@ class LocalTransport:
         progress: Callable[[int], None] | None = None,
     ) -> None:
         if not Path(source).exists():
-            raise FetchError(f"no such file: {source}", fix="run the same command again")
+            raise FetchError(f"no such file: {source}", fix="run the command again")
         with target.open("ab") as out:
             append(out, self.stream(source, offset, deadline, max_bytes=max_bytes + 1), source, max_bytes, progress)
 
@@ -157,4 +157,4 @@ def _in_time(deadline: Deadline, what: str) -> None:
     if deadline.cancel is not None and deadline.cancel.is_set():
         raise Cancelled
     if deadline.passed():
-        raise TransientError(f"{what}: not done in time", fix="run the same command again")
+        raise TransientError(f"{what}: not done in time", fix="run the command again")

@@ -29,7 +29,7 @@ from lab.system.wait import Deadline
 ROOT: Final = ("sudo", "-n", "--")
 END_GROUP_S: Final = 10.0
 POLL_S: Final = 0.2
-AGAIN: Final = "run the same command again"
+AGAIN: Final = "run the command again"
 # RFC 4254's names with Linux's numbers: Windows knows few of them
 SIGNALS: Final = {
     "HUP": 1,

@@ -57,7 +57,7 @@ def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[st
 def _left_out(summary: Mapping[str, Any]) -> Html | None:
     """Forms that were asked for and are not among the figures."""
     lines = [
-        tag("li", tag("b", each["form"]), f" was not built: {each['reason']}. To mend it: {each['fix']}.")
+        tag("li", tag("b", each["form"]), f" was not built: {each['reason']}. Fix: {each['fix']}.")
         for each in summary["left_out"]
     ]
     return tag("ul", *lines, class_="causes") if lines else None

@@ -73,7 +73,7 @@ def _proofs(summary: Summary) -> Iterator[Case]:
 
 
 def _cells(summary: Summary) -> Iterator[Case]:
-    """One case a planned cell: an INVALID attempt that a valid rerun replaced is told, not failed."""
+    """One case a planned cell: an INVALID attempt that a valid rerun replaced is reported, not failed."""
     by_cell: dict[str, list[Mapping[str, Any]]] = {}
     for attempt in summary["timeline"]:
         by_cell.setdefault(attempt["cell"], []).append(attempt)

@@ -161,8 +161,8 @@ def packed_rows(
 
 
 def _unpacked(source: Source, rows: Rows) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines of a gzip file. It is unpacked once before, and nothing kept: too much is told before a line of it
-    takes memory."""
+    """Numbered lines of a gzip file. It is unpacked once before, and nothing kept: too much is reported before
+    a line of it takes memory."""
     if not os.path.lexists(source.path):
         return
     for keep in (False, True):

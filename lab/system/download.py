@@ -26,7 +26,7 @@ TRIES: Final = 5
 STALL_S: Final = 30.0
 PAUSE_S: Final = 1.0
 PAUSE_MAX_S: Final = 60.0
-PORTAL_FIX: Final = "log in to this network (or set HTTPS_PROXY), then run the same command again"
+PORTAL_FIX: Final = "log in to this network (or set HTTPS_PROXY), then run the command again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def fetch(
     """Bring `wanted` to `target`, which has the pinned digest whenever it exists; returns it.
 
     A present file is hashed again instead of fetched. A stopped download goes on by Range from TARGET.part. `on_bytes`
-    gets (have, of). Raises SecurityStop (other bytes than pinned), TransientError (network; the same command goes on),
+    gets (have, of). Raises SecurityStop (other bytes than pinned), TransientError (network; run again, it goes on),
     PreconditionError (disk full, not there, a web page instead of the file), Locked, Cancelled.
     """
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -104,7 +104,7 @@ def length(url: str, deadline: Deadline) -> int:
     except (ValueError, http.client.InvalidURL) as error:
         raise PreconditionError(f"{url} is not an HTTP address: {error}", fix="correct the address") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-        raise TransientError(f"{url}: {error}", fix="run the same command again") from error
+        raise TransientError(f"{url}: {error}", fix="run the command again") from error
     if not told.isdigit():
         raise PreconditionError(f"{url}: the server does not say how long it is", fix="fetch it and give its path")
     return int(told)
@@ -171,7 +171,7 @@ def _fill(
         if fruitless >= TRIES or pause >= deadline.left_s():
             raise TransientError(
                 f"{wanted.url}: {outcome.reason} ({now} of {wanted.size_bytes} bytes are kept)",
-                fix="run the same command again; it goes on where it stopped",
+                fix="run the command again: it goes on where it stopped",
             )
         deadline.sleep(pause)
 
@@ -281,7 +281,7 @@ def _need_space(part: Path, needed_bytes: int, wanted: Pinned) -> None:
 
 @contextlib.contextmanager
 def _disk_errors(part: Path, wanted: Pinned) -> Iterator[None]:
-    """A disk that fills up while writing is told like one that was too small from the start."""
+    """A disk that fills up while writing is reported like one that was too small from the start."""
     try:
         yield
     except OSError as error:

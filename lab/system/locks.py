@@ -48,7 +48,7 @@ def hold(
 ) -> Iterator[None]:
     """Hold the lock file `path` inside the block; `what` names the thing locked, for people.
 
-    Waits until the deadline (one in the past: one try); `on_wait` is told once who is waited for. Raises Locked naming
+    Waits until the deadline (one in the past: one try); `on_wait` hears once who is waited for. Raises Locked naming
     the holder, Cancelled, PreconditionError where something else has the place of the lock. A killed holder's lock is
     free at once. The file stays, unless its holder removes it inside the block.
     """

@@ -263,7 +263,7 @@ def _wait(child: subprocess.Popen[bytes], pumps: Pumps, deadline: Deadline) -> N
             raise Cancelled
         if deadline.passed():
             name = Path(str(child.args[0] if isinstance(child.args, list) else child.args)).name
-            raise LabError(f"{name} did not end in time", fix="run the same command again")
+            raise LabError(f"{name} did not end in time", fix="run the command again")
         if child.poll() is not None and pumps.quiet_s() > GRACE_S:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):

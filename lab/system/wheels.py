@@ -27,7 +27,7 @@ class For:
     arch: str
 
     def words(self, *, uv: bool) -> list[str]:
-        """What uv or pip is told of it."""
+        """How uv or pip names it."""
         version = ".".join(map(str, self.python))
         if uv:
             return ["--python-platform", f"{self.arch}-manylinux_2_28", "--python-version", version]

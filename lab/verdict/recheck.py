@@ -1,4 +1,4 @@
-"""The guest's counts and gates, recomputed from the raw rows it sealed. Any disagreement is told."""
+"""The guest's counts and gates, recomputed from the raw rows it sealed. Any disagreement is reported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """EC2 on loopback: moto's API behind a proxy that can be late, refuse and count, and instances that really answer.
 
-What an instance is told by its user data really runs, in tests/fakes/cloud_machine.py.
+What an instance is reported by its user data really runs, in tests/fakes/cloud_machine.py.
 """
 
 from __future__ import annotations

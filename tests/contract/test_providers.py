@@ -176,7 +176,7 @@ def test_this_host_is_given_back_as_it_was(tmp_path: Path, monkeypatch: pytest.M
             local.create(lab, spec, keys.seed(tmp_path / "second"), tmp_path / "second")
         local.start(lab, handle)
         assert all(os.path.ismount(target) for target in targets)
-        # somebody mounts one of them anew: that one is no longer ours to undo
+        # somebody mounts one of them again: that one is no longer ours to undo
         subprocess.run(["umount", str(targets[1])], check=True)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(targets[0])], check=True)
         subprocess.run(["umount", str(targets[0])], check=True)

@@ -114,7 +114,7 @@ def test_what_measures_has_the_machine_to_itself(home: Path) -> None:
     assert_proven(restored(home, "--no-fallback"))
 
 
-def test_one_that_does_not_fit_is_a_boot_with_the_forms_started_anew(home: Path) -> None:
+def test_one_that_does_not_fit_is_a_boot_with_the_forms_started_again(home: Path) -> None:
     whole = record(home).read_text(encoding="utf-8")
     doc = json.loads(whole)
     doc["kept"]["key"]["qemu"] = "QEMU emulator version 6.2.0"
@@ -128,6 +128,6 @@ def test_one_that_does_not_fit_is_a_boot_with_the_forms_started_anew(home: Path)
     ran = run_lab("restore", "talk", home=home, limit_s=LIMIT_S)
     assert ran.code == 3
     assert str(home / "gone") in ran.stderr
-    assert "is up" in ran.stderr, "the machine was booted all the same, and that is told"
+    assert "is up" in ran.stderr, "the machine was booted all the same, and that is reported"
     record(home).write_text(whole, encoding="utf-8")
     assert restored(home, "--no-fallback")["restored"]

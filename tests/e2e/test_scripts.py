@@ -78,6 +78,6 @@ def naming(word: str) -> list[str]:
 
 
 def cache() -> set[str]:
-    """Files of images and artifacts; the witness of the last check may be written anew."""
+    """Files of images and artifacts; the witness of the last check may be written again."""
     kept = (test_home() / "cache" / part for part in ("images", "artifacts"))
     return {os.path.relpath(path, test_home()) for folder in kept for path in folder.rglob("*") if path.is_file()}

@@ -94,7 +94,7 @@ def test_up_stopped_by_ctrl_c_ends_soon_and_converges(home: Path) -> None:
         first.signal(signal.SIGINT)
         assert first.wait(STOP_S) == 130, first.said()
         assert first.hears("stopping at the next safe point")
-        assert first.hears("run the same command again to go on")
+        assert first.hears("run the command again to go on")
     up(home)
     assert len(pids(home)) == 1
 
@@ -130,7 +130,7 @@ def test_a_panic_in_a_demo_is_told_as_one_and_the_demo_goes_on(home: Path) -> No
         assert demo.hears("panicked: sysrq triggered crash"), demo.said()
         tail = [line for line in demo.err.read_text().splitlines() if line.startswith("  | ")]
         assert any("sysrq" in line for line in tail), "the end of the serial console"
-        assert demo.hears("fix:   run the same command again")
+        assert demo.hears("fix:   run the command again")
     status = run_lab("status", NAME, "--json", home=home)
     assert "panicked" in json.loads(status.stdout)["machines"][0]["reason"]
     with running(*argv, home=home) as again:

@@ -61,7 +61,7 @@ def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None
         assert first.wait(STOP_S) == 130, first.said()
         assert time.monotonic() - asked < STOP_S
         assert first.hears("stopping at the next safe point")
-        assert first.hears("run the same command again to go on")
+        assert first.hears("run the command again to go on")
     cut = run_ids(home)
     assert len(cut) == 1
 

@@ -1,4 +1,4 @@
-"""What is wrong before anything starts is told at once, with its numbers and one fix; nothing is made."""
+"""What is wrong before anything starts is reported at once, with its numbers and one fix; nothing is made."""
 
 from __future__ import annotations
 

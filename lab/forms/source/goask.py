@@ -22,7 +22,7 @@ NETWORK: Final = re.compile(
 )
 NEWER_GO: Final = re.compile(r"(?:go: )?(?:module )?(.+?) requires go >= (\S+) \(running go ([\w.]+)")
 MISSING: Final = re.compile(r"(?:no required module provides|cannot find module providing) package ([^\s:;]+)")
-# What Go says -> what mends it. The first that matches counts; {folder} is where the person would run Go.
+# What Go says -> what fixes it. The first that matches counts; {folder} is where the person would run Go.
 FIXES: Final = (
     (r"pattern .*: no matching files found", "add the file that //go:embed names, or correct that line"),
     (r"pattern .*: (cannot embed|invalid pattern)", "correct the //go:embed line, or what it names"),

@@ -1,7 +1,7 @@
 """Named pipes, sockets and devices in a source that are called like files of a program.
 
 Go opens whatever is called so, and waits for a pipe. It is shown a file in its place that is no Go: one that the build
-leaves out by its name does not matter, one that the build reads is told by name.
+leaves out by its name does not matter, one that the build reads is reported by name.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _nothing() -> None:
 def open_accounts(
     tag: str, *, delegated: bool, systemd: bool, sources: tuple[str, ...] = ("cgroup2", "cgroup1")
 ) -> Accounts:
-    """Make the groups under a name of our own; falls back quietly, the source is told in every cell."""
+    """Make the groups under a name of our own; falls back quietly, the source is reported in every cell."""
     for source in sources:
         if source == "cgroup2" and systemd and not delegated:
             continue

@@ -122,7 +122,7 @@ def _lives(bench: RunContext) -> GuestManifest:
 
 
 def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
-    """Start the form, prove it, run its cells until one of its parts dies; failures are told and kept."""
+    """Start the form, prove it, run its cells until one of its parts dies; failures are reported and kept."""
     ident = _life_id(bench, life)
     work = bench.work / ident
     work.mkdir()

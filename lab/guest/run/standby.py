@@ -1,6 +1,6 @@
 """Forms kept up together, each with its own sink, and proven again on request: what a demo-ready snapshot keeps.
 
-A memory snapshot brings the processes back as they were. Agents are attached anew once their form is proven, so that
+A memory snapshot brings the processes back as they were. Agents are attached again once their form is proven, so that
 those in a snapshot are fresh: an agent's maps fill with use. Services go on as they are.
 """
 
@@ -29,8 +29,8 @@ from lab.guest.run.lock import Lock
 from lab.guest.run.seal import LAUNCH_LOG, WORK_DIR
 from lab.guest.wire import PLAN_FILE, Canary, Plan, dump
 
-AGAIN = signal.SIGUSR1  # prove every form again
-ANEW = signal.SIGUSR2  # the same, by agents that are attached anew
+REPROVE = signal.SIGUSR1  # prove every form again
+REATTACH = signal.SIGUSR2  # the same, by agents that are attached again
 LOOK_S = 5.0
 SILENT = 0.5  # of what a first proof waits for spans that must not come: this form was silent then
 
@@ -38,7 +38,7 @@ SILENT = 0.5  # of what a first proof waits for spans that must not come: this f
 def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> None:
     """Start every form, prove it, then wait; ends when asked to. Raises Busy, Stopped.
 
-    Tells "state" held with the round (1: the start), after one "proof" per form; a form that fails is told and the
+    Tells "state" held with the round (1: the start), after one "proof" per form; a form that fails is reported and the
     others stay up. What an earlier one left is cleared.
     """
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -71,7 +71,7 @@ def _held(bench: RunContext) -> None:
     for end in (asked, wake):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)  # a wait ends with the signal, not at its next look
-    for number in (AGAIN, ANEW):
+    for number in (REPROVE, REATTACH):
         signal.signal(number, lambda *_: None)
     try:
         up = _start(bench)
@@ -80,7 +80,7 @@ def _held(bench: RunContext) -> None:
             _told(bench, rounds)
             wanted = _wait(bench, asked)
             rounds += 1
-            _again(bench, up, rounds, anew=wanted == ANEW)
+            _reprove(bench, up, rounds, reattach=wanted == REATTACH)
     except Stopped:
         bench.journal.emit("state", phase="stopped")
     except BaseException as error:
@@ -98,7 +98,7 @@ def _wait(bench: RunContext, asked: int) -> int:
         bench.cancel.check()
         if select.select([asked], [], [], LOOK_S)[0]:
             said = os.read(asked, 4096)
-            for number in (ANEW, AGAIN):
+            for number in (REATTACH, REPROVE):
                 if number in said:
                     return number
 
@@ -140,7 +140,7 @@ def _renew(bench: RunContext, running: Running) -> None:
     start_agents(bench, running)
 
 
-def _again(bench: RunContext, up: list[Running], rounds: int, *, anew: bool) -> None:
+def _reprove(bench: RunContext, up: list[Running], rounds: int, *, reattach: bool) -> None:
     """One request each. Whose answer takes long is asked first: a form that must stay silent is waited for."""
     began = time.monotonic()
     sent: dict[str, SentCanaries] = {}
@@ -161,24 +161,30 @@ def _again(bench: RunContext, up: list[Running], rounds: int, *, anew: bool) -> 
 
     def answered(running: Running) -> None:
         canary = judge(bench, running, sent[running.id], bench.plan.timeouts.quiet_s * SILENT)
-        _proof(bench, rounds, canary, running, time.monotonic() - began, anew=anew)
+        _proof(bench, rounds, canary, running, time.monotonic() - began, reattach=reattach)
 
     agents = [running for running in up if running.agents]
     silent = [running for running in up if running.form.proof != "some"]
     others = [running for running in up if running not in agents and running not in silent]
-    if anew:
+    if reattach:
         tried(lambda running: _renew(bench, running), agents)  # they attach while the others are asked
     tried(ask, silent + others)
-    if anew:
+    if reattach:
         tried(lambda running: attach(bench, running), agents)
     tried(ask, agents)
     tried(answered, others + agents + silent)
 
 
 def _proof(
-    bench: RunContext, rounds: int, canary: Canary, running: Running, seconds: float | None = None, *, anew: bool = True
+    bench: RunContext,
+    rounds: int,
+    canary: Canary,
+    running: Running,
+    seconds: float | None = None,
+    *,
+    reattach: bool = True,
 ) -> None:
-    """`seconds`: since it was asked for; spans: how many the requests gave; anew: by an agent attached for it."""
+    """`seconds`: since it was asked for; spans: how many the requests gave; reattach: by a new agent."""
     spans = sum(len(request.spans) for request in canary.requests)
     bench.journal.emit(
         "proof",
@@ -188,7 +194,7 @@ def _proof(
         gaps=canary.gaps,
         round=rounds,
         spans=spans,
-        attach_s=running.attach_s if anew else None,
+        attach_s=running.attach_s if reattach else None,
         seconds=seconds,
         first_span_s=canary.first_span_s,
     )

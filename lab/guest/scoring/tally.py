@@ -1,7 +1,7 @@
 """What a cell's traffic gave, per request type and reference node. Pure.
 
 Canary and warm-up have no row in requests.csv.gz and fall out; what begins inside the window and fits no request is
-told as extra or orphan by its signature.
+reported as extra or orphan by its signature.
 """
 
 from __future__ import annotations

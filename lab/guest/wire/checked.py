@@ -1,7 +1,7 @@
 """One check per type, made from its hints: the dataclasses of this folder are the schema of what they are read from.
 
-A number has a range, a text a length, a free value a depth. What is wrong is told by its place (`forms[2].seed`), what
-was expected there, and what is there instead.
+A number has a range, a text a length, a free value a depth. What is wrong is reported by its place
+(`forms[2].seed`), what was expected there, and what is there instead.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
             make(Deadline.after(BAKE_S, lab.cancel))
     made = at(lab, ident)
     if made is None:
-        raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the same command again")
+        raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the command again")
     return made
 
 
@@ -239,7 +239,7 @@ def _write_disk(work: Path, tree: Path, ident: str, disk_gib: int, deadline: Dea
         "0",
     ]
     argv += ["-J", "size=16", "-N", str(INODES), "-E", extended, "-d", str(tree), str(work / DISK), f"{disk_gib}G"]
-    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")
+    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the command again")
 
 
 def need_space(directory: Path, needed_mib: int = NEEDED_MIB) -> None:

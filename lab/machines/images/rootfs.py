@@ -26,7 +26,7 @@ INIT_BINARY: Final = "lab-init"
 GO_PLACE: Final = "usr/local/go"
 PACKAGES_STEP: Final = "image.packages"
 INIT_SOURCE: Final = "playbooks/init"
-TRY_AGAIN: Final = "run the same command again"
+TRY_AGAIN: Final = "run the command again"
 
 NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 

@@ -71,7 +71,7 @@ def apply(
     if not result.ok:
         message = f"the playbook failed inside the machine with exit code {result.code}"
         detail = playbook.failure(result)
-        raise ProvisioningError(message, fix="run the same command again", detail=detail, log=str(log))
+        raise ProvisioningError(message, fix="run the command again", detail=detail, log=str(log))
 
 
 def pins(text: str, python: tuple[int, int]) -> str:
@@ -127,7 +127,7 @@ def _site(lab: Lab, target: wheels.For, deadline: Deadline) -> Path:
             store.write_text(lock, wanted)
             said = wheels.install(lock, part, deadline.sooner(FETCH_S), other=target)
             if not said.ok:
-                fix = "check the network, then run the same command again"
+                fix = "check the network, then run the command again"
                 raise TransientError("Ansible's packages could not be fetched", fix=fix, detail=said.tail())
             part.rename(site)
     return site

@@ -176,7 +176,7 @@ def _play(lab: Lab, argv: Sequence[str], *, log: Path, deadline: Deadline) -> No
     result = proc.run(argv, deadline=deadline, env=environment(home), cwd=home, on_line=teller(lab), log=log)
     if not result.ok:
         message = f"the playbook failed with exit code {result.code}"
-        raise ProvisioningError(message, fix="run the same command again", detail=failure(result), log=str(log))
+        raise ProvisioningError(message, fix="run the command again", detail=failure(result), log=str(log))
 
 
 def environment(home: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:

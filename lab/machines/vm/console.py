@@ -52,7 +52,7 @@ def diagnose(seen: Seen) -> Diagnosis:
     killed = _OOM.search(seen.serial)
     why = f" ({killed[1]} was killed for lack of memory)" if killed else ""
     message = f"is alive, but its SSH does not answer{why}"
-    return Diagnosis(kind="ssh-slow", message=message, fix="run the same command again on a quieter host")
+    return Diagnosis(kind="ssh-slow", message=message, fix="run the command again on a quieter host")
 
 
 def panic_text(serial: str) -> str:

@@ -149,7 +149,7 @@ def kernel_modules(tree: Path) -> Path:
     found = sorted((tree / "usr/lib/modules").glob("*/modules.dep"))
     if len(found) != 1:
         names = ", ".join(path.parent.name for path in found) or "none"
-        raise ProvisioningError(f"{tree} should hold one kernel; it holds {names}", fix="run the same command again")
+        raise ProvisioningError(f"{tree} should hold one kernel; it holds {names}", fix="run the command again")
     return found[0].parent
 
 
@@ -191,7 +191,7 @@ def read_module(path: Path) -> bytes:
         if path.suffix == ".gz":
             return gzip.decompress(data)
     except (lzma.LZMAError, OSError, EOFError, zlib.error) as error:
-        fix = "copy the modules anew, or install the kernel's package again"
+        fix = "copy the modules again, or install the kernel's package again"
         raise PreconditionError(f"the module {path} cannot be unpacked: {error}", fix=fix) from error
     if path.suffix == ".zst":
         deadline = Deadline.after(60.0)

@@ -80,7 +80,7 @@ def boot_argv(boot: Boot, *, program: str) -> list[str]:
 
 
 def _disk(boot: Boot) -> list[str]:
-    # cache=unsafe: a machine that dies with its host is made anew, never repaired
+    # cache=unsafe: a machine that dies with its host is made again, never repaired
     drive = f"if=none,id=root,file={_value(boot.overlay)},format=qcow2,cache=unsafe,discard=unmap"
     argv = ["-drive", drive, "-device", f"virtio-blk-pci,drive=root,serial={ROOT_SERIAL}"]
     if boot.modules is not None:

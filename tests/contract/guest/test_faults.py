@@ -1,4 +1,4 @@
-"""What breaks inside a machine is told, the run goes on, and a killed guest half is taken up again."""
+"""What breaks inside a machine is reported, the run goes on, and a killed guest half is taken up again."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_each_round_is_proven_by_the_kept_agent_or_by_a_new_one(artifacts: Path,
             assert again["baseline"]["spans"] == 0
             if number == signal.SIGUSR2:
                 assert 0 < again["ebpf"]["attach_s"] < again["ebpf"]["seconds"]
-                assert set(agents(artifacts)).isdisjoint(before), "the agent was attached anew"
+                assert set(agents(artifacts)).isdisjoint(before), "the agent was attached again"
             else:
                 assert again["ebpf"]["attach_s"] is None
                 assert agents(artifacts) == before

@@ -76,7 +76,7 @@ def test_what_ec2_refuses_is_one_error_and_leaves_nothing(
     assert aws_make.groups(bench.api, bench.seed.machine_id) == []
 
 
-def test_what_ec2_refused_for_sure_is_asked_for_anew_and_taken_down_at_once(
+def test_what_ec2_refused_for_sure_is_asked_for_again_and_taken_down_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """EC2 refuses a token that comes back with another request, and the fix of a quota is another request."""
@@ -131,7 +131,7 @@ def test_check_names_credential_region_network_image_and_type(bench: Bench, monk
     assert "pip install 'invisible-lab[aws]'" in bench.failed()
 
 
-def test_an_instance_that_ended_is_told_and_made_anew(bench: Bench) -> None:
+def test_an_instance_that_ended_is_told_and_made_again(bench: Bench) -> None:
     handle = bench.create()
     aws.start(bench.lab, handle)
     readiness.wait_alive(bench.lab, aws, handle, bench.directory)

@@ -53,9 +53,9 @@ def held(tmp_path: Path, pid: int) -> dict[str, Any]:
     return {"forms": ["ebpf"], "site": doc, "pid": pid, "offset": len(first)}
 
 
-@pytest.mark.parametrize(("anew", "attach_s"), [(False, None), (True, 0.5)])
+@pytest.mark.parametrize(("reattach", "attach_s"), [(False, None), (True, 0.5)])
 def test_the_holder_is_asked_and_only_what_it_says_then_is_read(
-    tmp_path: Path, anew: bool, attach_s: float | None
+    tmp_path: Path, reattach: bool, attach_s: float | None
 ) -> None:
     lab = lab_at(tmp_path / "home")
     doc = held(tmp_path, 0)
@@ -64,7 +64,7 @@ def test_the_holder_is_asked_and_only_what_it_says_then_is_read(
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"ready\n"
-            proofs = standby.again(lab, LocalTransport(lab), doc | {"pid": holder.pid}, anew=anew)
+            proofs = standby.reprove(lab, LocalTransport(lab), doc | {"pid": holder.pid}, reattach=reattach)
         finally:
             holder.kill()
     assert (proofs["ebpf"]["ok"], proofs["ebpf"]["spans"], proofs["ebpf"]["attach_s"]) == (True, 3, attach_s)
@@ -75,7 +75,7 @@ def test_a_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
             with pytest.raises(DemoError, match="are gone"):
-                standby.again(lab, LocalTransport(lab), held(tmp_path, stranger.pid))
+                standby.reprove(lab, LocalTransport(lab), held(tmp_path, stranger.pid))
             time.sleep(0.2)
             assert stranger.poll() is None
         finally:

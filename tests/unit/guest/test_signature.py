@@ -30,7 +30,7 @@ DIALECTS: list[tuple[str, str, str, dict[str, Any], tuple[str, str, str]]] = [
         ("client", "sql", "PREPARE"),
     ),
     ("sql.stmt.exec", "client", OTELSQL, {"db.query.text": "INSERT INTO o VALUES (?)"}, ("client", "sql", "INSERT o")),
-    # dd-trace-go v2.9.2 over OTLP: the resource is the span's name, the kind is told twice
+    # dd-trace-go v2.9.2 over OTLP: the resource is the span's name, the kind is reported twice
     (
         "GET /events/{id}",
         "server",

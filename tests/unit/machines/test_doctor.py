@@ -33,7 +33,7 @@ def test_every_command_that_is_needed_is_installed_by_its_package() -> None:
     of_the_same_package = {"apt-config": "apt-get", "sftp": "ssh", "umount": "mount"}
     of_providers = {"vagrant", "virsh", "limactl"}
     text = "".join(path.read_text(encoding="utf-8") for path in resources.PACKAGE.rglob("*.py"))
-    named = set(re.findall(r"\b(?:need|_by_tool)\(\"([^\"]+)\"", text)) - of_providers
+    named = set(re.findall(r"\b(?:require_tool|_by_tool)\(\"([^\"]+)\"", text)) - of_providers
     assert {"zstd", "lz4", "mke2fs"} <= named
     known = {name for needed in host_packages.needed(HOST_ARCH) for name in (needed.command, *needed.others)}
     assert {of_the_same_package.get(name, name) for name in named} - known == set()

@@ -50,7 +50,7 @@ def test_what_another_provider_began_and_never_noted_is_removed_first(
     assert order == ["delete aws", "begin", "begin"]
 
 
-def test_a_disk_that_stands_on_another_image_is_made_anew(
+def test_a_disk_that_stands_on_another_image_is_made_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def image(name: str) -> golden.Bootable:

@@ -111,7 +111,7 @@ def no_kernel(spec: MachineSpec) -> MachineSpec:
         (no_folder, "is no folder", f"lib/modules/{kernels.RELEASE}"),
         (too_high, "not the folder of one kernel's modules", f"lib/modules/{kernels.RELEASE}"),
         (no_disk_driver, "has virtio_blk neither built in nor in", "CONFIG_VIRTIO_BLK"),
-        (cut_off, r"aaa\.ko\.xz cannot be unpacked", "copy the modules anew"),
+        (cut_off, r"aaa\.ko\.xz cannot be unpacked", "copy the modules again"),
         (no_modules, "has virtio_pci, virtio_blk, virtio_net, virtio_console not built in", "--modules DIR"),
         (no_kernel, "modules without their kernel", "--kernel FILE"),
     ],

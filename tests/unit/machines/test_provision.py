@@ -1,4 +1,4 @@
-"""Ansible is told everything and hears nothing of the user's; a machine's answer is read or refused."""
+"""Ansible is reported everything and hears nothing of the user's; a machine's answer is read or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Panic, hang, slow SSH and a machine that ended are told apart; the consoles are recorded from real machines."""
+"""Panic, hang, slow SSH and a machine that ended are reported apart; the consoles are recorded from real machines."""
 
 from __future__ import annotations
 

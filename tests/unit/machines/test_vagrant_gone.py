@@ -16,7 +16,7 @@ from lab.model.lab import Lab
 from lab.model.paths import Paths
 
 
-def test_a_machine_that_somebody_else_removed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_somebody_else_removed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its disk is still there, and `vagrant up` alone fails on it (DomainVolumeExists)."""
     lab = Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=Bus())
     work = tmp_path / vagrant.WORK

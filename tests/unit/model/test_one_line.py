@@ -1,4 +1,4 @@
-"""One mistake is one line at its place, every independent mistake is told in one pass, over all files of a service.
+"""One mistake is one line at its place, every independent mistake is reported in one pass, over all files of a service.
 
 Siblings of the case yaml-told-many-times.
 """

@@ -1,4 +1,4 @@
-"""Every shipped service, form and scenario is read without complaint; faulty ones are told with place and cause."""
+"""Every shipped service, form and scenario is read without complaint; faulty ones are reported with place and cause."""
 
 from __future__ import annotations
 

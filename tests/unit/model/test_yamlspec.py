@@ -1,4 +1,4 @@
-"""Strict YAML: everything wrong is told in one pass, with its place and the nearest key.
+"""Strict YAML: everything wrong is reported in one pass, with its place and the nearest key.
 
 Cases: foreign-lab-variables, yaml-told-many-times.
 """

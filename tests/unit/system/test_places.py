@@ -1,4 +1,4 @@
-"""Tools are found where each system puts them, PATH first; what is missing is told with that system's own command."""
+"""Tools are found where each system puts them, PATH first; what is missing is named with that system's command."""
 
 from __future__ import annotations
 

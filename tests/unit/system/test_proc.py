@@ -115,7 +115,7 @@ def test_a_bound_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None
     child = ["sh", "-c", 'echo $$ > "$0.part"; mv "$0.part" "$0"; exec sleep 300', str(told)]
     code = (
         "from lab.system import proc; from lab.system.wait import Deadline;"
-        f" proc.run(proc.bound({child!r}), deadline=Deadline.after(300))"
+        f" proc.run(proc.die_with_parent({child!r}), deadline=Deadline.after(300))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
     ends = time.monotonic() + 20

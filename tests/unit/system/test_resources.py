@@ -13,7 +13,7 @@ from lab.system import resources
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """root() remembers its answer; each test asks anew."""
+    """root() remembers its answer; each test asks again."""
     resources.root.cache_clear()
     yield
     resources.root.cache_clear()

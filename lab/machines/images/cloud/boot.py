@@ -169,10 +169,10 @@ def wait_end(lab: Lab, ended: Future[proc.Result], accel: str) -> None:
         return True if ended.done() else NotYet(reason="it still runs")
 
     limit = Deadline.after(acceleration.scaled_s(END_S, accel), lab.cancel)
-    until(probe, what="the image to shut down", deadline=limit, hint="run the same command again")
+    until(probe, what="the image to shut down", deadline=limit, hint="run the command again")
     result = ended.result()
     if not result.ok:
-        raise ProvisioningError("QEMU failed", fix="run the same command again", detail=result.tail())
+        raise ProvisioningError("QEMU failed", fix="run the command again", detail=result.tail())
 
 
 def free_port() -> int:

@@ -45,7 +45,7 @@ INIT_THERE: Final = "/run/lab-init"
 INIT_S: Final = 600.0
 MAX_KERNEL_BYTES: Final = 512 << 20  # a kernel, or the drivers that a start loads
 MAX_LIST_BYTES: Final = 64 << 20
-TRY_AGAIN: Final = "run the same command again"
+TRY_AGAIN: Final = "run the command again"
 
 
 def fingerprint(spec: MachineSpec, wanted: ImageSpec) -> str:

@@ -158,7 +158,7 @@ def export_root(disk: Path, target: Path, work: Path, deadline: Deadline) -> Non
     name = str(disk).replace(",", ",,")
     piece = f"driver=raw,offset={part.offset},size={part.size},file.driver=qcow2,file.file.filename={name}"
     argv = [proc.require_tool("qemu-img"), "convert", "--image-opts", "-O", "raw", piece, str(target)]
-    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")
+    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the command again")
     need_clean(target)
 
 
@@ -170,4 +170,4 @@ def need_clean(file_system: Path) -> None:
     if struct.unpack_from("<H", block, 0x38)[0] != EXT_MAGIC:
         raise PreconditionError("the image's root file system is not ext4", fix="take a Debian cloud image")
     if struct.unpack_from("<I", block, 0x60)[0] & NEEDS_RECOVERY:
-        raise ProvisioningError("the image's system was not shut down cleanly", fix="run the same command again")
+        raise ProvisioningError("the image's system was not shut down cleanly", fix="run the command again")

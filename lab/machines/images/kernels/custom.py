@@ -206,4 +206,4 @@ def _write_disk(tree: Path, disk: Path, deadline: Deadline) -> None:
     argv = [proc.require_tool("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", MODULES_SERIAL]
     argv += ["-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)]
     argv += ["-d", str(tree), str(disk), f"{blocks_kib}k"]
-    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the same command again")
+    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the command again")

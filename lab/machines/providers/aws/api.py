@@ -66,7 +66,7 @@ KNOWN: Final = (
         codes=("InsufficientInstanceCapacity", "RequestLimitExceeded", "Throttling", "Unavailable", "InternalError"),
         error=TransientError,
         message="EC2 cannot do that right now",
-        fix="the same command later, or another --instance or --region",
+        fix="run the command again later, or choose another --instance or --region",
     ),
     Ec2ErrorKind(
         codes=("InvalidInstanceType", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "Unsupported"),
@@ -130,12 +130,14 @@ def told(what: str) -> Iterator[None]:
     except (boto.SSOError, boto.TokenRetrievalError, boto.ProfileNotFound, boto.ConfigParseError) as error:
         raise PreconditionError(f"the AWS settings cannot be used: {error}", fix=LOGIN) from error
     except boto.EndpointConnectionError as error:
-        fix = "check the network, then the same command"
+        fix = "check the network, then run the command again"
         raise TransientError(f"EC2 cannot be reached: {error}", fix=fix) from error
     except boto.HTTPClientError as error:
-        raise LateAnswer(f"EC2 did not answer {what} in time", fix="run the same command again") from error
+        raise LateAnswer(f"EC2 did not answer {what} in time", fix="run the command again") from error
     except boto.BotoCoreError as error:
-        raise ProvisioningError(f"EC2: {what}: {error}", fix="correct what it names, then the same command") from error
+        raise ProvisioningError(
+            f"EC2: {what}: {error}", fix="correct what it names, then run the command again"
+        ) from error
 
 
 def failure(what: str, code: str, message: str) -> LabError:
@@ -143,7 +145,7 @@ def failure(what: str, code: str, message: str) -> LabError:
     for known in KNOWN:
         if code in known.codes:
             return known.error(f"EC2 {what}: {known.message} ({code})", fix=known.fix, detail=message)
-    fix = "mend what it says, then the same command"
+    fix = "fix the error above, then run the command again"
     return Ec2Refused(f"EC2 {what} failed ({code})", code=code, fix=fix, detail=message)
 
 
@@ -162,11 +164,11 @@ def my_address() -> str:
             return str(ipaddress.IPv4Address(answer.read(64).decode("ascii", "replace").strip()))
     except (OSError, ValueError) as error:
         message = f"{CHECKIP} does not say from where this host comes: {error}"
-        raise TransientError(message, fix="check the network, then the same command") from error
+        raise TransientError(message, fix="check the network, then run the command again") from error
 
 
 def _session() -> Any:
-    """A new one, so that settings are read anew; only EC2's own description is read once (0.5 s)."""
+    """A new one, so that settings are read again; only EC2's own description is read once (0.5 s)."""
     import botocore.session
 
     session = botocore.session.Session()

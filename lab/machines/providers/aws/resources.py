@@ -29,7 +29,7 @@ SSH_PORT: Final = 22
 POLL_S: float = 2.0
 LATE_S: float = 60.0  # how long an instance may take to show under its tag when nobody knows whether it was made
 ENDED_S: Final = 300.0
-# in /run, so that it is written anew, and counts anew, at each boot; `shutdown -P +N` needs a bus that is not up yet
+# in /run, so that it is written again, and counts again, at each boot; `shutdown -P +N` needs a bus that is not up yet
 END: Final = f"""mkdir -p /run/systemd/system
 printf '[Service]\\nType=oneshot\\nExecStart=systemctl poweroff\\n' > /run/systemd/system/lab-end.service
 printf '[Timer]\\nOnActiveSec={LIFE_H}h\\nAccuracySec=1min\\n' > /run/systemd/system/lab-end.timer
@@ -192,7 +192,7 @@ def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, 
         probe,
         what="the new instance",
         deadline=Deadline.after(LATE_S, lab.cancel),
-        hint="run the same command again",
+        hint="run the command again",
         poll_s=POLL_S,
         error=aws_api.LateAnswer,
     )

@@ -41,7 +41,7 @@ KNOWN: Final = (
         pattern=r"UNIX_PATH_MAX",
         error=PreconditionError,
         message="the path of Lima's folder is too long for its sockets",
-        fix="LIMA_HOME=/a/short/path, then the same command",
+        fix="LIMA_HOME=/a/short/path, then run the command again",
     ),
     KnownFailure(
         pattern=r"unsupported (?:arch|VM type)",
@@ -59,7 +59,7 @@ KNOWN: Final = (
         pattern=r"No space left on device|no space left on device",
         error=PreconditionError,
         message="a disk of this host is full",
-        fix="free some space there, then run the same command again",
+        fix="free some space there, then run the command again",
     ),
     KnownFailure(
         pattern=r"failed to download[^\n]*no such file or directory",
@@ -71,7 +71,7 @@ KNOWN: Final = (
         pattern=r"failed to download|dial tcp|no such host",
         error=TransientError,
         message="the image could not be fetched",
-        fix="check the network, or give --source and --digest, then the same command",
+        fix="check the network, or give --source and --digest, then run the command again",
     ),
 )
 
@@ -163,7 +163,7 @@ def failure(words: Sequence[str], result: proc.Result, log: Path) -> LabError:
         return known.error(f"limactl {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
     if fatal:
         said = fatal[-1].splitlines()[0]
-        fix = "mend what it says, then the same command"
+        fix = "fix the error above, then run the command again"
         return ProvisioningError(f"limactl {words[0]} failed: {said}", fix=fix, detail=told, log=str(log))
     return _unknown(words[0], log, told or f"it printed nothing, exit code {result.code}")
 

@@ -32,7 +32,7 @@ def root(uid: int) -> Finding:
     if uid == 0:
         return Finding(name="local.root", verdict="ok", message="root")
     message = "measuring and attaching on this host needs root"
-    return Finding(name="local.root", verdict="fail", message=message, fix="run the same command as root")
+    return Finding(name="local.root", verdict="fail", message=message, fix="run the command as root")
 
 
 def lockdown(text: str | None) -> Finding:

@@ -137,7 +137,7 @@ def end(socket: Path, uuid: str) -> None:
         if not processes(uuid):
             _end_keepers(uuid)
             return
-    raise ProvisioningError(f"pid {processes(uuid)[0].pid} cannot be ended", fix="run the same command again")
+    raise ProvisioningError(f"pid {processes(uuid)[0].pid} cannot be ended", fix="run the command again")
 
 
 def _end_keepers(uuid: str) -> None:

@@ -57,7 +57,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     overlay = directory / OVERLAY_FILE
     if overlay.exists() and qcow2.backing(overlay) != boot.disk:
-        lab.bus.emit(Notice(level="info", text="the image is another one now: the machine's disk is made anew"))
+        lab.bus.emit(Notice(level="info", text="the image is another one now: the machine's disk is made again"))
         overlay.unlink()
     if not overlay.exists():
         part = overlay.with_suffix(".part")
@@ -231,7 +231,7 @@ def detach(lab: Lab, handle: Handle, serial: str) -> None:
                 return NotYet(reason="the guest still uses it") if _device(serial) in _devices(qmp) else True
 
             deadline = Deadline.after(START_S, lab.cancel)
-            until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the same command again")
+            until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the command again")
         with contextlib.suppress(QmpRefused):
             qmp.execute("blockdev-del", **{"node-name": _node(serial)})
 

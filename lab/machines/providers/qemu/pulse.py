@@ -173,7 +173,7 @@ def rewrite(link: Any, stuck: list[str]) -> None:
 
 
 class _Debug:
-    """The GDB remote protocol. An answer is known by its form: that the machine was stopped is told between them."""
+    """The GDB remote protocol. An answer is known by its form: stop notices come between them."""
 
     def __init__(self, link: Any) -> None:
         self._link, self._rest = link, b""

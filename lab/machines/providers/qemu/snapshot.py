@@ -50,7 +50,7 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
     Raises PreconditionError where it cannot be saved, ProvisioningError with QEMU's own words.
     """
     if handle.data["accel"] == UNSAFE:
-        raise PreconditionError("QEMU cannot save a machine under whpx", fix="lab up starts it anew")
+        raise PreconditionError("QEMU cannot save a machine under whpx", fix="lab up starts it again")
     with qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(SAVE_S, lab.cancel)) as qmp:
         disks = _disks(qmp)
         said = qmp.monitor(f"savevm {name}").strip()

@@ -69,9 +69,7 @@ def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> q
         asked = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
         if asked is not None:
             return asked
-    raise PreconditionError(
-        "every port that was free a moment ago is taken", fix="run the same command again", log=str(log)
-    )
+    raise PreconditionError("every port that was free a moment ago is taken", fix="run the command again", log=str(log))
 
 
 def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_instance.QemuStatus | None:

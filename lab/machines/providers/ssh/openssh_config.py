@@ -128,7 +128,7 @@ def pin(where: Route, shown: str) -> str:
     if known.keys:
         expected = ", ".join(hostkeys.fingerprint(key) for key in known.keys)
         message = f"{where.name} shows another host key than your known_hosts has: {mark}, not {expected}"
-        fix = f"ask its owner; if it was installed anew: ssh-keygen -R '{where.name}', then {where.by_hand}"
+        fix = f"ask its owner; if it was installed again: ssh-keygen -R '{where.name}', then {where.by_hand}"
         raise SecurityStop(f"{message}; nothing was sent", fix=fix)
     raise SecurityStop(
         f"{where.name} is not known here; its host key is {shown.split(maxsplit=1)[0]} {mark}; nothing was sent",

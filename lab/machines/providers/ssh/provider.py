@@ -176,7 +176,7 @@ def stop(lab: Lab, handle: Handle) -> None:
 
 
 def delete(lab: Lab, handle: Handle) -> None:
-    """Give it back as it was. Idempotent; what could not be undone is told, each with its reason.
+    """Give it back as it was. Idempotent; what could not be undone is reported, each with its reason.
 
     Raises ProvisioningError when it cannot be reached: then nothing is forgotten, here or there.
     """

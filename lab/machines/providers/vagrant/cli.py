@@ -55,7 +55,7 @@ KNOWN: Final = (
         pattern=r"MachineActionLockedError|EnvironmentLockedError|another process is already executing an action",
         error=Locked,
         message="another vagrant works on this machine",
-        fix="wait for it, then run the same command again",
+        fix="wait for it, then run the command again",
     ),
     KnownFailure(
         pattern=r"ProviderNot(Found|Usable)|The provider '[^']*' could not be found|any usable provider",
@@ -73,7 +73,7 @@ KNOWN: Final = (
         pattern=r"No space left on device",
         error=PreconditionError,
         message="a disk of this host is full",
-        fix="free some space there, then run the same command again",
+        fix="free some space there, then run the command again",
     ),
     KnownFailure(
         pattern=r"VMBootTimeout|Timed out while waiting for the machine to boot",
@@ -110,9 +110,11 @@ def failure(words: Sequence[str], code: int, text: str, log: Path) -> LabError:
     detail = told or "it printed nothing"
     if ends:
         message = f"vagrant {words[0]} failed ({ends[0].rpartition('::')[2]})"
-        return ProvisioningError(message, fix="mend what it says, then the same command", detail=detail, log=str(log))
+        return ProvisioningError(
+            message, fix="fix the error above, then run the command again", detail=detail, log=str(log)
+        )
     message = f"vagrant {words[0]} ended with exit code {code} and words that lab does not know"
-    return ProvisioningError(message, fix=f"read {log}, then run the same command again", detail=detail, log=str(log))
+    return ProvisioningError(message, fix=f"read {log}, then run the command again", detail=detail, log=str(log))
 
 
 def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[OutputRow]:

@@ -129,7 +129,7 @@ def purge(lab: Lab, uuid: str, name: str) -> None:
         for verb in ("pool-destroy", "pool-delete", "pool-undefine"):
             _virsh(lab, f"{verb} {name}")
     if left := leftovers(lab, uuid, name):
-        raise ProvisioningError(f"libvirt still has {', '.join(left)}", fix="run the same command again")
+        raise ProvisioningError(f"libvirt still has {', '.join(left)}", fix="run the command again")
 
 
 def leftovers(lab: Lab, uuid: str, name: str) -> list[str]:
@@ -166,7 +166,7 @@ def _must(lab: Lab, script: str) -> None:
 
 def _must_argv(lab: Lab, words: Sequence[str]) -> None:
     deadline = Deadline.after(ACT_S, lab.cancel)
-    fix = "mend what libvirt says, then the same command"
+    fix = "fix what libvirt names, then run the command again"
     proc.check(_argv(words), deadline=deadline, error=ProvisioningError, fix=fix)
 
 

@@ -115,7 +115,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     # one that somebody else removed leaves its disk, beside which Vagrant makes no other
     if (not made or state.state == "absent") and (work / vagrant_tool.DOT).exists():
         why = f"{handle.data['driver']} has it no more" if made else "an earlier vagrant up did not finish"
-        lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made anew"))
+        lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made again"))
         _forget(lab, handle)
     return _up(lab, handle)
 

@@ -14,7 +14,7 @@ from lab.system import proc
 from lab.system.wait import Deadline
 
 PROGRAM: Final = "VBoxManage"
-FIX: Final = "install VirtualBox, then the same command again"
+FIX: Final = "install VirtualBox, then run the command again"
 ASK_S: Final = 20.0
 STATES: Final = {"poweroff": "shut off", "aborted": "crashed", "saved": "shut off", "stuck": "hung"}
 _STATE: Final = re.compile(r'^VMState="([a-z]+)"', re.MULTILINE)
