@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from importlib import metadata
 from typing import Final
 
 import psutil
 
 from lab.machines import host_packages, state, steps
-from lab.machines.host_packages import HostPackage
 from lab.machines.images import golden, image
 from lab.machines.providers import PROVIDERS
+from lab.machines.providers.base import NeedsPackages
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Finding, Machine, MachineSpec
@@ -50,15 +49,14 @@ def install_commands(lab: Lab) -> list[list[str]]:
         return []
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     provider = PROVIDERS.get(lab.config.machine.provider)
-    packages: tuple[HostPackage, ...] = getattr(provider, "PACKAGES", ())
+    own = provider if provider is not None and isinstance(provider, NeedsPackages) else None
     arch = lab.config.machine.spec().arch
-    wanted = (*host_packages.needed(arch), *packages)
+    wanted = (*host_packages.needed(arch), *(own.PACKAGES if own else ()))
     missing = sorted({needed.package for needed in wanted if not needed.present})
     commands = apt_commands(missing, root=root) if missing else []
     if arch != HOST_ARCH and golden.may_bake() and not host_packages.runs_foreign(arch):
         commands.append([*([] if root else ["sudo"]), *host_packages.enable_argv(arch)])
-    more: Callable[[Lab, bool], list[list[str]]] | None = getattr(provider, "install_commands", None)
-    return [*commands, *([] if more is None else more(lab, root))]
+    return [*commands, *(own.install_commands(lab, root=root) if own else [])]
 
 
 def apt_commands(packages: list[str], *, root: bool) -> list[list[str]]:

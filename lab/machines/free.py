@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lab.machines import journal
 from lab.machines.hang import Hung
-from lab.machines.providers.base import Provider
+from lab.machines.providers.base import FreesHung, Provider
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Handle
@@ -12,11 +12,10 @@ from lab.model.machine import Handle
 
 def freed(lab: Lab, provider: Provider, handle: Handle, hung: Hung) -> bool:
     """Whether it goes on now, which is reported: nothing is lost but the time."""
-    free = getattr(provider, "free", None)  # the optional Freed protocol
-    if free is None:
+    if not isinstance(provider, FreesHung):
         return False
     with journal.entry(lab, handle.name, "up", "free"):
-        goes_on = bool(free(handle))
+        goes_on = provider.free(handle)
     if goes_on:
         text = f"{hung.message}. QEMU was made to translate its code again, and it goes on: nothing in it is lost"
         lab.bus.emit(Notice(level="warning", text=text))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines import hang, heal, journal, presence, readiness, removal, state, steps, watch
+from lab.machines.providers.base import Disks
 from lab.machines.provisioning import playbook
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
@@ -126,11 +127,10 @@ def features(machine: Machine) -> Features:
 def attach_disk(lab: Lab, machine: Machine, image: Path, serial: str) -> None:
     """Plug a read-only disk into a running machine. Raises PreconditionError where `features` says no disks."""
     provider = steps.provider_of(machine)
-    attach = getattr(provider, "attach", None)
-    if machine.handle is None or attach is None:
+    if machine.handle is None or not isinstance(provider, Disks):
         raise PreconditionError(f"machine {machine.spec.name} cannot take disks", fix="copy the files instead")
     with lab.bus.step("attach", f"attach {image.name}"):
-        attach(lab, machine.handle, image, serial)
+        provider.attach(lab, machine.handle, image, serial)
 
 
 def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:

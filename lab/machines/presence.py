@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.machines import recovery, state
 from lab.machines.providers import PROVIDERS
+from lab.machines.providers.base import FindsWithoutState
 from lab.model.errors import DemoError, LabError, Unreadable
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -81,8 +82,8 @@ def running(lab: Lab) -> list[Handle]:
     """Machines of this home that run or have a claim, by asking for them alone."""
     found: list[Handle] = []
     for provider in PROVIDERS.values():
-        ask = getattr(provider, "lost", None)  # optional: where the machine itself can be asked for its folder
-        found += [] if ask is None else ask(lab.paths.machines)
+        if isinstance(provider, FindsWithoutState):
+            found += provider.lost(lab.paths.machines)
     return found
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from lab.machines import journal, keys, readiness, state, steps
 from lab.machines.lifecycle import up
 from lab.machines.presence import exclusive
+from lab.machines.providers.base import Snapshots
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -85,7 +86,7 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
         seen = steps.observed(lab, found)
         if not steps.ready(found, seen) or found.handle is None:
             raise PreconditionError(f"machine {machine} is not ready: {seen.reason}", fix=f"lab up {machine}")
-        provider, path = steps.provider_of(found), _record(lab, machine, name)
+        provider, path = _keeper(found), _record(lab, machine, name)
         with (
             lab.bus.step("snapshot", f"keep machine {machine} as {name}"),
             journal.entry(lab, machine, "snapshot", name),
@@ -95,7 +96,7 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
             with _session(lab, found) as link:
                 link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
                 answer = _asked(lab, link)
-            kept = provider.save(lab, found.handle, name)  # type: ignore[attr-defined]  # FEATURES.snapshots was asked
+            kept = provider.save(lab, found.handle, name)
             doc = {"name": name, "boot_id": answer.boot_id, "uptime_s": answer.uptime_s, "nonce": nonce, "held": held}
             path.parent.mkdir(exist_ok=True, mode=0o700)
             store.write_json(path, {"schema": SCHEMA, **doc, "kept": kept})
@@ -159,12 +160,13 @@ def _restored(
 ) -> tuple[Machine, BootProof, float]:
     """The machine, what it said, and the seconds to that answer."""
     assert machine.handle is not None
-    directory, provider = lab.paths.machine(machine.spec.name), steps.provider_of(machine)
-    endpoint = provider.restore(lab, machine.handle, doc["name"], doc["kept"])  # type: ignore[attr-defined]
+    directory = lab.paths.machine(machine.spec.name)
+    endpoint = _keeper(machine).restore(lab, machine.handle, doc["name"], doc["kept"])
     if isinstance(endpoint, SshEndpoint):
         keys.write_access(directory, machine.spec.name, endpoint)
     machine = state.save(lab, replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"]))
-    readiness.wait_alive(lab, provider, machine.handle, directory)  # type: ignore[arg-type]
+    assert machine.handle is not None
+    readiness.wait_alive(lab, steps.provider_of(machine), machine.handle, directory)
     with _session(lab, machine) as link:
         seen = _asked(lab, link)
         if (seen.boot_id, seen.nonce) != (doc["boot_id"], doc["nonce"]) or seen.uptime_s < float(doc["uptime_s"]):
@@ -199,10 +201,17 @@ def _existing(lab: Lab, name: str) -> Machine:
     found = state.load(lab, name)
     if found is None or found.handle is None:
         raise PreconditionError(f"there is no machine {name}", fix=f"lab up {name}")
-    if not steps.provider_of(found).FEATURES.snapshots:
-        message = f"a machine of the provider {found.spec.provider} cannot be kept"
-        raise PreconditionError(message, fix="use --provider qemu or vagrant, or lab up")
+    _keeper(found)
     return found
+
+
+def _keeper(machine: Machine) -> Snapshots:
+    """What saves and restores this machine. Raises PreconditionError where its provider cannot."""
+    provider = steps.provider_of(machine)
+    if not isinstance(provider, Snapshots):
+        message = f"the provider {machine.spec.provider} does not support snapshots"
+        raise PreconditionError(message, fix="use --provider qemu or vagrant, or lab up")
+    return provider
 
 
 def _record(lab: Lab, machine: str, name: str) -> Path:

@@ -15,7 +15,7 @@ from lab.machines import guest_answers as told
 from lab.machines import journal, keys, readiness, state
 from lab.machines.images import golden
 from lab.machines.providers import PROVIDERS
-from lab.machines.providers.base import Provider
+from lab.machines.providers.base import Journalled, Provider
 from lab.machines.provisioning import in_guest, playbook
 from lab.machines.vm import acceleration
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
@@ -163,7 +163,7 @@ def _no_playbook(_: Lab, machine: Machine) -> str | None:
     provider = provider_of(machine)
     if provider.FEATURES.custom_kernel or machine.image_id:  # a golden image is known by its id, whoever starts it
         return "baked into the image"
-    if provider.FEATURES.isolated or (machine.spec.allow_host_changes and hasattr(provider, "note")):
+    if provider.FEATURES.isolated or (machine.spec.allow_host_changes and isinstance(provider, Journalled)):
         return None
     return "never on a host that is not ours alone"
 
@@ -174,13 +174,13 @@ def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
     known_hosts = lab.paths.machine(machine.spec.name) / KNOWN_HOSTS_FILE
     deadline = Deadline.after(PLAYBOOK_S, lab.cancel)
     log = lab.paths.logs / f"playbook-{machine.spec.name}.log"
-    note = getattr(provider_of(machine), "note", None)  # the optional Journalled protocol
-    variables = {} if note is None else note(lab, machine.handle)
+    assert machine.handle is not None
+    provider = provider_of(machine)
+    variables = provider.note(lab, machine.handle) if isinstance(provider, Journalled) else {}
     options: dict[str, Any] = {"tags": ["image", "runtime"], "log": log, "deadline": deadline, "variables": variables}
     if in_guest.inside(machine.spec.ansible):
-        assert machine.handle is not None
         directory = lab.paths.machine(machine.spec.name)
-        with readiness.open_session(lab, provider_of(machine), machine.handle, machine.endpoint, directory) as link:
+        with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
             in_guest.apply(lab, link, **options)
     else:
         playbook.apply_over_ssh(lab, machine.endpoint, known_hosts, **options)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from lab.machines.host_packages import HostPackage
 from lab.model.lab import Lab
 from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, Observed, Seed
 
@@ -51,6 +52,7 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
 class FindsWithoutState(Protocol):
     """Optional: machines that can be found without the folder that holds their state."""
 
@@ -59,7 +61,8 @@ class FindsWithoutState(Protocol):
         ...
 
 
-class Freed(Protocol):
+@runtime_checkable
+class FreesHung(Protocol):
     """Optional: a machine that hangs made to go on as it is."""
 
     def free(self, handle: Handle) -> bool:
@@ -67,6 +70,7 @@ class Freed(Protocol):
         ...
 
 
+@runtime_checkable
 class Disks(Protocol):
     """Optional: immutable disks attached to a running machine, found in the guest by serial."""
 
@@ -75,6 +79,7 @@ class Disks(Protocol):
     def detach(self, lab: Lab, handle: Handle, serial: str) -> None: ...
 
 
+@runtime_checkable
 class Snapshots(Protocol):
     """Optional: a running machine kept as it is, and gone on from."""
 
@@ -87,9 +92,22 @@ class Snapshots(Protocol):
         ...
 
 
+@runtime_checkable
 class Journalled(Protocol):
     """Optional: machines that are somebody else's: changed only if `allow_host_changes`, undone by `delete`."""
 
     def note(self, lab: Lab, handle: Handle) -> dict[str, Any]:
         """Write down what the playbook will change and what is there before; the playbook's variables for it."""
+        ...
+
+
+@runtime_checkable
+class NeedsPackages(Protocol):
+    """Optional: what a Debian host must have for this provider, and what must be done there once it has it."""
+
+    @property
+    def PACKAGES(self) -> tuple[HostPackage, ...]: ...  # noqa: N802  # a module's constant
+
+    def install_commands(self, lab: Lab, *, root: bool) -> list[list[str]]:
+        """argv lists that start or set up what the packages brought; empty when nothing is to be done."""
         ...

@@ -55,7 +55,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return [one for one in found if one is not None]
 
 
-def install_commands(lab: Lab, root: bool) -> list[list[str]]:  # noqa: FBT001  # a seam: called by position
+def install_commands(lab: Lab, *, root: bool) -> list[list[str]]:
     """argv lists for what packages do not do: the plugin of a Vagrant that is not Debian's, and libvirt started."""
     commands = []
     if proc.which("vagrant") is not None and _plugin(lab).verdict == "fail":
