@@ -25,7 +25,6 @@ def register(app: typer.Typer) -> None:
         wanted = {"machine.name": name, **machine}
         with session(options, "up", wanted) as lab:
             from lab.machines import lifecycle
-            from lab.model.machine import LocalEndpoint
 
             spec = lab.config.machine.spec()
             if plan:
@@ -42,7 +41,7 @@ def register(app: typer.Typer) -> None:
                     "accel": made.accel,
                     "kernel": "" if made.handle is None else str(made.handle.data.get("kernel_release", "")),
                 }
-                here = isinstance(made.endpoint, LocalEndpoint)
+                here = made.is_this_host
                 hint = f"lab exec --name {spec.name} -- uname -r" if here else f"lab ssh {spec.name}"
                 text = f"{spec.name} is ready; try: {hint}"
         result_line(options, doc, text)

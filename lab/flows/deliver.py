@@ -13,7 +13,7 @@ from lab.machines import lifecycle
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
-from lab.model.machine import LocalEndpoint, Machine
+from lab.model.machine import Machine
 from lab.remote.base import Transport
 from lab.system import locks, places, proc, store
 from lab.system.wait import Deadline
@@ -35,7 +35,7 @@ def deliver(
 
     Returns the folder there, and what the guest half's `prepare` needs to mount it (nothing where files were copied).
     """
-    if isinstance(machine.endpoint, LocalEndpoint):
+    if machine.is_this_host:
         return str(tree), ()
     at = f"{root}/artifacts/{digest[:16]}"
     if not by_disk(machine):

@@ -24,7 +24,7 @@ from lab.model.errors import Cancelled, DemoError, LabError, ProvisioningError
 from lab.model.events import Notice, Progress
 from lab.model.form import Artifact
 from lab.model.lab import Lab
-from lab.model.machine import Arch, LocalEndpoint, Machine
+from lab.model.machine import Arch, Machine
 from lab.model.paths import GUEST_DIR
 from lab.model.run import LeftOut
 from lab.runs import drive, fetch, manifest
@@ -241,7 +241,7 @@ def fetch_run(lab: Lab, machine: Machine, site: drive.Site, directory: Path) -> 
 
 def guest_root(lab: Lab, machine: Machine) -> str:
     """Our folder in the machine; on this very Linux it stays below LAB_HOME."""
-    if isinstance(machine.endpoint, LocalEndpoint):
+    if machine.is_this_host:
         return str(lab.paths.machine(machine.spec.name) / "guest")
     return "/var/lib/lab"
 

@@ -12,7 +12,7 @@ from lab.flows import deliver
 from lab.model.config import Config
 from lab.model.errors import ConfigError, ProvisioningError
 from lab.model.lab import Lab
-from lab.model.machine import LocalEndpoint, Machine
+from lab.model.machine import Machine
 from lab.remote.base import Transport
 from lab.runs import drive
 from lab.system.wait import Deadline
@@ -31,7 +31,7 @@ def wanted(config: Config) -> bool:
 
 def there(config: Config, machine: Machine) -> bool:
     """By choice, or where this host is no Linux and the machine's CPU is a real one. This very Linux is the host."""
-    if isinstance(machine.endpoint, LocalEndpoint):
+    if machine.is_this_host:
         return False
     return config.demo.build == "guest" or machine.accel != "tcg"
 

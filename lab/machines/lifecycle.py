@@ -15,7 +15,7 @@ from lab.machines.provisioning import playbook
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import Features, LocalEndpoint, Machine, MachineSpec, Observed, SshEndpoint
+from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, MACHINE_FILE, SSH_CONFIG_FILE
 from lab.model.yamlspec import nearest
 from lab.remote.base import Transport
@@ -138,7 +138,7 @@ def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) ->
     if (gone := presence.taken_down(lab, machine)) is not None:
         return gone
     seen = steps.observed(lab, machine)
-    if isinstance(machine.endpoint, LocalEndpoint) or seen.alive or isinstance(error, hang.Hung):
+    if machine.is_this_host or seen.alive or isinstance(error, hang.Hung):
         return error
     if seen.phase == "hung":
         return hang.error(machine.spec.name, seen)

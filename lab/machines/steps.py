@@ -21,7 +21,7 @@ from lab.machines.vm import acceleration
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import CheckDone
 from lab.model.lab import Lab
-from lab.model.machine import Finding, LocalEndpoint, Machine, Observed, SshEndpoint
+from lab.model.machine import Finding, Machine, Observed, SshEndpoint
 from lab.model.paths import KNOWN_HOSTS_FILE
 from lab.system.wait import Deadline
 
@@ -200,7 +200,7 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     provider, directory = provider_of(machine), lab.paths.machine(machine.spec.name)
     deadline = Deadline.after(acceleration.scaled_s(VERIFY_S, machine.accel), lab.cancel)
     with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
-        if isinstance(machine.endpoint, LocalEndpoint):
+        if machine.is_this_host:
             boot_id = told.name(link.run(["cat", BOOT_ID], deadline).text(), "boot id")
         else:
             said = playbook.verify(link, deadline, wait_s=acceleration.scaled_s(MANAGER_S, machine.accel))

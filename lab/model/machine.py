@@ -161,3 +161,8 @@ class Machine:
     image_id: str = ""
     accel: str = ""
     ready_boot_id: str = ""  # the boot in which every step of `up` was last seen done
+
+    @property
+    def is_this_host(self) -> bool:
+        """Nothing is between it and us: no SSH, no other file system."""
+        return isinstance(self.endpoint, LocalEndpoint)
