@@ -27,6 +27,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Arch, Machine
 from lab.model.paths import GUEST_DIR
 from lab.model.run import LeftOut
+from lab.remote.base import Transport
 from lab.runs import drive, fetch, manifest
 from lab.runs import plan as planning
 from lab.system.wait import Deadline
@@ -125,7 +126,7 @@ def run(lab: Lab, asked: DemoRequest, ready: Ready, recorder: resume.Recorder) -
     return report.write(lab, manifest.publish(directory))
 
 
-def begin(lab: Lab, transport: Any, site: drive.Site, plan: Plan) -> None:
+def begin(lab: Lab, transport: Transport, site: drive.Site, plan: Plan) -> None:
     """Start the plan in the machine; forms that were kept up there end for it, which is reported."""
     said = drive.start(transport, site, plan, Deadline.after(SETUP_S, lab.cancel))
     if said.get("gave_way"):
@@ -139,7 +140,7 @@ def _seal(asked: DemoRequest, deployed: Deployed, plan: Plan, directory: Path) -
     manifest.write(directory, plan, facts, grade=report.grade(directory))
 
 
-def deploy(lab: Lab, asked: DemoRequest, ready: Ready, transport: Any) -> Deployed:
+def deploy(lab: Lab, asked: DemoRequest, ready: Ready, transport: Transport) -> Deployed:
     """Put the artifacts there, read the machine's facts, resolve what each form is expected to show there."""
     deadline = Deadline.after(SETUP_S, lab.cancel)
     site = drive.Site(root=guest_root(lab, ready.machine), artifacts="", run_id="")
@@ -158,7 +159,7 @@ def deploy(lab: Lab, asked: DemoRequest, ready: Ready, transport: Any) -> Deploy
     return Deployed(ready=ready, site=site, facts=facts, specs=specs)
 
 
-def _behind_s(transport: Any, deadline: Deadline) -> float:
+def _behind_s(transport: Transport, deadline: Deadline) -> float:
     """How far the machine's clock is behind this host's."""
     before = time.time()
     said = transport.run(["date", "+%s.%N"], deadline, max_output=drive.MAX_FACT).text()[: drive.MAX_FACT].strip()
@@ -247,7 +248,7 @@ def guest_root(lab: Lab, machine: Machine) -> str:
 
 
 @contextmanager
-def connected(lab: Lab, machine: Machine) -> Iterator[Any]:
+def connected(lab: Lab, machine: Machine) -> Iterator[Transport]:
     """One connection to the machine, closed at the end; whatever fails, an error says what became of the machine."""
     if machine.endpoint is None:
         raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")

@@ -1,41 +1,42 @@
-"""Run independent pieces of work side by side; all end before this returns, all failures are reported."""
+"""Run two independent pieces of work side by side; both end before this returns, all failures are reported."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 from lab.model.errors import Cancelled
 
+A = TypeVar("A")
+B = TypeVar("B")
+LOOK_S = 0.2  # short, so that the main thread sees signals
 
-def run_parallel(cancel: threading.Event, *works: Callable[[], Any]) -> tuple[Any, ...]:
-    """Results in order. The first failure asks the others to stop; several failures travel as an ExceptionGroup."""
-    results: list[Any] = [None] * len(works)
-    errors: list[BaseException] = []
-    own_stop = threading.Event()
 
-    def guard(index: int, work: Callable[[], Any]) -> None:
-        try:
-            results[index] = work()
-        except BaseException as error:  # noqa: BLE001 - handed to the caller below
-            errors.append(error)
-            if not cancel.is_set():
-                own_stop.set()
-                cancel.set()
-
-    threads = [threading.Thread(target=guard, args=(i, w), daemon=True) for i, w in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.2)  # short, so that the main thread sees signals
-    if own_stop.is_set():
+def run_parallel(cancel: threading.Event, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
+    """Both results. The first failure asks the other to stop; two failures travel as an ExceptionGroup."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        one, other = pool.submit(first), pool.submit(second)
+        stopped = _watch(cancel, {one, other})
+    errors = [error for future in (one, other) if (error := future.exception()) is not None]
+    if stopped:
         cancel.clear()
-        # those that stopped only because another failed have nothing to tell
-        errors = [e for e in errors if not isinstance(e, Cancelled)] or errors
+        # the one that stopped only because the other failed has nothing to tell
+        errors = [error for error in errors if not isinstance(error, Cancelled)] or errors
     if len(errors) == 1:
         raise errors[0]
     if errors:
         raise BaseExceptionGroup("several things failed", errors)
-    return tuple(results)
+    return one.result(), other.result()
+
+
+def _watch(cancel: threading.Event, running: set[Future[Any]]) -> bool:
+    """Until all have ended; whether a failure, and nobody else, set `cancel`."""
+    stopped = False
+    while running:
+        ended, running = wait(running, LOOK_S)
+        if any(future.exception() for future in ended) and not cancel.is_set():
+            stopped = True
+            cancel.set()
+    return stopped
