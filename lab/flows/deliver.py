@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import Final
 
 from lab.machines import lifecycle
-from lab.model.errors import PreconditionError, ProvisioningError
+from lab.model.errors import PreconditionError
 from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
 from lab.model.machine import Machine
 from lab.remote.base import Transport
-from lab.system import locks, places, proc, store
+from lab.system import ext4, locks, places, proc, store
 from lab.system.wait import Deadline
 
 DISK_LIMIT_S: Final = 300.0
-SLACK: Final = 1.15  # ext4's own tables, inode sizes
-BLOCK: Final = 4096
-INODE: Final = 512  # bytes per file in the tables, generously
+SPARE_KIB: Final = 8192
 SERIAL_CHARS: Final = 20  # virtio-blk serials are cut there
 KEEP_DISKS: Final = 4
-MAKE_DISK: Final = "mke2fs"
 PROGRAMS: Final = (b"\x7fELF", b"#!")
 
 
@@ -48,7 +45,7 @@ def deliver(
 
 def by_disk(machine: Machine) -> bool:
     """Whether the machine gets files as a disk: its provider plugs disks, and this host can make them."""
-    return lifecycle.features(machine).disks and proc.which(MAKE_DISK) is not None
+    return lifecycle.features(machine).disks and proc.which(ext4.TOOL) is not None
 
 
 def disk(lab: Lab, tree: Path, digest: str) -> Path:
@@ -62,30 +59,16 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
                 _used(image)
                 return image
             lab.bus.emit(Notice(level="warning", text=f"{image.name} is not what was made; it is made again"))
-        sizes = [p.lstat().st_size for p in tree.rglob("*")]
-        blocks_kib = int(sum(-(-size // BLOCK) * BLOCK + INODE for size in sizes) * SLACK / 1024) + 8192
-        _need_space(folder, blocks_kib * 1024)
+        size_kib = ext4.needed_kib(tree, SPARE_KIB)
+        _need_space(folder, size_kib * 1024)
         part = image.with_suffix(".part")
         part.unlink(missing_ok=True)
-        proc.check(
-            [
-                *(
-                    proc.require_tool(MAKE_DISK),
-                    "-q",
-                    "-t",
-                    "ext4",
-                    "-m",
-                    "0",
-                    "-O",
-                    "^has_journal",
-                    "-L",
-                    "lab-artifacts",
-                ),
-                *("-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)),
-                *("-d", str(tree), str(part), f"{blocks_kib}k"),
-            ],
+        ext4.make_read_only(
+            tree,
+            part,
+            label="lab-artifacts",
+            size_kib=size_kib,
             deadline=Deadline.after(DISK_LIMIT_S, lab.cancel),
-            error=ProvisioningError,
             fix="lab cache prune, then run the command again",
         )
         part.chmod(0o400)

@@ -26,6 +26,7 @@ from lab.system.wait import Deadline
 TAIL_BYTES: Final = 4000
 GRACE_S: Final = 5.0
 POLL_S: Final = 0.2
+DIE_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")
 # Windows has no sessions: without a group of its own a child gets the Ctrl-C that is meant for us, and without this
 # flag each one opens a console window.
 if sys.platform == "win32":
@@ -59,7 +60,13 @@ class Result:
 def die_with_parent(argv: Sequence[str]) -> list[str]:
     """`argv`, made to die with whoever starts it, however that ends; as it is where the system has no such means."""
     known = sys.platform == "linux" and which("setpriv") is not None
-    return ["setpriv", "--pdeathsig", "KILL", *argv] if known else list(argv)
+    return [*DIE_WITH_PARENT, *argv] if known else list(argv)
+
+
+def program(argv: Sequence[str]) -> str:
+    """The name of the tool that `argv` is about, whatever starts it."""
+    bound = tuple(argv[: len(DIE_WITH_PARENT)]) == DIE_WITH_PARENT
+    return Path(argv[len(DIE_WITH_PARENT) if bound else 0]).name
 
 
 def which(name: str) -> Path | None:
@@ -138,7 +145,7 @@ def pipe(
         raise _missing(argv[0]) from error
     assert child.stdout is not None
     assert child.stderr is not None
-    budget = Budget(Path(argv[0]).name, max_output)
+    budget = Budget(program(argv), max_output)
     streams = [
         (functools.partial(_read, stream), budget.of(sink), stream.close)
         for stream, sink in ((child.stdout, out), (child.stderr, err))
@@ -156,7 +163,7 @@ def check(argv: Sequence[str], *, deadline: Deadline, error: type[LabError], fix
     """`run`, raising `error` with the tool's last words when it does not exit 0."""
     result = run(argv, deadline=deadline, **options)  # type: ignore[arg-type]  # passed on as given
     if not result.ok:
-        raise error(f"{Path(argv[0]).name} failed with exit code {result.code}", fix=fix, detail=result.tail())
+        raise error(f"{program(argv)} failed with exit code {result.code}", fix=fix, detail=result.tail())
     return result
 
 

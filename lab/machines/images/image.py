@@ -28,7 +28,7 @@ from lab.machines.vm.disks import ROOT_SERIAL
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import Arch, Finding, MachineSpec
-from lab.system import locks, proc, resources
+from lab.system import ext4, locks, resources
 from lab.system.wait import Deadline
 
 DISK: Final = "disk.raw"
@@ -226,20 +226,8 @@ def _write_disk(work: Path, tree: Path, ident: str, disk_gib: int, deadline: Dea
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, ident))
     # prezeroed: the file is all holes, so neither we nor the guest's kernel later have to zero the inode tables
     extended = f"lazy_itable_init=0,assume_storage_prezeroed=1,root_owner=0:0,hash_seed={name}"
-    argv = [
-        *proc.die_with_parent([proc.require_tool("mke2fs")]),
-        "-q",
-        "-t",
-        "ext4",
-        "-L",
-        ROOT_SERIAL,
-        "-U",
-        name,
-        "-m",
-        "0",
-    ]
-    argv += ["-J", "size=16", "-N", str(INODES), "-E", extended, "-d", str(tree), str(work / DISK), f"{disk_gib}G"]
-    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the command again")
+    options = ("-U", name, "-J", "size=16", "-N", str(INODES), "-E", extended)
+    ext4.make(tree, work / DISK, label=ROOT_SERIAL, size=f"{disk_gib}G", options=options, deadline=deadline)
 
 
 def need_space(directory: Path, needed_mib: int = NEEDED_MIB) -> None:

@@ -16,7 +16,7 @@ from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import LocalEndpoint, Machine, MachineSpec, SshEndpoint
 from lab.remote.localhost import LocalTransport
-from lab.system import proc
+from lab.system import ext4, proc
 from lab.system.wait import Deadline
 from tests.support import lab_at
 
@@ -88,7 +88,7 @@ def test_a_disk_that_cannot_be_made_is_an_error_and_no_image(lab: Lab, tmp_path:
 
 def test_too_little_room_names_what_is_needed_and_free(lab: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = shutil.disk_usage(tree).free
-    monkeypatch.setattr(delivering, "SLACK", 2.0 * free / sum(map(len, FILES.values())))
+    monkeypatch.setattr(ext4, "SLACK", 2.0 * free / sum(map(len, FILES.values())))
     with pytest.raises(PreconditionError, match=r"needs \d+ bytes for the artifact disk, \d+ are free") as caught:
         disk(lab, tree, "d1")
     assert caught.value.fix == "lab cache prune"

@@ -127,3 +127,9 @@ def test_a_bound_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None
     parent.wait(10)
     psutil.wait_procs([process], timeout=10)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_failure_names_the_tool_and_not_what_binds_it_to_us() -> None:
+    argv = proc.die_with_parent(["false"])
+    with pytest.raises(LabError, match=r"^false failed with exit code 1$"):
+        proc.check(argv, deadline=Deadline.after(10), error=LabError, fix="none")

@@ -23,7 +23,7 @@ from lab.model.errors import ConfigError, LabError, PreconditionError, Provision
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Finding, MachineSpec
-from lab.system import locks, proc
+from lab.system import ext4, locks, proc
 from lab.system.wait import Deadline
 
 KERNEL: Final = "kernel"
@@ -32,9 +32,7 @@ DISK: Final = "modules.ext4"
 WORK_PREFIX: Final = "making-"
 MAKE_S: Final = 300.0
 ID_DIGITS: Final = 16
-BLOCK: Final = 4096
-INODE: Final = 256
-SLACK: Final = 1.1  # the file system's own tables
+SPARE_KIB: Final = 4096
 REQUIRED: Final = ("virtio_pci", "virtio_blk", "ext4", "virtio_net", "virtio_console")
 """Without the first three there is no disk, without the fourth no SSH, without the last no sign of life."""
 ELSEWHERE: Final = ("build", "source")  # links into the tree that the kernel was built from
@@ -174,7 +172,8 @@ def _make(lab: Lab, found: KernelFile, modules: Path | None, directory: Path, de
         _copy(modules, tree)
         _with_dependencies(work / "tree", found.release, deadline)
         loaded = initrd.drivers(tree)
-        _write_disk(tree, work / DISK, deadline)
+        size_kib = ext4.needed_kib(tree, SPARE_KIB)
+        ext4.make_read_only(tree, work / DISK, label=MODULES_SERIAL, size_kib=size_kib, deadline=deadline)
         names.append(DISK)
         shutil.rmtree(work / "tree")
     else:
@@ -197,13 +196,3 @@ def _with_dependencies(root: Path, release: str, deadline: Deadline) -> None:
         return
     argv = [proc.require_tool("depmod"), "-b", str(root), release]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run depmod over the folder, then name it again")
-
-
-def _write_disk(tree: Path, disk: Path, deadline: Deadline) -> None:
-    """An ext4 file system from the tree, without mounting anything."""
-    sizes = [path.lstat().st_size for path in tree.rglob("*")]
-    blocks_kib = int(sum(-(-size // BLOCK) * BLOCK + INODE for size in sizes) * SLACK / 1024) + 4096
-    argv = [proc.require_tool("mke2fs"), "-q", "-t", "ext4", "-m", "0", "-O", "^has_journal", "-L", MODULES_SERIAL]
-    argv += ["-E", "lazy_itable_init=0,root_owner=0:0", "-b", str(BLOCK), "-N", str(len(sizes) + 64)]
-    argv += ["-d", str(tree), str(disk), f"{blocks_kib}k"]
-    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run the command again")
