@@ -24,6 +24,7 @@ from lab.model.errors import DemoError, PreconditionError, TransientError
 from lab.model.lab import Lab
 from lab.model.machine import GOARCH, Arch
 from lab.remote.base import Transport
+from lab.system import digests
 from lab.system.wait import Deadline
 
 GO: Final = "/usr/local/go/bin/go"
@@ -219,7 +220,7 @@ class GuestBuild:
             raise DemoError(message, fix="let a build step write to {out}", detail=said.tail())
         out.unlink(missing_ok=True)
         self.shop.link.get(self.result(), out, deadline, max_bytes=MAX_BINARY_BYTES)
-        if cache.file_digest(out) != said.text().split()[0]:
+        if digests.of_file(out) != said.text().split()[0]:
             message = f"{self.scratch.recipe.label} came home different from what the machine has"
             raise TransientError(message, fix="run the command again")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import secrets
@@ -18,7 +17,7 @@ from lab.model.errors import LabError
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.own import Change
-from lab.system import store
+from lab.system import digests, store
 
 SCHEMA: Final = 1
 MANIFEST_FILE: Final = "manifest.json"
@@ -53,7 +52,7 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
         whole = doc["schema"] == SCHEMA and doc["key"] == key
         if not whole or (place / BINARY_FILE).stat().st_size != doc["size_bytes"]:
             return None
-        if file_digest(place / BINARY_FILE) != doc["sha256"]:
+        if digests.of_file(place / BINARY_FILE) != doc["sha256"]:
             return None
         made_of = _made_of(place, doc["sha256"])
         return Artifact(
@@ -120,17 +119,12 @@ def publish(lab: Lab, built: Built) -> Artifact:
     return found
 
 
-def file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _manifest(built: Built, binary: Path) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "name": built.name,
         "key": built.key,
-        "sha256": file_digest(binary),
+        "sha256": digests.of_file(binary),
         "size_bytes": binary.stat().st_size,
         "build_id": built.build_id,
         "cold_s": built.cold_s,

@@ -13,7 +13,7 @@ from typing import Final
 from lab.forms import cache
 from lab.model.form import Artifact
 from lab.model.lab import Lab
-from lab.system import locks
+from lab.system import digests, locks
 from lab.system.wait import Deadline
 
 BIN_DIR: Final = "bin"
@@ -50,7 +50,7 @@ def _whole(place: Path, unique: Mapping[str, Artifact]) -> bool:
         file = place / path
         if not file.is_file():
             return False
-        if not file.samefile(artifact.path) and cache.file_digest(file) != artifact.sha256:
+        if not file.samefile(artifact.path) and digests.of_file(file) != artifact.sha256:
             return False
     return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
@@ -19,7 +18,7 @@ from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpo
 from lab.model.paths import HEARTBEAT_LOG, MACHINE_FILE, SSH_CONFIG_FILE
 from lab.model.yamlspec import nearest
 from lab.remote.base import Transport
-from lab.system import proc, resources, store
+from lab.system import digests, proc, resources, store
 from lab.system.wait import Deadline
 
 CONNECT_S: Final = 120.0
@@ -196,11 +195,7 @@ def inventory(lab: Lab) -> dict[str, Any]:
 
 def playbook_digest() -> str:
     """SHA-256 over every file of the playbooks by name and content."""
-    top = resources.root() / "playbooks"
-    total = hashlib.sha256()
-    for path in sorted(p for p in top.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        total.update(f"{path.relative_to(top).as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+    return digests.of_folder(resources.root() / "playbooks")
 
 
 def _wanted(lab: Lab, spec: MachineSpec) -> Machine:

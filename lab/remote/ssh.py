@@ -21,6 +21,7 @@ from lab.remote.forward import loopback
 from lab.remote.scripts import CHECKSUM_DIFFERS, NO_SUCH_FILE, end_argv, get_argv, put_argv
 from lab.remote.ssh_login import OPEN_CHANNEL_S, SIGNAL_ATTRIBUTE, log_in
 from lab.remote.streams import CHUNK_BYTES, Broken, append, close, feed, receive
+from lab.system import digests
 from lab.system.lines import PidLine
 from lab.system.proc import Result
 from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, nothing
@@ -116,9 +117,8 @@ class SshTransport:
             close(channel)
 
     def put(self, source: Path, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
+        digest = digests.of_file(source)
         with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
             self._put(iter(lambda: file.read(CHUNK_BYTES), b""), digest, target, deadline, mode)
 
     def put_bytes(self, data: bytes, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:

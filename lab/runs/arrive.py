@@ -6,7 +6,6 @@ Nothing is opened before the manifest is whole and its names are checked; no fil
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from typing import BinaryIO, Final
 
 from lab.guest.wire import FileEntry, GuestManifest, WireError, load
 from lab.model.errors import FetchError, SecurityStop
-from lab.system import store
+from lab.system import digests, store
 
 MAX_MANIFEST_BYTES: Final = 8 << 20
 MAX_FRAME_BYTES: Final = 1 << 20
@@ -28,13 +27,11 @@ Progress = Callable[[int, int], None]
 def whole(path: Path, entry: FileEntry) -> bool:
     """Is the file at `path` the one that the manifest names?"""
     return (
-        path.is_file() and not path.is_symlink() and path.stat().st_size == entry.size and sha256(path) == entry.sha256
+        path.is_file()
+        and not path.is_symlink()
+        and path.stat().st_size == entry.size
+        and digests.of_file(path) == entry.sha256
     )
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def part_of(path: Path) -> Path:

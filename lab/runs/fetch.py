@@ -13,12 +13,12 @@ from lab.guest.wire import GuestManifest
 from lab.model.errors import Cancelled, FetchError, LabError, SecurityStop
 from lab.model.paths import DEVICES, MANIFEST_FILE
 from lab.remote.base import Transport
-from lab.runs.arrive import Arrival, part_of, sha256, whole
+from lab.runs.arrive import Arrival, part_of, whole
 from lab.system import store
 from lab.system.pumps import Budget, Gather
 from lab.system.wait import Deadline
 
-__all__ = ["check_entries", "fetch", "sha256", "whole"]
+__all__ = ["check_entries", "fetch", "whole"]
 
 MAX_FILES: Final = 20_000
 MAX_FILE_BYTES: Final = 1 << 30

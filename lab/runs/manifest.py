@@ -17,8 +17,7 @@ from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE, SCHEMA
 from lab.model.run import LeftOut
 from lab.model.scenario import Scenario
-from lab.runs.fetch import sha256
-from lab.system import store
+from lab.system import digests, store
 
 # written after the manifest from what it seals, so they are not in it
 DERIVED: Final = frozenset({"summary.json", "report.html", "report.md", "junit.xml", MANIFEST_FILE, "events.jsonl"})
@@ -63,7 +62,7 @@ def write(
     """Seal `directory` (an incomplete run, all files there): write manifest.json and return it."""
     guest_manifest = directory / GUEST_DIR / MANIFEST_FILE
     files = [
-        {"path": path.relative_to(directory).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)}
+        {"path": path.relative_to(directory).as_posix(), "size": path.stat().st_size, "sha256": digests.of_file(path)}
         for path in sorted(directory.rglob("*"))
         if path.is_file() and not (path.parent == directory and path.name in DERIVED)
     ]

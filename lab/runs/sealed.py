@@ -11,7 +11,7 @@ from lab.guest.wire import FileEntry, GuestManifest
 from lab.model import paths
 from lab.model.errors import FetchError
 from lab.model.run import RunManifest
-from lab.runs.fetch import sha256
+from lab.system import digests
 from lab.system.documents import Source, read, shown_path, why_not
 
 MAX_FILES: Final = 20_000
@@ -86,7 +86,7 @@ def differences(
 
 def _digest(root: Path, name: str) -> str:
     try:
-        return sha256(root / name)
+        return digests.of_file(root / name)
     except OSError as error:
         raise source(root, name).error(why_not(error)) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.forms import cache
+from lab.system import digests
 from tests.support import run_lab, test_home
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
@@ -67,10 +67,10 @@ def test_a_damaged_artifact_is_never_run_but_built_again(home: Path) -> None:
     assert before
     for path in before:
         damage(path, path.stat().st_size // 2)
-    assert all(cache.file_digest(path) != digest for path, digest in before.items())
+    assert all(digests.of_file(path) != digest for path, digest in before.items())
 
     deploy(home)
-    whole = {path: digest for path, digest in named(home, "baseline").items() if cache.file_digest(path) == digest}
+    whole = {path: digest for path, digest in named(home, "baseline").items() if digests.of_file(path) == digest}
     assert len(whole) == 1, "the one that was used"
     assert set(whole) <= set(before), "under the same key"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -14,7 +13,7 @@ from lab.machines.vm import qcow2
 from lab.model.errors import PreconditionError, ProvisioningError, SecurityStop, UsageError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch
-from lab.system import proc, store
+from lab.system import digests, proc, store
 from lab.system.wait import Deadline
 
 PACKED_DISK: Final = "disk.qcow2"
@@ -49,7 +48,7 @@ def export(lab: Lab, ident: str, target: Path) -> str:
             with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as tar:
                 for name in MEMBERS:
                     tar.add(packed if name == PACKED_DISK else found.directory / name, name, filter=_plain)
-            digest = _sha256(part)
+            digest = f"sha256:{digests.of_file(part, synced=True)}"
         part.replace(target)
     finally:
         packed.unlink(missing_ok=True)
@@ -113,11 +112,3 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uname = member.gname = ""
     member.mode = 0o644
     return member
-
-
-def _sha256(path: Path) -> str:
-    import hashlib
-
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable
@@ -28,7 +27,7 @@ from lab.machines.vm.disks import ROOT_SERIAL
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import Arch, Finding, MachineSpec
-from lab.system import ext4, locks, resources
+from lab.system import digests, ext4, locks, resources
 from lab.system.wait import Deadline
 
 DISK: Final = "disk.raw"
@@ -118,7 +117,7 @@ def fingerprint(spec: ImageSpec) -> str:
         "go_root": go_identity(spec.go_root),
         "guest_go": None if spec.guest_go is None else go_identity(spec.guest_go),
         "packages": sorted(spec.packages),
-        "playbooks": tree_digest(resources.root() / "playbooks"),
+        "playbooks": digests.of_folder(resources.root() / "playbooks"),
         "recipe": RECIPE,
         "drivers": initrd.DRIVERS,
         "tree": rootfs.SETTINGS,
@@ -268,15 +267,3 @@ def go_identity(go_root: Path) -> dict[str, str]:
         message = f"{go_root} is not a Go toolchain: {error.strerror or error}"
         raise PreconditionError(message, fix="lab doctor --install") from error
     return {"version": version.splitlines()[0], "driver": driver}
-
-
-def tree_digest(top: Path) -> str:
-    """Digest of every file below `top` by name and content; byte-code caches do not count."""
-    total = hashlib.sha256()
-    for folder, folders, files in os.walk(top):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
-        for name in sorted(files):
-            path = Path(folder) / name
-            total.update(f"{path.relative_to(top).as_posix()}\0".encode())
-            total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()

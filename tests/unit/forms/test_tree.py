@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab.forms.cache import file_digest
 from lab.forms.tree import artifact_tree, tree_path
 from lab.model.form import Artifact
+from lab.system import digests
 from tests.support import lab_at
 
 
@@ -15,7 +15,7 @@ def artifact(root: Path, name: str, content: bytes) -> Artifact:
     path = root / "artifacts" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    digest = file_digest(path)
+    digest = digests.of_file(path)
     return Artifact(name=name, key=digest, path=path, sha256=digest, size_bytes=len(content), build_id="")
 
 

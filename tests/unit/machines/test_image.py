@@ -21,7 +21,7 @@ from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, MachineSpec
 from lab.model.paths import Paths
-from lab.system import resources
+from lab.system import digests, resources
 
 
 @pytest.fixture
@@ -102,10 +102,10 @@ def test_where_the_toolchain_lies_does_not_change_the_id(spec: ImageSpec, tmp_pa
 
 def test_byte_code_caches_do_not_count(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("a")
-    before = image.tree_digest(tmp_path)
+    before = digests.of_folder(tmp_path)
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__/a.pyc").write_bytes(b"cache")
-    assert image.tree_digest(tmp_path) == before
+    assert digests.of_folder(tmp_path) == before
 
 
 def test_the_playbooks_packages_are_the_images() -> None:

@@ -8,10 +8,8 @@ from this host).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, 
 from lab.model.events import Progress
 from lab.model.lab import Lab
 from lab.model.machine import Arch, MachineSpec
-from lab.system import download, locks, proc, store
+from lab.system import digests, download, locks, proc, store
 from lab.system.wait import Deadline
 
 MAKE_S: Final = 900.0
@@ -67,7 +65,7 @@ def _own(lab: Lab, spec: MachineSpec) -> Box:
         if not (path.exists() and noted.exists()):
             with lab.bus.step("box", "make a Vagrant box of the image"):
                 _pack(image.disk, path, waiting)
-                store.write_text(noted, _sha256(path))
+                store.write_text(noted, digests.of_file(path, synced=True))
     path.touch()  # the date of its last use: `lab cache prune` goes by it
     digest = f"sha256:{noted.read_text(encoding='utf-8').strip()}"
     return Box(path=path, digest=digest, image_id=image.id, kernel=image.kernel, initrd=image.initrd)
@@ -218,9 +216,3 @@ def _judge_member(member: tarfile.TarInfo, path: Path) -> None:
 def _boxes(lab: Lab) -> Path:
     lab.paths.boxes.mkdir(parents=True, exist_ok=True, mode=0o700)
     return lab.paths.boxes
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
