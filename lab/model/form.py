@@ -143,8 +143,6 @@ class Form:
     args: tuple[str, ...] = ()
     delay: tuple[str, float] | None = None  # ("cpu" | "wait", multiple of the practical threshold)
     agent: FormAgent | None = None
-    needs_root: bool = False
-    needs_kernel: tuple[str, ...] = ()  # e.g. "uprobes", "btf"
     conflicts: tuple[Conflict, ...] = ()
     proof: Literal["some", "none"] = "none"
     default_expect: Literal["all", "none"] = "all"

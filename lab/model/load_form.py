@@ -27,7 +27,6 @@ def load_form(root: Path) -> Form:
         "args",
         "delay",
         "agent",
-        "needs",
         "conflicts",
         "proof",
         "claims",
@@ -35,7 +34,6 @@ def load_form(root: Path) -> Form:
     doc.require("name", "title", "mechanism")
     if doc.has("name") and doc.text("name") != root.name:
         doc.complain("name", f"must be the folder's name, {root.name!r}")
-    needs = doc.section("needs").only("root", "kernel", "bpf_objects")
     proof = doc.section("proof").only("spans")
     delay = doc.section("delay").only("cpu", "wait")
     default, expected = load_expected(root / EXPECTED_FILE)
@@ -51,8 +49,6 @@ def load_form(root: Path) -> Form:
         args=doc.strs("args"),
         delay=next(((kind, delay.number(kind, 2.0, low=0.0)) for kind in delay.names), None),
         agent=_agent(doc.section("agent")) if doc.has("agent") else None,
-        needs_root=needs.flag("root"),
-        needs_kernel=needs.strs("kernel"),
         conflicts=read_conflicts(doc),
         proof="some" if proof.text("spans", "none", one_of=("some", "none")) == "some" else "none",
         default_expect=default,
