@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from lab.forms import cache, fitting
-from lab.forms.binary_check import prove
 from lab.forms.build_dir import FLAGS, BuildDir, filled
 from lab.forms.recipe import Place, Recipe
 from lab.model.errors import DemoError, PreconditionError, TransientError
@@ -150,24 +149,13 @@ class GuestBuild:
         began, recipe = time.monotonic(), self.scratch.recipe
         self._check(["sh", "-c", COPY, "copy", self.work, f"{self.at}/src/{self.number}"], deadline, on_line)
         key = recipe.key()
-        build_id = key[:16] if recipe.build_id_var else ""
-        ldflags = f"-ldflags=-X={recipe.build_id_var}={build_id}" if build_id else ""
-        values = {"out": self.result(), "main": recipe.main, "ldflags": ldflags, "goarch": GOARCH[self.shop.arch]}
+        values = {"out": self.result(), "main": recipe.main, "ldflags": recipe.ldflags(key)}
+        values["goarch"] = GOARCH[self.shop.arch]
         values |= self.scratch.modules_at(lambda folder: self._module(lab, folder))
         for step in (*recipe.spec.before, *recipe.spec.steps):
             self._step(filled(step, values, {"go": GO, **tools}), deadline, on_line)
         self._fetch(out, deadline)
-        prove(recipe, out)
-        return cache.Built(
-            name=recipe.name,
-            key=key,
-            path=out,
-            build_id=build_id,
-            cold_s=round(time.monotonic() - began, 1),
-            inputs=recipe.inputs(),
-            facts=self.scratch.facts() | {"built": "in the machine"},
-            changes=fitting.changes(self.scratch, out, deadline),
-        )
+        return fitting.proven(self.scratch, key, out, began, deadline, built="in the machine")
 
     def result(self) -> str:
         """Where the binary is in the machine."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
-from lab.forms import fit, sources
+from lab.forms import cache, fit, sources
+from lab.forms.binary_check import prove
 from lab.forms.build_dir import BuildDir
 from lab.forms.source.own import binary as modules_of
 from lab.model.errors import DemoError
@@ -22,15 +24,34 @@ def compiles(scratch: BuildDir, deadline: Deadline) -> None:
     if not moved:
         return
     # a weaver's cache knows nothing of plain builds
-    cache = Path(scratch.env["GOCACHE"]).with_name(f"cache-{scratch.toolchain.version}-plain")
+    plain = Path(scratch.env["GOCACHE"]).with_name(f"cache-{scratch.toolchain.version}-plain")
     argv = [scratch.toolchain.go, "list", "-export", "-f", "{{with .Error}}{{.}}{{end}}", "-deps", scratch.recipe.main]
-    said = proc.run(argv, deadline=deadline, env={**scratch.env, "GOCACHE": str(cache)}, cwd=scratch.root)
+    said = proc.run(argv, deadline=deadline, env={**scratch.env, "GOCACHE": str(plain)}, cwd=scratch.root)
     if not said.ok:
         raise DemoError(
             f"{scratch.recipe.label} does not fit this service, which does not compile with {fit.told(moved)}",
             fix=f"leave out {scratch.recipe.label}, or make the service compile with these versions",
             detail=said.tail(),
         )
+
+
+def proven(scratch: BuildDir, key: str, binary: Path, began: float, deadline: Deadline, **facts: str) -> cache.Built:
+    """A binary that was just made, once it is shown to be what its recipe says; `facts` are told with it.
+
+    Raises DemoError.
+    """
+    recipe = scratch.recipe
+    prove(recipe, binary)
+    return cache.Built(
+        name=recipe.name,
+        key=key,
+        path=binary,
+        build_id=recipe.build_id(key),
+        cold_s=round(time.monotonic() - began, 1),
+        inputs=recipe.inputs(),
+        facts=scratch.facts() | facts,
+        changes=changes(scratch, binary, deadline),
+    )
 
 
 def changes(scratch: BuildDir, binary: Path, deadline: Deadline) -> tuple[Change, ...]:

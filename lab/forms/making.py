@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lab.forms import cache, fitting
-from lab.forms.binary_check import prove
 from lab.forms.build_dir import BuildDir, how_to_mend, prepare
 from lab.forms.build_machine import BuildMachine, GuestBuild, carried
 from lab.forms.recipe import Recipe
@@ -186,26 +185,14 @@ def _compile(lab: Lab, scratch: BuildDir, key: str, tools: Mapping[str, Path], d
     began = time.monotonic()
     recipe = scratch.recipe
     out = scratch.root.with_name(scratch.root.name + ".out")
-    build_id = key[:16] if recipe.build_id_var else ""
-    ldflags = f"-ldflags=-X={recipe.build_id_var}={build_id}" if build_id else ""
-    values = {"out": str(out), "main": recipe.main, "ldflags": ldflags}
+    values = {"out": str(out), "main": recipe.main, "ldflags": recipe.ldflags(key)}
     counter = _Counter(lab, recipe.name, scratch.packages)
     fitting.compiles(scratch, deadline)
     for step in recipe.spec.steps:
         _step(lab, scratch, [*_gently(), *scratch.argv(step, values, tools)], counter, deadline)
     if not out.is_file():
         raise DemoError(f"{recipe.label}: its steps made no {{out}}", fix="let a build step write to {out}")
-    prove(recipe, out)
-    return cache.Built(
-        name=recipe.name,
-        key=key,
-        path=out,
-        build_id=build_id,
-        cold_s=round(time.monotonic() - began, 1),
-        inputs=recipe.inputs(),
-        facts=scratch.facts(),
-        changes=fitting.changes(scratch, out, deadline),
-    )
+    return fitting.proven(scratch, key, out, began, deadline)
 
 
 def _step(lab: Lab, scratch: BuildDir, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:

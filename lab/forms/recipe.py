@@ -93,6 +93,14 @@ class Recipe:
         """The digest of all inputs, hex."""
         return _digest(json.dumps(self.inputs(), sort_keys=True).encode())
 
+    def build_id(self, key: str) -> str:
+        """What the program is to tell as its id; "" for one that has no variable for it."""
+        return key[:16] if self.build_id_var else ""
+
+    def ldflags(self, key: str) -> str:
+        """The linker flag that sets it, one word; "" where there is nothing to set."""
+        return f"-ldflags=-X={self.build_id_var}={self.build_id(key)}" if self.build_id_var else ""
+
 
 def for_form(
     form: Form,
