@@ -20,7 +20,7 @@ from lab.flows.request import DemoRequest, resolve
 from lab.flows.run_parallel import run_parallel
 from lab.guest.wire import FormSpec, Plan, Tools, WireError, load
 from lab.machines import lifecycle, presence
-from lab.model.errors import Cancelled, DemoError, LabError, ProvisioningError
+from lab.model.errors import DemoError, ProvisioningError
 from lab.model.events import Notice, Progress
 from lab.model.form import Artifact
 from lab.model.lab import Lab
@@ -257,14 +257,8 @@ def connected(lab: Lab, machine: Machine) -> Iterator[Transport]:
             link = stack.enter_context(lifecycle.session(lab, machine, CONNECT_S))
         except ProvisioningError as error:
             raise lifecycle.explain_unreachable(lab, machine, error) from error
-        try:
+        with presence.explained(lab, machine):
             yield link
-        except Cancelled:
-            raise
-        except LabError as error:
-            if (gone := presence.taken_down(lab, machine)) is None:
-                raise
-            raise gone from error
 
 
 def _circumstances(asked: DemoRequest, deployed: Deployed) -> manifest.Circumstances:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -152,12 +153,14 @@ def ssh_argv(lab: Lab, name: str) -> list[str]:
     return [proc.require_tool("ssh"), "-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE), name]
 
 
-def reach(lab: Lab, name: str) -> AbstractContextManager[Transport]:
-    """A connection to a machine that runs."""
+@contextmanager
+def reach(lab: Lab, name: str) -> Iterator[Transport]:
+    """A connection to a machine that runs; where it is taken down meanwhile, the error says by whom."""
     found = state.load(lab, name)
     if found is None or not found.ready_boot_id or not features(found).status_by_login:
         found = _running(lab, name)
-    return session(lab, found, CONNECT_S)
+    with presence.explained(lab, found), session(lab, found, CONNECT_S) as link:
+        yield link
 
 
 def session(lab: Lab, machine: Machine, seconds: float) -> AbstractContextManager[Transport]:

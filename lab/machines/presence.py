@@ -17,7 +17,7 @@ from pathlib import Path
 from lab.machines import recovery, state
 from lab.machines.providers import PROVIDERS
 from lab.machines.providers.base import FindsWithoutState
-from lab.model.errors import DemoError, LabError, Unreadable
+from lab.model.errors import Cancelled, DemoError, LabError, Unreadable
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Handle, Machine
@@ -63,6 +63,19 @@ def taken_down(lab: Lab, machine: Machine) -> LabError | None:
         who = f"taken down by `{told.command}` (pid {told.pid})"
     fix = "run the command again: it makes the machine and goes on with what is missing"
     return DemoError(f"machine {name} was {who}", fix=fix)
+
+
+@contextlib.contextmanager
+def explained(lab: Lab, machine: Machine) -> Iterator[None]:
+    """Whatever fails inside because somebody took the machine down says so, and by whom."""
+    try:
+        yield
+    except Cancelled:
+        raise
+    except LabError as error:
+        if (gone := taken_down(lab, machine)) is None:
+            raise
+        raise gone from error
 
 
 def note_down(lab: Lab, name: str) -> None:
