@@ -36,7 +36,7 @@ def compiles(scratch: BuildDir, deadline: Deadline) -> None:
 
 
 def proven(scratch: BuildDir, key: str, binary: Path, began: float, deadline: Deadline, **facts: str) -> cache.Built:
-    """A binary that was just made, once it is shown to be what its recipe says; `facts` are told with it.
+    """A binary that was just made, once it is shown to be what its recipe says; `facts` are reported with it.
 
     Raises DemoError.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -29,9 +30,11 @@ class Sshd:
 
     def kill_sessions(self) -> None:
         """Cut every live connection, as a crashed guest or a dropped network would."""
-        for child in psutil.Process(self.process.pid).children(recursive=True):
-            if child.name().startswith("sshd"):
-                child.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # the server itself, while a test ends
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):  # a session that ended meanwhile
+                    if child.name().startswith("sshd"):
+                        child.kill()
 
 
 # what such a server's sessions see: a /var/lib of their own, so that nothing of this host's is claimed or changed
