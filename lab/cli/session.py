@@ -18,7 +18,7 @@ from lab.cli.options import Options
 from lab.model.config import Config
 from lab.model.events import Bus, Record
 from lab.model.lab import Lab
-from lab.model.load_config import Loaded, load
+from lab.model.loading.load_config import Loaded, load
 from lab.model.paths import Paths
 from lab.render import choose, screen
 from lab.system import private

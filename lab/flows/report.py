@@ -12,6 +12,7 @@ from lab import report, verdict
 from lab.flows import left_out
 from lab.model.errors import DemoError, FetchError, UsageError
 from lab.model.lab import Lab
+from lab.model.loading.yamlspec import nearest
 from lab.model.paths import (
     EVENTS_FILE,
     INCOMPLETE_PREFIX,
@@ -22,7 +23,6 @@ from lab.model.paths import (
     SUMMARY_FILE,
     Paths,
 )
-from lab.model.yamlspec import nearest
 from lab.runs import merge
 from lab.runs import read as runs_read
 from lab.system import documents, store

@@ -12,13 +12,13 @@ from lab.forms import listing
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.form import Form
-from lab.model.load_expected import EXPECTED_FILE
-from lab.model.load_scenario import SCENARIO_FILE, load_scenario
-from lab.model.load_service import REFERENCE_FILE, load_service
+from lab.model.loading.load_expected import EXPECTED_FILE
+from lab.model.loading.load_scenario import SCENARIO_FILE, load_scenario
+from lab.model.loading.load_service import REFERENCE_FILE, load_service
+from lab.model.loading.yamlspec import nearest
 from lab.model.problems import collect, problems_error
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import SERVICE_FILE, Service
-from lab.model.yamlspec import nearest
 from lab.runs.plan import RunParameters
 from lab.system import resources
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.model.buildspec import BUILD_FILE, load_build
 from lab.model.errors import ConfigError, UsageError
 from lab.model.form import BuildSpec, Form
-from lab.model.load_form import FORM_FILE, load_form
-from lab.model.load_service import load_service
+from lab.model.loading.buildspec import BUILD_FILE, load_build
+from lab.model.loading.load_form import FORM_FILE, load_form
+from lab.model.loading.load_service import load_service
+from lab.model.loading.yamlspec import nearest
 from lab.model.problems import collect, problems_error
 from lab.model.service import Service
-from lab.model.yamlspec import nearest
 
 SERVICE_DIR: Final = "demo/service"
 FORMS_DIR: Final = "demo/forms"

@@ -14,7 +14,7 @@ from lab.forms.source.gosource import GoSource
 from lab.forms.source.shelf import Shelf, Tree
 from lab.model.errors import ConfigError
 from lab.model.form import BuildSpec, Form, ToolSpec
-from lab.model.load_form import load_form
+from lab.model.loading.load_form import load_form
 from lab.model.machine import GOARCH, Arch
 from lab.model.own import Own
 from lab.model.service import Service

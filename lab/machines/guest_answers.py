@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from lab.guest.wire import shown
@@ -11,6 +12,13 @@ from lab.model.errors import ProvisioningError
 MOST_BYTES: Final = 1 << 20  # of an answer that is a few words
 LINE: Final = 1000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+~-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What could not be ended or taken back there: the answer of ending.py and of guest_claim.py's "give-back"."""
+
+    left: tuple[str, ...]
 
 
 def is_name(text: str) -> bool:

@@ -15,9 +15,9 @@ from lab.machines.provisioning import playbook
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
+from lab.model.loading.yamlspec import nearest
 from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, MACHINE_FILE, SSH_CONFIG_FILE
-from lab.model.yamlspec import nearest
 from lab.remote.base import Transport
 from lab.system import digests, proc, resources, store
 from lab.system.wait import Deadline

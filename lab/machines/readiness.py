@@ -118,7 +118,9 @@ def diagnose(seen: Observed, directory: Path, said: LabError | None = None) -> P
         return ProvisioningError(f"the machine is not ready: {seen.reason}{because}", fix="lab up")
     beat = heartbeat.last_beat(directory / "heartbeat.jsonl")
     age = None if beat is None else beat.age_s
-    found = console.diagnose(console.Seen(serial=text, running=running, beat_age_s=age, fresh_s=heartbeat.FRESH_S))
+    found = console.diagnose(
+        console.ConsoleReading(serial=text, running=running, beat_age_s=age, fresh_s=heartbeat.FRESH_S)
+    )
     detail = console.tail(text) or "(its serial console is empty)"
     because = f" ({said.message})" if said is not None and found.kind == "ssh-slow" else ""
     log = str(directory / SERIAL_LOG)

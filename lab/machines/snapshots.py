@@ -21,9 +21,9 @@ from lab.machines.providers.base import Snapshots
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
+from lab.model.loading.yamlspec import nearest
 from lab.model.machine import Machine, SshEndpoint
 from lab.model.paths import SNAPSHOTS_DIR
-from lab.model.yamlspec import nearest
 from lab.remote.base import Transport
 from lab.system import documents, store
 from lab.system.documents import Source
@@ -86,7 +86,7 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
         seen = steps.observed(lab, found)
         if not steps.ready(found, seen) or found.handle is None:
             raise PreconditionError(f"machine {machine} is not ready: {seen.reason}", fix=f"lab up {machine}")
-        provider, path = _keeper(found), _record(lab, machine, name)
+        provider, path = _saver(found), _record(lab, machine, name)
         with (
             lab.bus.step("snapshot", f"keep machine {machine} as {name}"),
             journal.entry(lab, machine, "snapshot", name),
@@ -161,7 +161,7 @@ def _restored(
     """The machine, what it said, and the seconds to that answer."""
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
-    endpoint = _keeper(machine).restore(lab, machine.handle, doc["name"], doc["kept"])
+    endpoint = _saver(machine).restore(lab, machine.handle, doc["name"], doc["kept"])
     if isinstance(endpoint, SshEndpoint):
         keys.write_access(directory, machine.spec.name, endpoint)
     machine = state.save(lab, replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"]))
@@ -201,11 +201,11 @@ def _existing(lab: Lab, name: str) -> Machine:
     found = state.load(lab, name)
     if found is None or found.handle is None:
         raise PreconditionError(f"there is no machine {name}", fix=f"lab up {name}")
-    _keeper(found)
+    _saver(found)
     return found
 
 
-def _keeper(machine: Machine) -> Snapshots:
+def _saver(machine: Machine) -> Snapshots:
     """What saves and restores this machine. Raises PreconditionError where its provider cannot."""
     provider = steps.provider_of(machine)
     if not isinstance(provider, Snapshots):

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from lab.machines import guest_answers as told
-from lab.machines import journal, keys, readiness, state
+from lab.machines import guest_answers, journal, keys, readiness, state
 from lab.machines.images import golden
 from lab.machines.providers import PROVIDERS
 from lab.machines.providers.base import Journalled, Provider
@@ -201,7 +200,7 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
     deadline = Deadline.after(acceleration.scaled_s(VERIFY_S, machine.accel), lab.cancel)
     with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
         if machine.is_this_host:
-            boot_id = told.name(link.run(["cat", BOOT_ID], deadline).text(), "boot id")
+            boot_id = guest_answers.name(link.run(["cat", BOOT_ID], deadline).text(), "boot id")
         else:
             said = playbook.verify(link, deadline, wait_s=acceleration.scaled_s(MANAGER_S, machine.accel))
             boot_id = said.boot_id

@@ -6,7 +6,7 @@ import typing
 from typing import Any
 
 from lab.model.config import Config
-from lab.model.load_config import SECTIONS, keys
+from lab.model.loading.load_config import SECTIONS, keys
 
 _TYPES = {int: "integer", float: "number", str: "string", bool: "boolean"}
 

@@ -13,8 +13,8 @@ from typing import Final, Self, TypeVar
 
 import yaml
 
-from lab.model import yamltext
 from lab.model.errors import ConfigError
+from lab.model.loading import yamltext
 
 V = TypeVar("V")
 PLACE: Final = re.compile(r".+?:\d+:\d+(?=: )")

@@ -11,9 +11,9 @@ from typing import Final
 
 from lab.guest.wire import CellPlan, FormSpec, Gates, Layout, Life, Plan, ServiceSpec, Timeouts, Tools, canonical
 from lab.model.errors import ConfigError
+from lab.model.loading.yamlspec import nearest
 from lab.model.scenario import BLOCKS, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
-from lab.model.yamlspec import nearest
 
 # seconds that suffice on a quiet native machine; an emulated guest gets them times its slowness
 EMULATED_FACTOR: Final = 8.0

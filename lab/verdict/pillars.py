@@ -39,7 +39,7 @@ def pillars(
         told: list[str] = []
         evidence: list[str] = []
         for name in names:
-            seen = Seen(run=run, form=forms[name], summary=summaries[name], verdicts=verdicts)
+            seen = PillarView(run=run, form=forms[name], summary=summaries[name], verdicts=verdicts)
             said, files = _MEASURES[pillar](seen)
             told += [f"{name}: {part}" for part in said]
             evidence += files if said else []
@@ -60,7 +60,7 @@ Said = tuple[list[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class PillarView:
     """What a pillar's measure may look at: one form of the run."""
 
     run: Run
@@ -69,7 +69,7 @@ class Seen:
     verdicts: Sequence[dict[str, Any]]
 
 
-def _performance(seen: Seen) -> Said:
+def _performance(seen: PillarView) -> Said:
     said = []
     for metric, what in (("cpu_s_per_1k_requests", "CPU per request"), ("latency_p50_ms", "median latency")):
         row = _row(seen.verdicts, seen.form.name, metric)
@@ -86,7 +86,7 @@ def _performance(seen: Seen) -> Said:
     return said, [f"{folder}/{CELL_FILE}" for folder in sorted(files)] or [MANIFEST_FILE]
 
 
-def _safety(seen: Seen) -> Said:
+def _safety(seen: PillarView) -> Said:
     if seen.form.mechanism == "run-time":
         lockdown = seen.run.machine.lockdown
         if not seen.summary["proof"]["ok"]:
@@ -103,7 +103,7 @@ def _safety(seen: Seen) -> Said:
     return said, [MANIFEST_FILE]
 
 
-def _portability(seen: Seen) -> Said:
+def _portability(seen: PillarView) -> Said:
     if not seen.summary["proof"]["ok"]:
         return [], []
     kernel, arch = seen.run.machine.kernel, seen.run.machine.arch
@@ -112,7 +112,7 @@ def _portability(seen: Seen) -> Said:
     return ([f"{verb} {here}, one machine"] if kernel else []), ["guest/facts.json"]
 
 
-def _stability(seen: Seen) -> Said:
+def _stability(seen: PillarView) -> Said:
     cover, conform = seen.summary["coverage"], seen.summary["conformance"]
     if not cover["reference"]:
         return [], []

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines.providers.aws import api as aws_api
-from lab.machines.providers.aws import resources as aws_make
+from lab.machines.providers.aws import resources as aws_resources
 from lab.system.wait import Deadline
 from tests.contract.sshd import free_port
 from tests.fakes import cloud_machine
@@ -82,7 +82,7 @@ class Ec2:
             self.scripts[ids[0]] = data.removeprefix(HOOK)
         for name in ids:
             if action in {"RunInstances", "StartInstances"} and name not in self.pids:
-                self.pids[name] = cloud_machine.boot(self.scripts[name], aws_make.SSH_PORT, self.log)
+                self.pids[name] = cloud_machine.boot(self.scripts[name], aws_resources.SSH_PORT, self.log)
             if action in {"StopInstances", "TerminateInstances"} and name in self.pids:
                 cloud_machine.end(self.pids.pop(name))
 
@@ -158,8 +158,8 @@ def running_ec2(folder: Path, monkeypatch: pytest.MonkeyPatch, port: int) -> Ite
     }.items():
         monkeypatch.setenv(name, text)
     monkeypatch.setattr(aws_api, "CHECKIP", where)
-    monkeypatch.setattr(aws_make, "SSH_PORT", free_port())
-    monkeypatch.setattr(aws_make, "POLL_S", 0.1)
+    monkeypatch.setattr(aws_resources, "SSH_PORT", free_port())
+    monkeypatch.setattr(aws_resources, "POLL_S", 0.1)
     try:
         yield ec2
     finally:

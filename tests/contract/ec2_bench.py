@@ -9,7 +9,7 @@ from typing import Any
 from lab.machines import keys
 from lab.machines.providers.aws import api as aws_api
 from lab.machines.providers.aws import provider as aws
-from lab.machines.providers.aws import resources as aws_make
+from lab.machines.providers.aws import resources as aws_resources
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
@@ -42,7 +42,7 @@ class Bench:
         return aws.create(self.lab, spec, self.seed, self.directory)
 
     def there(self) -> list[dict[str, Any]]:
-        return aws_make.instances(self.api, self.seed.machine_id)
+        return aws_resources.instances(self.api, self.seed.machine_id)
 
     def failed(self, **changes: Any) -> str:
         """The check that fails for such a spec: its name, message and fix."""

@@ -14,7 +14,7 @@ from lab.guest.linux.facts import facts
 from lab.guest.wire import Canary, Life, Plan, Tools, dump, load
 from lab.model.form import Artifact, Form
 from lab.model.lab import Lab
-from lab.model.load_scenario import load_scenario
+from lab.model.loading.load_scenario import load_scenario
 from lab.model.service import Service
 from lab.runs import plan as planning
 from tests.support import ROOT

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.remote import connect
+from lab.runs import fetch as arriving
 from lab.system.wait import Deadline
 from tests.bench import fetch, targets
 from tests.contract.sshd import running_sshd
@@ -23,7 +24,9 @@ def test_after_a_cut_at_most_four_mib_are_sent_again(tmp_path: Path, monkeypatch
         with connect(lab, server.endpoint, Deadline.after(30)) as link:
             fetch._prepare(link, Deadline.after(60))
         again = fetch._cut(lab, server.endpoint)
-        many = fetch._many(lab, server.endpoint)
+        with connect(lab, server.endpoint, Deadline.after(30)) as link:
+            source, home = f"{tmp_path}/run-many", tmp_path / "many"
+            sealed = arriving.fetch(link, source, home, Deadline.after(60), progress=lambda _done, _total: None)
     # a second login and what was under way when the line went; less than nothing would be a file that is not whole
     assert 0 < again <= targets.RESENT_MIB, f"{again:.2f} MiB"
-    assert many > 0, "many files come whole"
+    assert len(sealed.files) == fetch.FILES == len(list(home.glob("noise*")))

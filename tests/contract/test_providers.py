@@ -16,7 +16,7 @@ from lab.machines import keys, readiness
 from lab.machines.providers import PROVIDERS, inspect_ssh
 from lab.machines.providers.base import Provider
 from lab.machines.providers.local import provider as local
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.model.config import Config
 from lab.model.errors import Locked
 from lab.model.events import Bus
@@ -59,7 +59,7 @@ class Row:
     def process(self, handle: Handle, endpoint: SshEndpoint) -> psutil.Process:
         """What runs the machine on this host."""
         if self.spec.provider in {"qemu", "vagrant"}:
-            return qemu_instance.processes(handle.data["uuid"])[0]
+            return qemu_process.processes(handle.data["uuid"])[0]
         return cloud_machine.server(endpoint.port)
 
     def alive(self, handle: Handle) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from tests.e2e import script
 from tests.support import test_home
 
@@ -43,14 +43,14 @@ def test_down_leaves_no_process_port_or_file(tmp_path: Path) -> None:
     """Everything that names the machine is looked for: its processes, its port, files of its own or of its making."""
     doc = json.loads((MACHINE / "machine.json").read_text(encoding="utf-8"))
     data, port = doc["handle"]["data"], doc["endpoint"]["port"]
-    assert len(qemu_instance.processes(data["uuid"])) == 1
+    assert len(qemu_process.processes(data["uuid"])) == 1
     assert answers(port)
     assert naming("e2e"), "a search that finds nothing while the machine is there would find nothing afterwards"
     before = cache()
 
     play("4-down", tmp_path)
 
-    assert qemu_instance.processes(data["uuid"]) == []
+    assert qemu_process.processes(data["uuid"]) == []
     assert not answers(port)
     assert not Path(data["run_dir"]).exists()
     assert naming("e2e") == []

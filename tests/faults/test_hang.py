@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.model.paths import HEARTBEAT_LOG, QMP_SOCKET
 from lab.system.wait import Deadline
 from tests.faults.conftest import homes
@@ -115,9 +115,9 @@ def test_nor_does_one_that_was_paused_or_stopped(home: Path) -> None:
     before = boot_id(home)
     own = data(home)
     log = home / "machines" / NAME / HEARTBEAT_LOG
-    with qemu_instance.session(Path(own["run_dir"]) / QMP_SOCKET, own["uuid"], Deadline.after(30)) as qmp:
+    with qemu_process.session(Path(own["run_dir"]) / QMP_SOCKET, own["uuid"], Deadline.after(30)) as qmp:
         qmp.execute("stop")
-    (process,) = qemu_instance.processes(own["uuid"])
+    (process,) = qemu_process.processes(own["uuid"])
     os.utime(log, (time.time() - 3600,) * 2)
     assert status(home)["reason"] == "paused: paused"
     assert "hung" not in up(home).stderr
@@ -127,7 +127,7 @@ def test_nor_does_one_that_was_paused_or_stopped(home: Path) -> None:
     assert "was stopped by a signal" in status(home)["reason"]
     assert "hung" not in up(home).stderr
     assert boot_id(home) == before, "it went on as it was"
-    assert qemu_instance.processes(own["uuid"])[0].pid == process.pid
+    assert qemu_process.processes(own["uuid"])[0].pid == process.pid
 
 
 def test_a_hang_is_said_at_once_wherever_it_is_met_and_up_heals_it(home: Path) -> None:

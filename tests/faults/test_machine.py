@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from tests.faults.conftest import homes
 from tests.faults.running import Running, demo_argv, running
 from tests.support import Ran, run_lab
@@ -53,7 +53,7 @@ def handle(home: Path) -> dict[str, str]:
 
 
 def pids(home: Path) -> list[int]:
-    return [found.pid for found in qemu_instance.processes(handle(home)["uuid"])]
+    return [found.pid for found in qemu_process.processes(handle(home)["uuid"])]
 
 
 def records(home: Path) -> int:
@@ -171,6 +171,6 @@ def test_down_leaves_nothing_of_a_broken_machine(home: Path) -> None:
     data = handle(home)
     down = run_lab("down", NAME, home=home)
     assert down.code == 0, down.stderr
-    assert qemu_instance.processes(data["uuid"]) == []
+    assert qemu_process.processes(data["uuid"]) == []
     assert not Path(data["run_dir"]).exists()
     assert list((home / "machines").iterdir()) == []

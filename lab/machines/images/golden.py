@@ -77,9 +77,9 @@ def ensure(lab: Lab, spec: MachineSpec) -> Image:
 
     if not _by_cloud(spec):
         return image.bake(lab, image_spec(lab, spec))
-    from lab.machines.images.cloud import convert as cloud_bake
+    from lab.machines.images.cloud import convert as cloud_convert
 
-    return cloud_bake.ensure(lab, spec, image_spec(lab, spec))
+    return cloud_convert.ensure(lab, spec, image_spec(lab, spec))
 
 
 def find(lab: Lab, spec: MachineSpec) -> Image:
@@ -98,9 +98,9 @@ def wanted(lab: Lab, spec: MachineSpec) -> str:
 
     if not _by_cloud(spec):
         return image.fingerprint(image_spec(lab, spec))
-    from lab.machines.images.cloud import convert as cloud_bake
+    from lab.machines.images.cloud import convert as cloud_convert
 
-    return cloud_bake.fingerprint(spec, image_spec(lab, spec))
+    return cloud_convert.fingerprint(spec, image_spec(lab, spec))
 
 
 def _by_cloud(spec: MachineSpec) -> bool:

@@ -12,7 +12,7 @@ from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class HandlePlace:
     """What every handle's data holds: the machine's folder."""
 
     directory: str

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.guest.wire import WireError, load
-from lab.machines import guest_answers as told
-from lab.machines import keys
+from lab.machines import guest_answers, keys
 from lab.machines.provisioning import namespaces
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.events import Output
@@ -139,7 +138,7 @@ def verify(transport: Transport, deadline: Deadline, *, wait_s: float) -> Verifi
     """
     script = (resources.root() / VERIFY_SCRIPT).read_bytes()
     argv = [INTERPRETER, "-I", "-S", "-", f"{wait_s:.0f}"]
-    result = transport.run(argv, deadline.sooner(VERIFY_S), stdin=script, max_output=told.MOST_BYTES)
+    result = transport.run(argv, deadline.sooner(VERIFY_S), stdin=script, max_output=guest_answers.MOST_BYTES)
     return parse_verify(result.text(), result.tail())
 
 
@@ -149,15 +148,15 @@ def parse_verify(text: str, said: str = "") -> Verified:
         answer = load(_Checks, text)
         findings = [
             Finding(
-                name=f"machine.{told.line(check.name)}",
+                name=f"machine.{guest_answers.line(check.name)}",
                 verdict="ok" if check.ok else "fail",
-                message=told.line(check.message),
+                message=guest_answers.line(check.message),
                 fix="" if check.ok else "lab up (it applies the playbook again)",
             )
             for check in answer.checks
         ]
-        image_id = answer.image_id and told.name(answer.image_id, "image id")
-        return Verified(findings=findings, boot_id=told.name(answer.boot_id, "boot id"), image_id=image_id)
+        image_id = answer.image_id and guest_answers.name(answer.image_id, "image id")
+        return Verified(findings=findings, boot_id=guest_answers.name(answer.boot_id, "boot id"), image_id=image_id)
     except WireError as error:
         message = f"the machine's checks gave no answer that can be read ({error})"
         raise ProvisioningError(message, fix="lab logs", detail=said or text[:400]) from error

@@ -16,7 +16,7 @@ _OOM: Final = re.compile(r"Out of memory: Killed process \d+ \((\S+)\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ConsoleReading:
     """What could be observed. `beat_age_s`: seconds since the last heartbeat, None when there was none in this boot."""
 
     serial: str
@@ -34,7 +34,7 @@ class Diagnosis:
     fix: str
 
 
-def diagnose(seen: Seen) -> Diagnosis:
+def diagnose(seen: ConsoleReading) -> Diagnosis:
     """The first cause that the evidence shows, the surest first. QEMU's exit code is no evidence: 0 after a panic."""
     # our init's last words say more than the panic that its end causes
     if (failed := _INIT.findall(seen.serial)) and seen.beat_age_s is None:

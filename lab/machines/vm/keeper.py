@@ -16,7 +16,7 @@ from typing import Final
 from lab.system import unix_socket
 from lab.system.wait import Deadline
 
-SOCKETS: Final = {"serial": "tty", "heartbeat": "hb"}  # names as short as QMP's: see `qemu_instance.LONGEST_SOCKET`
+SOCKETS: Final = {"serial": "tty", "heartbeat": "hb"}  # names as short as QMP's: see `process.LONGEST_SOCKET`
 SERIAL_BYTES: Final = 4 << 20
 HEARTBEAT_BYTES: Final = 64 << 10
 LOG_BYTES: Final = 1 << 20

@@ -11,7 +11,7 @@ import pytest
 from lab.machines import first_boot, keys, readiness
 from lab.machines.providers.aws import api as aws_api
 from lab.machines.providers.aws import provider as aws
-from lab.machines.providers.aws import resources as aws_make
+from lab.machines.providers.aws import resources as aws_resources
 from lab.model.errors import ConfigError, LabError, PreconditionError, SecurityStop, TransientError
 from tests.contract.ec2 import FROM, REGION
 from tests.contract.ec2_bench import SPEC, Bench
@@ -27,14 +27,14 @@ def test_an_instance_is_ours_ends_by_itself_and_lets_in_nobody_else(bench: Bench
     (made,) = bench.there()
     assert made["ImageId"] == "ami-0a000002", "Debian's newest of that release, of that account"
     assert made["InstanceType"] == "m7i.large"
-    assert {"Key": aws_make.TAG, "Value": bench.seed.machine_id} in made["Tags"]
+    assert {"Key": aws_resources.TAG, "Value": bench.seed.machine_id} in made["Tags"]
     asked = {"InstanceId": made["InstanceId"]}
     ends = bench.api.describe_instance_attribute(Attribute="instanceInitiatedShutdownBehavior", **asked)
     assert ends["InstanceInitiatedShutdownBehavior"]["Value"] == "terminate"
-    (group,) = aws_make.groups(bench.api, bench.seed.machine_id)
+    (group,) = aws_resources.groups(bench.api, bench.seed.machine_id)
     assert made["SecurityGroups"] == [{"GroupId": group["GroupId"], "GroupName": group["GroupName"]}]
     (rule,) = group["IpPermissions"]
-    assert (rule["FromPort"], rule["ToPort"]) == (aws_make.SSH_PORT, aws_make.SSH_PORT)
+    assert (rule["FromPort"], rule["ToPort"]) == (aws_resources.SSH_PORT, aws_resources.SSH_PORT)
     assert [span["CidrIp"] for span in rule["IpRanges"]] == [f"{FROM}/32"]
     assert bench.api.describe_key_pairs()["KeyPairs"] == []
     readiness.wait_alive(bench.lab, aws, handle, bench.directory)
@@ -42,14 +42,14 @@ def test_an_instance_is_ours_ends_by_itself_and_lets_in_nobody_else(bench: Bench
     assert "systemctl --no-block start lab-end.timer" in bench.ec2.log.read_text()
     aws.delete(bench.lab, handle)
     assert bench.there() == []
-    assert aws_make.groups(bench.api, bench.seed.machine_id) == []
+    assert aws_resources.groups(bench.api, bench.seed.machine_id) == []
 
 
 def test_a_new_address_of_this_host_replaces_the_old_one(bench: Bench) -> None:
     handle = bench.create()
     aws.start(bench.lab, handle)
-    aws_make.open_to(bench.api, bench.seed.machine_id, "198.51.100.1")
-    (group,) = aws_make.groups(bench.api, bench.seed.machine_id)
+    aws_resources.open_to(bench.api, bench.seed.machine_id, "198.51.100.1")
+    (group,) = aws_resources.groups(bench.api, bench.seed.machine_id)
     spans = [span["CidrIp"] for rule in group["IpPermissions"] for span in rule["IpRanges"]]
     assert spans == ["198.51.100.1/32"]
 
@@ -72,8 +72,8 @@ def test_what_ec2_refuses_is_one_error_and_leaves_nothing(
         bench.create()
     assert caught.value.fix
     bench.ec2.refuse.clear()
-    aws_make.remove(bench.lab, bench.api, bench.seed.machine_id)
-    assert aws_make.groups(bench.api, bench.seed.machine_id) == []
+    aws_resources.remove(bench.lab, bench.api, bench.seed.machine_id)
+    assert aws_resources.groups(bench.api, bench.seed.machine_id) == []
 
 
 def test_what_ec2_refused_for_sure_is_asked_for_again_and_taken_down_at_once(
@@ -81,21 +81,21 @@ def test_what_ec2_refused_for_sure_is_asked_for_again_and_taken_down_at_once(
 ) -> None:
     """EC2 refuses a token that comes back with another request, and the fix of a quota is another request."""
     tokens = []
-    new_token = aws_make.new_token
+    new_token = aws_resources.new_token
 
     def noted() -> str:
         tokens.append(new_token())
         return tokens[-1]
 
-    monkeypatch.setattr(aws_make, "new_token", noted)
+    monkeypatch.setattr(aws_resources, "new_token", noted)
     bench.ec2.refuse["RunInstances"] = "VcpuLimitExceeded"
     for _ in range(2):
         with pytest.raises(PreconditionError, match="quota is used up"):
             bench.create()
     assert len(set(tokens)) == 2
-    monkeypatch.setattr(aws_make, "LATE_S", 3600.0)  # nobody waits for what was never made
+    monkeypatch.setattr(aws_resources, "LATE_S", 3600.0)  # nobody waits for what was never made
     aws.delete(bench.lab, aws.recover(bench.seed, "box", bench.directory))
-    assert aws_make.groups(bench.api, bench.seed.machine_id) == []
+    assert aws_resources.groups(bench.api, bench.seed.machine_id) == []
 
 
 def test_check_names_credential_region_network_image_and_type(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_check_names_credential_region_network_image_and_type(bench: Bench, monk
         bench.ec2.refuse["*"] = code
         assert words in bench.failed()
     bench.ec2.refuse.clear()
-    vpc = aws_make.default_vpc(bench.api, REGION)
+    vpc = aws_resources.default_vpc(bench.api, REGION)
     for subnet in bench.api.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]:
         bench.api.delete_subnet(SubnetId=subnet["SubnetId"])
     bench.api.delete_vpc(VpcId=vpc)
@@ -152,7 +152,7 @@ def test_another_host_key_at_our_address_stops_everything(bench: Bench, tmp_path
     readiness.wait_alive(bench.lab, aws, handle, bench.directory)
     cloud_machine.end(next(iter(bench.ec2.pids.values())))
     stranger = first_boot.script(keys.seed(tmp_path / "other"))
-    pid = cloud_machine.boot(stranger, aws_make.SSH_PORT, bench.ec2.log)
+    pid = cloud_machine.boot(stranger, aws_resources.SSH_PORT, bench.ec2.log)
     try:
         while not aws._knock("127.0.0.1"):
             assert cloud_machine.alive(pid)
@@ -187,7 +187,7 @@ def test_another_region_takes_what_was_made_in_the_first(bench: Bench) -> None:
     bench.create()
     bench.create(dataclasses.replace(SPEC, region="us-east-1", source="ami-0a000002"))
     assert bench.there() == []
-    assert len(aws_make.instances(aws_api.client("us-east-1"), bench.seed.machine_id)) == 1
+    assert len(aws_resources.instances(aws_api.client("us-east-1"), bench.seed.machine_id)) == 1
 
 
 def test_a_digest_or_a_folder_means_nothing_to_who_never_made_anything(bench: Bench) -> None:

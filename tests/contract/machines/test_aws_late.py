@@ -13,7 +13,7 @@ import pytest
 from lab.machines import keys
 from lab.machines.providers.aws import api as aws_api
 from lab.machines.providers.aws import provider as aws
-from lab.machines.providers.aws import resources as aws_make
+from lab.machines.providers.aws import resources as aws_resources
 from lab.model.errors import TransientError
 from lab.system import store
 from tests.contract.ec2 import REGION
@@ -30,12 +30,12 @@ def test_create_that_is_answered_late_makes_no_second_instance(
     monkeypatch.setattr(aws_api, "READ_S", 8.0)
     bench.ec2.late.add("RunInstances")
     if not shows:
-        monkeypatch.setattr(aws_make, "LATE_S", 0.0)
-        seen = aws_make.instances
-        monkeypatch.setattr(aws_make, "instances", lambda *_: [])
+        monkeypatch.setattr(aws_resources, "LATE_S", 0.0)
+        seen = aws_resources.instances
+        monkeypatch.setattr(aws_resources, "instances", lambda *_: [])
         with pytest.raises(TransientError, match="not in time"):
             bench.create()
-        monkeypatch.setattr(aws_make, "instances", seen)
+        monkeypatch.setattr(aws_resources, "instances", seen)
     handle = bench.create()
     assert bench.create() == handle
     assert bench.ec2.asked["RunInstances"] == 1, "not even sent a second time"
@@ -84,7 +84,7 @@ def test_down_finds_what_nobody_was_told_of(bench: Bench, monkeypatch: pytest.Mo
     (bench.directory).mkdir(parents=True)
     store.write_json(bench.directory / aws.FILE, {"region": REGION, "token": "0" * 32})
     with pytest.raises(TransientError):
-        aws_make.run(bench.lab, bench.api, SPEC, bench.seed, "0" * 32)
+        aws_resources.run(bench.lab, bench.api, SPEC, bench.seed, "0" * 32)
     bench.ec2.refuse.clear()
     aws.delete(bench.lab, aws.recover(bench.seed, "box", bench.directory))
     assert bench.there() == []
@@ -102,7 +102,7 @@ def test_two_instances_become_one(bench: Bench) -> None:
         MaxCount=1,
         ImageId="ami-0a000002",
         UserData="#cloud-boothook\n:\n",
-        TagSpecifications=[{"ResourceType": "instance", "Tags": aws_make.tags("box", bench.seed.machine_id)}],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": aws_resources.tags("box", bench.seed.machine_id)}],
     )
     assert len(bench.there()) == 2
     assert bench.create() == handle

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines import keys, lifecycle
-from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.machines.providers.lima import limactl
 from lab.machines.providers.lima import provider as lima
 from lab.machines.providers.lima import template as lima_template
@@ -194,10 +194,10 @@ def test_the_template_pins_image_and_host_key_and_shares_nothing(bench: Bench) -
     lima.delete(bench.lab, handle)
 
 
-@pytest.mark.parametrize("key", sorted(cloud_images.IMAGES))
+@pytest.mark.parametrize("key", sorted(cloud_catalog.IMAGES))
 def test_every_image_is_dated_and_pinned(key: tuple[str, str]) -> None:
-    path, digest = cloud_images.IMAGES[key]  # type: ignore[index]
-    assert cloud_images.DIGEST.fullmatch(digest)
+    path, digest = cloud_catalog.IMAGES[key]  # type: ignore[index]
+    assert cloud_catalog.DIGEST.fullmatch(digest)
     assert path.split("/")[1] in path.split("/")[2], "the date stands in folder and name"
     assert ("amd64" in path) == (key[1] == "x86_64")
     assert key[0] in path

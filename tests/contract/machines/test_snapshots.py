@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.machines import lifecycle, snapshots
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.model.errors import PreconditionError, UsageError
 from lab.model.events import Record, StepFinished
 from lab.model.lab import Lab
@@ -57,7 +57,7 @@ def pid(lab: Lab) -> int:
     machine = lifecycle.machine(lab, NAME)
     assert machine is not None
     assert machine.handle is not None
-    return qemu_instance.processes(machine.handle.data["uuid"])[0].pid
+    return qemu_process.processes(machine.handle.data["uuid"])[0].pid
 
 
 def assert_as_kept(lab: Lab, kept: dict[str, Any]) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from lab.machines.providers.ssh import claim as ssh_keep
+from lab.machines.providers.ssh import claim as ssh_claim
 from tests.support import python_39
 
-SOURCE = ssh_keep.script().decode()
+SOURCE = ssh_claim.script().decode()
 # what Debian's tools say (of the machine that tests/foreign_vm.py makes), and what they were asked
 DPKG_QUERY = '#!/bin/sh\ncat "$FAKE/installed"\n'
 APT_GET = """#!/bin/sh

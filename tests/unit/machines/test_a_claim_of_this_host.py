@@ -21,7 +21,7 @@ from lab.machines import keys
 from lab.machines.providers.local import mounts as local_mounts
 from lab.machines.providers.local import provider as local
 from lab.machines.providers.ssh import check as ssh_check
-from lab.machines.providers.ssh import claim as ssh_keep
+from lab.machines.providers.ssh import claim as ssh_claim
 from lab.model.errors import Locked
 from lab.model.events import Record
 from lab.model.lab import Lab
@@ -191,7 +191,7 @@ def test_who_is_not_root_is_not_asked_about_this_host(
 
 
 def held(lab: Lab, claim: dict[str, Any]) -> str:
-    return ssh_keep.in_use(LocalTransport(lab), claim, Deadline.after(30))
+    return ssh_claim.in_use(LocalTransport(lab), claim, Deadline.after(30))
 
 
 def test_over_ssh_a_stale_claim_of_that_host_is_none(lab: Lab, running: subprocess.Popen[bytes]) -> None:

@@ -18,8 +18,8 @@ import pytest
 from lab.machines import keys
 from lab.machines.images import golden, image
 from lab.machines.images.cloud import boot as cloud_boot
-from lab.machines.images.cloud import catalog as cloud_images
-from lab.machines.images.cloud import convert as cloud_bake
+from lab.machines.images.cloud import catalog as cloud_catalog
+from lab.machines.images.cloud import convert as cloud_convert
 from lab.machines.images.cloud import disk as cloud_disk
 from lab.machines.images.cloud import nocloud
 from lab.machines.vm import acceleration
@@ -28,7 +28,6 @@ from lab.model.lab import Lab
 from lab.model.machine import MachineSpec
 from lab.system import download, proc
 from lab.system.wait import Deadline
-from tests.support import lab_at
 
 SOON = 60.0
 MIB = 1 << 20
@@ -58,11 +57,6 @@ def made(folder: Path, content: bytes, name: str = "disk.img") -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return lab_at(tmp_path / "home")
-
-
-@pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A folder and the address at which it is served."""
     folder = tmp_path / "web"
@@ -86,7 +80,7 @@ def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize("digest", ["", "sha256:12", "md5:0123", "f" * 64])
 def test_a_source_is_only_taken_with_a_digest_that_can_be_checked(digest: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        cloud_images.image(spec_of("http://127.0.0.1/x.qcow2", digest=digest))
+        cloud_catalog.image(spec_of("http://127.0.0.1/x.qcow2", digest=digest))
     assert caught.value.exit_code == 3
     assert "--digest sha256:HEX" in caught.value.fix
 
@@ -149,8 +143,8 @@ def test_a_disk_that_stands_on_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_image_for_another_processor_is_refused_by_its_name_and_by_its_table(tmp_path: Path) -> None:
     with pytest.raises(PreconditionError, match="is for aarch64, this machine is x86_64"):
-        cloud_images.check_name(spec_of("https://example.org/debian-12-genericcloud-arm64.qcow2"))
-    cloud_images.check_name(spec_of("https://example.org/debian-12-genericcloud-amd64.qcow2"))
+        cloud_catalog.check_name(spec_of("https://example.org/debian-12-genericcloud-arm64.qcow2"))
+    cloud_catalog.check_name(spec_of("https://example.org/debian-12-genericcloud-amd64.qcow2"))
     arm = next(kind for kind, arch in cloud_disk.ROOTS.items() if arch == "aarch64")
     disk = made(tmp_path, gpt(arm))
     with pytest.raises(PreconditionError, match="is for aarch64") as caught:
@@ -250,7 +244,7 @@ def test_the_first_boot_is_the_trial(lab: Lab, monkeypatch: pytest.MonkeyPatch) 
 def test_where_nothing_can_be_baked_debian_s_own_image_is_taken(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[str] = []
     monkeypatch.setattr(golden, "image_spec", lambda lab, spec: spec)
-    monkeypatch.setattr(cloud_bake, "ensure", lambda lab, spec, wanted: taken.append("cloud"))
+    monkeypatch.setattr(cloud_convert, "ensure", lambda lab, spec, wanted: taken.append("cloud"))
     monkeypatch.setattr(image, "bake", lambda lab, wanted: taken.append("bake"))
     for can, source in ((True, ""), (False, ""), (True, "x.qcow2")):
         monkeypatch.setattr(golden, "can_bake", lambda can=can: can)
@@ -262,7 +256,7 @@ def test_where_nothing_can_be_baked_debian_s_own_image_is_taken(lab: Lab, monkey
 def test_golden_machines_are_made_of_debian(name: str, refused: bool) -> None:
     text = f'PRETTY_NAME="Somebody\'s Linux 24.04"\nID={name}\n# a comment\n'
     with pytest.raises(PreconditionError, match="Somebody's Linux") if refused else contextlib.nullcontext():
-        cloud_bake._need_debian(text)
+        cloud_convert._need_debian(text)
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://x y/", "http://h:port/"])
@@ -288,5 +282,5 @@ def test_an_image_that_names_a_place_outside_is_refused(tmp_path: Path, release:
 
     tree = tmp_path / "a/b/c/d/e/tree"
     with pytest.raises(ProvisioningError, match=r"kernel release is not one|outside of its folder"):
-        cloud_bake._fetch(Link(), tree, Deadline.after(10))  # type: ignore[arg-type]  # the two calls it makes
+        cloud_convert._fetch(Link(), tree, Deadline.after(10))  # type: ignore[arg-type]  # the two calls it makes
     assert not list(tmp_path.rglob("escaped*"))

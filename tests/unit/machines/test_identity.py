@@ -122,9 +122,9 @@ def test_the_forward_is_read_from_qemus_own_table() -> None:
 
 def test_what_we_mounted_is_known_from_the_journal() -> None:
     changes = [
-        local_mounts.Change(mount="/sys/fs/bpf", boot_id="old"),
-        local_mounts.Change(mount="/sys/kernel/tracing", boot_id="now"),
-        local_mounts.Change(mount="/sys/kernel/security", boot_id="now"),
+        local_mounts.MountChange(mount="/sys/fs/bpf", boot_id="old"),
+        local_mounts.MountChange(mount="/sys/kernel/tracing", boot_id="now"),
+        local_mounts.MountChange(mount="/sys/kernel/security", boot_id="now"),
     ]
     assert local_mounts.ours(changes, "now") == ["/sys/kernel/tracing", "/sys/kernel/security"]
 

@@ -15,15 +15,9 @@ from lab.machines.images.cloud import disk as cloud_disk
 from lab.model.errors import LabError, PreconditionError, UsageError
 from lab.model.lab import Lab
 from lab.system.wait import Deadline
-from tests.support import lab_at
 
 SOON = 60.0
 MIB = 1 << 20
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return lab_at(tmp_path / "home")
 
 
 def sealed(lab: Lab, ident: str = "a1") -> Path:

@@ -20,7 +20,7 @@ import pytest
 
 from lab.machines import keys
 from lab.machines.images.cloud import boot as cloud_boot
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu import pulse
 from lab.machines.vm import heartbeat, keeper, qemu_argv
 from lab.system import store
@@ -114,16 +114,16 @@ def test_what_is_no_heartbeat_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_it_is_found_and_ended_with_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qemu_instance, "QUIT_S", 0.2)
+    monkeypatch.setattr(qemu_process, "QUIT_S", 0.2)
     process = subprocess.Popen(of(tmp_path, tmp_path), stdin=subprocess.PIPE)  # QEMU never came
     try:
         waited = Deadline.after(20)
-        while not [p for p in qemu_instance.keepers(UUID) if p.pid == process.pid]:
+        while not [p for p in qemu_process.keepers(UUID) if p.pid == process.pid]:
             assert not waited.passed()
             waited.sleep(0.05)
-        assert qemu_instance.processes(UUID) == [], "it is not taken for QEMU"
-        qemu_instance.end(tmp_path / "qmp", UUID)
-        assert qemu_instance.keepers(UUID) == []
+        assert qemu_process.processes(UUID) == [], "it is not taken for QEMU"
+        qemu_process.end(tmp_path / "qmp", UUID)
+        assert qemu_process.keepers(UUID) == []
     finally:
         process.kill()
         process.communicate()

@@ -15,14 +15,8 @@ from lab.machines.vm import acceleration, qcow2
 from lab.model.errors import TransientError
 from lab.model.lab import Lab
 from lab.model.machine import Handle, Machine, MachineSpec, Observed
-from tests.support import lab_at
 
 SPEC = MachineSpec(name="m", accel="tcg")
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return lab_at(tmp_path / "home")
 
 
 def test_what_another_provider_began_and_never_noted_is_removed_first(

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lab.machines.vm.console import Seen, diagnose, tail
+from lab.machines.vm.console import ConsoleReading, diagnose, tail
 
 RECORDED = Path(__file__).parents[2] / "golden" / "serial"
 
 
-def seen(name: str, *, running: bool = True, beat_age_s: float | None = None) -> Seen:
+def seen(name: str, *, running: bool = True, beat_age_s: float | None = None) -> ConsoleReading:
     text = (RECORDED / name).read_text(encoding="utf-8") if name else ""
-    return Seen(serial=text, running=running, beat_age_s=beat_age_s, fresh_s=15)
+    return ConsoleReading(serial=text, running=running, beat_age_s=beat_age_s, fresh_s=15)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def seen(name: str, *, running: bool = True, beat_age_s: float | None = None) ->
         (seen(""), "never-up"),
     ],
 )
-def test_kinds(what: Seen, kind: str) -> None:
+def test_kinds(what: ConsoleReading, kind: str) -> None:
     found = diagnose(what)
     assert found.kind == kind
     assert found.fix
@@ -41,7 +41,7 @@ def test_a_panic_is_told_in_the_kernels_words() -> None:
 
 def test_an_init_that_gave_up_is_told_in_its_words() -> None:
     text = "lab-init: address of eth0: no such device\nlab-init: FAILED: mount root disk: no such file\n"
-    found = diagnose(Seen(serial=text, running=True, beat_age_s=None, fresh_s=15))
+    found = diagnose(ConsoleReading(serial=text, running=True, beat_age_s=None, fresh_s=15))
     assert found.kind == "boot-failed"
     assert found.message == "did not boot: mount root disk: no such file"
 

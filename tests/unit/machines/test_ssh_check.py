@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lab.machines.providers.ssh import check as ssh_check
-from lab.machines.providers.ssh import claim as ssh_keep
+from lab.machines.providers.ssh import claim as ssh_claim
 from lab.model.machine import HOST_ARCH, MachineSpec
 from lab.system import resources
 
@@ -93,12 +93,12 @@ def test_the_probe_runs_in_any_posix_shell() -> None:
 
 
 def test_what_is_noted_beforehand_is_what_the_playbook_lays() -> None:
-    wanted = ssh_keep.wanted()
+    wanted = ssh_claim.wanted()
     assert "/etc/sysctl.d/60-lab.conf" in wanted["files"]
     assert wanted["sysctls"]["kernel.perf_event_paranoid"] == "-1"
     assert "bpftool" in wanted["packages"]
     assert not [name for name in wanted["packages"] if name.startswith(("clang", "llvm"))]
-    runtime = (resources.root() / ssh_keep.ROLE / "usr/lib/lab/apply-runtime").read_text()
+    runtime = (resources.root() / ssh_claim.ROLE / "usr/lib/lab/apply-runtime").read_text()
     assert {f"ensure {place} {kind}" for place, kind in wanted["mounts"].items()} == {
         line for line in runtime.splitlines() if line.startswith("ensure /")
     }

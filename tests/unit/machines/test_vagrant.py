@@ -12,7 +12,7 @@ import pytest
 from lab.machines import doctor, keys
 from lab.machines.providers.vagrant import box as vagrant_box
 from lab.machines.providers.vagrant import check as vagrant_check
-from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import files as vagrant_files
 from lab.machines.providers.vagrant import libvirt, virtualbox
 from lab.machines.providers.vagrant import provider as vagrant
@@ -51,21 +51,21 @@ def program(folder: Path, name: str, text: str, code: int = 0) -> None:
 
 
 def test_rows_are_unescaped() -> None:
-    found = vagrant_tool.rows(recorded("up"))
-    assert found[0] == vagrant_tool.OutputRow(target="exp", kind="metadata", values=("provider", "libvirt"))
-    image = next(text for text in vagrant_tool.said(found) if "Image(vda)" in text)
+    found = vagrant_cli.rows(recorded("up"))
+    assert found[0] == vagrant_cli.OutputRow(target="exp", kind="metadata", values=("provider", "libvirt"))
+    image = next(text for text in vagrant_cli.said(found) if "Image(vda)" in text)
     assert image.endswith("virtio, 16G"), "commas are commas again"
-    assert "Machine booted and ready!" in "\n".join(vagrant_tool.said(found))
+    assert "Machine booted and ready!" in "\n".join(vagrant_cli.said(found))
 
 
 def test_what_is_no_row_is_passed_over() -> None:
-    assert vagrant_tool.rows("\n\nnonsense\n1,2\nWARNING: x, y, z\n") == []
+    assert vagrant_cli.rows("\n\nnonsense\n1,2\nWARNING: x, y, z\n") == []
 
 
 def test_plugins_and_version() -> None:
-    assert vagrant_tool.plugins(recorded("plugins")) == {"vagrant-libvirt": "0.11.2"}
-    assert vagrant_tool.parse_version(recorded("version")) == (2, 3, 4)
-    assert vagrant_tool.parse_version("Vagrant at last\n") is None
+    assert vagrant_cli.plugins(recorded("plugins")) == {"vagrant-libvirt": "0.11.2"}
+    assert vagrant_cli.parse_version(recorded("version")) == (2, 3, 4)
+    assert vagrant_cli.parse_version("Vagrant at last\n") is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_plugins_and_version() -> None:
     ],
 )
 def test_each_failure_has_its_error_and_one_fix(name: str, kind: type[LabError], words: str, fix: str) -> None:
-    error = vagrant_tool.failure(["up"], 1, recorded(name), LOG)
+    error = vagrant_cli.failure(["up"], 1, recorded(name), LOG)
     assert type(error) is kind
     assert words in error.message
     assert fix in error.fix
@@ -89,26 +89,26 @@ def test_each_failure_has_its_error_and_one_fix(name: str, kind: type[LabError],
 
 
 def test_a_traceback_is_told_by_its_first_lines() -> None:
-    error = vagrant_tool.failure(["up"], 1, recorded("crash"), LOG)
+    error = vagrant_cli.failure(["up"], 1, recorded("crash"), LOG)
     assert error.exit_code == 5
     assert "virDomainCreateWithFlags failed" in str(error.detail)
     assert len(str(error.detail).splitlines()) <= 6
 
 
 def test_silence_is_told_too() -> None:
-    error = vagrant_tool.failure(["up"], 7, "", LOG)
+    error = vagrant_cli.failure(["up"], 7, "", LOG)
     assert (error.exit_code, error.detail) == (5, "it printed nothing")
     assert "exit code 7" in error.message
 
 
 def test_a_vagrant_that_is_in_use_is_locked() -> None:
     row = "1795425600,,error-exit,Vagrant::Errors::MachineActionLockedError,An action 'up' was attempted on 'x'"
-    assert isinstance(vagrant_tool.failure(["up"], 1, row, LOG), Locked)
+    assert isinstance(vagrant_cli.failure(["up"], 1, row, LOG), Locked)
 
 
 def test_the_users_vagrant_settings_do_not_become_ours(tmp_path: Path) -> None:
     mine = {"VAGRANT_CWD": "/elsewhere", "VAGRANT_VAGRANTFILE": "Other", "VAGRANT_HOME": "/big/disk", "PATH": "/bin"}
-    made = vagrant_tool.environment(tmp_path, mine)
+    made = vagrant_cli.environment(tmp_path, mine)
     assert made["VAGRANT_CWD"].endswith("/vagrant")
     assert "VAGRANT_VAGRANTFILE" not in made
     assert (made["VAGRANT_HOME"], made["PATH"]) == ("/big/disk", "/bin")
@@ -190,7 +190,7 @@ def test_vagrant_that_fails_in_words_we_do_not_know(lab: Lab, tmp_path: Path, mo
     program(tmp_path / "bin", "vagrant", "Es ist ein Fehler aufgetreten\n", code=3)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(ProvisioningError, match="exit code 3 and words that lab does not know") as caught:
-        vagrant_tool.run(lab, tmp_path, ["up"], limit_s=20)
+        vagrant_cli.run(lab, tmp_path, ["up"], limit_s=20)
     assert caught.value.exit_code == 5
     assert caught.value.log is not None
     assert "Fehler" in Path(caught.value.log).read_text(encoding="utf-8")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import ConfigError
-from lab.model.load_scenario import load_scenario
-from lab.model.load_service import load_service
+from lab.model.loading.load_scenario import load_scenario
+from lab.model.loading.load_service import load_service
 
 SERVICE = """\
 schema: 1

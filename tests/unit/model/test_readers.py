@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import ConfigError
-from lab.model.load_form import load_form
-from lab.model.load_scenario import load_scenario
-from lab.model.load_service import load_reference, load_service
+from lab.model.loading.load_form import load_form
+from lab.model.loading.load_scenario import load_scenario
+from lab.model.loading.load_service import load_reference, load_service
 from lab.system import resources
 from tests.support import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from lab.flows import request
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
-from lab.model.load_config import load
+from lab.model.loading.load_config import load
 from lab.model.regular import NotRegular, opened
 from tests.support import ROOT
 

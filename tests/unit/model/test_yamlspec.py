@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import ConfigError
-from lab.model.load_config import env_name, keys, load
+from lab.model.loading.load_config import env_name, keys, load
+from lab.model.loading.yamlspec import parse, read
+from lab.model.loading.yamltext import MAX_DEPTH
 from lab.model.problems import problems_error
-from lab.model.yamlspec import parse, read
-from lab.model.yamltext import MAX_DEPTH
 
 
 def problems(text: str) -> str:

@@ -12,7 +12,7 @@ from lab.flows.report import Reported
 from lab.guest.wire import Plan, load
 from lab.model.errors import DemoError
 from lab.model.form import Artifact
-from lab.model.load_scenario import load_scenario
+from lab.model.loading.load_scenario import load_scenario
 from lab.model.own import Change
 from lab.runs import manifest
 from lab.runs.read import read

@@ -29,8 +29,8 @@ from lab.guest.wire import GuestManifest, WireError, load
 from lab.machines import lifecycle, state
 from lab.machines.vm import heartbeat
 from lab.model.errors import LabError
-from lab.model.load_scenario import load_scenario
-from lab.model.load_service import load_service
+from lab.model.loading.load_scenario import load_scenario
+from lab.model.loading.load_service import load_service
 from lab.runs import merge, sealed
 from lab.runs.read import read
 from lab.system.wait import Deadline

@@ -17,7 +17,7 @@ from lab.cli.runs import _line, _row
 from lab.flows import report as flow
 from lab.guest.wire import DEEPEST, MOST_NODES, GuestRecord
 from lab.model.errors import ConfigError, FetchError, Unreadable
-from lab.model.load_service import load_reference
+from lab.model.loading.load_service import load_reference
 from lab.report.timeline import _ticks
 from lab.runs.read import read
 from lab.system import documents

@@ -8,7 +8,7 @@ from pathlib import Path
 from lab import forms
 from lab.guest.wire import Plan, load
 from lab.model.form import Artifact
-from lab.model.load_scenario import load_scenario
+from lab.model.loading.load_scenario import load_scenario
 from lab.runs import manifest
 from lab.runs.read import read
 from tests.unit.report import synthetic

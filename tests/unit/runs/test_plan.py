@@ -8,8 +8,8 @@ import pytest
 
 from lab.guest.wire import FormSpec, Plan, Tools, dump, load
 from lab.model.errors import ConfigError
-from lab.model.load_scenario import load_scenario
-from lab.model.load_service import load_service
+from lab.model.loading.load_scenario import load_scenario
+from lab.model.loading.load_service import load_service
 from lab.model.scenario import BLOCKS, Scenario
 from lab.model.service import Service
 from lab.runs import plan as planning

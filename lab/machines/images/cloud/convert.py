@@ -14,13 +14,12 @@ import tarfile
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines import guest_answers as told
-from lab.machines import keys
+from lab.machines import guest_answers, keys
 from lab.machines.images import archive as image_archive
 from lab.machines.images import image, rootfs
 from lab.machines.images import seal as image_seal
 from lab.machines.images.cloud import boot as cloud_boot
-from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.machines.images.cloud import disk as cloud_disk
 from lab.machines.images.cloud import nocloud
 from lab.machines.images.cloud.boot import Bootstrap
@@ -51,7 +50,7 @@ TRY_AGAIN: Final = "run the command again"
 def fingerprint(spec: MachineSpec, wanted: ImageSpec) -> str:
     """The image's id: a digest of the source's digest and of all that is put on top. Raises ConfigError."""
     told = {
-        "source": cloud_images.image(spec)["digest"],
+        "source": cloud_catalog.image(spec)["digest"],
         "on_top": image.fingerprint(wanted),
         "recipe": RECIPE,
     }
@@ -69,11 +68,11 @@ def ensure(lab: Lab, spec: MachineSpec, wanted: ImageSpec) -> Image:
 
 
 def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: Deadline) -> None:
-    cloud_images.check_name(spec)
+    cloud_catalog.check_name(spec)
     program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     cloud_boot.firmware(spec.arch, program)  # known before a long download
     image.need_space(lab.paths.images, NEEDED_MIB)  # known before it too
-    where = cloud_images.image(spec)
+    where = cloud_catalog.image(spec)
     path = cloud_disk.source(lab, where["location"], where["digest"], deadline)
     kind = cloud_disk.format_of(path)
     work = lab.paths.images / f"{image.WORK_PREFIX}{ident}"
@@ -125,7 +124,7 @@ def _provision(  # one plan, told once
         image.write_boot_files(work, work / TREE, spec.arch)
         facts: dict[str, Any] = {"id": ident, "suite": wanted.suite, "packages": rootfs.installed(work / TREE)}
         facts |= {"kernel": initrd.kernel_modules(work / TREE).name, "arch": spec.arch}
-        facts |= {"sources": cloud_images.image(spec)["location"]}
+        facts |= {"sources": cloud_catalog.image(spec)["location"]}
         image_seal.seal(work, image.FILES, facts)
         _tidy(work)
 
@@ -205,7 +204,7 @@ def _need_room(link: Transport, deadline: Deadline) -> None:
 
 def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
     """The running kernel, the drivers that a start loads, and the list of packages, where a baked tree has them."""
-    release = told.name(_sh(link, "uname -r", deadline).text(), "kernel release")
+    release = guest_answers.name(_sh(link, "uname -r", deadline).text(), "kernel release")
     modules = f"/usr/lib/modules/{release}"
     here = tree / f"usr/lib/modules/{release}"
     for folder in (here, tree / "boot", tree / "var/lib/dpkg"):

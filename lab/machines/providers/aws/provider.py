@@ -17,8 +17,8 @@ from typing import Any, Final
 from lab.machines import first_boot
 from lab.machines.providers import inspect_ssh
 from lab.machines.providers.aws import api as aws_api
-from lab.machines.providers.aws import resources as aws_make
-from lab.machines.providers.base import Place
+from lab.machines.providers.aws import resources as aws_resources
+from lab.machines.providers.base import HandlePlace
 from lab.model.errors import LabError, ProvisioningError, SecurityStop
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -30,7 +30,7 @@ from lab.system.wait import Deadline, NotYet, until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(Place):
+class HandleData(HandlePlace):
     """What `recover` makes: where it is now is in FILE."""
 
     host_key: str
@@ -54,15 +54,15 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
         region = aws_api.region(spec.region)
         ec2 = aws_api.client(region)
         name = "aws.account"
-        aws_make.default_vpc(ec2, region)
+        aws_resources.default_vpc(ec2, region)
         name = "aws.image"
-        chosen = aws_make.image(ec2, spec)
+        chosen = aws_resources.image(ec2, spec)
         name = "aws.instance"
-        aws_make.fits(ec2, spec)
+        aws_resources.fits(ec2, spec)
     except LabError as error:
         return [Finding(name=name, verdict="fail", message=error.message, fix=error.fix)]
-    what = f"{aws_make.instance_type(spec)} with {chosen.get('Name', chosen['ImageId'])} in {region}"
-    text = f"{what}; it costs money and ends by itself after {aws_make.LIFE_H} h"
+    what = f"{aws_resources.instance_type(spec)} with {chosen.get('Name', chosen['ImageId'])} in {region}"
+    text = f"{what}; it costs money and ends by itself after {aws_resources.LIFE_H} h"
     return [Finding(name="aws", verdict="ok", message=text)]
 
 
@@ -76,20 +76,20 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         delete(lab, recover(seed, spec.name, directory))
         kept = {}
     ec2 = aws_api.client(region)
-    found = aws_make.instances(ec2, seed.machine_id)
+    found = aws_resources.instances(ec2, seed.machine_id)
     if not found:
         # one that we saw and that is gone: its token would give it back, ended
-        token = aws_make.new_token() if kept.get("instance") or "token" not in kept else kept["token"]
+        token = aws_resources.new_token() if kept.get("instance") or "token" not in kept else kept["token"]
         mine = {"region": region, "machine_id": seed.machine_id}
         store.write_json(directory / FILE, mine | {"token": token})
         # of a request that was refused for sure nothing is kept: its token would refuse another one too
         refused = partial(store.write_json, directory / FILE, mine)
-        found = [aws_make.run(lab, ec2, spec, seed, token, refused=refused)]
-        text = f"an instance of EC2 runs and costs money until lab down, at most {aws_make.LIFE_H} h"
+        found = [aws_resources.run(lab, ec2, spec, seed, token, refused=refused)]
+        text = f"an instance of EC2 runs and costs money until lab down, at most {aws_resources.LIFE_H} h"
         lab.bus.emit(Notice(level="info", text=text))
     first = found[0]
     if len(found) > 1:
-        first = aws_make.only_one(lab, ec2, seed.machine_id, kept.get("instance", ""))
+        first = aws_resources.only_one(lab, ec2, seed.machine_id, kept.get("instance", ""))
     _keep(directory, region=region, instance=first["InstanceId"])
     return recover(seed, spec.name, directory)
 
@@ -110,7 +110,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     ec2 = aws_api.client(region)
 
     def probe() -> str | NotYet:
-        found = aws_make.instances(ec2, handle.machine_id)
+        found = aws_resources.instances(ec2, handle.machine_id)
         if not found:
             raise ProvisioningError(f"EC2 has no instance of machine {handle.name} any more", fix="lab up")
         state, address = found[0]["State"]["Name"], found[0].get("PublicIpAddress")
@@ -122,8 +122,8 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
         return str(address) if state == "running" else NotYet(reason=f"it is {state}")
 
     deadline = Deadline.after(STARTED_S, lab.cancel)
-    address = until(probe, what="the instance", deadline=deadline, hint="lab up", poll_s=aws_make.POLL_S)
-    aws_make.open_to(ec2, handle.machine_id, aws_api.my_address())
+    address = until(probe, what="the instance", deadline=deadline, hint="lab up", poll_s=aws_resources.POLL_S)
+    aws_resources.open_to(ec2, handle.machine_id, aws_api.my_address())
     _keep(directory, address=address)
     return _endpoint(handle, address)
 
@@ -143,11 +143,11 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
             if seen.alive:
                 return seen
     try:
-        found = aws_make.instances(aws_api.client(region), handle.machine_id)
+        found = aws_resources.instances(aws_api.client(region), handle.machine_id)
     except LabError as error:
         return Observed(phase="unknown", alive=False, reason=error.message)
     if not found:
-        reason = f"EC2 has no such instance any more (one ends by itself after {aws_make.LIFE_H} h)"
+        reason = f"EC2 has no such instance any more (one ends by itself after {aws_resources.LIFE_H} h)"
         return Observed(phase="absent", alive=False, reason=reason)
     return _as_ec2_says(found[0], address, stopped, handle)
 
@@ -158,17 +158,17 @@ def stop(lab: Lab, handle: Handle) -> None:
     if not region:
         return
     ec2 = aws_api.client(region)
-    ids = [each["InstanceId"] for each in aws_make.instances(ec2, handle.machine_id, ("pending", "running"))]
+    ids = [each["InstanceId"] for each in aws_resources.instances(ec2, handle.machine_id, ("pending", "running"))]
     if ids:
         aws_api.call(ec2, "stop_instances", InstanceIds=ids)
     _keep(directory, address="")
 
     def probe() -> bool | NotYet:
-        left = aws_make.instances(ec2, handle.machine_id, ("pending", "running", "stopping"))
+        left = aws_resources.instances(ec2, handle.machine_id, ("pending", "running", "stopping"))
         return NotYet(reason="it is still stopping") if left else True
 
     deadline = Deadline.after(STOPPED_S, lab.cancel)
-    until(probe, what="the end of the instance", deadline=deadline, hint="lab down", poll_s=aws_make.POLL_S)
+    until(probe, what="the end of the instance", deadline=deadline, hint="lab down", poll_s=aws_resources.POLL_S)
 
 
 def delete(lab: Lab, handle: Handle) -> None:
@@ -179,8 +179,8 @@ def delete(lab: Lab, handle: Handle) -> None:
         kept = _kept(directory)
         if kept.get("token") and not kept.get("instance"):  # asked for, and nobody knows whether it was made
             with contextlib.suppress(aws_api.LateAnswer):
-                aws_make.only_one(lab, ec2, handle.machine_id)
-        aws_make.remove(lab, ec2, handle.machine_id)
+                aws_resources.only_one(lab, ec2, handle.machine_id)
+        aws_resources.remove(lab, ec2, handle.machine_id)
     (directory / FILE).unlink(missing_ok=True)
 
 
@@ -194,13 +194,13 @@ def _as_ec2_says(found: dict[str, Any], address: str, stopped: SecurityStop | No
         return Observed(phase="running", alive=False, reason=f"EC2 says {state}; it has a new address: lab up")
     if stopped is not None:
         raise stopped
-    reason = f"EC2 says {state}, but it does not answer on {now}:{aws_make.SSH_PORT}"
+    reason = f"EC2 says {state}, but it does not answer on {now}:{aws_resources.SSH_PORT}"
     return Observed(phase="running", alive=False, reason=reason, endpoint=_endpoint(handle, now))
 
 
 def _knock(address: str) -> bool:
     """Whether anybody listens there: what is gone is not waited for."""
-    with contextlib.suppress(OSError), socket.create_connection((address, aws_make.SSH_PORT), timeout=KNOCK_S):
+    with contextlib.suppress(OSError), socket.create_connection((address, aws_resources.SSH_PORT), timeout=KNOCK_S):
         return True
     return False
 
@@ -208,7 +208,7 @@ def _knock(address: str) -> bool:
 def _endpoint(handle: Handle, address: str) -> SshEndpoint:
     return SshEndpoint(
         host=address,
-        port=aws_make.SSH_PORT,
+        port=aws_resources.SSH_PORT,
         user=first_boot.USER,
         identity_file=Path(handle.data["directory"]) / IDENTITY_FILE,
         host_key=str(handle.data["host_key"]),

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from lab.machines import first_boot
-from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.machines.providers import inspect_ssh
-from lab.machines.providers.base import Place
+from lab.machines.providers.base import HandlePlace
 from lab.machines.providers.lima import limactl
 from lab.machines.providers.lima import template as lima_template
 from lab.model.errors import LabError, ProvisioningError
@@ -26,7 +26,7 @@ from lab.system import proc, store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(Place):
+class HandleData(HandlePlace):
     """The instance as Lima calls it."""
 
     instance: str
@@ -53,7 +53,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """Lima, its driver, the image; fast, changes nothing."""
     findings = [_version(lab), *_driver(spec)]
     try:
-        where = cloud_images.image(spec)["location"]
+        where = cloud_catalog.image(spec)["location"]
     except LabError as error:
         return [*findings, Finding(name="lima.image", verdict="fail", message=error.message, fix=error.fix)]
     if "://" not in where and not Path(where).is_file():

@@ -7,7 +7,7 @@ import sys
 from typing import Any, Final
 
 from lab.machines import first_boot
-from lab.machines.images.cloud import catalog as cloud_images
+from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.model.machine import HOST_ARCH, MachineSpec, Seed
 
 PLATFORM: str = sys.platform  # as text: what is decided by it is decided on every platform
@@ -29,7 +29,7 @@ def template(spec: MachineSpec, seed: Seed) -> str:
         "vmType": driver(spec),
         "os": "Linux",
         "arch": spec.arch,
-        "images": [cloud_images.image(spec)],
+        "images": [cloud_catalog.image(spec)],
         "cpus": spec.cpus,
         "memory": f"{spec.memory_mib}MiB",
         "disk": f"{spec.disk_gib}GiB",

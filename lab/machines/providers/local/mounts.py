@@ -27,7 +27,7 @@ _MARK: Final = re.compile(r"lab-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class MountChange:
     """One line of CHANGES_FILE: a mount that was made, or about to be."""
 
     mount: str
@@ -114,12 +114,12 @@ def _journalled(journal: Path) -> list[str]:
     """What the journal says, as far as it can be read: our mounts carry our mark, too."""
     source = Source(path=journal, name=str(journal), fix="")
     try:
-        return ours(documents.lines(source, lambda doc: decode(Change, doc))[0], boot_id())
+        return ours(documents.lines(source, lambda doc: decode(MountChange, doc))[0], boot_id())
     except Unreadable:
         return []
 
 
-def ours(changes: Sequence[Change], boot_id: str) -> list[str]:
+def ours(changes: Sequence[MountChange], boot_id: str) -> list[str]:
     """Where we made a mount, or were about to, in this boot; in the order it was done."""
     return [change.mount for change in changes if change.boot_id == boot_id]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from lab.guest.wire import WireError, load
-from lab.machines.providers.base import Place
+from lab.machines.guest_answers import Left
+from lab.machines.providers.base import HandlePlace
 from lab.machines.providers.local import check as local_check
 from lab.machines.providers.local import mounts as local_mounts
 from lab.model.errors import Locked, PreconditionError, ProvisioningError, Unreadable
@@ -30,7 +31,7 @@ from lab.system.wait import Deadline
 
 FEATURES: Final = Features(isolated=False, ephemeral=True)
 TESTED_WITH: Final = "Debian 12 as root, kernel lockdown [integrity]"
-DATA: Final[type] = Place
+DATA: Final[type] = HandlePlace
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
 LOCK_FILE: Final = Path("/run/lab-local.lock")
 OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
@@ -51,13 +52,6 @@ class Claim:
     machine_id: str
     directory: str
     boot_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """The answer of ENDING."""
-
-    left: tuple[str, ...]
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:

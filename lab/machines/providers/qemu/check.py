@@ -11,7 +11,7 @@ from typing import Final, Literal
 import psutil
 
 from lab.machines.images.kernels import custom
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.vm import acceleration, qemu_argv
 from lab.model.errors import LabError
 from lab.model.lab import Lab
@@ -41,7 +41,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     findings.append(memory(spec.memory_mib, available_bytes=psutil.virtual_memory().available))
     if spec.kernel or spec.modules:
         findings.append(custom.check(spec))
-    findings.append(_guarded("socket", lambda: str(qemu_instance.run_dir_path(PLACEHOLDER_ID))))
+    findings.append(_guarded("socket", lambda: str(qemu_process.run_dir_path(PLACEHOLDER_ID))))
     return findings
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lab.machines.hang import LATE_S
 from lab.machines.images import golden
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu import pulse
 from lab.machines.providers.qemu import snapshot as qemu_snapshot
 from lab.machines.providers.qemu.qmp import Qmp, QmpRefused
@@ -97,7 +97,7 @@ def recover(seed: Seed, name: str, directory: Path) -> Handle:
     data = {
         "uuid": str(uuids.UUID(seed.machine_id)),
         "directory": str(directory),
-        "run_dir": str(qemu_instance.run_dir_path(seed.machine_id)),
+        "run_dir": str(qemu_process.run_dir_path(seed.machine_id)),
         "identity": str(seed.user_key_private),
         "host_key": " ".join(seed.host_key_public.split()[:2]),
         "image_id": "",
@@ -109,11 +109,11 @@ def recover(seed: Seed, name: str, directory: Path) -> Handle:
 def lost(machines: Path) -> list[Handle]:
     """Every QEMU whose disk is that of a machine in one of these folders."""
     found = []
-    for uuid, disk in qemu_instance.disks(OVERLAY_FILE):
+    for uuid, disk in qemu_process.disks(OVERLAY_FILE):
         if disk.parent.parent == machines:
             machine_id = uuid.replace("-", "")
             data = {"uuid": uuid, "directory": str(disk.parent), "image_id": "", "accel": ""}
-            data["run_dir"] = str(qemu_instance.run_dir_path(machine_id))
+            data["run_dir"] = str(qemu_process.run_dir_path(machine_id))
             found.append(Handle(provider="qemu", name=disk.parent.name, machine_id=machine_id, data=data))
     return found
 
@@ -121,16 +121,16 @@ def lost(machines: Path) -> list[Handle]:
 def start(lab: Lab, handle: Handle) -> SshEndpoint:
     """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
     deadline = Deadline.after(START_S, lab.cancel)
-    asked = qemu_instance.ask(control(handle), handle.data["uuid"])
+    asked = qemu_process.ask(control(handle), handle.data["uuid"])
     if asked is None:
         asked = _ask_while_busy(handle)
     if asked is None:
-        if qemu_instance.processes(handle.data["uuid"]):
+        if qemu_process.processes(handle.data["uuid"]):
             # it runs but does not answer: nothing of it can be used, and a second one would share its disk
-            qemu_instance.end(control(handle), handle.data["uuid"])
+            qemu_process.end(control(handle), handle.data["uuid"])
         asked = spawn(handle, deadline)
     if asked.status in PAUSED:
-        with qemu_instance.session(control(handle), handle.data["uuid"], deadline) as qmp:
+        with qemu_process.session(control(handle), handle.data["uuid"], deadline) as qmp:
             qmp.execute("cont")
     return endpoint(handle, asked.port)
 
@@ -140,9 +140,9 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     directory = Path(handle.data["directory"])
     facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
     facts["kernel"] = handle.data.get("kernel_release", "")
-    asked = qemu_instance.ask(control(handle), handle.data["uuid"])
+    asked = qemu_process.ask(control(handle), handle.data["uuid"])
     if asked is None:
-        if left := qemu_instance.processes(handle.data["uuid"]):
+        if left := qemu_process.processes(handle.data["uuid"]):
             why = "was stopped by a signal" if pulse.stopped(handle.data["uuid"]) else "does not answer"
             return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) {why}", **facts)
         made = (directory / OVERLAY_FILE).exists()
@@ -173,13 +173,13 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
 
 
-def _ask_while_busy(handle: Handle) -> qemu_instance.QemuStatus | None:
+def _ask_while_busy(handle: Handle) -> qemu_process.QemuStatus | None:
     """The answer of a process that a signal stopped, which goes on now, or that a busy host holds up."""
     for process in pulse.stopped(handle.data["uuid"]):
         process.resume()
     end = Deadline.after(PATIENCE_S)
-    while qemu_instance.processes(handle.data["uuid"]) and not end.passed():
-        if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
+    while qemu_process.processes(handle.data["uuid"]) and not end.passed():
+        if asked := qemu_process.ask(control(handle), handle.data["uuid"]):
             return asked
         end.sleep(0.2)
     return None
@@ -188,7 +188,7 @@ def _ask_while_busy(handle: Handle) -> qemu_instance.QemuStatus | None:
 def stop(lab: Lab, handle: Handle) -> None:
     """End its process. The machine is disposable: nothing is asked of its guest."""
     del lab
-    qemu_instance.end(control(handle), handle.data["uuid"])
+    qemu_process.end(control(handle), handle.data["uuid"])
 
 
 def delete(lab: Lab, handle: Handle) -> None:
@@ -255,7 +255,7 @@ def _plug(qmp: Qmp, serial: str) -> None:
 
 
 def _qmp(lab: Lab, handle: Handle) -> contextlib.AbstractContextManager[Qmp]:
-    return qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
+    return qemu_process.session(control(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
 
 
 def _devices(qmp: Qmp) -> set[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines.hang import Pulse, Reading, Verdict, words
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu.qmp import Qmp
 from lab.machines.providers.qemu.start import control
 from lab.machines.vm import heartbeat, keeper
@@ -224,7 +224,7 @@ def _estimate(uuid: str) -> tuple[tuple[float, float], ...]:
     import psutil
 
     ran = 0.0
-    for process in qemu_instance.processes(uuid):
+    for process in qemu_process.processes(uuid):
         with contextlib.suppress(psutil.Error):
             ran += sum(process.cpu_times()[:2])
     idle = psutil.cpu_times().idle / (os.cpu_count() or 1)
@@ -233,7 +233,7 @@ def _estimate(uuid: str) -> tuple[tuple[float, float], ...]:
 
 @contextlib.contextmanager
 def _session(handle: Handle) -> Iterator[Qmp]:
-    with qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(ASK_S)) as qmp:
+    with qemu_process.session(control(handle), handle.data["uuid"], Deadline.after(ASK_S)) as qmp:
         yield qmp
 
 
@@ -242,7 +242,7 @@ def stopped(uuid: str) -> list[Any]:
     import psutil
 
     found = []
-    for process in qemu_instance.processes(uuid):
+    for process in qemu_process.processes(uuid):
         with contextlib.suppress(psutil.Error):
             if process.status() == psutil.STATUS_STOPPED:
                 found.append(process)

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu.qmp import Qmp
 from lab.machines.providers.qemu.start import argv, control, endpoint, spawn
 from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
@@ -51,7 +51,7 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
     """
     if handle.data["accel"] == UNSAFE:
         raise PreconditionError("QEMU cannot save a machine under whpx", fix="lab up starts it again")
-    with qemu_instance.session(control(handle), handle.data["uuid"], Deadline.after(SAVE_S, lab.cancel)) as qmp:
+    with qemu_process.session(control(handle), handle.data["uuid"], Deadline.after(SAVE_S, lab.cancel)) as qmp:
         disks = _disks(qmp)
         said = qmp.monitor(f"savevm {name}").strip()
         if said:
@@ -69,7 +69,7 @@ def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEnd
     ]
     if changed:
         raise misfit(name, changed)
-    qemu_instance.end(control(handle), handle.data["uuid"])
+    qemu_process.end(control(handle), handle.data["uuid"])
     plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
     asked = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
     return endpoint(handle, asked.port)

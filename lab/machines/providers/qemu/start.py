@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from lab.guest.wire import Range
-from lab.machines.providers.qemu import process as qemu_instance
+from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.vm import heartbeat, keeper, qemu_argv
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.machine import Arch, Handle, SshEndpoint
@@ -58,12 +58,12 @@ def endpoint(handle: Handle, port: int) -> SshEndpoint:
     return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
 
 
-def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_instance.QemuStatus:
+def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_process.QemuStatus:
     """Start the process; a port that somebody took between our look and QEMU's bind costs one more try.
 
     `extra` follows the command line: disks that were plugged in, and the state to go on from.
     """
-    qemu_instance.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
+    qemu_process.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
     log = Path(handle.data["directory"]) / QEMU_LOG
     for _ in range(PORT_TRIES):
         asked = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
@@ -72,7 +72,7 @@ def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> q
     raise PreconditionError("every port that was free a moment ago is taken", fix="run the command again", log=str(log))
 
 
-def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_instance.QemuStatus | None:
+def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_process.QemuStatus | None:
     log.unlink(missing_ok=True)
     # a new boot: its predecessor's last words must not be taken for its own
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
@@ -87,18 +87,18 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
         os.close(printed)
         os.close(output)
 
-    def probe() -> qemu_instance.QemuStatus | bool | NotYet:
-        if asked := qemu_instance.ask(control(handle), handle.data["uuid"]):
+    def probe() -> qemu_process.QemuStatus | bool | NotYet:
+        if asked := qemu_process.ask(control(handle), handle.data["uuid"]):
             return asked
-        if not qemu_instance.running(keeps):  # QEMU waits for it
-            qemu_instance.end(control(handle), handle.data["uuid"])
-        return NotYet(reason="QEMU does not answer yet") if qemu_instance.running(pid) else False
+        if not qemu_process.running(keeps):  # QEMU waits for it
+            qemu_process.end(control(handle), handle.data["uuid"])
+        return NotYet(reason="QEMU does not answer yet") if qemu_process.running(pid) else False
 
     found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
-    if isinstance(found, qemu_instance.QemuStatus):
+    if isinstance(found, qemu_process.QemuStatus):
         return found
     last = Deadline.after(LAST_S)
-    while qemu_instance.running(keeps) and not last.passed():  # it ends with QEMU, once all is written
+    while qemu_process.running(keeps) and not last.passed():  # it ends with QEMU, once all is written
         last.sleep(KEPT_POLL_S)
     said = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
     if PORT_TAKEN in said:

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import yaml
 
 from lab.guest.wire import WireError, decode, load, shown
+from lab.machines.guest_answers import Left
 from lab.machines.providers.ssh.check import WORK
 from lab.model.errors import ProvisioningError
 from lab.remote.base import Transport
@@ -49,13 +50,6 @@ class Noted:
     changes: dict[str, Any]
     install: tuple[str, ...]
     held: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
-    """Answer to "give-back", and of ENDING."""
-
-    left: tuple[str, ...]
 
 
 class NotDone(ProvisioningError):

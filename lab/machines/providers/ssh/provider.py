@@ -19,8 +19,9 @@ from typing import Any, Final
 
 from lab.guest.wire import decode
 from lab.machines import guest_answers
+from lab.machines.guest_answers import Left
 from lab.machines.providers.ssh import check as ssh_check
-from lab.machines.providers.ssh import claim as ssh_keep
+from lab.machines.providers.ssh import claim as ssh_claim
 from lab.machines.providers.ssh import openssh_config
 from lab.model.errors import LabError, Locked, PreconditionError, ProvisioningError, SecurityStop, Unreadable
 from lab.model.events import Notice
@@ -93,20 +94,20 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with _session(lab, endpoint) as link:
-        claim = ssh_keep.ask(link, "claim", mine, ssh_keep.Claimed, Deadline.after(ASK_S, lab.cancel)).claim
+        claim = ssh_claim.ask(link, "claim", mine, ssh_claim.Claimed, Deadline.after(ASK_S, lab.cancel)).claim
         if claim.get("machine_id") != seed.machine_id:
             name, home, by = (ssh_check.word(claim, key) for key in ("name", "home", "by"))
-            fix = f"ask {by} to run: lab down {name} --home {home}; where that is gone, on it: {ssh_keep.BY_HAND}"
+            fix = f"ask {by} to run: lab down {name} --home {home}; where that is gone, on it: {ssh_claim.BY_HAND}"
             (directory / HOST_FILE).unlink()
             raise Locked(f"{spec.address} is already the lab machine of {ssh_check.held_by(claim)}", fix=fix)
-        link.put_bytes(ssh_keep.script(), ssh_keep.COPY, Deadline.after(ASK_S, lab.cancel), mode=0o700)
+        link.put_bytes(ssh_claim.script(), ssh_claim.COPY, Deadline.after(ASK_S, lab.cancel), mode=0o700)
     return recover(seed, spec.name, directory)
 
 
 def _refuse_held(lab: Lab, spec: MachineSpec, endpoint: SshEndpoint, claim: dict[str, Any]) -> None:
     """Raise Locked where a `lab` on that machine itself uses it; a claim without folder and processes is stale."""
     with _session(lab, endpoint) as link:
-        held = ssh_keep.in_use(link, claim, Deadline.after(ASK_S, lab.cancel))
+        held = ssh_claim.in_use(link, claim, Deadline.after(ASK_S, lab.cancel))
     if held:
         fix = f"run `lab down` there; if no lab there uses it: sudo rm -r {ssh_check.LOCAL_CLAIM}"
         raise Locked(f"a lab on {spec.address} itself uses it ({ssh_check.printable(held)})", fix=fix)
@@ -160,19 +161,19 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 def note(lab: Lab, handle: Handle) -> dict[str, Any]:
     """Write down, on both sides, what the playbook will change there; the variables it is then applied with."""
     with _session(lab, _endpoint(handle)) as link:
-        noted = ssh_keep.ask(link, "note", ssh_keep.wanted(), ssh_keep.Noted, Deadline.after(NOTE_S, lab.cancel))
-    store.write_json(ssh_keep.kept_at(Path(handle.data["directory"])), noted.changes)
+        noted = ssh_claim.ask(link, "note", ssh_claim.wanted(), ssh_claim.Noted, Deadline.after(NOTE_S, lab.cancel))
+    store.write_json(ssh_claim.kept_at(Path(handle.data["directory"])), noted.changes)
     for name in noted.held:
         text = f"{name} is not added: that would change or remove a package that is there"
         lab.bus.emit(Notice(level="warning", text=text))
-    return ssh_keep.variables(list(noted.install))
+    return ssh_claim.variables(list(noted.install))
 
 
 def stop(lab: Lab, handle: Handle) -> None:
     """End what of a run is still going there; the machine itself is not ours to stop. Idempotent."""
     if inspect(lab, handle).phase == "running":
         with _session(lab, _endpoint(handle)) as link:
-            ssh_keep.ask(link, "stop", {}, dict[str, Any], Deadline.after(GIVE_BACK_S, lab.cancel))
+            ssh_claim.ask(link, "stop", {}, dict[str, Any], Deadline.after(GIVE_BACK_S, lab.cancel))
 
 
 def delete(lab: Lab, handle: Handle) -> None:
@@ -187,8 +188,8 @@ def delete(lab: Lab, handle: Handle) -> None:
             with _session(lab, endpoint) as link:
                 asked = {"machine_id": handle.machine_id}
                 deadline = Deadline.after(GIVE_BACK_S, lab.cancel)
-                given = ssh_keep.ask(link, "give-back", asked, ssh_keep.Left, deadline)
-        except ssh_keep.NotDone:
+                given = ssh_claim.ask(link, "give-back", asked, Left, deadline)
+        except ssh_claim.NotDone:
             raise
         except ProvisioningError as error:
             fix = f"lab down {handle.name} again when it is there; if it is gone for good, remove {directory}"
@@ -197,8 +198,8 @@ def delete(lab: Lab, handle: Handle) -> None:
             lab.bus.emit(Notice(level="warning", text=f"left as it is there: {text}"))
     elif os.path.lexists(directory / HOST_FILE):
         why = f"{directory / HOST_FILE} cannot be read: that machine, if it was claimed, could not be given back"
-        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: {ssh_keep.BY_HAND}"))
-    ssh_keep.kept_at(directory).unlink(missing_ok=True)
+        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: {ssh_claim.BY_HAND}"))
+    ssh_claim.kept_at(directory).unlink(missing_ok=True)
     (directory / HOST_FILE).unlink(missing_ok=True)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from lab.machines.host_packages import HostPackage
 from lab.machines.providers.vagrant import box as vagrant_box
-from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import libvirt
 from lab.model.errors import LabError
 from lab.model.lab import Lab
@@ -86,7 +86,7 @@ def _spec(spec: MachineSpec, driver: str) -> Finding | None:
 
 def _vagrant(lab: Lab) -> Finding:
     try:
-        version = vagrant_tool.version(lab)
+        version = vagrant_cli.version(lab)
     except LabError as error:
         return _fail("vagrant", error.message, error.fix)
     if version is None:
@@ -112,9 +112,9 @@ def _plugin(lab: Lab) -> Finding:
     argv = [proc.require_tool("vagrant"), "plugin", "list", "--machine-readable"]
     env = {**shielded(), "VAGRANT_CHECKPOINT_DISABLE": "1"}
     result = proc.run(argv, deadline=Deadline.after(PLUGINS_S, lab.cancel), env=env)
-    version = vagrant_tool.plugins(result.text()).get(PLUGIN)
+    version = vagrant_cli.plugins(result.text()).get(PLUGIN)
     if version is None:
-        return _fail("vagrant-libvirt", f"Vagrant has no plugin {PLUGIN}", vagrant_tool.INSTALL)
+        return _fail("vagrant-libvirt", f"Vagrant has no plugin {PLUGIN}", vagrant_cli.INSTALL)
     lab.paths.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     store.write_json(seen, {"key": key, PLUGIN: version})
     return Finding(name="vagrant-libvirt", verdict="ok", message=f"{PLUGIN} {version}")
@@ -131,7 +131,7 @@ def _libvirt(lab: Lab) -> Finding:
     said = libvirt.reachable(lab)
     if not said:
         return Finding(name="libvirt", verdict="ok", message=f"libvirt answers at {libvirt.URI}")
-    return _fail("libvirt", f"libvirt does not answer at {libvirt.URI}: {said}", vagrant_tool.INSTALL)
+    return _fail("libvirt", f"libvirt does not answer at {libvirt.URI}: {said}", vagrant_cli.INSTALL)
 
 
 def _space() -> Finding:

@@ -177,7 +177,7 @@ def _write_initrd(work: Path, spec: MachineSpec, seed: Seed, box: Box) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class VagrantSettings:
     """The part of JSON_FILE that is read again here; Vagrant reads the rest."""
 
     vm: dict[str, Any] = field(default_factory=dict)
@@ -192,7 +192,7 @@ def read(work: Path) -> dict[str, Any]:
     path = work / JSON_FILE
     source = Source(path=path, name=str(path), fix="")
     try:
-        documents.read(source, Told)
+        documents.read(source, VagrantSettings)
         return documents.read(source, dict[str, Any])
     except Unreadable:
         return {}

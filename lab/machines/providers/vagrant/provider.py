@@ -14,10 +14,10 @@ from typing import Any, Final
 import psutil
 
 from lab.machines.providers import inspect_ssh
-from lab.machines.providers.base import Place
+from lab.machines.providers.base import HandlePlace
 from lab.machines.providers.vagrant import box as vagrant_box
 from lab.machines.providers.vagrant import check as vagrant_check
-from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import files as vagrant_files
 from lab.machines.providers.vagrant import libvirt, virtualbox
 from lab.machines.providers.vagrant import snapshot as vagrant_snapshot
@@ -31,7 +31,7 @@ from lab.system import proc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(Place):
+class HandleData(HandlePlace):
     """What `recover` makes."""
 
     uuid: str
@@ -100,10 +100,10 @@ def recover(seed: Seed, name: str, directory: Path) -> Handle:
 def start(lab: Lab, handle: Handle) -> SshEndpoint:
     """`vagrant up`, unless it runs already. What an earlier one did not finish is removed first."""
     work = _work(handle)
-    vagrant_tool.end_left(work)
+    vagrant_cli.end_left(work)
     state = _state(lab, handle)
     if state.state == "deaf":
-        raise PreconditionError(f"{handle.data['driver']} does not answer: {state.reason}", fix=vagrant_tool.INSTALL)
+        raise PreconditionError(f"{handle.data['driver']} does not answer: {state.reason}", fix=vagrant_cli.INSTALL)
     made = (work / COMPLETE_MARKER).exists()
     if made and state.state == "paused":
         libvirt.resume(lab, handle.data["uuid"])
@@ -113,7 +113,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     if made and state.state == "hung":
         stop(lab, handle)
     # one that somebody else removed leaves its disk, beside which Vagrant makes no other
-    if (not made or state.state == "absent") and (work / vagrant_tool.DOT).exists():
+    if (not made or state.state == "absent") and (work / vagrant_cli.DOT).exists():
         why = f"{handle.data['driver']} has it no more" if made else "an earlier vagrant up did not finish"
         lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made again"))
         _forget(lab, handle)
@@ -125,7 +125,7 @@ def _up(lab: Lab, handle: Handle) -> SshEndpoint:
     for name in (SERIAL_LOG, HEARTBEAT_LOG):  # an earlier boot's last words are not this one's
         (directory / name).unlink(missing_ok=True)
     with lab.bus.step("vagrant", "vagrant up"):
-        vagrant_tool.run(lab, work, ["up", "--provider", handle.data["driver"]], limit_s=UP_S)
+        vagrant_cli.run(lab, work, ["up", "--provider", handle.data["driver"]], limit_s=UP_S)
     (work / COMPLETE_MARKER).touch()
     return _endpoint(handle, _state(lab, handle))
 
@@ -140,7 +140,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     """The hypervisor's word and the heartbeat; a box without one is logged into."""
     facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
     work = _work(handle)
-    if not (work / vagrant_tool.JSON_FILE).exists():
+    if not (work / vagrant_cli.JSON_FILE).exists():
         return Observed(phase="absent", alive=False, reason="never made", **facts)
     state = _state(lab, handle)
     if not (work / COMPLETE_MARKER).exists():
@@ -163,9 +163,9 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
 def stop(lab: Lab, handle: Handle) -> None:
     """Pull the plug. The machine is disposable: nothing is asked of its guest. Idempotent."""
     work = _work(handle)
-    if not (work / vagrant_tool.JSON_FILE).exists():
+    if not (work / vagrant_cli.JSON_FILE).exists():
         return
-    vagrant_tool.end_left(work)
+    vagrant_cli.end_left(work)
     if handle.data["driver"] == "libvirt":
         libvirt.end(lab, handle.data["uuid"])
     else:
@@ -175,7 +175,7 @@ def stop(lab: Lab, handle: Handle) -> None:
 def delete(lab: Lab, handle: Handle) -> None:
     """No domain, volume, pool, network, box, file of it stays. Idempotent; done also where Vagrant itself fails."""
     work, directory = _work(handle), Path(handle.data["directory"])
-    if (work / vagrant_tool.JSON_FILE).exists():  # written before anything is made
+    if (work / vagrant_cli.JSON_FILE).exists():  # written before anything is made
         _forget(lab, handle)
         _remove_boxes(lab, handle)
         if handle.data["driver"] == "libvirt":
@@ -190,15 +190,15 @@ def delete(lab: Lab, handle: Handle) -> None:
 def _forget(lab: Lab, handle: Handle) -> None:
     """The machine gone from Vagrant and its hypervisor; its box and files stay, for the next `vagrant up`."""
     work = _work(handle)
-    vagrant_tool.end_left(work)
+    vagrant_cli.end_left(work)
     (work / COMPLETE_MARKER).unlink(missing_ok=True)
     try:
-        vagrant_tool.run(lab, work, ["destroy", "--force"], limit_s=DESTROY_S)
+        vagrant_cli.run(lab, work, ["destroy", "--force"], limit_s=DESTROY_S)
     except LabError as error:
         if handle.data["driver"] != "libvirt":
             raise
         lab.bus.emit(Notice(level="info", text=f"{error.message}; removed without it"))
-    shutil.rmtree(work / vagrant_tool.DOT, ignore_errors=True)
+    shutil.rmtree(work / vagrant_cli.DOT, ignore_errors=True)
     if handle.data["driver"] == "libvirt":
         libvirt.forget(lab, handle.data["uuid"], vagrant_files.ident(handle.machine_id))
 
@@ -207,10 +207,10 @@ def _remove_boxes(lab: Lab, handle: Handle) -> None:
     work = _work(handle)
     prefix = vagrant_files.ident(handle.machine_id)
     try:
-        listed = vagrant_tool.run(lab, work, ["box", "list"], limit_s=DESTROY_S)
+        listed = vagrant_cli.run(lab, work, ["box", "list"], limit_s=DESTROY_S)
         names = {row.values[0] for row in listed if row.kind == "box-name" and row.values[0].startswith(prefix)}
         for name in sorted(names):
-            vagrant_tool.run(lab, work, ["box", "remove", name, "--all", "--force"], limit_s=DESTROY_S)
+            vagrant_cli.run(lab, work, ["box", "remove", name, "--all", "--force"], limit_s=DESTROY_S)
     except LabError as error:
         lab.bus.emit(Notice(level="warning", text=f"its box stays in Vagrant's home: {error.message}"))
 

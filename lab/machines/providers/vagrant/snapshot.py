@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
-from lab.machines.providers.vagrant import cli as vagrant_tool
+from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import files as vagrant_files
 from lab.machines.providers.vagrant import libvirt
 from lab.model.errors import PreconditionError
@@ -50,8 +50,8 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
         message = f"a machine of Vagrant's driver {handle.data['driver']} cannot be kept here: that was never run"
         raise PreconditionError(message, fix=f"--driver {DRIVER}, or use `vagrant snapshot` yourself")
     work = _work(handle)
-    vagrant_tool.end_left(work)
-    vagrant_tool.run(lab, work, ["snapshot", "save", "--force", name], limit_s=SAVE_S)
+    vagrant_cli.end_left(work)
+    vagrant_cli.run(lab, work, ["snapshot", "save", "--force", name], limit_s=SAVE_S)
     return {"key": key(lab, work)}
 
 
@@ -60,8 +60,8 @@ def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> None:
     work = _work(handle)
     if changed := differing(kept["key"], key(lab, work)):
         raise misfit(name, changed)
-    vagrant_tool.end_left(work)
-    vagrant_tool.run(lab, work, ["snapshot", "restore", name, "--no-provision"], limit_s=SAVE_S)
+    vagrant_cli.end_left(work)
+    vagrant_cli.run(lab, work, ["snapshot", "restore", name, "--no-provision"], limit_s=SAVE_S)
 
 
 def _work(handle: Handle) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import RequestSpec
+from lab.model.loading.yamlspec import Section, read
 from lab.model.names import file_name_fault
 from lab.model.scenario import RATE_MAX_RPS, Scenario, is_param, placeholder_faults, request_faults
-from lab.model.yamlspec import Section, read
 
 SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from lab.model.config import Config, DemoConfig, MachineConfig
 from lab.model.errors import ConfigError
+from lab.model.loading.yamlspec import Section, nearest, read
 from lab.model.problems import collect, problems_error
-from lab.model.yamlspec import Section, nearest, read
 
 ENV_PREFIX: Final = "LAB_"
 SECTIONS: Final[dict[str, type[Any]]] = {"machine": MachineConfig, "demo": DemoConfig}

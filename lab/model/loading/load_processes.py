@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from lab.guest.wire import ProcessSpec
+from lab.model.loading.yamlspec import Section, nearest
 from lab.model.names import file_name_fault
-from lab.model.yamlspec import Section, nearest
 
 PLACEHOLDER: Final = re.compile(r"\{port:([^{}]*)\}")
 

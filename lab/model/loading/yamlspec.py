@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import yaml
 
-from lab.model import regular, units, yamltext
+from lab.model import regular, units
 from lab.model.errors import ConfigError
+from lab.model.loading import yamltext
 from lab.model.problems import Document
 
 MAX_BYTES: Final = 1 << 20

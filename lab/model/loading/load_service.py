@@ -11,14 +11,14 @@ from typing import Final
 from lab.guest.wire import SpanNode, reference_faults
 from lab.model.errors import ConfigError
 from lab.model.form import Expected
-from lab.model.load_expected import EXPECTED_FILE, FAMILIES, KINDS, Known, load_own_expected
-from lab.model.load_processes import load_processes
-from lab.model.load_scenario import statuses
+from lab.model.loading.load_expected import EXPECTED_FILE, FAMILIES, KINDS, ServiceNames, load_own_expected
+from lab.model.loading.load_processes import load_processes
+from lab.model.loading.load_scenario import statuses
+from lab.model.loading.yamlspec import Section, read
 from lab.model.names import label_fault
 from lab.model.problems import Places, collect, problems_error
 from lab.model.scenario import header_fault, path_fault
 from lab.model.service import PACKAGE, SERVICE_FILE, VARIABLE, Service
-from lab.model.yamlspec import Section, read
 
 REFERENCE_FILE: Final = "reference-spans.yaml"
 ALL: Final = frozenset({""})  # nothing of the document could be used
@@ -40,7 +40,7 @@ def load_service(root: Path, problems: list[str] | None = None) -> Service:
     expected: dict[str, Expected] = {}
     if os.path.lexists(own):
         topologies = service.topologies if service is not None and service.sound("topologies") else None
-        known = Known(reference=reference, places=named, topologies=topologies)
+        known = ServiceNames(reference=reference, places=named, topologies=topologies)
         expected, places[EXPECTED_FILE] = collect(lambda: load_own_expected(own, known, found), found) or ({}, Places())
     if service is None or (found and problems is None):
         raise problems_error(found)

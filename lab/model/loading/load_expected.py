@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 from lab.guest.wire import SpanNode
-from lab.model import yamltext
 from lab.model.form import Expected, ExpectRule, ExtraRule
+from lab.model.loading import yamltext
+from lab.model.loading.yamlspec import Section, nearest, read
 from lab.model.problems import Places
-from lab.model.yamlspec import Section, nearest, read
 
 EXPECTED_FILE: Final = "expected-spans.yaml"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")
@@ -49,7 +49,7 @@ def _general(item: Section, names: tuple[str, ...]) -> Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class ServiceNames:
     """The names of one service that its expected-spans.yaml may use; `topologies`: None where they cannot be told."""
 
     reference: Mapping[str, tuple[SpanNode, ...]]
@@ -58,7 +58,7 @@ class Known:
 
 
 def load_own_expected(
-    path: Path, known: Known, problems: list[str] | None = None
+    path: Path, known: ServiceNames, problems: list[str] | None = None
 ) -> tuple[dict[str, Expected], Places]:
     """Read the expected-spans.yaml beside a service: form -> what is known of it there; and where it stands.
 
@@ -78,7 +78,7 @@ def load_own_expected(
     return found, doc.document.places()
 
 
-def _named(item: Section, known: Known) -> Section:
+def _named(item: Section, known: ServiceNames) -> Section:
     """A rule that names what the service does not have would silently say nothing."""
     for topology in item.strs("topology"):
         if known.topologies is not None and topology not in known.topologies:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.model.form import BuildSpec, Conflict, Hold, ModuleSpec, ToolSpec
-from lab.model.yamlspec import Section, read
+from lab.model.loading.yamlspec import Section, read
 
 BUILD_FILE: Final = "build.yaml"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.model.buildspec import read_build, read_conflicts
 from lab.model.form import Form, FormAgent, OffWhen
-from lab.model.load_expected import CONDITIONS, EXPECTED_FILE, load_expected
-from lab.model.yamlspec import Section, read
+from lab.model.loading.buildspec import read_build, read_conflicts
+from lab.model.loading.load_expected import CONDITIONS, EXPECTED_FILE, load_expected
+from lab.model.loading.yamlspec import Section, read
 
 FORM_FILE: Final = "form.yaml"
 
