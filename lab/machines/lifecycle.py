@@ -159,7 +159,8 @@ def reach(lab: Lab, name: str) -> Iterator[Transport]:
     found = state.load(lab, name)
     if found is None or not found.ready_boot_id or not features(found).status_by_login:
         found = _running(lab, name)
-    with presence.explained(lab, found), session(lab, found, CONNECT_S) as link:
+    fix = f"lab up {name}, then run the command again"
+    with presence.explained(lab, found, fix), session(lab, found, CONNECT_S) as link:
         yield link
 
 

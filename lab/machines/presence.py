@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lab.machines import recovery, state
 from lab.machines.providers import PROVIDERS
@@ -48,7 +49,10 @@ def kept(lab: Lab, machine: Machine) -> Iterator[None]:
         yield
 
 
-def taken_down(lab: Lab, machine: Machine) -> LabError | None:
+RERUN: Final = "run the command again: it makes the machine and goes on with what is missing"
+
+
+def taken_down(lab: Lab, machine: Machine, fix: str = RERUN) -> LabError | None:
     """Why this machine is not there any more, or is about to go, when somebody took it; cheap, asks files only."""
     name, found = machine.spec.name, state.look(lab, machine.spec.name).machine
     if machine.handle is None:
@@ -61,19 +65,18 @@ def taken_down(lab: Lab, machine: Machine) -> LabError | None:
     who = f"removed: {lab.paths.machine(name)}"
     if noted and told is not None:
         who = f"taken down by `{told.command}` (pid {told.pid})"
-    fix = "run the command again: it makes the machine and goes on with what is missing"
     return DemoError(f"machine {name} was {who}", fix=fix)
 
 
 @contextlib.contextmanager
-def explained(lab: Lab, machine: Machine) -> Iterator[None]:
-    """Whatever fails inside because somebody took the machine down says so, and by whom."""
+def explained(lab: Lab, machine: Machine, fix: str = RERUN) -> Iterator[None]:
+    """Whatever fails inside because somebody took the machine down says so, and by whom; `fix`: what helps then."""
     try:
         yield
     except Cancelled:
         raise
     except LabError as error:
-        if (gone := taken_down(lab, machine)) is None:
+        if (gone := taken_down(lab, machine, fix)) is None:
             raise
         raise gone from error
 

@@ -127,7 +127,7 @@ def _axis(low: float, high: float, step: float, at: Callable[[float], float], bo
     taken: list[tuple[float, float]] = []
     for tick in sorted(ticks, key=abs):
         said = f"{tick:+.0f}".replace("-", figures.MINUS) if tick else "0"
-        half = TICK_CHARACTER * len(said) / 2
+        half = TICK_CHARACTER * (len(said) + 1) / 2  # one more: a gap to the next
         parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
         if all(at(tick) + half < left or right < at(tick) - half for left, right in taken):
             taken.append((at(tick) - half, at(tick) + half))

@@ -31,6 +31,9 @@ def test_one_that_is_taken_down_names_the_command(lab: Lab, machine: Machine) ->
     with pytest.raises(DemoError, match=said) as caught, presence.explained(lab, machine):
         raise LOST
     assert caught.value.__cause__ is LOST
+    with pytest.raises(DemoError) as caught, presence.explained(lab, machine, "lab up m"):
+        raise LOST
+    assert caught.value.fix == "lab up m"
 
 
 @pytest.mark.parametrize("error", [Cancelled("stopped", fix="none"), OSError("nobody reads")])
