@@ -121,17 +121,17 @@ def _panel(
 
 
 def _axis(low: float, high: float, step: float, at: Callable[[float], float], bottom: float) -> list[Html]:
-    """A line at every step, and a figure where it does not run into the one before; zero always has its own."""
+    """A line at every step, and figures at as many as fit, evenly and with a gap between them; zero has its own."""
     parts: list[Html] = []
-    ticks = [step * i for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
-    taken: list[tuple[float, float]] = []
-    for tick in sorted(ticks, key=abs):
-        said = f"{tick:+.0f}".replace("-", figures.MINUS) if tick else "0"
-        half = TICK_CHARACTER * (len(said) + 1) / 2  # one more: a gap to the next
-        parts.append(line(at(tick), TOP, at(tick), bottom, "zero" if abs(tick) < 1e-9 else "grid"))
-        if all(at(tick) + half < left or right < at(tick) - half for left, right in taken):
-            taken.append((at(tick) - half, at(tick) + half))
-            parts.append(label(at(tick), bottom + 16, said, "tick", "middle"))
+    numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
+    texts = {i: f"{step * i:+.0f}".replace("-", figures.MINUS) if i else "0" for i in numbers}
+    widest = TICK_CHARACTER * (max(map(len, texts.values())) + 1)
+    every = math.ceil(widest / (at(step) - at(0)))
+    for i, text in texts.items():
+        x = at(step * i)
+        parts.append(line(x, TOP, x, bottom, "grid" if i else "zero"))
+        if i % every == 0:
+            parts.append(label(x, bottom + 16, text, "tick", "middle"))
     return parts
 
 
