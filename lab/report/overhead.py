@@ -37,7 +37,7 @@ def section(summary: Mapping[str, Any]) -> Html:
         lead.append("The grey band is as wide as the twin's own difference: inside it is noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
         lead.append("A bar across a control's line marks what was really added.")
-    lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks. Shown without intervals."))
+    lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks; the table has the intervals."))
     return part(
         "overhead",
         "What it costs",

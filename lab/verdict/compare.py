@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from lab.model.paths import CELL_FILE
 from lab.verdict.completeness import unequal_types
-from lab.verdict.effects import Effect, estimate, fewest_blocks, percent, scalar_ratios, typed_ratios
+from lab.verdict.effects import Effect, estimate, percent, scalar_ratios, typed_ratios
 from lab.verdict.metrics import QUANTILES, CellFigures
 from lab.verdict.observe import FormView
+from lab.verdict.signed_rank import fewest_blocks
 from lab.verdict.words import Evidence, judge
 
 SCALARS: Final[dict[str, Callable[[CellFigures], float | None]]] = {

@@ -1,0 +1,112 @@
+"""Wilcoxon's signed-rank test, exact, and the interval that it inverts to. Pure arithmetic on a handful of blocks.
+
+The interval holds every shift that the two-sided test does not reject: it reaches from the (c+1)-th smallest to the
+(c+1)-th largest Walsh average, where c is the largest rank sum that is rare enough (Hollander, Wolfe & Chicken,
+"Nonparametric Statistical Methods", 3rd ed., 3.3). The test is discrete, so the level that was really reached is part
+of the answer. scipy is the oracle of the tests; importing it here would cost `lab --help` more than all the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations_with_replacement
+from statistics import median, stdev
+from typing import Final
+
+POWER: Final = 0.9
+TRIALS: Final = 2000  # the simulated power is right within 1.3 percentage points
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """`level`: the confidence really reached, at least what was asked for where the blocks suffice."""
+
+    low: float
+    high: float
+    level: float
+
+    def excludes(self, value: float) -> bool:
+        return not self.low <= value <= self.high
+
+
+def walsh(values: Sequence[float]) -> list[float]:
+    """All pairwise means in order, each value paired with itself too."""
+    return sorted((a + b) / 2 for a, b in combinations_with_replacement(values, 2))
+
+
+def hodges_lehmann(values: Sequence[float]) -> float:
+    """The median of the Walsh averages. ValueError when empty."""
+    if not values:
+        raise ValueError("no block to estimate an effect from")
+    return median(walsh(values))
+
+
+@lru_cache(maxsize=64)
+def null_counts(n: int) -> tuple[int, ...]:
+    """Of all 2**n signs of the ranks 1..n, how many give each sum of positive ranks."""
+    counts = [1]
+    for rank in range(1, n + 1):
+        grown = counts + [0] * rank
+        for total, number in enumerate(counts):
+            grown[total + rank] += number
+        counts = grown
+    return tuple(counts)
+
+
+def tail(n: int, rank_sum: int) -> float:
+    """P(sum of positive ranks <= rank_sum) where nothing but chance gives signs."""
+    return math.ldexp(sum(null_counts(n)[: rank_sum + 1]), -n)
+
+
+@lru_cache(maxsize=256)
+def critical(n: int, alpha: float) -> int | None:
+    """The largest rank sum that the two-sided test at `alpha` rejects; None: n blocks are too few for any."""
+    allowed, seen, found = alpha / 2 * (1 + 1e-12), 0, None
+    for total, number in enumerate(null_counts(n)):
+        seen += number
+        if seen / 2**n > allowed:
+            break
+        found = total
+    return found
+
+
+def fewest_blocks(comparisons: int, alpha: float = 0.05) -> int:
+    """The fewest blocks that can earn a word: the smallest n with 2 / 2**n <= alpha / comparisons."""
+    return math.ceil(1 + math.log2(max(comparisons, 1) / alpha) - 1e-12)
+
+
+def interval(values: Sequence[float], alpha: float) -> Interval | None:
+    """At confidence 1 - alpha; from fewer blocks than that needs the widest there is, with its level. None: below 2."""
+    n = len(values)
+    if n < 2:
+        return None
+    averages, reached = walsh(values), critical(n, alpha) or 0
+    return Interval(averages[reached], averages[-1 - reached], 1 - 2 * tail(n, reached))
+
+
+def detectable(values: Sequence[float], alpha: float) -> float | None:
+    """The shift whose interval would exclude zero in nine of ten runs like this one. None below two blocks.
+
+    A multiple of the blocks' standard deviation. The multiple allows for that deviation being an estimate from as few
+    blocks: this run's noise and the next run's are both drawn anew.
+    """
+    n = len(values)
+    return _multiple(n, critical(n, alpha) or 0) * stdev(values) if n >= 2 else None
+
+
+@lru_cache(maxsize=64)
+def _multiple(n: int, reached: int) -> float:
+    """By simulation of normal noise, always with the same numbers: where the lower end of an unshifted run lies, in
+    deviations as another run estimates them. The shift that lifts nine of ten such ends above zero is the answer.
+    """
+    draw = random.Random(f"detectable/{n}/{reached}")  # noqa: S311 - a seeded simulation, no secret
+    needed = []
+    for _ in range(TRIALS):
+        lowest = sorted(draw.gauss() for _ in range(n))[: reached + 1]  # the (c+1)-th Walsh average is among theirs
+        low = walsh(lowest)[reached]
+        needed.append(-low / stdev([draw.gauss() for _ in range(n)]))
+    return sorted(needed)[math.ceil(POWER * TRIALS) - 1]
