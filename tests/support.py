@@ -94,8 +94,7 @@ def go_environment(go: toolchain.Toolchain, **values: str) -> dict[str, str]:
     """How forms call it: their module and build caches are shared, so that nothing is fetched or compiled twice."""
     lab = lab_at(test_home())
     path = f"{Path(go.go).parent}{os.pathsep}{os.environ['PATH']}"
-    cache = str(lab.paths.build / f"cache-{go.version}-plain")
-    return toolchain.environment(lab, **{"PATH": path, "GOCACHE": cache, **values})
+    return toolchain.environment(lab, **{"PATH": path, "GOCACHE": go.build_cache(lab), **values})
 
 
 def python_39() -> str:

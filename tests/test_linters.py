@@ -255,5 +255,5 @@ def test_shell_parses(repo: Path) -> None:
 
 def test_go_is_formatted(repo: Path) -> None:
     gofmt = shutil.which("gofmt") or str(Path(pinned_go().go).with_name("gofmt"))
-    ended = lint((gofmt, "-l", "demo"), repo)
+    ended = lint((gofmt, "-l", "demo", "lab", "playbooks"), repo)
     assert (ended.returncode, ended.stdout) == (0, "")

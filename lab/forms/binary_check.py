@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import mmap
-import struct
 from pathlib import Path
 from typing import Final
 
 from lab.forms.recipe import Recipe
 from lab.model.errors import DemoError
+from lab.system.elf import reading
 
-ELF_MACHINES: Final = {62: "amd64", 183: "arm64"}
+GOARCHS: Final = {"EM_X86_64": "amd64", "EM_AARCH64": "arm64"}
 SYMBOLS: Final = (".symtab", ".debug_info")
 
 
@@ -43,33 +43,13 @@ def unwoven(binary: Path, woven: dict[str, str]) -> dict[str, str]:
 
 
 def elf(binary: Path) -> tuple[str, frozenset[str]]:
-    """(GOARCH, section names) of a 64-bit little-endian ELF file; ("", none) of anything else."""
-    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if not _is_elf(data):
-            return "", frozenset()
-        machine = struct.unpack_from("<H", data, 18)[0]
-        return ELF_MACHINES.get(machine, str(machine)), frozenset(_sections(data))
-
-
-def section(binary: Path, name: str) -> bytes:
-    """The content of one section; nothing when the file has none of that name."""
-    with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        offset, size = _sections(data).get(name, (0, 0)) if _is_elf(data) else (0, 0)
-        return data[offset : offset + size]
-
-
-def _is_elf(data: mmap.mmap) -> bool:
-    return data[:6] == b"\x7fELF\x02\x01"
-
-
-def _sections(data: mmap.mmap) -> dict[str, tuple[int, int]]:
-    """Section name -> (offset, size)."""
-    table, size, count, names_at = *struct.unpack_from("<Q", data, 40), *struct.unpack_from("<HHH", data, 58)
-    rows = [struct.unpack_from("<II4Q", data, table + size * i) for i in range(count)]
-    text = rows[names_at][4] if rows else 0
-    starts = [text + row[0] for row in rows]
-    names = [data[at : data.find(b"\0", at)].decode("ascii", "replace") for at in starts]
-    return {name: (row[4], row[5]) for name, row in zip(names, rows, strict=True)}
+    """(GOARCH, section names) of an ELF file; ("", none) of anything else."""
+    try:
+        with binary.open("rb") as stream, reading(stream) as file:
+            machine = file.header.e_machine
+            return GOARCHS.get(machine, str(machine)), frozenset(section.name for section in file.iter_sections())
+    except ValueError:
+        return "", frozenset()
 
 
 def _has(data: mmap.mmap, function: str) -> bool:

@@ -121,13 +121,11 @@ def _temporary(root: Path) -> Path:
 
 def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain, temporary: Path) -> dict[str, str]:
     system, cpu = (recipe.goos, recipe.goarch) if recipe.goos else host_target()
-    # A weaver adds its own digest to the compiler's, so one cache serves all its versions, and plain builds stay apart.
-    woven = "-".join(tool.name for tool in recipe.tools) or "plain"
     env = environment(
         lab,
         GOOS=system,
         GOARCH=cpu,
-        GOCACHE=str(lab.paths.build / f"cache-{toolchain.version}-{woven}"),
+        GOCACHE=toolchain.build_cache(lab, "-".join(tool.name for tool in recipe.tools) or "plain"),
         GOFLAGS=f"-mod=readonly {FLAGS}",
         **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(temporary)),
         **{variable: program for variable, program, _ in recipe.programs},

@@ -24,6 +24,7 @@ from lab.model.lab import Lab
 from lab.model.machine import GOARCH, Arch
 from lab.remote.base import Transport
 from lab.system import digests
+from lab.system.toolchain import FIXED
 from lab.system.wait import Deadline
 
 GO: Final = "/usr/local/go/bin/go"
@@ -33,16 +34,11 @@ NEEDED_MIB: Final = 1400  # the largest package, a translated SQLite, takes abou
 DISK_MIB: Final = 3000
 MAX_BINARY_BYTES: Final = 1 << 30
 SETTINGS: Final = {
+    **FIXED,
     "GOPROXY": "off",
     "GOSUMDB": "off",  # go.sum vouches for each module; the machine can ask nobody
     "GOENV": "off",
-    "GOWORK": "off",
-    "GOTOOLCHAIN": "local",
     "GOOS": "linux",
-    "CGO_ENABLED": "0",
-    "GOTELEMETRY": "off",
-    "GOAMD64": "v1",
-    "GOARM64": "v8.0",
 }
 COPY: Final = 'rm -rf -- "$1" && mkdir -p -- "$1/tmp" && cp -R -- "$2" "$1/src" && chmod -R u+w -- "$1/src"'
 FACTS: Final = 'mkdir -p -- "$1"; grep MemTotal /proc/meminfo; df -Pk -- "$1" | tail -n 1'
@@ -155,7 +151,7 @@ class GuestBuild:
         for step in (*recipe.spec.before, *recipe.spec.steps):
             self._step(filled(step, values, {"go": GO, **tools}), deadline, on_line)
         self._fetch(out, deadline)
-        return fitting.proven(self.scratch, key, out, began, deadline, built="in the machine")
+        return fitting.proven(lab, self.scratch, key, out, began, deadline, built="in the machine")
 
     def result(self) -> str:
         """Where the binary is in the machine."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from lab.forms import sources
+from lab.forms.sources import Sources
 from lab.guest.wire import decode, encode
 from lab.model.errors import LabError
 from lab.model.form import Artifact
@@ -22,7 +21,7 @@ from lab.system import digests, store
 SCHEMA: Final = 1
 MANIFEST_FILE: Final = "manifest.json"
 BINARY_FILE: Final = "binary"
-SOURCES_FILE: Final = "sources.json"  # read from the binary once, at its publication or when it is first found without
+SOURCES_FILE: Final = "sources.json"
 TEMP_PREFIX: Final = ".making-"
 
 
@@ -37,6 +36,7 @@ class Built:
     cold_s: float
     inputs: dict[str, str]
     facts: dict[str, str] = field(default_factory=dict)
+    made_of: Sources = field(default_factory=Sources)
     changes: tuple[Change, ...] = ()
 
 
@@ -54,7 +54,9 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
             return None
         if digests.of_file(place / BINARY_FILE) != doc["sha256"]:
             return None
-        made_of = _made_of(place, doc["sha256"])
+        made_of = json.loads((place / SOURCES_FILE).read_text(encoding="utf-8"))
+        if made_of["sha256"] != doc["sha256"]:
+            return None
         return Artifact(
             name=name,
             key=key,
@@ -70,24 +72,6 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _made_of(place: Path, sha256: str) -> dict[str, Any]:
-    """What the binary was made from, as noted beside it; read from the binary where nothing (or another's) is noted."""
-    note = place / SOURCES_FILE
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # not noted yet, or torn
-        doc = json.loads(note.read_text(encoding="utf-8"))
-        if doc["sha256"] == sha256 and {"modules", "woven"} <= doc.keys():
-            return dict(doc)
-    found = sources.read(place / BINARY_FILE)
-    doc = {
-        "sha256": sha256,
-        "modules": sorted(found.modules) if found else None,
-        "woven": sorted(found.woven) if found else None,
-    }
-    with contextlib.suppress(OSError):  # a cache that may only be read: read the binary again next time
-        store.write_json(note, doc)
-    return doc
 
 
 def _texts(listed: list[str] | None) -> tuple[str, ...] | None:
@@ -106,7 +90,8 @@ def publish(lab: Lab, built: Built) -> Artifact:
         _sync(binary)
         manifest = _manifest(built, binary)
         store.write_json(making / MANIFEST_FILE, manifest)
-        _made_of(making, str(manifest["sha256"]))
+        made_of = {"sha256": manifest["sha256"], "modules": built.made_of.modules, "woven": built.made_of.woven}
+        store.write_json(making / SOURCES_FILE, made_of)
         store.sync_dir(making)
         _swap(lab, making, folder(lab, built.key))
     except BaseException:

@@ -187,12 +187,12 @@ def _compile(lab: Lab, scratch: BuildDir, key: str, tools: Mapping[str, Path], d
     out = scratch.root.with_name(scratch.root.name + ".out")
     values = {"out": str(out), "main": recipe.main, "ldflags": recipe.ldflags(key)}
     counter = _Counter(lab, recipe.name, scratch.packages)
-    fitting.compiles(scratch, deadline)
+    fitting.compiles(lab, scratch, deadline)
     for step in recipe.spec.steps:
         _step(lab, scratch, [*_gently(), *scratch.argv(step, values, tools)], counter, deadline)
     if not out.is_file():
         raise DemoError(f"{recipe.label}: its steps made no {{out}}", fix="let a build step write to {out}")
-    return fitting.proven(scratch, key, out, began, deadline)
+    return fitting.proven(lab, scratch, key, out, began, deadline)
 
 
 def _step(lab: Lab, scratch: BuildDir, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:

@@ -51,6 +51,10 @@ class Toolchain:
     def go(self) -> str:
         return str(self.root / "bin" / GO)
 
+    def build_cache(self, lab: Lab, weaver: str = "plain") -> str:
+        """GOCACHE: a weaver changes the compiler's digest by its own, so one cache serves all its versions."""
+        return str(lab.paths.build / f"cache-{self.version}-{weaver}")
+
 
 def host_target() -> tuple[str, str]:
     """(GOOS, GOARCH) of this host."""

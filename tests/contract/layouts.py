@@ -64,7 +64,7 @@ def go(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str
     """The pinned Go, in a plain environment."""
     lab = lab_at(test_home())
     root = toolchain.find(lab, PLAIN.toolchain, deadline=Deadline.after(300))
-    plain = toolchain.environment(lab, GOCACHE=str(lab.paths.build / f"cache-{root.version}-plain"), **env)
+    plain = toolchain.environment(lab, GOCACHE=root.build_cache(lab), **env)
     argv = [root.go, *words]
     return subprocess.run(
         argv, cwd=folder, env={**plain, "PWD": str(folder)}, capture_output=True, text=True, timeout=120, check=False

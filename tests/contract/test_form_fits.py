@@ -159,10 +159,10 @@ def test_a_module_that_a_form_raises_too_far_is_named_before_anything_is_woven(l
     one = service(tmp_path, BY_HAND, f"require {OTELHTTP} v0.61.0")
     scratch = prepared(lab, one, "orchestrion-otel", tmp_path / "room")
     with pytest.raises(DemoError, match=rf"{OTELHTTP} v0\.61\.0 raised to v0\.72\.0") as caught:
-        fitting.compiles(scratch, Deadline.after(170))
+        fitting.compiles(lab, scratch, Deadline.after(170))
     assert "undefined: otelhttp.WithRouteTag" in str(caught.value.detail)
     plain = prepared(lab, one, "baseline", tmp_path / "room2")
-    fitting.compiles(plain, Deadline.after(170))  # there it compiles
+    fitting.compiles(lab, plain, Deadline.after(170))  # there it compiles
 
 
 def broken(name: str) -> Form:

@@ -72,7 +72,7 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
             GOARCH=goarch,
             GOFLAGS=FLAGS,
             GOWORK="",
-            GOCACHE=str(lab.paths.build / f"cache-{toolchain.version}-plain"),
+            GOCACHE=toolchain.build_cache(lab),
             GODEBUG="embedfollowsymlinks=1",  # a link counts as the file it leads to
         ),
         deadline=Deadline.after(ASK_S, lab.cancel),

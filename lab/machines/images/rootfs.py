@@ -130,19 +130,19 @@ def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: 
 
 
 def build_init(lab: Lab, go_root: Path, goarch: str, target: Path, deadline: Deadline) -> None:
-    """Compile the machine's init: static, the same bytes for the same source and toolchain."""
-    argv = [*proc.die_with_parent([str(go_root / "bin/go")]), "build", "-trimpath", "-buildvcs=false"]
+    """Compile the machine's init: static, the same bytes for the same source and toolchain, on any host."""
+    argv = [*proc.die_with_parent([str(go_root / "bin" / toolchain.GO)]), "build", "-trimpath", "-buildvcs=false"]
     argv += ["-ldflags=-s -w -buildid=", "-o", str(target), "."]
     source = resources.root() / INIT_SOURCE
-    result = proc.run(argv, deadline=deadline, env=go_environment(lab, go_root) | {"GOARCH": goarch}, cwd=source)
+    result = proc.run(argv, deadline=deadline, env=init_environment(lab, go_root, goarch), cwd=source)
     if not result.ok:
         raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
 
 
-def go_environment(lab: Lab, go_root: Path) -> dict[str, str]:
-    """A build that depends on nothing but the toolchain and the source."""
-    cache = str(lab.paths.build / "init")
-    return toolchain.build_environment(lab, GOCACHE=cache, GOFLAGS="-mod=readonly", GOROOT=str(go_root))
+def init_environment(lab: Lab, go_root: Path, goarch: str) -> dict[str, str]:
+    """A build for Linux that depends on nothing but the toolchain and the source."""
+    values = {"GOOS": "linux", "GOARCH": goarch, "GOROOT": str(go_root), "GOFLAGS": "-mod=readonly"}
+    return toolchain.build_environment(lab, GOCACHE=str(lab.paths.build / "init"), **values)
 
 
 def copy_go(go_root: Path, target: Path) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import struct
 import threading
 from pathlib import Path
 
 import pytest
 
 from lab.forms import cache
+from lab.forms.sources import Sources
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from tests.support import lab_at
-from tests.unit.forms.test_sources import table
-from tests.unit.forms.test_woven import program
 
 
 @pytest.fixture
@@ -25,8 +23,14 @@ def lab(tmp_path: Path) -> Lab:
 def publish(lab: Lab, tmp_path: Path, content: bytes = b"program", key: str = "k" * 64) -> Artifact:
     made = tmp_path / f"made-{threading.get_ident()}"
     made.write_bytes(content)
-    built = cache.Built(name="x", key=key, path=made, build_id="id", cold_s=1.0, inputs={"a": "b"}, facts={"go": "go1"})
-    return cache.publish(lab, built)
+    made_of = Sources(modules=("example.org/kit/v2",))
+    facts = {"go": "go1"}
+    return cache.publish(
+        lab,
+        cache.Built(
+            name="x", key=key, path=made, build_id="id", cold_s=1.0, inputs={"a": "b"}, facts=facts, made_of=made_of
+        ),
+    )
 
 
 def test_published_is_found_with_all_its_facts(lab: Lab, tmp_path: Path) -> None:
@@ -37,20 +41,12 @@ def test_published_is_found_with_all_its_facts(lab: Lab, tmp_path: Path) -> None
     assert (artifact.build_id, artifact.cold_s, artifact.facts) == ("id", 1.0, {"go": "go1"})
 
 
-def test_what_it_was_made_from_is_noted_and_read_again_where_the_note_is_gone(lab: Lab, tmp_path: Path) -> None:
-    go = table([([(9, 0), (20, 1)], [])])
-    content = program(tmp_path / "p", sections=(".gopclntab",), names="").read_bytes()
-    whole = bytearray(content + go)
-    struct.pack_into("<QQ", whole, struct.unpack_from("<Q", whole, 40)[0] + 64 + 24, len(content), len(go))
-    artifact = publish(lab, tmp_path, bytes(whole))
-    assert (artifact.modules, artifact.woven_files) == (("example.org/kit/v2",), ("shop/main.go",))
-    note = artifact.path.parent / cache.SOURCES_FILE
-    for text in ("", "[]", '{"sha256": "of another", "modules": [], "woven": []}'):
-        note.write_text(text)
-        assert cache.find(lab, artifact.key, "x") == artifact
-    note.unlink()
-    assert cache.find(lab, artifact.key, "x") == artifact
-    assert note.is_file()
+@pytest.mark.parametrize("text", ["", "[]", '{"sha256": "of another", "modules": [], "woven": []}'])
+def test_without_the_note_of_what_it_was_made_from_it_is_not_found(lab: Lab, tmp_path: Path, text: str) -> None:
+    artifact = publish(lab, tmp_path)
+    assert (artifact.modules, artifact.woven_files) == (("example.org/kit/v2",), None)
+    (artifact.path.parent / cache.SOURCES_FILE).write_text(text)
+    assert cache.find(lab, artifact.key, "x") is None
 
 
 def test_absent_is_none(lab: Lab) -> None:

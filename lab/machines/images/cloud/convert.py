@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -32,7 +31,7 @@ from lab.model.lab import Lab
 from lab.model.machine import GOARCH, MachineSpec, Seed
 from lab.model.paths import KNOWN_HOSTS_FILE
 from lab.remote.base import Transport
-from lab.system import proc, resources
+from lab.system import proc
 from lab.system.wait import Deadline
 
 RECIPE: Final = 1  # as `image.RECIPE`, of what is done to a cloud image besides
@@ -93,7 +92,7 @@ def _provision(  # one plan, told once
     seed = keys.seed(work / "seed")
     nocloud.write_disk(work / "seed.iso", seed)
     with lab.bus.step("image.go", "pack the machine's Go and its init"):
-        _build_init(lab, wanted, work / rootfs.INIT_BINARY, deadline)
+        rootfs.build_init(lab, wanted.go_root, GOARCH[wanted.arch], work / rootfs.INIT_BINARY, deadline)
         _pack_go(wanted.guest_go or wanted.go_root, work)
     program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     tried = cloud_boot.accelerators(lab, spec, program)
@@ -245,16 +244,6 @@ def _own_disk(path: Path, kind: str, target: Path, disk_gib: int, deadline: Dead
     proc.check(convert, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
     resize = [tool, "resize", "-q", "-f", "qcow2", str(target), f"{disk_gib}G"]
     proc.check(resize, deadline=deadline, error=ProvisioningError, fix=TRY_AGAIN)
-
-
-def _build_init(lab: Lab, wanted: ImageSpec, target: Path, deadline: Deadline) -> None:
-    """As `image_tree.build_init`, on any host: for Linux and the machine's processor."""
-    argv = [str(wanted.go_root / "bin" / ("go.exe" if os.name == "nt" else "go")), "build", "-trimpath"]
-    argv += ["-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", str(target), "."]
-    env = rootfs.go_environment(lab, wanted.go_root) | {"GOOS": "linux", "GOARCH": GOARCH[wanted.arch]}
-    result = proc.run(argv, deadline=deadline, env=env, cwd=resources.root() / rootfs.INIT_SOURCE)
-    if not result.ok:
-        raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
 
 
 def _pack_go(go_root: Path, work: Path) -> None:

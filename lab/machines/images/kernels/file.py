@@ -1,14 +1,14 @@
 """A kernel of the user's own, read without starting it: what it is, which release, what is built into it.
 
-Layouts: Linux Documentation/arch/x86/boot.rst (bzImage), arch/arm64/booting.rst (Image), the ELF specification.
+Layouts: Linux Documentation/arch/x86/boot.rst (bzImage), arch/arm64/booting.rst (Image).
 """
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -16,16 +16,15 @@ from typing import Final, Literal
 from lab.machines.images.kernels import unpack
 from lab.model.errors import ConfigError, LabError, PreconditionError
 from lab.model.machine import Arch
+from lab.system.elf import reading
 
 Form = Literal["bzImage", "vmlinux", "Image"]
 SMALLEST: Final = 0x268  # what a header needs; no kernel is that small
 LARGEST: Final = 1 << 30  # a vmlinux with all its debug information stays below
 XLOADFLAGS: Final = 0x236  # u16 of a bzImage: bit 0 says that it is a 64-bit kernel
 ARM64_MAGIC: Final = (56, b"ARM\x64")
-ELF_64: Final = 2
-ELF_ARCHS: Final[dict[int, Arch]] = {62: "x86_64", 183: "aarch64"}  # e_machine
-PT_NOTE: Final = 4
-PVH_NOTE: Final = (b"Xen\0", 18)  # name and type of the note that says where a PVH start enters
+ELF_ARCHS: Final[dict[str, Arch]] = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
+PVH_NOTE: Final = ("Xen", 18)  # name and type of the note that says where a PVH start enters
 RELEASE: Final = re.compile(rb"Linux version ([!-~]{3,64}) ")
 GZIP: Final = b"\x1f\x8b"
 FIX: Final = "--kernel takes a vmlinux or bzImage (arm64: Image) file"
@@ -40,6 +39,7 @@ class KernelFile:
     release: str  # what `uname -r` will say
     start: bytes
     plain: bytes
+    starts: bool = True  # by QEMU's -kernel
 
     @property
     def btf(self) -> bool | None:
@@ -68,7 +68,7 @@ def read(path: Path, arch: Arch) -> KernelFile:
     if found.arch != arch:
         message = f"{path} is a kernel for {found.arch}, the machine is {arch}"
         raise PreconditionError(message, fix=f"--arch {found.arch}, or a kernel for {arch}")
-    if found.form == "vmlinux" and found.arch == "x86_64" and not enters_by_pvh(found.plain):
+    if not found.starts:
         message = f"{path} cannot be started directly: it was built without CONFIG_PVH"
         raise PreconditionError(message, fix="give the bzImage of the same build (arch/x86/boot/bzImage)")
     return found
@@ -92,10 +92,11 @@ def _read(data: bytes) -> KernelFile:
 
 
 def _elf(data: bytes) -> KernelFile:
-    machine = struct.unpack_from("<H", data, 18)[0]
-    if data[4] != ELF_64 or machine not in ELF_ARCHS:
-        raise ValueError(f"an ELF file for another kind of processor (e_machine {machine})")
-    return KernelFile(form="vmlinux", arch=ELF_ARCHS[machine], release=release(data), start=data, plain=data)
+    machine, pvh = _look(data)
+    if machine not in ELF_ARCHS:
+        raise ValueError(f"an ELF file for another kind of processor ({machine})")
+    arch, says = ELF_ARCHS[machine], release(data)
+    return KernelFile(form="vmlinux", arch=arch, release=says, start=data, plain=data, starts=pvh or arch != "x86_64")
 
 
 def _bzimage(data: bytes) -> KernelFile:
@@ -103,7 +104,7 @@ def _bzimage(data: bytes) -> KernelFile:
         raise ValueError("a 32-bit x86 kernel")
     plain = unpack.unpack(unpack.payload(data))
     # through the PVH entry QEMU skips firmware and decompressor; where there is none it starts the file as it is
-    start = plain if enters_by_pvh(plain) else data
+    start = plain if _look(plain)[1] else data
     return KernelFile(form="bzImage", arch="x86_64", release=release(plain), start=start, plain=plain)
 
 
@@ -115,21 +116,11 @@ def release(plain: bytes) -> str:
     return found[1].decode()
 
 
-def enters_by_pvh(elf: bytes) -> bool:
-    """Whether an ELF kernel has the entry that QEMU's -kernel needs."""
-    name, kind = PVH_NOTE
-    return any(note == (name, kind) for note in _notes(elf))
+def _look(elf: bytes) -> tuple[str, bool]:
+    """(e_machine of a 64-bit file, whether the kernel has the entry that QEMU's -kernel needs). Raises ValueError."""
+    from elftools.elf.segments import NoteSegment
 
-
-def _notes(elf: bytes) -> Iterator[tuple[bytes, int]]:
-    offset, size, count = struct.unpack_from("<Q", elf, 32)[0], *struct.unpack_from("<HH", elf, 54)
-    for number in range(count):
-        header = offset + number * size
-        begin, length = struct.unpack_from("<Q", elf, header + 8)[0], struct.unpack_from("<Q", elf, header + 32)[0]
-        if struct.unpack_from("<I", elf, header)[0] != PT_NOTE:
-            continue
-        at = begin
-        while at + 12 <= min(begin + length, len(elf)):
-            name_size, value_size, kind = struct.unpack_from("<III", elf, at)
-            yield elf[at + 12 : at + 12 + name_size], kind
-            at += 12 + -(-name_size // 4) * 4 + -(-value_size // 4) * 4
+    with reading(io.BytesIO(elf)) as file:
+        segments = [each for each in file.iter_segments() if isinstance(each, NoteSegment)]
+        notes = {(note.n_name, note.n_type) for segment in segments for note in segment.iter_notes()}
+        return file.header.e_machine if file.elfclass == 64 else f"{file.elfclass} bit", PVH_NOTE in notes
