@@ -25,6 +25,11 @@ KEEP_DISKS: Final = 4
 PROGRAMS: Final = (b"\x7fELF", b"#!")
 
 
+def guest_root(lab: Lab, machine: Machine) -> str:
+    """Our folder in the machine; on this very Linux it stays below LAB_HOME."""
+    return str(lab.paths.machine(machine.spec.name) / "guest") if machine.is_this_host else "/var/lib/lab"
+
+
 def deliver(
     lab: Lab, machine: Machine, transport: Transport, root: str, tree: Path, digest: str, deadline: Deadline
 ) -> tuple[str, tuple[str, ...]]:

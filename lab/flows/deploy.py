@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-from typing import Any
+from typing import Any, Final
 
-from lab.flows import demo as flow
-from lab.flows import resume
+from lab.flows import demo, resume, stages
+from lab.flows.demo import DEMO, Stage
 from lab.flows.request import DemoRequest
 from lab.guest.wire import LifeEnd, encode
-from lab.machines import presence
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, LIFE_FILE, LIVES_DIR
-from lab.runs import drive
 from lab.runs.sealed import source
 from lab.system import documents
 
+Proofs = dict[str, dict[str, Any]]
 
-def deploy(lab: Lab, asked: DemoRequest) -> dict[str, dict[str, Any]]:
+
+def deploy(lab: Lab, asked: DemoRequest) -> Proofs:
     """Form -> {"ok", "reason", "gaps", "built", "changes"}. The lives run without cells: start, canary, proof, stop.
 
     A form that could not be built has "built": false, and a "fix".
     """
-    ready = flow.prepare(lab, asked)
-    asked, names = ready.able(asked), [form.name for form in asked.forms]
-    with flow.connected(lab, ready.machine) as transport, contextlib.ExitStack() as beginning:
-        beginning.enter_context(presence.kept(lab, ready.machine))
-        deployed = flow.deploy(lab, asked, ready, transport)
-        plan = flow.plan_of(asked, deployed)
-        lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
-        directory, plan = resume.claim(lab, dataclasses.replace(plan, lives=lives))
-        site = drive.Site(root=deployed.site.root, artifacts=deployed.site.artifacts, run_id=plan.run_id)
-        with lab.bus.step("proofs", "prove each form") as step:
-            flow.begin(lab, transport, site, plan)
-            beginning.close()
-            if unproven := flow.follow_run(lab, ready.machine, site, plan):
-                step.fail(f"not proven: {unproven}")
-    flow.fetch_run(lab, ready.machine, site, directory)
-    proofs: dict[str, dict[str, Any]] = {
-        life.form: {"ok": False, "reason": "it was never started", "gaps": ""} for life in lives
+    proofs: Proofs = demo.run(lab, DEPLOY, asked)
+    return {form.name: proofs[form.name] for form in asked.forms}
+
+
+def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
+    directory, facts = fetched.run.directory, fetched.run.facts
+    proofs: Proofs = {
+        life.form: {"ok": False, "reason": "it was never started", "gaps": ""} for life in fetched.run.plan.lives
     }
     for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
         ended = documents.read(source(directory, path.relative_to(directory).as_posix()), LifeEnd)
         reason = ended.reason.removeprefix("proof: ")
         proofs[ended.form] = {"ok": ended.ok, "reason": reason, "gaps": ended.gaps}
     resume.discard(directory)
+    built = {artifact.name: artifact for artifact in facts.artifacts}
     for name, proof in proofs.items():
-        proof |= {"built": True, "changes": encode(ready.artifacts[name].changes)}
-    for each in ready.left_out:
+        proof |= {"built": True, "changes": encode(built[name].changes)}
+    for each in facts.left_out:
         proofs[each.form] = {"ok": False, "reason": each.reason, "fix": each.fix, "gaps": "", "built": False}
-    return {name: proofs[name] for name in names}
+    return proofs
+
+
+DEPLOY: Final = (
+    *DEMO[:2],
+    Stage(name="planned", act=stages.plan_proofs),
+    *DEMO[3:6],
+    Stage(name="proven", act=_proofs),
+)

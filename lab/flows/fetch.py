@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from lab.flows import report
-from lab.flows.demo import connected, fetch_run, guest_root
+from lab.flows.deliver import guest_root
+from lab.flows.stages import fetch_run
 from lab.guest.wire import Plan
 from lab.machines import lifecycle
 from lab.model.errors import FetchError, UsageError
@@ -35,9 +36,7 @@ def _rest(lab: Lab, folder: Path) -> Path:
     if machine is None:
         raise UsageError(f"machine {lab.config.machine.name} is gone, and with it the rest of the run", fix="lab demo")
     plan = documents.read(sealed.source(folder, PLAN_FILE), Plan)
-    with connected(lab, machine):
-        site = drive.Site(root=guest_root(lab, machine), artifacts="", run_id=plan.run_id)
-    fetch_run(lab, machine, site, folder)
+    fetch_run(lab, machine, drive.Site(root=guest_root(lab, machine), run_id=plan.run_id), folder)
     return folder
 
 

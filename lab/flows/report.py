@@ -23,6 +23,7 @@ from lab.model.paths import (
     SUMMARY_FILE,
     Paths,
 )
+from lab.model.run import Run
 from lab.runs import merge
 from lab.runs import read as runs_read
 from lab.system import documents, store
@@ -88,10 +89,13 @@ def cut(paths: Paths) -> dict[str, Path]:
     return {path.name.removeprefix(INCOMPLETE_PREFIX): path for path in there}
 
 
-def write(lab: Lab, directory: Path) -> Reported:
-    """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent."""
+def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
+    """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent.
+
+    run: what the caller has read there and knows to be as it was sealed.
+    """
     with lab.bus.step("report", "report") as step:
-        run = runs_read.read(directory)
+        run = run or runs_read.read(directory)
         _check_places(directory)
         merged = merge.merged(run.host_events, run.records, behind_s=run.machine.clock_behind_s or 0.0)
         store.write_text(directory / EVENTS_FILE, "".join(map(merge.line, merged)))
@@ -134,10 +138,3 @@ def _line(row: Mapping[str, Any]) -> str:
 
 def _cells(cells: Mapping[str, Any]) -> str:
     return f"{cells['valid']} of {cells['planned']} cells are valid"
-
-
-def grade(directory: Path) -> dict[str, Any]:
-    """The grade that a fetched run's circumstances earn, for its manifest."""
-    run = runs_read.read(directory)
-    earned = verdict.grade(run.manifest, run.facts, [item.cell for item in run.cells])
-    return {"word": earned.word, "reasons": list(earned.reasons)}

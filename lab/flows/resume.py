@@ -12,7 +12,6 @@ from lab.model.errors import PreconditionError, Unreadable
 from lab.model.events import GuestEvent, Notice, Record
 from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
-from lab.runs.manifest import new_run_id
 from lab.runs.plan import identity
 from lab.runs.sealed import source
 from lab.system import documents, store
@@ -21,7 +20,7 @@ NEED_BYTES: Final = 64 << 20
 
 
 def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
-    """The directory of this run: that of a cut run with the same plan, else a new one; the plan with its run's name.
+    """The directory of this run and its plan: those of a cut run with the same plan, else a new directory.
 
     Raises PreconditionError where the runs' directory cannot be written or has no room.
     """
@@ -35,7 +34,6 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
         else:
             lab.bus.emit(Notice(level="info", text=f"going on with {before.run_id}, which was cut"))
             return folder, before
-    plan = dataclasses.replace(plan, run_id=new_run_id(plan.scenario))
     folder = lab.paths.incomplete_run(plan.run_id)
     (folder / GUEST_DIR).mkdir(parents=True, mode=0o700)
     store.write_text(folder / PLAN_FILE, dump(plan))

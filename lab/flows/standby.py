@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lab import forms
-from lab.flows import demo as flow
+from lab.flows import stages
+from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest
-from lab.guest.wire import Plan, dump
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError, PreconditionError
 from lab.model.events import GuestEvent
 from lab.model.lab import Lab
 from lab.remote.base import Transport
 from lab.runs import drive
+from lab.runs import plan as planning
 from lab.system import proc
 from lab.system.wait import Deadline
 
@@ -40,17 +41,15 @@ def hold(lab: Lab, name: str, asked: DemoRequest) -> dict[str, Any]:
         raise PreconditionError(f"there is no machine {name}", fix=f"lab up {name}")
     machine = lifecycle.up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True)
     artifacts = forms.build(lab, asked.forms, asked.service, arch=found.spec.arch)
-    ready = flow.Ready(machine=machine, artifacts=artifacts)
-    with flow.connected(lab, machine) as transport, contextlib.ExitStack() as beginning:
+    ready = Prepared(asked=asked, machine=machine, artifacts=artifacts, left_out=())
+    with lifecycle.connected(lab, machine) as transport, contextlib.ExitStack() as beginning:
         beginning.enter_context(presence.kept(lab, machine))
-        deployed = flow.deploy(lab, asked, ready, transport)
-        plan = _plan(asked, deployed)
-        site = dataclasses.replace(deployed.site, run_id=RUN_ID)
+        deployed = stages.put(lab, ready, transport)
+        plan = planning.without_load(stages.plan_of(deployed, RUN_ID))
+        site = drive.Site(root=deployed.home.root, run_id=RUN_ID)
         deadline = Deadline.after(HOLD_S, lab.cancel)
         with lab.bus.step("hold", f"keep {len(plan.lives)} forms up") as step:
-            transport.put_bytes(dump(plan).encode(), site.plan, deadline)
-            where = ("--plan", site.plan, "--out", site.out, "--artifacts", site.artifacts)
-            drive.call(transport, site, deadline, "hold", *where)
+            drive.start(transport, site, plan, deployed.artifacts, deadline, verb="hold")
             beginning.close()
             seen = drive.Followed()
 
@@ -78,7 +77,8 @@ def reprove(lab: Lab, transport: Transport, held: Mapping[str, Any], *, reattach
 
     reattach: by agents that are attached now. Raises DemoError when what was kept up does not answer.
     """
-    site, seen = drive.Site(**held["site"]), drive.Followed(offset=int(held["offset"]))
+    at = held["site"]
+    site, seen = drive.Site(root=at["root"], run_id=at["run_id"]), drive.Followed(offset=int(held["offset"]))
     deadline = Deadline.after(AGAIN_S, lab.cancel)
     with lab.bus.step("again", f"prove {len(held['forms'])} forms again") as step:
 
@@ -96,13 +96,6 @@ def reprove(lab: Lab, transport: Transport, held: Mapping[str, Any], *, reattach
             proofs.setdefault(name, {"form": name, "ok": False, "reason": "nothing was said of it", "spans": 0})
         step.say(", ".join(f"{name} {'proven' if one['ok'] else 'NOT PROVEN'}" for name, one in proofs.items()))
     return proofs
-
-
-def _plan(asked: DemoRequest, deployed: flow.Deployed) -> Plan:
-    """One life of each form, without load."""
-    plan = flow.plan_of(asked, deployed)
-    lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
-    return dataclasses.replace(plan, run_id=RUN_ID, lives=lives)
 
 
 def _round(

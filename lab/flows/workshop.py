@@ -43,10 +43,10 @@ def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms
         deadline = Deadline.after(CARRY_S, lab.cancel)
         if not deliver.by_disk(machine):
             return _archive(transport, folder, f"{root}/build/in", deadline)
-        site = drive.Site(root=root, artifacts="", run_id="")
-        drive.install(transport, site, deadline)
+        home = drive.GuestHome(root=root)
+        drive.install(transport, home, deadline)
         at, mount = deliver.deliver(lab, machine, transport, root, folder, digest, deadline)
-        drive.call(transport, site, deadline, "prepare", "--journal", f"{root}/mounts.json", *mount)
+        drive.call(transport, home, deadline, "prepare", "--journal", f"{root}/mounts.json", *mount)
         return at
 
     return forms.BuildMachine(link=transport, root=root, arch=machine.spec.arch, carry=carry)

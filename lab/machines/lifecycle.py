@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from lab.machines import hang, heal, journal, presence, readiness, removal, state, steps, watch
 from lab.machines.providers.base import Disks
 from lab.machines.provisioning import playbook
-from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, UsageError
+from lab.model.errors import Cancelled, DemoError, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
@@ -162,6 +162,20 @@ def reach(lab: Lab, name: str) -> Iterator[Transport]:
     fix = f"lab up {name}, then run the command again"
     with presence.explained(lab, found, fix), session(lab, found, CONNECT_S) as link:
         yield link
+
+
+@contextmanager
+def connected(lab: Lab, machine: Machine, seconds: float = 60.0) -> Iterator[Transport]:
+    """One connection to a machine that was ready; whatever fails, an error says what became of the machine."""
+    if machine.endpoint is None:
+        raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")
+    with ExitStack() as stack:
+        try:
+            link = stack.enter_context(session(lab, machine, seconds))
+        except ProvisioningError as error:
+            raise explain_unreachable(lab, machine, error) from error
+        with presence.explained(lab, machine):
+            yield link
 
 
 def session(lab: Lab, machine: Machine, seconds: float) -> AbstractContextManager[Transport]:

@@ -39,17 +39,22 @@ Gone = Callable[[], LabError | None]  # why the machine is not there any more; N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """Where things are inside the machine: `root` is ours alone, `artifacts` holds the plan's binaries."""
+class GuestHome:
+    """Our folder inside the machine, which holds the guest half."""
 
     root: str
-    artifacts: str
-    run_id: str
     python: str = "python3"
 
     @property
     def guest(self) -> str:
-        return f"{self.root}/guest-{zipapp.digest(zipapp.build())[:12]}.pyz"
+        return f"{self.root}/{zipapp.name()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site(GuestHome):
+    """Where one run is inside the machine."""
+
+    run_id: str
 
     @property
     def out(self) -> str:
@@ -73,15 +78,15 @@ class Followed:
     reason: str = ""
 
 
-def install(transport: Transport, site: Site, deadline: Deadline) -> None:
+def install(transport: Transport, home: GuestHome, deadline: Deadline) -> None:
     """Put the guest half there, once per version."""
-    if not transport.run(["test", "-s", site.guest], deadline).ok:
-        transport.put_bytes(zipapp.build(), site.guest, deadline, mode=0o755)
+    if not transport.run(["test", "-s", home.guest], deadline).ok:
+        transport.put_bytes(zipapp.build(), home.guest, deadline, mode=0o755)
 
 
-def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *options: str) -> dict[str, Any]:
+def call(transport: Transport, home: GuestHome, deadline: Deadline, verb: str, *options: str) -> dict[str, Any]:
     """Run one verb of the guest half and read its one-line JSON answer. Raises DemoError with its last words."""
-    result = transport.run([site.python, site.guest, verb, *options], deadline, max_output=MAX_ANSWER_BYTES)
+    result = transport.run([home.python, home.guest, verb, *options], deadline, max_output=MAX_ANSWER_BYTES)
     try:
         answer: dict[str, Any] | None = load(dict[str, Any], result.text().strip().splitlines()[-1])
     except (WireError, IndexError):
@@ -97,12 +102,12 @@ def call(transport: Transport, site: Site, deadline: Deadline, verb: str, *optio
     return answer
 
 
-def facts(transport: Transport, site: Site, deadline: Deadline, *mount: str) -> tuple[dict[str, Any], float]:
+def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str) -> tuple[dict[str, Any], float]:
     """Make the machine ready for runs; what it tells of itself, checked, and the seconds of its clock.
 
     Raises DemoError where a fact is not of its kind: everything later rests on them, the report last.
     """
-    answer = call(transport, site, deadline, "prepare", "--journal", f"{site.root}/mounts.json", *mount)
+    answer = call(transport, home, deadline, "prepare", "--journal", f"{home.root}/mounts.json", *mount)
     try:
         told = decode(_Facts, answer)
         for name, value in answer.items():
@@ -115,7 +120,7 @@ def facts(transport: Transport, site: Site, deadline: Deadline, *mount: str) -> 
     except WireError as error:
         message = f"the machine tells something of itself that cannot be: {error}"
         raise DemoError(
-            message, fix=f"look at it (lab exec -- python3 {site.guest} facts), or make it again"
+            message, fix=f"look at it (lab exec -- python3 {home.guest} facts), or make it again"
         ) from error
     return {name: value for name, value in answer.items() if name != "clock_ns"}, told.clock_ns / 1e9
 
@@ -143,13 +148,13 @@ class _State:
     pid: Annotated[int, Range(1, 1 << 31)]
 
 
-def start(transport: Transport, site: Site, plan: Plan, deadline: Deadline) -> dict[str, Any]:
-    """Start the plan in the machine; starting the same plan twice is one start."""
+def start(
+    transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline, *, verb: str = "start"
+) -> dict[str, Any]:
+    """Start the plan in the machine with the binaries in `artifacts`; starting the same plan twice is one start."""
     transport.put_bytes(dump(plan).encode(), site.plan, deadline)
-    return call(
-        *(transport, site, deadline, "start"),
-        *("--plan", site.plan, "--out", site.out, "--artifacts", site.artifacts),
-    )
+    options = ("--plan", site.plan, "--out", site.out, "--artifacts", artifacts)
+    return call(transport, site, deadline, verb, *options)
 
 
 def follow(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import platform
 import secrets
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import __version__
-from lab.guest.wire import Plan, encode
+from lab.guest.wire import FileEntry, GuestManifest, Plan, encode
 from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE, SCHEMA
 from lab.model.run import LeftOut
@@ -56,21 +55,26 @@ def host_facts() -> dict[str, Any]:
     }
 
 
-def write(
-    directory: Path, plan: Plan, facts: Circumstances, *, grade: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Seal `directory` (an incomplete run, all files there): write manifest.json and return it."""
-    guest_manifest = directory / GUEST_DIR / MANIFEST_FILE
-    files = [
-        {"path": path.relative_to(directory).as_posix(), "size": path.stat().st_size, "sha256": digests.of_file(path)}
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and not (path.parent == directory and path.name in DERIVED)
-    ]
-    doc = {
+def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
+    """Every file of a run, with its digest: of what `guest` names, the one by which it was verified as it came."""
+    known = {f"{GUEST_DIR}/{entry.path}": entry for entry in guest.files}
+    found = []
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if name in known:
+            found.append(FileEntry(name, known[name].size, known[name].sha256))
+        elif path.is_file() and name not in DERIVED:
+            found.append(FileEntry(name, path.stat().st_size, digests.of_file(path)))
+    return tuple(found)
+
+
+def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> dict[str, Any]:
+    """manifest.json of a run with these files, all but its grade."""
+    return {
         "schema": SCHEMA,
         "run_id": plan.run_id,
         "plan_digest": plan.digest(),
-        "guest_manifest_sha256": hashlib.sha256(guest_manifest.read_bytes()).hexdigest(),
+        "guest_manifest_sha256": next(e.sha256 for e in files if e.path == f"{GUEST_DIR}/{MANIFEST_FILE}"),
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "scenario": plan.scenario,
         "profile": plan.profile,
@@ -78,7 +82,6 @@ def write(
         "provider": facts.provider,
         "acceleration": facts.accel,
         "image_id": facts.image_id,
-        "grade": dict(grade or {}),
         "host": host_facts(),
         "guest": dict(facts.guest),
         "lab_version": __version__,
@@ -91,10 +94,8 @@ def write(
         "artifacts": [_artifact(artifact) for artifact in facts.artifacts],
         "playbook_sha256": facts.playbook_digest,
         "command": list(facts.argv),
-        "files": files,
+        "files": encode(files),
     }
-    store.write_json(directory / MANIFEST_FILE, doc)
-    return doc
 
 
 def _form(form: Form, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, Any]:
@@ -163,8 +164,9 @@ def _listed(names: tuple[str, ...] | None) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def publish(incomplete: Path) -> Path:
-    """Rename incomplete-ID to ID, once everything is in it."""
+def publish(incomplete: Path, doc: Mapping[str, Any]) -> Path:
+    """Write manifest.json and rename incomplete-ID to ID: everything is in it."""
+    store.write_json(incomplete / MANIFEST_FILE, doc)
     final = incomplete.with_name(incomplete.name.removeprefix(INCOMPLETE_PREFIX))
     incomplete.replace(final)
     store.sync_dir(final.parent)

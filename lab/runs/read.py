@@ -7,6 +7,7 @@ the manifest can be read. Reading changes nothing and may be repeated.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
@@ -41,11 +42,17 @@ LONGEST_INTEGER: Final = 20
 def read(root: Path, *, rows: Rows = ROWS) -> Run:
     """Read the run in `root`. Raises FetchError where a file differs from the manifest, and Unreadable where plan or
     manifest cannot be read."""
-    problems = list(sealed.check(root))
-    files = sealed.inventory(root)
+    manifest, files, doubt = sealed.check(root)
+    return opened(root, manifest, files, doubt, rows=rows)
+
+
+def opened(
+    root: Path, manifest: RunManifest, files: dict[str, int], doubt: tuple[str, ...] = (), *, rows: Rows = ROWS
+) -> Run:
+    """The run in `root` whose `files` are known to be those of `manifest`. Raises Unreadable for the plan."""
+    problems = list(doubt)
     guest = paths.GUEST_DIR
     plan = _plan(source(root, f"{guest}/{paths.PLAN_FILE}"))
-    manifest = documents.read(source(root, paths.MANIFEST_FILE), RunManifest)
     seal = _optional(root, f"{guest}/{paths.MANIFEST_FILE}", GuestManifest, problems)
     facts = _optional(root, f"{guest}/{FACTS_FILE}", dict[str, object], problems) or {}
     return Run(
@@ -61,6 +68,12 @@ def read(root: Path, *, rows: Rows = ROWS) -> Run:
         files=files,
         problems=tuple(problems),
     )
+
+
+def moved(run: Run, root: Path) -> Run:
+    """The same run, whose folder has another name now: rows are read there."""
+    cells = tuple(_cell(root, found.cell, found.folder, ROWS) for found in run.cells)
+    return dataclasses.replace(run, cells=cells, files=sealed.inventory(root))
 
 
 def _plan(file: Source) -> Plan:
@@ -104,16 +117,13 @@ def _cells(root: Path, files: dict[str, int], problems: list[str], rows: Rows) -
             late = WireError(f"its window ends before it starts ({cell.window_start_ns})").inside("window_end_ns")
             problems.append(source(root, name).wrong(late).message)
         elif cell is not None:
-            folder = name.rpartition("/")[0]
-            found.append(
-                RunCell(
-                    cell=cell,
-                    folder=folder,
-                    requests=_requests(source(root, f"{folder}/{paths.REQUESTS_FILE}"), rows),
-                    spans=_spans(source(root, f"{folder}/{paths.SPANS_FILE}"), rows),
-                )
-            )
+            found.append(_cell(root, cell, name.rpartition("/")[0], rows))
     return tuple(sorted(found, key=lambda run_cell: (run_cell.cell.window_start_ns, run_cell.folder)))
+
+
+def _cell(root: Path, cell: Cell, folder: str, rows: Rows) -> RunCell:
+    requests, spans = (source(root, f"{folder}/{name}") for name in (paths.REQUESTS_FILE, paths.SPANS_FILE))
+    return RunCell(cell=cell, folder=folder, requests=_requests(requests, rows), spans=_spans(spans, rows))
 
 
 def _canaries(root: Path, files: dict[str, int], problems: list[str]) -> tuple[RunCanary, ...]:

@@ -22,16 +22,17 @@ READ: Final = frozenset({paths.HOST_EVENTS_FILE})
 
 
 def source(root: Path, name: str) -> Source:
-    """A file of the run in `root`, as messages name it."""
-    return Source(path=root / name, name=f"{root.name}/{name}", fix=FIX)
+    """A file of the run in `root`, as messages name it: by its run, also while that is incomplete."""
+    return Source(path=root / name, name=f"{root.name.removeprefix(paths.INCOMPLETE_PREFIX)}/{name}", fix=FIX)
 
 
-def check(root: Path) -> tuple[str, ...]:
-    """Compare each file with the manifest, by size and SHA-256. Returns what could not be compared, for the report.
+def check(root: Path) -> tuple[RunManifest, dict[str, int], tuple[str, ...]]:
+    """Compare each file with the manifest, by size and SHA-256. Returns the manifest, every file with its size, and
+    what could not be compared, for the report.
 
     Raises FetchError naming the files that differ, Unreadable.
     """
-    files = inventory(root)
+    found = files = inventory(root)
     manifest = read(source(root, paths.MANIFEST_FILE), RunManifest)
     named = manifest.files
     doubt: tuple[str, ...] = ()
@@ -41,12 +42,12 @@ def check(root: Path) -> tuple[str, ...]:
             f"{paths.MANIFEST_FILE} names no files (an earlier lab wrote it): only {paths.GUEST_DIR}/ was compared",
         )
         files = {name: size for name, size in files.items() if name.startswith(f"{paths.GUEST_DIR}/")}
-    found = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
-    if found:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        what = f"changed since it was sealed: {', '.join(found[:SHOWN])}{more}; no report is made of it"
+    changed = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
+    if changed:
+        more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+        what = f"changed since it was sealed: {', '.join(changed[:SHOWN])}{more}; no report is made of it"
         raise FetchError(f"{shown_path(root.name)}: {what}", fix=FIX)
-    return doubt
+    return manifest, found, doubt
 
 
 def glance(root: Path) -> tuple[RunManifest, dict[str, str]]:

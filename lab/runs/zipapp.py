@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import zipfile
@@ -15,6 +16,7 @@ EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 SHEBANG: Final = b"#!/usr/bin/env python3\n"
 
 
+@functools.cache
 def build() -> bytes:
     """Bytes of guest.pyz: `lab/guest` under its own name, with a `__main__`; runs under Python >= 3.9."""
     root = Path(lab.__file__).parent
@@ -31,5 +33,7 @@ def build() -> bytes:
     return SHEBANG + buffer.getvalue()
 
 
-def digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+@functools.cache
+def name() -> str:
+    """Its file in a machine: another version lies under another name."""
+    return f"guest-{hashlib.sha256(build()).hexdigest()[:12]}.pyz"

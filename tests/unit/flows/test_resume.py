@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -18,20 +19,23 @@ from lab.model.paths import HOST_EVENTS_FILE, Paths
 from lab.system import store
 from tests.unit.runs.test_plan import made
 
+NUMBERS = itertools.count()
+
 
 def lab_in(home: Path) -> Lab:
     return Lab(config=Config(), paths=Paths(home=home), bus=Bus())
 
 
-def unnamed(**change: object) -> Plan:
-    return made("", **change)
+def named(**change: object) -> Plan:
+    """A plan under a name that no other has, as `lab demo` makes one each time."""
+    return made(f"20260102-{next(NUMBERS):04d}", **change)
 
 
 def test_the_same_wish_goes_on_and_another_is_another_run(tmp_path: Path) -> None:
     lab = lab_in(tmp_path)
-    first, plan = claim(lab, unnamed())
-    again, same = claim(lab, unnamed())
-    other, _ = claim(lab, unnamed(seed=9))
+    first, plan = claim(lab, named())
+    again, same = claim(lab, named())
+    other, _ = claim(lab, named(seed=9))
     assert first == again
     assert plan == same
     assert other != first
@@ -40,9 +44,9 @@ def test_the_same_wish_goes_on_and_another_is_another_run(tmp_path: Path) -> Non
 
 def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
     lab = lab_in(tmp_path)
-    first, _ = claim(lab, unnamed())
+    first, _ = claim(lab, named())
     (first / "plan.json").write_text("{")
-    second, _ = claim(lab, unnamed())
+    second, _ = claim(lab, named())
     assert second != first
 
 
@@ -50,10 +54,10 @@ def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_run_that_ended_with_nothing_is_not_gone_on_with(tmp_path: Path, cells: tuple[str, ...]) -> None:
     """One that has cells is: only bringing it home was cut."""
     lab = lab_in(tmp_path)
-    first, plan = claim(lab, unnamed())
+    first, plan = claim(lab, named())
     sealed = GuestManifest(plan.run_id, "0" * 64, "boot", cells, (), "failed", "the disk is full")
     store.write_text(first / "guest/manifest.json", dump(sealed))
-    second, _ = claim(lab, unnamed())
+    second, _ = claim(lab, named())
     assert (second == first) is bool(cells)
     assert [path for path in lab.paths.runs.iterdir() if path.is_dir()] == [second]
 
@@ -62,7 +66,7 @@ def test_a_run_that_ended_with_nothing_is_not_gone_on_with(tmp_path: Path, cells
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file in the way")
     with pytest.raises(PreconditionError, match="cannot be written") as error:
-        claim(lab_in(tmp_path), unnamed())
+        claim(lab_in(tmp_path), named())
     assert "--home" in error.value.fix
 
 

@@ -41,7 +41,7 @@ while True:
 
 
 def held(tmp_path: Path, pid: int) -> dict[str, Any]:
-    site = Site(root=str(tmp_path), artifacts="", run_id=standby.RUN_ID)
+    site = Site(root=str(tmp_path), run_id=standby.RUN_ID)
     events = Path(site.out) / "events.jsonl"
     events.parent.mkdir(parents=True, exist_ok=True)
     first = json.dumps({"seq": 1, "at_ns": 1, "boot_id": "b", "kind": "state", "data": {"round": 1}}) + "\n"
@@ -59,7 +59,7 @@ def test_the_holder_is_asked_and_only_what_it_says_then_is_read(
 ) -> None:
     lab = lab_at(tmp_path / "home")
     doc = held(tmp_path, 0)
-    out = Path(Site(**doc["site"]).out) / "events.jsonl"
+    out = Path(Site(root=doc["site"]["root"], run_id=standby.RUN_ID).out) / "events.jsonl"
     with subprocess.Popen([sys.executable, "-c", HOLDER, "held", str(out)], stdout=subprocess.PIPE) as holder:
         try:
             assert holder.stdout is not None

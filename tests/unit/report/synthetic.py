@@ -34,7 +34,7 @@ from lab.runs.manifest import DERIVED
 from tests.unit.report.synthetic_host import FACTS, manifest, steps
 from tests.unit.report.synthetic_plan import FORMS, MAP_FULL, MIX, ORIGIN_NS, ROOT, Made, plan, reference
 
-__all__ = ["FORMS", "MAP_FULL", "ROOT", "Made", "plan", "seal", "write"]
+__all__ = ["FACTS", "FORMS", "MAP_FULL", "ROOT", "Made", "plan", "seal", "write"]
 
 
 # --- one request ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from lab import forms, report, verdict
 from lab.flows import left_out
 from lab.flows.report import Reported
-from lab.guest.wire import Plan, load
+from lab.guest.wire import GuestManifest, Plan, load
 from lab.model.errors import DemoError
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
@@ -44,7 +44,8 @@ def summary(tmp_path: Path) -> dict[str, object]:
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), argv=("lab", "demo"),
         left_out=left_out.left_out([catalog["orchestrion-dd"]], {"orchestrion-dd": REFUSED}),
     )  # fmt: skip
-    manifest.write(root, plan, facts)
+    seal = load(GuestManifest, (root / "guest/manifest.json").read_text(encoding="utf-8"))
+    manifest.publish(root, manifest.document(plan, facts, manifest.files(root, seal)))
     return verdict.summarize(read(root))
 
 

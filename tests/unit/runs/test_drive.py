@@ -18,7 +18,7 @@ from tests.support import lab_at
 
 def answers(tmp_path: Path, script: str) -> tuple[LocalTransport, Site]:
     """A "guest half" that is a shell script, at the place where drive looks for it."""
-    site = Site(root=str(tmp_path), artifacts="", run_id="r", python="sh")
+    site = Site(root=str(tmp_path), run_id="r", python="sh")
     Path(site.guest).write_text(script)
     return LocalTransport(lab_at(tmp_path / "home")), site
 
@@ -89,7 +89,7 @@ def test_a_leader_without_a_pid_is_an_error_of_ours(tmp_path: Path, state: str) 
 
 def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:
     transport = LocalTransport(lab_at(tmp_path / "home"))
-    site = Site(root=str(tmp_path), artifacts="", run_id="r")
+    site = Site(root=str(tmp_path), run_id="r")
     install(transport, site, Deadline.after(20))
     before = Path(site.guest).stat().st_mtime_ns
     install(transport, site, Deadline.after(20))

@@ -179,7 +179,7 @@ def test_a_linked_folder_in_the_way_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_fetch_unbounded_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = Site(root=str(tmp_path), artifacts="", run_id="r")
+    site = Site(root=str(tmp_path), run_id="r")
     Path(site.out).mkdir(parents=True)
     monkeypatch.setattr(drive, "MAX_EVENTS_BYTES", MIB)
     transport, seen = LocalTransport(lab_at(tmp_path / "home")), Followed()
@@ -193,7 +193,7 @@ def test_fetch_unbounded_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_fetch_unbounded_answer_of_the_guest_half(tmp_path: Path) -> None:
-    site = Site(root=str(tmp_path), artifacts="", run_id="r", python="sh")
+    site = Site(root=str(tmp_path), run_id="r", python="sh")
     transport = LocalTransport(lab_at(tmp_path / "home"))
     for script in ("yes", "printf '['; cat /dev/zero | tr '\\0' '['", "yes >&2"):
         Path(site.guest).write_text(script)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from lab import forms
-from lab.guest.wire import Plan, load
+from lab.guest.wire import GuestManifest, Plan, load
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
 from lab.runs import manifest
@@ -38,7 +38,8 @@ def written(root: Path, *, told: bool = True) -> dict[str, tuple[int | None, int
         forms=tuple(catalog[name] for name in plan.forms if name in catalog),
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), playbook_digest="", argv=("lab", "demo"),
     )  # fmt: skip
-    manifest.write(root, plan, facts)
+    seal = load(GuestManifest, (root / "guest/manifest.json").read_text(encoding="utf-8"))
+    manifest.publish(root, manifest.document(plan, facts, manifest.files(root, seal)))
     return {form.name: (form.modules_added, form.files_changed) for form in read(root).manifest.forms}
 
 
