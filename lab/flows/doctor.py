@@ -9,7 +9,7 @@ from typing import Final
 from lab import forms
 from lab.flows.request import DemoRequest
 from lab.machines import doctor as machines
-from lab.model.errors import LabError, PreconditionError
+from lab.model.errors import PreconditionError, raise_all
 from lab.model.events import CheckDone, Notice, Output
 from lab.model.lab import Lab
 from lab.model.machine import Finding
@@ -56,11 +56,8 @@ def ready_for_demo(lab: Lab, asked: DemoRequest, *, install_missing: bool) -> No
     if blocked and install_missing and machines.install_commands(lab):
         install(lab, confirm=lambda _: True)
         blocked = _blocking(lab, asked)
-    errors: list[LabError] = [PreconditionError(f"{f.name}: {f.message}", fix=f.fix or "lab doctor") for f in blocked]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise ExceptionGroup("this host is not ready", errors)
+    errors = (PreconditionError(f"{f.name}: {f.message}", fix=f.fix or "lab doctor") for f in blocked)
+    raise_all(errors, "this host is not ready")
 
 
 def _blocking(lab: Lab, asked: DemoRequest) -> list[Finding]:

@@ -11,6 +11,7 @@ from lab.flows.left_out import left_out
 from lab.flows.request import DemoRequest
 from lab.flows.run_parallel import run_parallel
 from lab.machines import lifecycle
+from lab.model.errors import raise_all
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.machine import Arch, Machine
@@ -53,9 +54,9 @@ def _built(lab: Lab, asked: DemoRequest, arch: Arch, shop: forms.BuildMachine | 
     made = forms.attempt(lab, asked.forms, asked.service, arch=arch, workshop=shop)
     bare = [form.name for form in asked.forms if form.mechanism == "none" and not form.of]
     if len(made.failed) == len(asked.forms):
-        forms.raise_all(made.failed)
+        raise_all(made.failed.values(), "several builds failed")
     if bare and not made.failed.keys().isdisjoint(bare):
-        forms.raise_all({name: made.failed[name] for name in bare if name in made.failed})
+        raise_all((made.failed[name] for name in bare if name in made.failed), "several builds failed")
     return made
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from lab.model.errors import Cancelled
+from lab.model.errors import Cancelled, raise_all
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -24,10 +24,7 @@ def run_parallel(cancel: threading.Event, first: Callable[[], A], second: Callab
         cancel.clear()
         # the one that stopped only because the other failed has nothing to tell
         errors = [error for error in errors if not isinstance(error, Cancelled)] or errors
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise BaseExceptionGroup("several things failed", errors)
+    raise_all(errors, "several things failed")
     return one.result(), other.result()
 
 

@@ -1,7 +1,7 @@
 """Forms: the catalog, toolchains, builds, the artifact cache, and the proof that a form instruments."""
 
 from lab.forms.build_machine import BuildMachine
-from lab.forms.building import Outcome, attempt, build, raise_all
+from lab.forms.building import Outcome, attempt, build
 from lab.forms.doctor import checks
 from lab.forms.listing import catalog, choose, service
 from lab.forms.spec import form_spec
@@ -17,7 +17,6 @@ __all__ = [
     "checks",
     "choose",
     "form_spec",
-    "raise_all",
     "service",
     "tree_path",
 ]

@@ -14,7 +14,7 @@ from lab.forms.listing import artifact_of
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.source.shelf import Shelf
 from lab.forms.wanted import BUILD_S, HELPERS, recipes_for, scratch_room, tell_if_edited
-from lab.model.errors import LabError
+from lab.model.errors import LabError, raise_all
 from lab.model.events import Notice
 from lab.model.form import Artifact, Form
 from lab.model.lab import Lab
@@ -40,17 +40,8 @@ def build(
     Raises what `attempt` found; several failures together as an ExceptionGroup.
     """
     made = attempt(lab, forms, service, arch=arch, workshop=workshop)
-    raise_all(made.failed)
+    raise_all(made.failed.values(), "several builds failed")
     return made.artifacts
-
-
-def raise_all(failed: Mapping[str, LabError]) -> None:
-    """One failure alone as it is, several as a group; the same one of several forms once."""
-    unlike = list({str(error): error for error in failed.values()}.values())
-    if len(unlike) == 1:
-        raise unlike[0]
-    if unlike:
-        raise BaseExceptionGroup("several builds failed", unlike)
 
 
 def attempt(
@@ -81,7 +72,7 @@ def attempt(
             tell_if_edited(lab, left, service, arch, wanted, room / "asked-again")
     out |= {name: result for name, result in made.items() if isinstance(result, Artifact)}
     errors = {name: result for name, result in made.items() if isinstance(result, LabError)}
-    raise_all({name: errors[name] for name in HELPERS if name in errors})
+    raise_all((errors[name] for name in HELPERS if name in errors), "several builds failed")
     for form in left:
         if broken := [errors[part] for part in _parts([form]) if part in errors]:
             failed[form.name] = broken[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.machines import journal, presence, recovery, state
 from lab.machines.providers import PROVIDERS
-from lab.model.errors import Cancelled, LabError
+from lab.model.errors import Cancelled, LabError, raise_all
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Handle, MachineSpec
@@ -57,8 +57,7 @@ def down_each(lab: Lab, names: Iterable[str]) -> list[str]:
             raise
         except LabError as error:
             failed.append(error)
-    if failed:
-        raise failed[0] if len(failed) == 1 else ExceptionGroup("several machines could not be removed", failed)
+    raise_all(failed, "several machines could not be removed")
     return gone
 
 

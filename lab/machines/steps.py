@@ -17,7 +17,7 @@ from lab.machines.providers import PROVIDERS
 from lab.machines.providers.base import Journalled, Provider
 from lab.machines.provisioning import in_guest, playbook
 from lab.machines.vm import acceleration
-from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
+from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError, raise_all
 from lab.model.events import CheckDone
 from lab.model.lab import Lab
 from lab.model.machine import Finding, Machine, Observed, SshEndpoint
@@ -92,12 +92,7 @@ def _check_host(lab: Lab, machine: Machine) -> Machine:
 
 
 def raise_failed(failed: list[Finding], kind: type[LabError]) -> None:
-    """One error for one failed check, a group for several, nothing for none."""
-    errors: list[LabError] = [kind(f"{found.name}: {found.message}", fix=found.fix) for found in failed]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise ExceptionGroup("several checks failed", errors)
+    raise_all((kind(f"{found.name}: {found.message}", fix=found.fix) for found in failed), "several checks failed")
 
 
 def _made(lab: Lab, machine: Machine) -> str | None:

@@ -5,6 +5,7 @@ Several failures of one moment travel as an ExceptionGroup of these. Anything el
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -114,3 +115,12 @@ def all_errors() -> tuple[type[LabError], ...]:
         TransientError,
         Cancelled,
     )
+
+
+def raise_all(failed: Iterable[BaseException], message: str) -> None:
+    """One failure alone as it is, several as a group under `message`, none not at all; equal ones once."""
+    unlike = list({(type(error), str(error)): error for error in failed}.values())
+    if len(unlike) == 1:
+        raise unlike[0]
+    if unlike:
+        raise BaseExceptionGroup(message, unlike)

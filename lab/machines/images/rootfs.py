@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from lab.machines.images import apt
 from lab.machines.provisioning import playbook
@@ -87,16 +87,18 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
             toolchain.result()
             (work / "go").rename(tree / GO_PLACE)
     with lab.bus.step("image.playbook", "apply the playbook to the tree"):
-        variables = {
-            "golden": True,
-            "image_id": spec.image_id,
-            "init_binary": str(work / INIT_BINARY),
-            "machine_links": dict(spec.links),
-            "packages": {"machine": list(spec.packages)},
-        }
+        variables = playbook_variables(spec.image_id, str(work / INIT_BINARY), dict(spec.links), spec.packages)
         playbook.apply_to_tree(lab, tree, variables=variables, log=work / "playbook.log", deadline=deadline)
     trim(tree)
     return tree
+
+
+def playbook_variables(
+    image_id: str, init_binary: str, links: dict[str, str], packages: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the playbook makes a golden image of, whether in a tree or in a machine that runs."""
+    image = {"golden": True, "image_id": image_id, "init_binary": init_binary}
+    return {**image, "machine_links": links, "packages": {"machine": list(packages)}}
 
 
 def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: Deadline) -> None:

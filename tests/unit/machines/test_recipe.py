@@ -54,7 +54,7 @@ def code(modules: tuple[ModuleType, ...]) -> str:
 @pytest.mark.parametrize(
     ("modules", "recipe", "recorded"),
     [
-        pytest.param(BAKED, image.RECIPE, (1, "54e45a2f9f8752e0"), id="baked"),
+        pytest.param(BAKED, image.RECIPE, (1, "dd6af2c3ad782c15"), id="baked"),
         pytest.param(CLOUD, cloud_convert.RECIPE, (1, "038fcc7d6f38d324"), id="cloud"),
     ],
 )

@@ -153,32 +153,22 @@ def _boot(
                 _sh(link, nocloud.go_script(f"/dev/disk/by-id/virtio-{cloud_boot.GO_SERIAL}"), deadline)
             keys.write_access(boot.disk.parent, "image", where)
             init, log = boot.disk.with_name(rootfs.INIT_BINARY), boot.disk.with_name("playbook.log")
-            options: dict[str, Any] = {"tags": ["image"], "log": log, "deadline": deadline}
+            there = INIT_THERE if inside else str(init)
+            variables = rootfs.playbook_variables(ident, there, dict(wanted.links), wanted.packages)
+            options: dict[str, Any] = {"tags": ["image"], "log": log, "deadline": deadline, "variables": variables}
             with lab.bus.step("image.playbook", f"apply the playbook {'inside' if inside else 'over SSH'}"):
                 if inside:
                     link.put(init, INIT_THERE, deadline, mode=0o755)
-                    in_guest.apply(lab, link, **options, variables=_variables(wanted, ident, INIT_THERE))
+                    in_guest.apply(lab, link, **options)
                 else:
                     known_hosts = boot.disk.parent / KNOWN_HOSTS_FILE
-                    variables = _variables(wanted, ident, str(init))
-                    playbook.apply_over_ssh(lab, where, known_hosts, **options, variables=variables)
+                    playbook.apply_over_ssh(lab, where, known_hosts, **options)
             with lab.bus.step("image.kernel", "fetch the kernel and its drivers"):
                 _fetch(link, boot.disk.parent / TREE, deadline)
             _sh(link, nocloud.last_script(), deadline)
             link.run(["systemctl", "poweroff", "--no-block"], deadline)
         with lab.bus.step("image.shutdown", "shut it down"):
             cloud_boot.wait_end(lab, ended, boot.accel)
-
-
-def _variables(wanted: ImageSpec, ident: str, init: str) -> dict[str, Any]:
-    """As `image_tree.build` gives them to the bake."""
-    return {
-        "golden": True,
-        "image_id": ident,
-        "init_binary": init,
-        "machine_links": dict(wanted.links),
-        "packages": {"machine": list(wanted.packages)},
-    }
 
 
 def _need_debian(release: str) -> None:

@@ -1,0 +1,28 @@
+"""Several failures of one moment: one alone as it is, more as a group, equal ones once."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.model.errors import DemoError, LabError, PreconditionError, raise_all
+
+A, B = DemoError("a", fix="x"), PreconditionError("b", fix="y")
+
+
+@pytest.mark.parametrize("failed", [[A], [A, DemoError("a", fix="x")]])
+def test_one_failure_is_raised_as_it_is(failed: list[LabError]) -> None:
+    with pytest.raises(DemoError) as raised:
+        raise_all(failed, "several")
+    assert raised.value in failed
+
+
+def test_unlike_failures_travel_together_and_in_order() -> None:
+    with pytest.raises(ExceptionGroup, match="several") as raised:
+        raise_all(iter([A, B, PreconditionError("a", fix="x"), A]), "several")
+    assert [(type(error), str(error)) for error in raised.value.exceptions] == [
+        (DemoError, "a"), (PreconditionError, "b"), (PreconditionError, "a"),
+    ]  # fmt: skip
+
+
+def test_no_failure_raises_nothing() -> None:
+    raise_all([], "several")
