@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from lab.forms.listing import PLAIN
-from lab.model.config import Config, MachineConfig, default_name
+from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
+from lab.model.machine import MachineConfig, default_name
 from lab.model.paths import Paths
 from lab.system import toolchain
 from lab.system.wait import Deadline

@@ -21,20 +21,16 @@ ACTIONS = "ls|keys|prune|export"
 def register(app: typer.Typer) -> None:
     """Add `cache`."""
 
-    @verb(app, "cache")
+    @verb(app, "cache", takes=["demo.forms", "demo.scenario", "machine.provider", "machine.image", "machine.arch"])
     def cache(
         options: Options,
+        wanted: dict[str, Any],
         action: Annotated[
             str, typer.Argument(metavar=ACTIONS, help="List it; what a demo takes; make room; an image as a file.")
         ] = "ls",
         ident: Annotated[str, typer.Argument(metavar="ID", help="export: the image.")] = "",
         file: Annotated[str, typer.Argument(metavar="FILE", help="export: the file to write.")] = "",
-        form: flags.Forms = None,
-        scenario: flags.Scenario = None,
         service: flags.Service = None,
-        provider: flags.Provider = None,
-        image: flags.Image = None,
-        arch: flags.Arch = None,
     ) -> int:
         """List the cache with sizes, or remove what nothing uses.
 
@@ -43,18 +39,11 @@ def register(app: typer.Typer) -> None:
 
         `export ID FILE`: a golden image as one file and its digest, for --source and --digest on another host.
         """
-        wanted = {
-            "demo.forms": flags.names(form),
-            "demo.scenario": scenario,
-            "machine.provider": provider,
-            "machine.image": image,
-            "machine.arch": arch,
-        }
 
         def asked_for(config: Config) -> DemoRequest:
             from lab.flows import request
 
-            return request.read(config.demo, service_dir=service, forms_given=form is not None)
+            return request.read(config.demo, service_dir=service, forms_given=wanted["demo.forms"] is not None)
 
         with session(options, "cache", wanted) as lab:
             from lab.flows import cache as flow

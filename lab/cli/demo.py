@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import result_line, session
-from lab.model.config import Config
+from lab.model.config import Config, keys
 
 if TYPE_CHECKING:
     from lab.flows.request import DemoRequest
+
+SCENARIO: Final = "demo.scenario"  # what a demo is about: an argument here, an option of the other verbs
+DEMO: Final = [path for path in flags.DEMO if path != SCENARIO]
+Scenario = Annotated[str | None, typer.Argument(metavar="[SCENARIO]", help=f"{keys()[SCENARIO].help}.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add `demo`."""
 
-    @verb(app, "demo")
+    @verb(app, "demo", takes=[*DEMO, *flags.MACHINE])
     def demo(
         options: Options,
-        machine: dict[str, Any],
-        scenario: Annotated[str | None, typer.Argument(metavar="[SCENARIO]", help="Name or YAML file.")] = None,
-        form: flags.Forms = None,
-        profile: flags.Profile = None,
-        seed: flags.Seed = None,
-        rate: flags.Rate = None,
-        topology: flags.Topology = None,
+        wanted: dict[str, Any],
+        scenario: Scenario = None,
         name: flags.At = None,
-        build: flags.Build = None,
         service: flags.Service = None,
         down: Annotated[bool, typer.Option("--down", help="Remove the machine afterwards (CI).")] = False,
         yes: flags.Yes = False,
@@ -39,22 +37,12 @@ def register(app: typer.Typer) -> None:
         Does what is missing, and goes on where a cut run stopped.
         Prints one verdict line per form and the report's path. Exit code 6 when a cell or a proof failed.
         """
-        wanted: dict[str, Any] = {
-            "demo.scenario": scenario,
-            "demo.forms": flags.names(form),
-            "demo.profile": profile,
-            "demo.seed": seed,
-            "demo.rate_rps": rate,
-            "demo.topology": topology,
-            "demo.build": build,
-            "machine.name": name,
-            **machine,
-        }
+        wanted |= {SCENARIO: scenario, "machine.name": name}
 
         def asked_for(config: Config) -> DemoRequest:
             from lab.flows import request
 
-            return request.read(config.demo, service_dir=service, forms_given=form is not None)
+            return request.read(config.demo, service_dir=service, forms_given=wanted["demo.forms"] is not None)
 
         with session(options, "demo", wanted, also=asked_for) as lab:
             from lab.flows.demo import demo as flow

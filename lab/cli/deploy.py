@@ -19,35 +19,28 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add `deploy`."""
 
-    @verb(app, "deploy")
+    @verb(
+        app,
+        "deploy",
+        takes=["demo.forms", "demo.scenario", "demo.topology", "demo.build", *flags.MACHINE],
+    )
     def deploy(
         options: Options,
-        machine: dict[str, Any],
-        form: flags.Forms = None,
+        wanted: dict[str, Any],
         name: flags.Name = None,
-        scenario: flags.Scenario = None,
         service: flags.Service = None,
-        topology: flags.Topology = None,
-        build: flags.Build = None,
         yes: flags.Yes = False,
     ) -> int:
         """Build forms, put them there, prove that each instruments.
 
         A warm cache builds nothing. The proof is by canary requests.
         """
-        wanted = {
-            "demo.forms": flags.names(form),
-            "demo.topology": topology,
-            "demo.build": build,
-            "demo.scenario": scenario,
-            "machine.name": name,
-            **machine,
-        }
+        wanted["machine.name"] = name
 
         def asked_for(config: Config) -> DemoRequest:
             from lab.flows import request
 
-            return request.read(config.demo, service_dir=service, forms_given=form is not None)
+            return request.read(config.demo, service_dir=service, forms_given=wanted["demo.forms"] is not None)
 
         with session(options, "deploy", wanted, also=asked_for) as lab:
             from lab.flows.deploy import deploy as flow

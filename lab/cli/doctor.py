@@ -18,10 +18,10 @@ from lab.cli.session import answer, session
 def register(app: typer.Typer) -> None:
     """Add `doctor`."""
 
-    @verb(app, "doctor")
+    @verb(app, "doctor", takes=flags.MACHINE)
     def doctor(
         options: Options,
-        machine: dict[str, Any],
+        wanted: dict[str, Any],
         install: Annotated[
             bool, typer.Option("--install", help="Show the commands that fix it, then run them.")
         ] = False,
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
         yes: flags.Yes = False,
     ) -> int:
         """Check host, provider, forms and caches. Exit code 4 when something blocks."""
-        with session(options, "doctor", machine) as lab:
+        with session(options, "doctor", wanted) as lab:
             from lab.flows import doctor as flow
 
             if install:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,19 +14,19 @@ from lab.cli.session import result_line, session
 def register(app: typer.Typer) -> None:
     """Add `down`."""
 
-    @verb(app, "down")
+    @verb(app, "down", takes=[flags.LOCK])
     def down(
         options: Options,
+        wanted: dict[str, Any],
         name: flags.Name = None,
         everything: Annotated[bool, typer.Option("--all", help="Every machine.")] = False,
         purge: Annotated[bool, typer.Option("--purge", help="Also the cache of images and artifacts.")] = False,
-        lock_timeout: flags.LockTimeout = None,
     ) -> int:
         """Stop and remove a machine. No process, port or file of it stays; results and the cache are kept.
 
         Without a name: every default machine (`lab`, `lab-local`, …), none that was given a name.
         """
-        with session(options, "down", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
+        with session(options, "down", {"machine.name": name, **wanted}) as lab:
             from lab.flows.cache import purge as purge_cache
             from lab.machines import lifecycle, naming, removal
 

@@ -6,7 +6,7 @@ import functools
 import inspect
 import itertools
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,24 +63,22 @@ def first_sentence(function: Callable[..., object]) -> str:
     return paragraph.partition(". ")[0].rstrip(".").replace("\n", " ") + "."
 
 
-def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[..., int]], Callable[..., None]]:
+def verb(
+    app: typer.Typer, name: str, *, takes: Sequence[str] = (), **settings: Any
+) -> Callable[[Callable[..., int]], Callable[..., None]]:
     """Register a command whose first parameter is `Options` and which returns an exit code.
 
-    A parameter `machine: dict[str, Any]` becomes the options of `flags.MACHINE`; the command gets config key -> value.
+    takes: config keys that are flags of it; the command gets key -> value in its parameter `wanted`.
     """
 
     def register(function: Callable[..., int]) -> Callable[..., None]:
         hints = typing.get_type_hints(function, include_extras=True)
-        signature = inspect.signature(function)
-        given = list(signature.parameters.values())[1:]
-        machine = flags.MACHINE if any(p.name == "machine" for p in given) else {}
-        own = [p.replace(annotation=hints[p.name]) for p in given if p.name != "machine"]
+        given = list(inspect.signature(function).parameters.values())[1:]
+        own = [p.replace(annotation=hints[p.name]) for p in given if p.name != "wanted"]
         by_place = hints.get("name") == flags.Name  # such a verb takes the same as an option, as all others do
         own += [inspect.Parameter("at", inspect.Parameter.KEYWORD_ONLY, annotation=flags.At, default=None)] * by_place
-        own += [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=None)
-            for key, (_, hint) in machine.items()
-        ]
+        asked = {path: flags.parameter(path) for path in takes}
+        own += asked.values()
         common = [
             inspect.Parameter(
                 key,
@@ -95,8 +93,8 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Callable[...
         @functools.wraps(function)
         def command(**values: Any) -> None:
             options = Options(**{key: values.pop(key) for key in _COMMON})
-            if machine:
-                values["machine"] = {key: values.pop(name) for name, (key, _) in machine.items()}
+            if asked:
+                values["wanted"] = {path: values.pop(one.name) for path, one in asked.items()}
             if by_place:
                 values["name"] = flags.one_name(values["name"], values.pop("at"))
             code = function(options, **values)

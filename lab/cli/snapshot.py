@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,36 +21,27 @@ AS = "ready"
 def register(app: typer.Typer) -> None:
     """Add `snapshot` and `restore`."""
 
-    @verb(app, "snapshot")
+    @verb(app, "snapshot", takes=[flags.LOCK, "demo.forms", "demo.scenario", "demo.topology"])
     def snapshot(
         options: Options,
+        wanted: dict[str, Any],
         name: flags.Name = None,
         tag: Annotated[str, typer.Option("--as", metavar="TAG", help="What to call it.")] = AS,
-        form: flags.Forms = None,
-        scenario: flags.Scenario = None,
         service: flags.Service = None,
-        topology: flags.Topology = None,
         show: Annotated[bool, typer.Option("--list", help="Only say what was kept.")] = False,
         remove: Annotated[bool, typer.Option("--remove", help="Forget TAG.")] = False,
-        lock_timeout: flags.LockTimeout = None,
     ) -> int:
         """Keep a ready machine with all that runs in it.
 
         `lab restore` brings it back. A second snapshot of one name replaces the first.
         With --form those forms are started, proven and kept up in it: demo-ready.
         """
-        wanted = {
-            "machine.name": name,
-            "lock_timeout_s": lock_timeout,
-            "demo.forms": flags.names(form),
-            "demo.scenario": scenario,
-            "demo.topology": topology,
-        }
+        wanted["machine.name"] = name
 
         def asked_for(config: Config) -> DemoRequest | None:
             from lab.flows import request
 
-            return request.read(config.demo, service_dir=service) if form is not None else None
+            return request.read(config.demo, service_dir=service) if wanted["demo.forms"] is not None else None
 
         with session(options, "snapshot", wanted, also=asked_for) as lab:
             from lab.flows.snapshot import keep
@@ -72,21 +63,21 @@ def register(app: typer.Typer) -> None:
         result_line(options, {"command": "snapshot", "exit": 0, "machine": machine, "snapshots": kept}, text or "none")
         return 0
 
-    @verb(app, "restore")
+    @verb(app, "restore", takes=[flags.LOCK])
     def restore(
         options: Options,
+        wanted: dict[str, Any],
         name: flags.Name = None,
         tag: Annotated[str, typer.Option("--from", metavar="TAG", help="What it was kept as.")] = AS,
         attach: Annotated[bool, typer.Option("--attach", help="Attach agents again before the proofs.")] = False,
         no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail rather than boot.")] = False,
-        lock_timeout: flags.LockTimeout = None,
     ) -> int:
         """Bring a machine back to a snapshot, in seconds.
 
         Where that cannot be, the machine is booted, and the command says so.
         Forms that were kept up in it are proven again, one request each. Exit code 6 when one is not.
         """
-        with session(options, "restore", {"machine.name": name, "lock_timeout_s": lock_timeout}) as lab:
+        with session(options, "restore", {"machine.name": name, **wanted}) as lab:
             from lab.flows.snapshot import restore
 
             machine = lab.config.machine.name

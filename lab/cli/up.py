@@ -14,16 +14,15 @@ from lab.cli.session import result_line, session
 def register(app: typer.Typer) -> None:
     """Add `up`."""
 
-    @verb(app, "up")
+    @verb(app, "up", takes=flags.MACHINE)
     def up(
         options: Options,
-        machine: dict[str, Any],
+        wanted: dict[str, Any],
         name: flags.Name = None,
         plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     ) -> int:
         """Make a machine ready: kernel, BPF tools, compilers. A second `up` changes nothing."""
-        wanted = {"machine.name": name, **machine}
-        with session(options, "up", wanted) as lab:
+        with session(options, "up", {"machine.name": name, **wanted}) as lab:
             from lab.machines import lifecycle
 
             spec = lab.config.machine.spec()

@@ -17,7 +17,7 @@ from lab.model.loading.load_scenario import SCENARIO_FILE, load_scenario
 from lab.model.loading.load_service import REFERENCE_FILE, load_service
 from lab.model.loading.yamlspec import nearest
 from lab.model.problems import collect, problems_error
-from lab.model.scenario import BLOCKS, Scenario
+from lab.model.scenario import Scenario
 from lab.model.service import SERVICE_FILE, Service
 from lab.runs.plan import RunParameters
 from lab.system import resources
@@ -56,8 +56,6 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
         problems.append(f"{at}no form {name!r}{nearest(name, known)} (there are: {', '.join(known)})")
     if not names:
         problems.append("no form is named")
-    if demo.profile not in (*BLOCKS, "auto"):
-        problems.append(f"no profile {demo.profile!r}{nearest(demo.profile, BLOCKS)} (there are: {', '.join(BLOCKS)})")
     service = None
     folder = service_dir or (_service_dir(scenario, problems) if scenario is not None else None)
     if folder is not None:

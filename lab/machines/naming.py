@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from lab.machines import presence, state
 from lab.machines.providers import PROVIDERS
-from lab.model.config import default_name
 from lab.model.errors import UsageError
 from lab.model.lab import Lab
+from lab.model.machine import default_name
 
 
 def wanted(lab: Lab) -> str:

@@ -1,24 +1,20 @@
-"""The config told: values, JSON Schema and the commented sample, all from the dataclasses."""
+"""The config told: values, JSON Schema and the commented sample, all from its keys."""
 
 from __future__ import annotations
 
-import typing
+import itertools
+import operator
 from typing import Any
 
-from lab.model.config import Config
-from lab.model.loading.load_config import SECTIONS, keys
+from lab.model.config import Config, keys
+from lab.model.key import Key
 
-_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean"}
+_TYPES = {int: "integer", float: "number", str: "string", bool: "boolean", tuple: "array"}
 
 
 def values(config: Config) -> dict[str, Any]:
     """Every key's value by its path."""
-    out: dict[str, Any] = {}
-    for path, (_, item) in keys().items():
-        owner: Any = getattr(config, path.split(".", maxsplit=1)[0]) if "." in path else config
-        value = getattr(owner, item.name)
-        out[path] = list(value) if isinstance(value, tuple) else value
-    return out
+    return {path: _plain(operator.attrgetter(path)(config)) for path in keys()}
 
 
 def shown(value: Any) -> str:
@@ -32,43 +28,38 @@ def shown(value: Any) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of lab.yaml."""
-    properties: dict[str, Any] = {"schema": {"const": 1, "description": "version of this file's shape"}}
-    for path, (owner, item) in keys().items():
-        place = properties
-        if "." in path:
-            section = path.split(".", maxsplit=1)[0]
-            place = properties.setdefault(section, {"type": "object", "additionalProperties": False, "properties": {}})[
-                "properties"
-            ]
-        place[item.name] = _property(typing.get_type_hints(owner)[item.name], item.metadata["help"], item.default)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "lab.yaml",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": properties,
-    }
+    top = _object({"schema": {"const": 1, "description": "version of this file's shape"}})
+    for one in keys().values():
+        place = top["properties"]
+        for part in filter(None, [one.section]):
+            place = place.setdefault(part, _object({}))["properties"]
+        place[one.name] = _property(one)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lab.yaml", **top}
 
 
-def _property(hint: Any, help_text: str, default: Any) -> dict[str, Any]:
-    if typing.get_origin(hint) is tuple:
-        return {"type": "array", "items": {"type": "string"}, "default": list(default), "description": help_text}
-    return {"type": _TYPES[hint], "default": default, "description": help_text}
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _property(one: Key) -> dict[str, Any]:
+    found = {"type": _TYPES[one.kind], "default": _plain(one.default), "description": one.help}
+    if one.kind is tuple:
+        found["items"] = {"type": "string"}
+    if one.choices:
+        found["enum"] = list(one.choices)
+    bounds = {"minimum": one.low, "maximum": one.high} if one.kind in (int, float) else {}
+    return found | {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 def sample() -> str:
     """A lab.yaml with every key at its default, commented out."""
     lines = ["# Every key is optional; the values are the defaults.", "schema: 1"]
-    section = ""
-    for path, (_, item) in keys().items():
-        head = path.split(".", maxsplit=1)[0] if "." in path else ""
-        if head != section and head in SECTIONS:
-            lines += ["", f"{head}:"]
-            section = head
-        indent = "  " if head else ""
-        if not head and section:
-            lines.append("")
-            section = ""
-        default = list(item.default) if isinstance(item.default, tuple) else item.default
-        lines.append(f"{indent}# {item.name}: {shown(default)}  # {item.metadata['help']}")
-    return "\n".join(lines) + "\n"
+    for section, members in itertools.groupby(keys().values(), operator.attrgetter("section")):
+        lines += ["", f"{section}:"] if section else [""]
+        indent = "  " if section else ""
+        lines += [f"{indent}# {one.name}: {shown(_plain(one.default))}  # {one.help}" for one in members]
+    return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from lab.guest.wire import Range
+from lab.model.key import key
+from lab.model.paths import is_name
 
 Arch = Literal["x86_64", "aarch64"]
 HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
@@ -15,32 +18,61 @@ GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}  # Debi
 Phase = Literal["absent", "created", "running", "hung", "stopped", "broken", "unknown"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineSpec:
-    """What is wanted. `image` names an image recipe ("debian-12"); `accel` is "auto" or a QEMU accelerator's name.
+def default_name(provider: str) -> str:
+    """What a provider's machine is called where nobody named it: each has its own, so that they live side by side."""
+    return "lab" if provider == "qemu" or not is_name(f"lab-{provider}") else f"lab-{provider}"
 
-    What only some providers read is "" elsewhere: see the help of the same keys in `lab.model.config.MachineConfig`.
-    """
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().resolve()) if path else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineConfig:
+    """`machine:` in lab.yaml. What only some providers read is "" elsewhere."""
+
+    name: str = key("", "Name of the machine; default: lab for qemu, lab-PROVIDER for the others", flag="")
+    provider: str = key("qemu", "What makes the machine: see `lab providers`")
+    image: str = key("debian-12", "Image recipe")
+    cpus: int = key(2, "Virtual CPUs", low=1, high=64)
+    memory_mib: int = key(2048, "Memory of the machine", low=512, metavar="MIB")
+    disk_gib: int = key(16, "Size of the machine's disk (grows as it is used)", low=1, flag="")
+    accel: Literal["auto", "kvm", "hvf", "whpx", "tcg"] = key("auto", "QEMU's accelerator; auto: chosen by trying")
+    arch: Literal["auto", Arch] = key("auto", "Architecture; auto: this host's own")
+    source: str = key("", "URL or path of a cloud image, golden image or box, instead of making one", metavar="URL")
+    digest: str = key(
+        "", "sha256:HEX or sha512:HEX of that source; a source without one is refused", metavar="ALGO:HEX"
+    )
+    kernel: str = key("", "qemu: a kernel of your own (vmlinux or bzImage), instead of the image's", metavar="FILE")
+    modules: str = key("", "qemu: folder lib/modules/VERSION that belongs to that kernel", metavar="DIR")
+    driver: str = key("", "vagrant: libvirt or virtualbox; lima: vz or qemu; default: what this host has")
+    address: str = key("", "ssh: [USER@]HOST[:PORT] or a name from ~/.ssh/config", metavar="[USER@]HOST[:PORT]")
+    identity: str = key("", "ssh: private key file; default: what OpenSSH would take", metavar="FILE")
+    allow_host_changes: bool = key(
+        default=False,
+        text="ssh: may the playbook change that host (undone by down)",
+        flag="--allow-host-changes/--no-host-changes",
+    )
+    region: str = key("", "aws: region; default: the account's own setting")
+    instance: str = key("", "aws: instance type", metavar="TYPE")
+    ansible: Literal["auto", "host", "guest"] = key(
+        "auto", "Where the playbook runs, if not baked in; auto: guest on Windows, else host"
+    )
+
+    def spec(self) -> MachineSpec:
+        """The machine that is meant on this host, wherever the command was started: it outlives that folder."""
+        files = {name: _absolute(getattr(self, name)) for name in ("kernel", "modules")}
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        arch = HOST_ARCH if self.arch == "auto" else self.arch
+        return MachineSpec(**given | files | {"arch": arch, "name": self.name or default_name(self.provider)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec(MachineConfig):
+    """What is wanted, with nothing left to find out but the accelerator."""
 
     name: str = "lab"
-    provider: str = "qemu"
-    image: str = "debian-12"
     arch: Arch = HOST_ARCH
-    cpus: int = 2
-    memory_mib: int = 2048
-    disk_gib: int = 16
-    accel: str = "auto"
-    source: str = ""
-    digest: str = ""
-    kernel: str = ""
-    modules: str = ""
-    driver: str = ""
-    address: str = ""
-    identity: str = ""
-    allow_host_changes: bool = False
-    region: str = ""
-    instance: str = ""
-    ansible: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
-import math
 import os
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.model.config import Config, DemoConfig, MachineConfig
-from lab.model.errors import ConfigError
-from lab.model.loading.yamlspec import Section, nearest, read
+from lab.model.config import Config, keys
+from lab.model.key import Key
+from lab.model.loading.yamlspec import Section, nearest, not_one_of, out_of_range, read
 from lab.model.problems import collect, problems_error
 
 ENV_PREFIX: Final = "LAB_"
-SECTIONS: Final[dict[str, type[Any]]] = {"machine": MachineConfig, "demo": DemoConfig}
+SECTIONS: Final = {one.section: type(getattr(Config(), one.section)) for one in keys().values() if one.section}
 # Other programs are called `lab` too, and have variables of their own: only these families are ours whole.
 ENV_FAMILIES: Final = tuple(f"{ENV_PREFIX}{name.upper()}_" for name in SECTIONS)
 TYPO: Final = 0.9  # how like a variable of ours a name outside of the families must be to be taken for a slip
@@ -33,18 +30,6 @@ class Loaded:
     origin: Mapping[str, str]
 
 
-def keys() -> dict[str, tuple[type[Any], dataclasses.Field[Any]]]:
-    """Every key by its path ("machine.cpus"), with the dataclass that owns it."""
-    out: dict[str, tuple[type[Any], dataclasses.Field[Any]]] = {}
-    for item in dataclasses.fields(Config):
-        if item.name in SECTIONS:
-            owner = SECTIONS[item.name]
-            out.update({f"{item.name}.{f.name}": (owner, f) for f in dataclasses.fields(owner)})
-        else:
-            out[item.name] = (Config, item)
-    return out
-
-
 def load(
     files: Mapping[str, Path],
     env: Mapping[str, str],
@@ -53,7 +38,7 @@ def load(
 ) -> Loaded:
     """Merge default < user file < project file < environment < flag.
 
-    files: source name -> path (missing files are skipped). flags: key path -> value, None = not given.
+    files: source name -> path (missing files are skipped). flags: key path -> value, a list as "a,b"; None = not given.
     Raises ConfigError with every problem of every source in one message; with those that `also` raises for the values
     that could be read, so that a wrong key here and a wrong name there are reported together.
     """
@@ -68,8 +53,10 @@ def load(
     for name, value in _from_env(env, problems).items():
         values[name], origin[name] = value, f"environment {env_name(name)}"
     for name, value in flags.items():
-        if value is not None:
-            values[name], origin[name] = value, "flag"
+        one = keys()[name]
+        given = _converted(one.flag, value, one, problems) if isinstance(value, str) else value
+        if given is not None:
+            values[name], origin[name] = given, "flag"
     if problems:
         collect(lambda: also(_build(values)), problems)
         raise problems_error(problems)
@@ -92,36 +79,32 @@ def _build(values: Mapping[str, Any]) -> Config:
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
     """The values that are right; what is wrong joins `problems`."""
     doc = read(path)
-    known = keys()
-    doc.only("schema", *(f.name for f in dataclasses.fields(Config))).schema(1)
+    at_top = [one.name for one in keys().values() if not one.section]
+    doc.only("schema", *SECTIONS, *at_top).schema(1)
     out: dict[str, Any] = {}
-    for name, (owner, item) in known.items():
-        section = doc if "." not in name else doc.section(name.split(".", maxsplit=1)[0])
-        if section.has(item.name):
+    for name, one in keys().items():
+        section = doc.section(one.section) if one.section else doc
+        if section.has(one.name):
             before = len(doc.document.problems)
-            value = _read(section, item.name, _hint(owner, item))
+            value = _read(section, one)
             if len(doc.document.problems) == before:
                 out[name] = value
-    for name, cls in SECTIONS.items():
-        doc.section(name).only(*(f.name for f in dataclasses.fields(cls)))
+    for name in SECTIONS:
+        doc.section(name).only(*(one.name for one in keys().values() if one.section == name))
     problems += doc.document.problems
     return out
 
 
-def _hint(owner: type[Any], item: dataclasses.Field[Any]) -> Any:
-    return typing.get_type_hints(owner)[item.name]
-
-
-def _read(section: Section, name: str, hint: Any) -> Any:
-    if hint is int:
-        return section.whole(name, low=0)
-    if hint is float:
-        return section.number(name, low=0)
-    if hint is bool:
-        return section.flag(name)
-    if typing.get_origin(hint) is tuple:
-        return section.strs(name)
-    return section.text(name)
+def _read(section: Section, one: Key) -> Any:
+    if one.kind is int:
+        return section.whole(one.name, low=one.low, high=one.high)
+    if one.kind is float:
+        return section.number(one.name, low=one.low, high=one.high)
+    if one.kind is bool:
+        return section.flag(one.name)
+    if one.kind is tuple:
+        return section.strs(one.name)
+    return section.text(one.name, one_of=one.choices)
 
 
 def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
@@ -132,11 +115,9 @@ def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
             if name.startswith(ENV_FAMILIES) or _is_slip(name, known):
                 problems.append(f"environment {name}: unknown{nearest(name, known)}")
             continue
-        owner, item = keys()[known[name]]
-        try:
-            out[known[name]] = convert(raw, _hint(owner, item))
-        except ConfigError as error:
-            problems.append(f"environment {name}: {error.message}")
+        value = _converted(f"environment {name}", raw, keys()[known[name]], problems)
+        if value is not None:
+            out[known[name]] = value
     return out
 
 
@@ -144,21 +125,31 @@ def _is_slip(name: str, known: Mapping[str, str]) -> bool:
     return name.startswith(ENV_PREFIX) and bool(difflib.get_close_matches(name, known, n=1, cutoff=TYPO))
 
 
-def convert(raw: str, hint: Any) -> Any:
-    """A value given as text (environment). Raises ConfigError."""
+def _converted(where: str, raw: str, one: Key, problems: list[str]) -> Any:
+    """A value that is given as text; None where it cannot be used, which joins `problems`."""
     try:
-        if hint in (int, float):
-            number: float = hint(raw)
-            if not 0 <= number < math.inf:  # nan too
-                raise ConfigError(f"{raw} is out of range (at least 0)", fix="correct the value")
-            return number
+        return _convert(raw, one)
     except ValueError as error:
-        shown = raw if len(raw) < 40 else f"{raw[:40]}…"
-        raise ConfigError(f"a number is expected, not {shown!r}", fix="correct the value") from error
-    if hint is bool:
+        problems.append(f"{where}: {error}")
+        return None
+
+
+def _convert(raw: str, one: Key) -> Any:
+    """Raises ValueError."""
+    if one.kind in (int, float):
+        try:
+            number = one.kind(raw)
+        except ValueError:
+            raise ValueError(f"a number is expected, not {raw if len(raw) < 40 else f'{raw[:40]}…'!r}") from None
+        if fault := out_of_range(number, one.low, one.high, raw):
+            raise ValueError(fault)
+        return number
+    if one.kind is bool:
         if raw not in ("true", "false"):
-            raise ConfigError(f"true or false is expected, not {raw!r}", fix="correct the value")
+            raise ValueError(f"true or false is expected, not {raw!r}")
         return raw == "true"
-    if typing.get_origin(hint) is tuple:
+    if one.kind is tuple:
         return tuple(part.strip() for part in raw.split(",") if part.strip())
+    if one.choices and raw not in one.choices:
+        raise ValueError(not_one_of(raw, one.choices))
     return raw

@@ -56,6 +56,20 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def not_one_of(word: str, known: Collection[str]) -> str:
+    """What is wrong with a word that is not `known`."""
+    return f"{word!r} is not one of {', '.join(known)}{nearest(word, known)}"
+
+
+def out_of_range(value: float, low: float | None, high: float | None, raw: str = "") -> str:
+    """What is wrong with a number that is not finite or not within bounds; "" when it is. raw: as it was written."""
+    if math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high):
+        return ""
+    bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}".strip()
+    shown = raw or str(value)
+    return f"{shown if len(shown) < 40 else f'{shown[:40]}…'} is out of range{f' ({bounds})' if bounds else ''}"
+
+
 @dataclass(slots=True)
 class Section:
     """A mapping of the file. Getters note problems and return the default, so that reading goes on."""
@@ -114,7 +128,7 @@ class Section:
         if value is None:
             return default or ""
         if one_of and value not in one_of:
-            self.complain(key, f"{value!r} is not one of {', '.join(one_of)}{nearest(value, one_of)}", closes=True)
+            self.complain(key, not_one_of(value, one_of), closes=True)
             return default or ""
         return value
 
@@ -129,14 +143,14 @@ class Section:
         except ValueError:
             self.complain(key, f"a number is expected, not {raw!r}{units.hint(key, raw)}", closes=True)
             return default or 0.0
-        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
-            bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}"
-            shown = raw if len(raw) < 40 else f"{raw[:40]}…"
-            self.complain(key, f"{shown} is out of range{f' ({bounds.strip()})' if bounds else ''}", closes=True)
+        if fault := out_of_range(value, low, high, raw):
+            self.complain(key, fault, closes=True)
             return default or 0.0
         return value
 
-    def whole(self, key: str, default: int | None = None, *, low: int | None = None, high: int | None = None) -> int:
+    def whole(
+        self, key: str, default: int | None = None, *, low: float | None = None, high: float | None = None
+    ) -> int:
         value = self.number(key, default, low=low, high=high)
         if value != int(value):
             self.complain(key, f"a whole number is expected, not {value:g}", closes=True)

@@ -10,6 +10,7 @@ import pytest
 from lab.flows import request
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
+from lab.model.loading.load_config import load
 from lab.system import resources
 from tests.support import ROOT
 
@@ -29,8 +30,9 @@ def test_every_scenario_of_the_repository_can_be_read() -> None:
 
 
 def test_unknown_names_are_told_together_with_the_nearest() -> None:
+    flags = {"demo.scenario": "shpo", "demo.forms": "baseline,ebfp", "demo.profile": "satge"}
     with pytest.raises(ConfigError) as caught:
-        request.read(DemoConfig(scenario="shpo", forms=("baseline", "ebfp"), profile="satge"))
+        load({}, {}, flags, also=lambda config: request.read(config.demo))
     said = f"{caught.value.message}\n{caught.value.detail}"
     for part in ("did you mean 'shop'?", "did you mean 'ebpf'?", "did you mean 'stage'?"):
         assert part in said
@@ -77,12 +79,13 @@ def test_a_scenario_file_of_ones_own_with_its_faults(tmp_path: Path) -> None:
     own.write_text(text.replace("name: shop", "name: own"))
     assert request.read(DemoConfig(scenario=str(own))).scenario.name == "own"
     own.write_text(text.replace("warmup_requests:", "warmup_requets:"))
+    flags = {"demo.scenario": str(own), "demo.profile": "fast"}
     with pytest.raises(ConfigError) as caught:
-        request.read(DemoConfig(scenario=str(own), profile="fast"))
+        load({}, {}, flags, also=lambda config: request.read(config.demo))
     said = f"{caught.value.message}\n{caught.value.detail}"
     assert "own.yaml:" in said
     assert "did you mean 'warmup_requests'?" in said
-    assert "no profile 'fast'" in said
+    assert "--profile: 'fast' is not one of auto, stage, quick" in said
 
 
 def test_a_service_of_ones_own_is_read_instead(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from lab.machines import naming, state
 from lab.machines.providers import PROVIDERS
-from lab.model.config import Config, MachineConfig
+from lab.model.config import Config
 from lab.model.errors import UsageError
 from lab.model.lab import Lab
-from lab.model.machine import Machine
+from lab.model.machine import Machine, MachineConfig
 from tests.support import lab_at
 
 

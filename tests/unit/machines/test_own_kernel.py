@@ -18,11 +18,11 @@ from lab.machines.images import seal as image_seal
 from lab.machines.images.image import Image
 from lab.machines.images.kernels import custom
 from lab.machines.vm import initrd
-from lab.model.config import Config, MachineConfig
+from lab.model.config import Config
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Bus, CheckDone
 from lab.model.lab import Lab
-from lab.model.machine import Finding, Handle, Machine, MachineSpec
+from lab.model.machine import Finding, Handle, Machine, MachineConfig, MachineSpec
 from lab.model.paths import Paths
 from tests.fakes import kernels
 

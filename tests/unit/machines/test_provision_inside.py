@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lab.machines.provisioning import in_guest
-from lab.model.config import MachineConfig
 from lab.model.errors import ConfigError, PreconditionError
+from lab.model.loading.load_config import load
 from lab.system import wheels
 from lab.system.proc import Result
 from lab.system.wait import Deadline
@@ -75,8 +75,8 @@ def test_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert in_guest.inside("auto") is auto
         assert in_guest.inside("guest")
         assert not in_guest.inside("host")
-    with pytest.raises(ConfigError, match="nowhere called moon"):
-        MachineConfig(ansible="moon").spec()
+    with pytest.raises(ConfigError, match="--ansible: 'moon' is not one of auto, host, guest"):
+        load({}, {}, {"machine.ansible": "moon"})
 
 
 def test_wheels_are_asked_for_the_machine_not_for_this_host() -> None:

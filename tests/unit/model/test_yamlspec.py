@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.model.config import keys
 from lab.model.errors import ConfigError
-from lab.model.loading.load_config import env_name, keys, load
+from lab.model.loading.load_config import env_name, load
 from lab.model.loading.yamlspec import parse, read
 from lab.model.loading.yamltext import MAX_DEPTH
 from lab.model.problems import problems_error
@@ -182,7 +183,7 @@ def test_problems_of_file_and_environment_are_told_together(tmp_path: Path) -> N
 def test_every_key_has_help_and_a_variable() -> None:
     names = [env_name(path) for path in keys()]
     assert len(set(names)) == len(names) >= 10
-    assert all(item.metadata["help"] for _, item in keys().values())
+    assert all(one.help for one in keys().values())
 
 
 def test_problems_that_were_joined_before_are_told_one_by_one() -> None:
