@@ -10,6 +10,7 @@ import pytest
 
 from lab import __version__
 from tests.test_tree import files_of
+from tests.unit.named_tests import fault
 
 LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)>\s]+)>?[^)]*\)")
 HEADING = re.compile(r"^#{1,6} +(.*?) *#*$", re.MULTILINE)
@@ -47,20 +48,10 @@ def promised(page: str) -> list[str]:
     return [row[-1].strip() for row in rows[2:]]
 
 
-def holds(repo: Path, named: str) -> bool:
-    """Whether every test that a promise names is there: a file, a folder with tests, or one test of a file."""
+def faults(repo: Path, named: str) -> list[str]:
+    """What keeps the tests that a promise names from holding it."""
     tests = re.findall(r"`([^`]+)`", named)
-    return bool(tests) and all(_is_test(repo, test) for test in tests)
-
-
-def _is_test(repo: Path, test: str) -> bool:
-    path, _, function = test.partition("::")
-    place = repo / path
-    if not path.startswith("tests/") or not place.exists():
-        return False
-    if place.is_dir():
-        return not function and any(place.rglob("test_*.py"))
-    return not function or f"\ndef {function}(" in place.read_text(encoding="utf-8")
+    return [f"{test} {why}" for test in tests if (why := fault(repo, test))] if tests else [f"no test in {named!r}"]
 
 
 def test_every_relative_link_leads_somewhere(repo: Path) -> None:
@@ -72,7 +63,7 @@ def test_every_relative_link_leads_somewhere(repo: Path) -> None:
 def test_every_promise_names_its_test(repo: Path) -> None:
     named = promised((repo / "docs/promises.md").read_text(encoding="utf-8"))
     assert named
-    assert [name for name in named if not holds(repo, name)] == []
+    assert [why for name in named for why in faults(repo, name)] == []
 
 
 def test_the_changelog_tells_of_this_version(repo: Path) -> None:
@@ -89,9 +80,71 @@ def test_a_dead_link_is_seen(tmp_path: Path, link: str) -> None:
     assert list(dead_links(page)) == [link]
 
 
+SAMPLE = """
+import pytest
+from tests.helpers import holds
+from tests import helpers
+
+def test_one(): assert 1 + 1 == 2
+def test_raises():
+    with pytest.raises(ValueError): int("x")
+def test_by_helper(): holds()
+def test_by_helpers_module(): helpers.holds()
+@pytest.mark.skipif(len("x") > 2, reason="some hosts")
+def test_on_some_hosts(): assert len("x")
+class TestOf:
+    def test_inside(self): assert self
+def test_nothing(): print("x")
+def test_always(): assert True
+def test_by_an_idle_helper(): helpers.idle()
+def helper(): assert len("x")
+@pytest.mark.skip(reason="broken")
+def test_skipped(): assert len("x")
+@pytest.mark.xfail
+def test_expected_to_fail(): assert len("x")
+@pytest.mark.skipif(True, reason="broken")
+def test_skipped_always(): assert len("x")
+def test_skips():
+    pytest.skip("broken")
+    assert len("x")
+"""
+HELPERS = """
+def holds(): deeper()
+def deeper(): assert len("x")
+def idle(): idle()
+"""
+
+
 @pytest.mark.parametrize(
-    "named", ["", "`tests/gone.py`", "tests/unit/test_docs.py", "`tests/unit/test_docs.py::test_gone`", "`lab/cli`"]
+    ("test", "why"),
+    [
+        *((name, "") for name in ("test_one", "test_raises", "test_by_helper", "test_by_helpers_module")),
+        *((name, "") for name in ("test_on_some_hosts", "TestOf::test_inside")),
+        *((name, "asserts nothing") for name in ("test_nothing", "test_always", "test_by_an_idle_helper")),
+        *((name, "is no test of that file") for name in ("helper", "test_gone", "test_inside")),
+        *((name, "is never run") for name in ("test_skipped", "test_expected_to_fail", "test_skipped_always")),
+        ("test_skips", "is never run"),
+        ("TestGone::test_inside", "is in no class that pytest collects"),
+    ],
+)
+def test_a_test_that_cannot_hold_a_promise_is_seen(tmp_path: Path, test: str, why: str) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_sample.py").write_text(SAMPLE, encoding="utf-8")
+    (tmp_path / "tests/helpers.py").write_text(HELPERS, encoding="utf-8")
+    assert fault(tmp_path, f"tests/test_sample.py::{test}") == why
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "",
+        "`tests/gone.py::test_x`",
+        "tests/unit/test_docs.py",
+        "`tests/unit/test_docs.py`",
+        "`lab/cli`",
+        "`tests/unit`",
+    ],
 )
 def test_an_empty_promise_is_seen(repo: Path, named: str) -> None:
-    assert not holds(repo, named)
-    assert holds(repo, "`tests/unit/test_docs.py`, `tests/unit/test_docs.py::test_every_promise_names_its_test`")
+    assert faults(repo, named)
+    assert not faults(repo, "`tests/unit/test_docs.py::test_every_promise_names_its_test`")
