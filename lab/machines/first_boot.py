@@ -46,5 +46,4 @@ def script(seed: Seed) -> str:
 
 
 def _file(path: str, lines: list[str] | tuple[str, ...], *, mode: str) -> str:
-    words = " ".join(shlex.quote(line) for line in lines)
-    return f"printf '%s\\n' {words} > {path}.new && chmod {mode} {path}.new && mv {path}.new {path}"
+    return f"printf '%s\\n' {shlex.join(lines)} > {path}.new && chmod {mode} {path}.new && mv {path}.new {path}"

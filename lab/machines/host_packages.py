@@ -6,6 +6,7 @@ boot, and copies what forms need into the machine: it needs QEMU and an SSH clie
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,7 +100,8 @@ def check_host(arch: Arch) -> list[Finding]:
     missing = [one for one in wanted if not one.present]
     if not missing and arch != HOST_ARCH and golden.may_bake() and not runs_foreign(arch):
         message = f"this host's kernel does not run {arch} programs (no qemu-{arch} with flag F in {BINFMT})"
-        return [Finding(name="host-packages.binfmt", verdict="fail", message=message, fix=" ".join(enable_argv(arch)))]
+        fix = shlex.join(enable_argv(arch))
+        return [Finding(name="host-packages.binfmt", verdict="fail", message=message, fix=fix)]
     if not missing:
         return [Finding(name="host-packages", verdict="ok", message=f"{len(wanted)} tools present")]
     return [

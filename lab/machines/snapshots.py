@@ -30,7 +30,6 @@ from lab.system.documents import Source
 from lab.system.wait import Deadline
 
 SCHEMA: Final = 1
-DEFAULT: Final = "ready"
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 NONCE: Final = "/run/lab-snapshot"  # in memory only: a boot has none
 ASK_S: Final = 60.0

@@ -6,8 +6,8 @@ The tuple `UP` is the diagram. A step takes and gives a `Machine`; failure is an
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -124,12 +124,9 @@ def _create(lab: Lab, machine: Machine) -> Machine:
 def _start(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     # slow to load, and now is time: a machine starts, and another tool or a process of its own is waited for
-    loading = threading.Thread(target=importlib.import_module, args=("lab.remote.ssh",))
-    loading.start()
-    try:
+    with ThreadPoolExecutor() as pool:
+        pool.submit(importlib.import_module, "lab.remote.ssh")
         endpoint = provider_of(machine).start(lab, machine.handle)
-    finally:
-        loading.join()
     if isinstance(endpoint, SshEndpoint):
         keys.write_access(lab.paths.machine(machine.spec.name), machine.spec.name, endpoint)
     return replace(machine, endpoint=endpoint)

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from typing import Final, Self
 
 from lab.machines import free, hang
@@ -65,30 +66,27 @@ class _Watch:
 
     def dialled(self, dial: Dial) -> Transport:
         """A login can block for minutes on a machine that hangs: it is waited for, and given up, from here."""
-        opened: list[Transport] = []
-        failed: list[BaseException] = []
+        dialled: Future[Transport] = Future()
 
         def work() -> None:
             try:
-                opened.append(dial())
+                link = dial()
             except BaseException as error:  # noqa: BLE001  # raised again below
-                failed.append(error)
-            if opened and self._over.is_set():
-                opened[0].close()
+                dialled.set_exception(error)
+                return
+            dialled.set_result(link)
+            if self._over.is_set():
+                link.close()
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(POLL_S)
+        threading.Thread(target=work, daemon=True).start()  # one of an executor would be waited for at the end
+        while wait([dialled], POLL_S).not_done:
             if self.hung is not None:
                 self._over.set()
                 raise self.hung
             if self._lab.cancel.is_set():
                 self._over.set()
                 raise Cancelled
-        if failed:
-            raise failed[0]
-        self._link = opened[0]
+        self._link = dialled.result()
         return self._link
 
     def _look(self) -> None:

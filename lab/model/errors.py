@@ -101,22 +101,6 @@ class Cancelled(LabError):
         super().__init__(message, fix=fix)
 
 
-def all_errors() -> tuple[type[LabError], ...]:
-    """Each error class once, for the reference page and the test that codes are unique."""
-    return (
-        UsageError,
-        ConfigError,
-        PreconditionError,
-        ProvisioningError,
-        DemoError,
-        FetchError,
-        Locked,
-        SecurityStop,
-        TransientError,
-        Cancelled,
-    )
-
-
 def raise_all(failed: Iterable[BaseException], message: str) -> None:
     """One failure alone as it is, several as a group under `message`, none not at all; equal ones once."""
     unlike = list({(type(error), str(error)): error for error in failed}.values())

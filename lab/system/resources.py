@@ -26,8 +26,3 @@ def root() -> Path:
         f"this installation of lab lacks {', '.join(FOLDERS)} (looked in {PACKAGE / '_data'} and {PACKAGE.parent})",
         fix="install lab again, or run ./labw in a whole checkout",
     )
-
-
-def checkout() -> Path | None:
-    """The checkout that this `lab` runs from; None when it was installed from a wheel."""
-    return PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None

@@ -10,7 +10,6 @@ from typing import Any
 from lab.guest.linux.procfs import boot_id, parse_lockdown, parse_mounts, read
 
 BTF = "/sys/kernel/btf/vmlinux"
-CONFIGS = ("/proc/config.gz", "/boot/config-%s")
 
 
 def systemd_runs() -> bool:

@@ -24,9 +24,9 @@ from lab.machines.images.recipes import OF_ARCH, RECIPES
 from lab.machines.images.rootfs import TreeSpec
 from lab.machines.vm import initrd
 from lab.machines.vm.disks import ROOT_SERIAL
-from lab.model.errors import ConfigError, PreconditionError, ProvisioningError, SecurityStop
+from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
 from lab.model.lab import Lab
-from lab.model.machine import Arch, Finding, MachineSpec
+from lab.model.machine import Arch, MachineSpec
 from lab.system import digests, ext4, locks, resources
 from lab.system.wait import Deadline
 
@@ -163,22 +163,6 @@ def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
     if made is None:
         raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the command again")
     return made
-
-
-def check_cached(lab: Lab, *, deep: bool) -> list[Finding]:
-    """One finding per image in the cache; `deep` hashes each again instead of trusting an unchanged date."""
-    findings = []
-    for directory in sorted(lab.paths.images.glob("*")):
-        if directory.name.startswith(WORK_PREFIX):
-            continue
-        name = f"image.{directory.name}"
-        try:
-            image_seal.check(directory, deep=deep)
-        except SecurityStop as error:
-            findings.append(Finding(name=name, verdict="fail", message=error.message, fix=error.fix))
-        else:
-            findings.append(Finding(name=name, verdict="ok", message="hashed again" if deep else "unchanged"))
-    return findings
 
 
 def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:

@@ -27,7 +27,6 @@ def lay(folder: Path, names: tuple[str, ...] = resources.FOLDERS) -> Path:
 
 def test_in_this_checkout_it_is_the_checkout(repo: Path) -> None:
     assert resources.root() == repo
-    assert resources.checkout() == repo
 
 
 def test_installed_it_is_the_packed_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +34,6 @@ def test_installed_it_is_the_packed_data(tmp_path: Path, monkeypatch: pytest.Mon
     lay(package / "_data")
     monkeypatch.setattr(resources, "PACKAGE", package)
     assert resources.root() == package / "_data"
-    assert resources.checkout() is None
 
 
 def test_a_partial_copy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,6 @@ ID_DIGITS: Final = 16
 SPARE_KIB: Final = 4096
 REQUIRED: Final = ("virtio_pci", "virtio_blk", "ext4", "virtio_net", "virtio_console")
 """Without the first three there is no disk, without the fourth no SSH, without the last no sign of life."""
-ELSEWHERE: Final = ("build", "source")  # links into the tree that the kernel was built from
 NO_BTF: Final = "without BTF (CONFIG_DEBUG_INFO_BTF): no eBPF form and no bpftrace with types; other forms work"
 
 
