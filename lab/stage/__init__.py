@@ -1,1 +1,1 @@
-"""The show: beats, rehearsal, takes."""
+"""Empty: the place of a show on stage."""

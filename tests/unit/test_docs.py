@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from lab import __version__
+from lab.cli.app import build
 from tests.test_tree import files_of
 from tests.unit.named_tests import fault
 
@@ -52,6 +54,52 @@ def faults(repo: Path, named: str) -> list[str]:
     """What keeps the tests that a promise names from holding it."""
     tests = re.findall(r"`([^`]+)`", named)
     return [f"{test} {why}" for test in tests if (why := fault(repo, test))] if tests else [f"no test in {named!r}"]
+
+
+CODE = re.compile(r"^```.*?\n(.*?)^```|`([^`\n]+)`", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"^(?:\$ |time )?(?:\./)?labw? ([a-z][a-z-]*)(?![\w.])((?: (?!-- |# )\S+)*)")
+
+
+def commands(page: str) -> Iterator[tuple[str, str]]:
+    """Every verb of `lab` that a page writes as code, with the words that follow it."""
+    for block, span in CODE.findall(page):
+        for line in (block or span).splitlines():
+            yield from COMMAND.findall(line.partition(" #")[0])
+
+
+def not_there(page: str) -> list[str]:
+    """Verbs and options of a page that `lab` does not have; `test` and `python` are labw's own."""
+    app = typer.main.get_group(build([]))
+    verbs = {
+        name: {o for p in verb.params for o in (*p.opts, *p.secondary_opts)} for name, verb in app.commands.items()
+    }
+    found = []
+    for verb, words in commands(page):
+        if verb in ("test", "python"):
+            continue
+        given = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", words))
+        found += (
+            [f"lab {verb} {option}" for option in sorted(given - verbs[verb])] if verb in verbs else [f"lab {verb}"]
+        )
+    return found
+
+
+def test_every_command_of_the_pages_is_one_of_lab(repo: Path) -> None:
+    read = {page: page.read_text(encoding="utf-8") for page in pages(repo) if page.name != "CHANGELOG.md"}
+    assert sum(len(list(commands(text))) for text in read.values()) > 100
+    assert {str(page.relative_to(repo)): gone for page, text in read.items() if (gone := not_there(text))} == {}
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("`lab show --check` is fine", ["lab show"]),
+        ("```sh\n./labw demo --yes --live  # --nothing\nlab exec -- ls --color\n```", ["lab demo --live"]),
+        ("the lab show --check of prose, `./labw test -k x --tier unit`", []),
+    ],
+)
+def test_a_command_that_is_not_there_is_seen(page: str, found: list[str]) -> None:
+    assert not_there(page) == found
 
 
 def test_every_relative_link_leads_somewhere(repo: Path) -> None:
