@@ -130,6 +130,14 @@ def test_mypy_sees_a_planted_fault(tmp_path: Path, repo: Path, text: str, seen: 
     assert seen in said, said
 
 
+@pytest.mark.parametrize("room", ["lab/report", "lab/verdict"])
+def test_mypy_sees_a_loose_dictionary_between_verdict_and_report(tmp_path: Path, repo: Path, room: str) -> None:
+    shutil.copy(repo / "pyproject.toml", tmp_path)
+    plant(tmp_path, f"{room}/x.py", "from typing import Any\n\n\ndef f(summary: dict[str, Any]) -> None: ...\n")
+    said = lint((*MYPY, f"{room}/x.py"), tmp_path).stdout
+    assert "[explicit-any]" in said, said
+
+
 @pytest.mark.parametrize(
     ("name", "text", "broken"),
     [

@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
         with session(options, "cache", wanted) as lab:
             from lab.flows import cache as flow
             from lab.model.errors import UsageError
+            from lab.model.figures import size
 
             if action not in ACTIONS.split("|"):
                 raise UsageError(f"cache {action}: write one of {ACTIONS}", fix="lab cache ls")
@@ -65,9 +66,9 @@ def register(app: typer.Typer) -> None:
             elif action == "prune":
                 rows = flow.listing(lab)
                 doc = {"entries": rows, "freed_bytes": (freed := flow.prune(lab))}
-                lines = [f"freed {freed / 1048576:.1f} MiB"]
+                lines = [f"freed {size(freed)}"]
             else:
                 doc = {"entries": (rows := flow.listing(lab)), "freed_bytes": 0}
-                lines = [f"{row['bytes'] / 1048576:10.1f} MiB  {row['path']}" for row in rows]
+                lines = [f"{size(row['bytes']):>9}  {row['path']}" for row in rows]
         answer(options, doc, "\n".join(lines) or "the cache is empty")
         return 0

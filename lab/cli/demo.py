@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
         with session(options, "demo", wanted, also=asked_for) as lab:
             from lab.flows.demo import demo as flow
             from lab.flows.doctor import ready_for_demo
+            from lab.guest.wire import encode
             from lab.machines import lifecycle
 
             asked = asked_for(lab.config)
@@ -62,8 +63,8 @@ def register(app: typer.Typer) -> None:
             "run_id": done.directory.name,
             "run_dir": str(done.directory),
             "report": str(done.html),
-            "verdicts": done.summary["verdicts"],
-            "left_out": done.summary["left_out"],
+            "verdicts": encode(done.summary.verdicts),
+            "left_out": encode(done.summary.left_out),
         }
         result_line(options, doc, "\n".join([*done.lines, f"report: {done.html}"]))
         return done.exit_code

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab import report, verdict
 from lab.flows import left_out
+from lab.guest.wire import encode
 from lab.model.errors import DemoError, FetchError, UsageError
 from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
@@ -24,6 +25,8 @@ from lab.model.paths import (
     Paths,
 )
 from lab.model.run import Run
+from lab.model.summary import Line, Summary
+from lab.model.summary_form import Cells
 from lab.runs import merge
 from lab.runs import read as runs_read
 from lab.system import documents, store
@@ -39,14 +42,14 @@ class Reported:
 
     directory: Path
     html: Path
-    summary: dict[str, Any]
+    summary: Summary
     lines: tuple[str, ...]
 
     @property
     def exit_code(self) -> int:
         """0, or 6 when a form was not built or a planned cell is not valid in everything (a gate, a proof, a crash)."""
-        lost = any(form["cells"]["valid"] < form["cells"]["planned"] for form in self.summary["forms"].values())
-        return DemoError.exit_code if lost or self.summary["left_out"] else 0
+        lost = any(form.cells.valid < form.cells.planned for form in self.summary.forms.values())
+        return DemoError.exit_code if lost or self.summary.left_out else 0
 
 
 def find(paths: Paths, run_id: str | None) -> Path:
@@ -100,7 +103,7 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
         merged = merge.merged(run.host_events, run.records, behind_s=run.machine.clock_behind_s or 0.0)
         store.write_text(directory / EVENTS_FILE, "".join(map(merge.line, merged)))
         summary = verdict.summarize(run)
-        store.write_json(directory / SUMMARY_FILE, summary)
+        store.write_json(directory / SUMMARY_FILE, encode(summary))
         html = directory / REPORT_HTML
         store.write_text(html, report.html(summary))
         store.write_text(directory / REPORT_MD, report.markdown(summary))
@@ -113,10 +116,10 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
         lines=tuple(
             documents.shown_path(line)
             for line in (
-                *(f"problem of the run: {said}" for said in summary["problems"]),
-                *(f"{name}: proof FAILED: {why}" for name, why in summary["unproven"].items()),
-                *(_line(row) for row in summary["lines"]),
-                *([] if summary["lines"] else [f"no instrumented form in this run; {_cells(summary['cells'])}"]),
+                *(f"problem of the run: {said}" for said in summary.problems),
+                *(f"{name}: proof FAILED: {why}" for name, why in summary.unproven.items()),
+                *(_line(row) for row in summary.lines),
+                *([] if summary.lines else [f"no instrumented form in this run; {_cells(summary.cells)}"]),
                 *left_out.lines(run.manifest.left_out),
             )
         ),
@@ -131,10 +134,10 @@ def _check_places(directory: Path) -> None:
             raise FetchError(f"{path} is a folder, and the report writes a file there", fix=f"remove {path}")
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    against = "" if row["against"] == "baseline" else f" against {row['against']}"
-    return f"{row['form']}{against}: {row['word']}. {row['text']}"
+def _line(row: Line) -> str:
+    against = "" if row.against == "baseline" else f" against {row.against}"
+    return f"{row.form}{against}: {row.word}. {row.text}"
 
 
-def _cells(cells: Mapping[str, Any]) -> str:
-    return f"{cells['valid']} of {cells['planned']} cells are valid"
+def _cells(cells: Cells) -> str:
+    return f"{cells.valid} of {cells.planned} cells are valid"

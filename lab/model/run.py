@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from lab.guest.wire import Canary, Cell, FileEntry, GuestRecord, Plan, Span
 from lab.model.events import Record
@@ -150,7 +150,7 @@ class Run:
     machine: MachineFacts = field(default_factory=MachineFacts)
     records: tuple[GuestRecord, ...] = ()
     host_events: tuple[Record, ...] = ()
-    outcome: str = "complete"  # complete | failed | incomplete
+    outcome: Literal["complete", "failed", "incomplete"] = "complete"
     files: dict[str, int] = field(default_factory=dict)  # path relative to the run directory -> bytes
     problems: tuple[str, ...] = ()
 

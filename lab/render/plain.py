@@ -17,6 +17,7 @@ from lab.model.events import (
     StepFinished,
     StepStarted,
 )
+from lab.model.figures import seconds
 from lab.render import words
 
 HEARTBEAT_S: Final = 10.0
@@ -86,7 +87,7 @@ class Plain:
         if self._quiet and event.outcome in ("done", "skipped"):
             return ""
         note = f" — {event.message}" if event.message else ""
-        return f"{title}: {MARKS[event.outcome]} ({words.seconds(event.seconds)}){note}"
+        return f"{title}: {MARKS[event.outcome]} ({seconds(event.seconds)}){note}"
 
     def _say(self, text: str) -> None:
         self._last = time.monotonic()
@@ -99,4 +100,4 @@ class Plain:
                     continue
                 step, (title, since) = list(self._running.items())[-1]
                 done = self._progress.get(step, "")
-                self._say(f"… {title}: {words.seconds(time.monotonic() - since)}{', ' + done if done else ''}")
+                self._say(f"… {title}: {seconds(time.monotonic() - since)}{', ' + done if done else ''}")

@@ -20,6 +20,7 @@ from lab.model.events import (
     StepFinished,
     StepStarted,
 )
+from lab.model.figures import seconds
 from lab.render import words
 
 MARKS: Final = {
@@ -122,7 +123,7 @@ class Terminal:
         if event.outcome in ("done", "skipped") and depth > 1 and not self._verbose:
             return
         mark = "  " * depth + self._marks[event.outcome]
-        self._print(f"{mark} {escape(title)} [dim]{words.seconds(event.seconds)}[/]{note}")
+        self._print(f"{mark} {escape(title)} [dim]{seconds(event.seconds)}[/]{note}")
 
     def _update(self, step: int, *, said: str, completed: float | None = None, total: float | None = None) -> None:
         task = self._tasks.get(step)

@@ -6,10 +6,10 @@ import re
 from typing import Any, Final
 
 from lab.model.events import GuestEvent, Progress
+from lab.model.figures import size
 
 # what a terminal obeys: CSI and OSC sequences, and single control characters but for tab and newline
 _ORDERS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
 def shows_unicode(encoding: str | None) -> bool:
@@ -22,26 +22,11 @@ def harmless(text: str) -> str:
     return _ORDERS.sub("", text)
 
 
-def amount(value: float) -> str:
-    """Bytes for people."""
-    for unit, size in UNITS:
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value:.0f} B"
-
-
 def progress(event: Progress) -> str:
-    """ "12 of 40 cells", "3.1 of 190.0 MiB"."""
+    """ "12 of 40 cells", "3.1 MiB of 190 MiB"."""
     if event.unit == "bytes":
-        return amount(event.done) + (f" of {amount(event.total)}" if event.total else "")
+        return size(event.done) + (f" of {size(event.total)}" if event.total else "")
     return f"{event.done:g}" + (f" of {event.total:g}" if event.total else "") + f" {event.unit}"
-
-
-def seconds(value: float) -> str:
-    """ "0.3 s", "7.1 s", "3 min 05 s"."""
-    if value < 99.95:
-        return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60):02d} s"
 
 
 def guest(event: GuestEvent) -> str:

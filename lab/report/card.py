@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Line, Summary, Verdict
+from lab.model.summary_form import FormSummary
+from lab.report import phrases
 from lab.report.look import Look, looks, swatch
 from lab.report.markup import Html, join, link, tag
 from lab.report.markup import section as part
@@ -13,10 +15,10 @@ from lab.report.markup import section as part
 SHOWN = ("cpu_s_per_1k_requests", "latency_p50_ms")
 
 
-def section(summary: Mapping[str, Any]) -> Html:
+def section(summary: Summary) -> Html:
     look = looks(summary)
-    alone = [line for line in summary["lines"] if line["against"] == "baseline"]
-    pairs = [line for line in summary["lines"] if line["against"] != "baseline"]
+    alone = [line for line in summary.lines if line.against == "baseline"]
+    pairs = [line for line in summary.lines if line.against != "baseline"]
     head = tag(
         "div", *(tag("span", said) for said in ("", "CPU per request", "median latency", "spans received", "verdict"))
     )
@@ -34,58 +36,53 @@ def section(summary: Mapping[str, Any]) -> Html:
     )
 
 
-def _first(summary: Mapping[str, Any]) -> Html | None:
+def _first(summary: Summary) -> Html | None:
     """What a reader must know before any figure: files that are not as they were sealed, proofs that failed."""
-    said = [*(f"Problem of the run: {one}" for one in summary["problems"]), *figures.unproven(summary)]
+    said = [*(f"Problem of the run: {one}" for one in summary.problems), *phrases.unproven(summary)]
     return tag("ul", *(tag("li", one) for one in said), class_="unproven") if said else None
 
 
-def _alone(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
-    name = line["form"]
-    form = summary["forms"][name]
-    rows = [figures.verdict(summary, name, "baseline", metric) for metric in SHOWN]
+def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
+    name = line.form
+    form = summary.forms[name]
+    rows = [summary.verdict(name, "baseline", metric) for metric in SHOWN]
     who = tag(
         "div",
         tag("h3", swatch(look[name]), name),
-        tag("p", form["title"]),
-        tag("p", tag("span", form["mechanism"].replace("-", " "), class_="chip"), class_="chips"),
+        tag("p", form.title),
+        tag("p", tag("span", form.mechanism.replace("-", " "), class_="chip"), class_="chips"),
         class_="who",
     )
     return tag("div", who, *(_big(row) for row in rows), _spans(form), _word(line, rows[0]), class_="row")
 
 
-def _left_out(summary: Mapping[str, Any]) -> Html | None:
+def _left_out(summary: Summary) -> Html | None:
     """Forms that were asked for and are not among the figures."""
     lines = [
-        tag("li", tag("b", each["form"]), f" was not built: {each['reason']}. Fix: {each['fix']}.")
-        for each in summary["left_out"]
+        tag("li", tag("b", each.form), f" was not built: {each.reason}. Fix: {each.fix}.") for each in summary.left_out
     ]
     return tag("ul", *lines, class_="causes") if lines else None
 
 
-def _big(row: Mapping[str, Any] | None) -> Html:
-    if row is None or row["effect_pct"] is None:
+def _big(row: Verdict | None) -> Html:
+    if row is None or row.effect_pct is None:
         # the whole of it stands once, under the verdict
-        why = row["reasons"][0].partition(" (")[0] if row else "not measured"
+        why = row.reasons[0].partition(" (")[0] if row else "not measured"
         return tag("div", tag("b", figures.NONE), tag("small", why), class_="big")
     under = ""
-    if isinstance(row["value"], (int, float)):
-        before = row["reference_value"]
-        under = (
-            f"{figures.amount(before)} → {figures.amount(row['value'])} ms" if before else figures.amount(row["value"])
-        )
-    elif row["types"]:
-        under = f"over {figures.plural(len(row['types']), 'request type')}"
-    return tag("div", tag("b", figures.effect(row["effect_pct"])), tag("small", under), class_="big")
+    if isinstance(row.value, (int, float)):
+        before = row.reference_value
+        under = f"{figures.amount(before)} → {figures.amount(row.value)} ms" if before else figures.amount(row.value)
+    elif row.types:
+        under = f"over {figures.plural(len(row.types), 'request type')}"
+    return tag("div", tag("b", figures.effect(row.effect_pct)), tag("small", under), class_="big")
 
 
-def _spans(form: Mapping[str, Any]) -> Html:
-    cover, conform = form["coverage"], form["conformance"]
-    if cover["not_counted"]:
-        return tag(
-            "div", tag("b", figures.NONE), tag("small", f"not counted: {cover['not_counted']}"), class_="big spans"
-        )
-    ratio = cover["ratio"] or 0.0
+def _spans(form: FormSummary) -> Html:
+    cover, conform = form.coverage, form.conformance
+    if cover.not_counted:
+        return tag("div", tag("b", figures.NONE), tag("small", f"not counted: {cover.not_counted}"), class_="big spans")
+    ratio = cover.ratio or 0.0
     bar = tag(
         "svg",
         tag("rect", x=0, y=0, width=100, height=6, class_="void"),
@@ -95,18 +92,18 @@ def _spans(form: Mapping[str, Any]) -> Html:
         class_="bar",
         aria_hidden="true",
     )
-    wanted = f"{cover['received']:,} of {cover['reference']:,} wanted"
-    known = f"{figures.share(conform['ratio'])} of those known to come"
-    told = f"{wanted}; {known if conform['ratio'] is not None else conform['not_counted']}"
-    return tag("div", tag("b", figures.share(cover["ratio"])), bar, tag("small", told), class_="big spans")
+    wanted = f"{cover.received:,} of {cover.reference:,} wanted"
+    known = f"{figures.share(conform.ratio)} of those known to come"
+    told = f"{wanted}; {known if conform.ratio is not None else conform.not_counted}"
+    return tag("div", tag("b", figures.share(cover.ratio)), bar, tag("small", told), class_="big spans")
 
 
-def _word(line: Mapping[str, Any], row: Mapping[str, Any] | None) -> Html:
-    reasons = row["reasons"] if row else []
-    evidence = row["evidence"][0] if row and row["evidence"] else ""
+def _word(line: Line, row: Verdict | None) -> Html:
+    reasons = row.reasons if row else []
+    evidence = row.evidence[0] if row and row.evidence else ""
     return tag(
         "div",
-        _tag(line["word"]),
+        _tag(line.word),
         tag("small", "; ".join(reasons)),
         tag("small", link(evidence, "evidence")) if evidence else None,
         class_="verdict",
@@ -118,49 +115,44 @@ def _tag(word: str) -> Html:
     return tag("span", word, class_=f"word w-{slug}")
 
 
-def _pair(summary: Mapping[str, Any], line: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
+def _pair(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
     """Form against form: only over request types in which both delivered the same spans."""
-    form, against = line["form"], line["against"]
+    form, against = line.form, line.against
     cells = []
     for metric in SHOWN:
-        row = figures.verdict(summary, form, against, metric)
+        row = summary.verdict(form, against, metric)
         if row is None:
             continue
-        name = figures.NAMES[metric]
-        if row["effect_pct"] is None:
-            cells.append(tag("p", tag("b", name), f": {row['reasons'][0]}"))
+        name = phrases.NAMES[metric]
+        if row.effect_pct is None:
+            cells.append(tag("p", tag("b", name), f": {row.reasons[0]}"))
         else:
-            over = f" over {', '.join(row['types'])}" if row["types"] else ""
-            cells.append(tag("p", tag("b", name), f" {figures.effect(row['effect_pct'])}{over}"))
+            over = f" over {', '.join(row.types)}" if row.types else ""
+            cells.append(tag("p", tag("b", name), f" {figures.effect(row.effect_pct)}{over}"))
     title = tag("h3", swatch(look[form]), form, tag("i", " against "), swatch(look[against]), against)
-    return tag("div", title, tag("div", *cells), tag("div", _tag(line["word"])), class_="pair")
+    return tag("div", title, tag("div", *cells), tag("div", _tag(line.word)), class_="pair")
 
 
-def _ruler(summary: Mapping[str, Any]) -> Html | None:
+def _ruler(summary: Summary) -> Html | None:
     """The twin and the controls in one sentence each: how fine this run's ruler is."""
     found = []
-    if twin := summary["controls"].get("twin"):
-        parts = [
-            f"{figures.NAMES[m].replace('Median', 'median')} {figures.effect(twin[m]['effect_pct'])}"
-            for m in SHOWN
-            if m in twin
-        ]
+    if twin := summary.controls.twin:
+        parts = [f"{figures.METRICS[m]} {figures.effect(twin[m].effect_pct)}" for m in SHOWN if m in twin]
         found.append(
             join((tag("b", "The twin"), " is the baseline under a second name. It should read 0 %; it read ",
                   ", ".join(parts), "."))
         )  # fmt: skip
-    for key, what in (("delay_cpu", "extra CPU"), ("delay_wait", "extra waiting")):
-        control = summary["controls"].get(key)
-        if control and control["realised_pct"] is not None:
+    for control, what in ((summary.controls.delay_cpu, "extra CPU"), (summary.controls.delay_wait, "extra waiting")):
+        if control and control.realised_pct is not None:
             found.append(
-                join((tag("b", f"A known {what}"), f" of {figures.effect(control['realised_pct'])} was added to the",
-                      f" baseline. The lab read {figures.effect(control['effect_pct'])}."))
+                join((tag("b", f"A known {what}"), f" of {figures.effect(control.realised_pct)} was added to the",
+                      f" baseline. The lab read {figures.effect(control.effect_pct)}."))
             )  # fmt: skip
     return tag("ul", *(tag("li", item) for item in found), class_="ruler") if found else None
 
 
-def _limits(summary: Mapping[str, Any]) -> Html:
-    claims = [tag("li", said) for said in summary["may_not_claim"]]
+def _limits(summary: Summary) -> Html:
+    claims = [tag("li", said) for said in summary.may_not_claim]
     return tag(
         "aside",
         tag("h3", "From this run nobody may claim"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Summary
 from lab.report.look import box, drawing, label, line, looks, marker
 from lab.report.markup import Html, number, table, tag
 from lab.report.markup import section as part
@@ -22,7 +22,7 @@ PARTS: Final = (
 )
 
 
-def section(summary: Mapping[str, Any]) -> Html:
+def section(summary: Summary) -> Html:
     return part(
         "cpu",
         "Where the CPU went",
@@ -44,9 +44,9 @@ def _legend() -> Html:
     )  # fmt: skip
 
 
-def _draw(summary: Mapping[str, Any]) -> Html:
+def _draw(summary: Summary) -> Html:
     look = looks(summary)
-    forms = {name: form["cpu"] for name, form in summary["forms"].items()}
+    forms = {name: form.cpu for name, form in summary.forms.items()}
     top = max((sum(cpu.get(key, 0.0) for key, _, _ in PARTS) for cpu in forms.values()), default=0.0) or 1.0
     room = WIDTH - NAMES_W - 90
     parts: list[Html] = []
@@ -77,22 +77,20 @@ def _draw(summary: Mapping[str, Any]) -> Html:
     return drawing(WIDTH, ROW_H * len(forms) + 4, "CPU per request by form, stacked by role; figures below.", *parts)
 
 
-def _why(summary: Mapping[str, Any], name: str) -> str:
-    why = str(summary["forms"][name]["absent"].get("cpu", "no counter was read"))
+def _why(summary: Summary, name: str) -> str:
+    why = str(summary.forms[name].absent.get("cpu", "no counter was read"))
     return why if len(why) <= WHY_LONGEST else why[: WHY_LONGEST - 1] + "…"
 
 
-def _table(summary: Mapping[str, Any]) -> Html:
+def _table(summary: Summary) -> Html:
     keys = ("service_user", "service_system", "bpf_run", "agent_user", "agent_system", "sink_user", "sink_system",
             "load_user", "load_system")  # fmt: skip
     rows = []
-    for name, form in summary["forms"].items():
-        memory = form["memory"]
-        per_span = [
-            level["cpu_ms_per_span"] for level in form["metrics"].values() if level["cpu_ms_per_span"] is not None
-        ]
+    for name, form in summary.forms.items():
+        memory = form.memory
+        per_span = [level.cpu_ms_per_span for level in form.metrics.values() if level.cpu_ms_per_span is not None]
         rows.append(
-            (name, *(number(figures.amount(form["cpu"].get(key))) for key in keys),
+            (name, *(number(figures.amount(form.cpu.get(key))) for key in keys),
              number(figures.amount(per_span[0]) if per_span else figures.NONE),
              number(figures.amount(memory.get("service_mib"))), number(figures.amount(memory.get("agent_mib"))))
         )  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET  # written here, never parsed
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from lab.report import figures
+from lab.model.summary import Attempt, Summary
+from lab.report import phrases
 from lab.report.markup import clean
 
-Summary = Mapping[str, Any]
 FULL: Final = 1.0
 
 
@@ -29,7 +29,7 @@ class Case:
 def junit(summary: Summary) -> str:
     """Suites: run (its files), proofs, cells (gates), spans (conformance, known parents), claims (never failing)."""
     cases = [*_run(summary), *_proofs(summary), *_cells(summary), *_spans(summary), *_claims(summary)]
-    root = ET.Element("testsuites", {"name": clean(summary["run_id"]), **_counts(cases)})
+    root = ET.Element("testsuites", {"name": clean(summary.run_id), **_counts(cases)})
     for suite in dict.fromkeys(case.suite for case in cases):
         members = [case for case in cases if case.suite == suite]
         node = ET.SubElement(root, "testsuite", {"name": suite, **_counts(members)})
@@ -60,64 +60,62 @@ def _write(node: ET.Element, case: Case) -> None:
 
 
 def _run(summary: Summary) -> Iterator[Case]:
-    yield Case(suite="run", name="files as they were sealed", failure="; ".join(summary["problems"]))
+    yield Case(suite="run", name="files as they were sealed", failure="; ".join(summary.problems))
 
 
 def _proofs(summary: Summary) -> Iterator[Case]:
-    for name, form in summary["forms"].items():
-        proof = form["proof"]
-        failure = f"proof FAILED: {proof['reason']}" if proof["ok"] is False else ""
-        skipped = "no proof was recorded" if proof["ok"] is None else ""
-        gaps = f"not as the reference: {proof['gaps']}" if proof["gaps"] else ""
+    for name, form in summary.forms.items():
+        proof = form.proof
+        failure = f"proof FAILED: {proof.reason}" if proof.ok is False else ""
+        skipped = "no proof was recorded" if proof.ok is None else ""
+        gaps = f"not as the reference: {proof.gaps}" if proof.gaps else ""
         yield Case(suite="proofs", name=name, failure=failure, skipped=skipped, said=gaps)
 
 
 def _cells(summary: Summary) -> Iterator[Case]:
     """One case a planned cell: an INVALID attempt that a valid rerun replaced is reported, not failed."""
-    by_cell: dict[str, list[Mapping[str, Any]]] = {}
-    for attempt in summary["timeline"]:
-        by_cell.setdefault(attempt["cell"], []).append(attempt)
+    by_cell: dict[str, list[Attempt]] = {}
+    for attempt in summary.timeline:
+        by_cell.setdefault(attempt.cell, []).append(attempt)
     for name, attempts in by_cell.items():
         last = attempts[-1]
-        doubts = [said for attempt in attempts for said in attempt["disagreements"]]
-        valid = any(attempt["valid"] for attempt in attempts)
-        reasons = "; ".join(reason for attempt in attempts for reason in attempt["reasons"])
-        worth = "; ".join(dict.fromkeys(figures.void(attempt) for attempt in attempts))
+        doubts = [said for attempt in attempts for said in attempt.disagreements]
+        valid = any(attempt.valid for attempt in attempts)
+        reasons = "; ".join(reason for attempt in attempts for reason in attempt.reasons)
+        worth = "; ".join(dict.fromkeys(phrases.void(attempt) for attempt in attempts))
         failure = "" if valid else f"{worth}: {reasons or 'no reason given'}"
         yield Case(
             suite="cells",
             name=name,
-            seconds=sum(attempt["end_s"] - attempt["start_s"] for attempt in attempts),
+            seconds=sum(attempt.end_s - attempt.start_s for attempt in attempts),
             failure=failure or ("; ".join(doubts) if doubts else ""),
-            said=f"{last['completed']} of {last['scheduled']} answered; {len(attempts)} attempts; {reasons}",
+            said=f"{last.completed} of {last.scheduled} answered; {len(attempts)} attempts; {reasons}",
         )
-    for each in summary["left_out"]:
-        yield Case(suite="cells", name=f"{each['form']}: not built", failure=each["reason"])
-    absent = summary["cells"]["planned"] - len(by_cell)
+    for each in summary.left_out:
+        yield Case(suite="cells", name=f"{each.form}: not built", failure=each.reason)
+    absent = summary.cells.planned - len(by_cell)
     if absent > 0:
-        why = "".join(f"; {name}: {reason}" for name, reason in summary["unproven"].items())
-        failure = f"{absent} of {summary['cells']['planned']}{why}"
+        why = "".join(f"; {name}: {reason}" for name, reason in summary.unproven.items())
+        failure = f"{absent} of {summary.cells.planned}{why}"
         yield Case(suite="cells", name="cells that never ran", failure=failure)
 
 
 def _spans(summary: Summary) -> Iterator[Case]:
-    for name, form in summary["forms"].items():
-        if form["role"] != "instrumented":
+    for name, form in summary.forms.items():
+        if form.role != "instrumented":
             continue
-        cover, conform = form["coverage"], form["conformance"]
-        if conform["not_counted"]:
+        cover, conform = form.coverage, form.conformance
+        if conform.ratio is None:
             # a gap that nobody could know of is a result, told and not failed
-            lost = "; ".join(f"{e['count']} of {e['of']} {e['kind']} missing" for e in conform["missing"])
-            moved = "; ".join(f"{e['count']} of {e['of']} {e['kind']} elsewhere" for e in cover["misplaced"])
+            lost = "; ".join(f"{e.count} of {e.of} {e.kind} missing" for e in conform.missing)
+            moved = "; ".join(f"{e.count} of {e.of} {e.kind} elsewhere" for e in cover.misplaced)
             told = "; ".join(part for part in (lost, moved) if part)
-            yield Case(suite="spans", name=f"{name}: conformance", skipped=conform["not_counted"], said=told)
+            yield Case(suite="spans", name=f"{name}: conformance", skipped=conform.not_counted, said=told)
             continue
-        lost = "; ".join(f"{e['count']} {e['kind']}: {e['cause']}" for e in conform["missing"] if not e["known"])
-        told = (
-            "" if conform["ratio"] >= FULL else f"{conform['received']} of {conform['expected']} expected spans; {lost}"
-        )
+        lost = "; ".join(f"{e.count} {e.kind}: {e.cause}" for e in conform.missing if not e.known)
+        told = "" if conform.ratio >= FULL else f"{conform.received} of {conform.expected} expected spans; {lost}"
         yield Case(suite="spans", name=f"{name}: conformance", failure=told)
-        parents = conform["parents_ok"]
+        parents = conform.parents_ok
         none = "no span came, so none has a parent" if parents is None else ""
         wrong = (
             f"{1 - parents:.2%} of spans under an unexpected parent" if parents is not None and parents < FULL else ""
@@ -126,10 +124,8 @@ def _spans(summary: Summary) -> Iterator[Case]:
 
 
 def _claims(summary: Summary) -> Iterator[Case]:
-    for row in summary["verdicts"]:
-        effect = "no effect" if row["effect_pct"] is None else f"{row['effect_pct']:+.2f} %"
-        name = f"{row['form']} against {row['against']}: {row['metric']}"
-        skipped = row["word"] if row["word"] in {"INVALID", "NOT COMPARABLE"} else ""
-        yield Case(
-            suite="claims", name=name, skipped=skipped, said=f"{row['word']}: {effect}; {'; '.join(row['reasons'])}"
-        )
+    for row in summary.verdicts:
+        effect = "no effect" if row.effect_pct is None else f"{row.effect_pct:+.2f} %"
+        name = f"{row.form} against {row.against}: {row.metric}"
+        skipped = row.word if row.word in {"INVALID", "NOT COMPARABLE"} else ""
+        yield Case(suite="claims", name=name, skipped=skipped, said=f"{row.word}: {effect}; {'; '.join(row.reasons)}")

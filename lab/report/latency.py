@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Summary
 from lab.report.look import Look, drawing, label, line, looks, swatch
 from lab.report.markup import Html, join, number, table, tag
 from lab.report.markup import section as part
@@ -14,10 +15,12 @@ from lab.report.markup import section as part
 WIDTH: Final = 540.0
 HEIGHT: Final = 250.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 30.0, 34.0
+Points = tuple[tuple[float, ...], ...]
+Curves = dict[str, dict[str, Points]]  # request type -> form -> its curve
 FEWEST: Final = 5  # answers in every form before a curve is more than a few steps
 
 
-def section(summary: Mapping[str, Any]) -> Html:
+def section(summary: Summary) -> Html:
     look = looks(summary)
     curves = _by_type(summary)
     drawn = [tag("div", _draw(kind, lines, look), class_="half") for kind, lines in curves.items() if _enough(lines)]
@@ -34,29 +37,27 @@ def section(summary: Mapping[str, Any]) -> Html:
     )
 
 
-def _undrawn(summary: Mapping[str, Any], curves: Mapping[str, Any], drawn: int) -> Html | None:
+def _undrawn(summary: Summary, curves: Curves, drawn: int) -> Html | None:
     """What has no curve, and why: no valid latency at all, or too few answers."""
-    said = [
-        f"{name}: {form['absent']['latency']}" for name, form in summary["forms"].items() if "latency" in form["absent"]
-    ]
+    said = [f"{name}: {form.absent['latency']}" for name, form in summary.forms.items() if "latency" in form.absent]
     if len(curves) > drawn:
         said.append(f"{figures.plural(len(curves) - drawn, 'request type')}: fewer than {FEWEST} answers in some form")
     return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
 
 
-def _by_type(summary: Mapping[str, Any]) -> dict[str, dict[str, list[list[float]]]]:
-    curves: dict[str, dict[str, list[list[float]]]] = {}
-    for entry in summary["ecdf"]:
-        if summary["forms"][entry["form"]]["role"] != "control":
-            curves.setdefault(entry["type"], {})[entry["form"]] = entry["points"]
+def _by_type(summary: Summary) -> Curves:
+    curves: Curves = {}
+    for entry in summary.ecdf:
+        if summary.forms[entry.form].role != "control":
+            curves.setdefault(entry.type, {})[entry.form] = entry.points
     return curves
 
 
-def _names(curves: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _names(curves: Curves) -> list[str]:
     return list(dict.fromkeys(name for lines in curves.values() for name in lines))
 
 
-def _enough(lines: Mapping[str, Sequence[Any]]) -> bool:
+def _enough(lines: Mapping[str, Points]) -> bool:
     return bool(lines) and all(len(points) >= FEWEST for points in lines.values())
 
 
@@ -65,7 +66,7 @@ def _key(look: Look) -> Html:
     return tag("svg", stroke, viewBox="0 0 32 16", class_="key", aria_hidden="true")
 
 
-def _draw(kind: str, lines: Mapping[str, Sequence[Sequence[float]]], look: Mapping[str, Look]) -> Html:
+def _draw(kind: str, lines: Mapping[str, Points], look: Mapping[str, Look]) -> Html:
     values = [max(point[0], 1e-3) for points in lines.values() for point in points]
     low, high = math.log10(min(values)), math.log10(max(values))
     low, high = low - 0.03, max(high + 0.03, low + 0.3)
@@ -101,14 +102,12 @@ def _ticks(low: float, high: float) -> list[float]:
     return [ms for ms in found if low <= math.log10(ms) <= high]
 
 
-def _table(summary: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
+def _table(summary: Summary, look: Mapping[str, Look]) -> Html:
     rows = []
-    for name, form in summary["forms"].items():
-        for kind, stats in form["latency"].items():
-            cells = [number(figures.amount(stats[key]) if stats[key] is not None else "too few") for key in PERCENTILES]
-            rows.append((join((swatch(look[name]), name)), tag("code", kind), number(f"{stats['count']:,}"), *cells))
+    for name, form in summary.forms.items():
+        for kind, stats in form.latency.items():
+            percentiles = (stats.p50_ms, stats.p90_ms, stats.p99_ms)
+            cells = [number("too few" if ms is None else figures.amount(ms)) for ms in percentiles]
+            rows.append((join((swatch(look[name]), name)), tag("code", kind), number(f"{stats.count:,}"), *cells))
     head = ("form", "request type", "answers", "p50 ms", "p90 ms", "p99 ms")
     return tag("details", tag("summary", "Percentiles by form and request type"), table(head, rows))
-
-
-PERCENTILES: Final = ("p50_ms", "p90_ms", "p99_ms")

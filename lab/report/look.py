@@ -5,10 +5,10 @@ Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart in al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from lab.model.summary import Summary
 from lab.report.markup import Html, tag
 
 
@@ -38,15 +38,15 @@ _PLAIN: Final = {
 }
 
 
-def looks(summary: Mapping[str, Any]) -> dict[str, Look]:
+def looks(summary: Summary) -> dict[str, Look]:
     """A look for each form of the run; a fourth form of one mechanism starts over."""
     found: dict[str, Look] = {}
     used = {"compile-time": 0, "run-time": 0}
-    for name, form in summary["forms"].items():
-        if form["role"] in _PLAIN:
-            found[name] = _PLAIN[form["role"]]
+    for name, form in summary.forms.items():
+        if form.role in _PLAIN:
+            found[name] = _PLAIN[form.role]
         else:
-            mechanism = form["mechanism"] if form["mechanism"] in used else "compile-time"
+            mechanism = form.mechanism if form.mechanism in used else "compile-time"
             choice = _COMPILE if mechanism == "compile-time" else _RUN
             found[name] = choice[used[mechanism] % len(choice)]
             used[mechanism] += 1

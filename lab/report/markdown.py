@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Summary
+from lab.report import phrases
 from lab.report.markup import clean
 
 _MARKS: Final = re.compile(r"([\\`*_\[\]|#~])")
 
 
-def markdown(summary: Mapping[str, Any]) -> str:
+def markdown(summary: Summary) -> str:
     """Title, verdict lines, overhead and spans as tables, limits, command."""
-    grade = summary["grade"]
+    grade = summary.grade
     lines = [
-        f"# {plain(summary['scenario_title'] or summary['scenario'])}",
+        f"# {plain(summary.scenario_title or summary.scenario)}",
         "",
-        f"Run `{code(summary['run_id'])}` · profile {plain(summary['profile'])} · {_cells(summary)}",
+        f"Run `{code(summary.run_id)}` · profile {plain(summary.profile)} · {_cells(summary)}",
         "",
-        f"Grade **{plain(grade['word'])}**: {plain('; '.join(grade['reasons']))}.",
+        f"Grade **{plain(grade.word)}**: {plain('; '.join(grade.reasons))}.",
         "",
     ]
-    lines += [f"- Problem of the run: {plain(said)}" for said in summary["problems"]]
-    lines += [f"- {plain(said)}" for said in figures.unproven(summary)]
-    for line in summary["lines"]:
-        against = "" if line["against"] == "baseline" else f" against **{plain(line['against'])}**"
-        lines.append(f"- **{plain(line['form'])}**{against}: {plain(line['word'])}. {plain(line['text'])}")
-    lines += [f"- **{plain(each['form'])}**: NOT BUILT. {plain(each['reason'])}" for each in summary["left_out"]]
+    lines += [f"- Problem of the run: {plain(said)}" for said in summary.problems]
+    lines += [f"- {plain(said)}" for said in phrases.unproven(summary)]
+    for line in summary.lines:
+        against = "" if line.against == "baseline" else f" against **{plain(line.against)}**"
+        lines.append(f"- **{plain(line.form)}**{against}: {plain(line.word)}. {plain(line.text)}")
+    lines += [f"- **{plain(each.form)}**: NOT BUILT. {plain(each.reason)}" for each in summary.left_out]
     lines += ["", *_effects(summary), "", *_spans(summary), "", "## From this run nobody may claim", ""]
-    lines += [f"- {plain(said)}" for said in summary["may_not_claim"]]
-    command = " ".join(summary["provenance"]["command"])
+    lines += [f"- {plain(said)}" for said in summary.may_not_claim]
+    command = " ".join(summary.provenance.command)
     lines += [
         "",
         f"`{code(command)}`",
@@ -41,33 +42,33 @@ def markdown(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(summary: Mapping[str, Any]) -> str:
-    return figures.usable(summary["cells"])
+def _cells(summary: Summary) -> str:
+    return phrases.usable(summary.cells)
 
 
-def _effects(summary: Mapping[str, Any]) -> list[str]:
+def _effects(summary: Summary) -> list[str]:
     lines = ["| form | against | metric | effect | blocks | word |", "|---|---|---|---:|---:|---|"]
-    for row in summary["verdicts"]:
-        name = figures.NAMES.get(row["metric"], row["metric"])
-        cells = (row["form"], row["against"], name, figures.effect(row["effect_pct"]), row["blocks"], row["word"])
+    for row in summary.verdicts:
+        name = phrases.NAMES.get(row.metric, row.metric)
+        cells = (row.form, row.against, name, figures.effect(row.effect_pct), row.blocks, row.word)
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
     return lines
 
 
-def _spans(summary: Mapping[str, Any]) -> list[str]:
+def _spans(summary: Summary) -> list[str]:
     lines = ["| form | coverage | parents right | conformance | missing or misplaced |", "|---|---:|---:|---:|---|"]
-    for name, form in summary["forms"].items():
-        if form["role"] != "instrumented":
+    for name, form in summary.forms.items():
+        if form.role != "instrumented":
             continue
-        cover, conform = form["coverage"], form["conformance"]
-        gone = [f"{entry['kind']} {entry['count']:,} ({entry['cause']})" for entry in conform["missing"]]
-        gone += [f"{entry['kind']} {entry['count']:,} elsewhere ({entry['cause']})" for entry in cover["misplaced"]]
-        nothing = f"not counted: {cover['not_counted']}" if cover["not_counted"] else "nothing"
+        cover, conform = form.coverage, form.conformance
+        gone = [f"{entry.kind} {entry.count:,} ({entry.cause})" for entry in conform.missing]
+        gone += [f"{entry.kind} {entry.count:,} elsewhere ({entry.cause})" for entry in cover.misplaced]
+        nothing = f"not counted: {cover.not_counted}" if cover.not_counted else "nothing"
         cells = (
             name,
-            figures.share(cover["ratio"]),
-            figures.share(cover["parents_ok"]),
-            figures.share(conform["ratio"]),
+            figures.share(cover.ratio),
+            figures.share(cover.parents_ok),
+            figures.share(conform.ratio),
             "; ".join(gone) or nothing,
         )
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")

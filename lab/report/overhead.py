@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import ControlEffect, Summary, Verdict
+from lab.report import phrases
 from lab.report.look import Look, box, drawing, label, line, looks, marker
 from lab.report.markup import Html, number, table, tag
 from lab.report.markup import section as part
@@ -28,12 +30,12 @@ class Dot:
     target: float | None = None
 
 
-def section(summary: Mapping[str, Any]) -> Html:
-    names = [name for name, form in summary["forms"].items() if form["role"] != "baseline"]
-    blocks = max((row["blocks"] for row in summary["verdicts"] if row["effect_pct"] is not None), default=0)
+def section(summary: Summary) -> Html:
+    names = [name for name, form in summary.forms.items() if form.role != "baseline"]
+    blocks = max((row.blocks for row in summary.verdicts if row.effect_pct is not None), default=0)
     dots = {name: {metric: _dot(summary, name, metric) for metric in METRICS} for name in names}
     lead = ["Change in per cent against the mean of baseline and twin."]
-    if summary["controls"].get("twin"):
+    if summary.controls.twin:
         lead.append("The grey band is as wide as the twin's own difference: inside it is noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
         lead.append("A bar across a control's line marks what was really added.")
@@ -47,18 +49,18 @@ def section(summary: Mapping[str, Any]) -> Html:
     )
 
 
-def _dot(summary: Mapping[str, Any], name: str, metric: str) -> Dot | None:
-    role = summary["forms"][name]["role"]
+def _dot(summary: Summary, name: str, metric: str) -> Dot | None:
+    role = summary.forms[name].role
+    delays = (summary.controls.delay_cpu, summary.controls.delay_wait)
+    delay = next((one for one in delays if one and (one.form, one.metric) == (name, metric)), None)
+    row: Verdict | ControlEffect | None = delay
     if role == "instrumented":
-        row = figures.verdict(summary, name, "baseline", metric)
+        row = summary.verdict(name, "baseline", metric)
     elif role == "twin":
-        row = summary["controls"].get("twin", {}).get(metric)
-    else:
-        found = [c for c in summary["controls"].values() if c.get("form") == name and c.get("metric") == metric]
-        row = found[0] if found else None
-    if row is None or row["effect_pct"] is None:
+        row = summary.controls.twin.get(metric)
+    if row is None or row.effect_pct is None:
         return None
-    return Dot(pct=row["effect_pct"], blocks=tuple(row.get("per_block_pct", ())), target=row.get("realised_pct"))
+    return Dot(pct=row.effect_pct, blocks=row.per_block_pct, target=delay.realised_pct if delay else None)
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, float]:
@@ -70,7 +72,7 @@ def _scale(values: Sequence[float]) -> tuple[float, float, float]:
     return low - span * 0.05, high + span * 0.08, step
 
 
-def _draw(summary: Mapping[str, Any], names: Sequence[str], dots: Mapping[str, Mapping[str, Dot | None]]) -> Html:
+def _draw(summary: Summary, names: Sequence[str], dots: Mapping[str, Mapping[str, Dot | None]]) -> Html:
     look = looks(summary)
     height = TOP + ROW_H * len(names) + 28
     parts: list[Html] = []
@@ -86,7 +88,7 @@ def _draw(summary: Mapping[str, Any], names: Sequence[str], dots: Mapping[str, M
 
 
 def _panel(
-    x0: float, metric: str, column: Mapping[str, Dot | None], summary: Mapping[str, Any], look: Mapping[str, Look]
+    x0: float, metric: str, column: Mapping[str, Dot | None], summary: Summary, look: Mapping[str, Look]
 ) -> list[Html]:
     shown = [dot for dot in column.values() if dot]
     values = [v for dot in shown for v in (dot.pct, *dot.blocks, *([dot.target] if dot.target is not None else []))]
@@ -97,10 +99,10 @@ def _panel(
         return x0 + (pct - low) / (high - low) * plot
 
     bottom = TOP + ROW_H * len(column)
-    parts = [label(x0, 18, figures.NAMES[metric], "head"), label(x0, 34, figures.NOTES[metric], "note")]
-    twin = summary["controls"].get("twin", {}).get(metric)
+    parts = [label(x0, 18, phrases.NAMES[metric], "head"), label(x0, 34, phrases.NOTES[metric], "note")]
+    twin = summary.controls.twin.get(metric)
     if twin:
-        wide = abs(twin["effect_pct"])
+        wide = abs(twin.effect_pct)
         # the band may be wider than the plot: what is beyond it is names and figures of others
         left, right = at(max(-wide, low)), at(min(wide, high))
         parts.append(box(left, TOP, right - left, bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
@@ -135,26 +137,26 @@ def _axis(low: float, high: float, step: float, at: Callable[[float], float], bo
     return parts
 
 
-def _table(summary: Mapping[str, Any]) -> Html:
+def _table(summary: Summary) -> Html:
     """The same in numbers, and the values themselves."""
     rows = []
-    for row in summary["verdicts"]:
+    for row in summary.verdicts:
         interval = (
             figures.NONE
-            if row["low_pct"] is None
-            else f"{figures.signed(row['low_pct'], 1)} … {figures.signed(row['high_pct'], 1)}"
+            if row.low_pct is None or row.high_pct is None
+            else f"{figures.signed(row.low_pct, 1)} … {figures.signed(row.high_pct, 1)}"
         )
         rows.append(
-            (row["form"], row["against"], figures.NAMES.get(row["metric"], row["metric"]), number(_value(row["value"])),
-             number(figures.effect(row["effect_pct"])), number(interval), number(row["blocks"]), row["word"],
-             "; ".join(row["reasons"]))
+            (row.form, row.against, phrases.NAMES.get(row.metric, row.metric), number(_value(row.value)),
+             number(figures.effect(row.effect_pct)), number(interval), number(row.blocks), row.word,
+             "; ".join(row.reasons))
         )  # fmt: skip
     head = ("form", "against", "metric", "value", "effect", "interval", "blocks", "word", "why")
     summary_line = tag("summary", f"All {len(rows)} comparisons in numbers")
     return tag("details", summary_line, table(head, rows))
 
 
-def _value(value: Any) -> str:
+def _value(value: float | Mapping[str, float] | None) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{kind} {figures.amount(ms)}" for kind, ms in value.items()) or figures.NONE
     return figures.amount(value)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from lab.model.figures import plural
+from lab.model.summary import Summary
 from lab.report import card, cpu, latency, overhead, pillars, provenance, spans, steps, timeline, waterfalls
-from lab.report.figures import plural, usable
 from lab.report.markup import Html, tag
+from lab.report.phrases import usable
 
-Section = Callable[[Mapping[str, Any]], Html]
+Section = Callable[[Summary], Html]
 # The order of the page is the order of the questions: what, how much, what was seen, where it went, can I trust it?
 SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
     ("verdict", "Verdict", card.section),
@@ -28,7 +30,7 @@ SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
 )
 
 
-def html(summary: Mapping[str, Any]) -> str:
+def html(summary: Summary) -> str:
     """The whole report. Every figure in it is in `summary`."""
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
@@ -39,7 +41,7 @@ def html(summary: Mapping[str, Any]) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="referrer", content="no-referrer"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{summary['scenario']}: {summary['run_id']}"),
+        tag("title", f"{summary.scenario}: {summary.run_id}"),
         Html(f"<style>{style}</style>"),
     )
     body = tag(
@@ -55,12 +57,12 @@ def _digest(style: str) -> str:
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
-def _masthead(summary: Mapping[str, Any]) -> Html:
-    grade, cells = summary["grade"], summary["cells"]
+def _masthead(summary: Summary) -> Html:
+    grade, cells = summary.grade, summary.cells
     what = tag(
         "div",
         tag("p", "Invisible instrumentation lab", class_="kicker"),
-        tag("h1", summary["scenario_title"] or summary["scenario"]),
+        tag("h1", summary.scenario_title or summary.scenario),
         tag(
             "p",
             "The same Go service, the same requests: what does each form cost, and what does it show?",
@@ -68,17 +70,16 @@ def _masthead(summary: Mapping[str, Any]) -> Html:
         ),
         tag(
             "p",
-            f"{plural(len(summary['forms']), 'form')} · {usable(cells)}"
-            f" · profile {summary['profile']} · {summary['run_id']}",
+            f"{plural(len(summary.forms), 'form')} · {usable(cells)} · profile {summary.profile} · {summary.run_id}",
             class_="meta",
         ),
     )
     stamp = tag(
         "div",
-        tag("b", grade["word"].upper()),
-        tag("span", _worth(grade["word"])),
-        class_=f"stamp g-{grade['word']}",
-        title="; ".join(grade["reasons"]),
+        tag("b", grade.word.upper()),
+        tag("span", _worth(grade.word)),
+        class_=f"stamp g-{grade.word}",
+        title="; ".join(grade.reasons),
     )
     nav = tag("nav", *(tag("a", title, href=f"#{ident}") for ident, title, _ in SECTIONS), aria_label="Sections")
     return tag("header", tag("div", what, stamp, class_="mast"), nav, class_="top")
@@ -93,12 +94,12 @@ def _worth(grade: str) -> str:
     }.get(grade, "not graded")
 
 
-def _foot(summary: Mapping[str, Any]) -> Html:
-    version = summary["provenance"]["lab_version"]
+def _foot(summary: Summary) -> Html:
+    version = summary.provenance.lab_version
     return tag(
         "footer",
         tag(
             "p",
-            f"lab {version} · made {summary['provenance']['created']} · opens offline, asks the network for nothing",
+            f"lab {version} · made {summary.provenance.created} · opens offline, asks the network for nothing",
         ),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Pillar, Summary
 from lab.report.markup import Html, join, link, table, tag
 from lab.report.markup import section as part
 
@@ -13,9 +13,9 @@ COLUMNS: Final = (("compile-time", "Compile time (Orchestrion)"), ("run-time", "
 SHOWN_FILES: Final = 3
 
 
-def section(summary: Mapping[str, Any]) -> Html:
-    cells = {(row["pillar"], row["mechanism"]): row for row in summary["pillars"]}
-    names = list(dict.fromkeys(row["pillar"] for row in summary["pillars"]))
+def section(summary: Summary) -> Html:
+    cells = {(row.pillar, row.mechanism): row for row in summary.pillars}
+    names = list(dict.fromkeys(row.pillar for row in summary.pillars))
     rows = [
         (tag("th", name.capitalize(), scope="row"), *(_cell(cells.get((name, mechanism))) for mechanism, _ in COLUMNS))
         for name in names
@@ -29,17 +29,17 @@ def section(summary: Mapping[str, Any]) -> Html:
     )
 
 
-def _cell(row: Mapping[str, Any] | None) -> Html:
+def _cell(row: Pillar | None) -> Html:
     if row is None:
         return tag("td", figures.NONE)
-    files = [link(path, "/".join(path.split("/")[-2:])) for path in row["evidence"][:SHOWN_FILES]]
+    files = [link(path, "/".join(path.split("/")[-2:])) for path in row.evidence[:SHOWN_FILES]]
     return tag(
         "td",
-        tag("q", row["claim"]),
-        *(tag("p", said) for said in str(row["measured"]).split("; "))
-        if row["evidence"]
+        tag("q", row.claim),
+        *(tag("p", said) for said in str(row.measured).split("; "))
+        if row.evidence
         else (tag("p", "not measured", class_="empty"),),
-        tag("small", tag("span", row["confidence"], class_="chip"), " ", join(join((f, " ")) for f in files))
+        tag("small", tag("span", row.confidence, class_="chip"), " ", join(join((f, " ")) for f in files))
         if files
         else None,
     )

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from lab.model.own import clause
-from lab.report import figures
+from lab.model import figures
+from lab.model.own import Change, clause
+from lab.model.summary import Part, Summary
+from lab.model.summary_form import FormSummary
 from lab.report.markup import Html, link, number, table, tag
 from lab.report.markup import section as part
 
 SHORT = 16
 
 
-def section(summary: Mapping[str, Any]) -> Html:
-    about = summary["provenance"]
+def section(summary: Summary) -> Html:
+    about = summary.provenance
     rows = [
-        ("grade", f"{summary['grade']['word']}: {'; '.join(summary['grade']['reasons'])}"),
-        ("created", about["created"]),
-        ("seed", about["seed"]),
-        ("service", f"{about['service']}, topology {about['topology']}"),
-        ("load", f"open loop, {about['arrivals']} arrivals, {_mix(about['mix'])}"),
-        ("CPU layout", about["layout"]),
-        ("provider", f"{about['provider']}, acceleration {about['acceleration']}"),
-        ("host", _facts(about["host"])),
-        ("machine", _facts(about["guest"])),
-        *_behind(about["guest"]),
-        ("span clocks", _clocks(summary["forms"])),
-        ("toolchain", _facts(about["toolchain"])),
-        ("image", about["image_id"]),
-        ("plan", f"sha256 {about['plan_sha256']}"),
-        ("guest manifest", f"sha256 {about['guest_manifest_sha256']}"),
-        ("playbook", f"sha256 {about['playbook_sha256']}"),
-        ("files", f"{figures.plural(about['files'], 'file')}, {figures.size(about['bytes'])}"),
+        ("grade", f"{summary.grade.word}: {'; '.join(summary.grade.reasons)}"),
+        ("created", about.created),
+        ("seed", about.seed),
+        ("service", f"{about.service}, topology {about.topology}"),
+        ("load", f"open loop, {about.arrivals} arrivals, {_mix(about.mix)}"),
+        ("CPU layout", about.layout),
+        ("provider", f"{about.provider}, acceleration {about.acceleration}"),
+        ("host", _facts(about.host)),
+        ("machine", _facts(about.guest)),
+        *_behind(about.guest),
+        ("span clocks", _clocks(summary.forms)),
+        ("toolchain", _facts(about.toolchain)),
+        ("image", about.image_id),
+        ("plan", f"sha256 {about.plan_sha256}"),
+        ("guest manifest", f"sha256 {about.guest_manifest_sha256}"),
+        ("playbook", f"sha256 {about.playbook_sha256}"),
+        ("files", f"{figures.plural(about.files, 'file')}, {figures.size(about.bytes)}"),
     ]
     said = [
         join for name, value in rows for join in (tag("dt", name), tag("dd", value if value != "" else figures.NONE))
@@ -41,10 +42,10 @@ def section(summary: Mapping[str, Any]) -> Html:
         "provenance",
         "Provenance",
         "The command below, on the same machine, makes this run again.",
-        tag("pre", tag("code", " ".join(_quoted(word) for word in about["command"]) or "not recorded")),
+        tag("pre", tag("code", " ".join(_quoted(word) for word in about.command) or "not recorded")),
         tag("dl", *said),
         _forms(summary),
-        _changes(summary["forms"]),
+        _changes(summary.forms),
         tag("p", "All figures of this page: ", link("summary.json"), ". Raw data: ", link("guest/", "guest/"), ", ",
             link("manifest.json"), ", ", link("events.jsonl"), "."),
     )  # fmt: skip
@@ -56,17 +57,17 @@ def _quoted(word: str) -> str:
     )
 
 
-def _mix(mix: list[Mapping[str, Any]]) -> str:
-    total = sum(item["weight"] for item in mix) or 1
-    return ", ".join(f"{item['type']} {item['weight'] / total:.0%}" for item in mix)
+def _mix(mix: Sequence[Part]) -> str:
+    total = sum(item.weight for item in mix) or 1
+    return ", ".join(f"{item.type} {item.weight / total:.0%}" for item in mix)
 
 
-def _facts(facts: Mapping[str, Any]) -> str:
+def _facts(facts: Mapping[str, object]) -> str:
     plain = {key: value for key, value in facts.items() if isinstance(value, (str, int, float, bool)) and value != ""}
     return ", ".join(f"{key} {value}" for key, value in plain.items()) or "not recorded"
 
 
-def _behind(guest: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _behind(guest: Mapping[str, object]) -> list[tuple[str, str]]:
     """Told of a machine that was restored: its clock was left alone."""
     behind_s = guest.get("clock_behind_s")
     if not isinstance(behind_s, (int, float)):
@@ -75,42 +76,42 @@ def _behind(guest: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [("machine's clock", f"{said}; events.jsonl is in the host's time")]
 
 
-def _clocks(forms: Mapping[str, Any]) -> str:
+def _clocks(forms: Mapping[str, FormSummary]) -> str:
     """Each shift that was undone, with the form whose spans needed it."""
     found = [
-        f"{name} up to {figures.amount(form['clock_shift']['max_ms'])} ms early in "
-        f"{figures.plural(form['clock_shift']['cells'], 'cell')}, undone"
+        f"{name} up to {figures.amount(form.clock_shift.max_ms)} ms early in "
+        f"{figures.plural(form.clock_shift.cells, 'cell')}, undone"
         for name, form in forms.items()
-        if form["clock_shift"]["cells"]
+        if form.clock_shift.cells
     ]
-    counted = any(not form["coverage"]["not_counted"] for form in forms.values() if form["role"] == "instrumented")
+    counted = any(not form.coverage.not_counted for form in forms.values() if form.role == "instrumented")
     return "; ".join(found) or ("as stamped, no shift undone" if counted else "no spans were counted")
 
 
-def _changes(forms: Mapping[str, Any]) -> Html | None:
+def _changes(forms: Mapping[str, FormSummary]) -> Html | None:
     """What a form's program has otherwise than the service's own, by the binary's build information."""
-    found = {name: form["changes"] for name, form in forms.items() if form["changes"]}
+    found = {name: form.changes for name, form in forms.items() if form.changes}
     lines = [tag("li", tag("b", name), f": {_changed(changes)}") for name, changes in found.items()]
     text = "What a form's program has otherwise than the service's own, and what the service itself makes beside it."
     head = tag("p", f"{text} Forms that are not named: nothing.")
     return tag("div", head, tag("ul", *lines, class_="causes")) if lines else None
 
 
-def _changed(changes: list[Mapping[str, str]]) -> str:
-    files = [f"{one['what']} is the form's" for one in changes if one["kind"] == "file"]
-    moved = [clause(**one) for one in changes if one["kind"] not in ("file", "added")]
-    added = [f"{one['what']} {one['after']}" for one in changes if one["kind"] == "added"]
+def _changed(changes: Sequence[Change]) -> str:
+    files = [f"{one.what} is the form's" for one in changes if one.kind == "file"]
+    moved = [clause(one.what, one.kind, one.before, one.after) for one in changes if one.kind not in ("file", "added")]
+    added = [f"{one.what} {one.after}" for one in changes if one.kind == "added"]
     return "; ".join([*files, *moved, *([f"added: {', '.join(added)}"] if added else [])])
 
 
-def _forms(summary: Mapping[str, Any]) -> Html:
+def _forms(summary: Summary) -> Html:
     rows = []
-    for name, form in summary["forms"].items():
-        cells = form["cells"]
+    for name, form in summary.forms.items():
+        cells = form.cells
         rows.append(
-            (tag("th", name, scope="row"), form["title"], form["mechanism"],
-             tag("code", form["build_id"] or figures.NONE), tag("code", form["sha256"][:SHORT]),
-             number(figures.size(form["build"]["size_bytes"])),
-             number(f"{cells['valid']} / {cells['planned']}"), number(figures.share(cells["invalid_share"])))
+            (tag("th", name, scope="row"), form.title, form.mechanism,
+             tag("code", form.build_id or figures.NONE), tag("code", form.sha256[:SHORT]),
+             number(figures.size(form.build.size_bytes)),
+             number(f"{cells.valid} / {cells.planned}"), number(figures.share(cells.invalid_share)))
         )  # fmt: skip
     return table(("form", "", "mechanism", "build id", "sha256", "size", "valid cells", "INVALID share"), rows)

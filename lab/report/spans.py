@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Summary
+from lab.model.summary_form import Cover
 from lab.report.look import Look, looks, swatch
 from lab.report.markup import Html, join, link, number, table, tag
 from lab.report.markup import section as part
 
 
-def section(summary: Mapping[str, Any]) -> Html:
+def section(summary: Summary) -> Html:
     look = looks(summary)
-    names = [name for name, form in summary["forms"].items() if form["role"] == "instrumented"]
+    names = [name for name, form in summary.forms.items() if form.role == "instrumented"]
     if not names:
         return part("spans", "Spans under load", "No form of this run makes spans.")
     return part(
@@ -31,17 +32,17 @@ def section(summary: Mapping[str, Any]) -> Html:
     )
 
 
-def _scores(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str, Look]) -> Html:
+def _scores(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) -> Html:
     rows = []
     for name in names:
-        form = summary["forms"][name]
-        cover, conform = form["coverage"], form["conformance"]
+        form = summary.forms[name]
+        cover, conform = form.coverage, form.conformance
         rows.append(
-            (join((swatch(look[name]), name)), number(_of(cover["received"], cover["reference"])),
-             number(figures.share(cover["ratio"])), number(figures.share(cover["parents_ok"])),
-             number(_of(conform["received"], conform["expected"])), number(figures.share(conform["ratio"])),
-             number(figures.share(conform["parents_ok"])), number(figures.count(conform["orphans"])),
-             number(figures.seconds(form["attach_s"])), number(figures.seconds(form["time_to_first_span_s"])))
+            (join((swatch(look[name]), name)), number(_of(cover.received, cover.reference)),
+             number(figures.share(cover.ratio)), number(figures.share(cover.parents_ok)),
+             number(_of(conform.received, conform.expected)), number(figures.share(conform.ratio)),
+             number(figures.share(conform.parents_ok)), number(figures.count(conform.orphans)),
+             number(figures.seconds(form.attach_s)), number(figures.seconds(form.time_to_first_span_s)))
         )  # fmt: skip
     head = ("form", "received / wanted", "coverage", "parents right", "received / expected", "conformance",
             "parents as known", "orphans", "attached in", "first span after")  # fmt: skip
@@ -52,33 +53,33 @@ def _of(part: int | None, whole: int | None) -> str:
     return figures.NONE if part is None or whole is None else f"{part:,} / {whole:,}"
 
 
-def _absent(summary: Mapping[str, Any], names: Sequence[str]) -> Html | None:
+def _absent(summary: Summary, names: Sequence[str]) -> Html | None:
     """Why a score is not there, by form; coverage first, since conformance lacks for the same reason."""
-    scores = [(name, summary["forms"][name]["coverage"], summary["forms"][name]["conformance"]) for name in names]
+    scores = [(name, summary.forms[name].coverage, summary.forms[name].conformance) for name in names]
     said = [
-        f"{name}: {'spans were not counted' if cover['not_counted'] else 'no conformance'}: {conform['not_counted']}"
+        f"{name}: {'spans were not counted' if cover.not_counted else 'no conformance'}: {conform.not_counted}"
         for name, cover, conform in scores
-        if conform["not_counted"]
+        if conform.not_counted
     ]
     return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
 
 
-def _clocks(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
+def _clocks(summary: Summary, names: Sequence[str]) -> Html:
     """Whether the forms' span times could be taken as they came."""
-    early = [(name, summary["forms"][name]["clock_shift"]) for name in names]
+    early = [(name, summary.forms[name].clock_shift) for name in names]
     said = [
         tag(
             "p",
             tag("b", name),
-            f": in {figures.plural(shift['cells'], 'cell')} the spans were stamped up to "
-            f"{figures.amount(shift['max_ms'])} ms before the requests that caused them (the agent reads the kernel's "
+            f": in {figures.plural(shift.cells, 'cell')} the spans were stamped up to "
+            f"{figures.amount(shift.max_ms)} ms before the requests that caused them (the agent reads the kernel's "
             "clock offset once). The shift was undone before anything was counted. ",
-            *(join((link(path, "evidence"), " ")) for path in shift["evidence"]),
+            *(join((link(path, "evidence"), " ")) for path in shift.evidence),
         )
         for name, shift in early
-        if shift["cells"]
+        if shift.cells
     ]
-    counted = [name for name in names if not summary["forms"][name]["coverage"]["not_counted"]]
+    counted = [name for name in names if not summary.forms[name].coverage.not_counted]
     if not counted:
         return tag("p", "Span clocks: no span was counted, so none was compared with its request.", class_="note")
     if not said:
@@ -86,80 +87,72 @@ def _clocks(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
     return tag("div", *said, class_="note")
 
 
-def _matrix(summary: Mapping[str, Any], names: Sequence[str], look: Mapping[str, Look]) -> Html:
-    types = list(dict.fromkeys(kind for name in names for kind in summary["forms"][name]["coverage"]["by_type"]))
+def _matrix(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) -> Html:
+    types = list(dict.fromkeys(kind for name in names for kind in summary.forms[name].coverage.by_type))
     if not types:
         return tag("p", "No request's spans were counted.", class_="empty")
     rows = []
     for kind in types:
         cells: list[object] = [tag("th", tag("code", kind), scope="row")]
         for name in names:
-            form = summary["forms"][name]
-            cells.append(_share_cell(form["coverage"]["by_type"].get(kind)))
+            form = summary.forms[name]
+            cells.append(_share_cell(form.coverage.by_type.get(kind)))
         rows.append(cells)
     return table(["request type", *(join((swatch(look[name]), name)) for name in names)], rows, class_="matrix")
 
 
-def _share_cell(cover: Mapping[str, Any] | None) -> Html:
+def _share_cell(cover: Cover | None) -> Html:
     if cover is None:
         return tag("td", figures.NONE, class_="n")
-    ratio = cover["ratio"] or 0.0
+    ratio = cover.ratio or 0.0
     bar = tag("svg", tag("rect", x=0, y=0, width=100, height=6, class_="void"),
               tag("rect", x=0, y=0, width=100 * ratio, height=6, class_="fill"), viewBox="0 0 100 6",
               preserveAspectRatio="none", class_="bar", aria_hidden="true")  # fmt: skip
-    parents = cover["parents_ok"]
+    parents = cover.parents_ok
     odd = f" · parents {figures.share(parents)}" if parents is not None and parents < 1 else ""
-    told = f"{figures.share(cover['ratio'])} · {cover['received']:,} of {cover['reference']:,}{odd}"
+    told = f"{figures.share(cover.ratio)} · {cover.received:,} of {cover.reference:,}{odd}"
     return tag("td", bar, tag("small", told), class_="meter")
 
 
-def _missing(summary: Mapping[str, Any], names: Sequence[str]) -> Html:
+def _missing(summary: Summary, names: Sequence[str]) -> Html:
     rows = []
     for name in names:
-        conform = summary["forms"][name]["conformance"]
-        surprise = "surprise" if conform["ratio"] is not None else "not known before"
-        for entry in conform["missing"]:
-            known = tag(
-                "span", "known" if entry["known"] else surprise, class_="chip" if entry["known"] else "chip bad"
-            )
-            where = ", ".join(entry["nodes"])
-            rows.append(
-                (name, entry["kind"], number(f"{entry['count']:,} of {entry['of']:,}"), known, entry["cause"], where)
-            )
-        for entry in summary["forms"][name]["coverage"]["misplaced"]:
-            roots = f", {entry['roots']:,} as a trace of its own" if entry["roots"] else ""
+        conform = summary.forms[name].conformance
+        surprise = "surprise" if conform.ratio is not None else "not known before"
+        for entry in conform.missing:
+            known = tag("span", "known" if entry.known else surprise, class_="chip" if entry.known else "chip bad")
+            where = ", ".join(entry.nodes)
+            rows.append((name, entry.kind, number(f"{entry.count:,} of {entry.of:,}"), known, entry.cause, where))
+        for moved in summary.forms[name].coverage.misplaced:
+            roots = f", {moved.roots:,} as a trace of its own" if moved.roots else ""
             what = tag("span", "wrong parent", class_="chip")
-            said = number(f"{entry['count']:,} of {entry['of']:,}{roots}")
-            rows.append((name, entry["kind"], said, what, entry["cause"], ", ".join(entry["nodes"])))
+            said = number(f"{moved.count:,} of {moved.of:,}{roots}")
+            rows.append((name, moved.kind, said, what, moved.cause, ", ".join(moved.nodes)))
     head = ("form", "kind", "missing or misplaced", "", "cause", "where")
     return join((table(head, rows) if rows else "", *(_complete(summary, name) for name in names)))
 
 
-def _complete(summary: Mapping[str, Any], name: str) -> Html:
+def _complete(summary: Summary, name: str) -> Html:
     """A form without a row above: it gave everything, nothing was wanted of it, or nothing was counted."""
-    form = summary["forms"][name]
-    cover, requests = form["coverage"], sum(form["requests"].values())
-    if cover["not_counted"]:
-        said = f": not counted: {cover['not_counted']}"
-    elif form["conformance"]["missing"] or cover["misplaced"]:
+    form = summary.forms[name]
+    cover, requests = form.coverage, sum(form.requests.values())
+    if cover.not_counted:
+        said = f": not counted: {cover.not_counted}"
+    elif form.conformance.missing or cover.misplaced:
         return Html("")
-    elif not cover["reference"]:
+    elif not cover.reference:
         said = f": no span was wanted of the {requests:,} requests that were counted."
     else:
-        said = f": nothing is missing: all {cover['reference']:,} reference spans of {requests:,} requests came."
+        said = f": nothing is missing: all {cover.reference:,} reference spans of {requests:,} requests came."
     return tag("p", tag("b", name), said, class_="empty")
 
 
-def _beyond(summary: Mapping[str, Any], names: Sequence[str]) -> Html | None:
+def _beyond(summary: Summary, names: Sequence[str]) -> Html | None:
     rows = []
     for name in names:
-        conform = summary["forms"][name]["conformance"]
-        rows += [
-            (name, entry["span"], number(f"{entry['count']:,}"), "known of this form") for entry in conform["extra"]
-        ]
-        rows += [
-            (name, entry["span"], number(f"{entry['count']:,}"), "not known before") for entry in conform["unexpected"]
-        ]
+        conform = summary.forms[name].conformance
+        rows += [(name, entry.span, number(f"{entry.count:,}"), "known of this form") for entry in conform.extra]
+        rows += [(name, entry.span, number(f"{entry.count:,}"), "not known before") for entry in conform.unexpected]
     if not rows:
         return None
     return join((tag("h3", "Spans beyond the reference"), table(("form", "span", "count", ""), rows)))

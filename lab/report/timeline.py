@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Attempt, Summary
+from lab.report import phrases
 from lab.report.look import box, drawing, label, line, looks, marker
 from lab.report.markup import Html, link, number, table, tag
 from lab.report.markup import section as part
@@ -15,26 +17,26 @@ NAMES_W: Final = 150.0
 ROW_H: Final = 28.0
 
 
-def section(summary: Mapping[str, Any]) -> Html:
-    cells = summary["cells"]
+def section(summary: Summary) -> Html:
+    cells = summary.cells
     lead = (
-        f"{figures.usable(cells)}. {figures.plural(cells['invalid'], 'attempt')} missed a gate and "
-        f"{'is' if cells['invalid'] == 1 else 'are'} dotted; a gate voids what it can touch. Nothing is left out."
+        f"{phrases.usable(cells)}. {figures.plural(cells.invalid, 'attempt')} missed a gate and "
+        f"{'is' if cells.invalid == 1 else 'are'} dotted; a gate voids what it can touch. Nothing is left out."
     )
-    if not summary["timeline"]:
+    if not summary.timeline:
         return part("timeline", "The session", lead, tag("p", _none_ran(summary), class_="empty"))
     return part("timeline", "The session", lead, tag("div", _draw(summary), class_="scroll"), _table(summary))
 
 
-def _none_ran(summary: Mapping[str, Any]) -> str:
-    return " ".join(["No cell ran.", *(f"{said}." for said in figures.unproven(summary))])
+def _none_ran(summary: Summary) -> str:
+    return " ".join(["No cell ran.", *(f"{said}." for said in phrases.unproven(summary))])
 
 
-def _draw(summary: Mapping[str, Any]) -> Html:
+def _draw(summary: Summary) -> Html:
     look = looks(summary)
-    cells = summary["timeline"]
-    names = list(summary["forms"])
-    end = max(cell["end_s"] for cell in cells) or 1.0
+    cells = summary.timeline
+    names = list(summary.forms)
+    end = max(cell.end_s for cell in cells) or 1.0
     height = ROW_H * len(names) + 30
 
     def at(s: float) -> float:
@@ -49,25 +51,21 @@ def _draw(summary: Mapping[str, Any]) -> Html:
         parts += [line(at(tick), 0, at(tick), ROW_H * len(names), "grid"),
                   label(at(tick), height - 10, figures.seconds(tick) if tick else "0", "tick", "middle")]  # fmt: skip
     for cell in cells:
-        y = ROW_H * names.index(cell["form"])
-        css = f"mark {look[cell['form']].css}" if cell["valid"] else "bar-missing"
-        title = f"{cell['cell']}, attempt {cell['attempt']}: {figures.void(cell)}"
-        parts.append(
-            box(at(cell["start_s"]), y + 6, max(at(cell["end_s"]) - at(cell["start_s"]), 2), ROW_H - 12, css, title)
-        )
-        if not cell["valid"]:
+        y = ROW_H * names.index(cell.form)
+        css = f"mark {look[cell.form].css}" if cell.valid else "bar-missing"
+        title = f"{cell.cell}, attempt {cell.attempt}: {phrases.void(cell)}"
+        parts.append(box(at(cell.start_s), y + 6, max(at(cell.end_s) - at(cell.start_s), 2), ROW_H - 12, css, title))
+        if not cell.valid:
             parts.append(
-                label(
-                    (at(cell["start_s"]) + at(cell["end_s"])) / 2, y + ROW_H / 2 + 4, _short(cell), "missing", "middle"
-                )
+                label((at(cell.start_s) + at(cell.end_s)) / 2, y + ROW_H / 2 + 4, _short(cell), "missing", "middle")
             )
     return drawing(WIDTH, height, "Cells over time, one lane a form.", *parts)
 
 
-def _short(cell: Mapping[str, Any]) -> str:
+def _short(cell: Attempt) -> str:
     """What stands in the bar: INVALID, or the families that are."""
-    worth = figures.void(cell)
-    return worth if worth == "INVALID" else "no " + ", ".join(figures.FAMILIES[family] for family in cell["void"])
+    worth = phrases.void(cell)
+    return worth if worth == "INVALID" else "no " + ", ".join(phrases.FAMILIES[family] for family in cell.void)
 
 
 def _ticks(end: float) -> list[float]:
@@ -77,19 +75,19 @@ def _ticks(end: float) -> list[float]:
     return [float(step * i) for i in range(int(end / step) + 1)]
 
 
-def _table(summary: Mapping[str, Any]) -> Html:
+def _table(summary: Summary) -> Html:
     rows = []
-    for cell in summary["timeline"]:
+    for cell in summary.timeline:
         missed = "; ".join(_missed(cell))
-        said = figures.void(cell)
+        said = phrases.void(cell)
         state = tag("span", said, class_="chip" if said == "valid" else "chip bad")
-        answered = f"{cell['completed']:,} / {cell['scheduled']:,}"
-        kept = f"{cell['gates'] - len(cell['missed'])} / {cell['gates']}"
-        doubts = "; ".join(cell["disagreements"])
+        answered = f"{cell.completed:,} / {cell.scheduled:,}"
+        kept = f"{cell.gates - len(cell.missed)} / {cell.gates}"
+        doubts = "; ".join(cell.disagreements)
         rows.append(
-            (link(cell["evidence"], cell["cell"]), number(cell["attempt"]), state, number(answered),
-             number(figures.amount(cell["rate_rps"])), number(figures.amount(cell["achieved_rps"])),
-             number(cell["late"]), number(figures.amount(cell["sentinel_s"])), number(kept),
+            (link(cell.evidence, cell.cell), number(cell.attempt), state, number(answered),
+             number(figures.amount(cell.rate_rps)), number(figures.amount(cell.achieved_rps)),
+             number(cell.late), number(figures.amount(cell.sentinel_s)), number(kept),
              missed or figures.NONE, doubts or "agrees")
         )  # fmt: skip
     head = (
@@ -108,10 +106,10 @@ def _table(summary: Mapping[str, Any]) -> Html:
     return table(head, rows)
 
 
-def _missed(cell: Mapping[str, Any]) -> Iterator[str]:
+def _missed(cell: Attempt) -> Iterator[str]:
     """Why it is INVALID: first what broke (a crash, a full disk), then each gate with its value."""
-    gates = {gate["gate"] for gate in cell["missed"]}
-    yield from (reason for reason in cell["reasons"] if reason.partition(":")[0] not in gates)
-    for gate in cell["missed"]:
-        value, limit = figures.amount(gate["value"]), figures.amount(gate["limit"])
-        yield f"{gate['gate']} {value} (limit {limit})" + ("" if gate["hard"] else " soft")
+    gates = {gate.gate for gate in cell.missed}
+    yield from (reason for reason in cell.reasons if reason.partition(":")[0] not in gates)
+    for gate in cell.missed:
+        value, limit = figures.amount(gate.value), figures.amount(gate.limit)
+        yield f"{gate.gate} {value} (limit {limit})" + ("" if gate.hard else " soft")

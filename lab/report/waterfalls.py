@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from lab.report import figures
+from lab.model import figures
+from lab.model.summary import Summary
+from lab.model.summary_form import Trace, TraceRow
 from lab.report.look import Look, box, drawing, label, line, looks, marker
 from lab.report.markup import Html, join, link, tag
 from lab.report.markup import section as part
@@ -20,8 +22,8 @@ CHARACTER: Final = 6.4  # the width of one, in the drawing's units
 MARKS: Final = {"root": "lost its parent", "orphan": "parent never came", "moved": "other parent", "extra": "extra"}
 
 
-def section(summary: Mapping[str, Any]) -> Html:
-    types = list(dict.fromkeys(trace["type"] for trace in summary["traces"]))
+def section(summary: Summary) -> Html:
+    types = list(dict.fromkeys(trace.type for trace in summary.traces))
     look = looks(summary)
     return part(
         "waterfalls",
@@ -34,12 +36,12 @@ def section(summary: Mapping[str, Any]) -> Html:
     )
 
 
-def _without(summary: Mapping[str, Any]) -> Html | None:
+def _without(summary: Summary) -> Html | None:
     """Forms of which nothing can be shown, and why."""
-    shown = {trace["form"] for trace in summary["traces"]}
+    shown = {trace.form for trace in summary.traces}
     said = [
-        f"{name}: no canary request was recorded" + (f" ({form['proof']['reason']})" if form["proof"]["reason"] else "")
-        for name, form in summary["forms"].items()
+        f"{name}: no canary request was recorded" + (f" ({form.proof.reason})" if form.proof.reason else "")
+        for name, form in summary.forms.items()
         if name not in shown
     ]
     return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
@@ -62,25 +64,25 @@ def _legend() -> Html:
     )
 
 
-def _request(kind: str, summary: Mapping[str, Any], look: Mapping[str, Look]) -> Html:
-    found = [trace for trace in summary["traces"] if trace["type"] == kind]
-    plain = [trace for trace in found if summary["forms"][trace["form"]]["role"] != "instrumented"]
+def _request(kind: str, summary: Summary, look: Mapping[str, Look]) -> Html:
+    found = [trace for trace in summary.traces if trace.type == kind]
+    plain = [trace for trace in found if summary.forms[trace.form].role != "instrumented"]
     shown = [trace for trace in found if trace not in plain]
     if not found:
         return Html("")
-    rows = found[0]["rows"]
-    extras = max((len(trace["extra"]) for trace in found), default=0)
+    rows = found[0].rows
+    extras = max((len(trace.extra) for trace in found), default=0)
     # forms without spans are a bar each: they share a column, one below the other
     top = TOP + ROW_H * max(1, len(plain))
     height = top + ROW_H * (len(rows) + extras) + 26
-    longest = max([trace["request_ms"] for trace in found] + [_end(trace) for trace in found])
+    longest = max([trace.request_ms for trace in found] + [_end(trace) for trace in found])
     columns = ([plain] if plain else []) + [[trace] for trace in shown]
     width = (WIDTH - NAMES_W) / len(columns)
     parts = _names(rows, extras, top)
     for index, column in enumerate(columns):
         grid = Grid(x0=NAMES_W + index * width, width=width - GAP, longest=longest, top=top, bottom=height - 20)
         parts += [*_clock(grid), *(_plain(column, look, grid) if column is plain else _column(column[0], look, grid))]
-    said = f"Spans of one {kind} request in {', '.join(trace['form'] for trace in found)}, on one time axis."
+    said = f"Spans of one {kind} request in {', '.join(trace.form for trace in found)}, on one time axis."
     return tag(
         "figure",
         tag("figcaption", tag("b", kind), _said(shown)),
@@ -107,28 +109,28 @@ class Grid:
         return self.x0 + self.width
 
 
-def _end(trace: Mapping[str, Any]) -> float:
-    spans = [span for row in trace["rows"] for span in row["spans"]] + list(trace["extra"])
-    return max((span["start_ms"] + span["duration_ms"] for span in spans), default=0.0)
+def _end(trace: Trace) -> float:
+    spans = [span for row in trace.rows for span in row.spans] + list(trace.extra)
+    return max((span.start_ms + span.duration_ms for span in spans), default=0.0)
 
 
-def _said(shown: Sequence[Mapping[str, Any]]) -> Html:
+def _said(shown: Sequence[Trace]) -> Html:
     return join(
-        tag("span", f"{trace['form']} {trace['received']}/{trace['reference']} ", link(trace["evidence"], "file"))
+        tag("span", f"{trace.form} {trace.received}/{trace.reference} ", link(trace.evidence, "file"))
         for trace in shown
     )
 
 
-def _names(rows: Sequence[Mapping[str, Any]], extras: int, top: float) -> list[Html]:
+def _names(rows: Sequence[TraceRow], extras: int, top: float) -> list[Html]:
     """The left column: the tree, one row a span."""
     parts = [label(0, TOP + ROW_H - 8, "request", "name dim")]
     for index, row in enumerate(rows):
         y = top + ROW_H * index
-        x = 8 + 11.0 * row["depth"]
-        if row["depth"]:
+        x = 8 + 11.0 * row.depth
+        if row.depth:
             parts.append(tag("path", d=f"M{x - 7:.1f} {y + 3:.1f}v8h5", class_="branch"))
         parts.append(label(x, y + 15, _short(row), "name"))
-        parts.append(label(NAMES_W - 14, y + 15, row["kind"], "kind", "end"))
+        parts.append(label(NAMES_W - 14, y + 15, row.kind, "kind", "end"))
         parts.append(line(0, y, WIDTH, y, "rule"))
     if extras:
         y = top + ROW_H * len(rows)
@@ -136,13 +138,13 @@ def _names(rows: Sequence[Mapping[str, Any]], extras: int, top: float) -> list[H
     return parts
 
 
-def _short(row: Mapping[str, Any]) -> str:
-    name = str(row["match"])
-    if row["kind"].startswith("grpc"):  # pkg.Service/Method: the package says little in a narrow column
+def _short(row: TraceRow) -> str:
+    name = str(row.match)
+    if row.kind.startswith("grpc"):  # pkg.Service/Method: the package says little in a narrow column
         package, _, method = name.partition("/")
         name = f"{package.rpartition('.')[2]}/{method}"
     # what is left of the kind at the right end, at about 6.9 units a character
-    room = int((NAMES_W - 98 - 11 * int(row["depth"])) / 6.95)
+    room = int((NAMES_W - 98 - 11 * int(row.depth)) / 6.95)
     return name if len(name) <= room else name[: room - 1] + "…"
 
 
@@ -157,65 +159,65 @@ def _clock(grid: Grid) -> list[Html]:
     return parts
 
 
-def _plain(traces: Sequence[Mapping[str, Any]], look: Mapping[str, Look], grid: Grid) -> list[Html]:
+def _plain(traces: Sequence[Trace], look: Mapping[str, Look], grid: Grid) -> list[Html]:
     """Forms that are to make no spans: how long each one's request took, and any span that came all the same."""
     alone = len(traces) == 1
-    parts = [label(grid.x0, 18, traces[0]["form"] if alone else "not instrumented", "head")]
-    made = [trace for trace in traces if trace["received"] or trace["extra"]]
-    said = "; ".join(f"{trace['form']}: {_count(trace)}" for trace in made) or "no spans, as it should be"
+    parts = [label(grid.x0, 18, traces[0].form if alone else "not instrumented", "head")]
+    made = [trace for trace in traces if trace.received or trace.extra]
+    said = "; ".join(f"{trace.form}: {_count(trace)}" for trace in made) or "no spans, as it should be"
     parts.append(label(grid.x0, 38, said, "note"))
     for index, trace in enumerate(traces):
         y = TOP + ROW_H * index
-        end = grid.at(trace["request_ms"])
-        parts.append(box(grid.x0, y + 4, end - grid.x0, ROW_H - 9, "bar-request", trace["form"]))
-        parts.append(marker(look[trace["form"]], grid.x0 + 10, y + 11, 4))
-        name = "" if alone else trace["form"]
-        parts.append(_value(grid, grid.x0 + 18, end, y + 15, trace["request_ms"], after=name))
+        end = grid.at(trace.request_ms)
+        parts.append(box(grid.x0, y + 4, end - grid.x0, ROW_H - 9, "bar-request", trace.form))
+        parts.append(marker(look[trace.form], grid.x0 + 10, y + 11, 4))
+        name = "" if alone else trace.form
+        parts.append(_value(grid, grid.x0 + 18, end, y + 15, trace.request_ms, after=name))
     return parts
 
 
-def _column(trace: Mapping[str, Any], look: Mapping[str, Look], grid: Grid) -> list[Html]:
-    mine, at = look[trace["form"]], grid.at
-    parts = [marker(mine, grid.x0 + 6, 14, 5), label(grid.x0 + 18, 18, trace["form"], "head")]
+def _column(trace: Trace, look: Mapping[str, Look], grid: Grid) -> list[Html]:
+    mine, at = look[trace.form], grid.at
+    parts = [marker(mine, grid.x0 + 6, 14, 5), label(grid.x0 + 18, 18, trace.form, "head")]
     parts.append(label(grid.x0, 38, _count(trace, "no span came"), "note"))
-    end = at(trace["request_ms"])
+    end = at(trace.request_ms)
     parts.append(box(grid.x0, TOP + 4, end - grid.x0, ROW_H - 9, "bar-request"))
-    parts.append(_value(grid, grid.x0, end, TOP + 15, trace["request_ms"]))
-    for index, row in enumerate(trace["rows"]):
-        parts += _row(row, mine, grid, grid.top + ROW_H * index, foreseen=trace["expected"])
-    for index, span in enumerate(trace["extra"]):
-        y = grid.top + ROW_H * (len(trace["rows"]) + index)
-        start, end = at(span["start_ms"]), at(span["start_ms"] + span["duration_ms"])
-        title = f"{span['operation']}: {MARKS[span['mark']]}, {figures.amount(span['duration_ms'])} ms"
+    parts.append(_value(grid, grid.x0, end, TOP + 15, trace.request_ms))
+    for index, row in enumerate(trace.rows):
+        parts += _row(row, mine, grid, grid.top + ROW_H * index, foreseen=trace.expected)
+    for index, span in enumerate(trace.extra):
+        y = grid.top + ROW_H * (len(trace.rows) + index)
+        start, end = at(span.start_ms), at(span.start_ms + span.duration_ms)
+        title = f"{span.operation}: {MARKS[span.mark]}, {figures.amount(span.duration_ms)} ms"
         parts.append(box(start, y + 5, max(end - start, 2), ROW_H - 10, "bar-extra", title))
-        parts.append(label(min(end + 4, grid.end - 90), y + 15, f"+ {span['operation']}"[:18], "value"))
+        parts.append(label(min(end + 4, grid.end - 90), y + 15, f"+ {span.operation}"[:18], "value"))
     return parts
 
 
-def _row(row: Mapping[str, Any], look: Look, grid: Grid, y: float, *, foreseen: bool) -> list[Html]:
+def _row(row: TraceRow, look: Look, grid: Grid, y: float, *, foreseen: bool) -> list[Html]:
     """A span, or its empty place. foreseen: whether it is known what this form gives here."""
     parts: list[Html] = []
     at = grid.at
-    kind = "client" if row["kind"].endswith("client") else "server"
-    for span in row["spans"]:
-        start, end = at(span["start_ms"]), at(span["start_ms"] + span["duration_ms"])
-        wrong = span["mark"] != "ok"
+    kind = "client" if row.kind.endswith("client") else "server"
+    for span in row.spans:
+        start, end = at(span.start_ms), at(span.start_ms + span.duration_ms)
+        wrong = span.mark != "ok"
         css = f"bar-lost {look.css}" if wrong else f"bar-{kind} {look.css}"
-        title = f"{span['name']} · {span['service']} · {figures.amount(span['duration_ms'])} ms"
-        title += f" · {MARKS[span['mark']]}" if wrong else ""
+        title = f"{span.name} · {span.service} · {figures.amount(span.duration_ms)} ms"
+        title += f" · {MARKS[span.mark]}" if wrong else ""
         parts.append(box(start, y + 4, max(end - start, 1.5), ROW_H - 8, css, title))
-    if row["spans"]:
-        last = row["spans"][-1]
-        end, start = at(last["start_ms"] + last["duration_ms"]), at(row["spans"][0]["start_ms"])
-        took = sum(span["duration_ms"] for span in row["spans"])
-        odd = next((span["mark"] for span in row["spans"] if span["mark"] != "ok"), None)
-        prefix = f"{len(row['spans'])}{figures.TIMES} " if len(row["spans"]) > 1 else ""
+    if row.spans:
+        last = row.spans[-1]
+        end, start = at(last.start_ms + last.duration_ms), at(row.spans[0].start_ms)
+        took = sum(span.duration_ms for span in row.spans)
+        odd = next((span.mark for span in row.spans if span.mark != "ok"), None)
+        prefix = f"{len(row.spans)}{figures.TIMES} " if len(row.spans) > 1 else ""
         parts.append(_value(grid, start, end, y + 15, took, prefix, MARKS[odd] if odd else ""))
-    if row["missing"]:
-        cause = row["cause"] or ("not expected to be missing" if foreseen else "cause unknown")
+    if row.missing:
+        cause = row.cause or ("not expected to be missing" if foreseen else "cause unknown")
         parts.append(box(grid.x0 + 1, y + 4, grid.width - 2, ROW_H - 8, "bar-missing", cause))
-        few = f"{row['missing']}{figures.TIMES} " if row["missing"] > 1 else ""
-        said = f"{few}missing" + ("" if row["known"] or not foreseen else ", unexpectedly")
+        few = f"{row.missing}{figures.TIMES} " if row.missing > 1 else ""
+        said = f"{few}missing" + ("" if row.known or not foreseen else ", unexpectedly")
         parts.append(label(grid.x0 + grid.width / 2, y + 15, said, "missing", "middle"))
     return parts
 
@@ -236,20 +238,17 @@ def _ticks(longest: float) -> list[float]:
     return [round(step * i, 6) for i in range(int(longest / step) + 1)] if step else [0.0]
 
 
-def _count(trace: Mapping[str, Any], none: str = "no spans, as it should be") -> str:
-    if not trace["received"] and not trace["extra"]:
+def _count(trace: Trace, none: str = "no spans, as it should be") -> str:
+    if not trace.received and not trace.extra:
         return none
-    if trace["traces"] == 1:
-        return f"{trace['received']} of {trace['reference']} spans, one trace"
-    return f"{trace['received']} of {trace['reference']} spans in {trace['traces']} traces"
+    if trace.traces == 1:
+        return f"{trace.received} of {trace.reference} spans, one trace"
+    return f"{trace.received} of {trace.reference} spans in {trace.traces} traces"
 
 
-def _causes(shown: Sequence[Mapping[str, Any]]) -> Html | None:
+def _causes(shown: Sequence[Trace]) -> Html | None:
     found = dict.fromkeys(
-        (trace["form"], row["match"], row["cause"] or "cause unknown")
-        for trace in shown
-        for row in trace["rows"]
-        if row["missing"]
+        (trace.form, row.match, row.cause or "cause unknown") for trace in shown for row in trace.rows if row.missing
     )
     if not found:
         return None

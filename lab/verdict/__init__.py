@@ -1,6 +1,6 @@
 """Samples to effects to words, without any effect on the world: `summarize(run)` is the whole answer."""
 
-from lab.verdict.grade import Grade, grade
-from lab.verdict.summary import Summary, summarize
+from lab.verdict.grade import grade
+from lab.verdict.summary import summarize
 
-__all__ = ["Grade", "Summary", "grade", "summarize"]
+__all__ = ["grade", "summarize"]

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, median
-from typing import Any, Final
+from typing import Final
 
 from lab.model.paths import CELL_FILE
+from lab.model.summary import Verdict
 from lab.verdict.completeness import unequal_types
 from lab.verdict.effects import Effect, estimate, percent, scalar_ratios, typed_ratios
 from lab.verdict.metrics import QUANTILES, CellFigures
@@ -51,11 +52,11 @@ class Terms:
         return fewest_blocks(self.comparisons)
 
 
-def rows(forms: Mapping[str, FormView], terms: Terms) -> list[dict[str, Any]]:
+def rows(forms: Mapping[str, FormView], terms: Terms) -> list[Verdict]:
     """Every comparison of the run, form against baseline first."""
     plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
-    found = []
+    found: list[Verdict] = []
     for level in levels(forms):
         noise = {metric: _twin_pct(plain, metric, level) for metric in METRICS}
         for form in instrumented:
@@ -86,9 +87,17 @@ def effect(
 
 def value(form: FormView, metric: str, level: str) -> float | dict[str, float] | None:
     """The median over blocks: a number, or one per request type for latency."""
-    if metric in SCALARS:
-        found = list(_scalar(form, metric, level).values())
-        return median(found) if found else None
+    return scalar(form, metric, level) if metric in SCALARS else by_type(form, metric, level)
+
+
+def scalar(form: FormView, metric: str, level: str) -> float | None:
+    """The median over blocks."""
+    found = list(_scalar(form, metric, level).values())
+    return median(found) if found else None
+
+
+def by_type(form: FormView, metric: str, level: str) -> dict[str, float]:
+    """Request type -> the median over blocks, of a latency."""
     per_block = _typed(form, metric, level)
     types = sorted({kind for values in per_block.values() for kind in values})
     return {kind: median([values[kind] for values in per_block.values() if kind in values]) for kind in types}
@@ -125,7 +134,7 @@ def _row(
     level: str,
     terms: Terms,
     twin_pct: float | None = None,
-) -> dict[str, Any]:
+) -> Verdict:
     direct = against != "baseline"
     unequal = unequal_types(references[0].scores, form.scores) if direct else {}
     types = None if not direct else [kind for kind in form.requests if kind not in unequal]
@@ -155,30 +164,30 @@ def _row(
     )
     shown = found if word != "NOT COMPARABLE" else None
     sides = [form, *references]
-    return {
-        "form": form.name,
-        "against": against,
-        "metric": metric,
-        "level": level,
-        "effect_pct": shown.effect_pct if shown else None,
-        "low_pct": shown.low_pct if shown else None,
-        "high_pct": shown.high_pct if shown else None,
-        "mde_pct": shown.mde_pct if shown else None,
-        "blocks": found.blocks if found else 0,
-        "word": word,
-        "reasons": list(reasons),
-        "primary": metric in PRIMARY,
-        "threshold_pct": terms.threshold(metric),
-        "value": value(form, metric, level),
-        "reference_value": _reference_value(references, metric, level),
-        "per_block_pct": [percent(ratio) for ratio in shown.ratios] if shown else [],
-        "types": able if shown else [],
-        "per_type_pct": per_type if shown else {},
-        "unequal": unequal,
-        "evidence": [
+    return Verdict(
+        form=form.name,
+        against=against,
+        metric=metric,
+        level=level,
+        effect_pct=shown.effect_pct if shown else None,
+        low_pct=shown.low_pct if shown else None,
+        high_pct=shown.high_pct if shown else None,
+        mde_pct=shown.mde_pct if shown else None,
+        blocks=found.blocks if found else 0,
+        word=word,
+        reasons=reasons,
+        primary=metric in PRIMARY,
+        threshold_pct=terms.threshold(metric),
+        value=value(form, metric, level),
+        reference_value=_reference_value(references, metric, level),
+        per_block_pct=tuple(percent(ratio) for ratio in shown.ratios) if shown else (),
+        types=tuple(able) if shown else (),
+        per_type_pct=per_type if shown else {},
+        unequal=unequal,
+        evidence=tuple(
             f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level, family).values()
-        ],
-    }
+        ),
+    )
 
 
 def _no_cell(form: FormView, references: Sequence[FormView], metric: str, level: str) -> str:

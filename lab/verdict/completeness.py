@@ -9,39 +9,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lab.guest.scoring.tally import NodeTally, Tally
+from lab.model.summary_form import Conformance, Cover, Coverage, Misplaced, Missing, Node, SpanCount
 
 # Two forms gave the same tree of a request type when no node's share differs by more than this.
 SAME_SHARE: Final = 0.005
 UNKNOWN: Final = "nobody wrote down what this form gives on this service; coverage tells what came"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeScore:
-    """One reference node of one request type, summed over a form's valid cells. Counts are spans."""
-
-    request: str
-    node: str
-    kind: str  # "grpc server"
-    match: str
-    reference: int
-    received: int
-    expected: int
-    conforming: int  # received, as far as the form's expectation foresees them
-    parents_right: int
-    parents_conforming: int
-    rootless: int
-    mode: str
-    cause: str
-    calls_to_first_loss: int | None
-
-
-def score(tallies: Iterable[Tally]) -> tuple[NodeScore, ...]:
+def score(tallies: Iterable[Tally]) -> tuple[Node, ...]:
     """Sum the cells' tallies into one row per request type and node, in the reference's order."""
-    found: dict[tuple[str, str], NodeScore] = {}
+    found: dict[tuple[str, str], Node] = {}
     for tally in tallies:
         for node in tally.nodes:
             key = (node.type, node.node)
@@ -49,8 +29,8 @@ def score(tallies: Iterable[Tally]) -> tuple[NodeScore, ...]:
     return tuple(found.values())
 
 
-def _one(node: NodeTally) -> NodeScore:
-    return NodeScore(
+def _one(node: NodeTally) -> Node:
+    return Node(
         request=node.type,
         node=node.node,
         kind=f"{node.family} {node.kind}",
@@ -61,18 +41,18 @@ def _one(node: NodeTally) -> NodeScore:
         conforming=min(node.received, node.expected_max),
         parents_right=node.parents_ok,
         parents_conforming=node.parents_as_expected,
-        rootless=node.rootless,
+        roots=node.rootless,
         mode=node.mode,
         cause=node.cause,
         calls_to_first_loss=node.calls_to_first_loss,
     )
 
 
-def _plus(one: NodeScore | None, other: NodeScore) -> NodeScore:
+def _plus(one: Node | None, other: Node) -> Node:
     if one is None:
         return other
     losses = [n for n in (one.calls_to_first_loss, other.calls_to_first_loss) if n is not None]
-    return NodeScore(
+    return Node(
         request=one.request,
         node=one.node,
         kind=one.kind,
@@ -83,7 +63,7 @@ def _plus(one: NodeScore | None, other: NodeScore) -> NodeScore:
         conforming=one.conforming + other.conforming,
         parents_right=one.parents_right + other.parents_right,
         parents_conforming=one.parents_conforming + other.parents_conforming,
-        rootless=one.rootless + other.rootless,
+        roots=one.roots + other.roots,
         mode=one.mode,
         cause=one.cause or other.cause,
         calls_to_first_loss=min(losses, default=None),
@@ -94,128 +74,122 @@ def _clamp(value: int, low: int, high: int) -> int:
     return max(low, min(value, high))
 
 
-def coverage(rows: Sequence[NodeScore], why_not: str) -> dict[str, Any]:
+def coverage(rows: Sequence[Node], why_not: str) -> Coverage:
     """forms.NAME.coverage of summary.json. why_not: why nothing was counted; "" when it was."""
-    if why_not:
-        absent = dict.fromkeys(("reference", "received", "ratio", "parents_ok"))
-        return {**absent, "by_type": {}, "misplaced": [], "not_counted": why_not}
-    by_type: dict[str, list[NodeScore]] = defaultdict(list)
-    for row in rows:
+    by_type: dict[str, list[Node]] = defaultdict(list)
+    for row in () if why_not else rows:
         by_type[row.request].append(row)
-    return {
-        **_cover(rows),
-        "by_type": {request: _cover(part) for request, part in by_type.items()},
-        "misplaced": misplaced(rows),
-        "not_counted": "",
-    }
+    whole = _cover(() if why_not else rows)
+    return Coverage(
+        reference=None if why_not else whole.reference,
+        received=None if why_not else whole.received,
+        ratio=whole.ratio,
+        parents_ok=whole.parents_ok,
+        by_type={request: _cover(part) for request, part in by_type.items()},
+        misplaced=() if why_not else misplaced(rows),
+        not_counted=why_not,
+    )
 
 
-def _cover(rows: Sequence[NodeScore]) -> dict[str, Any]:
+def _cover(rows: Sequence[Node]) -> Cover:
     reference = sum(row.reference for row in rows)
     received = sum(min(row.received, row.reference) for row in rows)
-    return {
-        "reference": reference,
-        "received": received,
-        "ratio": _ratio(received, reference),
-        "parents_ok": _ratio(sum(row.parents_right for row in rows), sum(row.received for row in rows)),
-    }
+    return Cover(
+        reference=reference,
+        received=received,
+        ratio=_ratio(received, reference),
+        parents_ok=_ratio(sum(row.parents_right for row in rows), sum(row.received for row in rows)),
+    )
 
 
-def conformance(rows: Sequence[NodeScore], tallies: Sequence[Tally], why_not: str, *, known: bool) -> dict[str, Any]:
-    """forms.NAME.conformance of summary.json: expected, received, missing[], and what came beyond the reference.
+def conformance(
+    rows: Sequence[Node], tallies: Sequence[Tally], why_not: str, *, known: bool, bare: bool
+) -> Conformance:
+    """forms.NAME.conformance of summary.json: expected, received, missing, and what came beyond the reference.
 
-    why_not: why nothing was counted; known: whether anybody wrote down what the form gives on this service.
+    why_not: why nothing was counted; known: whether anybody wrote down what the form gives on this service;
+    bare: it is not instrumented, there is nothing to miss.
     """
     expected = sum(row.expected for row in rows)
     reason = why_not or ("" if known else UNKNOWN) or ("" if expected else "no span is expected of this form here")
     received = sum(min(row.conforming, row.expected) for row in rows)
     parents = _ratio(sum(row.parents_conforming for row in rows), sum(row.received for row in rows))
-    return {
-        "expected": None if why_not or not known else expected,
-        "received": None if why_not or not known else received,
-        "ratio": None if reason else _ratio(received, expected),
-        "parents_ok": None if reason else parents,
-        "missing": missing(rows, known=known),
-        "surplus": sum(max(0, row.received - row.conforming) for row in rows),
-        "extra": _counted(tally.known_extra for tally in tallies),
-        "unexpected": _counted(tally.extra for tally in tallies),
-        "orphans": None if why_not else sum(sum(tally.orphans.values()) for tally in tallies),
-        "not_counted": reason,
-    }
+    return Conformance(
+        expected=None if why_not or not known else expected,
+        received=None if why_not or not known else received,
+        ratio=None if reason else _ratio(received, expected),
+        parents_ok=None if reason else parents,
+        missing=() if bare else missing(rows, known=known),
+        surplus=sum(max(0, row.received - row.conforming) for row in rows),
+        extra=_counted(tally.known_extra for tally in tallies),
+        unexpected=_counted(tally.extra for tally in tallies),
+        orphans=None if why_not else sum(sum(tally.orphans.values()) for tally in tallies),
+        not_counted=reason,
+    )
 
 
-def missing(rows: Sequence[NodeScore], *, known: bool = True) -> list[dict[str, Any]]:
+def missing(rows: Sequence[Node], *, known: bool = True) -> tuple[Missing, ...]:
     """Reference spans that did not come, by kind and cause; `known` tells the form's expectation from a surprise."""
-    found: dict[tuple[str, str, bool], dict[str, Any]] = {}
+    found: dict[tuple[str, str, bool], list[tuple[int, Node]]] = defaultdict(list)
     for row in rows:
         surprise = row.expected - min(row.conforming, row.expected)
         foreseen = row.reference - min(row.received, row.reference) - surprise
         for count, told in ((foreseen, True), (surprise, False)):
-            if count <= 0:
-                continue
-            surprising = "not expected to be missing" if known else "unknown"
-            cause = (row.cause or "unknown") if told else surprising
-            entry = found.setdefault(
-                (row.kind, cause, told),
-                {"kind": row.kind, "count": 0, "of": 0, "cause": cause, "known": told, "nodes": []},
-            )
-            entry["count"] += count
-            entry["of"] += row.reference
-            entry["nodes"].append(f"{row.request}: {row.match}")
-    return sorted(found.values(), key=lambda entry: (entry["known"], -entry["count"]))
-
-
-def misplaced(rows: Sequence[NodeScore]) -> list[dict[str, Any]]:
-    """Reference spans that came and hang elsewhere, by kind; `roots`: how many of them are traces of their own."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        count = row.received - row.parents_right
-        if count <= 0:
-            continue
-        # what an expectation does not foresee has no cause that anybody knows
-        cause = row.cause if row.cause and row.parents_conforming == row.received else "unknown"
-        empty = {"kind": row.kind, "count": 0, "of": 0, "roots": 0, "cause": cause, "nodes": []}
-        entry = found.setdefault((row.kind, cause), empty)
-        entry["count"] += count
-        entry["of"] += row.received
-        entry["roots"] += row.rootless
-        entry["nodes"].append(f"{row.request}: {row.match}")
-    return sorted(found.values(), key=lambda entry: -entry["count"])
-
-
-def nodes(rows: Sequence[NodeScore]) -> list[dict[str, Any]]:
-    """forms.NAME.nodes of summary.json: the table behind both scores."""
-    return [
-        {
-            "request": row.request,
-            "node": row.node,
-            "kind": row.kind,
-            "match": row.match,
-            "reference": row.reference,
-            "received": row.received,
-            "expected": row.expected,
-            "parents_right": row.parents_right,
-            "roots": row.rootless,
-            "mode": row.mode,
-            "cause": row.cause,
-            "calls_to_first_loss": row.calls_to_first_loss,
-        }
-        for row in rows
+            if count > 0:
+                surprising = "not expected to be missing" if known else "unknown"
+                found[row.kind, (row.cause or "unknown") if told else surprising, told].append((count, row))
+    gaps = [
+        Missing(
+            kind=kind,
+            count=sum(count for count, _ in lost),
+            of=sum(row.reference for _, row in lost),
+            cause=cause,
+            known=told,
+            nodes=_nodes(row for _, row in lost),
+        )
+        for (kind, cause, told), lost in found.items()
     ]
+    return tuple(sorted(gaps, key=lambda gap: (gap.known, -gap.count)))
 
 
-def _counted(parts: Iterable[dict[str, int]]) -> list[dict[str, Any]]:
+def misplaced(rows: Sequence[Node]) -> tuple[Misplaced, ...]:
+    """Reference spans that came and hang elsewhere, by kind; `roots`: how many of them are traces of their own."""
+    found: dict[tuple[str, str], list[Node]] = defaultdict(list)
+    for row in rows:
+        if row.received > row.parents_right:
+            # what an expectation does not foresee has no cause that anybody knows
+            cause = row.cause if row.cause and row.parents_conforming == row.received else "unknown"
+            found[row.kind, cause].append(row)
+    gaps = [
+        Misplaced(
+            kind=kind,
+            count=sum(row.received - row.parents_right for row in moved),
+            of=sum(row.received for row in moved),
+            roots=sum(row.roots for row in moved),
+            cause=cause,
+            nodes=_nodes(moved),
+        )
+        for (kind, cause), moved in found.items()
+    ]
+    return tuple(sorted(gaps, key=lambda gap: -gap.count))
+
+
+def _nodes(rows: Iterable[Node]) -> tuple[str, ...]:
+    return tuple(f"{row.request}: {row.match}" for row in rows)
+
+
+def _counted(parts: Iterable[dict[str, int]]) -> tuple[SpanCount, ...]:
     total: Counter[str] = Counter()
     for part in parts:
         total.update(part)
-    return [{"span": span, "count": count} for span, count in total.most_common()]
+    return tuple(SpanCount(span=span, count=count) for span, count in total.most_common())
 
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def unequal_types(one: Sequence[NodeScore], other: Sequence[NodeScore]) -> dict[str, str]:
+def unequal_types(one: Sequence[Node], other: Sequence[Node]) -> dict[str, str]:
     """Request type -> the first difference between what two forms delivered. Types not in the result are equal."""
     twins = {(row.request, row.node): row for row in other}
     found: dict[str, str] = {}
@@ -236,5 +210,5 @@ def unequal_types(one: Sequence[NodeScore], other: Sequence[NodeScore]) -> dict[
     return found
 
 
-def _share(count: int, row: NodeScore) -> float:
+def _share(count: int, row: Node) -> float:
     return count / row.reference if row.reference else 0.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from statistics import fmean
-from typing import Any, Final
+from typing import Final
 
 from lab.guest.wire import Plan
+from lab.model.summary import ControlEffect, Controls, Delay
 from lab.verdict.compare import FAMILY, METRICS, effect
 from lab.verdict.effects import Effect, percent
 from lab.verdict.observe import FormView
@@ -17,36 +18,34 @@ METRIC_OF: Final = {"cpu": "cpu_s_per_1k_requests", "wait": "latency_p50_ms"}
 NEAR: Final = 0.5
 
 
-def controls(forms: Mapping[str, FormView], plan: Plan, level: str) -> dict[str, Any]:
-    """summary.json's `controls`; a control that read nothing is absent."""
+def controls(forms: Mapping[str, FormView], plan: Plan, level: str) -> Controls:
+    """summary.json's `controls`; a control that read nothing is empty."""
     base = next((form for form in forms.values() if form.role == "baseline"), None)
-    found: dict[str, Any] = {}
+    twin: dict[str, ControlEffect] = {}
+    delays: dict[str, Delay | None] = {}
     if base is None:
-        return found
+        return Controls(twin=twin)
     for form in forms.values():
         if form.role == "twin":
             # against the baseline alone: against the mean of both an A/A difference would look half as large
             effects = {metric: effect(form, [base], metric, level)[0] for metric in METRICS}
-            if told := {metric: _interval(value) for metric, value in effects.items() if value is not None}:
-                found["twin"] = told
-        elif form.role == "control":
-            kind = plan.forms[form.name].delay_kind
-            if (delay := _delay(form, base, kind, level)) is not None:
-                found[f"delay_{kind}"] = delay
-    return found
+            twin = {metric: _read(value) for metric, value in effects.items() if value is not None} or twin
+        elif form.role == "control" and (kind := plan.forms[form.name].delay_kind) in METRIC_OF:
+            delays[kind] = _delay(form, base, kind, level) or delays.get(kind)
+    return Controls(twin=twin, delay_cpu=delays.get("cpu"), delay_wait=delays.get("wait"))
 
 
-def _interval(value: Effect) -> dict[str, Any]:
-    return {
-        "effect_pct": value.effect_pct,
-        "low_pct": value.low_pct,
-        "high_pct": value.high_pct,
-        "blocks": value.blocks,
-        "per_block_pct": [percent(ratio) for ratio in value.ratios],
-    }
+def _read(value: Effect) -> ControlEffect:
+    return ControlEffect(
+        effect_pct=value.effect_pct,
+        low_pct=value.low_pct,
+        high_pct=value.high_pct,
+        blocks=value.blocks,
+        per_block_pct=tuple(percent(ratio) for ratio in value.ratios),
+    )
 
 
-def _delay(form: FormView, base: FormView, kind: str, level: str) -> dict[str, Any] | None:
+def _delay(form: FormView, base: FormView, kind: str, level: str) -> Delay | None:
     metric = METRIC_OF[kind]
     seen, _, _ = effect(form, [base], metric, level)
     if seen is None:
@@ -55,17 +54,18 @@ def _delay(form: FormView, base: FormView, kind: str, level: str) -> dict[str, A
     near = None
     if realised:
         near = abs(seen.effect_pct - realised) <= NEAR * realised
-    return {
-        "form": form.name,
-        "metric": metric,
-        "seen": None,  # decided by an interval, which this protocol does not compute yet
-        "near": near,
-        "realised_pct": realised,
-        "effect_pct": seen.effect_pct,
-        "low_pct": None,
-        "high_pct": None,
-        "blocks": seen.blocks,
-    }
+    return Delay(
+        form=form.name,
+        metric=metric,
+        seen=None,  # decided by an interval, which this protocol does not compute yet
+        near=near,
+        realised_pct=realised,
+        effect_pct=seen.effect_pct,
+        low_pct=None,
+        high_pct=None,
+        blocks=seen.blocks,
+        per_block_pct=tuple(percent(ratio) for ratio in seen.ratios),
+    )
 
 
 def _realised_pct(form: FormView, base: FormView, kind: str, level: str) -> float | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any, Final, Literal
+from typing import Final
 
 from lab.guest.wire import Cell
 from lab.model.run import RunManifest
-
-Word = Literal["emulated", "noisy", "limited", "ready"]
+from lab.model.summary import Grade
 
 STEAL_NOISY: Final = 0.02  # share of the window's CPU time taken by the hypervisor
 SENTINEL_NOISY: Final = 0.15  # spread of the fixed CPU loop, largest against median
@@ -19,13 +17,7 @@ EMULATOR: Final = "tcg"
 NOT_OURS: Final = frozenset({"", "none", "native", "unknown"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grade:
-    word: Word
-    reasons: tuple[str, ...]
-
-
-def grade(manifest: RunManifest, facts: dict[str, Any], cells: Sequence[Cell]) -> Grade:
+def grade(manifest: RunManifest, facts: Mapping[str, object], cells: Sequence[Cell]) -> Grade:
     """First match wins: emulated, noisy, limited, ready. Reasons name what was seen."""
     noise = _noise(cells)
     if manifest.acceleration == EMULATOR or facts.get("emulated") is True:
@@ -52,7 +44,7 @@ def _noise(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _limits(manifest: RunManifest, facts: dict[str, Any]) -> tuple[str, ...]:
+def _limits(manifest: RunManifest, facts: Mapping[str, object]) -> tuple[str, ...]:
     reasons = []
     virtual = str(facts.get("virtualisation") or "")
     if manifest.acceleration not in NOT_OURS or manifest.provider not in {"local", "ssh"}:

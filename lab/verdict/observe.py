@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.scoring.tally import Row, Tally, tally
 from lab.guest.wire import Canary, Cell, GuestRecord, Plan
 from lab.model.errors import Unreadable
 from lab.model.run import Request, Run, RunCell
-from lab.verdict.completeness import NodeScore, score
+from lab.model.summary_form import Node, Role
+from lab.verdict.completeness import score
 from lab.verdict.metrics import QUANTILES, CellFigures, figures
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
 
 NO_REASON: Final = "its proof failed; the guest half gave no reason"
 EMPTY_PROOF: Final = "its proof has no request"
-Role = Literal["baseline", "twin", "control", "instrumented"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class FormView:
     attempts: tuple[CellView, ...]
     planned: int
     levels: tuple[str, ...]  # planned, whether a cell came of it or not
-    scores: tuple[NodeScore, ...]
+    scores: tuple[Node, ...]
     failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lab.guest.scoring.gates import FAMILIES
+from lab.model.figures import effect
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
+from lab.model.summary import Pillar, Verdict
+from lab.model.summary_form import FormSummary
 from lab.verdict.observe import FormView
 
 NOT_MEASURED: Final = "not measured"
@@ -30,8 +33,8 @@ CLAIMS: Final[dict[tuple[str, str], str]] = {
 
 
 def pillars(
-    run: Run, forms: Mapping[str, FormView], summaries: Mapping[str, dict[str, Any]], verdicts: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+    run: Run, forms: Mapping[str, FormView], summaries: Mapping[str, FormSummary], verdicts: Sequence[Verdict]
+) -> tuple[Pillar, ...]:
     """Eight rows, one per pillar and mechanism."""
     rows = []
     for (pillar, mechanism), claim in CLAIMS.items():
@@ -44,16 +47,16 @@ def pillars(
             told += [f"{name}: {part}" for part in said]
             evidence += files if said else []
         rows.append(
-            {
-                "pillar": pillar,
-                "mechanism": mechanism,
-                "claim": claim,
-                "measured": "; ".join(told) or NOT_MEASURED,
-                "evidence": sorted(set(evidence)) if told else [],
-                "confidence": _CONFIDENCE[pillar] if told else "none",
-            }
+            Pillar(
+                pillar=pillar,
+                mechanism=mechanism,
+                claim=claim,
+                measured="; ".join(told) or NOT_MEASURED,
+                evidence=tuple(sorted(set(evidence))) if told else (),
+                confidence=_CONFIDENCE[pillar] if told else "none",
+            )
         )
-    return rows
+    return tuple(rows)
 
 
 Said = tuple[list[str], list[str]]
@@ -65,23 +68,23 @@ class PillarView:
 
     run: Run
     form: FormView
-    summary: Mapping[str, Any]
-    verdicts: Sequence[dict[str, Any]]
+    summary: FormSummary
+    verdicts: Sequence[Verdict]
 
 
 def _performance(seen: PillarView) -> Said:
     said = []
     for metric, what in (("cpu_s_per_1k_requests", "CPU per request"), ("latency_p50_ms", "median latency")):
         row = _row(seen.verdicts, seen.form.name, metric)
-        if row and row["effect_pct"] is not None:
-            said.append(f"{row['effect_pct']:+.0f} % {what}")
-    if seen.summary.get("attach_s") is not None:
-        said.append(f"attached in {seen.summary['attach_s']:.1f} s")
-    if (agent := seen.summary["memory"].get("agent_mib")) is not None:
+        if row and row.effect_pct is not None:
+            said.append(f"{effect(row.effect_pct)} {what}")
+    if seen.summary.attach_s is not None:
+        said.append(f"attached in {seen.summary.attach_s:.1f} s")
+    if (agent := seen.summary.memory.get("agent_mib")) is not None:
         said.append(f"the agent holds {agent:.0f} MiB")
-    build = seen.summary["build"]
-    if seen.form.mechanism == "compile-time" and build.get("cold_s") is not None:
-        said.append(f"built in {build['cold_s']:.0f} s cold")
+    build = seen.summary.build
+    if seen.form.mechanism == "compile-time" and build.cold_s is not None:
+        said.append(f"built in {build.cold_s:.0f} s cold")
     files = {view.source.folder for family in FAMILIES for view in seen.form.cells(family)}
     return said, [f"{folder}/{CELL_FILE}" for folder in sorted(files)] or [MANIFEST_FILE]
 
@@ -89,22 +92,22 @@ def _performance(seen: PillarView) -> Said:
 def _safety(seen: PillarView) -> Said:
     if seen.form.mechanism == "run-time":
         lockdown = seen.run.machine.lockdown
-        if not seen.summary["proof"]["ok"]:
+        if not seen.summary.proof.ok:
             return [], []
         said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
-        if seen.summary["build"].get("modules_added") == seen.summary["build"].get("files_changed") == 0:
+        if seen.summary.build.modules_added == seen.summary.build.files_changed == 0:
             said.append("the program itself is the untouched one")
         return said, ["guest/facts.json", MANIFEST_FILE]
-    build, said = seen.summary["build"], []
-    if (added := build.get("modules_added")) is not None:
+    build, said = seen.summary.build, []
+    if (added := build.modules_added) is not None:
         said.append(f"{added} more modules have code in the program")
-    if (changed := build.get("files_changed")) is not None:
+    if (changed := build.files_changed) is not None:
         said.append(f"code was put into {changed} source files or more")
     return said, [MANIFEST_FILE]
 
 
 def _portability(seen: PillarView) -> Said:
-    if not seen.summary["proof"]["ok"]:
+    if not seen.summary.proof.ok:
         return [], []
     kernel, arch = seen.run.machine.kernel, seen.run.machine.arch
     here = " ".join(part for part in ("kernel", kernel, arch) if part)
@@ -113,21 +116,19 @@ def _portability(seen: PillarView) -> Said:
 
 
 def _stability(seen: PillarView) -> Said:
-    cover, conform = seen.summary["coverage"], seen.summary["conformance"]
-    if not cover["reference"]:
+    cover, conform = seen.summary.coverage, seen.summary.conformance
+    if not cover.reference:
         return [], []
-    said = [f"{cover['received']:,} of {cover['reference']:,} reference spans under load"]
-    if lost := conform["missing"]:
-        said.append(f"misses {lost[0]['kind']} ({lost[0]['count']:,})")
-    if conform["orphans"]:
-        said.append(f"{conform['orphans']:,} spans without their parent")
+    said = [f"{cover.received:,} of {cover.reference:,} reference spans under load"]
+    if lost := conform.missing:
+        said.append(f"misses {lost[0].kind} ({lost[0].count:,})")
+    if conform.orphans:
+        said.append(f"{conform.orphans:,} spans without their parent")
     return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells("spans")]
 
 
-def _row(verdicts: Sequence[dict[str, Any]], form: str, metric: str) -> dict[str, Any] | None:
-    return next(
-        (row for row in verdicts if (row["form"], row["against"], row["metric"]) == (form, "baseline", metric)), None
-    )
+def _row(verdicts: Sequence[Verdict], form: str, metric: str) -> Verdict | None:
+    return next((row for row in verdicts if (row.form, row.against, row.metric) == (form, "baseline", metric)), None)
 
 
 _MEASURES: Final = {

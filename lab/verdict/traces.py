@@ -3,56 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from lab.guest.scoring.signature import signature
 from lab.guest.scoring.trees import Assignment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import CanaryRequest, Span, SpanNode
 from lab.model.run import Run, RunCanary
+from lab.model.summary_form import ExtraSpan, Mark, Trace, TraceRow, TraceSpan
 
 
-def traces(run: Run, order: Sequence[str]) -> list[dict[str, Any]]:
+def traces(run: Run, order: Sequence[str]) -> tuple[Trace, ...]:
     """One entry per form and canary request type, from its first good proof. Times: ms from the request's start."""
     first: dict[str, RunCanary] = {}
     for proof in sorted(run.canaries, key=lambda item: (not item.canary.ok, item.block or 0, item.attempt or 0)):
         first.setdefault(proof.canary.form, proof)
-    found = []
+    found: list[Trace] = []
     for name in order:
         if name not in first:
             continue
         expected = run.plan.forms[name].expected
         trees = type_trees(run.plan.reference, expected)
         found += [
-            {**_trace(name, request, trees[request.type], first[name].path), "expected": expected.known}
+            _trace(name, request, trees[request.type], first[name].path, expected=expected.known)
             for request in first[name].canary.requests
             if request.type in trees
         ]
-    return found
+    return tuple(found)
 
 
-def _trace(form: str, request: CanaryRequest, tree: TypeTree, path: str) -> dict[str, Any]:
+def _trace(form: str, request: CanaryRequest, tree: TypeTree, path: str, *, expected: bool) -> Trace:
     read = assign(fragments(request.spans), tree)
     received = {span.span_id for span in request.spans}
     by_node: dict[str, list[Span]] = {}
     for span in sorted(request.spans, key=lambda item: item.start_ns):
         by_node.setdefault(read.node_of.get(span.span_id, ""), []).append(span)
-    rows = []
-    for node in _depth_first(tree):
-        spans = by_node.get(node.id, [])
-        rows.append(_row(node, len(tree.above[node.id]), spans, read, tree, request))
-    extra = [_extra(span, received, request) for span in by_node.get("", [])]
-    return {
-        "form": form,
-        "type": request.type,
-        "status": request.status,
-        "request_ms": (request.end_ns - request.start_ns) / 1e6,
-        "traces": len({span.trace_id for span in request.spans}),
-        "received": sum(len(row["spans"]) for row in rows),
-        "reference": sum(node.count_min for node in tree.nodes.values()),
-        "rows": rows,
-        "extra": extra,
-        "evidence": path,
-    }
+    rows = [_row(node, by_node.get(node.id, []), read, tree, request) for node in _depth_first(tree)]
+    return Trace(
+        form=form,
+        type=request.type,
+        status=request.status,
+        request_ms=(request.end_ns - request.start_ns) / 1e6,
+        traces=len({span.trace_id for span in request.spans}),
+        received=sum(len(row.spans) for row in rows),
+        reference=sum(node.count_min for node in tree.nodes.values()),
+        expected=expected,
+        rows=tuple(rows),
+        extra=tuple(_extra(span, received, request) for span in by_node.get("", [])),
+        evidence=path,
+    )
 
 
 def _depth_first(tree: TypeTree) -> list[SpanNode]:
@@ -69,52 +66,46 @@ def _depth_first(tree: TypeTree) -> list[SpanNode]:
     return ordered
 
 
-def _row(
-    node: SpanNode, depth: int, spans: Sequence[Span], read: Assignment, tree: TypeTree, request: CanaryRequest
-) -> dict[str, Any]:
+def _row(node: SpanNode, spans: Sequence[Span], read: Assignment, tree: TypeTree, request: CanaryRequest) -> TraceRow:
     expected = tree.expectation(node.id)
     missing = max(0, node.count_min - len(spans))
-    return {
-        "node": node.id,
-        "kind": f"{node.family} {node.kind}",
-        "match": node.match,
-        "depth": depth,
-        "missing": missing,
-        "known": bool(missing) and expected.mode != "exact",
-        "cause": expected.cause if missing else "",
-        "spans": [
-            {
-                **_times(span, request),
-                "mark": "ok" if read.parent_ok.get(span.span_id) else _misplaced(span, request),
-                "as_expected": read.as_expected.get(span.span_id, False),
-            }
+    return TraceRow(
+        node=node.id,
+        kind=f"{node.family} {node.kind}",
+        match=node.match,
+        depth=len(tree.above[node.id]),
+        missing=missing,
+        known=bool(missing) and expected.mode != "exact",
+        cause=expected.cause if missing else "",
+        spans=tuple(
+            TraceSpan(
+                name=span.name,
+                service=span.service,
+                start_ms=(span.start_ns - request.start_ns) / 1e6,
+                duration_ms=(span.end_ns - span.start_ns) / 1e6,
+                mark="ok" if read.parent_ok.get(span.span_id) else _misplaced(span, request),
+                as_expected=read.as_expected.get(span.span_id, False),
+            )
             for span in spans
-        ],
-    }
+        ),
+    )
 
 
-def _misplaced(span: Span, request: CanaryRequest) -> str:
+def _misplaced(span: Span, request: CanaryRequest) -> Mark:
     """orphan: its parent never came; root: it has none although it should; moved: it hangs elsewhere."""
     if not span.parent_id:
         return "root"
     return "moved" if any(other.span_id == span.parent_id for other in request.spans) else "orphan"
 
 
-def _extra(span: Span, received: set[str], request: CanaryRequest) -> dict[str, Any]:
+def _extra(span: Span, received: set[str], request: CanaryRequest) -> ExtraSpan:
     about = signature(span)
-    orphan = bool(span.parent_id) and span.parent_id not in received
-    return {
-        **_times(span, request),
-        "kind": f"{about.family} {about.kind}",
-        "operation": about.target or span.name,
-        "mark": "orphan" if orphan else "extra",
-    }
-
-
-def _times(span: Span, request: CanaryRequest) -> dict[str, Any]:
-    return {
-        "name": span.name,
-        "service": span.service,
-        "start_ms": (span.start_ns - request.start_ns) / 1e6,
-        "duration_ms": (span.end_ns - span.start_ns) / 1e6,
-    }
+    return ExtraSpan(
+        name=span.name,
+        service=span.service,
+        start_ms=(span.start_ns - request.start_ns) / 1e6,
+        duration_ms=(span.end_ns - span.start_ns) / 1e6,
+        kind=f"{about.family} {about.kind}",
+        operation=about.target or span.name,
+        mark="orphan" if span.parent_id and span.parent_id not in received else "extra",
+    )

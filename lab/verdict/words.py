@@ -6,19 +6,9 @@ INVALID, BIASED, NOT COMPARABLE, SATURATED, INDICATIVE, the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Word = Literal[
-    "INVALID",
-    "BIASED",
-    "NOT COMPARABLE",
-    "SATURATED",
-    "INDICATIVE",
-    "COSTS MORE",
-    "COSTS LESS",
-    "SAME",
-    "CAN'T TELL",
-]
+from lab.model.summary import Word
 
 MEANING: Final[dict[Word, str]] = {
     "INVALID": "no cell of one side is valid for this metric",

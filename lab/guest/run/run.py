@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
@@ -266,7 +267,7 @@ def _finish(bench: RunContext) -> GuestManifest:
     told = {life.form: reason for life in plan.lives for reason in [_life_failure(bench, life)] if reason}
     missing = [c.id for c in cells if not _attempts(bench, c)]
     reason = "; ".join("%s: %s" % item for item in sorted(told.items()))
-    outcome = "failed" if missing or told else "complete"
+    outcome: Literal["complete", "failed"] = "failed" if missing or told else "complete"
     bench.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)
     manifest = seal(bench.out, plan.run_id, plan.digest(), kept, outcome, reason)
     _state(bench, outcome, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from lab.guest.linux.atomic_files import sha256_file, write_text
 from lab.guest.linux.procfs import boot_id
@@ -33,7 +34,9 @@ def entries(out: Path) -> tuple[FileEntry, ...]:
     return tuple(found)
 
 
-def seal(out: Path, run_id: str, digest: str, cells: tuple[str, ...], outcome: str, reason: str) -> GuestManifest:
+def seal(
+    out: Path, run_id: str, digest: str, cells: tuple[str, ...], outcome: Literal["complete", "failed"], reason: str
+) -> GuestManifest:
     """Write the manifest; after it nothing that it names may change."""
     manifest = GuestManifest(
         run_id=run_id,

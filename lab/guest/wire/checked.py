@@ -111,8 +111,9 @@ def checker(hint: Any) -> Check:
         return _fields(hint)
     if origin in UNIONS:
         inner = [arg for arg in args if arg is not type(None)]
-        assert len(inner) == 1, hint
-        return _optional(checker(inner[0]))
+        one = {typing.get_origin(arg) is dict: checker(arg) for arg in inner}  # a plain value, an object, or either
+        assert len(one) == len(inner), hint
+        return _optional(lambda value: one.get(isinstance(value, dict), checker(inner[0]))(value))
     if origin is tuple:
         assert args[1:] == (Ellipsis,), hint
         return _items(checker(args[0]))

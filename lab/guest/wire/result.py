@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Literal, Optional
 
 from lab.guest.wire.checked import Count
 from lab.guest.wire.plan import SCHEMA
@@ -170,7 +170,7 @@ class GuestManifest:
     boot_id: str
     cells: tuple[str, ...]
     files: tuple[FileEntry, ...]
-    outcome: str  # complete | failed
+    outcome: Literal["complete", "failed"]
     reason: str = ""
     schema: int = SCHEMA
 

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab.flows import sizing
+from lab.guest.wire import encode
 from lab.model.lab import Lab
+from lab.model.summary import Part, Summary
 from lab.runs.plan import RunParameters
+from lab.runs.read import read
+from lab.verdict import summarize
 from tests.support import lab_at
+from tests.unit.report import synthetic
 
 WISH = RunParameters(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2)
 
 
-def summary(cpu: float | None, **about: str) -> dict[str, Any]:
-    level = {"cpu_s_per_1k_requests": cpu, "latency_p50_ms": {"browse": 10.0, "get": 20.0}}
-    mix = [{"type": "browse", "weight": 3.0}, {"type": "get", "weight": 1.0}, {"type": "rare", "weight": 1.0}]
-    machine = {"provider": "qemu", "acceleration": "tcg", "topology": "all"} | about
-    return {
-        "scenario": "shop",
-        "provenance": machine | {"mix": mix},
-        "forms": {"baseline": {"metrics": {"one": level}}},
-    }
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return summarize(read(synthetic.write(tmp_path_factory.mktemp("run") / "run", requests=20)))
+
+
+def summary(whole: Summary, cpu: float | None, topology: str = "all") -> dict[str, Any]:
+    """The same summary with other figures of the baseline."""
+    base = whole.forms["baseline"]
+    level = replace(
+        base.metrics["main"], cpu_s_per_1k_requests=cpu, latency_p50_ms={"browse": 10.0, "get": 20.0, "unasked": 1.0}
+    )
+    mix = (Part(type="browse", weight=3.0), Part(type="get", weight=1.0), Part(type="rare", weight=1.0))
+    about = replace(whole.provenance, topology=topology, mix=mix)
+    doc: dict[str, Any] = encode(
+        replace(whole, forms={"baseline": replace(base, metrics={"main": level})}, provenance=about)
+    )
+    return doc
 
 
 @pytest.fixture
@@ -43,18 +57,18 @@ def costs(lab: Lab, **other: str) -> dict[str, float] | None:
     return sizing.measured(lab, **({"scenario": "shop", "provider": "qemu", "accel": "tcg"} | other), wish=WISH)
 
 
-def test_nothing_like_it_was_measured(lab: Lab) -> None:
-    keep(lab, "20260101-000000-shop-aaaa", summary(20.0))
+def test_nothing_like_it_was_measured(lab: Lab, measured: Summary) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", summary(measured, 20.0))
     assert costs(lab, scenario="http") is None
     assert costs(lab, provider="local") is None
     assert costs(lab, accel="kvm") is None
 
 
-def test_the_newest_one_that_is_whole_counts(lab: Lab) -> None:
-    keep(lab, "20260101-000000-shop-aaaa", summary(90.0))
-    keep(lab, "20260102-000000-shop-aaaa", summary(20.0))
-    keep(lab, "20260103-000000-shop-aaaa", summary(50.0, topology="split"))
-    keep(lab, "20260104-000000-shop-aaaa", summary(None))
+def test_the_newest_one_that_is_whole_counts(lab: Lab, measured: Summary) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", summary(measured, 90.0))
+    keep(lab, "20260102-000000-shop-aaaa", summary(measured, 20.0))
+    keep(lab, "20260103-000000-shop-aaaa", summary(measured, 50.0, topology="split"))
+    keep(lab, "20260104-000000-shop-aaaa", summary(measured, None))
     keep(lab, "20260105-000000-shop-aaaa", "{ torn")
     keep(lab, "20260106-000000-shop-aaaa", {"scenario": "shop", "provenance": {"provider": "qemu"}, "forms": []})
     assert costs(lab) == {"cpu": 20.0e6, "wait": 12.5e6}  # 20 s per 1,000; (3 x 10 ms + 1 x 20 ms) / 4

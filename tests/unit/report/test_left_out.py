@@ -9,11 +9,12 @@ import pytest
 from lab import forms, report, verdict
 from lab.flows import left_out
 from lab.flows.report import Reported
-from lab.guest.wire import GuestManifest, Plan, load
+from lab.guest.wire import GuestManifest, Plan, encode, load
 from lab.model.errors import DemoError
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.own import Change
+from lab.model.summary import Summary
 from lab.runs import manifest
 from lab.runs.read import read
 from tests.unit.report import synthetic
@@ -28,7 +29,7 @@ REFUSED = DemoError("form orchestrion-dd does not fit this service: main.go:8 im
 
 
 @pytest.fixture
-def summary(tmp_path: Path) -> dict[str, object]:
+def summary(tmp_path: Path) -> Summary:
     """A run whose woven form changes modules, and in which another form has no binary."""
     root = tmp_path / "run"
     synthetic.write(root, requests=20)
@@ -49,13 +50,13 @@ def summary(tmp_path: Path) -> dict[str, object]:
     return verdict.summarize(read(root))
 
 
-def test_changes_and_forms_without_a_binary_are_everywhere(summary: dict[str, object]) -> None:
-    assert summary["left_out"] == [
+def test_changes_and_forms_without_a_binary_are_everywhere(summary: Summary) -> None:
+    assert encode(summary.left_out) == [
         {"form": "orchestrion-dd", "title": "Orchestrion as shipped (dd-trace-go)", "reason": REFUSED.message,
          "fix": "leave it out"}
     ]  # fmt: skip
-    changes = summary["forms"]["orchestrion-otel"]["changes"]  # type: ignore[index]
-    assert [change["what"] for change in changes] == [change.what for change in CHANGES]
+    changes = summary.forms["orchestrion-otel"].changes
+    assert [change.what for change in changes] == [change.what for change in CHANGES]
     page, text, suites = report.html(summary), report.markdown(summary), report.junit(summary)
     for said in (
         "google.golang.org/protobuf v1.36.11 raised to v1.36.12",
@@ -66,7 +67,7 @@ def test_changes_and_forms_without_a_binary_are_everywhere(summary: dict[str, ob
     assert "orchestrion-dd</b> was not built: form orchestrion-dd does not fit this service" in page
     assert "- **orchestrion-dd**: NOT BUILT. form orchestrion-dd does not fit this service" in text.replace("\\", "")
     assert "orchestrion-dd: not built" in suites
-    assert "anything about orchestrion-dd: it was not built" in summary["may_not_claim"]  # type: ignore[operator]
+    assert "anything about orchestrion-dd: it was not built" in summary.may_not_claim
     done = Reported(directory=Path(), html=Path(), summary=summary, lines=())
     assert done.exit_code == 6
 

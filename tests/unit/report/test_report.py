@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import html as entities
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import report
-from lab.report import figures
+from lab.guest.wire import decode, encode
+from lab.model import figures
+from lab.model.summary import Controls, Summary
 from lab.report.markup import Html, clean, link, tag, text
 from lab.report.page import SECTIONS
 from lab.runs.read import read
@@ -34,12 +36,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def summary(root: Path) -> dict[str, Any]:
+def summary(root: Path) -> Summary:
     return summarize(read(root))
 
 
 @pytest.fixture(scope="module")
-def page(summary: dict[str, Any]) -> str:
+def page(summary: Summary) -> str:
     return report.html(summary)
 
 
@@ -135,13 +137,13 @@ def test_every_drawing_says_what_it_shows(page: str) -> None:
 # --- truthful --------------------------------------------------------------------------------------------------------
 
 
-def test_effects_are_printed_as_they_are_in_the_summary(summary: dict[str, Any], page: str) -> None:
+def test_effects_are_printed_as_they_are_in_the_summary(summary: Summary, page: str) -> None:
     words = " ".join(parsed(page).words)
-    for row in summary["verdicts"]:
-        if row["effect_pct"] is not None:
-            assert figures.effect(row["effect_pct"]) in words
-        assert row["word"] in words
-    for said in [*summary["may_not_claim"], *(line["form"] for line in summary["lines"])]:
+    for row in summary.verdicts:
+        if row.effect_pct is not None:
+            assert figures.effect(row.effect_pct) in words
+        assert row.word in words
+    for said in [*summary.may_not_claim, *(line.form for line in summary.lines)]:
         assert said in words
 
 
@@ -156,7 +158,7 @@ def test_missing_spans_are_marked_in_the_waterfall(page: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.md", "junit.xml"])
-def test_golden(summary: dict[str, Any], name: str) -> None:
+def test_golden(summary: Summary, name: str) -> None:
     """Made-up run, real report. After a wanted change: delete the file, run this test, look at the new one."""
     makers = {"report.html": report.html, "report.md": report.markdown, "junit.xml": report.junit}
     made, kept = makers[name](summary), GOLDEN / name
@@ -177,8 +179,8 @@ def without_plan_digest(text: str) -> str:
 # --- hostile -----------------------------------------------------------------------------------------------------
 
 
-def test_hostile_text_stays_text(summary: dict[str, Any], page: str) -> None:
-    bad = report.html(hostile(copy.deepcopy(summary), HOSTILE))
+def test_hostile_text_stays_text(summary: Summary, page: str) -> None:
+    bad = report.html(decode(Summary, hostile(encode(summary), HOSTILE)))
     found = parsed(bad)
     names = {name for name, _ in found.elements}
     assert names <= {name for name, _ in parsed(page).elements}
@@ -190,8 +192,8 @@ def test_hostile_text_stays_text(summary: dict[str, Any], page: str) -> None:
     assert "&lt;script&gt;" in bad
 
 
-def test_hostile_text_in_markdown_and_junit(summary: dict[str, Any]) -> None:
-    bad = hostile(copy.deepcopy(summary), HOSTILE)
+def test_hostile_text_in_markdown_and_junit(summary: Summary) -> None:
+    bad = decode(Summary, hostile(encode(summary), HOSTILE))
     assert "<script" not in report.markdown(bad)
     assert "\u202e" not in report.markdown(bad)
     assert ET.fromstring(report.junit(bad)).tag == "testsuites"
@@ -231,29 +233,31 @@ def test_markup_is_only_taken_from_markup() -> None:
 # --- odd runs --------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_of_which_nothing_came_home(summary: dict[str, Any]) -> None:
+def test_a_run_of_which_nothing_came_home(summary: Summary) -> None:
     """Every cell lost: the page still opens and says so."""
-    empty = copy.deepcopy(summary)
-    empty.update(
-        verdicts=[], lines=[], traces=[], ecdf=[], timeline=[], steps=[], controls={}, problems=["nothing came"]
-    )
-    for form in empty["forms"].values():
-        form.update(metrics={}, cpu={}, memory={}, latency={}, nodes=[])
-        form["coverage"].update(reference=0, received=0, ratio=None, parents_ok=None, by_type={})
+    forms = {
+        name: replace(
+            form, metrics={}, cpu={}, memory={}, latency={}, nodes=(),
+            coverage=replace(form.coverage, reference=0, received=0, ratio=None, parents_ok=None, by_type={}),
+        )
+        for name, form in summary.forms.items()
+    }  # fmt: skip
+    empty = replace(
+        summary, forms=forms, verdicts=(), lines=(), traces=(), ecdf=(), timeline=(), steps=(),
+        controls=Controls(twin={}), problems=("nothing came",),
+    )  # fmt: skip
     page = report.html(empty)
     assert "nothing came" in " ".join(parsed(page).words)
     assert report.markdown(empty)
     assert report.junit(empty)
 
 
-def test_junit_fails_what_is_broken_and_not_what_is_dear(summary: dict[str, Any]) -> None:
+def test_junit_fails_what_is_broken_and_not_what_is_dear(summary: Summary) -> None:
     whole = ET.fromstring(report.junit(summary))
     assert whole.get("failures") == "1", "the made-up ebpf has an inner span under an unexpected parent"
-    broken = copy.deepcopy(summary)
-    for cell in broken["timeline"]:
-        cell["valid"] = False
+    broken = replace(summary, timeline=tuple(replace(attempt, valid=False) for attempt in summary.timeline))
     failed = ET.fromstring(report.junit(broken)).findall("./testsuite[@name='cells']//failure")
-    assert len(failed) == summary["cells"]["planned"]
+    assert len(failed) == summary.cells.planned
     assert ET.fromstring(report.junit(broken)).findall("./testsuite[@name='claims']//failure") == []
 
 
@@ -270,8 +274,8 @@ def test_shares_never_round_to_a_lie(ratio: float, said: str) -> None:
     assert figures.share(ratio) == said
 
 
-def test_a_clock_that_was_left_behind_by_a_restore_is_told(summary: dict[str, Any], page: str) -> None:
+def test_a_clock_that_was_left_behind_by_a_restore_is_told(summary: Summary, page: str) -> None:
     assert "behind the host" not in page
-    restored = copy.deepcopy(summary)
-    restored["provenance"]["guest"]["clock_behind_s"] = 93.1
-    assert "93.1 s behind the host" in report.html(restored)
+    about = summary.provenance
+    behind = replace(about, guest={**about.guest, "clock_behind_s": 93.1})
+    assert "93.1 s behind the host" in report.html(replace(summary, provenance=behind))

@@ -13,6 +13,7 @@ import pytest
 from lab import report
 from lab.flows.report import write
 from lab.model.run import Run
+from lab.model.summary import Summary
 from lab.report import overhead
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -41,10 +42,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return read(synthetic.write(tmp_path_factory.mktemp("run") / "run", requests=80))
 
 
-def everything(summary: dict[str, Any]) -> dict[str, str]:
+def everything(summary: Summary) -> dict[str, str]:
     page = " ".join(parsed(report.html(summary)).words)
     page = re.sub(r"\b0 % 50 % 90 % 100 %|0 / 1 100 %", "", page)  # an axis; the share of INVALID attempts
-    lines = "\n".join(line["text"] for line in summary["lines"])
+    lines = "\n".join(line.text for line in summary.lines)
     return {"html": page, "markdown": report.markdown(summary), "junit": report.junit(summary), "lines": lines}
 
 
@@ -57,7 +58,7 @@ def test_a_run_in_which_nothing_ran_claims_nothing(run: Run) -> None:
     assert claimed(said) == []
     assert "no cell of ebpf ran to its end" in said["html"]
     assert "how steady the machine is, is not known" in str(
-        summarize(replace(run, cells=(), facts={}, manifest=replace(run.manifest, acceleration="none")))["grade"]
+        summarize(replace(run, cells=(), facts={}, manifest=replace(run.manifest, acceleration="none"))).grade
     )
 
 
@@ -127,15 +128,15 @@ def _silent(proof: Any) -> Any:
 def test_no_context_a_strangers_gap_is_told_by_name_and_count_and_fails_nothing(run: Run) -> None:
     summary = summarize(strangers(run))
     said = everything(summary)
-    (sql,) = summary["forms"]["orchestrion-otel"]["coverage"]["misplaced"]
+    (sql,) = summary.forms["orchestrion-otel"].coverage.misplaced
     words = " ".join(parsed(section_of(report.html(summary), "spans")).words)
-    assert f"{sql['count']:,} of {sql['of']:,}, {sql['roots']:,} as a trace of its own" in words
+    assert f"{sql.count:,} of {sql.of:,}, {sql.roots:,} as a trace of its own" in words
     assert "nobody wrote down what this form gives on this service" in words
-    assert f"sql client {sql['count']:,} elsewhere" in said["markdown"]
+    assert f"sql client {sql.count:,} elsewhere" in said["markdown"]
     cases = ET.fromstring(said["junit"]).findall("./testsuite[@name='spans']/testcase")
     (case,) = [case for case in cases if str(case.get("name")).startswith("orchestrion-otel")]
     assert case.find("failure") is None
-    assert f"{sql['count']} of {sql['of']} sql client elsewhere" in str(case.findtext("system-out"))
+    assert f"{sql.count} of {sql.of} sql client elsewhere" in str(case.findtext("system-out"))
 
 
 def test_report_no_digest_a_problem_of_the_run_stands_before_every_figure(run: Run, tmp_path: Path) -> None:
@@ -160,9 +161,9 @@ def test_report_no_digest_a_problem_of_the_run_stands_before_every_figure(run: R
 
 def test_a_wide_noise_band_stays_within_its_plot(run: Run) -> None:
     """The twin of a busy host read +87 % CPU and +233 % latency: the band once ran over labels and figures."""
-    summary = summarize(run)
-    for metric, pct in (("cpu_s_per_1k_requests", 87.0), ("latency_p50_ms", 233.0), ("latency_p90_ms", -412.0)):
-        summary["controls"]["twin"][metric]["effect_pct"] = pct
+    summary, far = summarize(run), {"cpu_s_per_1k_requests": 87.0, "latency_p50_ms": 233.0, "latency_p90_ms": -412.0}
+    wide = {m: replace(e, effect_pct=far.get(m, e.effect_pct)) for m, e in summary.controls.twin.items()}
+    summary = replace(summary, controls=replace(summary.controls, twin=wide))
     found = re.search(r"<svg.*?</svg>", section_of(report.html(summary), "overhead"), re.DOTALL)
     assert found is not None
     drawing = ET.fromstring(found[0])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import report, verdict
+from lab.guest.wire import encode
 from lab.runs.read import read
 from tests.unit.report import synthetic
 
@@ -25,7 +26,7 @@ def cell(root: Path, form: str = "ebpf") -> Path:
 def told(root: Path) -> list[str]:
     """The problems of a sealed run, after every word of its report was written."""
     summary = verdict.summarize(read(synthetic.seal(root)))
-    json.dumps(summary, allow_nan=False).encode()
+    json.dumps(encode(summary), allow_nan=False).encode()
     for write in (report.html, report.markdown, report.junit):
         write(summary).encode()
-    return list(summary["problems"])
+    return list(summary.problems)

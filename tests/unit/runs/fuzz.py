@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from lab import report, verdict
 from lab.forms.source import modules
 from lab.forms.source.goask import Go
-from lab.guest.wire import GuestManifest, WireError, load
+from lab.guest.wire import GuestManifest, WireError, encode, load
 from lab.machines import lifecycle, state
 from lab.machines.vm import heartbeat
 from lab.model.errors import LabError
@@ -177,7 +177,7 @@ class Readers:
         try:
             run = read(synthetic.seal(self.run))
             summary = verdict.summarize(run)
-            json.dumps(summary, allow_nan=False).encode()
+            json.dumps(encode(summary), allow_nan=False).encode()
             for write in (report.html, report.markdown, report.junit):
                 write(summary).encode()
             "".join(map(merge.line, merge.merged(run.host_events, run.records))).encode()

@@ -18,6 +18,7 @@ from lab.flows import report as flow
 from lab.guest.wire import DEEPEST, MOST_NODES, GuestRecord
 from lab.model.errors import ConfigError, FetchError, Unreadable
 from lab.model.loading.load_service import load_reference
+from lab.model.summary_form import Proof
 from lab.report.timeline import _ticks
 from lab.runs.read import read
 from lab.system import documents
@@ -40,23 +41,23 @@ def canaries(root: Path, form: str = "ebpf") -> list[Path]:
 def test_a_failed_proof_without_a_reason_is_a_failed_proof(root: Path, reason: str) -> None:
     change(canaries(root)[0], ok=False, reason=reason, requests=[])
     summary = summarize(read(synthetic.seal(root)))
-    assert summary["unproven"] == {"ebpf": NO_REASON}
-    assert summary["forms"]["ebpf"]["proof"] == {"ok": False, "reason": NO_REASON, "gaps": ""}
+    assert summary.unproven == {"ebpf": NO_REASON}
+    assert summary.forms["ebpf"].proof == Proof(ok=False, reason=NO_REASON, gaps="")
 
 
 @pytest.mark.parametrize("data", [{}, {"reason": None}, {"reason": ""}])
 def test_a_record_of_a_failed_proof_without_a_reason(root: Path, data: dict[str, Any]) -> None:
     run = read(root)
     record = GuestRecord(seq=1, at_ns=1, boot_id="b", kind="proof", data={"form": "ebpf", "ok": False, **data})
-    assert summarize(replace(run, records=(record,)))["unproven"] == {"ebpf": NO_REASON}
+    assert summarize(replace(run, records=(record,))).unproven == {"ebpf": NO_REASON}
 
 
 def test_a_proof_that_rests_on_no_request_is_none(root: Path) -> None:
     for form in ("ebpf", "baseline"):
         change(canaries(root, form)[0], requests=[])
     summary = summarize(read(synthetic.seal(root)))
-    assert summary["unproven"] == {"ebpf": "its proof has no request"}  # the baseline's need not see a span
-    assert summary["forms"]["ebpf"]["proof"]["ok"] is False
+    assert summary.unproven == {"ebpf": "its proof has no request"}  # the baseline's need not see a span
+    assert summary.forms["ebpf"].proof.ok is False
 
 
 def test_a_form_with_cells_and_without_a_proof_is_a_problem(root: Path) -> None:
@@ -70,9 +71,9 @@ def test_an_empty_reason_of_a_cell_is_no_reason(root: Path) -> None:
     summary = summarize(read(synthetic.seal(root)))
     assert all(
         why == "no valid cell of ebpf (the guest half calls it invalid, and no gate says why)"
-        for why in summary["forms"]["ebpf"]["absent"].values()
+        for why in summary.forms["ebpf"].absent.values()
     )
-    assert [each["reasons"] for each in summary["timeline"] if each["form"] == "ebpf"] == [[]]
+    assert [each.reasons for each in summary.timeline if each.form == "ebpf"] == [()]
 
 
 # --- bounds ----------------------------------------------------------------------------------------------------------

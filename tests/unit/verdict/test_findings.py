@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from lab.model.run import Request, Run
+from lab.model.summary import Pillar
+from lab.model.summary_form import ClockShift
 from lab.runs.read import read
 from lab.verdict import summarize
 from lab.verdict.saturation import queue
@@ -25,12 +27,12 @@ def test_an_instrumented_form_cheaper_than_the_baseline_is_doubted_everywhere(tm
     forms = {**synthetic.FORMS, "orchestrion-otel": replace(synthetic.FORMS["orchestrion-otel"], cpu=0.7)}
     summary = summarize(read(synthetic.write(tmp_path / "run", requests=120, forms=forms)))
     found = row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests")
-    assert (found["word"], found["reasons"][0].partition(":")[0]) == ("INDICATIVE", "IMPLAUSIBLE")
-    (line,) = [one for one in summary["lines"] if (one["form"], one["against"]) == ("orchestrion-otel", "baseline")]
-    assert "IMPLAUSIBLE" in line["text"]
-    assert any(said.startswith("that orchestrion-otel saves CPU: IMPLAUSIBLE") for said in summary["may_not_claim"])
-    others = [r for r in summary["verdicts"] if r["form"] != "orchestrion-otel" or r["against"] != "baseline"]
-    assert not [r for r in others if any("IMPLAUSIBLE" in reason for reason in r["reasons"])]
+    assert (found.word, found.reasons[0].partition(":")[0]) == ("INDICATIVE", "IMPLAUSIBLE")
+    (line,) = [one for one in summary.lines if (one.form, one.against) == ("orchestrion-otel", "baseline")]
+    assert "IMPLAUSIBLE" in line.text
+    assert any(said.startswith("that orchestrion-otel saves CPU: IMPLAUSIBLE") for said in summary.may_not_claim)
+    others = [r for r in summary.verdicts if r.form != "orchestrion-otel" or r.against != "baseline"]
+    assert not [r for r in others if any("IMPLAUSIBLE" in reason for reason in r.reasons)]
 
 
 def overloaded(rows: list[Request], took_ms: float) -> list[Request]:
@@ -50,12 +52,12 @@ def test_a_form_that_falls_behind_is_saturated(run: Run) -> None:
     cells = tuple(busy(c) if c.cell.form == "ebpf" else c for c in run.cells)
     summary = summarize(replace(run, cells=cells))
     found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert found["word"] == "SATURATED"
-    assert found["reasons"][0].startswith("ebpf could not carry this load")
-    assert found["effect_pct"] is not None
-    assert row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests")["word"] == "INDICATIVE"
-    assert [cell["form"] for cell in summary["timeline"] if cell["saturated"]] == ["ebpf"]
-    assert [cell["valid"] for cell in summary["timeline"] if cell["saturated"]] == [True]
+    assert found.word == "SATURATED"
+    assert found.reasons[0].startswith("ebpf could not carry this load")
+    assert found.effect_pct is not None
+    assert row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests").word == "INDICATIVE"
+    assert [cell.form for cell in summary.timeline if cell.saturated] == ["ebpf"]
+    assert [cell.valid for cell in summary.timeline if cell.saturated] == [True]
 
 
 def test_slow_answers_and_pauses_are_no_saturation() -> None:
@@ -77,25 +79,25 @@ def test_a_clock_shift_that_was_undone_is_told(run: Run) -> None:
         return replace(cell, spans=lambda: iter(spans))
 
     cells = tuple(shifted(c) if c.cell.form == "orchestrion-otel" else c for c in run.cells)
-    forms = summarize(replace(run, cells=cells))["forms"]
-    shift = forms["orchestrion-otel"]["clock_shift"]
-    assert (shift["cells"], shift["max_ms"]) == (1, pytest.approx(early / 1e6, rel=0.2))
-    assert shift["evidence"] == ["guest/cells/1-orchestrion-otel-main/spans.jsonl.gz"]
-    assert forms["ebpf"]["clock_shift"] == {"cells": 0, "max_ms": 0.0, "evidence": []}
+    forms = summarize(replace(run, cells=cells)).forms
+    shift = forms["orchestrion-otel"].clock_shift
+    assert shift.max_ms == pytest.approx(early / 1e6, rel=0.2)
+    assert (shift.cells, shift.evidence) == (1, ("guest/cells/1-orchestrion-otel-main/spans.jsonl.gz",))
+    assert forms["ebpf"].clock_shift == ClockShift(cells=0, max_ms=0.0, evidence=())
 
 
 def test_the_safety_pillar_shows_what_a_build_brings_in(run: Run) -> None:
-    def safety(run: Run) -> dict[str, dict[str, Any]]:
-        return {row["mechanism"]: row for row in summarize(run)["pillars"] if row["pillar"] == "safety"}
+    def safety(run: Run) -> dict[str, Pillar]:
+        return {row.mechanism: row for row in summarize(run).pillars if row.pillar == "safety"}
 
     woven = safety(run)["compile-time"]
-    assert woven["measured"] == (
+    assert woven.measured == (
         "orchestrion-otel: 21 more modules have code in the program; "
         "orchestrion-otel: code was put into 5 source files or more"
     )
-    assert (woven["evidence"], woven["confidence"]) == (["manifest.json"], "one observation")
-    assert "ebpf: the program itself is the untouched one" in safety(run)["run-time"]["measured"]
+    assert (woven.evidence, woven.confidence) == (("manifest.json",), "one observation")
+    assert "ebpf: the program itself is the untouched one" in safety(run)["run-time"].measured
     bare = tuple(replace(form, modules_added=None, files_changed=None) for form in run.manifest.forms)
     unknown = safety(replace(run, manifest=replace(run.manifest, forms=bare)))
-    assert unknown["compile-time"]["measured"] == "not measured"
-    assert "untouched" not in unknown["run-time"]["measured"]
+    assert unknown["compile-time"].measured == "not measured"
+    assert "untouched" not in unknown["run-time"].measured

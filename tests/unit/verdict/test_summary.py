@@ -11,6 +11,8 @@ import pytest
 
 from lab.guest.wire import Gates
 from lab.model.run import Request, Run
+from lab.model.summary import Controls, Summary, Verdict
+from lab.model.summary_form import Cells
 from lab.runs.read import read
 from lab.verdict import grade, summarize
 from lab.verdict.recheck import count, disagreements
@@ -28,92 +30,98 @@ def run(root: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def summary(run: Run) -> dict[str, Any]:
+def summary(run: Run) -> Summary:
     return summarize(run)
 
 
-def row(summary: dict[str, Any], form: str, against: str, metric: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = summary["verdicts"]
-    return next(r for r in found if (r["form"], r["against"], r["metric"]) == (form, against, metric))
+def row(summary: Summary, form: str, against: str, metric: str) -> Verdict:
+    found = summary.verdict(form, against, metric)
+    assert found
+    return found
 
 
 # --- the planted effects -------------------------------------------------------------------------------------------
 
 
-def test_planted_costs_are_read_back(summary: dict[str, Any]) -> None:
+def test_planted_costs_are_read_back(summary: Summary) -> None:
     otel = row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests")
-    assert otel["effect_pct"] == pytest.approx(36, abs=4)
-    assert row(summary, "orchestrion-otel", "baseline", "latency_p50_ms")["effect_pct"] == pytest.approx(31, abs=8)
+    assert otel.effect_pct == pytest.approx(36, abs=4)
+    assert row(summary, "orchestrion-otel", "baseline", "latency_p50_ms").effect_pct == pytest.approx(31, abs=8)
     # the service's own share, the agent's on top: 1.22 * 13.8 ms + 4.2 ms
     ebpf = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert ebpf["effect_pct"] == pytest.approx((1.22 * 13.8 + 4.2) / 13.9 * 100 - 100, abs=4)
-    assert summary["forms"]["ebpf"]["cpu"]["bpf_run"] < summary["forms"]["ebpf"]["cpu"]["service_system"]
+    assert ebpf.effect_pct == pytest.approx((1.22 * 13.8 + 4.2) / 13.9 * 100 - 100, abs=4)
+    assert summary.forms["ebpf"].cpu["bpf_run"] < summary.forms["ebpf"].cpu["service_system"]
 
 
-def test_one_block_is_indicative_and_has_no_interval(summary: dict[str, Any]) -> None:
-    for verdict in summary["verdicts"]:
-        assert (verdict["low_pct"], verdict["high_pct"], verdict["mde_pct"]) == (None, None, None)
-        assert verdict["word"] in {"INDICATIVE", "NOT COMPARABLE", "CAN'T TELL"}
-        assert (verdict["effect_pct"] is None) == (verdict["word"] != "INDICATIVE")
-        assert verdict["reasons"]
-    assert summary["fewest_blocks"] == 8
+def test_one_block_is_indicative_and_has_no_interval(summary: Summary) -> None:
+    for verdict in summary.verdicts:
+        assert (verdict.low_pct, verdict.high_pct, verdict.mde_pct) == (None, None, None)
+        assert verdict.word in {"INDICATIVE", "NOT COMPARABLE", "CAN'T TELL"}
+        assert (verdict.effect_pct is None) == (verdict.word != "INDICATIVE")
+        assert verdict.reasons
+    assert summary.fewest_blocks == 8
 
 
-def test_forms_with_unequal_spans_are_not_ranked(summary: dict[str, Any]) -> None:
+def test_forms_with_unequal_spans_are_not_ranked(summary: Summary) -> None:
     cpu = row(summary, "ebpf", "orchestrion-otel", "cpu_s_per_1k_requests")
-    assert (cpu["word"], cpu["effect_pct"]) == ("NOT COMPARABLE", None)
+    assert (cpu.word, cpu.effect_pct) == ("NOT COMPARABLE", None)
     latency = row(summary, "ebpf", "orchestrion-otel", "latency_p50_ms")
-    assert latency["word"] == "INDICATIVE"
-    assert not set(latency["types"]) & set(latency["unequal"])
-    assert "fail" in latency["types"]
-    assert "checkout" in latency["unequal"]
+    assert latency.word == "INDICATIVE"
+    assert not set(latency.types) & set(latency.unequal)
+    assert "fail" in latency.types
+    assert "checkout" in latency.unequal
 
 
-def test_p99_is_too_few_not_a_number(summary: dict[str, Any]) -> None:
+def test_p99_is_too_few_not_a_number(summary: Summary) -> None:
     found = row(summary, "ebpf", "baseline", "latency_p99_ms")
-    assert (found["word"], found["effect_pct"]) == ("CAN'T TELL", None)
-    assert "too few" in found["reasons"][0]
-    assert any("p99" in said for said in summary["may_not_claim"])
+    assert (found.word, found.effect_pct) == ("CAN'T TELL", None)
+    assert "too few" in found.reasons[0]
+    assert any("p99" in said for said in summary.may_not_claim)
 
 
-def test_the_twin_is_read_against_the_baseline_alone(summary: dict[str, Any]) -> None:
-    forms = summary["forms"]
-    base, twin = (forms[name]["metrics"]["main"]["cpu_s_per_1k_requests"] for name in ("baseline", "twin"))
-    seen = summary["controls"]["twin"]["cpu_s_per_1k_requests"]["effect_pct"]
+def test_the_twin_is_read_against_the_baseline_alone(summary: Summary) -> None:
+    forms = summary.forms
+    base, twin = (forms[name].metrics["main"].cpu_s_per_1k_requests for name in ("baseline", "twin"))
+    seen = summary.controls.twin["cpu_s_per_1k_requests"].effect_pct
+    assert base
+    assert twin
     assert seen == pytest.approx((twin / base - 1) * 100)
 
 
-def test_the_delay_control_is_compared_with_what_it_really_added(summary: dict[str, Any]) -> None:
-    delay = summary["controls"]["delay_cpu"]
-    base = summary["forms"]["baseline"]["metrics"]["main"]["cpu_s_per_1k_requests"]
-    assert delay["realised_pct"] == pytest.approx(2.76 / base * 100)
-    assert delay["seen"] is None
-    assert delay["near"] is True
+def test_the_delay_control_is_compared_with_what_it_really_added(summary: Summary) -> None:
+    delay = summary.controls.delay_cpu
+    base = summary.forms["baseline"].metrics["main"].cpu_s_per_1k_requests
+    assert base
+    assert delay
+    assert delay.realised_pct == pytest.approx(2.76 / base * 100)
+    assert delay.seen is None
+    assert delay.near is True
 
 
 # --- spans -----------------------------------------------------------------------------------------------------------
 
 
-def test_whole_trees_score_full(summary: dict[str, Any]) -> None:
-    form = summary["forms"]["orchestrion-otel"]
-    assert form["coverage"]["ratio"] == form["conformance"]["ratio"] == 1.0
-    assert form["coverage"]["parents_ok"] == 1.0
-    assert form["conformance"]["missing"] == []
+def test_whole_trees_score_full(summary: Summary) -> None:
+    form = summary.forms["orchestrion-otel"]
+    assert form.coverage.ratio == form.conformance.ratio == 1.0
+    assert form.coverage.parents_ok == 1.0
+    assert form.conformance.missing == ()
 
 
-def test_known_losses_are_named_by_kind_with_count_and_cause(summary: dict[str, Any]) -> None:
-    form = summary["forms"]["ebpf"]
-    assert form["conformance"]["ratio"] == 1.0
-    (lost,) = form["conformance"]["missing"]
-    assert (lost["kind"], lost["cause"], lost["known"]) == ("grpc server", synthetic.MAP_FULL, True)
-    assert lost["count"] == form["coverage"]["reference"] - form["coverage"]["received"] == lost["of"] - 50
-    assert 0.9 < form["coverage"]["parents_ok"] < 1.0
+def test_known_losses_are_named_by_kind_with_count_and_cause(summary: Summary) -> None:
+    form = summary.forms["ebpf"]
+    assert form.conformance.ratio == 1.0
+    (lost,) = form.conformance.missing
+    assert (lost.kind, lost.cause, lost.known) == ("grpc server", synthetic.MAP_FULL, True)
+    assert form.coverage.reference == lost.count + (form.coverage.received or 0)
+    assert lost.count == lost.of - 50
+    assert 0.9 < (form.coverage.parents_ok or 0) < 1.0
 
 
-def test_forms_without_instrumentation_miss_nothing(summary: dict[str, Any]) -> None:
+def test_forms_without_instrumentation_miss_nothing(summary: Summary) -> None:
     for name in ("baseline", "twin", "delay-cpu"):
-        assert summary["forms"][name]["coverage"]["received"] == 0
-        assert summary["forms"][name]["conformance"]["missing"] == []
+        assert summary.forms[name].coverage.received == 0
+        assert summary.forms[name].conformance.missing == ()
 
 
 def test_a_surprising_loss_is_not_excused(root: Path, run: Run, tmp_path: Path) -> None:
@@ -121,49 +129,50 @@ def test_a_surprising_loss_is_not_excused(root: Path, run: Run, tmp_path: Path) 
     whole = next(cell for cell in run.cells if cell.cell.form == "orchestrion-otel")
     kept = [span for index, span in enumerate(whole.spans()) if index % 10]
     cells = tuple(replace(cell, spans=lambda: iter(kept)) if cell is whole else cell for cell in run.cells)
-    form = summarize(replace(run, cells=cells))["forms"]["orchestrion-otel"]
-    assert form["conformance"]["ratio"] < 0.95
-    assert all(entry["known"] is False for entry in form["conformance"]["missing"])
-    lost = sum(entry["count"] for entry in form["conformance"]["missing"])
-    assert lost == form["coverage"]["reference"] - form["coverage"]["received"]
+    form = summarize(replace(run, cells=cells)).forms["orchestrion-otel"]
+    assert form.conformance.ratio
+    assert form.conformance.ratio < 0.95
+    assert all(entry.known is False for entry in form.conformance.missing)
+    lost = sum(entry.count for entry in form.conformance.missing)
+    assert form.coverage.reference == lost + (form.coverage.received or 0)
 
 
-def test_waterfalls_show_each_reference_span_or_its_gap(summary: dict[str, Any]) -> None:
-    checkout = {trace["form"]: trace for trace in summary["traces"] if trace["type"] == "checkout"}
-    assert checkout["orchestrion-otel"]["received"] == checkout["orchestrion-otel"]["reference"] == 10
-    missing = [node["match"] for node in checkout["ebpf"]["rows"] if node["missing"]]
+def test_waterfalls_show_each_reference_span_or_its_gap(summary: Summary) -> None:
+    checkout = {trace.form: trace for trace in summary.traces if trace.type == "checkout"}
+    assert checkout["orchestrion-otel"].received == checkout["orchestrion-otel"].reference == 10
+    missing = [node.match for node in checkout["ebpf"].rows if node.missing]
     assert missing == ["shop.Pricing/Quote", "shop.Orders/Place"]
-    assert [r["node"] for r in checkout["ebpf"]["rows"]] == [r["node"] for r in checkout["baseline"]["rows"]]
-    assert checkout["baseline"]["received"] == 0
+    assert [r.node for r in checkout["ebpf"].rows] == [r.node for r in checkout["baseline"].rows]
+    assert checkout["baseline"].received == 0
 
 
 # --- validity --------------------------------------------------------------------------------------------------------
 
 
-def test_an_invalid_attempt_is_kept_and_told(summary: dict[str, Any]) -> None:
+def test_an_invalid_attempt_is_kept_and_told(summary: Summary) -> None:
     usable = dict.fromkeys(("spans", "cpu", "memory", "latency"), 6)
-    assert summary["cells"] == {"planned": 6, "valid": 6, "usable": usable, "invalid": 1, "attempts": 7}
-    bad = [cell for cell in summary["timeline"] if not cell["valid"]]
-    assert [cell["form"] for cell in bad] == ["twin"]
-    assert bad[0]["missed"][0]["gate"] == "late"
-    assert list(bad[0]["void"]) == ["latency"]
-    assert summary["problems"] == []
+    assert summary.cells == Cells(planned=6, valid=6, usable=usable, invalid=1, attempts=7, invalid_share=1 / 7)
+    bad = [cell for cell in summary.timeline if not cell.valid]
+    assert [cell.form for cell in bad] == ["twin"]
+    assert bad[0].missed[0].gate == "late"
+    assert list(bad[0].void) == ["latency"]
+    assert summary.problems == ()
 
 
 def test_a_form_without_a_valid_cell_is_invalid(run: Run) -> None:
     cells = tuple(replace(c, cell=replace(c.cell, valid=False)) if c.cell.form == "ebpf" else c for c in run.cells)
     found = row(summarize(replace(run, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert (found["word"], found["effect_pct"]) == ("INVALID", None)
+    assert (found.word, found.effect_pct) == ("INVALID", None)
 
 
 def test_without_a_baseline_there_is_no_effect(run: Run) -> None:
     cells = tuple(cell for cell in run.cells if cell.cell.form in {"ebpf", "orchestrion-otel"})
     summary = summarize(replace(run, cells=cells))
-    assert {r["word"] for r in summary["verdicts"] if r["against"] == "baseline"} == {"INVALID"}
-    assert "how large the noise is: no cell of twin ran to its end" in summary["may_not_claim"]
-    assert summary["controls"] == {}
+    assert {r.word for r in summary.verdicts if r.against == "baseline"} == {"INVALID"}
+    assert "how large the noise is: no cell of twin ran to its end" in summary.may_not_claim
+    assert summary.controls == Controls(twin={})
     first = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert first["reasons"][0] == "no cell of baseline ran to its end"
+    assert first.reasons[0] == "no cell of baseline ran to its end"
 
 
 def test_a_form_without_a_valid_cell_says_what_was_missed(run: Run) -> None:
@@ -175,8 +184,8 @@ def test_a_form_without_a_valid_cell_says_what_was_missed(run: Run) -> None:
     summary = summarize(replace(run, cells=cells))
     for against in ("baseline", "orchestrion-otel"):
         found = row(summary, "ebpf", against, "cpu_s_per_1k_requests")
-        assert (found["word"], found["reasons"][0]) == ("INVALID", f"no valid cell of ebpf ({late})")
-    assert any(late in line["text"] for line in summary["lines"])
+        assert (found.word, found.reasons[0]) == ("INVALID", f"no valid cell of ebpf ({late})")
+    assert any(late in line.text for line in summary.lines)
 
 
 def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None:
@@ -186,14 +195,14 @@ def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None
         for c in run.cells
     )
     found = row(summarize(replace(run, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert found["word"] == "BIASED"
-    assert "2 of 3 cells of ebpf were INVALID" in found["reasons"][0]
-    assert row(summarize(run), "ebpf", "baseline", "cpu_s_per_1k_requests")["blocks"] == 3
+    assert found.word == "BIASED"
+    assert "2 of 3 cells of ebpf were INVALID" in found.reasons[0]
+    assert row(summarize(run), "ebpf", "baseline", "cpu_s_per_1k_requests").blocks == 3
 
 
 def test_a_guest_that_contradicts_its_own_rows_is_told(run: Run) -> None:
     liar = tuple(replace(c, cell=replace(c.cell, completed=999)) if c.cell.form == "ebpf" else c for c in run.cells)
-    problems = summarize(replace(run, cells=liar))["problems"]
+    problems = summarize(replace(run, cells=liar)).problems
     assert any("the guest says 999" in said for said in problems)
 
 
@@ -221,8 +230,8 @@ def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:
     torn = next((copy / "guest/cells").glob("*ebpf*")) / "spans.jsonl.gz"
     torn.write_bytes(torn.read_bytes()[:-40])
     summary = summarize(read(synthetic.seal(copy)))
-    assert summary["forms"]["ebpf"]["cells"]["valid"] == 0
-    assert any("raw data cannot be read" in said for said in summary["problems"])
+    assert summary.forms["ebpf"].cells.valid == 0
+    assert any("raw data cannot be read" in said for said in summary.problems)
 
 
 # --- grade -----------------------------------------------------------------------------------------------------------
@@ -251,27 +260,27 @@ def test_the_grade(run: Run, acceleration: str, provider: str, facts: dict[str, 
 # --- the document ----------------------------------------------------------------------------------------------------
 
 
-def test_the_same_run_gives_the_same_summary(root: Path, summary: dict[str, Any]) -> None:
+def test_the_same_run_gives_the_same_summary(root: Path, summary: Summary) -> None:
     assert summarize(read(root)) == summary
 
 
-def test_every_pillar_says_something(summary: dict[str, Any]) -> None:
-    assert len(summary["pillars"]) == 8
-    for pillar in summary["pillars"]:
-        assert pillar["measured"]
-        assert bool(pillar["evidence"]) == (pillar["measured"] != "not measured")
+def test_every_pillar_says_something(summary: Summary) -> None:
+    assert len(summary.pillars) == 8
+    for pillar in summary.pillars:
+        assert pillar.measured
+        assert bool(pillar.evidence) == (pillar.measured != "not measured")
 
 
-def test_evidence_exists(root: Path, summary: dict[str, Any]) -> None:
-    files = {path for row in summary["verdicts"] for path in row["evidence"]}
-    files |= {path for pillar in summary["pillars"] for path in pillar["evidence"]}
-    files |= {trace["evidence"] for trace in summary["traces"]} | {cell["evidence"] for cell in summary["timeline"]}
+def test_evidence_exists(root: Path, summary: Summary) -> None:
+    files = {path for row in summary.verdicts for path in row.evidence}
+    files |= {path for pillar in summary.pillars for path in pillar.evidence}
+    files |= {trace.evidence for trace in summary.traces} | {cell.evidence for cell in summary.timeline}
     assert files
     assert [path for path in sorted(files) if not (root / path).is_file()] == []
 
 
-def test_the_lines_can_be_read_aloud(summary: dict[str, Any]) -> None:
-    (otel,) = [line for line in summary["lines"] if line["form"] == "orchestrion-otel"]
+def test_the_lines_can_be_read_aloud(summary: Summary) -> None:
+    (otel,) = [line for line in summary.lines if line.form == "orchestrion-otel"]
     assert re.fullmatch(
-        r"CPU per request \+\d+ %; median latency \+\d+ %; every reference span of 240 requests\.", otel["text"]
+        r"CPU per request \+\d+ %; median latency \+\d+ %; every reference span of 240 requests\.", otel.text
     )

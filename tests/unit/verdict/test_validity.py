@@ -12,6 +12,7 @@ import pytest
 from lab.guest.scoring.gates import FAMILIES
 from lab.guest.wire import Expectation, Gate, GuestRecord
 from lab.model.run import Run, RunCell
+from lab.model.summary_form import Proof
 from lab.runs.read import read
 from lab.verdict import summarize
 from tests.unit.report import synthetic
@@ -44,19 +45,19 @@ def missing(run: Run, gate: Gate, *forms: str) -> Run:
 def test_late_voids_spans_no_more(run: Run) -> None:
     """Late sends in every cell: spans and CPU are what they were, latency alone is void."""
     before, after = summarize(run), summarize(missing(run, LATE))
-    for name, form in after["forms"].items():
+    for name, form in after.forms.items():
         for key in ("coverage", "conformance", "nodes", "cpu", "memory"):
-            assert form[key] == before["forms"][name][key], (name, key)
-        assert list(form["absent"]) == ["latency"]
-        assert "7 of 180 sends left late" in form["absent"]["latency"]
-        assert form["cells"]["usable"] == {"spans": 1, "cpu": 1, "memory": 1, "latency": 0}
-        assert form["latency"] == {}
-    assert (after["cells"]["valid"], after["cells"]["usable"]["spans"]) == (0, 6)
+            assert getattr(form, key) == getattr(before.forms[name], key), (name, key)
+        assert list(form.absent) == ["latency"]
+        assert "7 of 180 sends left late" in form.absent["latency"]
+        assert form.cells.usable == {"spans": 1, "cpu": 1, "memory": 1, "latency": 0}
+        assert form.latency == {}
+    assert (after.cells.valid, after.cells.usable["spans"]) == (0, 6)
     cpu = row(after, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests")
     assert cpu == row(before, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests")
-    assert row(after, "orchestrion-otel", "baseline", "latency_p50_ms")["word"] == "INVALID"
-    (line,) = [one for one in after["lines"] if (one["form"], one["against"]) == ("orchestrion-otel", "baseline")]
-    valid, _, void = line["text"].partition("median latency INVALID: ")
+    assert row(after, "orchestrion-otel", "baseline", "latency_p50_ms").word == "INVALID"
+    (line,) = [one for one in after.lines if (one.form, one.against) == ("orchestrion-otel", "baseline")]
+    valid, _, void = line.text.partition("median latency INVALID: ")
     assert valid.startswith("CPU per request +")
     assert "every reference span of 120 requests" in valid
     assert "7 of 180 sends left late" in void
@@ -73,15 +74,13 @@ def test_late_voids_spans_no_more(run: Run) -> None:
 )
 def test_each_gate_voids_its_own_families_in_every_figure(run: Run, gate: str, void: set[str]) -> None:
     summary = summarize(missing(run, MISSED[gate]))
-    for form in summary["forms"].values():
-        assert set(form["absent"]) == void
-        assert bool(form["cpu"]) == ("cpu" not in void)
-        assert bool(form["memory"]) == ("memory" not in void)
-        assert bool(form["latency"]) == ("latency" not in void)
-        assert (form["coverage"]["not_counted"] == "") == ("spans" not in void)
-    words = {
-        metric: row(summary, "ebpf", "baseline", metric)["word"] for metric in ("cpu_s_per_1k_requests", "rss_mib")
-    }
+    for form in summary.forms.values():
+        assert set(form.absent) == void
+        assert bool(form.cpu) == ("cpu" not in void)
+        assert bool(form.memory) == ("memory" not in void)
+        assert bool(form.latency) == ("latency" not in void)
+        assert (form.coverage.not_counted == "") == ("spans" not in void)
+    words = {metric: row(summary, "ebpf", "baseline", metric).word for metric in ("cpu_s_per_1k_requests", "rss_mib")}
     assert (words["cpu_s_per_1k_requests"] == "INVALID") == ("cpu" in void)
     assert (words["rss_mib"] == "INVALID") == ("memory" in void)
 
@@ -92,10 +91,10 @@ def test_of_two_attempts_each_family_takes_the_soundest(run: Run) -> None:
     second = next(c for c in missing(run, MISSED["spans_still"]).cells if c.cell.form == "ebpf")
     again = replace(second, cell=replace(second.cell, attempt=2))
     others = tuple(c for c in run.cells if c.cell.form != "ebpf")
-    form = summarize(replace(run, cells=(*others, first, again)))["forms"]["ebpf"]
-    assert form["absent"] == {}
-    assert form["cells"]["usable"] == dict.fromkeys(FAMILIES, 1)
-    assert (form["cells"]["valid"], form["cells"]["invalid"]) == (0, 2)
+    form = summarize(replace(run, cells=(*others, first, again))).forms["ebpf"]
+    assert form.absent == {}
+    assert form.cells.usable == dict.fromkeys(FAMILIES, 1)
+    assert (form.cells.valid, form.cells.invalid) == (0, 2)
 
 
 def test_lateness_is_judged_by_the_rows_too(run: Run) -> None:
@@ -107,11 +106,11 @@ def test_lateness_is_judged_by_the_rows_too(run: Run) -> None:
 
     cells = tuple(late(c) if c.cell.form == "ebpf" else c for c in run.cells)
     summary = summarize(replace(run, cells=cells))
-    assert list(summary["forms"]["ebpf"]["absent"]) == ["latency"]
-    assert "by the rows" in summary["forms"]["ebpf"]["absent"]["latency"]
-    assert any("gate late: the guest says ok" in said for said in summary["problems"])
+    assert list(summary.forms["ebpf"].absent) == ["latency"]
+    assert "by the rows" in summary.forms["ebpf"].absent["latency"]
+    assert any("gate late: the guest says ok" in said for said in summary.problems)
     emulated = replace(run.plan, gates=replace(run.plan.gates, late_hard=False))
-    assert summarize(replace(run, cells=cells, plan=emulated))["forms"]["ebpf"]["absent"] == {}, "shown, not judged"
+    assert summarize(replace(run, cells=cells, plan=emulated)).forms["ebpf"].absent == {}, "shown, not judged"
 
 
 def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
@@ -119,8 +118,8 @@ def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
     cells = tuple(replace(c, cell=replace(c.cell, usage=())) if c.cell.form == "ebpf" else c for c in run.cells)
     summary = summarize(replace(run, cells=cells))
     found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert (found["effect_pct"], found["value"]) == (None, None)
-    assert found["reasons"] == ["no counter was read for it in a block that both sides have"]
+    assert (found.effect_pct, found.value) == (None, None)
+    assert found.reasons == ("no counter was read for it in a block that both sides have",)
 
 
 # --- nothing was counted ---------------------------------------------------------------------------------------------
@@ -145,37 +144,37 @@ def unproven(run: Run, *names: str) -> Run:
 def test_no_context_a_failed_proof_is_the_reason_of_everything_that_is_not_there(run: Run) -> None:
     summary = summarize(unproven(run, "ebpf"))
     why = "no span arrived for any of 3 requests"
-    form = summary["forms"]["ebpf"]
-    assert summary["unproven"] == {"ebpf": why}
-    assert form["proof"] == {"ok": False, "reason": why, "gaps": ""}
-    assert set(form["absent"]) == set(FAMILIES)
-    assert all(why in said for said in form["absent"].values())
-    for score in (form["coverage"], form["conformance"]):
-        assert (score["ratio"], score["received"]) == (None, None)
-        assert why in score["not_counted"]
-    (line,) = [one for one in summary["lines"] if (one["form"], one["against"]) == ("ebpf", "baseline")]
-    assert line["text"].startswith("CPU per request and median latency and spans INVALID: ebpf was not measured")
-    assert f"anything of ebpf: its proof failed ({why})" in summary["may_not_claim"]
+    form = summary.forms["ebpf"]
+    assert summary.unproven == {"ebpf": why}
+    assert form.proof == Proof(ok=False, reason=why, gaps="")
+    assert set(form.absent) == set(FAMILIES)
+    assert all(why in said for said in form.absent.values())
+    for score in (form.coverage, form.conformance):
+        assert (score.ratio, score.received) == (None, None)
+        assert why in score.not_counted
+    (line,) = [one for one in summary.lines if (one.form, one.against) == ("ebpf", "baseline")]
+    assert line.text.startswith("CPU per request and median latency and spans INVALID: ebpf was not measured")
+    assert f"anything of ebpf: its proof failed ({why})" in summary.may_not_claim
 
 
 def test_a_run_in_which_no_form_was_proven_says_so_of_every_figure(run: Run) -> None:
     nothing = summarize(unproven(run, *run.plan.forms))
-    assert set(nothing["unproven"]) == set(run.plan.forms)
-    assert {one["word"] for one in nothing["verdicts"]} == {"INVALID"}
-    (line,) = [one for one in nothing["lines"] if (one["form"], one["against"]) == ("ebpf", "baseline")]
-    assert line["text"].startswith("CPU per request and median latency and spans INVALID: ebpf was not measured")
+    assert set(nothing.unproven) == set(run.plan.forms)
+    assert {one.word for one in nothing.verdicts} == {"INVALID"}
+    (line,) = [one for one in nothing.lines if (one.form, one.against) == ("ebpf", "baseline")]
+    assert line.text.startswith("CPU per request and median latency and spans INVALID: ebpf was not measured")
 
 
 def test_a_form_that_never_started_says_why_without_a_canary(run: Run) -> None:
     summary = summarize(unproven(run, "baseline"))
-    assert summary["unproven"] == {"baseline": "shop exited with code 2: no such flag"}
-    assert "no such flag" in next(said for said in summary["may_not_claim"] if said.startswith("how large the noise"))
+    assert summary.unproven == {"baseline": "shop exited with code 2: no such flag"}
+    assert "no such flag" in next(said for said in summary.may_not_claim if said.startswith("how large the noise"))
 
 
 def test_a_form_that_is_expected_to_give_nothing_has_no_conformance(run: Run) -> None:
-    conform = summarize(run)["forms"]["baseline"]["conformance"]
-    assert (conform["ratio"], conform["expected"], conform["received"]) == (None, 0, 0)
-    assert conform["not_counted"] == "no span is expected of this form here"
+    conform = summarize(run).forms["baseline"].conformance
+    assert (conform.ratio, conform.expected, conform.received) == (None, 0, 0)
+    assert conform.not_counted == "no span is expected of this form here"
 
 
 def strangers(run: Run, name: str = "orchestrion-otel") -> Run:
@@ -198,13 +197,13 @@ def strangers(run: Run, name: str = "orchestrion-otel") -> Run:
 
 
 def test_no_context_what_a_form_lacks_on_a_strangers_service_is_its_result(run: Run) -> None:
-    form = summarize(strangers(run))["forms"]["orchestrion-otel"]
-    assert form["coverage"]["ratio"] == 1.0, "every statement came"
-    (sql,) = form["coverage"]["misplaced"]
-    assert (sql["kind"], sql["cause"], sql["count"]) == ("sql client", "unknown", sql["roots"])
-    assert sql["count"] == sql["of"] > 100
-    assert form["conformance"]["ratio"] is None
-    assert form["conformance"]["not_counted"].startswith("nobody wrote down what this form gives on this service")
-    assert form["conformance"]["unexpected"] == []
-    (line,) = [one for one in summarize(strangers(run))["lines"] if one["form"] == "orchestrion-otel"]
-    assert "(sql client: a trace of its own)" in line["text"]
+    form = summarize(strangers(run)).forms["orchestrion-otel"]
+    assert form.coverage.ratio == 1.0, "every statement came"
+    (sql,) = form.coverage.misplaced
+    assert (sql.kind, sql.cause, sql.count) == ("sql client", "unknown", sql.roots)
+    assert sql.count == sql.of > 100
+    assert form.conformance.ratio is None
+    assert form.conformance.not_counted.startswith("nobody wrote down what this form gives on this service")
+    assert form.conformance.unexpected == ()
+    (line,) = [one for one in summarize(strangers(run)).lines if one.form == "orchestrion-otel"]
+    assert "(sql client: a trace of its own)" in line.text

@@ -1,0 +1,241 @@
+"""summary.json, schema 2: what `verdict` makes of a run, and the only source of every figure in its reports.
+
+These keys stay. One that is added has a default, so that the summary of an older run still reads.
+lab/verdict/summary.schema.json is generated from these classes. None: not measured or not counted, which is not zero.
+`evidence`: files of the run. A metric's name ends in its unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lab.guest.wire import Count
+from lab.model.run import LeftOut
+from lab.model.summary_form import Cells, FormSummary, Texts, Trace
+
+SCHEMA: Final = 2
+GradeWord = Literal["emulated", "noisy", "limited", "ready"]
+Word = Literal[
+    "INVALID", "BIASED", "NOT COMPARABLE", "SATURATED", "INDICATIVE", "COSTS MORE", "COSTS LESS", "SAME", "CAN'T TELL"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """What the machine's figures are worth."""
+
+    word: GradeWord
+    reasons: Texts
+
+
+# --- comparisons -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One metric of one form against the baseline or another form, and the word that it earns."""
+
+    form: str
+    against: str
+    metric: str
+    level: str
+    effect_pct: float | None
+    low_pct: float | None
+    high_pct: float | None
+    mde_pct: float | None
+    blocks: Count
+    word: Word
+    reasons: Texts
+    primary: bool
+    threshold_pct: float
+    value: float | dict[str, float] | None  # latency: by request type
+    reference_value: float | None
+    per_block_pct: tuple[float, ...]
+    types: Texts  # request types that a latency rests on
+    per_type_pct: dict[str, float]
+    unequal: dict[str, str]  # request type -> how the spans of the two differ
+    evidence: Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One form against the baseline or another form, in a sentence."""
+
+    form: str
+    against: str
+    word: Word
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pillar:
+    """A published claim, what this run measured of it, and how far to trust that."""
+
+    pillar: str  # performance | safety | portability | stability
+    mechanism: str
+    claim: str
+    measured: str
+    evidence: Texts
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlEffect:
+    """What was read of a control, against the baseline alone."""
+
+    effect_pct: float
+    low_pct: float | None
+    high_pct: float | None
+    blocks: Count
+    per_block_pct: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay(ControlEffect):
+    """A known delay; realised_pct: what it amounts to, seen and near: whether that was read."""
+
+    form: str
+    metric: str
+    seen: bool | None
+    near: bool | None
+    realised_pct: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """The twin by metric, and the two delays; empty where a control read nothing."""
+
+    twin: dict[str, ControlEffect]
+    delay_cpu: Delay | None = None
+    delay_wait: Delay | None = None
+
+
+# --- the session -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Milliseconds, and the share of requests answered by then."""
+
+    form: str
+    type: str
+    points: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedGate:
+    """A gate of an attempt that was missed; a hard one voids what it can touch."""
+
+    gate: str
+    value: float
+    limit: float
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt of one cell. void: family of figures -> why not. Seconds from the first window's start."""
+
+    cell: str
+    form: str
+    block: Count
+    attempt: Count
+    valid: bool
+    void: dict[str, Texts]
+    reasons: Texts
+    start_s: float
+    end_s: float
+    rate_rps: float
+    achieved_rps: float
+    scheduled: Count
+    completed: Count
+    late: Count
+    sentinel_s: float
+    steal_s: float
+    queue: tuple[float, ...]
+    saturated: bool
+    clock_shift_ms: float
+    missed: tuple[MissedGate, ...]
+    gates: Count
+    disagreements: Texts
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStep:
+    """One step of the host; seconds: None where it never ended."""
+
+    title: str
+    depth: Count
+    seconds: float | None
+    outcome: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """How often a type of request is asked, against the others."""
+
+    type: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Everything needed to repeat the run, or to doubt it."""
+
+    created: str
+    command: Texts
+    seed: int
+    provider: str
+    acceleration: str
+    host: dict[str, object]
+    guest: dict[str, object]
+    toolchain: dict[str, str]
+    lab_version: str
+    plan_sha256: str
+    guest_manifest_sha256: str
+    playbook_sha256: str
+    image_id: str
+    layout: str
+    service: str
+    topology: str
+    arrivals: str
+    mix: tuple[Part, ...]
+    files: Count
+    bytes: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The whole of it. unproven: form -> why its proof failed; ecdf: latency; problems: sentences."""
+
+    schema: Literal[2]
+    run_id: str
+    scenario: str
+    scenario_title: str
+    profile: str
+    grade: Grade
+    outcome: Literal["complete", "failed", "incomplete"]
+    cells: Cells
+    fewest_blocks: Count
+    forms: dict[str, FormSummary]
+    left_out: tuple[LeftOut, ...]
+    verdicts: tuple[Verdict, ...]
+    lines: tuple[Line, ...]
+    may_not_claim: Texts
+    unproven: dict[str, str]
+    pillars: tuple[Pillar, ...]
+    controls: Controls
+    traces: tuple[Trace, ...]
+    ecdf: tuple[Curve, ...]
+    timeline: tuple[Attempt, ...]
+    steps: tuple[HostStep, ...]
+    provenance: Provenance
+    problems: Texts
+
+    def verdict(self, form: str, against: str, metric: str) -> Verdict | None:
+        """The comparison at the first load level, if there is one."""
+        sought = (form, against, metric)
+        return next((row for row in self.verdicts if (row.form, row.against, row.metric) == sought), None)

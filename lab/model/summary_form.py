@@ -1,0 +1,252 @@
+"""One form of a run in summary.json: its proof, spans, figures and waterfalls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from lab.guest.wire import Count, Range
+from lab.model.own import Change
+
+Mark = Literal["ok", "root", "orphan", "moved", "extra"]
+Role = Literal["baseline", "twin", "control", "instrumented"]
+Share = Annotated[float, Range(0, 1)]
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """valid: in everything; usable: family of figures -> planned cells that have a valid attempt for it."""
+
+    planned: Count
+    valid: Count
+    usable: dict[str, Count]
+    attempts: Count
+    invalid: Count  # attempts that missed a hard gate
+    invalid_share: Share | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """ok: None where no proof came so far. gaps: what a form of which nothing is known gave unlike the reference."""
+
+    ok: bool | None
+    reason: str
+    gaps: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """Spans that a person would want, and how many of them came; parents_ok: the share under the right parent."""
+
+    reference: Count | None
+    received: Count | None
+    ratio: Share | None
+    parents_ok: Share | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Spans of one kind and cause, by request type and node; of: how many there should be."""
+
+    kind: str
+    count: Count
+    of: Count
+    cause: str
+    nodes: Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing(Gap):
+    """Spans that did not come; known: the form's expectation says so."""
+
+    known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misplaced(Gap):
+    """Spans that came and hang elsewhere; roots: as traces of their own."""
+
+    roots: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage(Cover):
+    """Against the hand-written reference. not_counted: why there is no figure; "" where there is one."""
+
+    by_type: dict[str, Cover]
+    misplaced: tuple[Misplaced, ...]
+    not_counted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanCount:
+    """Spans beyond the reference."""
+
+    span: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conformance:
+    """Against what the form is known to give. not_counted: why there is no figure; "" where there is one."""
+
+    expected: Count | None
+    received: Count | None
+    ratio: Share | None
+    parents_ok: Share | None
+    missing: tuple[Missing, ...]
+    surplus: Count
+    extra: tuple[SpanCount, ...]
+    unexpected: tuple[SpanCount, ...]
+    orphans: Count | None
+    not_counted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One reference node of one request type, summed over a form's valid cells. Counts are spans."""
+
+    request: str
+    node: str
+    kind: str  # "grpc server"
+    match: str
+    reference: Count
+    received: Count
+    expected: Count
+    conforming: Count  # received, as far as the form's expectation foresees them
+    parents_right: Count
+    parents_conforming: Count
+    roots: Count
+    mode: str
+    cause: str
+    calls_to_first_loss: Count | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockShift:
+    """How much too early spans were stamped (undone before counting), over the cells that are counted."""
+
+    cells: Count
+    max_ms: float
+    evidence: Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What building the form took, and what it changed."""
+
+    cold_s: float | None
+    warm_s: float | None
+    size_bytes: Count | None
+    files_changed: Count | None
+    modules_added: Count | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """The median over blocks at one load level; latency by request type."""
+
+    cpu_s_per_1k_requests: float | None
+    latency_p50_ms: dict[str, float]
+    latency_p90_ms: dict[str, float]
+    latency_p99_ms: dict[str, float]
+    rss_mib: float | None
+    cpu_ms_per_span: float | None
+    achieved_rps: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Percentiles over all valid cells together, for people; verdicts rest on per-cell percentiles instead."""
+
+    count: Count
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormSummary:
+    """One form of the run. absent: family of figures -> why there are none."""
+
+    title: str
+    role: Role
+    mechanism: str  # none | compile-time | run-time
+    of: str
+    build_id: str
+    sha256: str
+    proof: Proof
+    absent: dict[str, str]
+    coverage: Coverage
+    conformance: Conformance
+    nodes: tuple[Node, ...]
+    clock_shift: ClockShift
+    attach_s: float | None
+    time_to_first_span_s: float | None
+    startup_s: float | None
+    build: Build
+    changes: tuple[Change, ...]
+    cells: Cells
+    requests: dict[str, Count]  # whose spans were counted, by type
+    metrics: dict[str, Level]
+    cpu: dict[str, float]  # seconds per 1,000 requests by part; bpf_run lies inside service_system
+    memory: dict[str, float]
+    latency: dict[str, Latency]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """A span in a waterfall; mark: whether it hangs where it should. Times: ms from the request's start."""
+
+    name: str
+    service: str
+    start_ms: float
+    duration_ms: float
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSpan(Bar):
+    """A span of the reference; as_expected: its place is what is known of the form."""
+
+    as_expected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraSpan(Bar):
+    """A span beyond the reference."""
+
+    kind: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRow:
+    """One reference span and what came of it; known: that it is missing was foreseen."""
+
+    node: str
+    kind: str
+    match: str
+    depth: Count
+    missing: Count
+    known: bool
+    cause: str
+    spans: tuple[TraceSpan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One canary request of one form; expected: whether it is known what the form gives."""
+
+    form: str
+    type: str
+    status: int
+    request_ms: float
+    traces: Count
+    received: Count
+    reference: Count
+    expected: bool
+    rows: tuple[TraceRow, ...]
+    extra: tuple[ExtraSpan, ...]
+    evidence: str

@@ -1,0 +1,42 @@
+"""What the parts of the report call the same thing by."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.model.figures import METRICS, plural
+from lab.model.summary import Attempt, Summary
+from lab.model.summary_form import Cells
+
+NAMES: Final = {**METRICS, "latency_p50_ms": "Median latency", "rss_mib": "Memory"}  # as a heading
+FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
+NOTES: Final = {
+    "cpu_s_per_1k_requests": "service + agent, user + system",
+    "latency_p50_ms": "from the intended send time",
+    "latency_p90_ms": "from the intended send time",
+    "latency_p99_ms": "from the intended send time",
+    "rss_mib": "resident, service + agent",
+}
+
+
+def usable(cells: Cells) -> str:
+    """6 of 6 cells valid; or, where some are so in part: 3 of 6 cells valid (spans 6, CPU 6, memory 6, latency 3)."""
+    said = f"{cells.valid} of {plural(cells.planned, 'cell')} valid"
+    parts = {FAMILIES[family]: number for family, number in cells.usable.items()}
+    if set(parts.values()) == {cells.valid}:
+        return said
+    return f"{said} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
+
+
+def void(attempt: Attempt) -> str:
+    """What an attempt is worth: valid, INVALID, or what its figures are not valid for."""
+    if not attempt.void:
+        return "saturated" if attempt.saturated else "valid"
+    if set(attempt.void) >= set(FAMILIES):
+        return "INVALID"
+    return "not valid for " + ", ".join(FAMILIES[family] for family in attempt.void)
+
+
+def unproven(summary: Summary) -> list[str]:
+    """Each failed proof with its reason, as a sentence."""
+    return [f"{name}: proof FAILED: {why}" for name, why in summary.unproven.items()]
