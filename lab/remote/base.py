@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Self
 
+from lab.model.errors import Cancelled, FetchError, TransientError
+from lab.model.lab import Lab
 from lab.system.proc import Result
-from lab.system.pumps import MAX_OUTPUT, Sink
+from lab.system.pumps import MAX_OUTPUT, Gather, Sink
 from lab.system.wait import Deadline
 
+AGAIN: Final = "run the command again"
 
-class Transport(Protocol):
+
+class Transport(ABC):
     """A live connection. Use it as a context manager (`connect(lab, endpoint)`); every call takes a Deadline.
 
-    Whatever comes from the machine has a bound that is checked while it comes: no call reads without one.
+    Whatever comes from the machine has a bound that is checked while it comes: no call reads without one. A
+    transport brings `pipe`, `_read` and `_write`; the other calls are made of these.
 
     Errors: ProvisioningError (unreachable), SecurityStop (host key), TransientError (connection lost in a call).
     """
 
-    def run(
-        self,
-        argv: Sequence[str],
-        deadline: Deadline,
-        *,
-        stdin: bytes | None = None,
-        on_line: Callable[[str], None] | None = None,
-        max_output: int = MAX_OUTPUT,
-    ) -> Result:
-        """Run to the end; a non-zero code is a Result, not an error. Raises TooMuchOutput beyond `max_output` bytes."""
-        ...
+    _where = ""  # " in HOST:PORT" in messages
 
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027  # a transport may have nothing to end
+        """End the connection, if there is one."""
+
+    @abstractmethod
     def pipe(
         self,
         argv: Sequence[str],
@@ -43,18 +55,37 @@ class Transport(Protocol):
         err: Sink,
         max_output: int | None,
     ) -> int:
-        """`run` with its streams handed over as they come; returns the exit code (negative: killed by that signal).
+        """Run with the streams handed over as they come; returns the exit code (negative: killed by that signal).
 
-        A sink that waits makes the program wait; what a sink raises ends the program. `max_output` None is for a
-        person's own pipe alone.
+        At the deadline, on cancel and when a sink raises, the program's process group is ended there. A sink that
+        waits makes the program wait. `max_output` None is for a person's own pipe alone.
         """
-        ...
+
+    def run(
+        self,
+        argv: Sequence[str],
+        deadline: Deadline,
+        *,
+        stdin: bytes | Iterable[bytes] = b"",
+        on_line: Callable[[str], None] | None = None,
+        max_output: int = MAX_OUTPUT,
+    ) -> Result:
+        """Run to the end; a non-zero code is a Result, not an error. Raises TooMuchOutput beyond `max_output` bytes."""
+        out, err = Gather(on_line), Gather(on_line)
+        given = (stdin,) if isinstance(stdin, bytes) else stdin
+        code = self.pipe(argv, deadline, stdin=given, out=out.feed, err=err.feed, max_output=max_output)
+        out.end()
+        err.end()
+        return Result(argv=tuple(argv), code=code, stdout=bytes(out.data), stderr=bytes(err.data))
 
     def put(self, source: Path, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
         """Copy a file there, whole or not at all (temp + rename); parents are made."""
-        ...
+        with source.open("rb") as file:
+            self._write(file, target, deadline, mode)
 
-    def put_bytes(self, data: bytes, target: str, deadline: Deadline, *, mode: int = 0o644) -> None: ...
+    def put_bytes(self, data: bytes, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
+        """`put` of what is in memory."""
+        self._write(BytesIO(data), target, deadline, mode)
 
     def get(
         self,
@@ -66,24 +97,41 @@ class Transport(Protocol):
         offset: int = 0,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Append `source` from `offset` on to `target` (resume); `progress` gets bytes copied so far.
+        """Append `source` from `offset` on to `target`; `progress` gets bytes copied so far.
 
-        Raises FetchError when more than `max_bytes` come.
+        However it ends, what came is on the disk, so that a next call resumes. Raises FetchError when more than
+        `max_bytes` come.
         """
-        ...
+        copied = 0
+        with target.open("ab") as file:
+            try:
+                for chunk in self._read(source, offset, deadline, must_exist=True, max_bytes=max_bytes + 1):
+                    copied += len(chunk)
+                    if copied > max_bytes:
+                        message = f"{source} holds more than {max_bytes} bytes, which is not expected"
+                        raise FetchError(message, fix="lab ssh")
+                    file.write(chunk)
+                    if progress is not None:
+                        progress(copied)
+            finally:
+                file.flush()
+                os.fsync(file.fileno())
 
     def stream(self, path: str, offset: int, deadline: Deadline, *, max_bytes: int) -> Iterator[bytes]:
-        """Yield at most `max_bytes` of what is in `path` from `offset` on, once, up to its present end."""
-        ...
+        """Yield at most `max_bytes` of `path` from `offset` on, once, up to its end; nothing if it is missing."""
+        return self._read(path, offset, deadline, must_exist=False, max_bytes=max_bytes)
 
-    def forward(self, remote_port: int) -> AbstractContextManager[int]:
-        """A loopback port here that reaches 127.0.0.1:`remote_port` there."""
-        ...
+    @abstractmethod
+    def _read(self, path: str, offset: int, deadline: Deadline, *, must_exist: bool, max_bytes: int) -> Iterator[bytes]:
+        """Yield at most `max_bytes` of `path` from `offset` on, up to its present end."""
 
-    def close(self) -> None: ...
+    @abstractmethod
+    def _write(self, data: BufferedIOBase, target: str, deadline: Deadline, mode: int) -> None:
+        """Write what is in `data` to `target`, whole or not at all."""
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def _in_time(self, deadline: Deadline, what: str) -> None:
+        """Raise Cancelled or TransientError once it is time to stop."""
+        if self._lab.cancel.is_set() or (deadline.cancel is not None and deadline.cancel.is_set()):
+            raise Cancelled
+        if deadline.passed():
+            raise TransientError(f"{what}{self._where}: not done in time", fix=AGAIN)

@@ -1,8 +1,8 @@
 """Opening an SSH connection: whom we trust, and as whom we come.
 
-Trust: the endpoint's pinned host key and nothing else (no system known_hosts, no first-use trust). Login: the
-endpoint's own key and nothing else, or, for an endpoint without one, the user's agent and default keys. A different
-host key stops everything before a single byte of ours is sent.
+fabric opens it, with nothing of its own settings. Trust: the endpoint's pinned host key and nothing else (no system
+known_hosts, no first-use trust). Login: the endpoint's own key and nothing else, or, for an endpoint without one, the
+user's agent and default keys. A different host key stops everything before a single byte of ours is sent.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import logging
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Any, ClassVar, Final
 
+import fabric
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.pkey import UnknownKeyType
 
-from lab.model.errors import ProvisioningError
+from lab.model.errors import ConfigError, ProvisioningError
 from lab.model.machine import SshEndpoint
+from lab.remote import unreachable
 from lab.remote.hostkeys import known_hosts_name, refuse
 from lab.system.wait import Deadline
 
@@ -31,6 +33,15 @@ MAX_GREETING_BYTES: Final = 64 << 10
 MAX_PACKET_BYTES: Final = 1 << 20  # OpenSSH's own limit is 256 KiB
 MAX_HELD_BYTES: Final = 8 << 20  # the window is 2 MiB
 SIGNAL_ATTRIBUTE: Final = "lab_exit_signal"
+# What fabric needs to be set. Its own defaults ask for the user's name, which a container may not have.
+SETTINGS: Final = {
+    "authentication": {"strategy_class": None},
+    "connect_kwargs": {},
+    "forward_agent": False,
+    "gateway": None,
+    "inline_ssh_env": True,
+    "timeouts": {"connect": None},
+}
 
 
 class LoginRefused(ProvisioningError):
@@ -41,52 +52,55 @@ class KeyUnusable(LoginRefused):
     """The private key that was named cannot be used; nothing was tried with it."""
 
 
-def log_in(endpoint: SshEndpoint, deadline: Deadline) -> paramiko.SSHClient:
-    """One authenticated connection. Raises ProvisioningError (unreachable), LoginRefused, SecurityStop (host key)."""
+def log_in(endpoint: SshEndpoint, sock: socket.socket, deadline: Deadline) -> fabric.Connection:
+    """Authenticate over a connected socket. Raises ProvisioningError, LoginRefused, SecurityStop (host key)."""
     _silence()
-    client = paramiko.SSHClient()
-    client.set_log_channel(LOG)
-    client.set_missing_host_key_policy(_Refuse(endpoint))
-    client.get_host_keys().add(known_hosts_name(endpoint.host, endpoint.port), *_pinned(endpoint.host_key))
-    where = f"{endpoint.host}:{endpoint.port}"
     own = endpoint.identity_file
+    connection = fabric.Connection(
+        endpoint.host,
+        endpoint.user,
+        endpoint.port,
+        config=fabric.Config(ssh_config=_NoConfig(), defaults=SETTINGS, lazy=True),
+        connect_kwargs={
+            "sock": sock,
+            "timeout": deadline.left_s(),
+            "banner_timeout": deadline.left_s(),
+            "auth_timeout": deadline.left_s(),
+            "channel_timeout": OPEN_CHANNEL_S,
+            "allow_agent": own is None,
+            "look_for_keys": own is None,
+            "transport_factory": _Careful,
+        },
+    )
+    client = connection.client
+    client.set_log_channel(LOG)
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())  # fabric's own trusts whoever answers
+    client.get_host_keys().add(known_hosts_name(endpoint.host, endpoint.port), *_pinned(endpoint.host_key))
     try:
-        client.connect(
-            endpoint.host,
-            endpoint.port,
-            endpoint.user,
-            pkey=None if own is None else load_identity(own),
-            timeout=deadline.left_s(),
-            banner_timeout=deadline.left_s(),
-            auth_timeout=deadline.left_s(),
-            channel_timeout=OPEN_CHANNEL_S,
-            allow_agent=own is None,
-            look_for_keys=own is None,
-            transport_factory=_Careful,
-        )
-    except paramiko.BadHostKeyException as error:
+        connection.connect_kwargs["pkey"] = None if own is None else load_identity(own)
+        connection.open()
+    except BaseException as error:
         client.close()
-        refuse(where, error.key.fingerprint, endpoint.host_key, error)
-    except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
-        client.close()
-        what = "none of your keys" if own is None else f"not with {own.name}"
-        raise LoginRefused(
-            f"{where} refused the login of {endpoint.user} ({what})", fix="lab down, then lab up"
-        ) from error
-    except (OSError, EOFError, paramiko.SSHException) as error:
-        client.close()
-        if "No authentication methods available" in str(error):  # an agent without keys, and no default key
-            raise LoginRefused(f"there is no key here to open {where} with", fix="give --identity FILE") from error
-        raise ProvisioningError(
-            f"no SSH connection to {where}: {str(error) or type(error).__name__}", fix="lab logs"
-        ) from error
-    except BaseException:
-        client.close()
+        sock.close()
+        _explain(endpoint, error)
         raise
-    transport = client.get_transport()
-    assert transport is not None
-    transport.set_keepalive(KEEPALIVE_S)
-    return client
+    connection.transport.set_keepalive(KEEPALIVE_S)
+    return connection
+
+
+def _explain(endpoint: SshEndpoint, error: BaseException) -> None:
+    """Raise what a failed login means in place of what the library says."""
+    where = f"{endpoint.host}:{endpoint.port}"
+    if isinstance(error, paramiko.BadHostKeyException):
+        refuse(where, error.key.fingerprint, endpoint.host_key, error)
+    if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
+        what = "none of your keys" if endpoint.identity_file is None else f"not with {endpoint.identity_file.name}"
+        message = f"{where} refused the login of {endpoint.user} ({what})"
+        raise LoginRefused(message, fix="lab down, then lab up") from error
+    if "No authentication methods available" in str(error):  # an agent without keys, and no default key
+        raise LoginRefused(f"there is no key here to open {where} with", fix="give --identity FILE") from error
+    if isinstance(error, OSError | EOFError | paramiko.SSHException):
+        raise unreachable(endpoint, error) from error
 
 
 def load_identity(path: Path) -> paramiko.PKey:
@@ -125,10 +139,16 @@ def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) ->
 
 
 def lookup(config: Path, host: str) -> dict[str, list[str]]:
-    """What an OpenSSH config says of `host`, for systems without OpenSSH: option in lower case -> its values."""
-    if not config.is_file():
-        return {}
-    found: dict[str, Any] = dict(paramiko.SSHConfig.from_path(str(config)).lookup(host))
+    """What the user's and the system's OpenSSH configs say of `host`, for systems without OpenSSH.
+
+    Option in lower case -> its values. Raises ConfigError.
+    """
+    files = fabric.Config(user_ssh_path=str(config), lazy=True)
+    try:
+        files.load_ssh_config()
+        found: dict[str, Any] = dict(files.base_ssh_config.lookup(host))
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        raise ConfigError(f"cannot read the OpenSSH configuration for {host}: {error}", fix=f"edit {config}") from error
     return {
         name: [str(each) for each in told] if isinstance(told, list) else [str(told)] for name, told in found.items()
     }
@@ -145,14 +165,11 @@ def _silence() -> None:
     logging.getLogger(LOG).propagate = False
 
 
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """Another kind of key than the pinned one is as wrong as another key."""
+class _NoConfig(paramiko.SSHConfig):
+    """No option for any host: where to go and as whom was decided before."""
 
-    def __init__(self, endpoint: SshEndpoint) -> None:
-        self._endpoint = endpoint
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> NoReturn:  # noqa: ARG002
-        refuse(hostname, key.fingerprint, self._endpoint.host_key)
+    def lookup(self, hostname: str) -> paramiko.SSHConfigDict:  # noqa: ARG002
+        return paramiko.SSHConfigDict()
 
 
 def _channel_request(channel: Any, message: paramiko.Message) -> None:

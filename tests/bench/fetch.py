@@ -19,12 +19,12 @@ from lab.model.machine import Machine, SshEndpoint
 from lab.model.paths import MANIFEST_FILE, SSH_CONFIG_FILE
 from lab.remote import connect
 from lab.remote.base import Transport
-from lab.remote.forward import loopback
 from lab.runs.fetch import fetch
 from lab.system import proc
 from lab.system.wait import Deadline
 from tests.bench import targets
 from tests.bench.figure import Figure
+from tests.bench.loopback import loopback
 
 NAME: Final = "bench"
 BYTES: int = 100_000_000

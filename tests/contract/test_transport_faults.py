@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,15 +46,6 @@ def lab(tmp_path: Path) -> Lab:
 
 def noise(size: int) -> bytes:
     return random.Random(size).randbytes(size)
-
-
-def test_a_forward_closes_with_its_block(lab: Lab, server: Sshd) -> None:
-    with connect(lab, server.endpoint, soon()) as link:
-        with link.forward(1) as port, closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
-            client.settimeout(10)
-            assert client.recv(1) == b"", "nobody listens there: the connection is closed"
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", port), 2)
 
 
 def test_a_connection_killed_mid_get_resumes(lab: Lab, tmp_path: Path) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-import socket
 import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -263,35 +261,3 @@ def test_stream_follows_a_growing_file(link: Transport, tmp_path: Path) -> None:
         file.write(b" second")
     assert b"".join(link.stream(str(path), 5, soon(), max_bytes=99)) == b" second"
     assert b"".join(link.stream(str(path), 12, soon(), max_bytes=99)) == b""
-
-
-def test_forward_reaches_a_port_there(link: Transport) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as service:
-        threading.Thread(target=_echo, args=(service, 3), daemon=True).start()
-        with link.forward(service.getsockname()[1]) as port:
-            for _ in range(3):
-                with closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
-                    data = noise(300_000)
-                    threading.Thread(target=_send, args=(client, data), daemon=True).start()
-                    assert _read_all(client) == data
-
-
-def _echo(service: socket.socket, times: int) -> None:
-    for _ in range(times):
-        connection, _ = service.accept()
-        with connection:
-            while chunk := connection.recv(65536):
-                connection.sendall(chunk)
-
-
-def _send(client: socket.socket, data: bytes) -> None:
-    client.sendall(data)
-    client.shutdown(socket.SHUT_WR)
-
-
-def _read_all(client: socket.socket) -> bytes:
-    client.settimeout(20)
-    out = bytearray()
-    while chunk := client.recv(65536):
-        out += chunk
-    return bytes(out)
