@@ -1,6 +1,7 @@
 """Tiers: which tests run, in what order, and how long each tier may take in all.
 
-`--tier` takes one or more of TIERS, or `all` (but nightly and wine); the default is `unit`, or what the file holds
+`python -m tests` runs all but nightly and wine in two lanes (tests/__main__.py). Here `--tier` takes one or more of
+TIERS, or `all` (but nightly and wine); the default is `unit`, or what the file holds
 that is named on the command line. Tiers run in order; a tier that outlives its budget fails the rest of itself.
 """
 

@@ -77,6 +77,7 @@ def prepared(lab: Lab, one: Service, name: str, room: Path) -> BuildDir:
     return prepare(lab, recipe, pinned_go(), room / "copy", deadline=Deadline.after(170))
 
 
+@pytest.mark.forms  # it waits for its turn to build
 def test_a_service_instrumented_by_hand_is_refused_by_name_and_the_others_go_on(lab: Lab, tmp_path: Path) -> None:
     """double-spans and own-otelhttp: told within seconds, with module, version and line; nothing is woven."""
     main = BY_HAND.replace('otelhttp.WithRouteTag("/hi", hi)', 'otelhttp.NewHandler(hi, "hi")')
@@ -93,6 +94,7 @@ def test_a_service_instrumented_by_hand_is_refused_by_name_and_the_others_go_on(
     assert not [title for title in begun if "orchestrion" in title]
 
 
+@pytest.mark.forms  # it waits for its turn to build
 def test_a_replacement_of_the_service_wins_in_baseline(lab: Lab, tmp_path: Path) -> None:
     """own-grpc-fork-replaced: what the service's own copy of grpc has more compiles; other forms name the line."""
     main = 'package main\n\nimport "google.golang.org/grpc"\n\nfunc main() { println(grpc.Patched()) }\n'
@@ -172,6 +174,7 @@ def broken(name: str) -> Form:
     return dataclasses.replace(CATALOG["baseline"], name=name, build=dataclasses.replace(build, steps=steps))
 
 
+@pytest.mark.forms  # it waits for its turn to build
 def test_one_form_that_does_not_build_leaves_the_others_going(lab: Lab, tmp_path: Path) -> None:
     one = service(tmp_path, PLAIN)
     made = forms.attempt(lab, [CATALOG["baseline"], broken("spoilt"), CATALOG["twin"]], one, arch=ARCH)

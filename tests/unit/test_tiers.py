@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -120,3 +121,20 @@ def test_a_test_that_hangs_fails_and_the_others_go_on(project: Path) -> None:
     assert code == 1
     assert ran(said) == ["after"]
     assert "1 failed, 1 passed" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("broken", "code"), [(None, 0), ("ran plain", 1), ("ran vm", 1)])
+def test_two_lanes_show_what_each_ran_and_fail_together(
+    project: Path, repo: Path, broken: str | None, code: int
+) -> None:
+    for name in ("__init__.py", "__main__.py"):
+        shutil.copy(repo / "tests" / name, project / "tests")
+    if broken:
+        (project / "tests" / "test_it.py").write_text(TESTS.replace(f'print("{broken}")', "raise ValueError"))
+    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pytest_timeout"}
+    argv = [sys.executable, "-m", "tests"]
+    ended = subprocess.run(argv, cwd=project, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stdout
+    closing = sorted(re.findall(r"=+ (.*), \d deselected in ", ended.stdout))
+    lanes = {None: ["1 passed", "2 passed"], "ran plain": ["1 failed, 1 passed", "1 passed"]}
+    assert closing == lanes.get(broken, ["1 failed", "2 passed"]), ended.stdout
