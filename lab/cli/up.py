@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
                     "machine": spec.name,
                     "image": made.image_id,
                     "accel": made.accel,
-                    "kernel": "" if made.handle is None else str(made.handle.data.get("kernel_release", "")),
+                    "kernel": "" if made.handle is None else str(made.handle.kernel_release),
                 }
                 here = made.is_this_host
                 hint = f"lab exec --name {spec.name} -- uname -r" if here else f"lab ssh {spec.name}"

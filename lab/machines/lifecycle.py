@@ -226,7 +226,7 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
         for f in fields(MachineSpec)
         if getattr(found.spec, f.name) != getattr(spec, f.name)
     ]
-    if spec.kernel and found.handle.data.get("kernel_seen") != store.seen(Path(spec.kernel)):
+    if spec.kernel and list(found.handle.kernel_seen) != store.seen(Path(spec.kernel)):
         different.append(f"another content of {spec.kernel}")
     if different:
         message = f"machine {spec.name} exists with {'; '.join(different)}"

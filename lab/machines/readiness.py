@@ -29,7 +29,7 @@ BANNER: Final = b"SSH-"
 
 def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) -> Observed:
     """Until its heartbeat is fresh. Raises Hung, or ProvisioningError saying whether it panicked or never came up."""
-    accel = str(handle.data.get("accel", ""))
+    accel = handle.accel
 
     def probe() -> Observed | NotYet:
         seen = provider.inspect(lab, handle)
@@ -86,7 +86,7 @@ def open_session(
     lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoint, directory: Path
 ) -> Iterator[Transport]:
     """A connection to a machine that should be ready, watched; the error of one that is not says what it does."""
-    accel = str(handle.data.get("accel", ""))
+    accel = handle.accel
     deadline = Deadline.after(acceleration.scaled_s(SSH_S, accel), lab.cancel)
 
     def dial() -> Transport:

@@ -129,7 +129,7 @@ def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: T
             )
         lab.bus.emit(Notice(level="warning", text=f"{failure.message}: it is booted instead"))
         with contextlib.suppress(LabError):
-            steps.provider_of(found).stop(lab, found.handle)  # type: ignore[arg-type]  # it was restored, so it has one
+            steps.provider_of(found).stop(lab, found.handle)
     booted = up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
     seconds = time.monotonic() - began
     return RestoreResult(
@@ -204,7 +204,7 @@ def _existing(lab: Lab, name: str) -> Machine:
     return found
 
 
-def _saver(machine: Machine) -> Snapshots:
+def _saver(machine: Machine) -> Snapshots[Any]:
     """What saves and restores this machine. Raises PreconditionError where its provider cannot."""
     provider = steps.provider_of(machine)
     if not isinstance(provider, Snapshots):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -54,11 +54,21 @@ class _Local:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredHandle:
+    """`data` is read by the type of its provider."""
+
+    provider: str
+    name: str
+    machine_id: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stored:
     """The document. `endpoint` is read by its `kind`."""
 
     spec: MachineSpec
-    handle: Handle | None
+    handle: _StoredHandle | None
     endpoint: dict[str, Any] | None
     image_id: str
     accel: str
@@ -121,22 +131,23 @@ def _checked(doc: _Stored, lab: Lab, name: str) -> Machine:
     """What the types alone do not say: whose it is, and that its provider can use it. Raises WireError."""
     if doc.spec.name != name:
         raise WireError(f"{name} is expected, as its folder is called, not {shown(doc.spec.name)}").inside("spec.name")
-    handle = doc.handle
+    stored, handle = doc.handle, None
     if doc.spec.provider not in PROVIDERS:
         raise WireError(f"no provider is called {shown(doc.spec.provider)}").inside("spec.provider")
-    if handle is not None:
-        provider = PROVIDERS.get(handle.provider)
-        if provider is None or handle.provider != doc.spec.provider:
-            raise WireError(f"{doc.spec.provider} is expected, not {shown(handle.provider)}").inside("handle.provider")
-        if not MACHINE_ID.fullmatch(handle.machine_id):
-            raise WireError(f"32 hex digits are expected, not {shown(handle.machine_id)}").inside("handle.machine_id")
+    if stored is not None:
+        if stored.provider != doc.spec.provider:
+            raise WireError(f"{doc.spec.provider} is expected, not {shown(stored.provider)}").inside("handle.provider")
+        if not MACHINE_ID.fullmatch(stored.machine_id):
+            raise WireError(f"32 hex digits are expected, not {shown(stored.machine_id)}").inside("handle.machine_id")
         # the folder is the one that the file is in, wherever it was when the file was written
-        data = {**handle.data, "directory": str(lab.paths.machine(name))}
+        whose = {"provider": stored.provider, "name": name, "machine_id": stored.machine_id}
+        data = stored.data | whose | {"directory": str(lab.paths.machine(name))}
         try:
-            decode(provider.DATA, data)
+            handle = decode(PROVIDERS[stored.provider].HANDLE, data)
+            if not handle.made:
+                raise WireError("a key that `lab up` writes is missing")
         except WireError as error:
             raise error.inside("handle.data") from None
-        handle = replace(handle, name=name, data=data)
     return Machine(
         spec=doc.spec,
         handle=handle,
@@ -176,12 +187,17 @@ def to_doc(machine: Machine) -> dict[str, Any]:
     """Plain JSON values."""
     return {
         "spec": asdict(machine.spec),
-        "handle": None if machine.handle is None else asdict(machine.handle),
+        "handle": None if machine.handle is None else _handle_doc(machine.handle),
         "endpoint": _endpoint_doc(machine.endpoint),
         "image_id": machine.image_id,
         "accel": machine.accel,
         "ready_boot_id": machine.ready_boot_id,
     }
+
+
+def _handle_doc(handle: Handle) -> dict[str, Any]:
+    data = asdict(handle)
+    return {**{key: data.pop(key) for key in ("provider", "name", "machine_id")}, "data": data}
 
 
 def _endpoint_doc(endpoint: Endpoint | None) -> dict[str, Any] | None:

@@ -116,8 +116,8 @@ def _image(lab: Lab, machine: Machine) -> Machine:
 def _create(lab: Lab, machine: Machine) -> Machine:
     directory = lab.paths.machine(machine.spec.name)
     handle = provider_of(machine).create(lab, machine.spec, keys.seed(directory), directory)
-    image_id = str(handle.data.get("image_id", "")) or machine.image_id
-    accel = str(handle.data.get("accel", ""))
+    image_id = handle.image_id or machine.image_id
+    accel = handle.accel
     return replace(machine, handle=handle, image_id=image_id, accel=accel, ready_boot_id="")
 
 
@@ -218,7 +218,7 @@ def _check_identity(lab: Lab, machine: Machine, said: playbook.Verified) -> None
 def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
     """The kernel that answers is the one that was to be started, by what `uname -r` says there."""
     assert machine.handle is not None
-    wanted = str(machine.handle.data.get("kernel_release", ""))
+    wanted = str(machine.handle.kernel_release)
     runs = next((found.message for found in findings if found.name == KERNEL_CHECK), "")
     if wanted and runs != wanted:
         message = f"the machine runs kernel {runs or 'unknown'}, not {wanted}"

@@ -145,12 +145,21 @@ class Features:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """What `create` made: the provider's own facts (JSON values) under its name, stored in machine.json."""
+    """What `create` made, stored in machine.json. Each provider extends it by its own facts (`providers.PROVIDERS`)."""
 
     provider: str
     name: str
     machine_id: str
-    data: dict[str, Any] = field(default_factory=dict)
+    directory: str
+    image_id: str = ""
+    accel: str = ""
+    kernel_release: str = ""  # where the provider starts kernels
+    kernel_seen: tuple[int, ...] = ()  # by what the user's own kernel file is known again
+
+    @property
+    def made(self) -> bool:
+        """Whether `create` came to its end: what `recover` finds is only good for `inspect`, `stop` and `delete`."""
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from lab.machines import lifecycle
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.machines.vm import acceleration, qemu_argv
 from lab.model.lab import Lab
 from lab.system import proc
@@ -50,15 +52,15 @@ def _floor(lab: Lab, runs: int) -> tuple[float, ...]:
     Empty for machines of another provider, and where that program cannot run.
     """
     machine = lifecycle.machine(lab, NAME)
-    data = machine.handle.data if machine is not None and machine.handle is not None else {}
-    if "kernel" not in data:
+    handle = machine.handle if machine is not None else None
+    if not isinstance(handle, QemuHandle):
         return ()
     samples = []
     for _ in range(runs):
         began = time.monotonic()
-        program = proc.require_tool(qemu_argv.PROGRAMS[data["arch"]])
-        shape = {"arch": data["arch"], "cpus": int(data["cpus"]), "memory_mib": int(data["memory_mib"])}
-        if not acceleration.trial(lab, data["accel"], program=program, kernel=Path(data["kernel"]), **shape):
+        program = proc.require_tool(qemu_argv.PROGRAMS[handle.arch])
+        shape: dict[str, Any] = {"arch": handle.arch, "cpus": handle.cpus, "memory_mib": handle.memory_mib}
+        if not acceleration.trial(lab, handle.accel, program=program, kernel=Path(handle.kernel), **shape):
             return ()
         samples.append(time.monotonic() - began)
     return tuple(samples)

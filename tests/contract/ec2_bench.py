@@ -10,10 +10,11 @@ from lab.machines import keys
 from lab.machines.providers.aws import api as aws_api
 from lab.machines.providers.aws import provider as aws
 from lab.machines.providers.aws import resources as aws_resources
+from lab.machines.providers.aws.provider import AwsHandle
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
-from lab.model.machine import Handle, MachineSpec, Seed
+from lab.model.machine import MachineSpec, Seed
 from lab.model.paths import Paths
 from tests.contract.ec2 import REGION, Ec2
 
@@ -38,7 +39,7 @@ class Bench:
     def api(self) -> Any:
         return aws_api.client(REGION)
 
-    def create(self, spec: MachineSpec = SPEC) -> Handle:
+    def create(self, spec: MachineSpec = SPEC) -> AwsHandle:
         return aws.create(self.lab, spec, self.seed, self.directory)
 
     def there(self) -> list[dict[str, Any]]:

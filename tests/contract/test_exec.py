@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import pty
@@ -19,7 +18,8 @@ import psutil
 import pytest
 
 from lab.machines import state
-from lab.model.machine import Endpoint, Handle, LocalEndpoint, Machine, MachineSpec, StoredSsh
+from lab.machines.providers.ssh.provider import SshHandle
+from lab.model.machine import Endpoint, LocalEndpoint, Machine, MachineSpec, StoredSsh
 from lab.system.wait import Deadline
 from tests.contract.sshd import running_sshd
 from tests.support import ROOT, lab_at
@@ -36,9 +36,8 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with running_sshd(folder / "sshd") as server:
         endpoint: Endpoint = server.endpoint if request.param == "ssh" else LocalEndpoint()
         lab = lab_at(folder / "home")
-        stored = dataclasses.asdict(StoredSsh.of(server.endpoint))
-        data = {"endpoint": stored, "accel": "", "directory": str(lab.paths.machine("m"))}
-        handle = Handle(provider="ssh", name="m", machine_id="0" * 32, data=data)
+        place, stored = str(lab.paths.machine("m")), StoredSsh.of(server.endpoint)
+        handle = SshHandle(provider="ssh", name="m", machine_id="0" * 32, directory=place, endpoint=stored)
         spec = MachineSpec(name="m", provider="ssh")
         lab.paths.machine("m").mkdir(parents=True)
         state.save(lab, Machine(spec=spec, handle=handle, endpoint=endpoint, ready_boot_id="b"))

@@ -14,6 +14,7 @@ import pytest
 
 from lab.machines import lifecycle
 from lab.machines.providers.qemu import process as qemu_process
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.model.errors import SecurityStop, UsageError
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, SshEndpoint
@@ -59,8 +60,8 @@ def up(lab: Lab) -> Machine:
 
 
 def process_of(machine: Machine) -> int:
-    assert machine.handle is not None
-    found = qemu_process.processes(machine.handle.data["uuid"])
+    assert isinstance(machine.handle, QemuHandle)
+    found = qemu_process.processes(machine.handle.uuid)
     assert len(found) == 1
     return found[0].pid
 
@@ -99,9 +100,9 @@ def test_another_host_key_behind_the_port_stops_everything(lab: Lab, up: Machine
 
 
 def test_a_paused_machine_goes_on(lab: Lab, up: Machine) -> None:
-    assert up.handle is not None
-    socket = Path(up.handle.data["run_dir"]) / "qmp"
-    with qemu_process.session(socket, up.handle.data["uuid"], Deadline.after(10)) as qmp:
+    assert isinstance(up.handle, QemuHandle)
+    socket = Path(up.handle.run_dir) / "qmp"
+    with qemu_process.session(socket, up.handle.uuid, Deadline.after(10)) as qmp:
         qmp.execute("stop")
     seen = lifecycle.status(lab, SPEC.name)
     assert (seen.phase, seen.alive) == ("broken", False)
@@ -128,11 +129,11 @@ def test_a_killed_process_is_made_good(lab: Lab, up: Machine) -> None:
 
 
 def test_down_leaves_nothing(lab: Lab, up: Machine) -> None:
-    assert up.handle is not None
+    assert isinstance(up.handle, QemuHandle)
     began = time.monotonic()
     assert lifecycle.down(lab, SPEC.name)
     assert time.monotonic() - began < 10
-    assert qemu_process.processes(up.handle.data["uuid"]) == []
-    assert not Path(up.handle.data["run_dir"]).exists()
+    assert qemu_process.processes(up.handle.uuid) == []
+    assert not Path(up.handle.run_dir).exists()
     assert list(lab.paths.machines.iterdir()) == []
     assert lifecycle.status(lab, SPEC.name).phase == "absent"

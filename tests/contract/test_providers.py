@@ -17,6 +17,8 @@ from lab.machines.providers import PROVIDERS, inspect_ssh
 from lab.machines.providers.base import Provider
 from lab.machines.providers.local import provider as local
 from lab.machines.providers.qemu import process as qemu_process
+from lab.machines.providers.qemu.start import QemuHandle
+from lab.machines.providers.vagrant.files import VagrantHandle
 from lab.model.config import Config
 from lab.model.errors import Locked
 from lab.model.events import Bus
@@ -54,12 +56,13 @@ class Row:
     directory: Path
 
     def create(self) -> Handle:
-        return self.provider.create(self.lab, self.spec, self.seed, self.directory)
+        made: Handle = self.provider.create(self.lab, self.spec, self.seed, self.directory)
+        return made
 
     def process(self, handle: Handle, endpoint: SshEndpoint) -> psutil.Process:
         """What runs the machine on this host."""
-        if self.spec.provider in {"qemu", "vagrant"}:
-            return qemu_process.processes(handle.data["uuid"])[0]
+        if isinstance(handle, QemuHandle | VagrantHandle):
+            return qemu_process.processes(handle.uuid)[0]
         return cloud_machine.server(endpoint.port)
 
     def alive(self, handle: Handle) -> str:

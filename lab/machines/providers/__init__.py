@@ -9,30 +9,41 @@ from lab.machines.providers.base import (
     Disks,
     FindsWithoutState,
     FreesHung,
+    H,
     Journalled,
     NeedsPackages,
     Provider,
+    ProviderOf,
     Snapshots,
 )
 from lab.machines.providers.lima import provider as lima
 from lab.machines.providers.local import provider as local
 from lab.machines.providers.qemu import provider as qemu
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.machines.providers.ssh import provider as ssh
+from lab.machines.providers.ssh.provider import SshHandle
 from lab.machines.providers.vagrant import provider as vagrant
+from lab.machines.providers.vagrant.files import VagrantHandle
+
+
+def _row(provider: ProviderOf[H]) -> Provider:
+    """mypy sees here that each provider takes the handles that it makes."""
+    return provider
+
 
 PROVIDERS: Final[dict[str, Provider]] = {
-    "qemu": qemu,
-    "local": local,
-    "ssh": ssh,
-    "vagrant": vagrant,
-    "lima": lima,
-    "aws": aws,
+    "qemu": _row(qemu),
+    "local": _row(local),
+    "ssh": _row(ssh),
+    "vagrant": _row(vagrant),
+    "lima": _row(lima),
+    "aws": _row(aws),
 }
 
 # What a provider can do besides: `isinstance` asks whether the functions are there, mypy sees here that they fit.
-_DISKS: Final[tuple[Disks, ...]] = (qemu,)
-_SNAPSHOTS: Final[tuple[Snapshots, ...]] = (qemu, vagrant)
+_DISKS: Final[tuple[Disks[QemuHandle]]] = (qemu,)
+_SNAPSHOTS: Final[tuple[Snapshots[QemuHandle], Snapshots[VagrantHandle]]] = (qemu, vagrant)
 _FOUND: Final[tuple[FindsWithoutState, ...]] = (qemu, local)
-_FREED: Final[tuple[FreesHung, ...]] = (qemu,)
-_JOURNALLED: Final[tuple[Journalled, ...]] = (ssh,)
+_FREED: Final[tuple[FreesHung[QemuHandle]]] = (qemu,)
+_JOURNALLED: Final[tuple[Journalled[SshHandle]]] = (ssh,)
 _PACKAGES: Final[tuple[NeedsPackages, ...]] = (vagrant,)

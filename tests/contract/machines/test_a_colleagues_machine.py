@@ -14,9 +14,10 @@ import pytest
 from lab.machines import keys
 from lab.machines.providers.ssh import check as ssh_check
 from lab.machines.providers.ssh import provider as ssh
+from lab.machines.providers.ssh.provider import SshHandle
 from lab.model.errors import ConfigError, LabError, Locked, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.lab import Lab
-from lab.model.machine import Handle, MachineSpec, SshEndpoint
+from lab.model.machine import MachineSpec, SshEndpoint
 from lab.remote import connect
 from lab.system.wait import Deadline
 from tests.contract.sshd import Sshd, free_port, own_openssh, running_sshd
@@ -38,7 +39,7 @@ def lab(tmp_path: Path, server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return lab_at(tmp_path / "home")
 
 
-def create(lab: Lab, spec: MachineSpec = SPEC) -> Handle:
+def create(lab: Lab, spec: MachineSpec = SPEC) -> SshHandle:
     directory = lab.paths.machine(spec.name)
     return ssh.create(lab, spec, keys.seed(directory), directory)
 
@@ -84,8 +85,9 @@ def test_a_changed_key_stops_before_anything_is_sent(lab: Lab, server: Sshd, tmp
 
 def test_a_key_that_changes_later_stops_every_verb(lab: Lab, server: Sshd, tmp_path: Path) -> None:
     handle = create(lab)
-    where = dict(handle.data["endpoint"], host_key=" ".join((tmp_path / "sshd/user.pub").read_text().split()[:2]))
-    wrong = replace(handle, data={**handle.data, "endpoint": where})
+    assert handle.endpoint is not None
+    host_key = " ".join((tmp_path / "sshd/user.pub").read_text().split()[:2])
+    wrong = replace(handle, endpoint=replace(handle.endpoint, host_key=host_key))
     for act in (ssh.inspect, ssh.stop, ssh.delete, ssh.note):
         with pytest.raises(SecurityStop, match="another host key than the one pinned"):
             act(lab, wrong)
@@ -187,7 +189,8 @@ def test_a_killed_create_is_found_again(lab: Lab, server: Sshd) -> None:
 
 def test_a_machine_that_is_away_is_not_forgotten(lab: Lab, server: Sshd) -> None:
     handle = create(lab)
-    away = replace(handle, data={**handle.data, "endpoint": {**handle.data["endpoint"], "port": free_port()}})
+    assert handle.endpoint is not None
+    away = replace(handle, endpoint=replace(handle.endpoint, port=free_port()))
     assert ssh.inspect(lab, away).phase == "unknown"
     with pytest.raises(ProvisioningError, match="could not be given back") as told:
         ssh.delete(lab, away)

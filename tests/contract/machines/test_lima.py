@@ -14,6 +14,7 @@ from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.machines.providers.lima import limactl
 from lab.machines.providers.lima import provider as lima
 from lab.machines.providers.lima import template as lima_template
+from lab.machines.providers.lima.provider import LimaHandle
 from lab.model.config import Config
 from lab.model.errors import (
     ConfigError,
@@ -25,7 +26,7 @@ from lab.model.errors import (
 )
 from lab.model.events import Bus
 from lab.model.lab import Lab
-from lab.model.machine import HOST_ARCH, Handle, MachineSpec, Seed
+from lab.model.machine import HOST_ARCH, MachineSpec, Seed
 from lab.model.paths import Paths
 from tests.contract.lima import own_limactl
 from tests.support import run_lab
@@ -48,7 +49,7 @@ class Bench:
     def seed(self) -> Seed:
         return keys.seed(self.directory)
 
-    def create(self, spec: MachineSpec = SPEC) -> Handle:
+    def create(self, spec: MachineSpec = SPEC) -> LimaHandle:
         return lima.create(self.lab, spec, self.seed, self.directory)
 
     def calls(self, verb: str) -> int:

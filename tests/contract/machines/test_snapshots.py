@@ -11,6 +11,7 @@ import pytest
 
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers.qemu import process as qemu_process
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.model.errors import PreconditionError, UsageError
 from lab.model.events import Record, StepFinished
 from lab.model.lab import Lab
@@ -56,8 +57,8 @@ def said(lab: Lab, script: str) -> str:
 def pid(lab: Lab) -> int:
     machine = lifecycle.machine(lab, NAME)
     assert machine is not None
-    assert machine.handle is not None
-    return qemu_process.processes(machine.handle.data["uuid"])[0].pid
+    assert isinstance(machine.handle, QemuHandle)
+    return qemu_process.processes(machine.handle.uuid)[0].pid
 
 
 def assert_as_kept(lab: Lab, kept: dict[str, Any]) -> None:

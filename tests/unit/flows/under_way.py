@@ -23,7 +23,7 @@ PLAN = synthetic.plan(requests=20)
 def started(lab: Lab, *events: tuple[str, dict[str, Any]]) -> Started:
     """Its folder in the machine holds these events and `done`, and is sealed."""
     spec = MachineSpec(name=lab.config.machine.name, provider="local")
-    handle = Handle(provider="local", name=spec.name, machine_id="1" * 32, data={"host_hash": "x"})
+    handle = Handle(provider="local", name=spec.name, machine_id="1" * 32, directory="")
     machine = Machine(spec=spec, handle=handle, endpoint=LocalEndpoint())
     site = Site(root=guest_root(lab, machine), run_id=PLAN.run_id)
     _sealed(Path(site.out), events)

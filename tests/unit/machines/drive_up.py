@@ -15,6 +15,7 @@ from typing import Any
 from lab.machines import lifecycle
 from lab.machines.images import golden
 from lab.machines.images.image import Image
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.machines.provisioning import playbook
 from lab.model.config import Config
 from lab.model.events import Bus
@@ -54,7 +55,7 @@ lab = Lab(config=Config(), paths=Paths(home=home), bus=Bus())
 if verb == "up":
     machine = lifecycle.up(lab, MachineSpec(accel="tcg", memory_mib=64), lock_timeout_s=30)
     assert isinstance(machine.endpoint, SshEndpoint)
-    assert machine.handle is not None
-    print(json.dumps({"port": machine.endpoint.port, "uuid": machine.handle.data["uuid"]}))
+    assert isinstance(machine.handle, QemuHandle)
+    print(json.dumps({"port": machine.endpoint.port, "uuid": machine.handle.uuid}))
 elif verb == "down":
     print(json.dumps({"existed": lifecycle.down(lab, "lab")}))

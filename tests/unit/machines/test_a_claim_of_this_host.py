@@ -20,12 +20,13 @@ from lab.guest.linux import ending
 from lab.machines import keys
 from lab.machines.providers.local import mounts as local_mounts
 from lab.machines.providers.local import provider as local
+from lab.machines.providers.local.provider import LocalHandle
 from lab.machines.providers.ssh import check as ssh_check
 from lab.machines.providers.ssh import claim as ssh_claim
 from lab.model.errors import Locked
 from lab.model.events import Record
 from lab.model.lab import Lab
-from lab.model.machine import Handle, MachineSpec
+from lab.model.machine import MachineSpec
 from lab.remote.localhost import LocalTransport
 from lab.system.wait import Deadline
 from tests.support import lab_at
@@ -62,12 +63,12 @@ def lab(tmp_path: Path, place: Path, told: list[str]) -> Lab:
     return made
 
 
-def made(lab: Lab, name: str) -> Handle:
+def made(lab: Lab, name: str) -> LocalHandle:
     folder = lab.paths.machine(name)
     return local.create(lab, MachineSpec(name=name, provider="local"), keys.seed(folder), folder)
 
 
-def recovered(lab: Lab, name: str) -> Handle:
+def recovered(lab: Lab, name: str) -> LocalHandle:
     folder = lab.paths.machine(name)
     return local.recover(keys.seed(folder), name, folder)
 

@@ -16,6 +16,7 @@ import pytest
 from lab.machines import heal, state, steps, watch
 from lab.machines.hang import Hung
 from lab.machines.providers.qemu import pulse
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.model.errors import ProvisioningError, TransientError
 from lab.model.events import Notice, Record
 from lab.model.lab import Lab
@@ -23,7 +24,7 @@ from lab.model.machine import Handle, Machine, MachineSpec, Observed
 from lab.model.paths import HEARTBEAT_LOG
 from tests.support import lab_at
 
-HANDLE = Handle(provider="qemu", name="m", machine_id="0" * 32, data={"uuid": "u"})
+HANDLE = QemuHandle(provider="qemu", name="m", machine_id="0" * 32, directory="", uuid="u", run_dir="")
 RUNS = Observed(phase="running", alive=True, reason="up 5 s")
 HANGS = Observed(phase="hung", alive=False, reason="no heartbeat for 9 s while QEMU runs")
 

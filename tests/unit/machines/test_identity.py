@@ -6,7 +6,6 @@ import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
-from typing import Any
 
 import pytest
 
@@ -14,19 +13,13 @@ from lab.machines import journal, keys, state
 from lab.machines.providers.local import check as local_check
 from lab.machines.providers.local import mounts as local_mounts
 from lab.machines.providers.qemu.qmp import forwarded_port
+from lab.machines.providers.qemu.start import QemuHandle
 from lab.machines.vm import heartbeat
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
-from lab.model.machine import Handle, LocalEndpoint, Machine, MachineSpec, SshEndpoint
+from lab.model.machine import LocalEndpoint, Machine, MachineSpec, SshEndpoint
 from lab.model.paths import Paths
-
-# what the qemu provider writes down
-DATA: dict[str, Any] = {
-    "uuid": "00000000-0000-0000-0000-000000000000", "directory": "", "run_dir": "/tmp/lab-0/000000000000",
-    "identity": "/k", "host_key": "ssh-ed25519 A", "image_id": "i", "accel": "tcg", "arch": "x86_64", "cpus": 2,
-    "memory_mib": 2048, "kernel": "/vmlinux",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -75,9 +68,19 @@ def test_a_windows_path_is_written_as_openssh_reads_it_there() -> None:
 def test_state_comes_back_as_it_was(lab: Lab, endpoint: object) -> None:
     if endpoint == "ssh":
         endpoint = SshEndpoint(host="h", port=1, user="u", identity_file=Path("/k"), host_key="ssh-ed25519 A")
-    handle = Handle(provider="qemu", name="lab", machine_id="0" * 32, data=DATA)
+    handle = QemuHandle(
+        provider="qemu",
+        name="lab",
+        machine_id="0" * 32,
+        directory=str(lab.paths.machine("lab")),
+        uuid="u",
+        run_dir="/r",
+        identity="/k",
+        host_key="ssh-ed25519 A",
+        kernel="/vmlinux",
+        kernel_seen=(1, 2),
+    )
     assert endpoint is None or isinstance(endpoint, LocalEndpoint | SshEndpoint)
-    handle.data["directory"] = str(lab.paths.machine("lab"))
     machine = Machine(spec=MachineSpec(), handle=handle, endpoint=endpoint, image_id="i", accel="tcg")
     state.save(lab, machine)
     assert state.load(lab, "lab") == machine

@@ -64,7 +64,7 @@ def test_a_disk_that_stands_on_another_image_is_made_again(
         made = image(name)
         monkeypatch.setattr(golden, "bootable", lambda *_, made=made: made)
         handle = qemu.create(lab, SPEC, seed, directory)
-        assert handle.data["image_id"] == name
+        assert handle.image_id == name
         assert qcow2.backing(overlay) == tmp_path / name / "disk.raw"
         assert (overlay.stat().st_ctime_ns != before) is fresh
 

@@ -218,7 +218,7 @@ def test_with_another_kernel_it_is_another_machine(lab: Lab, baked: Image, spec:
 
 
 def machine(spec: MachineSpec, release: str) -> Machine:
-    handle = Handle(provider="qemu", name="lab", machine_id="0" * 32, data={"kernel_release": release})
+    handle = Handle(provider="qemu", name="lab", machine_id="0" * 32, directory="", kernel_release=release)
     return Machine(spec=spec, handle=handle)
 
 

@@ -115,8 +115,7 @@ def test_state_handle_empty_a_run_folder_that_is_another_is_left(lab: Lab, folde
     """What machine.json calls the folder of QEMU's socket is removed only where it is called so."""
     dear = tmp_path / "dear"
     dear.mkdir()
-    handle = qemu.recover(keys.seed(folder), "m", folder)
-    handle.data.update(run_dir=str(dear), arch="x86_64", cpus=1, memory_mib=1, kernel="/k")
+    handle = dataclasses.replace(qemu.recover(keys.seed(folder), "m", folder), run_dir=str(dear), kernel="/k")
     state.save(lab, Machine(spec=MachineSpec(name="m"), handle=handle))
     assert lifecycle.down(lab, "m")
     assert dear.is_dir()
@@ -158,9 +157,39 @@ def test_state_handle_empty_a_lost_claim_of_this_host_is_found(
     assert [handle.machine_id for handle in local.lost(lab.paths.machines)] == ["a" * 32]
 
 
-def test_state_handle_empty_every_provider_checks_its_data() -> None:
-    for name, provider in PROVIDERS.items():
-        assert "directory" in {item.name for item in dataclasses.fields(provider.DATA)}, name
+ID = "0123456789abcdef" * 2
+KEY = {"identity": "/k", "host_key": "ssh-ed25519 A"}
+WHERE = {"host": "h", "port": 22, "user": "u", "identity_file": None, "host_key": "ssh-ed25519 A", "become": True}
+EARLIER: dict[str, dict[str, object]] = {  # what `handle.data` was when it had no types
+    "qemu": json.loads((Path(__file__).parent / "recorded_machine.json").read_text())["handle"]["data"],
+    "local": {"directory": "/m", "claimed": "b"},
+    "ssh": {"directory": "/m", "endpoint": WHERE, "accel": "tcg", "address": "u@h", "machine_id": ID},
+    "vagrant": {"directory": "/m", "uuid": "u", **KEY, "driver": "libvirt", "accel": "tcg", "image_id": ""},
+    "lima": {"directory": "/m", "instance": "lab-0", "host_key": "ssh-ed25519 A", "accel": "tcg"},
+    "aws": {"directory": "/m", "host_key": "ssh-ed25519 A", "accel": "none"},
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_state_handle_empty_what_an_earlier_lab_wrote_is_read(lab: Lab, folder: Path, provider: str) -> None:
+    handle = {"provider": provider, "name": "m", "machine_id": ID, "data": EARLIER[provider]}
+    written({**WHOLE, "spec": {"name": "m", "provider": provider}, "handle": handle})(folder)
+    machine = state.load(lab, "m")
+    assert machine is not None
+    assert type(machine.handle) is PROVIDERS[provider].HANDLE
+    kept = {key: value for key, value in EARLIER[provider].items() if key not in ("directory", "machine_id")}
+    assert kept.items() <= state.to_doc(machine)["handle"]["data"].items()
+    assert state.save(lab, machine) == state.load(lab, "m")
+
+
+@pytest.mark.parametrize(("provider", "key"), [("qemu", "uuid"), ("qemu", "kernel"), ("ssh", "endpoint")])
+def test_state_handle_empty_a_key_that_is_missing_is_told(lab: Lab, folder: Path, provider: str, key: str) -> None:
+    data = {name: value for name, value in EARLIER[provider].items() if name != key}
+    handle = {"provider": provider, "name": "m", "machine_id": ID, "data": data}
+    written({**WHOLE, "spec": {"name": "m", "provider": provider}, "handle": handle})(folder)
+    assert state.load(lab, "m") is None
+    assert "machine.json cannot be read: handle.data" in state.look(lab, "m").problem
+    assert "missing" in state.look(lab, "m").problem
 
 
 def test_state_handle_empty_a_host_that_cannot_be_given_back_is_told(lab: Lab, folder: Path) -> None:

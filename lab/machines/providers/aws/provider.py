@@ -18,7 +18,6 @@ from lab.machines import first_boot
 from lab.machines.providers import inspect_ssh
 from lab.machines.providers.aws import api as aws_api
 from lab.machines.providers.aws import resources as aws_resources
-from lab.machines.providers.base import HandlePlace
 from lab.model.errors import LabError, ProvisioningError, SecurityStop
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -30,16 +29,15 @@ from lab.system.wait import Deadline, NotYet, until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(HandlePlace):
+class AwsHandle(Handle):
     """What `recover` makes: where it is now is in FILE."""
 
     host_key: str
-    accel: str
 
 
 FEATURES: Final = Features(isolated=True, ephemeral=True, status_by_login=True)
 TESTED_WITH: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
-DATA: Final[type] = HandleData
+HANDLE: Final = AwsHandle
 FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is made there
 STARTED_S: Final = 300.0
 STOPPED_S: Final = 300.0
@@ -66,7 +64,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return [Finding(name="aws", verdict="ok", message=text)]
 
 
-def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> AwsHandle:
     """One instance, which EC2 starts at once. Idempotent by our tag, also when an earlier answer was lost.
 
     Raises PreconditionError (credential, quota, no default VPC), ConfigError, LateAnswer (run it again).
@@ -94,17 +92,19 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     return recover(seed, spec.name, directory)
 
 
-def recover(seed: Seed, name: str, directory: Path) -> Handle:
+def recover(seed: Seed, name: str, directory: Path) -> AwsHandle:
     """Where is in FILE; who is the tag, which is the machine's id."""
-    data = {
-        "directory": str(directory),
-        "host_key": " ".join(seed.host_key_public.split()[:2]),
-        "accel": "none",
-    }
-    return Handle(provider="aws", name=name, machine_id=seed.machine_id, data=data)
+    return AwsHandle(
+        provider="aws",
+        name=name,
+        machine_id=seed.machine_id,
+        directory=str(directory),
+        accel="none",
+        host_key=" ".join(seed.host_key_public.split()[:2]),
+    )
 
 
-def start(lab: Lab, handle: Handle) -> SshEndpoint:
+def start(lab: Lab, handle: AwsHandle) -> SshEndpoint:
     """Wait until it runs (start it when it was stopped), and let this host's present address in."""
     directory, region = _where(handle)
     ec2 = aws_api.client(region)
@@ -128,7 +128,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     return _endpoint(handle, address)
 
 
-def inspect(lab: Lab, handle: Handle) -> Observed:
+def inspect(lab: Lab, handle: AwsHandle) -> Observed:
     """The machine's own word, else EC2's. Raises SecurityStop (host key) while EC2 says that the address is its."""
     directory, region = _where(handle)
     if not region:
@@ -152,7 +152,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     return _as_ec2_says(found[0], address, stopped, handle)
 
 
-def stop(lab: Lab, handle: Handle) -> None:
+def stop(lab: Lab, handle: AwsHandle) -> None:
     """Stop it; its disk is kept, and paid for. Idempotent."""
     directory, region = _where(handle)
     if not region:
@@ -171,7 +171,7 @@ def stop(lab: Lab, handle: Handle) -> None:
     until(probe, what="the end of the instance", deadline=deadline, hint="lab down", poll_s=aws_resources.POLL_S)
 
 
-def delete(lab: Lab, handle: Handle) -> None:
+def delete(lab: Lab, handle: AwsHandle) -> None:
     """Instance, disk and security group, by tag. Idempotent; where nothing was ever made, nothing is asked."""
     directory, region = _where(handle)
     if region:
@@ -184,7 +184,7 @@ def delete(lab: Lab, handle: Handle) -> None:
     (directory / FILE).unlink(missing_ok=True)
 
 
-def _as_ec2_says(found: dict[str, Any], address: str, stopped: SecurityStop | None, handle: Handle) -> Observed:
+def _as_ec2_says(found: dict[str, Any], address: str, stopped: SecurityStop | None, handle: AwsHandle) -> Observed:
     state, now = str(found["State"]["Name"]), str(found.get("PublicIpAddress", ""))
     if state in {"stopping", "stopped"}:
         return Observed(phase="stopped", alive=False, reason=f"EC2 says {state}")
@@ -205,19 +205,19 @@ def _knock(address: str) -> bool:
     return False
 
 
-def _endpoint(handle: Handle, address: str) -> SshEndpoint:
+def _endpoint(handle: AwsHandle, address: str) -> SshEndpoint:
     return SshEndpoint(
         host=address,
         port=aws_resources.SSH_PORT,
         user=first_boot.USER,
-        identity_file=Path(handle.data["directory"]) / IDENTITY_FILE,
-        host_key=str(handle.data["host_key"]),
+        identity_file=Path(handle.directory) / IDENTITY_FILE,
+        host_key=handle.host_key,
     )
 
 
-def _where(handle: Handle) -> tuple[Path, str]:
+def _where(handle: AwsHandle) -> tuple[Path, str]:
     """The machine's folder, and its region; "" where nothing was ever made."""
-    directory = Path(handle.data["directory"])
+    directory = Path(handle.directory)
     return directory, str(_kept(directory).get("region", ""))
 
 

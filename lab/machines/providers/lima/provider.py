@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from lab.machines import first_boot
 from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.machines.providers import inspect_ssh
-from lab.machines.providers.base import HandlePlace
 from lab.machines.providers.lima import limactl
 from lab.machines.providers.lima import template as lima_template
 from lab.model.errors import LabError, ProvisioningError
@@ -26,15 +25,14 @@ from lab.system import proc, store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(HandlePlace):
+class LimaHandle(Handle):
     """The instance as Lima calls it."""
 
     instance: str
     host_key: str
-    accel: str = ""
 
 
-DATA: Final[type] = HandleData
+HANDLE: Final = LimaHandle
 FEATURES: Final = Features(isolated=True, status_by_login=True)
 TESTED_WITH: Final = "recorded output of limactl 2.2.0 only (qemu driver, Linux); vz and Macs: not run here"
 OLDEST: Final = (2, 0, 0)
@@ -61,14 +59,13 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return findings
 
 
-def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LimaHandle:
     """The instance, not started, and its image, fetched into Lima's cache. Idempotent.
 
     Raises SecurityStop (image with another digest), TransientError (not fetched), ProvisioningError.
     """
-    handle = recover(seed, spec.name, directory)
-    handle.data["accel"] = accel(lima_template.driver(spec), spec.arch)
-    path, name = directory / TEMPLATE, str(handle.data["instance"])
+    handle = replace(recover(seed, spec.name, directory), accel=accel(lima_template.driver(spec), spec.arch))
+    path, name = directory / TEMPLATE, handle.instance
     text = lima_template.template(spec, seed)
     if path.exists() and path.read_text(encoding="utf-8") != text:
         delete(lab, handle)  # an earlier try, with what was wrong in it
@@ -79,24 +76,26 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     return handle
 
 
-def recover(seed: Seed, name: str, directory: Path) -> Handle:
+def recover(seed: Seed, name: str, directory: Path) -> LimaHandle:
     """The instance's name follows from the seed; short, because Lima's socket paths are limited."""
-    data = {
-        "directory": str(directory),
-        "instance": f"lab-{seed.machine_id[:12]}",
-        "host_key": " ".join(seed.host_key_public.split()[:2]),
-    }
-    return Handle(provider="lima", name=name, machine_id=seed.machine_id, data=data)
+    return LimaHandle(
+        provider="lima",
+        name=name,
+        machine_id=seed.machine_id,
+        directory=str(directory),
+        instance=f"lab-{seed.machine_id[:12]}",
+        host_key=" ".join(seed.host_key_public.split()[:2]),
+    )
 
 
-def start(lab: Lab, handle: Handle) -> SshEndpoint:
+def start(lab: Lab, handle: LimaHandle) -> SshEndpoint:
     """Start it unless it runs. What a killed `create` had not fetched, this fetches; it raises what that raises."""
     directory, name = _where(handle)
     found = limactl.instance(lab, directory, name)
     if found is not None and found.status == "Broken":
         limactl.run(lab, directory, ["stop", "--force", name], limit_s=ASK_S)
     if found is None or found.status != "Running":
-        limit_s = SLOW_START_S if handle.data.get("accel") == "tcg" else START_S
+        limit_s = SLOW_START_S if handle.accel == "tcg" else START_S
         words = ["start", f"--timeout={limit_s:.0f}s", name]
         limactl.run(lab, directory, words, limit_s=limit_s + ASK_S)
         found = limactl.instance(lab, directory, name)
@@ -106,7 +105,7 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
     return _endpoint(handle, found)
 
 
-def inspect(lab: Lab, handle: Handle) -> Observed:
+def inspect(lab: Lab, handle: LimaHandle) -> Observed:
     """Lima's word, and the machine's own when it runs. Raises SecurityStop (host key)."""
     directory, name = _where(handle)
     if not (directory / TEMPLATE).exists():
@@ -122,7 +121,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     return Observed(phase="broken", alive=False, reason=reason)
 
 
-def stop(lab: Lab, handle: Handle) -> None:
+def stop(lab: Lab, handle: LimaHandle) -> None:
     """Ask it to end; Lima kills it when it does not. Idempotent (Lima's own `stop` of a stopped one fails)."""
     directory, name = _where(handle)
     found = limactl.instance(lab, directory, name) if (directory / TEMPLATE).exists() else None
@@ -131,7 +130,7 @@ def stop(lab: Lab, handle: Handle) -> None:
         limactl.run(lab, directory, ["stop", *force, name], limit_s=STOP_S)
 
 
-def delete(lab: Lab, handle: Handle) -> None:
+def delete(lab: Lab, handle: LimaHandle) -> None:
     """Its processes, its disk, its folder and our template. Idempotent; without a template nothing was ever made."""
     directory, name = _where(handle)
     if (directory / TEMPLATE).exists():
@@ -193,13 +192,13 @@ def _bad(message: str, fix: str) -> Finding:
     return Finding(name="lima.driver", verdict="fail", message=message, fix=fix)
 
 
-def _endpoint(handle: Handle, found: limactl.Instance) -> SshEndpoint:
+def _endpoint(handle: LimaHandle, found: limactl.Instance) -> SshEndpoint:
     return SshEndpoint(
         host=found.host,
         port=found.port,
         user=first_boot.USER,
-        identity_file=Path(handle.data["directory"]) / IDENTITY_FILE,
-        host_key=str(handle.data["host_key"]),
+        identity_file=Path(handle.directory) / IDENTITY_FILE,
+        host_key=handle.host_key,
     )
 
 
@@ -210,5 +209,5 @@ def _forget_half_made(name: str) -> None:
         shutil.rmtree(home / name)
 
 
-def _where(handle: Handle) -> tuple[Path, str]:
-    return Path(handle.data["directory"]), str(handle.data["instance"])
+def _where(handle: LimaHandle) -> tuple[Path, str]:
+    return Path(handle.directory), handle.instance

@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 from lab.guest.wire import WireError, load
 from lab.machines.guest_answers import Left
-from lab.machines.providers.base import HandlePlace
 from lab.machines.providers.local import check as local_check
 from lab.machines.providers.local import mounts as local_mounts
 from lab.model.errors import Locked, PreconditionError, ProvisioningError, Unreadable
@@ -29,9 +28,17 @@ from lab.system import documents, locks, proc, resources, store
 from lab.system.documents import Source
 from lab.system.wait import Deadline
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalHandle(Handle):
+    """`claimed`: the boot in which this host was claimed for it."""
+
+    claimed: str = ""
+
+
 FEATURES: Final = Features(isolated=False, ephemeral=True)
 TESTED_WITH: Final = "Debian 12 as root, kernel lockdown [integrity]"
-DATA: Final[type] = HandlePlace
+HANDLE: Final = LocalHandle
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
 LOCK_FILE: Final = Path("/run/lab-local.lock")
 OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
@@ -60,7 +67,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return local_check.check()
 
 
-def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LocalHandle:
     """Claim this host. Raises Locked naming the machine that has it, PreconditionError off Linux or without root."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise PreconditionError("the local provider needs Linux and root", fix="use --provider qemu")
@@ -77,7 +84,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
         store.write_json(OWNER_FILE, asdict(mine))
         local_mounts.undo_stale(lab, local_mounts.mark(seed.machine_id), MOUNTS)
     handle = recover(seed, spec.name, directory)
-    return replace(handle, data={**handle.data, "claimed": mine.boot_id})
+    return replace(handle, claimed=mine.boot_id)
 
 
 def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
@@ -97,31 +104,31 @@ def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
     stop(lab, handle)  # a folder that was emptied by hand: what it began goes on
 
 
-def recover(seed: Seed, name: str, directory: Path) -> Handle:
+def recover(seed: Seed, name: str, directory: Path) -> LocalHandle:
     """The claim in /run and the journal of changes are found by these alone."""
     del name
     return _handle(seed.machine_id, directory)
 
 
-def lost(machines: Path) -> list[Handle]:
+def lost(machines: Path) -> list[LocalHandle]:
     """The machine that has the claim, when its folder is one of these."""
     owner = _owner()
     there = Path(owner.directory) if owner is not None else None
     return [] if owner is None or there is None or there.parent != machines else [_handle(owner.machine_id, there)]
 
 
-def _handle(machine_id: str, directory: Path) -> Handle:
-    return Handle(provider="local", name=directory.name, machine_id=machine_id, data={"directory": str(directory)})
+def _handle(machine_id: str, directory: Path) -> LocalHandle:
+    return LocalHandle(provider="local", name=directory.name, machine_id=machine_id, directory=str(directory))
 
 
-def start(lab: Lab, handle: Handle) -> LocalEndpoint:
+def start(lab: Lab, handle: LocalHandle) -> LocalEndpoint:
     """Mount what is missing. Idempotent."""
-    directory = Path(handle.data["directory"])
+    directory = Path(handle.directory)
     local_mounts.make(lab, directory, local_mounts.mark(handle.machine_id), MOUNTS)
     return LocalEndpoint()
 
 
-def inspect(lab: Lab, handle: Handle) -> Observed:
+def inspect(lab: Lab, handle: LocalHandle) -> Observed:
     """Ours while the claim in /run names this machine and this boot."""
     del lab
     owner = _owner()
@@ -133,7 +140,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     return Observed(phase="running", alive=True, reason="this host", **facts)
 
 
-def stop(lab: Lab, handle: Handle) -> None:
+def stop(lab: Lab, handle: LocalHandle) -> None:
     """End what runs of this machine, then undo our mounts; what somebody else changed since is left alone, and told.
 
     Raises ProvisioningError naming what could not be ended: the claim is then kept.
@@ -142,12 +149,12 @@ def stop(lab: Lab, handle: Handle) -> None:
         message = f"machine {handle.name} is not down, this host stays claimed: {left[0]}"
         fix = f"end what is named, then lab down {handle.name} again"
         raise ProvisioningError(message, fix=fix, detail="\n".join(left))
-    local_mounts.undo(lab, Path(handle.data["directory"]), local_mounts.mark(handle.machine_id))
+    local_mounts.undo(lab, Path(handle.directory), local_mounts.mark(handle.machine_id))
 
 
-def _asked(lab: Lab, handle: Handle, *look: str) -> list[str]:
+def _asked(lab: Lab, handle: LocalHandle, *look: str) -> list[str]:
     """What still runs of this machine, after an attempt to end it, or as it is ("look")."""
-    runs = Path(handle.data["directory"]) / RUNS
+    runs = Path(handle.directory) / RUNS
     argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs), *look]
     done = proc.run(argv, deadline=Deadline.after(LOOK_S if look else END_S, lab.cancel))
     try:
@@ -157,7 +164,7 @@ def _asked(lab: Lab, handle: Handle, *look: str) -> list[str]:
         raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
 
 
-def delete(lab: Lab, handle: Handle) -> None:
+def delete(lab: Lab, handle: LocalHandle) -> None:
     """Undo, then give this host back, where the claim is provably this machine's. Idempotent."""
     if not _has(_owner(), handle) and (sys.platform != "linux" or os.geteuid() != 0):
         return  # such a machine was never made here by this user
@@ -165,7 +172,7 @@ def delete(lab: Lab, handle: Handle) -> None:
     with _owner_lock(lab):
         owner = _owner()
         torn = owner is None and os.path.lexists(OWNER_FILE)
-        ours = handle.data.get("claimed") == local_mounts.boot_id() if torn else _has(owner, handle)
+        ours = handle.claimed == local_mounts.boot_id() if torn else _has(owner, handle)
         if torn and not ours:
             text = f"the claim of this host in {OWNER_FILE} cannot be read: it may be another machine's and is left"
             lab.bus.emit(
@@ -178,7 +185,7 @@ def delete(lab: Lab, handle: Handle) -> None:
         LOCK_FILE.unlink(missing_ok=True)
 
 
-def _has(owner: Claim | None, handle: Handle) -> bool:
+def _has(owner: Claim | None, handle: LocalHandle) -> bool:
     return owner is not None and owner.machine_id == handle.machine_id
 
 

@@ -16,13 +16,13 @@ from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu import pulse
 from lab.machines.providers.qemu import snapshot as qemu_snapshot
 from lab.machines.providers.qemu.qmp import Qmp, QmpRefused
-from lab.machines.providers.qemu.start import INITRD_FILE, QEMU_LOG, HandleData, control, endpoint, keep_again, spawn
+from lab.machines.providers.qemu.start import INITRD_FILE, QEMU_LOG, QemuHandle, control, endpoint, keep_again, spawn
 from lab.machines.vm import heartbeat, initrd, qcow2, qemu_argv
 from lab.machines.vm.console import panic_text
 from lab.model.errors import ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
+from lab.model.machine import Features, Finding, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, SERIAL_LOG
 from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
@@ -35,7 +35,7 @@ PATIENCE_S: Final = 10.0  # with a QEMU that does not answer, before it is ended
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
 IMAGE_ID_PLACE: Final = "etc/lab/image-id"
 PAUSED: Final = ("paused", "io-error")
-DATA: Final[type] = HandleData
+HANDLE: Final = QemuHandle
 save: Final = qemu_snapshot.save
 restore: Final = qemu_snapshot.restore
 free: Final = pulse.free
@@ -48,7 +48,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return qemu_check.check(lab, spec)
 
 
-def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHandle:
     """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
     from lab.machines.vm import acceleration
 
@@ -81,69 +81,74 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     digest = boot.kernel_digest
     accel = acceleration.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
-    handle = recover(seed, spec.name, directory)
-    given = {"arch": spec.arch, "cpus": spec.cpus, "memory_mib": spec.memory_mib}
-    made: dict[str, Any] = {"kernel": str(boot.kernel), "image_id": boot.id, "accel": accel.name}
-    made |= {"kernel_digest": boot.kernel_digest, "kernel_release": boot.release}
-    if spec.kernel:
-        made |= {"kernel_seen": store.seen(Path(spec.kernel))}
-    if boot.modules is not None:
-        made |= {"modules": str(boot.modules)}
-    return replace(handle, data=handle.data | given | made)
+    return replace(
+        recover(seed, spec.name, directory),
+        arch=spec.arch,
+        cpus=spec.cpus,
+        memory_mib=spec.memory_mib,
+        image_id=boot.id,
+        accel=accel.name,
+        kernel=str(boot.kernel),
+        kernel_digest=boot.kernel_digest,
+        kernel_release=boot.release,
+        kernel_seen=tuple(store.seen(Path(spec.kernel))) if spec.kernel else (),
+        modules="" if boot.modules is None else str(boot.modules),
+    )
 
 
-def recover(seed: Seed, name: str, directory: Path) -> Handle:
+def recover(seed: Seed, name: str, directory: Path) -> QemuHandle:
     """What the seed alone tells: enough to find it, ask it and end it."""
-    data = {
-        "uuid": str(uuids.UUID(seed.machine_id)),
-        "directory": str(directory),
-        "run_dir": str(qemu_process.run_dir_path(seed.machine_id)),
-        "identity": str(seed.user_key_private),
-        "host_key": " ".join(seed.host_key_public.split()[:2]),
-        "image_id": "",
-        "accel": "",
-    }
-    return Handle(provider="qemu", name=name, machine_id=seed.machine_id, data=data)
+    handle = _handle(seed.machine_id, name, directory)
+    host_key = " ".join(seed.host_key_public.split()[:2])
+    return replace(handle, identity=str(seed.user_key_private), host_key=host_key)
 
 
-def lost(machines: Path) -> list[Handle]:
+def _handle(machine_id: str, name: str, directory: Path) -> QemuHandle:
+    return QemuHandle(
+        provider="qemu",
+        name=name,
+        machine_id=machine_id,
+        directory=str(directory),
+        uuid=str(uuids.UUID(machine_id)),
+        run_dir=str(qemu_process.run_dir_path(machine_id)),
+    )
+
+
+def lost(machines: Path) -> list[QemuHandle]:
     """Every QEMU whose disk is that of a machine in one of these folders."""
-    found = []
-    for uuid, disk in qemu_process.disks(OVERLAY_FILE):
-        if disk.parent.parent == machines:
-            machine_id = uuid.replace("-", "")
-            data = {"uuid": uuid, "directory": str(disk.parent), "image_id": "", "accel": ""}
-            data["run_dir"] = str(qemu_process.run_dir_path(machine_id))
-            found.append(Handle(provider="qemu", name=disk.parent.name, machine_id=machine_id, data=data))
-    return found
+    return [
+        _handle(uuid.replace("-", ""), disk.parent.name, disk.parent)
+        for uuid, disk in qemu_process.disks(OVERLAY_FILE)
+        if disk.parent.parent == machines
+    ]
 
 
-def start(lab: Lab, handle: Handle) -> SshEndpoint:
+def start(lab: Lab, handle: QemuHandle) -> SshEndpoint:
     """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
     deadline = Deadline.after(START_S, lab.cancel)
-    asked = qemu_process.ask(control(handle), handle.data["uuid"])
+    asked = qemu_process.ask(control(handle), handle.uuid)
     if asked is None:
         asked = _ask_while_busy(handle)
     if asked is None:
-        if qemu_process.processes(handle.data["uuid"]):
+        if qemu_process.processes(handle.uuid):
             # it runs but does not answer: nothing of it can be used, and a second one would share its disk
-            qemu_process.end(control(handle), handle.data["uuid"])
+            qemu_process.end(control(handle), handle.uuid)
         asked = spawn(handle, deadline)
     if asked.status in PAUSED:
-        with qemu_process.session(control(handle), handle.data["uuid"], deadline) as qmp:
+        with qemu_process.session(control(handle), handle.uuid, deadline) as qmp:
             qmp.execute("cont")
     return endpoint(handle, asked.port)
 
 
-def inspect(lab: Lab, handle: Handle) -> Observed:
+def inspect(lab: Lab, handle: QemuHandle) -> Observed:
     """By QMP and the heartbeat alone: no login. One that is silent is watched until it is known whether it hangs."""
-    directory = Path(handle.data["directory"])
-    facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
-    facts["kernel"] = handle.data.get("kernel_release", "")
-    asked = qemu_process.ask(control(handle), handle.data["uuid"])
+    directory = Path(handle.directory)
+    facts: dict[str, Any] = {"image_id": handle.image_id, "accel": handle.accel}
+    facts["kernel"] = handle.kernel_release
+    asked = qemu_process.ask(control(handle), handle.uuid)
     if asked is None:
-        if left := qemu_process.processes(handle.data["uuid"]):
-            why = "was stopped by a signal" if pulse.stopped(handle.data["uuid"]) else "does not answer"
+        if left := qemu_process.processes(handle.uuid):
+            why = "was stopped by a signal" if pulse.stopped(handle.uuid) else "does not answer"
             return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) {why}", **facts)
         made = (directory / OVERLAY_FILE).exists()
         phase: Phase = "stopped" if (directory / SERIAL_LOG).exists() else "created"
@@ -166,47 +171,47 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
             return Observed(phase="hung", alive=False, reason=why, boot_id=beat.boot_id if beat else "", **facts)
     if beat is None:
         return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
-    facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.data["image_id"], "listens": beat.ssh}
+    facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.image_id, "listens": beat.ssh}
     if beat.age_s > heartbeat.FRESH_S:
         reason = f"no heartbeat for {beat.age_s:.0f} s, and this host gives it too little time to tell why"
         return Observed(phase="running", alive=False, reason=reason, **facts)
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
 
 
-def _ask_while_busy(handle: Handle) -> qemu_process.QemuStatus | None:
+def _ask_while_busy(handle: QemuHandle) -> qemu_process.QemuStatus | None:
     """The answer of a process that a signal stopped, which goes on now, or that a busy host holds up."""
-    for process in pulse.stopped(handle.data["uuid"]):
+    for process in pulse.stopped(handle.uuid):
         process.resume()
     end = Deadline.after(PATIENCE_S)
-    while qemu_process.processes(handle.data["uuid"]) and not end.passed():
-        if asked := qemu_process.ask(control(handle), handle.data["uuid"]):
+    while qemu_process.processes(handle.uuid) and not end.passed():
+        if asked := qemu_process.ask(control(handle), handle.uuid):
             return asked
         end.sleep(0.2)
     return None
 
 
-def stop(lab: Lab, handle: Handle) -> None:
+def stop(lab: Lab, handle: QemuHandle) -> None:
     """End its process. The machine is disposable: nothing is asked of its guest."""
     del lab
-    qemu_process.end(control(handle), handle.data["uuid"])
+    qemu_process.end(control(handle), handle.uuid)
 
 
-def delete(lab: Lab, handle: Handle) -> None:
+def delete(lab: Lab, handle: QemuHandle) -> None:
     """Remove its process, its files and its run folder; the shared image stays."""
     stop(lab, handle)
-    directory = Path(handle.data["directory"])
+    directory = Path(handle.directory)
     if (directory / INITRD_FILE).exists():  # without it the logs are another provider's, whose machine may run
         for name in (SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG, OVERLAY_FILE, INITRD_FILE):  # the evidence last
             (directory / name).unlink(missing_ok=True)
     (directory / OVERLAY_FILE).unlink(missing_ok=True)
-    run_dir = Path(handle.data["run_dir"])
+    run_dir = Path(handle.run_dir)
     if run_dir.name == handle.machine_id[:12]:  # as `recover` calls it: no other folder goes, whatever was written
         shutil.rmtree(run_dir, ignore_errors=True)
     with contextlib.suppress(OSError):  # shared with other machines: goes with the last one
         run_dir.parent.rmdir()
 
 
-def attach(lab: Lab, handle: Handle, image: Path, serial: str) -> None:
+def attach(lab: Lab, handle: QemuHandle, image: Path, serial: str) -> None:
     """Plug in `image` read-only; the guest finds it by `serial`. Idempotent."""
     if not SERIAL_NAME.fullmatch(serial):
         raise UsageError(f"{serial!r} cannot be a disk's serial", fix="use at most 20 letters, digits, . _ -")
@@ -221,7 +226,7 @@ def attach(lab: Lab, handle: Handle, image: Path, serial: str) -> None:
         _plug(qmp, serial)
 
 
-def detach(lab: Lab, handle: Handle, serial: str) -> None:
+def detach(lab: Lab, handle: QemuHandle, serial: str) -> None:
     """Unplug and wait until the guest has let go of it. Idempotent."""
     with _qmp(lab, handle) as qmp:
         if _device(serial) in _devices(qmp):
@@ -254,8 +259,8 @@ def _plug(qmp: Qmp, serial: str) -> None:
     raise ProvisioningError(f"no port is free for disk {serial}", fix="lab down, then lab up", detail=said)
 
 
-def _qmp(lab: Lab, handle: Handle) -> contextlib.AbstractContextManager[Qmp]:
-    return qemu_process.session(control(handle), handle.data["uuid"], Deadline.after(START_S, lab.cancel))
+def _qmp(lab: Lab, handle: QemuHandle) -> contextlib.AbstractContextManager[Qmp]:
+    return qemu_process.session(control(handle), handle.uuid, Deadline.after(START_S, lab.cancel))
 
 
 def _devices(qmp: Qmp) -> set[str]:

@@ -18,10 +18,9 @@ from typing import Any, Final
 from lab.machines.hang import Pulse, Reading, Verdict, words
 from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu.qmp import Qmp
-from lab.machines.providers.qemu.start import control
+from lab.machines.providers.qemu.start import QemuHandle, control
 from lab.machines.vm import heartbeat, keeper
 from lab.model.errors import LabError
-from lab.model.machine import Handle
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.system import unix_socket
 from lab.system.wait import Deadline
@@ -47,7 +46,7 @@ _DONE: Final = re.compile(r"OK|E[0-9a-fA-F]{2}")
 _COUNTER: Final = re.compile(r"\b(?:RIP|PC)=([0-9a-f]+)")
 
 
-def starting(handle: Handle) -> bool:
+def starting(handle: QemuHandle) -> bool:
     """Whether QEMU was started a moment ago."""
     try:
         return abs(time.time() - control(handle).stat().st_ctime) < STARTING_S
@@ -55,17 +54,17 @@ def starting(handle: Handle) -> bool:
         return True
 
 
-def look(handle: Handle, deadline: Deadline) -> tuple[Verdict, str]:
+def look(handle: QemuHandle, deadline: Deadline) -> tuple[Verdict, str]:
     """Watch until it is known whether it hangs, or until the deadline; the evidence in words."""
-    pulse = _PULSES.setdefault(handle.data["uuid"], Pulse())
-    _continue_keeper(handle.data["uuid"])
+    pulse = _PULSES.setdefault(handle.uuid, Pulse())
+    _continue_keeper(handle.uuid)
     while True:
         now = read(handle)
         if now is None:
-            _PULSES.pop(handle.data["uuid"], None)
+            _PULSES.pop(handle.uuid, None)
             return "unsure", ""
         verdict = pulse.feed(now)
-        if verdict == "hung" and _continue_keeper(handle.data["uuid"]):
+        if verdict == "hung" and _continue_keeper(handle.uuid):
             return "unsure", ""
         if verdict == "hung":
             return verdict, words(pulse, now, places(handle))
@@ -74,9 +73,9 @@ def look(handle: Handle, deadline: Deadline) -> tuple[Verdict, str]:
         deadline.sleep(STEP_S)
 
 
-def read(handle: Handle) -> Reading | None:
+def read(handle: QemuHandle) -> Reading | None:
     """One reading; None when QEMU does not answer or does not run the machine now."""
-    directory = Path(handle.data["directory"])
+    directory = Path(handle.directory)
     beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
     try:
         with _session(handle) as qmp:
@@ -94,13 +93,13 @@ def read(handle: Handle) -> Reading | None:
         life=life,
         beats=beats,
         uptime_s=0.0 if beat is None else beat.uptime_s,
-        cpu_s=_times(threads, handle.data["uuid"]),
+        cpu_s=_times(threads, handle.uuid),
         age_s=0.0 if beat is None else beat.age_s,
         gap_s=1.0 if beat is None else beat.gap_s,
     )
 
 
-def places(handle: Handle) -> list[str]:
+def places(handle: QemuHandle) -> list[str]:
     """Where its virtual CPUs are; empty when QEMU does not tell."""
     seen: set[str] = set()
     with contextlib.suppress(LabError), _session(handle) as qmp:
@@ -110,12 +109,12 @@ def places(handle: Handle) -> list[str]:
     return sorted(seen)
 
 
-def free(handle: Handle) -> bool:
+def free(handle: QemuHandle) -> bool:
     """Make QEMU translate the kernel's code again at which a hung machine goes round. Whether its heart beats again.
 
     Changes nothing in the machine: each byte is replaced by itself. One that beat and hung once more gets another try.
     """
-    if handle.data.get("accel") != "tcg" or handle.data.get("arch") != "x86_64":
+    if handle.accel != "tcg" or handle.arch != "x86_64":
         return False
     came = 1
     for _ in range(TRIES):
@@ -127,8 +126,8 @@ def free(handle: Handle) -> bool:
     return False
 
 
-def _translated_again(handle: Handle, stuck: list[str]) -> bool:
-    path = Path(handle.data["run_dir"]) / GDB_SOCKET
+def _translated_again(handle: QemuHandle, stuck: list[str]) -> bool:
+    path = Path(handle.run_dir) / GDB_SOCKET
     try:
         with _session(handle) as qmp:
             qmp.monitor(f"gdbserver unix:{path},server=on,wait=off")
@@ -143,9 +142,9 @@ def _translated_again(handle: Handle, stuck: list[str]) -> bool:
     return True
 
 
-def _beats(handle: Handle) -> int:
+def _beats(handle: QemuHandle) -> int:
     """How many heartbeats come before there are enough, or none for a while."""
-    log = Path(handle.data["directory"]) / HEARTBEAT_LOG
+    log = Path(handle.directory) / HEARTBEAT_LOG
     before = heartbeat.last_beat(log)
     last, came, stall = before and before.uptime_s, 0, Deadline.after(STALL_S)
     while came < BEATS and not stall.passed():
@@ -232,8 +231,8 @@ def _estimate(uuid: str) -> tuple[tuple[float, float], ...]:
 
 
 @contextlib.contextmanager
-def _session(handle: Handle) -> Iterator[Qmp]:
-    with qemu_process.session(control(handle), handle.data["uuid"], Deadline.after(ASK_S)) as qmp:
+def _session(handle: QemuHandle) -> Iterator[Qmp]:
+    with qemu_process.session(control(handle), handle.uuid, Deadline.after(ASK_S)) as qmp:
         yield qmp
 
 

@@ -14,12 +14,12 @@ from typing import Any, Final
 
 from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu.qmp import Qmp
-from lab.machines.providers.qemu.start import argv, control, endpoint, spawn
+from lab.machines.providers.qemu.start import QemuHandle, argv, control, endpoint, spawn
 from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
 from lab.machines.vm import acceleration, qemu_argv
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.lab import Lab
-from lab.model.machine import Handle, SshEndpoint
+from lab.model.machine import SshEndpoint
 from lab.system import proc
 from lab.system.wait import Deadline
 
@@ -29,29 +29,29 @@ UNSAFE: Final = "whpx"  # its state cannot be saved (QEMU's own refusal)
 _PORT: Final = re.compile(r"/(hot\d+)(?:/|$)")
 
 
-def key(handle: Handle) -> dict[str, str]:
+def key(handle: QemuHandle) -> dict[str, str]:
     """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
-    data, model = handle.data, qemu_argv.cpu_model(handle.data["accel"], handle.data["arch"])
+    model = qemu_argv.cpu_model(handle.accel, handle.arch)
     return {
-        "qemu": acceleration.version_text(proc.require_tool(qemu_argv.PROGRAMS[data["arch"]])),
-        "accelerator": data["accel"],
+        "qemu": acceleration.version_text(proc.require_tool(qemu_argv.PROGRAMS[handle.arch])),
+        "accelerator": handle.accel,
         "cpu": f"host, {own_cpu()}" if model == "host" else model,
-        "machine type": qemu_argv.machine_type(data["accel"], data["arch"]),
-        "topology": f"{data['cpus']} CPUs, {data['memory_mib']} MiB",
-        "image": data["image_id"],
-        "kernel": data.get("kernel_digest", ""),
+        "machine type": qemu_argv.machine_type(handle.accel, handle.arch),
+        "topology": f"{handle.cpus} CPUs, {handle.memory_mib} MiB",
+        "image": handle.image_id,
+        "kernel": handle.kernel_digest,
         "devices": hashlib.sha256("\0".join(argv(handle, 0)).encode()).hexdigest()[:16],
     }
 
 
-def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
+def save(lab: Lab, handle: QemuHandle, name: str) -> dict[str, Any]:
     """Keep the running machine as `name`, replacing an older one; the machine goes on. Returns what `restore` needs.
 
     Raises PreconditionError where it cannot be saved, ProvisioningError with QEMU's own words.
     """
-    if handle.data["accel"] == UNSAFE:
+    if handle.accel == UNSAFE:
         raise PreconditionError("QEMU cannot save a machine under whpx", fix="lab up starts it again")
-    with qemu_process.session(control(handle), handle.data["uuid"], Deadline.after(SAVE_S, lab.cancel)) as qmp:
+    with qemu_process.session(control(handle), handle.uuid, Deadline.after(SAVE_S, lab.cancel)) as qmp:
         disks = _disks(qmp)
         said = qmp.monitor(f"savevm {name}").strip()
         if said:
@@ -59,7 +59,7 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
     return {"key": key(handle), "disks": disks}
 
 
-def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+def restore(lab: Lab, handle: QemuHandle, name: str, kept: dict[str, Any]) -> SshEndpoint:
     """Start from `name` instead of booting; what runs now is ended. Raises PreconditionError when it does not fit."""
     changed = differing(kept["key"], key(handle))
     changed += [
@@ -69,7 +69,7 @@ def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEnd
     ]
     if changed:
         raise misfit(name, changed)
-    qemu_process.end(control(handle), handle.data["uuid"])
+    qemu_process.end(control(handle), handle.uuid)
     plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
     asked = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
     return endpoint(handle, asked.port)

@@ -13,7 +13,7 @@ from lab.guest.wire import Range
 from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.vm import heartbeat, keeper, qemu_argv
 from lab.model.errors import PreconditionError, ProvisioningError
-from lab.model.machine import Arch, Handle, SshEndpoint
+from lab.model.machine import HOST_ARCH, Arch, Handle, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, QMP_SOCKET, SERIAL_LOG
 from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
@@ -29,42 +29,41 @@ PORT_TAKEN: Final = "Could not set up host forwarding rule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData:
-    """What `create` writes down of a machine, and everything here uses."""
+class QemuHandle(Handle):
+    """From `arch` on: what only `create` knows, and a start needs."""
 
     uuid: str
-    directory: str
     run_dir: str
-    identity: str
-    host_key: str
-    image_id: str
-    accel: str
-    arch: Arch
-    cpus: Annotated[int, Range(1, 4096)]
-    memory_mib: Annotated[int, Range(1, 1 << 30)]
-    kernel: str
+    identity: str = ""
+    host_key: str = ""
+    arch: Arch = HOST_ARCH
+    cpus: Annotated[int, Range(1, 4096)] = 1
+    memory_mib: Annotated[int, Range(1, 1 << 30)] = 1
+    kernel: str = ""
     kernel_digest: str = ""
-    kernel_release: str = ""
-    kernel_seen: tuple[int, ...] = ()
     modules: str = ""
 
+    @property
+    def made(self) -> bool:
+        return "" not in (self.kernel, self.identity, self.host_key)
 
-def control(handle: Handle) -> Path:
-    return Path(handle.data["run_dir"]) / QMP_SOCKET
+
+def control(handle: QemuHandle) -> Path:
+    return Path(handle.run_dir) / QMP_SOCKET
 
 
-def endpoint(handle: Handle, port: int) -> SshEndpoint:
-    identity, host_key = Path(handle.data["identity"]), handle.data["host_key"]
+def endpoint(handle: QemuHandle, port: int) -> SshEndpoint:
+    identity, host_key = Path(handle.identity), handle.host_key
     return SshEndpoint(host="127.0.0.1", port=port, user=USER, identity_file=identity, host_key=host_key)
 
 
-def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_process.QemuStatus:
+def spawn(handle: QemuHandle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_process.QemuStatus:
     """Start the process; a port that somebody took between our look and QEMU's bind costs one more try.
 
     `extra` follows the command line: disks that were plugged in, and the state to go on from.
     """
-    qemu_process.make_run_dir(Path(handle.data["run_dir"]))  # again after a restart of the host, which emptied it
-    log = Path(handle.data["directory"]) / QEMU_LOG
+    qemu_process.make_run_dir(Path(handle.run_dir))  # again after a restart of the host, which emptied it
+    log = Path(handle.directory) / QEMU_LOG
     for _ in range(PORT_TRIES):
         asked = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
         if asked is not None:
@@ -72,7 +71,7 @@ def spawn(handle: Handle, deadline: Deadline, *, extra: Sequence[str] = ()) -> q
     raise PreconditionError("every port that was free a moment ago is taken", fix="run the command again", log=str(log))
 
 
-def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> qemu_process.QemuStatus | None:
+def _try(handle: QemuHandle, command: list[str], log: Path, deadline: Deadline) -> qemu_process.QemuStatus | None:
     log.unlink(missing_ok=True)
     # a new boot: its predecessor's last words must not be taken for its own
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
@@ -88,10 +87,10 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
         os.close(output)
 
     def probe() -> qemu_process.QemuStatus | bool | NotYet:
-        if asked := qemu_process.ask(control(handle), handle.data["uuid"]):
+        if asked := qemu_process.ask(control(handle), handle.uuid):
             return asked
         if not qemu_process.running(keeps):  # QEMU waits for it
-            qemu_process.end(control(handle), handle.data["uuid"])
+            qemu_process.end(control(handle), handle.uuid)
         return NotYet(reason="QEMU does not answer yet") if qemu_process.running(pid) else False
 
     found = until(probe, what="QEMU to start", deadline=deadline, hint="lab doctor", poll_s=0.02)
@@ -106,20 +105,20 @@ def _try(handle: Handle, command: list[str], log: Path, deadline: Deadline) -> q
     raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
 
 
-def argv(handle: Handle, port: int) -> list[str]:
+def argv(handle: QemuHandle, port: int) -> list[str]:
     """QEMU's command line for this machine, its SSH forward on `port`."""
-    data, directory = handle.data, Path(handle.data["directory"])
+    directory = Path(handle.directory)
     boot = qemu_argv.Boot(
         name=handle.name,
-        uuid=data["uuid"],
-        arch=data["arch"],
-        accel=data["accel"],
-        cpus=data["cpus"],
-        memory_mib=data["memory_mib"],
-        kernel=Path(data["kernel"]),
+        uuid=handle.uuid,
+        arch=handle.arch,
+        accel=handle.accel,
+        cpus=handle.cpus,
+        memory_mib=handle.memory_mib,
+        kernel=Path(handle.kernel),
         initrd=directory / INITRD_FILE,
         overlay=directory / OVERLAY_FILE,
-        modules=Path(data["modules"]) if data.get("modules") else None,
+        modules=Path(handle.modules) if handle.modules else None,
         ssh_port=port,
         qmp=control(handle),
         serial=_sockets(handle)["serial"],
@@ -128,17 +127,17 @@ def argv(handle: Handle, port: int) -> list[str]:
     return qemu_argv.boot_argv(boot, program=proc.require_tool(qemu_argv.PROGRAMS[boot.arch]))
 
 
-def keep(handle: Handle, printed: int | None = None) -> int:
+def keep(handle: QemuHandle, printed: int | None = None) -> int:
     """Start the process that keeps this machine's console, heartbeat and what comes from `printed`; its pid."""
-    directory, run_dir = Path(handle.data["directory"]), Path(handle.data["run_dir"])
+    directory, run_dir = Path(handle.directory), Path(handle.run_dir)
     log = directory / QEMU_LOG
-    words = keeper.argv(handle.data["uuid"], run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG, log)
+    words = keeper.argv(handle.uuid, run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG, log)
     return proc.spawn_detached(words, log=log, cwd=run_dir, stdin=printed)
 
 
-def keep_again(handle: Handle, deadline: Deadline) -> None:
+def keep_again(handle: QemuHandle, deadline: Deadline) -> None:
     """Start it where it was killed, and wait until the heartbeat that it missed is there again."""
-    log = Path(handle.data["directory"]) / HEARTBEAT_LOG
+    log = Path(handle.directory) / HEARTBEAT_LOG
     before = heartbeat.last_beat(log)
     keep(handle)
     while not deadline.passed():
@@ -148,8 +147,8 @@ def keep_again(handle: Handle, deadline: Deadline) -> None:
         deadline.sleep(KEPT_POLL_S)
 
 
-def _sockets(handle: Handle) -> dict[str, Path]:
-    return {what: Path(handle.data["run_dir"]) / name for what, name in keeper.SOCKETS.items()}
+def _sockets(handle: QemuHandle) -> dict[str, Path]:
+    return {what: Path(handle.run_dir) / name for what, name in keeper.SOCKETS.items()}
 
 
 def _free_port() -> int:

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from lab.guest.wire import decode
 from lab.machines import guest_answers
 from lab.machines.guest_answers import Left
 from lab.machines.providers.ssh import check as ssh_check
@@ -45,17 +44,22 @@ class Host:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(Host):
-    """The same, and the machine's folder here."""
+class SshHandle(Handle):
+    """`endpoint`: None where it was never claimed."""
 
-    directory: str
+    endpoint: StoredSsh | None = None
+    address: str = ""
+
+    @property
+    def made(self) -> bool:
+        return self.endpoint is not None
 
 
 FEATURES: Final = Features(isolated=False, status_by_login=True)
 TESTED_WITH: Final = (
     "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
 )
-DATA: Final[type] = HandleData
+HANDLE: Final = SshHandle
 HOST_FILE: Final = "host.json"  # where it is, and its host key: written before anything is done there
 ASK_S: Final = 30.0
 NOTE_S: Final = 900.0  # apt reads its lists, slowly where the machine is emulated
@@ -75,7 +79,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
         return [Finding(name="ssh", verdict="fail", message=error.message, fix=error.fix)]
 
 
-def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> SshHandle:
     """Claim it. Raises Locked naming who has it, PreconditionError for what it lacks, SecurityStop (host key)."""
     endpoint, facts, found = _look(lab, spec, directory)
     failed = [each for each in found if each.verdict == "fail"]
@@ -115,23 +119,24 @@ def _refuse_held(lab: Lab, spec: MachineSpec, endpoint: SshEndpoint, claim: dict
     lab.bus.emit(Notice(level="info", text=text))
 
 
-def recover(seed: Seed, name: str, directory: Path) -> Handle:
+def recover(seed: Seed, name: str, directory: Path) -> SshHandle:
     """From HOST_FILE, which was written before the claim."""
-    data: dict[str, Any] = {"directory": str(directory)}
+    handle = SshHandle(provider="ssh", name=name, machine_id=seed.machine_id, directory=str(directory))
     with contextlib.suppress(Unreadable):
-        data |= dataclasses.asdict(_host(directory))
-    return Handle(provider="ssh", name=name, machine_id=seed.machine_id, data=data)
+        host = _host(directory)
+        handle = dataclasses.replace(handle, endpoint=host.endpoint, accel=host.accel, address=host.address)
+    return handle
 
 
-def start(lab: Lab, handle: Handle) -> SshEndpoint:
+def start(lab: Lab, handle: SshHandle) -> SshEndpoint:
     """It runs already; here only where."""
     del lab
     return _endpoint(handle)
 
 
-def inspect(lab: Lab, handle: Handle) -> Observed:
+def inspect(lab: Lab, handle: SshHandle) -> Observed:
     """One session: ours while the claim there names this machine. Raises SecurityStop (host key)."""
-    if "endpoint" not in handle.data:
+    if not handle.made:
         return Observed(phase="absent", alive=False, reason="never claimed")
     endpoint = _endpoint(handle)
     try:
@@ -154,35 +159,35 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
         reason="it answers",
         endpoint=endpoint,
         boot_id=boot_id,
-        accel=str(handle.data["accel"]),
+        accel=handle.accel,
     )
 
 
-def note(lab: Lab, handle: Handle) -> dict[str, Any]:
+def note(lab: Lab, handle: SshHandle) -> dict[str, Any]:
     """Write down, on both sides, what the playbook will change there; the variables it is then applied with."""
     with _session(lab, _endpoint(handle)) as link:
         noted = ssh_claim.ask(link, "note", ssh_claim.wanted(), ssh_claim.Noted, Deadline.after(NOTE_S, lab.cancel))
-    store.write_json(ssh_claim.kept_at(Path(handle.data["directory"])), noted.changes)
+    store.write_json(ssh_claim.kept_at(Path(handle.directory)), noted.changes)
     for name in noted.held:
         text = f"{name} is not added: that would change or remove a package that is there"
         lab.bus.emit(Notice(level="warning", text=text))
     return ssh_claim.variables(list(noted.install))
 
 
-def stop(lab: Lab, handle: Handle) -> None:
+def stop(lab: Lab, handle: SshHandle) -> None:
     """End what of a run is still going there; the machine itself is not ours to stop. Idempotent."""
     if inspect(lab, handle).phase == "running":
         with _session(lab, _endpoint(handle)) as link:
             ssh_claim.ask(link, "stop", {}, dict[str, Any], Deadline.after(GIVE_BACK_S, lab.cancel))
 
 
-def delete(lab: Lab, handle: Handle) -> None:
+def delete(lab: Lab, handle: SshHandle) -> None:
     """Give it back as it was. Idempotent; what could not be undone is reported, each with its reason.
 
     Raises ProvisioningError when it cannot be reached: then nothing is forgotten, here or there.
     """
-    directory = Path(handle.data["directory"])
-    if "endpoint" in handle.data:
+    directory = Path(handle.directory)
+    if handle.made:
         endpoint = _endpoint(handle)
         try:
             with _session(lab, endpoint) as link:
@@ -248,5 +253,6 @@ def _session(lab: Lab, endpoint: SshEndpoint) -> Transport:
     return connect(lab, endpoint, Deadline.after(ASK_S, lab.cancel))
 
 
-def _endpoint(handle: Handle) -> SshEndpoint:
-    return decode(StoredSsh, handle.data["endpoint"]).endpoint()
+def _endpoint(handle: SshHandle) -> SshEndpoint:
+    assert handle.endpoint is not None
+    return handle.endpoint.endpoint()

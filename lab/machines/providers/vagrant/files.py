@@ -19,7 +19,7 @@ from lab.machines.providers.vagrant.libvirt import URI, volume_path
 from lab.machines.vm import heartbeat, initrd
 from lab.machines.vm.kernel_args import kernel_args
 from lab.model.errors import PreconditionError, Unreadable
-from lab.model.machine import MachineSpec, Seed
+from lab.model.machine import Handle, MachineSpec, Seed
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.system import documents, resources, store
 from lab.system.documents import Source
@@ -28,6 +28,18 @@ INITRD_FILE: Final = "initrd.cpio"
 SCRIPT_FILE: Final = "setup.sh"
 BOX_USER: Final = "vagrant"  # by Vagrant's convention for boxes: may become root without a password
 BOOT_S: Final = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VagrantHandle(Handle):
+    """`image_id` is "" for a box that was given."""
+
+    uuid: str
+    identity: str
+    host_key: str
+    driver: str
+
+
 EMULATED_BOOT_S: Final = 1200
 DHCP: Final = "vagrant/dhcp.py"
 DHCP_UNIT: Final = b"""[Unit]

@@ -7,42 +7,28 @@ leave behind is removed. A machine that Vagrant did not finish is made again: CO
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
 
 from lab.machines.providers import inspect_ssh
-from lab.machines.providers.base import HandlePlace
 from lab.machines.providers.vagrant import box as vagrant_box
 from lab.machines.providers.vagrant import check as vagrant_check
 from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import files as vagrant_files
 from lab.machines.providers.vagrant import libvirt, virtualbox
 from lab.machines.providers.vagrant import snapshot as vagrant_snapshot
+from lab.machines.providers.vagrant.files import VagrantHandle
 from lab.machines.vm import acceleration, heartbeat, qemu_argv
 from lab.model.errors import LabError, PreconditionError, ProvisioningError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import Features, Finding, Handle, MachineSpec, Observed, Phase, Seed, SshEndpoint
+from lab.model.machine import Features, Finding, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.system import proc
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandleData(HandlePlace):
-    """What `recover` makes."""
-
-    uuid: str
-    identity: str
-    host_key: str
-    driver: str
-    accel: str
-    image_id: str
-
-
-DATA: Final[type] = HandleData
+HANDLE: Final = VagrantHandle
 FEATURES: Final = Features(isolated=True, snapshots=True, starts_ready=True)
 TESTED_WITH: Final = (
     "Debian 12, Vagrant 2.3.4 with vagrant-libvirt 0.11.2, emulated (no usable KVM); VirtualBox: not run"
@@ -63,7 +49,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     return vagrant_check.check(lab, spec)
 
 
-def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
+def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> VagrantHandle:
     """The box, and the files that Vagrant reads. Idempotent. Raises what `vagrant_box.ensure` raises."""
     work = directory / WORK
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -82,31 +68,33 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> Handle:
     return recover(seed, spec.name, directory)
 
 
-def recover(seed: Seed, name: str, directory: Path) -> Handle:
+def recover(seed: Seed, name: str, directory: Path) -> VagrantHandle:
     """From the seed and the JSON that was written before anything was made."""
     told = vagrant_files.read(directory / WORK).get("lab", {})
-    data: dict[str, Any] = {
-        "uuid": vagrant_files.uuid_of(seed.machine_id),
-        "directory": str(directory),
-        "identity": str(seed.user_key_private),
-        "host_key": " ".join(seed.host_key_public.split()[:2]),
-        "driver": str(told.get("driver", DRIVERS[0])),
-        "accel": str(told.get("accel", "")),
-        "image_id": str(told.get("image_id", "")),
-    }
-    return Handle(provider="vagrant", name=name, machine_id=seed.machine_id, data=data)
+    return VagrantHandle(
+        provider="vagrant",
+        name=name,
+        machine_id=seed.machine_id,
+        directory=str(directory),
+        image_id=str(told.get("image_id", "")),
+        accel=str(told.get("accel", "")),
+        uuid=vagrant_files.uuid_of(seed.machine_id),
+        identity=str(seed.user_key_private),
+        host_key=" ".join(seed.host_key_public.split()[:2]),
+        driver=str(told.get("driver", DRIVERS[0])),
+    )
 
 
-def start(lab: Lab, handle: Handle) -> SshEndpoint:
+def start(lab: Lab, handle: VagrantHandle) -> SshEndpoint:
     """`vagrant up`, unless it runs already. What an earlier one did not finish is removed first."""
     work = _work(handle)
     vagrant_cli.end_left(work)
     state = _state(lab, handle)
     if state.state == "deaf":
-        raise PreconditionError(f"{handle.data['driver']} does not answer: {state.reason}", fix=vagrant_cli.INSTALL)
+        raise PreconditionError(f"{handle.driver} does not answer: {state.reason}", fix=vagrant_cli.INSTALL)
     made = (work / COMPLETE_MARKER).exists()
     if made and state.state == "paused":
-        libvirt.resume(lab, handle.data["uuid"])
+        libvirt.resume(lab, handle.uuid)
         state = _state(lab, handle)
     if made and state.state == "running":
         return _endpoint(handle, state)
@@ -114,31 +102,31 @@ def start(lab: Lab, handle: Handle) -> SshEndpoint:
         stop(lab, handle)
     # one that somebody else removed leaves its disk, beside which Vagrant makes no other
     if (not made or state.state == "absent") and (work / vagrant_cli.DOT).exists():
-        why = f"{handle.data['driver']} has it no more" if made else "an earlier vagrant up did not finish"
+        why = f"{handle.driver} has it no more" if made else "an earlier vagrant up did not finish"
         lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made again"))
         _forget(lab, handle)
     return _up(lab, handle)
 
 
-def _up(lab: Lab, handle: Handle) -> SshEndpoint:
-    work, directory = _work(handle), Path(handle.data["directory"])
+def _up(lab: Lab, handle: VagrantHandle) -> SshEndpoint:
+    work, directory = _work(handle), Path(handle.directory)
     for name in (SERIAL_LOG, HEARTBEAT_LOG):  # an earlier boot's last words are not this one's
         (directory / name).unlink(missing_ok=True)
     with lab.bus.step("vagrant", "vagrant up"):
-        vagrant_cli.run(lab, work, ["up", "--provider", handle.data["driver"]], limit_s=UP_S)
+        vagrant_cli.run(lab, work, ["up", "--provider", handle.driver], limit_s=UP_S)
     (work / COMPLETE_MARKER).touch()
     return _endpoint(handle, _state(lab, handle))
 
 
-def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+def restore(lab: Lab, handle: VagrantHandle, name: str, kept: dict[str, Any]) -> SshEndpoint:
     """Vagrant's own snapshot. Raises PreconditionError when it does not fit any more."""
     vagrant_snapshot.restore(lab, handle, name, kept)
     return _endpoint(handle, _state(lab, handle))
 
 
-def inspect(lab: Lab, handle: Handle) -> Observed:
+def inspect(lab: Lab, handle: VagrantHandle) -> Observed:
     """The hypervisor's word and the heartbeat; a box without one is logged into."""
-    facts: dict[str, Any] = {"image_id": handle.data["image_id"], "accel": handle.data["accel"]}
+    facts: dict[str, Any] = {"image_id": handle.image_id, "accel": handle.accel}
     work = _work(handle)
     if not (work / vagrant_cli.JSON_FILE).exists():
         return Observed(phase="absent", alive=False, reason="never made", **facts)
@@ -151,7 +139,7 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
         reason = f"{state.state} ({state.reason})" if state.reason else state.state
         return Observed(phase=phases.get(state.state, "broken"), alive=False, reason=reason, **facts)
     endpoint = _endpoint(handle, state)
-    beat = heartbeat.last_beat(Path(handle.data["directory"]) / HEARTBEAT_LOG)
+    beat = heartbeat.last_beat(Path(handle.directory) / HEARTBEAT_LOG)
     if beat is None:  # no golden image, or a log that only root may read
         return inspect_ssh.observed(lab, endpoint, **facts)
     facts |= {"endpoint": endpoint, "boot_id": beat.boot_id}
@@ -160,26 +148,26 @@ def inspect(lab: Lab, handle: Handle) -> Observed:
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
 
 
-def stop(lab: Lab, handle: Handle) -> None:
+def stop(lab: Lab, handle: VagrantHandle) -> None:
     """Pull the plug. The machine is disposable: nothing is asked of its guest. Idempotent."""
     work = _work(handle)
     if not (work / vagrant_cli.JSON_FILE).exists():
         return
     vagrant_cli.end_left(work)
-    if handle.data["driver"] == "libvirt":
-        libvirt.end(lab, handle.data["uuid"])
+    if handle.driver == "libvirt":
+        libvirt.end(lab, handle.uuid)
     else:
         virtualbox.end(lab, work, handle.name)
 
 
-def delete(lab: Lab, handle: Handle) -> None:
+def delete(lab: Lab, handle: VagrantHandle) -> None:
     """No domain, volume, pool, network, box, file of it stays. Idempotent; done also where Vagrant itself fails."""
-    work, directory = _work(handle), Path(handle.data["directory"])
+    work, directory = _work(handle), Path(handle.directory)
     if (work / vagrant_cli.JSON_FILE).exists():  # written before anything is made
         _forget(lab, handle)
         _remove_boxes(lab, handle)
-        if handle.data["driver"] == "libvirt":
-            libvirt.purge(lab, handle.data["uuid"], vagrant_files.ident(handle.machine_id))
+        if handle.driver == "libvirt":
+            libvirt.purge(lab, handle.uuid, vagrant_files.ident(handle.machine_id))
     if not work.exists():
         return  # the logs below are then another provider's, whose machine may run
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
@@ -187,7 +175,7 @@ def delete(lab: Lab, handle: Handle) -> None:
     shutil.rmtree(work)
 
 
-def _forget(lab: Lab, handle: Handle) -> None:
+def _forget(lab: Lab, handle: VagrantHandle) -> None:
     """The machine gone from Vagrant and its hypervisor; its box and files stay, for the next `vagrant up`."""
     work = _work(handle)
     vagrant_cli.end_left(work)
@@ -195,15 +183,15 @@ def _forget(lab: Lab, handle: Handle) -> None:
     try:
         vagrant_cli.run(lab, work, ["destroy", "--force"], limit_s=DESTROY_S)
     except LabError as error:
-        if handle.data["driver"] != "libvirt":
+        if handle.driver != "libvirt":
             raise
         lab.bus.emit(Notice(level="info", text=f"{error.message}; removed without it"))
     shutil.rmtree(work / vagrant_cli.DOT, ignore_errors=True)
-    if handle.data["driver"] == "libvirt":
-        libvirt.forget(lab, handle.data["uuid"], vagrant_files.ident(handle.machine_id))
+    if handle.driver == "libvirt":
+        libvirt.forget(lab, handle.uuid, vagrant_files.ident(handle.machine_id))
 
 
-def _remove_boxes(lab: Lab, handle: Handle) -> None:
+def _remove_boxes(lab: Lab, handle: VagrantHandle) -> None:
     work = _work(handle)
     prefix = vagrant_files.ident(handle.machine_id)
     try:
@@ -246,26 +234,26 @@ def _volumes(work: Path, box: vagrant_box.Box) -> dict[str, Path]:
     return {} if box.kernel is None else {"kernel": box.kernel, "initrd": work / vagrant_files.INITRD_FILE}
 
 
-def _work(handle: Handle) -> Path:
-    return Path(handle.data["directory"]) / WORK
+def _work(handle: VagrantHandle) -> Path:
+    return Path(handle.directory) / WORK
 
 
-def _state(lab: Lab, handle: Handle) -> libvirt.DomainStatus:
-    if handle.data["driver"] == "libvirt":
-        return libvirt.ask(lab, handle.data["uuid"])
+def _state(lab: Lab, handle: VagrantHandle) -> libvirt.DomainStatus:
+    if handle.driver == "libvirt":
+        return libvirt.ask(lab, handle.uuid)
     return virtualbox.ask(lab, _work(handle), handle.name)
 
 
-def _endpoint(handle: Handle, state: libvirt.DomainStatus) -> SshEndpoint:
+def _endpoint(handle: VagrantHandle, state: libvirt.DomainStatus) -> SshEndpoint:
     host, _, port = state.address.partition(":")
     if not host:
         raise ProvisioningError("the machine has no address", fix="lab down, then lab up")
-    own = handle.data["image_id"] != ""
+    own = handle.image_id != ""
     return SshEndpoint(
         host=host,
         port=int(port or SSH_PORT),
         user="root" if own else vagrant_files.BOX_USER,
-        identity_file=Path(handle.data["identity"]),
-        host_key=handle.data["host_key"],
+        identity_file=Path(handle.identity),
+        host_key=handle.host_key,
         become=not own,
     )

@@ -14,9 +14,9 @@ from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
 from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import files as vagrant_files
 from lab.machines.providers.vagrant import libvirt
+from lab.machines.providers.vagrant.files import VagrantHandle
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
-from lab.model.machine import Handle
 
 DRIVER: Final = "libvirt"
 SAVE_S: Final = 300.0
@@ -41,13 +41,13 @@ def key(lab: Lab, work: Path) -> dict[str, str]:
     }
 
 
-def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
+def save(lab: Lab, handle: VagrantHandle, name: str) -> dict[str, Any]:
     """Keep the running machine as `name`, replacing an older one; the machine goes on. Returns what `restore` needs.
 
     Raises PreconditionError with another driver, ProvisioningError with Vagrant's own words.
     """
-    if handle.data["driver"] != DRIVER:
-        message = f"a machine of Vagrant's driver {handle.data['driver']} cannot be kept here: that was never run"
+    if handle.driver != DRIVER:
+        message = f"a machine of Vagrant's driver {handle.driver} cannot be kept here: that was never run"
         raise PreconditionError(message, fix=f"--driver {DRIVER}, or use `vagrant snapshot` yourself")
     work = _work(handle)
     vagrant_cli.end_left(work)
@@ -55,7 +55,7 @@ def save(lab: Lab, handle: Handle, name: str) -> dict[str, Any]:
     return {"key": key(lab, work)}
 
 
-def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> None:
+def restore(lab: Lab, handle: VagrantHandle, name: str, kept: dict[str, Any]) -> None:
     """Go on from `name`, whatever it does now. Raises PreconditionError when it does not fit any more."""
     work = _work(handle)
     if changed := differing(kept["key"], key(lab, work)):
@@ -64,5 +64,5 @@ def restore(lab: Lab, handle: Handle, name: str, kept: dict[str, Any]) -> None:
     vagrant_cli.run(lab, work, ["snapshot", "restore", name, "--no-provision"], limit_s=SAVE_S)
 
 
-def _work(handle: Handle) -> Path:
-    return Path(handle.data["directory"]) / "vagrant"
+def _work(handle: VagrantHandle) -> Path:
+    return Path(handle.directory) / "vagrant"
