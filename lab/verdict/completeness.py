@@ -21,52 +21,32 @@ UNKNOWN: Final = "nobody wrote down what this form gives on this service; covera
 
 def score(tallies: Iterable[Tally]) -> tuple[Node, ...]:
     """Sum the cells' tallies into one row per request type and node, in the reference's order."""
-    found: dict[tuple[str, str], Node] = {}
+    found: dict[tuple[str, str], list[NodeTally]] = defaultdict(list)
     for tally in tallies:
         for node in tally.nodes:
-            key = (node.type, node.node)
-            found[key] = _plus(found.get(key), _one(node))
-    return tuple(found.values())
+            found[node.type, node.node].append(node)
+    return tuple(_sum(nodes) for nodes in found.values())
 
 
-def _one(node: NodeTally) -> Node:
+def _sum(nodes: Sequence[NodeTally]) -> Node:
+    one = nodes[0]
     return Node(
-        request=node.type,
-        node=node.node,
-        kind=f"{node.family} {node.kind}",
-        match=node.match,
-        reference=_clamp(node.received, node.reference_min, node.reference_max),
-        received=node.received,
-        expected=_clamp(node.received, node.expected_min, node.expected_max),
-        conforming=min(node.received, node.expected_max),
-        parents_right=node.parents_ok,
-        parents_conforming=node.parents_as_expected,
-        roots=node.rootless,
-        mode=node.mode,
-        cause=node.cause,
-        calls_to_first_loss=node.calls_to_first_loss,
-    )
-
-
-def _plus(one: Node | None, other: Node) -> Node:
-    if one is None:
-        return other
-    losses = [n for n in (one.calls_to_first_loss, other.calls_to_first_loss) if n is not None]
-    return Node(
-        request=one.request,
+        request=one.type,
         node=one.node,
-        kind=one.kind,
+        kind=f"{one.family} {one.kind}",
         match=one.match,
-        reference=one.reference + other.reference,
-        received=one.received + other.received,
-        expected=one.expected + other.expected,
-        conforming=one.conforming + other.conforming,
-        parents_right=one.parents_right + other.parents_right,
-        parents_conforming=one.parents_conforming + other.parents_conforming,
-        roots=one.roots + other.roots,
+        reference=sum(_clamp(node.received, node.reference_min, node.reference_max) for node in nodes),
+        received=sum(node.received for node in nodes),
+        expected=sum(_clamp(node.received, node.expected_min, node.expected_max) for node in nodes),
+        conforming=sum(min(node.received, node.expected_max) for node in nodes),
+        parents_right=sum(node.parents_ok for node in nodes),
+        parents_conforming=sum(node.parents_as_expected for node in nodes),
+        roots=sum(node.rootless for node in nodes),
         mode=one.mode,
-        cause=one.cause or other.cause,
-        calls_to_first_loss=min(losses, default=None),
+        cause=next((node.cause for node in nodes if node.cause), ""),
+        calls_to_first_loss=min(
+            (node.calls_to_first_loss for node in nodes if node.calls_to_first_loss is not None), default=None
+        ),
     )
 
 
@@ -76,17 +56,16 @@ def _clamp(value: int, low: int, high: int) -> int:
 
 def coverage(rows: Sequence[Node], why_not: str) -> Coverage:
     """forms.NAME.coverage of summary.json. why_not: why nothing was counted; "" when it was."""
-    by_type: dict[str, list[Node]] = defaultdict(list)
-    for row in () if why_not else rows:
-        by_type[row.request].append(row)
-    whole = _cover(() if why_not else rows)
+    counted = () if why_not else rows
+    whole = _cover(counted)
+    types = dict.fromkeys(row.request for row in counted)
     return Coverage(
         reference=None if why_not else whole.reference,
         received=None if why_not else whole.received,
         ratio=whole.ratio,
         parents_ok=whole.parents_ok,
-        by_type={request: _cover(part) for request, part in by_type.items()},
-        misplaced=() if why_not else misplaced(rows),
+        by_type={request: _cover([row for row in counted if row.request == request]) for request in types},
+        misplaced=misplaced(counted),
         not_counted=why_not,
     )
 

@@ -6,20 +6,20 @@ one per pillar and mechanism, printed there without a figure. A cell that this r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from lab.guest.scoring.gates import FAMILIES
-from lab.model.figures import effect
+from lab.model.figures import METRICS, effect
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
-from lab.model.summary import Pillar, Verdict
+from lab.model.summary import Pillar, Summary
 from lab.model.summary_form import FormSummary
+from lab.verdict.compare import PRIMARY
 from lab.verdict.observe import FormView
 
 NOT_MEASURED: Final = "not measured"
-MECHANISMS: Final = ("compile-time", "run-time")
 CLAIMS: Final[dict[tuple[str, str], str]] = {
     ("performance", "compile-time"): "a one-time cost, paid when compiling",
     ("performance", "run-time"): "a cost at run time",
@@ -32,34 +32,7 @@ CLAIMS: Final[dict[tuple[str, str], str]] = {
 }
 
 
-def pillars(
-    run: Run, forms: Mapping[str, FormView], summaries: Mapping[str, FormSummary], verdicts: Sequence[Verdict]
-) -> tuple[Pillar, ...]:
-    """Eight rows, one per pillar and mechanism."""
-    rows = []
-    for (pillar, mechanism), claim in CLAIMS.items():
-        names = [form.name for form in forms.values() if form.mechanism == mechanism]
-        told: list[str] = []
-        evidence: list[str] = []
-        for name in names:
-            seen = PillarView(run=run, form=forms[name], summary=summaries[name], verdicts=verdicts)
-            said, files = _MEASURES[pillar](seen)
-            told += [f"{name}: {part}" for part in said]
-            evidence += files if said else []
-        rows.append(
-            Pillar(
-                pillar=pillar,
-                mechanism=mechanism,
-                claim=claim,
-                measured="; ".join(told) or NOT_MEASURED,
-                evidence=tuple(sorted(set(evidence))) if told else (),
-                confidence=_CONFIDENCE[pillar] if told else "none",
-            )
-        )
-    return tuple(rows)
-
-
-Said = tuple[list[str], list[str]]
+Said = tuple[list[str], list[str]]  # what was measured, and the files that show it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +42,40 @@ class PillarView:
     run: Run
     form: FormView
     summary: FormSummary
-    verdicts: Sequence[Verdict]
+    whole: Summary
+
+
+def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[Pillar, ...]:
+    """Eight rows, one per pillar and mechanism."""
+    rows = []
+    for (pillar, mechanism), claim in CLAIMS.items():
+        told: list[str] = []
+        evidence: set[str] = set()
+        for name, form in forms.items():
+            if form.mechanism == mechanism:
+                view = PillarView(run=run, form=form, summary=summary.forms[name], whole=summary)
+                said, files = _MEASURES[pillar](view)
+                told += [f"{name}: {part}" for part in said]
+                evidence |= set(files if said else ())
+        rows.append(
+            Pillar(
+                pillar=pillar,
+                mechanism=mechanism,
+                claim=claim,
+                measured="; ".join(told) or NOT_MEASURED,
+                evidence=tuple(sorted(evidence)),
+                confidence=_CONFIDENCE[pillar] if told else "none",
+            )
+        )
+    return tuple(rows)
 
 
 def _performance(seen: PillarView) -> Said:
     said = []
-    for metric, what in (("cpu_s_per_1k_requests", "CPU per request"), ("latency_p50_ms", "median latency")):
-        row = _row(seen.verdicts, seen.form.name, metric)
+    for metric in PRIMARY:
+        row = seen.whole.verdict(seen.form.name, "baseline", metric)
         if row and row.effect_pct is not None:
-            said.append(f"{effect(row.effect_pct)} {what}")
+            said.append(f"{effect(row.effect_pct)} {METRICS[metric]}")
     if seen.summary.attach_s is not None:
         said.append(f"attached in {seen.summary.attach_s:.1f} s")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:
@@ -125,10 +123,6 @@ def _stability(seen: PillarView) -> Said:
     if conform.orphans:
         said.append(f"{conform.orphans:,} spans without their parent")
     return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells("spans")]
-
-
-def _row(verdicts: Sequence[Verdict], form: str, metric: str) -> Verdict | None:
-    return next((row for row in verdicts if (row.form, row.against, row.metric) == (form, "baseline", metric)), None)
 
 
 _MEASURES: Final = {

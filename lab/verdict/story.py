@@ -2,62 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
-
 from lab.model.figures import METRICS, effect, share
 from lab.model.summary import Line, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, Missing
+from lab.verdict.compare import FAMILY, PRIMARY
 from lab.verdict.words import IMPLAUSIBLE
 
-FAMILY_OF: Final = {
-    "cpu_s_per_1k_requests": "cpu",
-    "latency_p50_ms": "latency",
-}
-HEADLINE: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
+
+def lines(summary: Summary) -> tuple[Line, ...]:
+    """One entry per instrumented form, then one per pair of forms of unlike mechanism."""
+    forms = summary.forms
+    pairs = dict.fromkeys((row.form, row.against) for row in summary.verdicts if row.against != "baseline")
+    return (
+        *(
+            _line(summary, name, "baseline", _spans(form))
+            for name, form in forms.items()
+            if form.role == "instrumented"
+        ),
+        *(_line(summary, a, b, ("", "")) for a, b in pairs if forms[a].mechanism != forms[b].mechanism),
+    )
 
 
-def lines(forms: Mapping[str, FormSummary], verdicts: Sequence[Verdict]) -> tuple[Line, ...]:
-    """One entry per instrumented form, then one per pair of forms: {form, against, word, text}."""
-    found = [
-        _line(name, "baseline", _of(verdicts, name, "baseline"), _spans(form))
-        for name, form in forms.items()
-        if form.role == "instrumented"
-    ]
-    pairs = dict.fromkeys((row.form, row.against) for row in verdicts if row.against != "baseline")
-    for form, against in pairs:
-        if forms[form].mechanism != forms[against].mechanism:
-            found.append(_line(form, against, _of(verdicts, form, against), None))
-    return tuple(found)
-
-
-def _of(verdicts: Sequence[Verdict], form: str, against: str) -> dict[str, Verdict]:
-    found: dict[str, Verdict] = {}
-    for row in verdicts:
-        if row.form == form and row.against == against:
-            found.setdefault(row.metric, row)  # the first level, as everywhere in the report
-    return found
-
-
-def _line(form: str, against: str, rows: Mapping[str, Verdict], spans: tuple[str, str] | None) -> Line:
-    """What is valid first, then what is not, each reason once."""
-    told = [_part(metric, rows[metric]) for metric in HEADLINE if metric in rows]
+def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> Line:
+    """What is valid first, then what is not, each reason once. spans: what came of them, or why it is not counted."""
+    rows = [row for metric in PRIMARY if (row := summary.verdict(form, against, metric))]
     void: dict[str, list[str]] = {}
-    for metric in (metric for metric in HEADLINE if metric in rows and rows[metric].word == "INVALID"):
-        void.setdefault(rows[metric].reasons[0], []).append(METRICS[metric])
-    if spans is not None and spans[1]:
+    for row in rows:
+        if row.word == "INVALID":
+            void.setdefault(row.reasons[0], []).append(METRICS[row.metric])
+    if spans[1]:
         void.setdefault(spans[1], []).append("spans")
-    elif spans is not None:
-        told.append(spans[0])
-    parts = [part for part in told if part] + [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
-    words = [rows[metric].word for metric in HEADLINE if metric in rows]
+    parts = [part for part in (*map(_part, rows), spans[0]) if part]
+    parts += [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
     # one word for the line: that of CPU per request, the first of the primary metrics
-    return Line(form=form, against=against, word=words[0] if words else "INVALID", text="; ".join(parts) + ".")
+    return Line(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
 
 
-def _part(metric: str, row: Verdict) -> str:
+def _part(row: Verdict) -> str:
     """Empty for what is INVALID: its reason comes after all the rest."""
-    name = METRICS[metric]
+    name = METRICS[row.metric]
     if row.word == "INVALID":
         return ""
     if row.effect_pct is None:
@@ -110,8 +93,8 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     found += _twin(summary)
     found += [f"anything about {each.form}: it was not built" for each in summary.left_out]
     for row in summary.verdicts:
-        if row.metric in HEADLINE:
-            what = f"{row.form} saves {'CPU' if row.metric == HEADLINE[0] else 'time'}"
+        if row.metric in PRIMARY:
+            what = f"{row.form} saves {'CPU' if row.metric == PRIMARY[0] else 'time'}"
             found += [f"that {what}: {reason}" for reason in _doubts(row)]
     for delay, name, metric in (
         (summary.controls.delay_cpu, "delay-cpu", "CPU"),
@@ -121,7 +104,7 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
             why = _why_no_figure(summary, name, metric.lower())
             found.append(f"that a small difference in {metric} would have been seen: {why}")
     for row in summary.verdicts:
-        if row.against != "baseline" and row.metric == HEADLINE[0] and row.word == "NOT COMPARABLE":
+        if row.against != "baseline" and row.metric == PRIMARY[0] and row.word == "NOT COMPARABLE":
             found.append(f"that {row.form} or {row.against} is the cheaper one: {row.reasons[0]}")
     p99 = [row for row in summary.verdicts if row.metric == "latency_p99_ms"]
     if all(row.effect_pct is None for row in p99):
@@ -139,13 +122,13 @@ def _surprises(form: FormSummary) -> list[Missing]:
 
 def _twin(summary: Summary) -> list[str]:
     name = next((name for name, form in summary.forms.items() if form.role == "twin"), "twin")
-    effects = {m: e for m, e in summary.controls.twin.items() if m in HEADLINE}
+    effects = {m: e for m, e in summary.controls.twin.items() if m in PRIMARY}
     if not effects:
-        return [f"how large the noise is: {_why_no_figure(summary, name, FAMILY_OF[HEADLINE[0]])}"]
+        return [f"how large the noise is: {_why_no_figure(summary, name, FAMILY[PRIMARY[0]])}"]
     parts = [f"{METRICS[metric]} {abs(effect.effect_pct):.1f} %" for metric, effect in effects.items()]
     return [f"any difference smaller than the twin's own ({', '.join(parts)})"] + [
-        f"how large the noise in {METRICS[metric]} is: {_why_no_figure(summary, name, FAMILY_OF[metric])}"
-        for metric in HEADLINE
+        f"how large the noise in {METRICS[metric]} is: {_why_no_figure(summary, name, FAMILY[metric])}"
+        for metric in PRIMARY
         if metric not in effects
     ]
 

@@ -49,10 +49,10 @@ def summarize(run: Run) -> Summary:
         forms=named,
         left_out=run.manifest.left_out,
         verdicts=tuple(verdicts),
-        lines=lines(named, verdicts),
+        lines=(),
         may_not_claim=(),
         unproven={form.name: form.failed for form in forms.values() if form.failed is not None},
-        pillars=pillars(run, forms, named, verdicts),
+        pillars=(),
         controls=controls(forms, run.plan, level),
         traces=traces(run, list(forms)),
         ecdf=_ecdf(forms),
@@ -61,6 +61,7 @@ def summarize(run: Run) -> Summary:
         provenance=_provenance(run),
         problems=(*run.problems, *unproven(run, forms), *_disagreements(forms)),
     )
+    summary = replace(summary, lines=lines(summary), pillars=pillars(run, forms, summary))
     return replace(summary, may_not_claim=may_not_claim(summary))
 
 
