@@ -8,9 +8,8 @@ from lab.model import figures
 from lab.model.summary import Line, Summary, Verdict
 from lab.model.summary_form import FormSummary
 from lab.report import phrases
-from lab.report.look import Look, looks, swatch
-from lab.report.markup import Html, join, link, tag
-from lab.report.markup import section as part
+from lab.report.look import Look, bar, looks, swatch
+from lab.report.markup import Html, join, link, listed, part, tag
 
 SHOWN = ("cpu_s_per_1k_requests", "latency_p50_ms")
 
@@ -39,7 +38,7 @@ def section(summary: Summary) -> Html:
 def _first(summary: Summary) -> Html | None:
     """What a reader must know before any figure: files that are not as they were sealed, proofs that failed."""
     said = [*(f"Problem of the run: {one}" for one in summary.problems), *phrases.unproven(summary)]
-    return tag("ul", *(tag("li", one) for one in said), class_="unproven") if said else None
+    return listed(said, "unproven")
 
 
 def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
@@ -58,10 +57,9 @@ def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
 
 def _left_out(summary: Summary) -> Html | None:
     """Forms that were asked for and are not among the figures."""
-    lines = [
-        tag("li", tag("b", each.form), f" was not built: {each.reason}. Fix: {each.fix}.") for each in summary.left_out
-    ]
-    return tag("ul", *lines, class_="causes") if lines else None
+    return listed(
+        [join((tag("b", each.form), f" was not built: {each.reason}. Fix: {each.fix}.")) for each in summary.left_out]
+    )
 
 
 def _big(row: Verdict | None) -> Html:
@@ -82,20 +80,10 @@ def _spans(form: FormSummary) -> Html:
     cover, conform = form.coverage, form.conformance
     if cover.not_counted:
         return tag("div", tag("b", figures.NONE), tag("small", f"not counted: {cover.not_counted}"), class_="big spans")
-    ratio = cover.ratio or 0.0
-    bar = tag(
-        "svg",
-        tag("rect", x=0, y=0, width=100, height=6, class_="void"),
-        tag("rect", x=0, y=0, width=100 * ratio, height=6, class_="fill"),
-        viewBox="0 0 100 6",
-        preserveAspectRatio="none",
-        class_="bar",
-        aria_hidden="true",
-    )
     wanted = f"{cover.received:,} of {cover.reference:,} wanted"
     known = f"{figures.share(conform.ratio)} of those known to come"
     told = f"{wanted}; {known if conform.ratio is not None else conform.not_counted}"
-    return tag("div", tag("b", figures.share(cover.ratio)), bar, tag("small", told), class_="big spans")
+    return tag("div", tag("b", figures.share(cover.ratio)), bar(cover.ratio), tag("small", told), class_="big spans")
 
 
 def _word(line: Line, row: Verdict | None) -> Html:
@@ -148,14 +136,9 @@ def _ruler(summary: Summary) -> Html | None:
                 join((tag("b", f"A known {what}"), f" of {figures.effect(control.realised_pct)} was added to the",
                       f" baseline. The lab read {figures.effect(control.effect_pct)}."))
             )  # fmt: skip
-    return tag("ul", *(tag("li", item) for item in found), class_="ruler") if found else None
+    return listed(found, "ruler")
 
 
 def _limits(summary: Summary) -> Html:
-    claims = [tag("li", said) for said in summary.may_not_claim]
-    return tag(
-        "aside",
-        tag("h3", "From this run nobody may claim"),
-        tag("ul", *claims),
-        class_="limits",
-    )
+    claims = tag("ul", *(tag("li", said) for said in summary.may_not_claim))
+    return tag("aside", tag("h3", "From this run nobody may claim"), claims, class_="limits")

@@ -6,9 +6,8 @@ from typing import Final
 
 from lab.model import figures
 from lab.model.summary import Summary
-from lab.report.look import box, drawing, label, line, looks, marker
-from lab.report.markup import Html, number, table, tag
-from lab.report.markup import section as part
+from lab.report.look import box, drawing, label, legend, line, looks, marker
+from lab.report.markup import Html, number, part, table, tag
 
 WIDTH: Final = 1120.0
 NAMES_W: Final = 150.0
@@ -28,20 +27,10 @@ def section(summary: Summary) -> Html:
         "Where the CPU went",
         "Milliseconds of CPU per request, service and agent together. Traps and BPF programs run inside the service's "
         "own time: the outlined part is theirs and is not added.",
-        _legend(),
+        legend(*((css, said) for _, said, css in PARTS), ("s-bpf", "of it: BPF programs")),
         tag("div", _draw(summary), class_="scroll"),
         _table(summary),
     )
-
-
-def _legend() -> Html:
-    keys = [*((css, said) for _, said, css in PARTS), ("s-bpf", "of it: BPF programs")]
-    return tag(
-        "p",
-        *(tag("span", tag("svg", box(1, 3, 30, 10, css), viewBox="0 0 32 16", class_="key", aria_hidden="true"), said)
-          for css, said in keys),
-        class_="legend",
-    )  # fmt: skip
 
 
 def _draw(summary: Summary) -> Html:

@@ -9,8 +9,7 @@ from typing import Final
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.report.look import Look, drawing, label, line, looks, swatch
-from lab.report.markup import Html, join, number, table, tag
-from lab.report.markup import section as part
+from lab.report.markup import Html, join, listed, number, part, table, tag
 
 WIDTH: Final = 540.0
 HEIGHT: Final = 250.0
@@ -42,7 +41,7 @@ def _undrawn(summary: Summary, curves: Curves, drawn: int) -> Html | None:
     said = [f"{name}: {form.absent['latency']}" for name, form in summary.forms.items() if "latency" in form.absent]
     if len(curves) > drawn:
         said.append(f"{figures.plural(len(curves) - drawn, 'request type')}: fewer than {FEWEST} answers in some form")
-    return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
+    return listed(said)
 
 
 def _by_type(summary: Summary) -> Curves:

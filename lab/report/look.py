@@ -96,3 +96,17 @@ def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Html:
 
 def box(x: float, y: float, width: float, height: float, css: str, said: str | None = None) -> Html:
     return tag("rect", tag("title", said) if said else None, x=x, y=y, width=max(width, 0.0), height=height, class_=css)
+
+
+def bar(ratio: float | None) -> Html:
+    """A share of a whole, as wide as its place."""
+    widths = ((100, "void"), (100 * (ratio or 0.0), "fill"))
+    shapes = (tag("rect", x=0, y=0, width=width, height=6, class_=css) for width, css in widths)
+    return tag("svg", *shapes, viewBox="0 0 100 6", preserveAspectRatio="none", class_="bar", aria_hidden="true")
+
+
+def legend(*keys: tuple[str, str]) -> Html:
+    """What each kind of box means: its class, and its name."""
+    boxes = ((tag("svg", box(1, 3, 30, 10, css), viewBox="0 0 32 16", class_="key", aria_hidden="true"), said)
+             for css, said in keys)  # fmt: skip
+    return tag("p", *(tag("span", *pair) for pair in boxes), class_="legend")

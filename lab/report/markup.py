@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -82,12 +82,17 @@ def _cell(name: str, value: object, **attributes: object) -> Html:
     return tag(name, value, **attributes)
 
 
+def listed(items: Sequence[object], class_: str = "causes") -> Html | None:
+    """A list, None where there is nothing in it."""
+    return tag("ul", *(tag("li", item) for item in items), class_=class_) if items else None
+
+
 def number(value: object) -> Html:
     """A right-aligned table cell."""
     return tag("td", value, class_="n")
 
 
-def section(ident: str, title: str, lead: object, *children: object) -> Html:
+def part(ident: str, title: str, lead: object, *children: object) -> Html:
     """One numbered part of the page."""
     head = tag("header", tag("h2", title), tag("p", lead, class_="lead"))
     return tag("section", head, *children, id=ident)

@@ -11,8 +11,7 @@ from lab.model import figures
 from lab.model.summary import ControlEffect, Summary, Verdict
 from lab.report import phrases
 from lab.report.look import Look, box, drawing, label, line, looks, marker
-from lab.report.markup import Html, number, table, tag
-from lab.report.markup import section as part
+from lab.report.markup import Html, number, part, table, tag
 
 METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "rss_mib")
 NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0

@@ -6,8 +6,7 @@ from typing import Final
 
 from lab.model import figures
 from lab.model.summary import Pillar, Summary
-from lab.report.markup import Html, join, link, table, tag
-from lab.report.markup import section as part
+from lab.report.markup import Html, join, link, part, table, tag
 
 COLUMNS: Final = (("compile-time", "Compile time (Orchestrion)"), ("run-time", "Run time (eBPF)"))
 SHOWN_FILES: Final = 3

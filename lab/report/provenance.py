@@ -8,8 +8,7 @@ from lab.model import figures
 from lab.model.own import Change, clause
 from lab.model.summary import Part, Summary
 from lab.model.summary_form import FormSummary
-from lab.report.markup import Html, link, number, table, tag
-from lab.report.markup import section as part
+from lab.report.markup import Html, join, link, listed, number, part, table, tag
 
 SHORT = 16
 
@@ -91,10 +90,10 @@ def _clocks(forms: Mapping[str, FormSummary]) -> str:
 def _changes(forms: Mapping[str, FormSummary]) -> Html | None:
     """What a form's program has otherwise than the service's own, by the binary's build information."""
     found = {name: form.changes for name, form in forms.items() if form.changes}
-    lines = [tag("li", tag("b", name), f": {_changed(changes)}") for name, changes in found.items()]
+    lines = listed([join((tag("b", name), f": {_changed(changes)}")) for name, changes in found.items()])
     text = "What a form's program has otherwise than the service's own, and what the service itself makes beside it."
     head = tag("p", f"{text} Forms that are not named: nothing.")
-    return tag("div", head, tag("ul", *lines, class_="causes")) if lines else None
+    return tag("div", head, lines) if lines else None
 
 
 def _changed(changes: Sequence[Change]) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Cover
-from lab.report.look import Look, looks, swatch
-from lab.report.markup import Html, join, link, number, table, tag
-from lab.report.markup import section as part
+from lab.report.look import Look, bar, looks, swatch
+from lab.report.markup import Html, join, link, listed, number, part, table, tag
 
 
 def section(summary: Summary) -> Html:
@@ -61,7 +60,7 @@ def _absent(summary: Summary, names: Sequence[str]) -> Html | None:
         for name, cover, conform in scores
         if conform.not_counted
     ]
-    return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
+    return listed(said)
 
 
 def _clocks(summary: Summary, names: Sequence[str]) -> Html:
@@ -104,14 +103,10 @@ def _matrix(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) ->
 def _share_cell(cover: Cover | None) -> Html:
     if cover is None:
         return tag("td", figures.NONE, class_="n")
-    ratio = cover.ratio or 0.0
-    bar = tag("svg", tag("rect", x=0, y=0, width=100, height=6, class_="void"),
-              tag("rect", x=0, y=0, width=100 * ratio, height=6, class_="fill"), viewBox="0 0 100 6",
-              preserveAspectRatio="none", class_="bar", aria_hidden="true")  # fmt: skip
     parents = cover.parents_ok
     odd = f" · parents {figures.share(parents)}" if parents is not None and parents < 1 else ""
     told = f"{figures.share(cover.ratio)} · {cover.received:,} of {cover.reference:,}{odd}"
-    return tag("td", bar, tag("small", told), class_="meter")
+    return tag("td", bar(cover.ratio), tag("small", told), class_="meter")
 
 
 def _missing(summary: Summary, names: Sequence[str]) -> Html:

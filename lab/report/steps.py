@@ -9,8 +9,7 @@ from lab.model import figures
 from lab.model.summary import HostStep, Summary
 from lab.model.summary_form import Build
 from lab.report.look import box, drawing, label
-from lab.report.markup import Html, tag
-from lab.report.markup import section as part
+from lab.report.markup import Html, listed, part, tag
 
 WIDTH: Final = 1120.0
 NAMES_W: Final = 280.0
@@ -45,12 +44,10 @@ def _draw(steps: Sequence[HostStep]) -> Html:
 
 
 def _builds(build: Sequence[tuple[str, Build]]) -> Html | None:
-    if not build:
-        return None
     said = [
         f"{name}: {figures.size(facts.size_bytes)}"
         + (f", built cold in {figures.seconds(facts.cold_s)}" if facts.cold_s is not None else "")
         + (f", warm in {figures.seconds(facts.warm_s)}" if facts.warm_s is not None else "")
         for name, facts in build
     ]
-    return tag("ul", *(tag("li", line) for line in said), class_="causes")
+    return listed(said)

@@ -9,8 +9,7 @@ from lab.model import figures
 from lab.model.summary import Attempt, Summary
 from lab.report import phrases
 from lab.report.look import box, drawing, label, line, looks, marker
-from lab.report.markup import Html, link, number, table, tag
-from lab.report.markup import section as part
+from lab.report.markup import Html, link, number, part, table, tag
 
 WIDTH: Final = 1120.0
 NAMES_W: Final = 150.0

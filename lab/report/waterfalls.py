@@ -9,9 +9,8 @@ from typing import Final
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Trace, TraceRow
-from lab.report.look import Look, box, drawing, label, line, looks, marker
-from lab.report.markup import Html, join, link, tag
-from lab.report.markup import section as part
+from lab.report.look import Look, box, drawing, label, legend, line, looks, marker
+from lab.report.markup import Html, join, link, listed, part, tag
 
 WIDTH: Final = 1120.0
 NAMES_W: Final = 298.0
@@ -20,6 +19,14 @@ TOP: Final = 64.0
 GAP: Final = 22.0
 CHARACTER: Final = 6.4  # the width of one, in the drawing's units
 MARKS: Final = {"root": "lost its parent", "orphan": "parent never came", "moved": "other parent", "extra": "extra"}
+LEGEND: Final = (
+    ("bar-server c-ink", "server span"),
+    ("bar-client c-ink", "client span"),
+    ("bar-missing", "missing"),
+    ("bar-lost c-ink", "wrong or lost parent"),
+    ("bar-extra", "extra: nobody asked for it"),
+    ("bar-request", "the request, as its sender saw it"),
+)
 
 
 def section(summary: Summary) -> Html:
@@ -30,7 +37,7 @@ def section(summary: Summary) -> Html:
         "What it shows",
         "One request of each type, sent once to every form before any load. A row is a span that a person "
         "instrumenting this service by hand would want. Same row, same span; same clock in every column.",
-        _legend(),
+        legend(*LEGEND),
         *(_request(kind, summary, look) for kind in types),
         _without(summary),
     )
@@ -44,24 +51,7 @@ def _without(summary: Summary) -> Html | None:
         for name, form in summary.forms.items()
         if name not in shown
     ]
-    return tag("ul", *(tag("li", one) for one in said), class_="causes") if said else None
-
-
-def _legend() -> Html:
-    def sample(css: str, said: str) -> Html:
-        swatch = tag("svg", box(1, 3, 30, 10, css), viewBox="0 0 32 16", class_="key", aria_hidden="true")
-        return tag("span", swatch, said)
-
-    return tag(
-        "p",
-        sample("bar-server c-ink", "server span"),
-        sample("bar-client c-ink", "client span"),
-        sample("bar-missing", "missing"),
-        sample("bar-lost c-ink", "wrong or lost parent"),
-        sample("bar-extra", "extra: nobody asked for it"),
-        sample("bar-request", "the request, as its sender saw it"),
-        class_="legend",
-    )
+    return listed(said)
 
 
 def _request(kind: str, summary: Summary, look: Mapping[str, Look]) -> Html:
@@ -250,8 +240,4 @@ def _causes(shown: Sequence[Trace]) -> Html | None:
     found = dict.fromkeys(
         (trace.form, row.match, row.cause or "cause unknown") for trace in shown for row in trace.rows if row.missing
     )
-    if not found:
-        return None
-    return tag(
-        "ul", *(tag("li", tag("b", form), f" {match}: {cause}") for form, match, cause in found), class_="causes"
-    )
+    return listed([join((tag("b", form), f" {match}: {cause}")) for form, match, cause in found])
