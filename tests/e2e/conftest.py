@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lab.guest.wire import load
 from lab.model.config import DemoConfig
+from lab.model.summary import Summary
 from tests.support import run_lab, test_home
 
 DEMO_S = 1200.0
@@ -29,10 +30,8 @@ def run_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def summary(run_dir: Path) -> dict[str, Any]:
-    doc = json.loads((run_dir / "summary.json").read_text(encoding="utf-8"))
-    assert isinstance(doc, dict)
-    return doc
+def summary(run_dir: Path) -> Summary:
+    return load(Summary, (run_dir / "summary.json").read_bytes())
 
 
 def _newest() -> Path | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lab.model.summary import Summary
 from tests.e2e import browser
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
@@ -57,35 +57,35 @@ def test_every_section_is_there(seen: browser.Seen) -> None:
         assert f'id="{name}"' in seen.dom, name
 
 
-def test_one_verdict_line_per_form_and_one_for_form_against_form(seen: browser.Seen, summary: dict[str, Any]) -> None:
+def test_one_verdict_line_per_form_and_one_for_form_against_form(seen: browser.Seen, summary: Summary) -> None:
     verdict = section(seen.dom, "verdict")
-    alone = [line["form"] for line in summary["lines"] if line["against"] == "baseline"]
+    alone = [line.form for line in summary.lines if line.against == "baseline"]
     assert sorted(alone) == ["ebpf", "orchestrion-otel"]
     # the first row names the columns
     assert len(re.findall(r'<div class="row">', verdict)) == len(alone)
     assert len(re.findall(r'<div class="pair">', verdict)) == 1
     for form in alone:
         assert form in verdict
-    assert summary["grade"]["word"].upper() in seen.dom
+    assert summary.grade.word.upper() in seen.dom
 
 
-def test_each_request_type_has_its_waterfall_with_every_form(seen: browser.Seen, summary: dict[str, Any]) -> None:
+def test_each_request_type_has_its_waterfall_with_every_form(seen: browser.Seen, summary: Summary) -> None:
     part = section(seen.dom, "waterfalls")
-    types = {trace["type"] for trace in summary["traces"]}
+    types = {trace.type for trace in summary.traces}
     assert {"browse", "checkout", "search"} <= types
     assert len(re.findall("<figure", part)) == len(types)
     for form in ("baseline", "orchestrion-otel", "ebpf"):
         assert part.count(form) >= len(types), form
-    received = sum(len(row["spans"]) for trace in summary["traces"] for row in trace["rows"])
+    received = sum(len(row.spans) for trace in summary.traces for row in trace.rows)
     # c-ink is the legend's colour
     assert len(re.findall(r'class="bar-(?:server|client|lost) c-(?!ink)', part)) == received > 50
 
 
-def test_four_pillars_with_evidence_or_not_measured(seen: browser.Seen, summary: dict[str, Any]) -> None:
+def test_four_pillars_with_evidence_or_not_measured(seen: browser.Seen, summary: Summary) -> None:
     part = section(seen.dom, "pillars")
     for pillar in ("performance", "safety", "portability", "stability"):
         assert re.search(pillar, part, re.IGNORECASE), pillar
-    unmeasured = [row for row in summary["pillars"] if row["confidence"] == "none"]
+    unmeasured = [row for row in summary.pillars if row.confidence == "none"]
     assert part.count("not measured") >= min(1, len(unmeasured))
 
 
