@@ -47,7 +47,7 @@ def export(lab: Lab, ident: str, target: Path) -> str:
             proc.check(argv, deadline=deadline, error=ProvisioningError, fix="choose a place with more room")
             with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as tar:
                 for name in MEMBERS:
-                    tar.add(packed if name == PACKED_DISK else found.directory / name, name, filter=_plain)
+                    tar.add(packed if name == PACKED_DISK else found.directory / name, name, filter=plain)
             digest = f"sha256:{digests.of_file(part, synced=True)}"
         part.replace(target)
     finally:
@@ -107,7 +107,8 @@ def _need_seal(work: Path, path: Path, arch: Arch) -> None:
         raise PreconditionError(f"{path} is for {made_for}, this machine is {arch}", fix=f"--arch {made_for}")
 
 
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """An archive's member without what this host knows of it."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o644

@@ -15,7 +15,8 @@ from lab.system import proc, toolchain
 from lab.system.wait import Deadline
 
 if TYPE_CHECKING:
-    from lab.machines.images.image import Image, ImageSpec
+    from lab.machines.images.image import Image
+    from lab.machines.images.rootfs import ImageSpec
 
 PLATFORM: str = sys.platform  # as text: what is decided by it is decided on every platform
 GO_VERSION: Final = "go1.26.1"

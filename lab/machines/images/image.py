@@ -21,7 +21,7 @@ from lab.machines.images import apt, rootfs
 from lab.machines.images import seal as image_seal
 from lab.machines.images.kernels import unpack as kernel
 from lab.machines.images.recipes import OF_ARCH, RECIPES
-from lab.machines.images.rootfs import TreeSpec
+from lab.machines.images.rootfs import ImageSpec
 from lab.machines.vm import initrd
 from lab.machines.vm.disks import ROOT_SERIAL
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
@@ -43,23 +43,6 @@ INODES: Final = 262144
 # Raise it when the code that makes an image puts something else into it: images made before are then not used again.
 # Data that goes in is part of the fingerprint by itself. tests/unit/machines/test_recipe.py reminds of it.
 RECIPE: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSpec:
-    """What is wanted. `go_root`: the pinned Go toolchain of this host, which compiles the machine's init and, with
-    `with_go`, is copied into the image; `guest_go`: copied instead, for a machine with another processor. `packages`:
-    Debian packages by name; `links`: (place, target)."""
-
-    suite: str
-    arch: Arch
-    disk_gib: int
-    packages: tuple[str, ...]
-    go_root: Path
-    with_go: bool = True
-    guest_go: Path | None = None
-    links: tuple[tuple[str, str], ...] = ()
-    pockets: tuple[str, ...] = apt.POCKETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,18 +154,7 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
     discard(work)
     need_space(lab.paths.images)
     work.mkdir(mode=0o700)
-    tree_spec = TreeSpec(
-        suite=spec.suite,
-        pockets=spec.pockets,
-        packages=spec.packages,
-        links=dict(spec.links),
-        arch=spec.arch,
-        go_root=spec.go_root,
-        guest_go=spec.guest_go or spec.go_root,
-        with_go=spec.with_go,
-        image_id=ident,
-    )
-    tree = rootfs.build(lab, tree_spec, work, deadline)
+    tree = rootfs.build(lab, spec, ident, work, deadline)
     with lab.bus.step("image.disk", "write the disk"):
         write_boot_files(work, tree, spec.arch)
         _write_disk(work, tree, ident, spec.disk_gib, deadline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,22 +54,23 @@ SETTINGS: Final = (APT_OPTIONS, DPKG_OPTIONS, LEFTOVERS, MERGED, GO_UNUSED, GO_P
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreeSpec:
-    """What goes into a tree. `links`: place -> target of commands under another name. `go_root`: a Go toolchain of this
-    host; `guest_go`: the machine's, of which it gets a copy `with_go`."""
+class ImageSpec:
+    """What is wanted. `go_root`: the pinned Go toolchain of this host, which compiles the machine's init and, with
+    `with_go`, is copied into the image; `guest_go`: copied instead, for a machine with another processor. `packages`:
+    Debian packages by name; `links`: (place, target)."""
 
     suite: str
-    pockets: tuple[str, ...]
-    packages: tuple[str, ...]
-    links: Mapping[str, str]
     arch: Arch
+    disk_gib: int
+    packages: tuple[str, ...]
     go_root: Path
-    guest_go: Path
-    with_go: bool
-    image_id: str
+    with_go: bool = True
+    guest_go: Path | None = None
+    links: tuple[tuple[str, str], ...] = ()
+    pockets: tuple[str, ...] = apt.POCKETS
 
 
-def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
+def build(lab: Lab, spec: ImageSpec, ident: str, work: Path, deadline: Deadline) -> Path:
     """Make `work`/tree and `work`/lab-init from nothing; `work` is ours alone. Returns the tree.
 
     Raises PreconditionError (not root, a tool is missing), ProvisioningError (a package, the playbook).
@@ -79,7 +80,7 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
     tree = work / TREE
     with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other
         init = beside.submit(build_init, lab, spec.go_root, GOARCH[spec.arch], work / INIT_BINARY, deadline)
-        toolchain = beside.submit(copy_go, spec.guest_go, work / "go") if spec.with_go else None
+        toolchain = beside.submit(copy_go, spec.guest_go or spec.go_root, work / "go") if spec.with_go else None
         with lab.bus.step(PACKAGES_STEP, f"install {len(spec.packages)} Debian packages and what they need"):
             install_packages(lab, spec, tree, work / "packages.log", deadline)
         init.result()
@@ -87,7 +88,7 @@ def build(lab: Lab, spec: TreeSpec, work: Path, deadline: Deadline) -> Path:
             toolchain.result()
             (work / "go").rename(tree / GO_PLACE)
     with lab.bus.step("image.playbook", "apply the playbook to the tree"):
-        variables = playbook_variables(spec.image_id, str(work / INIT_BINARY), dict(spec.links), spec.packages)
+        variables = playbook_variables(ident, str(work / INIT_BINARY), dict(spec.links), spec.packages)
         playbook.apply_to_tree(lab, tree, variables=variables, log=work / "playbook.log", deadline=deadline)
     trim(tree)
     return tree
@@ -101,7 +102,7 @@ def playbook_variables(
     return {**image, "machine_links": links, "packages": {"machine": list(packages)}}
 
 
-def install_packages(lab: Lab, spec: TreeSpec, tree: Path, log: Path, deadline: Deadline) -> None:
+def install_packages(lab: Lab, spec: ImageSpec, tree: Path, log: Path, deadline: Deadline) -> None:
     """Run mmdebstrap in mount and process namespaces of its own, into a tree whose /bin, /sbin and /lib lead to /usr.
 
     Newer releases bring these links themselves; one that does not gets the same system this way.

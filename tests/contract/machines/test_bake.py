@@ -24,7 +24,8 @@ PACKAGES = ("kmod", "linux-image-cloud-amd64", "openssh-server", "python3", "sys
 BAKER = """
 import json, sys
 from pathlib import Path
-from lab.machines.images.image import ImageSpec, bake
+from lab.machines.images.image import bake
+from lab.machines.images.rootfs import ImageSpec
 from lab.model.config import Config
 from lab.model.events import Bus, StepStarted
 from lab.model.lab import Lab

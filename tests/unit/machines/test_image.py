@@ -13,8 +13,8 @@ import pytest
 from lab.machines import host_packages
 from lab.machines.images import image, rootfs
 from lab.machines.images import seal as image_seal
-from lab.machines.images.image import ImageSpec
 from lab.machines.images.recipes import RECIPES
+from lab.machines.images.rootfs import ImageSpec
 from lab.model.config import Config
 from lab.model.errors import ConfigError, PreconditionError, SecurityStop
 from lab.model.events import Bus

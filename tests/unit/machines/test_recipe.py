@@ -54,7 +54,7 @@ def code(modules: tuple[ModuleType, ...]) -> str:
 @pytest.mark.parametrize(
     ("modules", "recipe", "recorded"),
     [
-        pytest.param(BAKED, image.RECIPE, (1, "dd6af2c3ad782c15"), id="baked"),
+        pytest.param(BAKED, image.RECIPE, (1, "0b9a2285e6c79af6"), id="baked"),
         pytest.param(CLOUD, cloud_convert.RECIPE, (1, "038fcc7d6f38d324"), id="cloud"),
     ],
 )

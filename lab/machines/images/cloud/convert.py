@@ -22,7 +22,8 @@ from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.machines.images.cloud import disk as cloud_disk
 from lab.machines.images.cloud import nocloud
 from lab.machines.images.cloud.boot import Bootstrap
-from lab.machines.images.image import Image, ImageSpec
+from lab.machines.images.image import Image
+from lab.machines.images.rootfs import ImageSpec
 from lab.machines.provisioning import in_guest, playbook
 from lab.machines.vm import initrd, qemu_argv
 from lab.model.errors import PreconditionError, ProvisioningError

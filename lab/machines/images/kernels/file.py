@@ -22,7 +22,6 @@ Form = Literal["bzImage", "vmlinux", "Image"]
 SMALLEST: Final = 0x268  # what a header needs; no kernel is that small
 LARGEST: Final = 1 << 30  # a vmlinux with all its debug information stays below
 XLOADFLAGS: Final = 0x236  # u16 of a bzImage: bit 0 says that it is a 64-bit kernel
-ARM64_MAGIC: Final = (56, b"ARM\x64")
 ELF_ARCHS: Final[dict[str, Arch]] = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64"}
 PVH_NOTE: Final = ("Xen", 18)  # name and type of the note that says where a PVH start enters
 RELEASE: Final = re.compile(rb"Linux version ([!-~]{3,64}) ")
@@ -85,8 +84,7 @@ def _read(data: bytes) -> KernelFile:
         return _elf(data)
     if data[unpack.HEADER_MAGIC : unpack.HEADER_MAGIC + 4] == b"HdrS":
         return _bzimage(data)
-    at, magic = ARM64_MAGIC
-    if data[at : at + 4] == magic:
+    if data[unpack.ARM64_AT : unpack.ARM64_AT + 4] == unpack.ARM64_MAGIC:
         return KernelFile(form="Image", arch="aarch64", release=release(data), start=data, plain=data)
     raise ValueError("neither a vmlinux, nor a bzImage, nor an arm64 Image")
 

@@ -45,12 +45,10 @@ def payload(image: bytes) -> bytes:
 
 def unpack(body: bytes) -> bytes:
     """Decompress a payload by its magic number. Raises ValueError for an unknown one or one that is no ELF file."""
-    for magic, decompress in DECOMPRESSORS.items():
-        if body.startswith(magic):
-            kernel = decompress(body)
-            break
-    else:
+    decompress = _decompressor(body)
+    if decompress is None:
         raise ValueError(f"unknown compression, magic {body[:6].hex()}")
+    kernel = decompress(body)
     if not kernel.startswith(ELF_MAGIC):
         raise ValueError("the payload is not an ELF file")
     return kernel
@@ -88,10 +86,8 @@ def arm64(vmlinuz: Path) -> bytes:
         if data[4:8] == ZBOOT_MAGIC:
             offset, length = struct.unpack_from("<II", data, 8)
             data = data[offset : offset + length]
-        for magic, decompress in DECOMPRESSORS.items():
-            if data.startswith(magic):
-                data = decompress(data)
-                break
+        decompress = _decompressor(data)
+        data = decompress(data) if decompress else data
         if data[ARM64_AT : ARM64_AT + 4] != ARM64_MAGIC:
             raise ValueError("no arm64 Image")
     except (ValueError, zlib.error, lzma.LZMAError, OSError, struct.error) as error:
@@ -100,21 +96,8 @@ def arm64(vmlinuz: Path) -> bytes:
     return data
 
 
-def _gzip(body: bytes) -> bytes:
-    return zlib.decompressobj(wbits=31).decompress(body)
-
-
-def _xz(body: bytes) -> bytes:
-    # an object, not the module function: four bytes of size follow the stream and are not part of it
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(body)
-
-
-def _lzma(body: bytes) -> bytes:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_ALONE).decompress(body)
-
-
-def _bzip2(body: bytes) -> bytes:
-    return bz2.BZ2Decompressor().decompress(body)
+def _decompressor(body: bytes) -> Callable[[bytes], bytes] | None:
+    return next((decompress for magic, decompress in DECOMPRESSORS.items() if body.startswith(magic)), None)
 
 
 def _by_tool(*argv: str) -> Callable[[bytes], bytes]:
@@ -130,10 +113,11 @@ def _by_tool(*argv: str) -> Callable[[bytes], bytes]:
 
 
 DECOMPRESSORS: Final[dict[bytes, Callable[[bytes], bytes]]] = {
-    b"\x1f\x8b": _gzip,
-    b"\xfd7zXZ\x00": _xz,
-    b"\x5d\x00\x00": _lzma,
-    b"BZh": _bzip2,
+    b"\x1f\x8b": lambda body: zlib.decompressobj(wbits=31).decompress(body),
+    # objects, not the modules' functions: four bytes of size follow the stream and are not part of it
+    b"\xfd7zXZ\x00": lambda body: lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(body),
+    b"\x5d\x00\x00": lambda body: lzma.LZMADecompressor(format=lzma.FORMAT_ALONE).decompress(body),
+    b"BZh": lambda body: bz2.BZ2Decompressor().decompress(body),
     b"\x28\xb5\x2f\xfd": _by_tool("zstd", "-dcq"),
     b"\x02\x21\x4c\x18": _by_tool("lz4", "-dc"),
 }

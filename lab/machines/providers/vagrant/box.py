@@ -73,6 +73,8 @@ def _own(lab: Lab, spec: MachineSpec) -> Box:
 
 def _pack(disk: Path, path: Path, deadline: Deadline) -> None:
     """A box from a raw disk. Compressed inside the disk: Vagrant copies it twice, and unpacking is cheap."""
+    from lab.machines.images import archive
+
     work = path.with_suffix(".qcow2")
     argv = [proc.require_tool("qemu-img"), "convert", "-c", "-m", "2", "-O", "qcow2", "-o", "compression_type=zstd"]
     proc.check([*argv, str(disk), str(work)], deadline=deadline, error=ProvisioningError, fix="lab cache prune")
@@ -83,17 +85,10 @@ def _pack(disk: Path, path: Path, deadline: Deadline) -> None:
         about = tarfile.TarInfo(METADATA)
         about.size = len(metadata)
         tar.addfile(about, io.BytesIO(metadata))
-        tar.add(work, DISK, filter=_plain)
+        tar.add(work, DISK, filter=archive.plain)
     work.unlink()
     part.replace(path)
     store.sync_dir(path.parent)
-
-
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mode = 0o644
-    return member
 
 
 def _given(lab: Lab, spec: MachineSpec, driver: str) -> Box:
