@@ -27,7 +27,7 @@ from lab.model.machine import Machine
 from lab.model.paths import GUEST_DIR
 from lab.model.run import Run, RunManifest
 from lab.remote.base import Transport
-from lab.runs import drive, fetch, manifest
+from lab.runs import drive, fetch, manifest, noise
 from lab.runs import plan as planning
 from lab.runs import read as reading
 from lab.system.wait import Deadline
@@ -161,6 +161,7 @@ def seal(work: Work, fetched: Fetched) -> Sealed:
     directory = fetched.run.directory
     files = manifest.files(directory, fetched.seal)
     doc = manifest.document(fetched.run.plan, fetched.run.facts, files)
+    doc["floor_pct"] = noise.floors(work.lab.paths, doc["profile_hash"])
     run = reading.opened(directory, decode(RunManifest, doc), {entry.path: entry.size for entry in files})
     grade = verdict.grade(run.manifest, run.facts, [found.cell for found in run.cells])
     final = manifest.publish(directory, {**doc, "grade": encode(grade)})
@@ -168,7 +169,13 @@ def seal(work: Work, fetched: Fetched) -> Sealed:
 
 
 def tell(work: Work, sealed: Sealed) -> report.Reported:
-    return report.write(work.lab, sealed.directory, sealed.run)
+    """The report; what its twin read goes into the ledger, for sessions to come."""
+    told = report.write(work.lab, sealed.directory, sealed.run)
+    twin = {metric: read.effect_pct for metric, read in told.summary.controls.twin.items()}
+    if twin:
+        session = noise.Session(run_id=sealed.run.id, twin_pct=twin)
+        noise.add(work.lab.paths, sealed.run.manifest.profile_hash, session)
+    return told
 
 
 def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
@@ -267,7 +274,7 @@ def _circumstances(deployed: Deployed) -> manifest.Circumstances:
         accel=prepared.machine.accel,
         image_id=prepared.machine.image_id,
         guest=deployed.facts,
-        artifacts=prepared.artifacts,
+        artifacts=tuple(prepared.artifacts.values()),
         left_out=prepared.left_out,
         forms=prepared.asked.forms,
         scenario=prepared.asked.scenario,

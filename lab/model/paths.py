@@ -112,6 +112,11 @@ class Paths:
         return self.runs / f"{INCOMPLETE_PREFIX}{run_id}"
 
     @property
+    def noise(self) -> Path:
+        """What the twin read in each session, by what those sessions have in common."""
+        return self.home / "noise"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

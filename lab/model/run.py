@@ -121,6 +121,8 @@ class RunManifest:
     lab_version: str = ""
     threshold_pct: dict[str, float] = field(default_factory=dict)  # metric -> T, written before the run
     primary: tuple[str, ...] = ()
+    profile_hash: str = ""  # runs with one hash measure alike, so that the noise of one tells of the next
+    floor_pct: dict[str, float] = field(default_factory=dict)  # metric -> F when it was sealed; none: too few sessions
     grade: RunGrade = RunGrade()
     files: tuple[FileEntry, ...] | None = None  # each file that was sealed; None: an earlier version named none
 
@@ -136,6 +138,8 @@ class MachineFacts:
     emulated: bool = False
     battery: bool = False
     clock_behind_s: float | None = None  # of a restored machine, against the host's clock
+    clock: str = "real"  # counted: it advances by the instructions that are executed
+    instruction_ns: float | None = None  # how far a counted clock advances by one instruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,80 @@
+"""The ledger of noise: what the twin read in every session, one small file each, by what sessions have in common.
+
+F, the noise floor, is the 95th percentile of those readings. It is fixed when a run is sealed, as T was before it
+began, and travels in the run's manifest: a report says the same wherever and whenever it is written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from lab.guest.scoring.gates import percentile
+from lab.guest.wire import Plan, canonical
+from lab.model.errors import Unreadable
+from lab.model.paths import Paths
+from lab.system import documents, store
+from lab.system.documents import Source
+
+SESSIONS_MIN: Final = 20
+SESSIONS_MAX: Final = 500  # the newest; a floor is about how the machine is now
+QUANTILE: Final = 0.95
+# Facts of the machine that its noise depends on.
+FACTS: Final = ("arch", "cpu_model", "cpus", "kernel", "memory_mib", "virtualisation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What the twin read against the baseline in one run, in per cent by metric."""
+
+    run_id: str
+    twin_pct: dict[str, float] = field(default_factory=dict)
+
+
+def profile_hash(plan: Plan, provider: str, acceleration: str, facts: Mapping[str, Any], go: str) -> str:
+    """Sessions with one hash measure alike: the same load in as many blocks, on a machine of the same kind."""
+    cells = [(life.block, cell.level, cell.rate_rps, cell.requests) for life in plan.lives for cell in life.cells]
+    of = {
+        "scenario": plan.scenario,
+        "topology": plan.service.topology,
+        "service": plan.service.name,
+        "requests": plan.requests,
+        "arrivals": plan.arrivals,
+        "cells": sorted(set(cells)),
+        "layout": plan.layout,
+        "machine": [provider, acceleration, *(str(facts.get(name)) for name in FACTS)],
+        "clock": str(getattr(plan, "clock", "real")),
+        "go": go,
+    }
+    return hashlib.sha256(canonical(of)).hexdigest()[:16]
+
+
+def floors(paths: Paths, profile: str) -> dict[str, float]:
+    """F by metric, of sessions so far; a metric with fewer than SESSIONS_MIN has none."""
+    told: dict[str, list[float]] = {}
+    for session in sessions(paths, profile):
+        for metric, pct in session.twin_pct.items():
+            told.setdefault(metric, []).append(abs(pct))
+    return {m: percentile(sorted(v), QUANTILE) for m, v in sorted(told.items()) if len(v) >= SESSIONS_MIN}
+
+
+def sessions(paths: Paths, profile: str) -> list[Session]:
+    """The newest, oldest first; what cannot be read is no session."""
+    folder = paths.noise / profile
+    found = []
+    for path in sorted(folder.glob("*.json"))[-SESSIONS_MAX:]:
+        try:
+            found.append(documents.read(Source(path=path, name=path.name, fix=f"remove {path}"), Session))
+        except Unreadable:
+            continue
+    return found
+
+
+def add(paths: Paths, profile: str, session: Session) -> Path:
+    """Keep it; a session that is there already is replaced, whole."""
+    path = paths.noise / profile / f"{session.run_id}.json"
+    store.write_json(path, {"run_id": session.run_id, "twin_pct": session.twin_pct})
+    return path
