@@ -8,20 +8,27 @@ MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 UNITS: Final = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
-METRICS: Final = {
-    "cpu_s_per_1k_requests": "CPU per request",
-    "latency_p50_ms": "median latency",
-    "latency_p90_ms": "p90 latency",
-    "latency_p99_ms": "p99 latency",
-    "rss_mib": "memory",
-}
 
 
 def effect(pct: float | None) -> str:
     """+38 %, -2.1 % (with a real minus sign): one decimal below ten, none above."""
     if pct is None:
         return NONE
-    return ("0.0" if abs(pct) < 0.05 else signed(pct, 1 if abs(pct) < 9.95 else 0)) + " %"
+    return ("0.0" if abs(pct) < 0.05 else signed(pct, _digits(pct))) + " %"
+
+
+def stated(pct: float | None, lost: str = "") -> str:
+    """An effect, or the noise in which it is lost: then its size is the noise's, and is not written."""
+    return f"lost in noise ({lost})" if lost else effect(pct)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """+30 … +42; a dash where there is none."""
+    return NONE if low is None or high is None else f"{signed(low, _digits(low))} … {signed(high, _digits(high))}"
+
+
+def _digits(pct: float) -> int:
+    return 1 if abs(pct) < 9.95 else 0
 
 
 def signed(value: float, digits: int) -> str:

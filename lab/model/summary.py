@@ -15,7 +15,7 @@ from lab.model.run import LeftOut
 from lab.model.summary_form import Cells, FormSummary, Texts, Trace
 
 SCHEMA: Final = 2
-GradeWord = Literal["emulated", "noisy", "limited", "ready"]
+GradeWord = Literal["counted", "emulated", "noisy", "limited", "ready"]
 Word = Literal[
     "INVALID", "BIASED", "NOT COMPARABLE", "SATURATED", "INDICATIVE", "COSTS MORE", "COSTS LESS", "SAME", "CAN'T TELL"
 ]
@@ -43,12 +43,15 @@ class Verdict:
     effect_pct: float | None
     low_pct: float | None
     high_pct: float | None
-    mde_pct: float | None
+    confidence: float | None = None  # that the interval reached
+    mde_pct: float | None  # the smallest effect that nine of ten such runs would tell from none
+    lost: str = ""  # the noise in which the effect is lost, so that no report prints its size
     blocks: Count
     word: Word
     reasons: Texts
     primary: bool
     threshold_pct: float
+    floor_pct: float | None = None  # of noise, by earlier sessions; None: too few of them
     value: float | dict[str, float] | None  # latency: by request type
     reference_value: float | None
     per_block_pct: tuple[float, ...]
@@ -82,11 +85,12 @@ class Pillar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlEffect:
-    """What was read of a control, against the baseline alone."""
+    """What was read of a control: of the twin against the baseline alone, of a delay against the mean of both."""
 
     effect_pct: float
     low_pct: float | None
     high_pct: float | None
+    confidence: float | None = None
     blocks: Count
     per_block_pct: tuple[float, ...]
 
@@ -216,6 +220,7 @@ class Summary:
     scenario: str
     scenario_title: str
     profile: str
+    clock: str = "real"  # counted: by executed instructions
     grade: Grade
     outcome: Literal["complete", "failed", "incomplete"]
     cells: Cells
@@ -236,6 +241,7 @@ class Summary:
     problems: Texts
 
     def verdict(self, form: str, against: str, metric: str) -> Verdict | None:
-        """The comparison at the first load level, if there is one."""
+        """The comparison at the level that may earn a word, else at the lowest, if there is one."""
         sought = (form, against, metric)
-        return next((row for row in self.verdicts if (row.form, row.against, row.metric) == sought), None)
+        found = [row for row in self.verdicts if (row.form, row.against, row.metric) == sought]
+        return next((row for row in found if row.primary), found[0] if found else None)

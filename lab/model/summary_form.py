@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from lab.guest.wire import Count, Range
@@ -145,7 +145,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The median over blocks at one load level; latency by request type."""
+    """The median over blocks at one load level, or over all of them; latency by request type."""
 
     cpu_s_per_1k_requests: float | None
     latency_p50_ms: dict[str, float]
@@ -154,6 +154,7 @@ class Level:
     rss_mib: float | None
     cpu_ms_per_span: float | None
     achieved_rps: float | None
+    others: dict[str, float] = field(default_factory=dict)  # further metrics of lab/model/metrics.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

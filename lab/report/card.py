@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lab.model import figures
+from lab.model.metrics import METRICS, headline
 from lab.model.summary import Line, Summary, Verdict
 from lab.model.summary_form import FormSummary
 from lab.report import phrases
 from lab.report.look import Look, bar, looks, swatch
 from lab.report.markup import Html, join, link, listed, part, tag
 
-SHOWN = ("cpu_s_per_1k_requests", "latency_p50_ms")
-
 
 def section(summary: Summary) -> Html:
     look = looks(summary)
     alone = [line for line in summary.lines if line.against == "baseline"]
     pairs = [line for line in summary.lines if line.against != "baseline"]
-    head = tag(
-        "div", *(tag("span", said) for said in ("", "CPU per request", "median latency", "spans received", "verdict"))
-    )
+    titles = ("", *(METRICS[name].title for name in headline(summary.clock)), "spans received", "verdict")
+    head = tag("div", *(tag("span", said) for said in titles))
     head = Html(head.replace("<div>", '<div class="row head">', 1))
     return part(
         "verdict",
@@ -44,7 +42,7 @@ def _first(summary: Summary) -> Html | None:
 def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
     name = line.form
     form = summary.forms[name]
-    rows = [summary.verdict(name, "baseline", metric) for metric in SHOWN]
+    rows = [summary.verdict(name, "baseline", metric) for metric in headline(summary.clock)]
     who = tag(
         "div",
         tag("h3", swatch(look[name]), name),
@@ -69,10 +67,16 @@ def _big(row: Verdict | None) -> Html:
         return tag("div", tag("b", figures.NONE), tag("small", why), class_="big")
     under = ""
     if isinstance(row.value, (int, float)):
-        before = row.reference_value
-        under = f"{figures.amount(before)} → {figures.amount(row.value)} ms" if before else figures.amount(row.value)
+        before, unit = row.reference_value, METRICS[row.metric].unit
+        under = (
+            f"{figures.amount(before)} → {figures.amount(row.value)} {unit}" if before else figures.amount(row.value)
+        )
     elif row.types:
         under = f"over {figures.plural(len(row.types), 'request type')}"
+    if row.lost:
+        return tag("div", tag("b", figures.NONE), tag("small", figures.stated(row.effect_pct, row.lost)), class_="big")
+    if row.low_pct is not None:
+        under = f"{figures.interval(row.low_pct, row.high_pct)}; {under}"
     return tag("div", tag("b", figures.effect(row.effect_pct)), tag("small", under), class_="big")
 
 
@@ -107,7 +111,7 @@ def _pair(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
     """Form against form: only over request types in which both delivered the same spans."""
     form, against = line.form, line.against
     cells = []
-    for metric in SHOWN:
+    for metric in headline(summary.clock):
         row = summary.verdict(form, against, metric)
         if row is None:
             continue
@@ -116,7 +120,7 @@ def _pair(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
             cells.append(tag("p", tag("b", name), f": {row.reasons[0]}"))
         else:
             over = f" over {', '.join(row.types)}" if row.types else ""
-            cells.append(tag("p", tag("b", name), f" {figures.effect(row.effect_pct)}{over}"))
+            cells.append(tag("p", tag("b", name), f" {figures.stated(row.effect_pct, row.lost)}{over}"))
     title = tag("h3", swatch(look[form]), form, tag("i", " against "), swatch(look[against]), against)
     return tag("div", title, tag("div", *cells), tag("div", _tag(line.word)), class_="pair")
 
@@ -125,7 +129,9 @@ def _ruler(summary: Summary) -> Html | None:
     """The twin and the controls in one sentence each: how fine this run's ruler is."""
     found = []
     if twin := summary.controls.twin:
-        parts = [f"{figures.METRICS[m]} {figures.effect(twin[m].effect_pct)}" for m in SHOWN if m in twin]
+        parts = [
+            f"{METRICS[m].title} {figures.effect(twin[m].effect_pct)}" for m in headline(summary.clock) if m in twin
+        ]
         found.append(
             join((tag("b", "The twin"), " is the baseline under a second name. It should read 0 %; it read ",
                   ", ".join(parts), "."))

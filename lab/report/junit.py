@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from lab.model import figures
 from lab.model.summary import Attempt, Summary
 from lab.report import phrases
 from lab.report.markup import clean
@@ -126,6 +127,7 @@ def _spans(summary: Summary) -> Iterator[Case]:
 def _claims(summary: Summary) -> Iterator[Case]:
     for row in summary.verdicts:
         effect = "no effect" if row.effect_pct is None else f"{row.effect_pct:+.2f} %"
+        effect = figures.stated(row.effect_pct, row.lost) if row.lost else effect
         name = f"{row.form} against {row.against}: {row.metric}"
         skipped = row.word if row.word in {"INVALID", "NOT COMPARABLE"} else ""
         yield Case(suite="claims", name=name, skipped=skipped, said=f"{row.word}: {effect}; {'; '.join(row.reasons)}")

@@ -47,10 +47,13 @@ def _cells(summary: Summary) -> str:
 
 
 def _effects(summary: Summary) -> list[str]:
-    lines = ["| form | against | metric | effect | blocks | word |", "|---|---|---|---:|---:|---|"]
+    head = ("form", "against", "metric", "effect", "interval", "least seen", "blocks", "word")
+    lines = [f"| {' | '.join(head)} |", "|---|---|---|---:|---:|---:|---:|---|"]
     for row in summary.verdicts:
         name = phrases.NAMES.get(row.metric, row.metric)
-        cells = (row.form, row.against, name, figures.effect(row.effect_pct), row.blocks, row.word)
+        said, interval = figures.stated(row.effect_pct, row.lost), figures.interval(row.low_pct, row.high_pct)
+        least = figures.NONE if row.mde_pct is None else f"{figures.amount(row.mde_pct)} %"
+        cells = (row.form, row.against, name, said, interval, least, row.blocks, row.word)
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
     return lines
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.model import figures
+from lab.model.metrics import METRICS, headline
 from lab.model.summary import ControlEffect, Summary, Verdict
 from lab.report import phrases
 from lab.report.look import Look, box, drawing, label, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag
 
-METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "rss_mib")
+BESIDE: Final = ("latency_p90_ms", "rss_mib")
 NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0
 BLOCKS_SAID: Final = {0: "No block gave a figure: the table says why.", 1: "One block, shown without intervals."}
 TICK_CHARACTER: Final = 7.5  # the width of one and the room beside it
@@ -27,12 +28,18 @@ class Dot:
     pct: float
     blocks: tuple[float, ...]
     target: float | None = None
+    lost: bool = False
+
+
+def metrics(summary: Summary) -> tuple[str, ...]:
+    """What has a panel: what a report shows first, and two more."""
+    return (*headline(summary.clock), *BESIDE)
 
 
 def section(summary: Summary) -> Html:
     names = [name for name, form in summary.forms.items() if form.role != "baseline"]
     blocks = max((row.blocks for row in summary.verdicts if row.effect_pct is not None), default=0)
-    dots = {name: {metric: _dot(summary, name, metric) for metric in METRICS} for name in names}
+    dots = {name: {metric: _dot(summary, name, metric) for metric in metrics(summary)} for name in names}
     lead = ["Change in per cent against the mean of baseline and twin."]
     if summary.controls.twin:
         lead.append("The grey band is as wide as the twin's own difference: inside it is noise.")
@@ -59,7 +66,8 @@ def _dot(summary: Summary, name: str, metric: str) -> Dot | None:
         row = summary.controls.twin.get(metric)
     if row is None or row.effect_pct is None:
         return None
-    return Dot(pct=row.effect_pct, blocks=row.per_block_pct, target=delay.realised_pct if delay else None)
+    lost = isinstance(row, Verdict) and bool(row.lost)
+    return Dot(pct=row.effect_pct, blocks=row.per_block_pct, target=delay.realised_pct if delay else None, lost=lost)
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, float]:
@@ -72,18 +80,18 @@ def _scale(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _draw(summary: Summary, names: Sequence[str], dots: Mapping[str, Mapping[str, Dot | None]]) -> Html:
-    look = looks(summary)
+    look, shown = looks(summary), metrics(summary)
     height = TOP + ROW_H * len(names) + 28
     parts: list[Html] = []
     for index, name in enumerate(names):
         y = TOP + ROW_H * index + ROW_H / 2
         parts += [marker(look[name], 8, y, 5), label(22, y + 4, name, "name")]
-        parts.append(line(0, y + ROW_H / 2, NAMES_W + len(METRICS) * (PANEL_W + GAP), y + ROW_H / 2, "rule"))
-    for index, metric in enumerate(METRICS):
+        parts.append(line(0, y + ROW_H / 2, NAMES_W + len(shown) * (PANEL_W + GAP), y + ROW_H / 2, "rule"))
+    for index, metric in enumerate(shown):
         column = {name: dots[name][metric] for name in names}
         parts += _panel(NAMES_W + GAP + index * (PANEL_W + GAP), metric, column, summary, look)
     said = "Change in per cent against the baseline, by form and metric; the table below has the same figures."
-    return drawing(NAMES_W + len(METRICS) * (PANEL_W + GAP), height, said, *parts)
+    return drawing(NAMES_W + len(shown) * (PANEL_W + GAP), height, said, *parts)
 
 
 def _panel(
@@ -98,7 +106,7 @@ def _panel(
         return x0 + (pct - low) / (high - low) * plot
 
     bottom = TOP + ROW_H * len(column)
-    parts = [label(x0, 18, phrases.NAMES[metric], "head"), label(x0, 34, phrases.NOTES[metric], "note")]
+    parts = [label(x0, 18, phrases.NAMES[metric], "head"), label(x0, 34, METRICS[metric].note, "note")]
     twin = summary.controls.twin.get(metric)
     if twin:
         wide = abs(twin.effect_pct)
@@ -117,7 +125,8 @@ def _panel(
         if len(dot.blocks) > 1:
             parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
         parts += [marker(look[name], at(dot.pct), y, 5.5)]
-        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, figures.effect(dot.pct), "value", "end"))
+        said = "in noise" if dot.lost else figures.effect(dot.pct)
+        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, said, "value dim" if dot.lost else "value", "end"))
     return parts
 
 
@@ -140,17 +149,17 @@ def _table(summary: Summary) -> Html:
     """The same in numbers, and the values themselves."""
     rows = []
     for row in summary.verdicts:
-        interval = (
-            figures.NONE
-            if row.low_pct is None or row.high_pct is None
-            else f"{figures.signed(row.low_pct, 1)} … {figures.signed(row.high_pct, 1)}"
-        )
+        sure = f" ({row.confidence:.1%})" if row.confidence is not None else ""
+        interval = figures.interval(row.low_pct, row.high_pct) + sure
         rows.append(
             (row.form, row.against, phrases.NAMES.get(row.metric, row.metric), number(_value(row.value)),
-             number(figures.effect(row.effect_pct)), number(interval), number(row.blocks), row.word,
+             number(figures.stated(row.effect_pct, row.lost)), number(interval),
+             number(figures.NONE if row.mde_pct is None else f"{figures.amount(row.mde_pct)} %"),
+             number(figures.NONE if row.floor_pct is None else f"{figures.amount(row.floor_pct)} %"),
+             number(row.blocks), row.word,
              "; ".join(row.reasons))
         )  # fmt: skip
-    head = ("form", "against", "metric", "value", "effect", "interval", "blocks", "word", "why")
+    head = ("form", "against", "metric", "value", "effect", "interval", "least seen", "floor", "blocks", "word", "why")
     summary_line = tag("summary", f"All {len(rows)} comparisons in numbers")
     return tag("details", summary_line, table(head, rows))
 

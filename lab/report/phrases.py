@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.model.figures import METRICS, plural
+from lab.model.figures import plural
+from lab.model.metrics import METRICS
 from lab.model.summary import Attempt, Summary
 from lab.model.summary_form import Cells
 
-NAMES: Final = {**METRICS, "latency_p50_ms": "Median latency", "rss_mib": "Memory"}  # as a heading
-FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
-NOTES: Final = {
-    "cpu_s_per_1k_requests": "service + agent, user + system",
-    "latency_p50_ms": "from the intended send time",
-    "latency_p90_ms": "from the intended send time",
-    "latency_p99_ms": "from the intended send time",
-    "rss_mib": "resident, service + agent",
+# as a heading: p90 stays p90
+NAMES: Final = {
+    name: metric.title[0].upper() + metric.title[1:] if metric.title[:2].isalpha() else metric.title
+    for name, metric in METRICS.items()
 }
+FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
 
 
 def usable(cells: Cells) -> str:

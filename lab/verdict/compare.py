@@ -2,232 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
-from statistics import fmean, median
+from statistics import fmean
 from typing import Final
 
+from lab.model.metrics import ALL_LEVELS, REAL, Metric, applicable, primary
 from lab.model.paths import CELL_FILE
 from lab.model.summary import Verdict
+from lab.verdict import paired
 from lab.verdict.completeness import unequal_types
-from lab.verdict.effects import Effect, estimate, percent, scalar_ratios, typed_ratios
-from lab.verdict.metrics import QUANTILES, CellFigures
+from lab.verdict.effects import ALPHA, Effect, percent
+from lab.verdict.metrics import QUANTILES
 from lab.verdict.observe import FormView
 from lab.verdict.signed_rank import fewest_blocks
-from lab.verdict.words import Evidence, judge
+from lab.verdict.words import Evidence, judge, lost
 
-SCALARS: Final[dict[str, Callable[[CellFigures], float | None]]] = {
-    "cpu_s_per_1k_requests": lambda figures: figures.cpu_s_per_1k_requests,
-    "rss_mib": lambda figures: figures.rss_mib,
-}
-LATENCIES: Final = {"latency_p50_ms": "p50", "latency_p90_ms": "p90", "latency_p99_ms": "p99"}
-METRICS: Final = ("cpu_s_per_1k_requests", "latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "rss_mib")
-# Which of lab.guest.scoring.gates' families a metric belongs to: only gates that touch it can void it.
-FAMILY: Final = {
-    "cpu_s_per_1k_requests": "cpu",
-    "rss_mib": "memory",
-    "latency_p50_ms": "latency",
-    "latency_p90_ms": "latency",
-    "latency_p99_ms": "latency",
-}
-PRIMARY: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
-THRESHOLD_PCT: Final = {"cpu_s_per_1k_requests": 2.0, "latency_p50_ms": 5.0, "throughput_rps": 3.0}
-DEFAULT_THRESHOLD_PCT: Final = 5.0
+BASELINE: Final = "baseline"
+DECIDED: Final = frozenset({"COSTS MORE", "COSTS LESS"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What was fixed before the run: the grade, the practical thresholds and the size of the primary family."""
+    """What was fixed before the run, and the grade. levels: in order of their rates; the middle one may earn words."""
 
     grade: str
-    threshold_pct: Mapping[str, float]
-    comparisons: int
+    levels: tuple[str, ...]
+    instrumented: int
+    clock: str = REAL
+    named: tuple[str, ...] = ()  # the primary metrics that the scenario names
+    threshold_pct: Mapping[str, float] = field(default_factory=dict)
+    floor_pct: Mapping[str, float] = field(default_factory=dict)
+    seen: Mapping[str, bool] = field(default_factory=dict)  # control -> whether it was seen
 
-    def threshold(self, metric: str) -> float:
-        return self.threshold_pct.get(metric, THRESHOLD_PCT.get(metric, DEFAULT_THRESHOLD_PCT))
+    def threshold(self, metric: Metric) -> float:
+        given = self.threshold_pct
+        return given.get(metric.name, given.get(metric.instead_of, metric.threshold_pct))
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return applicable(self.clock, len(self.levels))
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        return primary(self.named, self.clock)
+
+    @property
+    def level(self) -> str:
+        """The middle one."""
+        return self.levels[len(self.levels) // 2] if self.levels else ""
+
+    @property
+    def family(self) -> int:
+        """How many comparisons against the baseline may earn a word."""
+        return self.instrumented * len(self.primary)
 
     @property
     def fewest_blocks(self) -> int:
-        return fewest_blocks(self.comparisons)
+        return fewest_blocks(self.family)
+
+    def may_earn(self, metric: Metric, level: str) -> bool:
+        return metric.name in self.primary and level == self.level
+
+    def alpha(self, metric: Metric, level: str, *, direct: bool = False) -> float:
+        """Simultaneous over the family where a word can be earned; pairs of forms are a family of their own."""
+        if not self.may_earn(metric, level):
+            return ALPHA
+        pairs = self.instrumented * (self.instrumented - 1) // 2 * len(self.primary)
+        return ALPHA / max(1, self.family, pairs if direct else 0)
+
+    def at(self, metric: Metric) -> tuple[str, ...]:
+        return (ALL_LEVELS,) if metric.fit else self.levels
 
 
 def rows(forms: Mapping[str, FormView], terms: Terms) -> list[Verdict]:
-    """Every comparison of the run, form against baseline first."""
+    """Every comparison of the run, form against baseline first.
+
+    Two forms are ranked only where one of them was told apart from the baseline: so a run in which nothing differs
+    says so wrongly no more often for having more pairs.
+    """
     plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
-    found: list[Verdict] = []
-    for level in levels(forms):
-        noise = {metric: _twin_pct(plain, metric, level) for metric in METRICS}
-        for form in instrumented:
-            found += [_row(form, plain, "baseline", metric, level, terms, noise[metric]) for metric in METRICS]
-        for one, other in combinations(instrumented, 2):
-            found += [_row(other, [one], one.name, metric, level, terms) for metric in METRICS]
-    return found
-
-
-def levels(forms: Mapping[str, FormView]) -> list[str]:
-    return sorted({level for form in forms.values() for level in form.levels})
-
-
-def effect(
-    form: FormView, references: Sequence[FormView], metric: str, level: str, types: Sequence[str] | None = None
-) -> tuple[Effect | None, list[str], dict[str, float]]:
-    """The effect, the request types it rests on (latency only), and each type's own effect in per cent."""
-    blocks = sorted(form.level(level, FAMILY[metric]))
-    if metric in SCALARS:
-        ratios = scalar_ratios(_scalar(form, metric, level), [_scalar(r, metric, level) for r in references], blocks)
-        return estimate(ratios), [], {}
-    of, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
-    able = [kind for kind in _common(of, base) if types is None or kind in types]
-    each = {kind: typed_ratios(of, base, blocks, [kind]) for kind in able}
-    per_type = {kind: percent(median(ratios)) for kind, ratios in each.items() if ratios}
-    return estimate(typed_ratios(of, base, blocks, able)), able, per_type
-
-
-def value(form: FormView, metric: str, level: str) -> float | dict[str, float] | None:
-    """The median over blocks: a number, or one per request type for latency."""
-    return scalar(form, metric, level) if metric in SCALARS else by_type(form, metric, level)
-
-
-def scalar(form: FormView, metric: str, level: str) -> float | None:
-    """The median over blocks."""
-    found = list(_scalar(form, metric, level).values())
-    return median(found) if found else None
-
-
-def by_type(form: FormView, metric: str, level: str) -> dict[str, float]:
-    """Request type -> the median over blocks, of a latency."""
-    per_block = _typed(form, metric, level)
-    types = sorted({kind for values in per_block.values() for kind in values})
-    return {kind: median([values[kind] for values in per_block.values() if kind in values]) for kind in types}
-
-
-def _scalar(form: FormView, metric: str, level: str) -> dict[int, float]:
-    cells, pick = form.level(level, FAMILY[metric]), SCALARS[metric]
-    return {block: number for block, view in cells.items() if (number := pick(view.figures)) is not None}
-
-
-def _typed(form: FormView, metric: str, level: str) -> dict[int, dict[str, float]]:
-    """Block -> request type -> milliseconds; a percentile that late sends moved too far is left out."""
-    label, limit = LATENCIES[metric], form.late_shift_max
-    cells = form.level(level, FAMILY[metric])
-    kept = {block: view for block, view in cells.items() if limit is None or view.late_shift[label] <= limit}
-    return {block: view.figures.percentiles(label) for block, view in kept.items()}
-
-
-def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, Mapping[str, float]]]) -> list[str]:
-    """Request types with enough requests in every block of the form, and in at least one reference of that block."""
-    types = sorted({kind for values in of.values() for kind in values})
-    return [
-        kind
-        for kind in types
-        if all(kind in of[block] and any(kind in other.get(block, {}) for other in base) for block in of)
+    asked = [(metric, level) for level in (*terms.levels, ALL_LEVELS) for metric in terms.metrics]
+    asked = [(metric, level) for metric, level in asked if level in terms.at(metric)]
+    noise = {(metric.name, level): twin_effect(plain, metric, level, terms) for metric, level in asked}
+    alone = [
+        _row(form, plain, BASELINE, metric, level, terms, noise[metric.name, level])
+        for form in instrumented
+        for metric, level in asked
     ]
+    apart = {(row.form, row.metric, row.level) for row in alone if row.word in DECIDED}
+    pairs = [
+        _row(
+            *(other, [one], one.name, metric, level, terms, noise[metric.name, level]),
+            apart=not apart.isdisjoint((form.name, metric.name, level) for form in (one, other)),
+        )
+        for one, other in combinations(instrumented, 2)
+        for metric, level in asked
+    ]
+    return [*alone, *pairs]
+
+
+def levels(forms: Mapping[str, FormView], rates: Mapping[str, float]) -> tuple[str, ...]:
+    """By their rates, the lowest first."""
+    found = {level for form in forms.values() for level in form.levels}
+    return tuple(sorted(found, key=lambda level: (rates.get(level, 0.0), level)))
+
+
+def twin_effect(plain: Sequence[FormView], metric: Metric, level: str, terms: Terms) -> Effect | None:
+    """What the twin reads against the baseline alone (against the mean of both it would look half as large)."""
+    base, twin = (next((form for form in plain if form.role == role), None) for role in ("baseline", "twin"))
+    if base is None or twin is None:
+        return None
+    return paired.effect(twin, [base], metric, level, alpha=terms.alpha(metric, level))[0]
 
 
 def _row(
     form: FormView,
     references: Sequence[FormView],
     against: str,
-    metric: str,
+    metric: Metric,
     level: str,
     terms: Terms,
-    twin_pct: float | None = None,
+    twin: Effect | None,
+    *,
+    apart: bool = True,
 ) -> Verdict:
-    direct = against != "baseline"
+    direct = against != BASELINE
     unequal = unequal_types(references[0].scores, form.scores) if direct else {}
     types = None if not direct else [kind for kind in form.requests if kind not in unequal]
-    found, able, per_type = effect(form, references, metric, level, types)
-    uncounted = (form.why_none("spans", level) or references[0].why_none("spans", level)) if direct else ""
-    differs = _differs(metric, unequal, types)
-    if uncounted:
-        differs = f"whether they delivered the same spans is not known: {uncounted}"
-    family = FAMILY[metric]
+    alpha = terms.alpha(metric, level, direct=direct)
+    found, able, per_type = paired.effect(form, references, metric, level, types=types, alpha=alpha)
+    sides = [form, *references]
+    uncounted = next((why for side in sides if (why := side.why_none("spans", level=level))), "") if direct else ""
     invalid = _no_cell(form, references, metric, level)
     word, reasons = judge(
         Evidence(
             metric=metric,
-            effect_pct=found.effect_pct if found else None,
-            blocks=found.blocks if found else 0,
+            effect=found,
             grade=terms.grade,
             threshold_pct=terms.threshold(metric),
-            fewest_blocks=terms.fewest_blocks,
-            invalid=invalid,
+            fewest_blocks=fewest_blocks(round(ALPHA / alpha)),
+            floor_pct=terms.floor_pct.get(metric.name),
+            control_seen=terms.seen.get(metric.control),
             plain=not direct,
-            twin_pct=twin_pct,
-            biased=_biased(form, references, family),
-            unequal=differs,
+            twin=twin,
+            invalid=invalid,
+            biased=_biased(form, references, metric),
+            unequal=_differs(metric, unequal, types, uncounted),
             saturated=_saturated([form], level) or _saturated(references, level),
-            too_few=_too_few([form, *references], metric, level) if not invalid and found is None else "",
+            descriptive="" if terms.may_earn(metric, level) else "not of the primary family",
+            too_few=_too_few(sides, metric, level) if not invalid and found is None else "",
         )
     )
+    if word in DECIDED and not apart:
+        word, reasons = "CAN'T TELL", ("neither of the two was told apart from the baseline",)
     shown = found if word != "NOT COMPARABLE" else None
-    sides = [form, *references]
     return Verdict(
         form=form.name,
         against=against,
-        metric=metric,
+        metric=metric.name,
         level=level,
         effect_pct=shown.effect_pct if shown else None,
         low_pct=shown.low_pct if shown else None,
         high_pct=shown.high_pct if shown else None,
+        confidence=shown.level if shown else None,
         mde_pct=shown.mde_pct if shown else None,
+        lost=lost(shown, twin, terms.threshold(metric)) if shown and word not in DECIDED else "",
         blocks=found.blocks if found else 0,
         word=word,
         reasons=reasons,
-        primary=metric in PRIMARY,
+        primary=terms.may_earn(metric, level),
         threshold_pct=terms.threshold(metric),
-        value=value(form, metric, level),
+        floor_pct=terms.floor_pct.get(metric.name),
+        value=paired.value(form, metric, level),
         reference_value=_reference_value(references, metric, level),
         per_block_pct=tuple(percent(ratio) for ratio in shown.ratios) if shown else (),
         types=tuple(able) if shown else (),
         per_type_pct=per_type if shown else {},
         unequal=unequal,
         evidence=tuple(
-            f"{view.source.folder}/{CELL_FILE}" for side in sides for view in side.level(level, family).values()
+            f"{view.source.folder}/{CELL_FILE}" for side in sides for view in paired.cells(side, metric, level)
         ),
     )
 
 
-def _no_cell(form: FormView, references: Sequence[FormView], metric: str, level: str) -> str:
+def _no_cell(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why one side has no cell that is valid for this metric; "" when both have."""
-    missing = [each.why_none(FAMILY[metric], level) for each in references]
+    mine = form.why_none(*metric.families, level=level)
     if not references:
-        return form.why_none(FAMILY[metric], level) or "no uninstrumented form is in this run"
-    return form.why_none(FAMILY[metric], level) or (missing[0] if all(missing) else "")
+        return mine or "no uninstrumented form is in this run"
+    missing = [each.why_none(*metric.families, level=level) for each in references]
+    return mine or (missing[0] if all(missing) else "")
 
 
-def _twin_pct(plain: Sequence[FormView], metric: str, level: str) -> float | None:
-    """What the twin reads against the baseline alone, None without either."""
-    base, twin = (next((form for form in plain if form.role == role), None) for role in ("baseline", "twin"))
-    seen = effect(twin, [base], metric, level)[0] if base and twin else None
-    return seen.effect_pct if seen else None
-
-
-def _reference_value(references: Sequence[FormView], metric: str, level: str) -> float | None:
+def _reference_value(references: Sequence[FormView], metric: Metric, level: str) -> float | None:
     """The mean of the references' medians; None for latency, which has one value per request type."""
-    found = [value(reference, metric, level) for reference in references]
+    found = [paired.value(reference, metric, level) for reference in references]
     plain = [number for number in found if isinstance(number, float)]
     return fmean(plain) if plain else None
 
 
-def _too_few(sides: Sequence[FormView], metric: str, level: str) -> str:
+def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why there is no figure although both sides have valid cells."""
-    if metric not in LATENCIES:
+    if metric.fit:
+        return "no positive figure: the line through the rates of a block is within its noise of zero"
+    if not metric.quantile:
         return "no counter was read for it in a block that both sides have"
-    label = LATENCIES[metric]
-    moved = [v.late_shift[label] for side in sides for v in side.level(level, "latency").values()]
-    limit = sides[0].late_shift_max
+    label, limit = metric.quantile, sides[0].late_shift_max
+    moved = [v.late_shift[label] for side in sides for v in paired.cells(side, metric, level)]
     if limit is not None and max(moved, default=0.0) > limit:
         return f"late sends added {max(moved):.1%} to it in a cell, limit {limit:.0%}"
     fewest = next(least for name, _, least in QUANTILES if name == label)
     return f"too few: a cell needs {fewest:,} answers of one request type"
 
 
-def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | None) -> str:
+def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | None, uncounted: str) -> str:
     """Why two forms may not be ranked by this metric; latency can still be ranked over the types that are equal."""
-    if not unequal or (metric in LATENCIES and types):
+    if uncounted:
+        return f"whether they delivered the same spans is not known: {uncounted}"
+    if not unequal or (metric.quantile and types):
         return ""
     kind, difference = next(iter(unequal.items()))
     more = f"; {len(unequal)} request types differ" if len(unequal) > 1 else ""
@@ -236,7 +231,7 @@ def _differs(metric: str, unequal: Mapping[str, str], types: Sequence[str] | Non
 
 def _saturated(side: Sequence[FormView], level: str) -> str:
     """Why this load was too much for one side: half of its cells or more fell behind (one may be the host's doing)."""
-    cells = [(form.name, view.queue) for form in side for view in form.level(level, "spans").values()]
+    cells = [(form.name, v.queue) for form in side for v in form.cells("spans") if level in {ALL_LEVELS, v.cell.level}]
     behind = [(name, queue) for name, queue in cells if queue is not None and queue.grew]
     if not behind or 2 * len(behind) < len(cells):
         return ""
@@ -244,20 +239,21 @@ def _saturated(side: Sequence[FormView], level: str) -> str:
     return f"{name} could not carry this load: {worst.said()}"
 
 
-def _biased(form: FormView, references: Sequence[FormView], family: str) -> str:
+def _biased(form: FormView, references: Sequence[FormView], metric: Metric) -> str:
     """A form that lost more cells shows only its better ones. The pooled references count as one side.
 
     Shares differ when a cell was lost for good on one side only, or by more than one attempt: among so few attempts a
     single rerun tells nothing.
     """
+    families = metric.families
     attempts = sum(len(reference.attempts) for reference in references)
-    lost = sum(reference.invalid(family) for reference in references)
+    lost_there = sum(reference.invalid(*families) for reference in references)
     if attempts == 0 or not form.attempts:
         return ""
-    gone = [side.planned > len(side.cells(family)) for side in (form, *references)]
-    mine = form.invalid(family)
-    apart = abs(mine - lost / attempts * len(form.attempts))
+    gone = [side.planned > len(side.cells(*families)) for side in (form, *references)]
+    mine = form.invalid(*families)
+    apart = abs(mine - lost_there / attempts * len(form.attempts))
     if apart <= 1 and (gone[0] == any(gone[1:])):
         return ""
-    said = f"{mine} of {len(form.attempts)} cells of {form.name} were INVALID for {family}"
-    return f"{said}, {lost} of {attempts} on the other side"
+    said = f"{mine} of {len(form.attempts)} cells of {form.name} were INVALID for {' and '.join(families)}"
+    return f"{said}, {lost_there} of {attempts} on the other side"

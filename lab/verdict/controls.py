@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import fmean
 from typing import Final
 
 from lab.guest.wire import Plan
+from lab.model.metrics import METRICS, Metric
 from lab.model.summary import ControlEffect, Controls, Delay
-from lab.verdict.compare import FAMILY, METRICS, effect
+from lab.verdict import paired
+from lab.verdict.compare import Terms, twin_effect
 from lab.verdict.effects import Effect, percent
+from lab.verdict.metrics import percentiles
 from lab.verdict.observe import FormView
 
-METRIC_OF: Final = {"cpu": "cpu_s_per_1k_requests", "wait": "latency_p50_ms"}
 # Without an interval "seen" is not decided; a figure this close to the realised delay is said to point at it.
 NEAR: Final = 0.5
 
 
-def controls(forms: Mapping[str, FormView], plan: Plan, level: str) -> Controls:
-    """summary.json's `controls`; a control that read nothing is empty."""
-    base = next((form for form in forms.values() if form.role == "baseline"), None)
-    twin: dict[str, ControlEffect] = {}
+def controls(forms: Mapping[str, FormView], plan: Plan, terms: Terms) -> Controls:
+    """summary.json's `controls` at the level that may earn words; a control that read nothing is empty."""
+    plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
+    read = {m.name: twin_effect(plain, m, terms.level, terms) for m in terms.metrics if not m.fit}
     delays: dict[str, Delay | None] = {}
-    if base is None:
-        return Controls(twin=twin)
     for form in forms.values():
-        if form.role == "twin":
-            # against the baseline alone: against the mean of both an A/A difference would look half as large
-            effects = {metric: effect(form, [base], metric, level)[0] for metric in METRICS}
-            twin = {metric: _read(value) for metric, value in effects.items() if value is not None} or twin
-        elif form.role == "control" and (kind := plan.forms[form.name].delay_kind) in METRIC_OF:
-            delays[kind] = _delay(form, base, kind, level) or delays.get(kind)
-    return Controls(twin=twin, delay_cpu=delays.get("cpu"), delay_wait=delays.get("wait"))
+        kind = plan.forms[form.name].delay_kind
+        metric = next((m for m in terms.metrics if m.control and m.control == kind), None)
+        if form.role == "control" and metric is not None:
+            delays[kind] = _delay(form, plain, metric, terms) or delays.get(kind)
+    return Controls(
+        twin={name: _read(effect) for name, effect in read.items() if effect is not None},
+        delay_cpu=delays.get("cpu"),
+        delay_wait=delays.get("wait"),
+    )
+
+
+def with_seen(terms: Terms, found: Controls) -> Terms:
+    """The terms with what the controls prove of this run: kind of delay -> whether it was seen."""
+    delays = [delay for delay in (found.delay_cpu, found.delay_wait) if delay is not None and delay.seen is not None]
+    return replace(terms, seen={METRICS[delay.metric].control: bool(delay.seen) for delay in delays})
 
 
 def _read(value: Effect) -> ControlEffect:
@@ -40,46 +49,51 @@ def _read(value: Effect) -> ControlEffect:
         effect_pct=value.effect_pct,
         low_pct=value.low_pct,
         high_pct=value.high_pct,
+        confidence=value.level,
         blocks=value.blocks,
         per_block_pct=tuple(percent(ratio) for ratio in value.ratios),
     )
 
 
-def _delay(form: FormView, base: FormView, kind: str, level: str) -> Delay | None:
-    metric = METRIC_OF[kind]
-    seen, _, _ = effect(form, [base], metric, level)
-    if seen is None:
+def _delay(form: FormView, plain: list[FormView], metric: Metric, terms: Terms) -> Delay | None:
+    read, _, _ = paired.effect(form, plain, metric, terms.level, alpha=terms.alpha(metric, terms.level))
+    if read is None:
         return None
-    realised = _realised_pct(form, base, kind, level)
-    near = None
-    if realised:
-        near = abs(seen.effect_pct - realised) <= NEAR * realised
+    realised = _realised_pct(form, plain, metric, terms.level)
+    near = abs(read.effect_pct - realised) <= NEAR * realised if realised else None
+    seen = None
+    if realised is not None and read.blocks >= terms.fewest_blocks:
+        assert read.low_pct is not None
+        assert read.high_pct is not None
+        seen = read.excludes_zero and read.low_pct <= realised <= read.high_pct
     return Delay(
         form=form.name,
-        metric=metric,
-        seen=None,  # decided by an interval, which this protocol does not compute yet
+        metric=metric.name,
+        seen=seen,
         near=near,
         realised_pct=realised,
-        effect_pct=seen.effect_pct,
-        low_pct=None,
-        high_pct=None,
-        blocks=seen.blocks,
-        per_block_pct=tuple(percent(ratio) for ratio in seen.ratios),
+        effect_pct=read.effect_pct,
+        low_pct=read.low_pct,
+        high_pct=read.high_pct,
+        confidence=read.level,
+        blocks=read.blocks,
+        per_block_pct=tuple(percent(ratio) for ratio in read.ratios),
     )
 
 
-def _realised_pct(form: FormView, base: FormView, kind: str, level: str) -> float | None:
-    """What the injected delay amounts to, in per cent of the baseline's own figure of the same block."""
-    found, family = [], FAMILY[METRIC_OF[kind]]
-    for block, view in form.level(level, family).items():
-        plain, delay_ns = base.level(level, family).get(block), view.cell.delay_ns
-        if plain is None or delay_ns is None:
+def _realised_pct(form: FormView, plain: list[FormView], metric: Metric, level: str) -> float | None:
+    """What the injected delay amounts to, in per cent of the uninstrumented figure of the same block."""
+    found = []
+    for view in paired.cells(form, metric, level):
+        beside = [v for p in plain for v in paired.cells(p, metric, level) if v.cell.block == view.cell.block]
+        delay_ns = view.cell.delay_ns
+        if not beside or delay_ns is None:
             continue
-        if kind == "cpu":
-            cpu = plain.figures.cpu_s_per_1k_requests
-            found += [delay_ns / 1e9 * 1000 / cpu * 100] if cpu else []
-        else:
-            medians = plain.figures.percentiles("p50").values()
-            ratios = [math.log1p(delay_ns / 1e6 / p50) for p50 in medians]
+        if metric.quantile:
+            medians = [p50 for v in beside for p50 in percentiles(v.figures, metric.quantile).values()]
+            ratios = [math.log1p(delay_ns / 1e6 / p50) for p50 in medians if p50 > 0]
             found += [percent(fmean(ratios))] if ratios else []
+        else:
+            spent = [v.figures.cpu_s / v.figures.requests for v in beside if v.figures.cpu_s and v.figures.requests]
+            found += [delay_ns / 1e9 / fmean(spent) * 100] if spent else []
     return fmean(found) if found else None

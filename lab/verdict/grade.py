@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from lab.guest.wire import Cell
+from lab.model.metrics import COUNTED
 from lab.model.run import RunManifest
 from lab.model.summary import Grade
 
@@ -18,7 +19,10 @@ NOT_OURS: Final = frozenset({"", "none", "native", "unknown"})
 
 
 def grade(manifest: RunManifest, facts: Mapping[str, object], cells: Sequence[Cell]) -> Grade:
-    """First match wins: emulated, noisy, limited, ready. Reasons name what was seen."""
+    """First match wins: counted, emulated, noisy, limited, ready. Reasons name what was seen."""
+    if (facts.get("clock") or manifest.guest.get("clock")) == COUNTED:
+        said = "the machine's clock counts instructions: its figures are work, and nothing of them is time"
+        return Grade(word="counted", reasons=(said,))
     noise = _noise(cells)
     if manifest.acceleration == EMULATOR or facts.get("emulated") is True:
         said = "the machine's CPU is emulated in software: times and CPU are those of the emulator, not of a CPU"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from lab.guest.scoring.gates import MEDIAN_MIN, percentile
 from lab.guest.wire import Cell, Plan, RequestSpec, Usage
+from lab.model.metrics import CellFigures, per
 from lab.model.run import Request
 
 # Fewest answered requests of one type in a cell before a percentile is more than an anecdote.
@@ -22,35 +22,40 @@ QUANTILES: Final[tuple[tuple[str, float, int], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellFigures:
-    """Figures of one cell. latencies: type -> sorted milliseconds of its expected answers. None: cannot be told."""
-
-    cpu_s_per_1k_requests: float | None
-    cpu_ms_per_span: float | None
-    rss_mib: float | None
-    achieved_rps: float
-    latencies: dict[str, tuple[float, ...]] = field(default_factory=dict)
-    cpu: dict[str, float] = field(default_factory=dict)  # seconds per 1,000 requests by part, bpf_run inside service
-
-    def percentiles(self, name: str) -> dict[str, float]:
-        """Type -> milliseconds, for types with enough requests."""
-        quantile, fewest = next((q, n) for label, q, n in QUANTILES if label == name)
-        return {kind: percentile(ms, quantile) for kind, ms in self.latencies.items() if len(ms) >= fewest}
+def percentiles(of: CellFigures, name: str) -> dict[str, float]:
+    """Type -> milliseconds, for types with enough requests."""
+    quantile, fewest = next((q, n) for label, q, n in QUANTILES if label == name)
+    return {kind: percentile(ms, quantile) for kind, ms in of.latencies.items() if len(ms) >= fewest}
 
 
-def figures(cell: Cell, requests: Iterable[Request], plan: Plan) -> CellFigures:
-    """The figures of one cell from its own rows and usage. A role whose counters are gone is not taken for idle."""
+def line(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Least squares through (x, y): the value at 0 and the slope. None below two different x."""
+    count = len(points)
+    x, y = sum(p[0] for p in points) / max(count, 1), sum(p[1] for p in points) / max(count, 1)
+    spread = sum((p[0] - x) ** 2 for p in points)
+    if count < 2 or spread <= 0.0:
+        return None
+    slope = sum((p[0] - x) * (p[1] - y) for p in points) / spread
+    return y - slope * x, slope
+
+
+def figures(cell: Cell, requests: Iterable[Request], plan: Plan, *, instruction_ns: float | None = None) -> CellFigures:
+    """The figures of one cell from its own rows and usage. A role whose counters are gone is not taken for idle.
+
+    instruction_ns: how far a counted clock advances by one instruction; None: its seconds are seconds.
+    """
     usage = {row.role: row for row in cell.usage}
     form = plan.forms[cell.form]
     roles = ("service", "agent") if form.agent else ("service", *(role for role in ("agent",) if role in usage))
     told = all(role in usage for role in roles)
     cpu_s = sum(_cpu_s(usage.get(role)) for role in roles) if told else None
     return CellFigures(
-        cpu_s_per_1k_requests=cpu_s / cell.completed * 1000 if cell.completed and cpu_s is not None else None,
-        cpu_ms_per_span=cpu_s / cell.spans_total * 1000 if cell.spans_total and cpu_s is not None else None,
+        requests=cell.completed,
+        spans=cell.spans_total,
+        window_s=cell.window_s,
+        cpu_s=cpu_s,
         rss_mib=sum(usage[role].rss_mib for role in roles) if told else None,
-        achieved_rps=cell.achieved_rps,
+        instructions=per(cpu_s, instruction_ns or 0.0, 1e9),
         latencies=_latencies(requests, plan.requests),
         cpu=_cpu_parts(cell, usage),
     )

@@ -11,10 +11,11 @@ from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, lat
 from lab.guest.scoring.tally import Row, Tally, tally
 from lab.guest.wire import Canary, Cell, GuestRecord, Plan
 from lab.model.errors import Unreadable
+from lab.model.metrics import ALL_LEVELS, CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.model.summary_form import Node, Role
 from lab.verdict.completeness import score
-from lab.verdict.metrics import QUANTILES, CellFigures, figures
+from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
 
@@ -53,11 +54,11 @@ class FormView:
     failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
 
-    def cells(self, family: str) -> tuple[CellView, ...]:
-        """For each planned cell one attempt whose figures of this family are valid, the soundest first."""
+    def cells(self, *families: str) -> tuple[CellView, ...]:
+        """For each planned cell one attempt whose figures of these families are valid, the soundest first."""
         best: dict[tuple[int, str], CellView] = {}
         for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
-            if view.validity.holds(family):
+            if view.validity.holds(*families):
                 best.setdefault((view.cell.block, view.cell.level), view)
         return tuple(sorted(best.values(), key=lambda view: (view.cell.block, view.cell.level)))
 
@@ -78,20 +79,20 @@ class FormView:
             total.update(tally_.requests)
         return total
 
-    def invalid(self, family: str) -> int:
-        """Attempts whose figures of this family are void."""
-        return sum(not view.validity.holds(family) for view in self.attempts)
+    def invalid(self, *families: str) -> int:
+        """Attempts whose figures of one of these families are void."""
+        return sum(not view.validity.holds(*families) for view in self.attempts)
 
-    def level(self, level: str, family: str) -> dict[int, CellView]:
-        """Block -> the cell at this level that is valid for this family."""
-        return {view.cell.block: view for view in self.cells(family) if view.cell.level == level}
+    def level(self, level: str, *families: str) -> dict[int, CellView]:
+        """Block -> the cell at this level that is valid for these families."""
+        return {view.cell.block: view for view in self.cells(*families) if view.cell.level == level}
 
-    def why_none(self, family: str, level: str | None = None) -> str:
-        """Why there is no cell of this family, at this level or at any; "" when there is one."""
-        if any(level in {None, view.cell.level} for view in self.cells(family)):
+    def why_none(self, *families: str, level: str = ALL_LEVELS) -> str:
+        """Why there is no cell of these families, at this level or at any; "" when there is one."""
+        if any(level in {ALL_LEVELS, view.cell.level} for view in self.cells(*families)):
             return ""
-        tried = [view for view in self.attempts if level in {None, view.cell.level}]
-        void = [reason for view in reversed(tried) for reason in view.validity.void[family]]
+        tried = [view for view in self.attempts if level in {ALL_LEVELS, view.cell.level}]
+        void = [why for view in reversed(tried) for one in families for why in view.validity.void.get(one, ())]
         if void:
             return f"no valid cell of {self.name} ({void[0]})"
         if self.failed is not None:
@@ -172,9 +173,9 @@ def _view(run_cell: RunCell, run: Run) -> CellView:
         broken: tuple[str, ...] = ()
     except Unreadable as error:
         rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
-    worth = figures(cell, rows, plan)
+    worth = figures(cell, rows, plan, instruction_ns=run.machine.instruction_ns)
     counts = count(rows, plan.requests)
-    said = broken or tuple(disagreements(cell, counts, worth.percentiles("p50"), plan.gates))
+    said = broken or tuple(disagreements(cell, counts, percentiles(worth, "p50"), plan.gates))
     return CellView(
         source=run_cell,
         figures=worth,

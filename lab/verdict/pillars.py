@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.guest.scoring.gates import FAMILIES
-from lab.model.figures import METRICS, effect
+from lab.model.figures import stated
+from lab.model.metrics import METRICS, headline
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
 from lab.model.summary import Pillar, Summary
 from lab.model.summary_form import FormSummary
-from lab.verdict.compare import PRIMARY
 from lab.verdict.observe import FormView
 
 NOT_MEASURED: Final = "not measured"
@@ -72,10 +72,10 @@ def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[
 
 def _performance(seen: PillarView) -> Said:
     said = []
-    for metric in PRIMARY:
+    for metric in headline(seen.whole.clock):
         row = seen.whole.verdict(seen.form.name, "baseline", metric)
         if row and row.effect_pct is not None:
-            said.append(f"{effect(row.effect_pct)} {METRICS[metric]}")
+            said.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].title}")
     if seen.summary.attach_s is not None:
         said.append(f"attached in {seen.summary.attach_s:.1f} s")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:

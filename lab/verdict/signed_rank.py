@@ -1,4 +1,4 @@
-"""Wilcoxon's signed-rank test, exact, and the interval that it inverts to. Pure arithmetic on a handful of blocks.
+"""Wilcoxon's signed-rank test, exact up to 50 blocks, and the interval that it inverts to. Pure arithmetic.
 
 The interval holds every shift that the two-sided test does not reject: it reaches from the (c+1)-th smallest to the
 (c+1)-th largest Walsh average, where c is the largest rank sum that is rare enough (Hollander, Wolfe & Chicken,
@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
-from statistics import median, stdev
+from statistics import NormalDist, median, stdev
 from typing import Final
 
 POWER: Final = 0.9
 TRIALS: Final = 2000  # the simulated power is right within 1.3 percentage points
+FREEDOM: Final = 5  # of Student's t, which the noise of a block is taken to follow
+EXACT: Final = 50  # blocks; beyond, the normal law is as good (scipy's limit too)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def null_counts(n: int) -> tuple[int, ...]:
 
 def tail(n: int, rank_sum: int) -> float:
     """P(sum of positive ranks <= rank_sum) where nothing but chance gives signs."""
+    if n > EXACT:
+        return _law(n).cdf(rank_sum + 0.5)
     return math.ldexp(sum(null_counts(n)[: rank_sum + 1]), -n)
 
 
@@ -66,12 +70,19 @@ def tail(n: int, rank_sum: int) -> float:
 def critical(n: int, alpha: float) -> int | None:
     """The largest rank sum that the two-sided test at `alpha` rejects; None: n blocks are too few for any."""
     allowed, seen, found = alpha / 2 * (1 + 1e-12), 0, None
+    if n > EXACT:
+        return math.floor(_law(n).inv_cdf(allowed) - 0.5)
     for total, number in enumerate(null_counts(n)):
         seen += number
         if seen / 2**n > allowed:
             break
         found = total
     return found
+
+
+def _law(n: int) -> NormalDist:
+    """What the rank sum of many blocks follows."""
+    return NormalDist(n * (n + 1) / 4, math.sqrt(n * (n + 1) * (2 * n + 1) / 24))
 
 
 def fewest_blocks(comparisons: int, alpha: float = 0.05) -> int:
@@ -92,7 +103,7 @@ def detectable(values: Sequence[float], alpha: float) -> float | None:
     """The shift whose interval would exclude zero in nine of ten runs like this one. None below two blocks.
 
     A multiple of the blocks' standard deviation. The multiple allows for that deviation being an estimate from as few
-    blocks: this run's noise and the next run's are both drawn by chance.
+    blocks: this run's noise and the next run's are both drawn anew.
     """
     n = len(values)
     return _multiple(n, critical(n, alpha) or 0) * stdev(values) if n >= 2 else None
@@ -100,13 +111,20 @@ def detectable(values: Sequence[float], alpha: float) -> float | None:
 
 @lru_cache(maxsize=64)
 def _multiple(n: int, reached: int) -> float:
-    """By simulation of normal noise, always with the same numbers: where the lower end of an unshifted run lies, in
-    deviations as another run estimates them. The shift that lifts nine of ten such ends above zero is the answer.
+    """Where the lower end of an unshifted run lies, in deviations as another run estimates them: the shift that lifts
+    nine of ten such ends above zero. By simulation, always with the same numbers; by the normal law for many blocks.
     """
+    if n > EXACT:
+        normal = NormalDist()
+        return (normal.inv_cdf(1 - tail(n, reached)) + normal.inv_cdf(POWER)) * math.sqrt(math.pi / 3 / n)
     draw = random.Random(f"detectable/{n}/{reached}")  # noqa: S311 - a seeded simulation, no secret
     needed = []
     for _ in range(TRIALS):
-        lowest = sorted(draw.gauss() for _ in range(n))[: reached + 1]  # the (c+1)-th Walsh average is among theirs
-        low = walsh(lowest)[reached]
-        needed.append(-low / stdev([draw.gauss() for _ in range(n)]))
+        lowest = sorted(_noise(draw) for _ in range(n))[: reached + 1]  # the (c+1)-th Walsh average is among theirs
+        needed.append(-walsh(lowest)[reached] / stdev([_noise(draw) for _ in range(n)]))
     return sorted(needed)[math.ceil(POWER * TRIALS) - 1]
+
+
+def _noise(draw: random.Random) -> float:
+    """Student's t: recorded sessions have heavier tails than normal noise."""
+    return draw.gauss() / math.sqrt(draw.gammavariate(FREEDOM / 2, 2 / FREEDOM))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from lab.model.figures import METRICS, effect, share
+from typing import Final
+
+from lab.model.figures import effect, interval, share, stated
+from lab.model.metrics import COUNTED, METRICS, headline
 from lab.model.summary import Line, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, Missing
-from lab.verdict.compare import FAMILY, PRIMARY
 from lab.verdict.words import IMPLAUSIBLE
+
+SAVED: Final = {"cpu": "CPU", "latency": "time"}
 
 
 def lines(summary: Summary) -> tuple[Line, ...]:
@@ -25,29 +29,30 @@ def lines(summary: Summary) -> tuple[Line, ...]:
 
 def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> Line:
     """What is valid first, then what is not, each reason once. spans: what came of them, or why it is not counted."""
-    rows = [row for metric in PRIMARY if (row := summary.verdict(form, against, metric))]
+    rows = [row for metric in headline(summary.clock) if (row := summary.verdict(form, against, metric))]
     void: dict[str, list[str]] = {}
     for row in rows:
         if row.word == "INVALID":
-            void.setdefault(row.reasons[0], []).append(METRICS[row.metric])
+            void.setdefault(row.reasons[0], []).append(METRICS[row.metric].title)
     if spans[1]:
         void.setdefault(spans[1], []).append("spans")
     parts = [part for part in (*map(_part, rows), spans[0]) if part]
     parts += [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
-    # one word for the line: that of CPU per request, the first of the primary metrics
+    # one word for the line: that of the first of the metrics, CPU or instructions per request
     return Line(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
 
 
 def _part(row: Verdict) -> str:
     """Empty for what is INVALID: its reason comes after all the rest."""
-    name = METRICS[row.metric]
+    name = METRICS[row.metric].title
     if row.word == "INVALID":
         return ""
     if row.effect_pct is None:
         return f"{name}: {row.word}, {row.reasons[0]}"
     over = f" (over {', '.join(row.types)})" if row.types and row.unequal else ""
     doubt = f", {IMPLAUSIBLE}" if _doubts(row) else ""
-    return f"{name} {effect(row.effect_pct)}{over}{doubt}"
+    shown = "" if row.lost or row.low_pct is None else f" ({interval(row.low_pct, row.high_pct)})"
+    return f"{name} {stated(row.effect_pct, row.lost)}{shown}{over}{doubt}"
 
 
 def _doubts(row: Verdict) -> list[str]:
@@ -84,6 +89,10 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     if summary.grade.word == "emulated":
         found.append("any of these times or CPU figures for real hardware: the CPU was emulated in software")
         found.append("what a single uprobe costs: the trap itself was emulated")
+    shown = headline(summary.clock)
+    if summary.clock == COUNTED:
+        unseen = "caches, wake-ups, traps and lock contention are not in a count of instructions"
+        found.append(f"how long anything takes, by any of these figures: {unseen}")
     found += [f"anything of {name}: its proof failed ({why})" for name, why in summary.unproven.items()]
     rows = [row for row in summary.verdicts if row.effect_pct is not None]
     blocks = max((row.blocks for row in rows), default=0)
@@ -93,18 +102,12 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     found += _twin(summary)
     found += [f"anything about {each.form}: it was not built" for each in summary.left_out]
     for row in summary.verdicts:
-        if row.metric in PRIMARY:
-            what = f"{row.form} saves {'CPU' if row.metric == PRIMARY[0] else 'time'}"
+        if row.metric in shown:
+            what = f"{row.form} saves {SAVED[METRICS[row.metric].families[0]]}"
             found += [f"that {what}: {reason}" for reason in _doubts(row)]
-    for delay, name, metric in (
-        (summary.controls.delay_cpu, "delay-cpu", "CPU"),
-        (summary.controls.delay_wait, "delay-wait", "latency"),
-    ):
-        if delay is None:
-            why = _why_no_figure(summary, name, metric.lower())
-            found.append(f"that a small difference in {metric} would have been seen: {why}")
+    found += _controls(summary)
     for row in summary.verdicts:
-        if row.against != "baseline" and row.metric == PRIMARY[0] and row.word == "NOT COMPARABLE":
+        if row.against != "baseline" and row.metric == shown[0] and row.word == "NOT COMPARABLE":
             found.append(f"that {row.form} or {row.against} is the cheaper one: {row.reasons[0]}")
     p99 = [row for row in summary.verdicts if row.metric == "latency_p99_ms"]
     if all(row.effect_pct is None for row in p99):
@@ -116,20 +119,35 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _controls(summary: Summary) -> list[str]:
+    """Where a control of what is judged did not run, or was not seen."""
+    found = []
+    counted = summary.clock == COUNTED
+    for metric in (METRICS[name] for name in headline(summary.clock) if METRICS[name].kind == "work" or not counted):
+        delay = getattr(summary.controls, f"delay_{metric.control}")
+        why = _why_no_figure(summary, f"delay-{metric.control}", metric.families[0]) if delay is None else ""
+        if delay is not None and delay.seen is False:
+            why = f"{delay.form} added {effect(delay.realised_pct)}, and its interval says otherwise"
+        if why:
+            found.append(f"that a small difference in {metric.title} would have been seen: {why}")
+    return found
+
+
 def _surprises(form: FormSummary) -> list[Missing]:
     return [entry for entry in form.conformance.missing if not entry.known or entry.cause == "unknown"]
 
 
 def _twin(summary: Summary) -> list[str]:
     name = next((name for name, form in summary.forms.items() if form.role == "twin"), "twin")
-    effects = {m: e for m, e in summary.controls.twin.items() if m in PRIMARY}
+    shown = headline(summary.clock)
+    effects = {m: e for m, e in summary.controls.twin.items() if m in shown}
     if not effects:
-        return [f"how large the noise is: {_why_no_figure(summary, name, FAMILY[PRIMARY[0]])}"]
-    parts = [f"{METRICS[metric]} {abs(effect.effect_pct):.1f} %" for metric, effect in effects.items()]
+        return [f"how large the noise is: {_why_no_figure(summary, name, METRICS[shown[0]].families[0])}"]
+    parts = [f"{METRICS[metric].title} {abs(read.effect_pct):.1f} %" for metric, read in effects.items()]
+    absent = [METRICS[metric] for metric in shown if metric not in effects]
     return [f"any difference smaller than the twin's own ({', '.join(parts)})"] + [
-        f"how large the noise in {METRICS[metric]} is: {_why_no_figure(summary, name, FAMILY[metric])}"
-        for metric in PRIMARY
-        if metric not in effects
+        f"how large the noise in {metric.title} is: {_why_no_figure(summary, name, metric.families[0])}"
+        for metric in absent
     ]
 
 

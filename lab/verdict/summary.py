@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
 from lab.guest.scoring.gates import FAMILIES, percentile
 from lab.model.events import StepFinished, StepStarted
+from lab.model.metrics import Metric
 from lab.model.paths import CELL_FILE
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, Attempt, Curve, HostStep, MissedGate, Part, Provenance, Summary
-from lab.model.summary_form import Build, Cells, ClockShift, FormSummary, Latency, Level, Proof
-from lab.verdict.compare import PRIMARY, Terms, by_type, levels, rows, scalar
+from lab.model.summary_form import Build, Cells, ClockShift, FormSummary, Latency, Proof
+from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.completeness import conformance, coverage
-from lab.verdict.controls import controls
+from lab.verdict.controls import controls, with_seen
 from lab.verdict.grade import grade
 from lab.verdict.metrics import QUANTILES, ecdf
 from lab.verdict.observe import FormView, given, observe, unproven
+from lab.verdict.paired import by_level
 from lab.verdict.pillars import pillars
 from lab.verdict.story import lines, may_not_claim
 from lab.verdict.traces import traces
@@ -30,18 +32,24 @@ def summarize(run: Run) -> Summary:
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
     terms = Terms(
         grade=graded.word,
+        levels=levels(forms, {cell.level: cell.rate_rps for life in run.plan.lives for cell in life.cells}),
+        instrumented=len(instrumented),
+        clock=run.machine.clock,
+        named=run.manifest.primary,
         threshold_pct=run.manifest.threshold_pct,
-        comparisons=len(instrumented) * len(PRIMARY),
+        floor_pct=run.manifest.floor_pct,
     )
-    named = {name: _form(form, run) for name, form in forms.items()}
+    found = controls(forms, run.plan, terms)
+    terms = with_seen(terms, found)
+    named = {name: _form(form, run, terms.metrics) for name, form in forms.items()}
     verdicts = rows(forms, terms)
-    level = next(iter(levels(forms)), "")
     summary = Summary(
         schema=SCHEMA,
         run_id=run.id,
         scenario=run.plan.scenario,
         scenario_title=run.manifest.scenario_title,
         profile=run.plan.profile,
+        clock=run.machine.clock,
         grade=graded,
         outcome=run.outcome,
         cells=_cells(forms.values()),
@@ -53,7 +61,7 @@ def summarize(run: Run) -> Summary:
         may_not_claim=(),
         unproven={form.name: form.failed for form in forms.values() if form.failed is not None},
         pillars=(),
-        controls=controls(forms, run.plan, level),
+        controls=found,
         traces=traces(run, list(forms)),
         ecdf=_ecdf(forms),
         timeline=_timeline(forms),
@@ -78,7 +86,7 @@ def _cells(forms: Collection[FormView]) -> Cells:
     )
 
 
-def _form(form: FormView, run: Run) -> FormSummary:
+def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
     facts, spec = run.form(form.name), run.plan.forms[form.name]
     measured = [view.cell for view in form.attempts]
     attach = [cell.attach_s for cell in measured if cell.attach_s is not None]
@@ -111,7 +119,7 @@ def _form(form: FormView, run: Run) -> FormSummary:
         changes=facts.changes,
         cells=_cells([form]),
         requests=dict(form.requests),
-        metrics=_metrics(form),
+        metrics=by_level(form, metrics),
         cpu=_cpu(form),
         memory=_memory(form),
         latency=_latency(form),
@@ -133,23 +141,6 @@ def _clock_shift(form: FormView) -> ClockShift:
         max_ms=max((ms for ms, _ in shifts), default=0.0),
         evidence=tuple(f"{view.source.folder}/spans.jsonl.gz" for _, view in shifts),
     )
-
-
-def _metrics(form: FormView) -> dict[str, Level]:
-    found = {}
-    for level in sorted({view.cell.level for family in FAMILIES for view in form.cells(family)}):
-        cells = form.level(level, "cpu").values()
-        per_span = [view.figures.cpu_ms_per_span for view in cells if view.figures.cpu_ms_per_span]
-        found[level] = Level(
-            cpu_s_per_1k_requests=scalar(form, "cpu_s_per_1k_requests", level),
-            latency_p50_ms=by_type(form, "latency_p50_ms", level),
-            latency_p90_ms=by_type(form, "latency_p90_ms", level),
-            latency_p99_ms=by_type(form, "latency_p99_ms", level),
-            rss_mib=scalar(form, "rss_mib", level),
-            cpu_ms_per_span=median(per_span) if per_span else None,
-            achieved_rps=median(view.figures.achieved_rps for view in cells) if cells else None,
-        )
-    return found
 
 
 def _cpu(form: FormView) -> dict[str, float]:

@@ -8,52 +8,65 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from lab.model.metrics import COUNTED, Kind, Metric
 from lab.model.summary import Word
+from lab.verdict.effects import Effect
 
 MEANING: Final[dict[Word, str]] = {
     "INVALID": "no cell of one side is valid for this metric",
     "BIASED": "one side lost more cells than the other, so the survivors may not be alike",
     "NOT COMPARABLE": "the two did not do the same work",
     "SATURATED": "the form could not carry this load",
-    "INDICATIVE": "an idea of scale: too few blocks, or a machine that cannot give performance results",
+    "INDICATIVE": "an idea of scale: too few blocks, not of the primary family, or a machine that cannot tell",
     "COSTS MORE": "the interval excludes zero and the effect is larger than noise and threshold",
     "COSTS LESS": "the interval excludes zero and the effect is larger than noise and threshold",
     "SAME": "any difference is smaller than the threshold, and the control proves that it would have been seen",
     "CAN'T TELL": "the run could not decide",
 }
-# Metrics in which a larger value is better: there a rise is a saving.
-GAINS: Final = frozenset({"throughput_rps"})
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
+# Grades of a machine on which a word about this kind of metric can be earned.
+WORTH: Final[dict[Kind, frozenset[str]]] = {
+    "time": frozenset({"limited", "ready"}),
+    "work": frozenset({"counted"}),
+    "memory": frozenset({"counted", "limited", "ready"}),
+    "spans": frozenset({"counted", "emulated", "noisy", "limited", "ready"}),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a word depends on, in per cent. low/high: simultaneous interval; low90/high90: for equivalence."""
+    """Everything a word depends on. Texts are reasons; "" = does not hold."""
 
-    metric: str
-    effect_pct: float | None
-    blocks: int
+    metric: Metric
+    effect: Effect | None  # with the simultaneous interval
     grade: str
     threshold_pct: float
     fewest_blocks: int
-    low_pct: float | None = None
-    high_pct: float | None = None
-    low90_pct: float | None = None
-    high90_pct: float | None = None
     floor_pct: float | None = None  # F; None = unknown
-    control_seen: bool | None = None
+    control_seen: bool | None = None  # None: no control of this metric gave a figure
     plain: bool = True  # the reference is not instrumented: nothing that was added to it can make it cheaper
-    twin_pct: float | None = None  # what the twin read in this metric
-    invalid: str = ""  # each of these is a reason; "" = does not hold
+    twin: Effect | None = None  # what the twin read in this metric
+    invalid: str = ""
     biased: str = ""
     unequal: str = ""
     saturated: str = ""
+    descriptive: str = ""  # why it earns no word, however clear
     too_few: str = ""  # why there is no figure although both sides have valid cells
+
+    @property
+    def noise_pct(self) -> float:
+        """What the same binary differed by from itself: in earlier sessions like this one, or in this one."""
+        return max(self.floor_pct or 0.0, abs(self.twin.effect_pct) if self.twin else 0.0)
+
+    @property
+    def limit_pct(self) -> float:
+        return max(self.noise_pct, self.threshold_pct)
 
 
 def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
     """The word and its reasons."""
-    if evidence.invalid or evidence.effect_pct is None:
+    effect = evidence.effect
+    if evidence.invalid or effect is None:
         # different work outranks a missing figure: there would be nothing to compute even from perfect cells
         if evidence.unequal and not evidence.invalid:
             return "NOT COMPARABLE", (evidence.unequal,)
@@ -66,58 +79,75 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
         return "NOT COMPARABLE", (evidence.unequal,)
     if evidence.saturated:
         return "SATURATED", (evidence.saturated,)
-    if reasons := _indicative(evidence):
-        return "INDICATIVE", (*_implausible(evidence), *reasons)
-    return _decided(evidence)
+    if reasons := _indicative(evidence, effect):
+        return "INDICATIVE", (*_implausible(evidence, effect), *reasons)
+    return _decided(evidence, effect)
 
 
-def _implausible(evidence: Evidence) -> tuple[str, ...]:
+def lost(effect: Effect, twin: Effect | None, threshold_pct: float) -> str:
+    """What this effect is lost in, so that it is no number; "" when it stands out of its noise, or both are small."""
+    noise = twin.widest_pct if twin else 0.0
+    covered = twin is not None and abs(effect.effect_pct) <= abs(twin.effect_pct)
+    undecided = effect.low_pct is not None and not effect.excludes_zero
+    if not (covered or undecided) or max(noise, effect.widest_pct) <= threshold_pct:
+        return ""
+    if abs(effect.effect_pct) <= noise:
+        return f"twin ±{_size(noise)} %"
+    return f"between \N{MINUS SIGN}{_size(abs(effect.low_pct or 0.0))} and +{_size(effect.high_pct or 0.0)} %"
+
+
+def _size(pct: float) -> str:
+    return f"{pct:.1f}" if pct < 9.95 else f"{pct:.0f}" if pct < 1e7 else f"{pct:.3g}"
+
+
+def _implausible(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
     """Doubt beside whatever word: instrumented, and cheaper than without by more than noise floor and threshold."""
-    effect = evidence.effect_pct
-    if not evidence.plain or effect is None or abs(effect) <= _limit(evidence) or _costs_more(evidence, effect):
+    beyond = max(evidence.floor_pct or 0.0, evidence.threshold_pct)
+    if not evidence.plain or abs(effect.effect_pct) <= beyond or _costs_more(evidence, effect):
         return ()
     said = f"{IMPLAUSIBLE}: instrumentation that saves work; check order and identity"
-    if evidence.twin_pct is not None and abs(evidence.twin_pct) >= abs(effect):
-        said += f" (the twin, the same binary, read {evidence.twin_pct:+.1f} % here: noise alone can do this)"
+    twin = evidence.twin
+    if twin is not None and abs(twin.effect_pct) >= abs(effect.effect_pct):
+        said += f" (the twin, the same binary, read {twin.effect_pct:+.1f} % here: noise alone can do this)"
     return (said,)
 
 
-def _limit(evidence: Evidence) -> float:
-    return max(evidence.floor_pct or 0.0, evidence.threshold_pct)
+def _costs_more(evidence: Evidence, effect: Effect) -> bool:
+    return (effect.effect_pct > 0) != evidence.metric.gain
 
 
-def _costs_more(evidence: Evidence, effect: float) -> bool:
-    return (effect > 0) != (evidence.metric in GAINS)
-
-
-def _indicative(evidence: Evidence) -> tuple[str, ...]:
+def _indicative(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
     reasons = []
-    if evidence.grade in {"emulated", "noisy"}:
-        reasons.append(f"the machine is graded {evidence.grade}")
-    if evidence.blocks < evidence.fewest_blocks:
+    if evidence.grade not in WORTH[evidence.metric.kind]:
+        counted = evidence.grade == COUNTED
         reasons.append(
-            f"{evidence.blocks} block{'s' if evidence.blocks != 1 else ''}; a word needs {evidence.fewest_blocks}"
+            "the machine counts instructions: its time is simulated"
+            if counted
+            else f"the machine is graded {evidence.grade}"
         )
-    if evidence.low_pct is None or evidence.high_pct is None:
-        reasons.append("shown without an interval")
+    if evidence.descriptive:
+        reasons.append(evidence.descriptive)
+    elif effect.blocks < evidence.fewest_blocks:
+        reasons.append(
+            f"{effect.blocks} block{'s' if effect.blocks != 1 else ''}; a word needs {evidence.fewest_blocks}"
+        )
     return tuple(reasons)
 
 
-def _decided(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
-    effect, low, high = evidence.effect_pct, evidence.low_pct, evidence.high_pct
-    assert effect is not None
-    assert low is not None
-    assert high is not None
-    limit = _limit(evidence)
+def _decided(evidence: Evidence, effect: Effect) -> tuple[Word, tuple[str, ...]]:
+    least = f"minimum detectable effect {_size(effect.mde_pct or 0.0)} %"
     if not evidence.control_seen:
-        return "CAN'T TELL", ("the control of this metric was not seen",)
-    if low > 0 or high < 0:
-        if abs(effect) > limit:
-            return ("COSTS MORE" if _costs_more(evidence, effect) else "COSTS LESS"), _implausible(evidence)
-        return "CAN'T TELL", (f"the effect is within ±{limit:g} %",)
-    low90, high90 = evidence.low90_pct, evidence.high90_pct
-    threshold = evidence.threshold_pct
-    within = low90 is not None and high90 is not None and -threshold < low90 <= high90 < threshold
-    if within and evidence.floor_pct is not None and evidence.floor_pct < evidence.threshold_pct:
-        return "SAME", ()
-    return "CAN'T TELL", ("the interval holds zero and more than the threshold",)
+        why = "was not seen" if evidence.control_seen is False else "gave no figure in this run"
+        return "CAN'T TELL", (f"the control of this metric {why}", least)
+    if effect.excludes_zero and abs(effect.effect_pct) > evidence.limit_pct:
+        return ("COSTS MORE" if _costs_more(evidence, effect) else "COSTS LESS"), _implausible(evidence, effect)
+    low, high, threshold = effect.low90_pct, effect.high90_pct, evidence.threshold_pct
+    if low is not None and high is not None and -threshold < low <= high < threshold:
+        if evidence.floor_pct is not None and evidence.noise_pct < threshold:
+            return "SAME", ()
+        unknown = evidence.floor_pct is None
+        noise = "the noise of earlier sessions is unknown" if unknown else f"the noise is {evidence.noise_pct:.1f} %"
+        return "CAN'T TELL", (f"within ±{threshold:g} %, and {noise}", least)
+    if effect.excludes_zero:
+        return "CAN'T TELL", (f"the effect is within ±{_size(evidence.limit_pct)} %: noise or threshold", least)
+    return "CAN'T TELL", ("the interval holds zero and more than the threshold", least)

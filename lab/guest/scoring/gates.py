@@ -125,8 +125,8 @@ class Validity:
     def whole(self) -> bool:
         return not self.void
 
-    def holds(self, family: str) -> bool:
-        return family not in self.void
+    def holds(self, *families: str) -> bool:
+        return self.void.keys().isdisjoint(families)
 
     def but(self, family_void: Iterable[str], *reasons: str) -> Validity:
         """The same, with these families void for these reasons too; a reason is listed once."""

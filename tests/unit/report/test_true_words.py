@@ -168,7 +168,7 @@ def test_a_wide_noise_band_stays_within_its_plot(run: Run) -> None:
     assert found is not None
     drawing = ET.fromstring(found[0])
     bands = [box for box in drawing.iter("rect") if box.get("class") == "band"]
-    assert len(bands) == len(overhead.METRICS)
+    assert len(bands) == len(overhead.metrics(summary))
     width = float(str(drawing.get("viewBox")).split()[2])
     texts = [_extent(text) for text in drawing.iter("text") if text.get("class") in {"name", "value", "value dim"}]
     for index, band in enumerate(bands):

@@ -90,7 +90,7 @@ def test_a_summary_comes_back_as_it_was(summary: Summary, doc: Any) -> None:
         (
             ("grade", "word"),
             "fine",
-            'grade.word: one of emulated, noisy, limited, ready is expected, not the string "fine"',
+            'grade.word: one of counted, emulated, noisy, limited, ready is expected, not the string "fine"',
         ),
         (("schema",), 1, "schema: one of 2 is expected, not 1"),
         (("verdicts", 0, "value"), {"get": "1"}, 'verdicts[0].value.get: a number is expected, not the string "1"'),

@@ -98,17 +98,35 @@ def test_the_interval_covers_as_often_as_its_level_says(n: int, alpha: float) ->
     assert hits / trials == pytest.approx(level, abs=4 * (level * (1 - level) / trials) ** 0.5)
 
 
-@pytest.mark.parametrize(("n", "alpha"), [(3, 0.05), (8, 0.0125), (12, 0.05)])
+@pytest.mark.parametrize(("n", "alpha"), [(3, 0.05), (8, 0.0125), (12, 0.05), (60, 0.05)])
 def test_the_minimum_detectable_effect_is_seen_in_nine_of_ten_runs(n: int, alpha: float) -> None:
-    """One run says what it could have seen; in another run with the same noise and that effect it is seen."""
-    draw, seen, trials = random.Random(f"mde/{n}/{alpha}"), 0, 2000
-    for _ in range(trials):
-        least = detectable([draw.gauss(0, 0.03) for _ in range(n)], alpha)
-        assert least is not None
-        again = interval([draw.gauss(least, 0.03) for _ in range(n)], alpha)
-        assert again is not None
-        seen += again.low > 0
-    assert seen / trials == pytest.approx(0.9, abs=0.03)
+    """One run says what it could have seen; in another run with the same noise and that effect it is seen.
+
+    Nine of ten where the tails are those of recorded noise, a little more often where they are thin.
+    """
+    draw, trials = random.Random(f"mde/{n}/{alpha}"), 1000 if n < 20 else 200
+    for noise, share in ((lambda: draw.gauss() / (draw.gammavariate(2.5, 0.4)) ** 0.5, 0.9), (draw.gauss, 0.93)):
+        seen = 0
+        for _ in range(trials):
+            least = detectable([0.03 * noise() for _ in range(n)], alpha)
+            assert least is not None
+            again = interval([least + 0.03 * noise() for _ in range(n)], alpha)
+            assert again is not None
+            seen += again.low > 0
+        assert seen / trials == pytest.approx(share if n < 20 else 0.9, abs=0.04 if n < 20 else 0.08)
+
+
+def test_many_blocks_agree_with_scipys_normal_law() -> None:
+    n = 80
+    for rank_sum in (900, 1200, 1500):
+        oracle = stats.norm.cdf((rank_sum + 0.5 - n * (n + 1) / 4) / (n * (n + 1) * (2 * n + 1) / 24) ** 0.5)
+        assert tail(n, rank_sum) == pytest.approx(float(oracle))
+    found = critical(n, 0.05)
+    assert found is not None
+    assert 2 * tail(n, found) <= 0.05 < 2 * tail(n, found + 1)
+    assert tail(50, 400) == pytest.approx(
+        float(stats.norm.cdf((400.5 - 637.5) / (50 * 51 * 101 / 24) ** 0.5)), abs=2e-3
+    )
 
 
 def test_the_estimate_of_nothing_is_an_error() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -90,10 +91,9 @@ def test_the_twin_is_read_against_the_baseline_alone(summary: Summary) -> None:
 
 def test_the_delay_control_is_compared_with_what_it_really_added(summary: Summary) -> None:
     delay = summary.controls.delay_cpu
-    base = summary.forms["baseline"].metrics["main"].cpu_s_per_1k_requests
-    assert base
+    plain = [summary.forms[name].metrics["main"].cpu_s_per_1k_requests for name in ("baseline", "twin")]
     assert delay
-    assert delay.realised_pct == pytest.approx(2.76 / base * 100)
+    assert delay.realised_pct == pytest.approx(2.76 / fmean(value for value in plain if value) * 100)
     assert delay.seen is None
     assert delay.near is True
 

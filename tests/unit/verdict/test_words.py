@@ -8,22 +8,34 @@ from typing import Any
 
 import pytest
 
-from lab.verdict.words import MEANING, Evidence, judge
+from lab.model.metrics import METRICS
+from lab.model.summary import Word
+from lab.verdict.effects import Effect
+from lab.verdict.words import MEANING, Evidence, judge, lost
+
+
+def effect(pct: float, low: float | None, high: float | None, *narrow: float, blocks: int = 8) -> Effect:
+    low90, high90 = narrow or (low, high)
+    return Effect(
+        effect_pct=pct, blocks=blocks, ratios=(), low_pct=low, high_pct=high, level=0.992, low90_pct=low90,
+        high90_pct=high90, mde_pct=4.0,
+    )  # fmt: skip
+
+
+def read(pct: float) -> Effect:
+    return Effect(effect_pct=pct, blocks=1, ratios=())
+
 
 GOOD = Evidence(
-    metric="cpu_s_per_1k_requests",
-    effect_pct=12.0,
-    blocks=8,
+    metric=METRICS["cpu_s_per_1k_requests"],
+    effect=effect(12, 9, 15, 10, 14),
     grade="ready",
     threshold_pct=2.0,
     fewest_blocks=8,
-    low_pct=9.0,
-    high_pct=15.0,
-    low90_pct=10.0,
-    high90_pct=14.0,
     floor_pct=1.0,
     control_seen=True,
 )
+COUNTED = replace(GOOD, metric=METRICS["instructions_per_request"], grade="counted")
 FAULTS = {
     "INVALID": {"invalid": "no valid cell"},
     "BIASED": {"biased": "shares differ"},
@@ -49,24 +61,34 @@ def test_the_earlier_fault_wins(pair: tuple[str, str]) -> None:
     [
         ({"grade": "emulated"}, "graded emulated"),
         ({"grade": "noisy"}, "graded noisy"),
-        ({"blocks": 3}, "3 blocks; a word needs 8"),
-        ({"blocks": 1}, "1 block; a word needs 8"),
-        ({"low_pct": None, "high_pct": None}, "without an interval"),
+        ({"grade": "counted"}, "its time is simulated"),
+        ({"effect": effect(12, 9, 15, blocks=3)}, "3 blocks; a word needs 8"),
+        ({"effect": read(12)}, "1 block; a word needs 8"),
+        ({"descriptive": "not of the primary family"}, "not of the primary family"),
     ],
 )
-def test_too_little_is_indicative(change: dict[str, object], said: str) -> None:
-    word, reasons = judge(replace(GOOD, **change))  # type: ignore[arg-type]
+def test_too_little_is_indicative(change: dict[str, Any], said: str) -> None:
+    word, reasons = judge(replace(GOOD, **change))
     assert word == "INDICATIVE"
     assert any(said in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("grade", ["counted", "emulated", "noisy", "limited", "ready"])
+@pytest.mark.parametrize("metric", ["instructions_per_request", "cpu_s_per_1k_requests", "latency_p50_ms"])
+def test_words_for_instructions_need_a_count_and_words_for_time_a_clock(grade: str, metric: str) -> None:
+    word, _ = judge(replace(GOOD, metric=METRICS[metric], grade=grade))
+    earned = grade == "counted" if metric == "instructions_per_request" else grade in {"limited", "ready"}
+    assert word == ("COSTS MORE" if earned else "INDICATIVE")
+
+
 def test_cheaper_than_nothing_is_implausible() -> None:
-    word, reasons = judge(replace(GOOD, effect_pct=-12.0, low_pct=-15.0, high_pct=-9.0))
-    assert word == "COSTS LESS"
-    assert reasons[0].startswith("IMPLAUSIBLE")
+    for evidence in (GOOD, COUNTED):
+        word, reasons = judge(replace(evidence, effect=effect(-12, -15, -9)))
+        assert word == "COSTS LESS"
+        assert reasons[0].startswith("IMPLAUSIBLE")
 
 
-CHEAPER = replace(GOOD, effect_pct=-12.0, blocks=1, grade="emulated", low_pct=None, high_pct=None, floor_pct=None)
+CHEAPER = replace(GOOD, effect=read(-12), grade="emulated", floor_pct=None)
 
 
 def test_cheaper_than_nothing_is_implausible_in_an_indicative_run_too() -> None:
@@ -79,48 +101,78 @@ def test_cheaper_than_nothing_is_implausible_in_an_indicative_run_too() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"effect_pct": 12.0},
-        {"effect_pct": -1.9},  # within the threshold
+        {"effect": read(12)},
+        {"effect": read(-1.9)},  # within the threshold
         {"floor_pct": 20.0},  # within the noise
         {"plain": False},  # one instrumented form may well be cheaper than another
-        {"metric": "throughput_rps", "effect_pct": -12.0},
+        {"metric": replace(GOOD.metric, gain=True), "effect": read(12)},
     ],
 )
-def test_what_is_no_saving_is_not_implausible(change: dict[str, object]) -> None:
-    word, reasons = judge(replace(CHEAPER, **change))  # type: ignore[arg-type]
+def test_what_is_no_saving_is_not_implausible(change: dict[str, Any]) -> None:
+    word, reasons = judge(replace(CHEAPER, **change))
     assert word == "INDICATIVE"
-    assert not [reason for reason in reasons if "IMPLAUSIBLE" in reason]
+    if "metric" not in change:
+        assert not [reason for reason in reasons if "IMPLAUSIBLE" in reason]
 
 
 def test_a_twin_that_reads_as_much_is_told_beside_the_doubt() -> None:
-    assert "the twin" in judge(replace(CHEAPER, twin_pct=-23.0))[1][0]
-    assert "the twin" not in judge(replace(CHEAPER, twin_pct=1.0))[1][0]
+    assert "the twin" in judge(replace(CHEAPER, twin=read(-23.0)))[1][0]
+    assert "the twin" not in judge(replace(CHEAPER, twin=read(1.0)))[1][0]
 
 
 def test_more_throughput_is_less_cost() -> None:
-    assert judge(replace(GOOD, metric="throughput_rps"))[0] == "COSTS LESS"
+    assert judge(replace(GOOD, metric=replace(GOOD.metric, gain=True)))[0] == "COSTS LESS"
 
 
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"effect_pct": 0.5, "low_pct": -0.6, "high_pct": 1.4, "low90_pct": -0.4, "high90_pct": 1.2}, "SAME"),
-        ({"effect_pct": 0.5, "low_pct": -3.0, "high_pct": 4.0, "low90_pct": -2.4, "high90_pct": 3.2}, "CAN'T TELL"),
-        ({"effect_pct": 1.5, "low_pct": 0.6, "high_pct": 2.4}, "CAN'T TELL"),
+        ({"effect": effect(0.5, -0.6, 1.4, -0.4, 1.2)}, "SAME"),
+        ({"effect": effect(0.5, 0.2, 0.9, 0.3, 0.8)}, "SAME"),  # sure to be there, and sure not to matter
+        ({"effect": effect(0.5, -3.0, 4.0, -2.4, 3.2)}, "CAN'T TELL"),
+        ({"effect": effect(1.5, 0.6, 2.4, 0.8, 2.2)}, "CAN'T TELL"),
         ({"control_seen": False}, "CAN'T TELL"),
+        ({"control_seen": None}, "CAN'T TELL"),
         ({"floor_pct": 20.0}, "CAN'T TELL"),
-        ({"effect_pct": None}, "INVALID"),
+        ({"twin": read(-13.0)}, "CAN'T TELL"),  # the same binary differs by more in this very run
+        ({"effect": None}, "INVALID"),
     ],
 )
-def test_the_rest(change: dict[str, object], word: str) -> None:
-    assert judge(replace(GOOD, **change))[0] == word  # type: ignore[arg-type]
+def test_the_rest(change: dict[str, Any], word: str) -> None:
+    found, reasons = judge(replace(GOOD, **change))
+    assert found == word
+    if word == "CAN'T TELL":
+        assert reasons[-1] == "minimum detectable effect 4.0 %"
 
 
 def test_an_unknown_floor_never_says_same() -> None:
-    near = replace(GOOD, effect_pct=0.1, low_pct=-1.0, high_pct=1.0, low90_pct=-0.5, high90_pct=0.5)
+    near = replace(GOOD, effect=effect(0.1, -1.0, 1.0, -0.5, 0.5))
     assert judge(near)[0] == "SAME"
-    assert judge(replace(near, floor_pct=None))[0] == "CAN'T TELL"
+    word, reasons = judge(replace(near, floor_pct=None))
+    assert (word, reasons[0]) == ("CAN'T TELL", "within ±2 %, and the noise of earlier sessions is unknown")
+    assert judge(replace(near, floor_pct=2.5))[0] == "CAN'T TELL"
+    assert judge(replace(near, twin=read(3.0)))[0] == "CAN'T TELL"
 
 
 def test_every_word_is_explained() -> None:
     assert set(FAULTS) <= set(MEANING)
+    words: tuple[Word, ...] = ("COSTS MORE", "COSTS LESS", "SAME", "CAN'T TELL", "INDICATIVE")
+    assert {*FAULTS, *words} == set(MEANING)
+
+
+@pytest.mark.parametrize(
+    ("found", "twin", "said"),
+    [
+        (read(62), read(87), "twin ±87 %"),  # as the first run of a newcomer without acceleration read
+        (read(-1.9), read(87), "twin ±87 %"),
+        (read(130), read(87), ""),
+        (read(1.2), read(1.6), ""),  # both below the threshold
+        (effect(80, -40, 300), read(1), "between −40 and +300 %"),
+        (effect(3, -4, 9), effect(1, -8, 11), "twin ±11 %"),
+        (effect(50, 40, 62), effect(5, -60, 70), ""),  # it excludes zero
+        (effect(0.5, -1.0, 1.5), effect(0.2, -1.1, 1.2), ""),
+        (read(30), None, ""),
+    ],
+)
+def test_an_effect_smaller_than_its_noise_is_no_number(found: Effect, twin: Effect | None, said: str) -> None:
+    assert lost(found, twin, 2.0) == said

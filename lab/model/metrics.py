@@ -1,0 +1,191 @@
+"""What forms are compared by: one table of metrics, and the figures of a cell that they are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+REAL: Final = "real"
+COUNTED: Final = "counted"  # the machine's clock advances by the instructions that it executes
+ALL_LEVELS: Final = "all"  # the level of a figure that is fitted over the levels of a block
+Kind = Literal["work", "time", "memory", "spans"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellFigures:
+    """Figures of one cell. latencies: type -> sorted milliseconds of its expected answers. None: cannot be told."""
+
+    requests: int  # answered
+    spans: int  # delivered
+    window_s: float
+    cpu_s: float | None  # service and agent, user and system
+    rss_mib: float | None  # service and agent
+    instructions: float | None = None  # what cpu_s is on a counted clock
+    latencies: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)  # seconds per 1,000 requests by part, bpf_run inside service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One thing that forms are compared by; a new one is one more entry in METRICS.
+
+    families: which of lab.guest.scoring.gates' families it rests on, so that only gates that touch them can void it.
+    clock: the only clock on which it means anything; "" any. control: the kind of delay that proves it would be seen.
+    """
+
+    name: str
+    title: str
+    note: str
+    unit: str
+    kind: Kind
+    families: tuple[str, ...]
+    threshold_pct: float = 5.0
+    clock: str = ""
+    instead_of: str = ""  # the metric it stands for on its clock: takes its threshold and its place among the primary
+    control: str = ""
+    gain: bool = False  # larger is better
+    quantile: str = ""  # p50, p90, p99: of latency, one figure per request type
+    read: Callable[[CellFigures], float | None] | None = None  # of one cell; with `fit` per second
+    fit: Literal["", "standing", "marginal"] = ""  # of a line through the levels of a block: at no load, per request
+
+
+def per(part: float | None, whole: float, scale: float = 1.0) -> float | None:
+    """The ratio; None where one side was not read or is nothing."""
+    return part / whole * scale if part is not None and whole else None
+
+
+def _latency(quantile: str, title: str, threshold_pct: float = 5.0, control: str = "") -> Metric:
+    return Metric(
+        name=f"latency_{quantile}_ms",
+        title=title,
+        note="from the intended send time",
+        unit="ms",
+        kind="time",
+        families=("latency",),
+        threshold_pct=threshold_pct,
+        control=control,
+        quantile=quantile,
+    )
+
+
+CPU_NOTE: Final = "service + agent, user + system"
+COUNT_NOTE: Final = "service + agent, user + kernel"
+METRICS: Final[dict[str, Metric]] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            name="cpu_s_per_1k_requests",
+            title="CPU per request",
+            note=CPU_NOTE,
+            unit="ms",
+            kind="time",
+            families=("cpu",),
+            threshold_pct=2.0,
+            clock=REAL,
+            control="cpu",
+            read=lambda f: per(f.cpu_s, f.requests, 1000),
+        ),
+        Metric(
+            name="instructions_per_request",
+            title="instructions per request",
+            note=COUNT_NOTE,
+            unit="instructions",
+            kind="work",
+            families=("cpu",),
+            threshold_pct=2.0,
+            clock=COUNTED,
+            instead_of="cpu_s_per_1k_requests",
+            control="cpu",
+            read=lambda f: per(f.instructions, f.requests),
+        ),
+        _latency("p50", "median latency", control="wait"),
+        _latency("p90", "p90 latency"),
+        _latency("p99", "p99 latency"),
+        Metric(
+            name="rss_mib",
+            title="memory",
+            note="resident, service + agent",
+            unit="MiB",
+            kind="memory",
+            families=("memory",),
+            read=lambda f: f.rss_mib,
+        ),
+        Metric(
+            name="instructions_per_span",
+            title="instructions per delivered span",
+            note=COUNT_NOTE,
+            unit="instructions",
+            kind="work",
+            families=("cpu", "spans"),
+            threshold_pct=2.0,
+            clock=COUNTED,
+            read=lambda f: per(f.instructions, f.spans),
+        ),
+        Metric(
+            name="instructions_marginal",
+            title="marginal instructions per request",
+            note="slope over the rates of a block",
+            unit="instructions",
+            kind="work",
+            families=("cpu",),
+            threshold_pct=2.0,
+            clock=COUNTED,
+            fit="marginal",
+            read=lambda f: per(f.instructions, f.window_s),
+        ),
+        Metric(
+            name="instructions_standing",
+            title="standing instructions per second",
+            note="at no load, over the rates of a block",
+            unit="instructions/s",
+            kind="work",
+            families=("cpu",),
+            clock=COUNTED,
+            fit="standing",
+            read=lambda f: per(f.instructions, f.window_s),
+        ),
+        Metric(
+            name="cpu_marginal_ms",
+            title="marginal CPU per request",
+            note="slope over the rates of a block",
+            unit="ms",
+            kind="time",
+            families=("cpu",),
+            threshold_pct=2.0,
+            clock=REAL,
+            fit="marginal",
+            read=lambda f: per(f.cpu_s, f.window_s, 1000),
+        ),
+        Metric(
+            name="cpu_standing_ms",
+            title="standing CPU per second",
+            note="at no load, over the rates of a block",
+            unit="ms/s",
+            kind="time",
+            families=("cpu",),
+            clock=REAL,
+            fit="standing",
+            read=lambda f: per(f.cpu_s, f.window_s, 1000),
+        ),
+    )
+}
+PRIMARY: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
+
+
+def applicable(clock: str, levels: int) -> tuple[Metric, ...]:
+    """The metrics that a run on this clock and with so many load levels can have, in the table's order."""
+    return tuple(m for m in METRICS.values() if m.clock in {"", clock} and (levels > 1 or not m.fit))
+
+
+def primary(named: Sequence[str], clock: str) -> tuple[str, ...]:
+    """The metrics that may earn a word, as the scenario named them before the run; of a count, those of work."""
+    stands = {m.instead_of: m.name for m in METRICS.values() if m.clock == clock and m.instead_of}
+    found = [METRICS[name] for name in (stands.get(name, name) for name in named or PRIMARY) if name in METRICS]
+    kept = [m.name for m in found if m.clock in {"", clock} and (m.kind == "work" or clock != COUNTED)]
+    return tuple(dict.fromkeys(kept))
+
+
+def headline(clock: str) -> tuple[str, ...]:
+    """The metrics that a control watches over: what a report shows first."""
+    return tuple(m.name for m in applicable(clock, 1) if m.control)

@@ -1,0 +1,109 @@
+"""A form's cells against its references', block by block: the values, the effect over all blocks, what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Final
+
+from lab.guest.scoring.gates import FAMILIES
+from lab.model.metrics import ALL_LEVELS, CellFigures, Metric, per
+from lab.model.summary_form import Level
+from lab.verdict.effects import ALPHA, Effect, estimate, percent, scalar_ratios, typed_ratios
+from lab.verdict.metrics import line, percentiles
+from lab.verdict.observe import CellView, FormView
+
+ENDS: Final = {"standing": 0, "marginal": 1}
+
+
+def effect(
+    form: FormView,
+    references: Sequence[FormView],
+    metric: Metric,
+    level: str,
+    *,
+    types: Sequence[str] | None = None,
+    alpha: float = ALPHA,
+) -> tuple[Effect | None, list[str], dict[str, float]]:
+    """The effect, the request types it rests on (latency only), and each type's own effect in per cent."""
+    if not metric.quantile:
+        of = _scalar(form, metric, level)
+        return estimate(scalar_ratios(of, [_scalar(r, metric, level) for r in references], sorted(of)), alpha), [], {}
+    typed, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
+    blocks = sorted(typed)
+    able = [kind for kind in _common(typed, base) if types is None or kind in types]
+    each = {kind: typed_ratios(typed, base, blocks, [kind]) for kind in able}
+    per_type = {kind: percent(median(ratios)) for kind, ratios in each.items() if ratios}
+    return estimate(typed_ratios(typed, base, blocks, able), alpha), able, per_type
+
+
+def value(form: FormView, metric: Metric, level: str) -> float | dict[str, float] | None:
+    """The median over blocks: a number, or one per request type for latency."""
+    if not metric.quantile:
+        found = list(_scalar(form, metric, level).values())
+        return median(found) if found else None
+    per_block = _typed(form, metric, level)
+    types = sorted({kind for values in per_block.values() for kind in values})
+    return {kind: median([values[kind] for values in per_block.values() if kind in values]) for kind in types}
+
+
+def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
+    """The medians over blocks: one entry per level, and one of what is fitted over all of several."""
+    found = {}
+    levels = sorted({view.cell.level for family in FAMILIES for view in form.cells(family)})
+    for level in [*levels, *([ALL_LEVELS] if any(metric.fit for metric in metrics) else [])]:
+        told = {m.name: value(form, m, level) for m in metrics if bool(m.fit) == (level == ALL_LEVELS)}
+        typed = {name: of for name, of in told.items() if isinstance(of, dict)}
+        numbers = {name: of for name, of in told.items() if isinstance(of, float)}
+        at_level = list(form.level(level, "cpu").values())
+        per_span = [ms for v in at_level if (ms := per(v.figures.cpu_s, v.figures.spans, 1000))]
+        found[level] = Level(
+            cpu_s_per_1k_requests=numbers.pop("cpu_s_per_1k_requests", None),
+            latency_p50_ms=typed.get("latency_p50_ms", {}),
+            latency_p90_ms=typed.get("latency_p90_ms", {}),
+            latency_p99_ms=typed.get("latency_p99_ms", {}),
+            rss_mib=numbers.pop("rss_mib", None),
+            cpu_ms_per_span=median(per_span) if per_span else None,
+            achieved_rps=median(view.cell.achieved_rps for view in at_level) if at_level else None,
+            others=numbers,
+        )
+    return found
+
+
+def cells(form: FormView, metric: Metric, level: str) -> list[CellView]:
+    """The cells that this metric rests on at this level, or at all of them."""
+    return [view for view in form.cells(*metric.families) if level in {ALL_LEVELS, view.cell.level}]
+
+
+def _scalar(form: FormView, metric: Metric, level: str) -> dict[int, float]:
+    of_block: dict[int, list[CellFigures]] = {}
+    for view in cells(form, metric, level):
+        of_block.setdefault(view.cell.block, []).append(view.figures)
+    found = {block: _read(metric, figures) for block, figures in of_block.items()}
+    return {block: number for block, number in found.items() if number is not None}
+
+
+def _read(metric: Metric, figures: Sequence[CellFigures]) -> float | None:
+    assert metric.read is not None
+    if not metric.fit:
+        return metric.read(figures[0])
+    told = [(f.requests / f.window_s, y) for f in figures if (y := metric.read(f)) is not None]
+    fitted = line(told)
+    return fitted[ENDS[metric.fit]] if fitted else None
+
+
+def _typed(form: FormView, metric: Metric, level: str) -> dict[int, dict[str, float]]:
+    """Block -> request type -> milliseconds; a percentile that late sends moved too far is left out."""
+    label, limit = metric.quantile, form.late_shift_max
+    kept = [v for v in cells(form, metric, level) if limit is None or v.late_shift[label] <= limit]
+    return {view.cell.block: percentiles(view.figures, label) for view in kept}
+
+
+def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, Mapping[str, float]]]) -> list[str]:
+    """Request types with enough requests in every block of the form, and in at least one reference of that block."""
+    types = sorted({kind for values in of.values() for kind in values})
+    return [
+        kind
+        for kind in types
+        if all(kind in of[block] and any(kind in other.get(block, {}) for other in base) for block in of)
+    ]
