@@ -47,7 +47,7 @@ def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None
     import json
 
     words = [word for word in arguments if not word.startswith("-")]
-    told = {"message": str(error), "fix": getattr(error, "fix", "")}
+    told = {"message": str(error), "fix": error.fix if isinstance(error, LabError) else ""}
     with contextlib.suppress(OSError):  # a full disk cannot be told on that disk
         print(json.dumps({"result": {"command": words[0] if words else "", "exit": code, "error": told}}), flush=True)
 

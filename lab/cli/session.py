@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from lab.cli.options import Options
 from lab.model.config import Config
+from lab.model.errors import LabError
 from lab.model.events import Bus, Record
 from lab.model.lab import Lab
 from lab.model.loading.load_config import Loaded, load
@@ -87,8 +88,8 @@ def session(
         try:
             yield lab
         except BaseException as error:
-            if getattr(error, "log", "") is None and log.exists():
-                error.log = str(log)  # type: ignore[attr-defined]  # the boundary shows where the whole story is
+            if isinstance(error, LabError) and error.log is None and log.exists():
+                error.log = str(log)  # the boundary shows where the whole story is
             raise
 
 

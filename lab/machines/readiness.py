@@ -13,7 +13,7 @@ from lab.machines.providers.base import Provider
 from lab.machines.vm import acceleration, console, heartbeat
 from lab.model.errors import LabError, ProvisioningError
 from lab.model.lab import Lab
-from lab.model.machine import Endpoint, Handle, LocalEndpoint, Observed, SshEndpoint
+from lab.model.machine import Endpoint, Handle, Observed, SshEndpoint
 from lab.model.paths import SERIAL_LOG
 from lab.remote import connect
 from lab.remote.base import Transport
@@ -93,8 +93,6 @@ def open_session(
         try:
             return connect(lab, endpoint, deadline)
         except ProvisioningError as error:
-            if isinstance(endpoint, LocalEndpoint):
-                raise
             raise diagnose(provider.inspect(lab, handle), directory, said=error) from error
 
     with watch.session(lab, provider, handle, dial) as link:

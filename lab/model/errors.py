@@ -24,6 +24,7 @@ class LabError(Exception):
         self.fix = fix
         self.detail = detail
         self.log = log
+        self.told = False  # by a step that it ended
 
 
 class UsageError(LabError):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lab.guest.wire import Count, WireError, decode, shown
+from lab.model.errors import Cancelled, LabError
 
 Outcome = Literal["done", "skipped", "failed", "interrupted"]
 
@@ -225,13 +226,12 @@ class StepHandle:
 
 
 def _failed(name: str, error: BaseException, seconds: float) -> StepFinished:
-    stopped = isinstance(error, KeyboardInterrupt) or getattr(error, "exit_code", 0) == 130
-    told = bool(getattr(error, "told", False))
-    message = "" if told else str(error)
-    fix = "" if told else str(getattr(error, "fix", ""))
-    # the innermost step tells the message and the fix; outer ones only that they failed
-    if not stopped and hasattr(error, "fix"):
-        error.told = True  # type: ignore[attr-defined]  # a mark on our own LabError
+    stopped = isinstance(error, KeyboardInterrupt | Cancelled)
+    message, fix = str(error), ""
+    if isinstance(error, LabError):
+        # the innermost step tells the message and the fix; outer ones only that they failed
+        message, fix = ("", "") if error.told else (message, error.fix)
+        error.told = error.told or not stopped
     return StepFinished(
         name=name, outcome="interrupted" if stopped else "failed", seconds=seconds, message=message, fix=fix
     )

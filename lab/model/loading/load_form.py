@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.model.form import Form, FormAgent, OffWhen
-from lab.model.loading.buildspec import read_build, read_conflicts
+from lab.model.form import BuildSpec, Conflict, Form, FormAgent, OffWhen
 from lab.model.loading.load_expected import CONDITIONS, EXPECTED_FILE, load_expected
+from lab.model.loading.typed import build
 from lab.model.loading.yamlspec import Section, read
 
 FORM_FILE: Final = "form.yaml"
@@ -17,19 +17,8 @@ def load_form(root: Path) -> Form:
     """Read one folder of demo/forms. Raises ConfigError with every problem of one of its files."""
     doc = read(root / FORM_FILE).schema(1)
     doc.only(
-        "schema",
-        "name",
-        "title",
-        "mechanism",
-        "of",
-        "build",
-        "env",
-        "args",
-        "delay",
-        "agent",
-        "conflicts",
-        "proof",
-        "claims",
+        *("schema", "name", "title", "mechanism", "of", "build", "env", "args", "delay", "agent", "conflicts"),
+        *("proof", "claims"),
     )
     doc.require("name", "title", "mechanism")
     if doc.has("name") and doc.text("name") != root.name:
@@ -44,12 +33,12 @@ def load_form(root: Path) -> Form:
         title=doc.text("title"),
         mechanism=mechanism,  # type: ignore[arg-type]  # checked by one_of
         of=doc.text("of", ""),
-        build=read_build(doc.section("build")) if doc.has("build") else None,
+        build=build(doc.section("build"), BuildSpec) if doc.has("build") else None,
         env=doc.texts("env"),
         args=doc.strs("args"),
         delay=next(((kind, delay.number(kind, 2.0, low=0.0)) for kind in delay.names), None),
         agent=_agent(doc.section("agent")) if doc.has("agent") else None,
-        conflicts=read_conflicts(doc),
+        conflicts=tuple(build(item, Conflict) for item in doc.sections("conflicts")),
         proof="some" if proof.text("spans", "none", one_of=("some", "none")) == "some" else "none",
         default_expect=default,
         expected=expected,
