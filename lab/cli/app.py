@@ -8,6 +8,8 @@ from typing import Final
 
 import typer
 
+from lab.cli.options import Group
+
 # verb -> module of lab.cli; several verbs may share a file when they share their words
 VERBS: Final[dict[str, str]] = {
     "demo": "demo",
@@ -38,6 +40,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     """The app for this command line: one verb's module, or all of them for help and mistakes."""
     app = typer.Typer(
         name="lab",
+        cls=Group,
         help="One Go service, instrumented at compile time and by eBPF, on a real Linux: what it costs, what it shows.",
         no_args_is_help=True,
         add_completion=False,

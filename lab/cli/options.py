@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import os
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from lab.cli import flags
 from lab.model.errors import UsageError
@@ -40,7 +41,22 @@ _COMMON: dict[str, Any] = {
 }
 
 
-class Command(TyperCommand):
+class Light:
+    """Does not convert what needs no conversion: typer loads pydantic for it, which takes 0.2 s."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the class that is beside it
+        for parameter in found:
+            if not isinstance(parameter.process_value, functools.partial):
+                parameter.process_value = functools.partial(_process, parameter, parameter.process_value)
+        return found
+
+
+class Group(Light, TyperGroup):
+    """All of lab's verbs."""
+
+
+class Command(Light, TyperCommand):
     """A command that takes no empty value: one of a variable that nobody set is a slip, and is not "any" or "here"."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -55,6 +71,20 @@ class Command(TyperCommand):
                 raise UsageError(f"lab {ctx.info_name}: {what}", fix="leave it out, or write what is meant")
             before = word
         return super().parse_args(ctx, args)
+
+
+def _process(parameter: Any, convert: Callable[..., object], ctx: Any, value: Any) -> object:
+    """A parameter's value from what was written, by typer where there is something to convert or to refuse."""
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if kind == list[str] and isinstance(value, tuple) and value:
+        value = list(value)
+    elif kind in (Path, Path | None) and isinstance(value, str) and os.access(value, os.R_OK):
+        value = Path(value)
+    elif not (kind in (str, str | None) and isinstance(value, str)):
+        absent = value is None and parameter.nargs == 1 and not (parameter.multiple or parameter.required)
+        if not absent:
+            return convert(ctx, value)
+    return value if parameter.callback is None else parameter.callback(ctx, parameter, value)
 
 
 def first_sentence(function: Callable[..., object]) -> str:
