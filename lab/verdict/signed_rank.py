@@ -103,7 +103,7 @@ def detectable(values: Sequence[float], alpha: float) -> float | None:
     """The shift whose interval would exclude zero in nine of ten runs like this one. None below two blocks.
 
     A multiple of the blocks' standard deviation. The multiple allows for that deviation being an estimate from as few
-    blocks: this run's noise and the next run's are both drawn anew.
+    blocks: this run's noise and the next run's are both drawn by chance.
     """
     n = len(values)
     return _multiple(n, critical(n, alpha) or 0) * stdev(values) if n >= 2 else None
