@@ -17,15 +17,26 @@ def register(app: typer.Typer) -> None:
     @verb(app, "report")
     def report(
         options: Options,
-        run: flags.Run = None,
+        runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=flags.RUN_HELP)] = None,
+        compare: Annotated[bool, typer.Option("--compare", help="Lay the runs' verdicts side by side.")] = False,
         no_open: Annotated[bool, typer.Option("--no-open", help="Do not open it in a browser.")] = False,
     ) -> int:
-        """Write the report again from the run's files and open it. Works offline, without the machine."""
+        """Write the report again from the run's files and open it. Works offline, without the machine.
+
+        --compare takes several runs, of other days, machines or versions, and refuses those that are unlike.
+        """
+        named = list(runs or [])
+        if len(named) > 1 and not compare:
+            from lab.model.errors import UsageError
+
+            raise UsageError("a report is of one run", fix=f"lab report --compare {' '.join(named)}")
+        if compare:
+            return _compare(options, named)
         with session(options, "report") as lab:
             from lab.flows import report as flow
             from lab.system.documents import shown_path
 
-            done = flow.write(lab, flow.find(lab.paths, run))
+            done = flow.write(lab, flow.find(lab.paths, named[0] if named else None))
         doc = {"command": "report", "exit": 0, "run_id": done.directory.name, "report": str(done.html)}
         result_line(options, doc, "\n".join([*done.lines, f"report: {shown_path(str(done.html))}"]))
         if not no_open and not options.json:
@@ -35,3 +46,14 @@ def register(app: typer.Typer) -> None:
             if sys.stdout.isatty():
                 webbrowser.open(done.html.as_uri())
         return 0
+
+
+def _compare(options: Options, named: list[str]) -> int:
+    with session(options, "report") as lab:
+        from lab.flows import report as flow
+        from lab.guest.wire import encode
+
+        done = flow.compare(lab, flow.to_compare(lab.paths, named))
+    doc = {"command": "report", "exit": 0, "runs": list(done.runs), "rows": encode(done.rows)}
+    result_line(options, doc, "\n".join(done.lines))
+    return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,7 @@ from lab.model.summary_form import Cells
 from lab.runs import merge
 from lab.runs import read as runs_read
 from lab.system import documents, store
+from lab.verdict import several
 
 WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE)
 SEVERAL: Final = 4  # runs that a message names
@@ -124,6 +125,38 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
             )
         ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Several runs, and what they say of the same things."""
+
+    runs: tuple[str, ...]
+    rows: tuple[several.Row, ...]
+    lines: tuple[str, ...]
+
+
+def compare(lab: Lab, directories: Sequence[Path]) -> Compared:
+    """Judge each run from its files and lay the verdicts side by side. Raises UsageError where they are unlike."""
+    with lab.bus.step("compare", f"compare {len(directories)} runs"):
+        runs = [verdict.summarize(runs_read.read(directory)) for directory in directories]
+        if unlike := several.differences(runs):
+            told = documents.shown_path("; ".join(unlike))
+            fix = "compare runs of one machine, kernel, Go and load; or of counted clocks with one image"
+            raise UsageError(f"NOT COMPARABLE: these runs differ in {told}", fix=fix)
+        rows = several.side_by_side(runs)
+    said = [*map(several.about, runs), *several.lines(rows)]
+    none = ["no comparison that may earn a word is in all of them"] if not rows else []
+    shown = tuple(documents.shown_path(line) for line in (*said, *none))
+    return Compared(runs=tuple(run.run_id for run in runs), rows=tuple(rows), lines=shown)
+
+
+def to_compare(paths: Paths, named: Sequence[str]) -> list[Path]:
+    """The directories of these runs; one alone is compared with the newest. Raises UsageError."""
+    found = list(dict.fromkeys(find(paths, name) for name in (*named, *([None] if len(named) < 2 else []))))
+    if len(found) < 2:
+        raise UsageError("a comparison needs two runs", fix="lab report --compare RUN RUN (lab runs lists them)")
+    return found
 
 
 def _check_places(directory: Path) -> None:

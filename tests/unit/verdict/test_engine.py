@@ -32,7 +32,8 @@ def test_what_was_planted_is_found_and_nothing_else() -> None:
     assert word(setup, "b", "baseline") == "COSTS MORE"
     assert word(setup, "a", "baseline") == "CAN'T TELL"
     assert word(setup, "b", "a") == "COSTS MORE"
-    assert word(setup, "b", "baseline", "latency_p90_ms") in {"INDICATIVE", "CAN'T TELL"}
+    beside = [row for row in rows(session(setup, 1), TERMS) if row.metric not in PRIMARY]
+    assert {row.word for row in beside} == {"INDICATIVE", "CAN'T TELL"}
 
 
 def test_two_forms_are_ranked_only_where_one_was_told_apart_from_the_baseline() -> None:

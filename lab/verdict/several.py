@@ -1,0 +1,134 @@
+"""Several runs side by side: whether they may be compared, and what each says of the same thing.
+
+Time is compared on one kind of machine only. A count of instructions is the same on every host that runs the same
+image, so counted runs are compared across hosts; a count and a time are never compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lab.model.figures import interval, stated
+from lab.model.metrics import COUNTED, METRICS
+from lab.model.summary import Summary, Verdict, Word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one run says."""
+
+    run_id: str
+    word: Word
+    effect_pct: float | None
+    low_pct: float | None
+    high_pct: float | None
+    lost: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One comparison that may earn a word, in every run. apart: percentage points between the runs farthest apart."""
+
+    form: str
+    against: str
+    metric: str
+    readings: tuple[Reading, ...]
+    apart: float | None
+    words_equal: bool
+    overlap: bool | None  # whether one effect lies in the intervals of all; None: a run has no interval
+
+
+def differences(runs: Sequence[Summary]) -> list[str]:
+    """Why these runs may not be compared: each condition in which they differ, with its values."""
+    found = []
+    for what, values in _conditions(runs).items():
+        if len(set(values)) > 1:
+            told = [f"{value} ({run.run_id})" for value, run in zip(values, runs, strict=True)]
+            found.append(f"{what}: {', '.join(told)}")
+    return found
+
+
+def _conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
+    counted = all(run.clock == COUNTED for run in runs)
+    found = {
+        "clock": [run.clock for run in runs],
+        "schema": [str(run.schema) for run in runs],
+        "scenario": [f"{run.scenario} of {run.provenance.service} {run.provenance.topology}" for run in runs],
+        "load": [_load(run) for run in runs],
+        "kernel": [str(run.provenance.guest.get("kernel")) for run in runs],
+        "Go": [run.provenance.toolchain.get("go", "unknown") for run in runs],
+    }
+    if counted:
+        return {**found, "image": [run.provenance.image_id for run in runs]}
+    return {**found, "hardware": [_hardware(run) for run in runs]}
+
+
+def _load(run: Summary) -> str:
+    rates = sorted({attempt.rate_rps for attempt in run.timeline})
+    mix = ", ".join(f"{part.type} {part.weight:g}" for part in run.provenance.mix)
+    return f"{' and '.join(f'{rate:g}' for rate in rates)} requests/s of {mix}"
+
+
+def _hardware(run: Summary) -> str:
+    guest, about = run.provenance.guest, run.provenance
+    return f"{guest.get('cpus')} × {guest.get('cpu_model')}, {guest.get('arch')}, {about.provider}/{about.acceleration}"
+
+
+def side_by_side(runs: Sequence[Summary]) -> list[Row]:
+    """Each comparison that may earn a word, in the order of the first run; in every run, or it is left out."""
+    found = []
+    for row in (row for row in runs[0].verdicts if row.primary):
+        same = [run.verdict(row.form, row.against, row.metric) for run in runs]
+        told = [(run, other) for run, other in zip(runs, same, strict=True) if other is not None]
+        if len(told) == len(runs):
+            found.append(_row([_reading(run, other) for run, other in told], row))
+    return found
+
+
+def _reading(run: Summary, row: Verdict) -> Reading:
+    return Reading(
+        run_id=run.run_id,
+        word=row.word,
+        effect_pct=row.effect_pct,
+        low_pct=row.low_pct,
+        high_pct=row.high_pct,
+        lost=row.lost,
+    )
+
+
+def _row(readings: Sequence[Reading], of: Verdict) -> Row:
+    effects = [reading.effect_pct for reading in readings if reading.effect_pct is not None]
+    lows = [reading.low_pct for reading in readings if reading.low_pct is not None]
+    highs = [reading.high_pct for reading in readings if reading.high_pct is not None]
+    return Row(
+        form=of.form,
+        against=of.against,
+        metric=of.metric,
+        readings=tuple(readings),
+        apart=max(effects) - min(effects) if len(effects) == len(readings) else None,
+        words_equal=len({reading.word for reading in readings}) == 1,
+        overlap=max(lows) <= min(highs) if len(lows) == len(readings) else None,
+    )
+
+
+def about(run: Summary) -> str:
+    """One run of the comparison, in a line: which day, which machine, which versions."""
+    of = run.provenance
+    tools = ", ".join(f"{name} {version}" for name, version in sorted(of.toolchain.items()) if name != "modules")
+    return f"{run.run_id}: {of.created}, {_hardware(run)}, lab {of.lab_version}, {tools}"
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """For people: what, then each run's answer, then how far they are apart."""
+    found = []
+    for row in rows:
+        found.append(f"{row.form} against {row.against}, {METRICS[row.metric].title}:")
+        for one in row.readings:
+            sure = "" if one.lost or one.low_pct is None else f" ({interval(one.low_pct, one.high_pct)})"
+            found.append(f"  {one.run_id}: {stated(one.effect_pct, one.lost)}{sure}, {one.word}")
+        lost = any(one.lost for one in row.readings)
+        apart = "" if row.apart is None or lost else f"{row.apart:.1f} percentage points apart; "
+        overlap = {None: "", True: "; their intervals overlap", False: "; their intervals do not overlap"}[row.overlap]
+        found.append(f"  {apart}{'the same word' if row.words_equal else 'different words'}{overlap}")
+    return found

@@ -1,0 +1,101 @@
+"""Several runs side by side: what may be compared, what is refused and by which name, and how far apart they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.model.summary import Summary, Verdict
+from lab.runs.read import read
+from lab.verdict import several, summarize
+from tests.unit.report import synthetic
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    return summarize(read(synthetic.write(tmp_path_factory.mktemp("run") / "run", blocks=3, requests=40)))
+
+
+def elsewhere(of: Summary, **guest: object) -> Summary:
+    about = replace(of.provenance, guest={**of.provenance.guest, **guest}, created="2026-12-01T10:00:00+00:00")
+    return replace(of, run_id="another", provenance=about)
+
+
+def test_the_same_machine_on_another_day_is_compared(summary: Summary) -> None:
+    other = elsewhere(summary)
+    assert several.differences([summary, other]) == []
+    rows = several.side_by_side([summary, other])
+    primary = [row for row in summary.verdicts if row.primary]
+    assert len(rows) == len(primary)
+    assert {row.words_equal for row in rows} == {True}
+    told = [row for row in rows if row.apart is not None]
+    assert told
+    assert {row.apart for row in told} == {0.0}
+    assert all(row.overlap for row in told)
+    said = several.lines(rows)
+    assert any("0.0 percentage points apart; the same word; their intervals overlap" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("guest", "named"),
+    [
+        ({"kernel": "6.12.1"}, "kernel: "),
+        ({"cpu_model": "another CPU"}, "hardware: "),
+        ({"cpus": 64}, "hardware: "),
+    ],
+)
+def test_unlike_machines_are_refused_by_what_differs(summary: Summary, guest: dict[str, object], named: str) -> None:
+    (why,) = several.differences([summary, elsewhere(summary, **guest)])
+    assert why.startswith(named)
+    assert summary.run_id in why
+    assert "(another)" in why
+
+
+def test_another_go_or_load_is_refused(summary: Summary) -> None:
+    go = replace(summary, provenance=replace(summary.provenance, toolchain={"go": "go9"}))
+    assert [why.partition(":")[0] for why in several.differences([summary, go])] == ["Go"]
+    slower = replace(summary, timeline=tuple(replace(one, rate_rps=1.0) for one in summary.timeline))
+    assert [why.partition(":")[0] for why in several.differences([summary, slower])] == ["load"]
+
+
+def test_counted_runs_of_one_image_are_compared_across_hosts_and_never_with_time(summary: Summary) -> None:
+    counted = replace(summary, clock="counted")
+    other = elsewhere(counted, cpu_model="another CPU", cpus=1)
+    assert several.differences([counted, other]) == []
+    image = replace(other, provenance=replace(other.provenance, image_id="another"))
+    assert [why.partition(":")[0] for why in several.differences([counted, image])] == ["image"]
+    assert [why.partition(":")[0] for why in several.differences([summary, counted])] == ["clock"]
+
+
+def test_runs_that_disagree_say_so(summary: Summary) -> None:
+    def moved(row: Verdict) -> Verdict:
+        if row.effect_pct is None or row.low_pct is None or row.high_pct is None:
+            return row
+        row = replace(row, low_pct=row.low_pct + 500, high_pct=row.high_pct + 500, lost="", word="COSTS MORE")
+        return replace(row, effect_pct=(row.effect_pct or 0.0) + 500)
+
+    def far(of: Summary) -> Summary:
+        return replace(of, run_id="another", verdicts=tuple(map(moved, of.verdicts)))
+
+    rows = [row for row in several.side_by_side([summary, far(summary)]) if row.overlap is not None]
+    assert rows
+    assert not any(row.overlap or row.words_equal for row in rows)
+    assert all(row.apart == pytest.approx(500) for row in rows)
+
+
+def test_the_command_compares_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lab.cli import main
+
+    for name in ("one", "two"):
+        synthetic.write(tmp_path / "runs" / name, requests=30)
+    home = ["--home", str(tmp_path)]
+    assert main(["report", "one", "two", "--compare", *home]) == 0
+    assert "CPU per request:" in capsys.readouterr().out
+    assert main(["report", "one", "--compare", *home]) == 0, "with the newest"
+    capsys.readouterr()
+    assert main(["report", "one", "two", *home]) == 2
+    assert "lab report --compare one two" in capsys.readouterr().err
+    assert main(["report", "two", "--compare", *home]) == 2
+    assert "needs two runs" in capsys.readouterr().err
