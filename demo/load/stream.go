@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -23,39 +25,60 @@ type request struct {
 	timeout time.Duration
 }
 
-// stream makes requests. The n-th depends on the seed, the mix and n, and on nothing else, so every
-// form gets the same work and a request can be made again alone.
+// stream makes requests. The n-th depends on the seed, the mix, how many are planned and n, and on
+// nothing else, so every form gets the same work and a request can be made again alone.
 type stream struct {
 	plan  *Plan
-	total float64 // of the weights
+	kinds []int32 // the n-th request's place in the mix, the warm-up's included
 }
 
 // Streams of one seed that must not follow each other get different second halves of the state.
 const (
 	arrivalStream = 0xa11a << 48
 	onceStream    = 0x0ce0 << 48
+	warmupDeal    = 0xdea1 << 48
+	windowDeal    = 0xdea2 << 48
 )
 
 func newStream(plan *Plan) *stream {
-	s := &stream{plan: plan}
-	for _, each := range plan.Mix {
-		s.total += each.Weight
+	deal := func(count int, name uint64) []int32 {
+		kinds := dealt(plan.Mix, count)
+		random := rand.New(rand.NewPCG(plan.Seed, name))
+		random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
+		return kinds
 	}
-	return s
+	return &stream{plan: plan, kinds: append(deal(plan.WarmupRequests, warmupDeal), deal(plan.Requests, windowDeal)...)}
+}
+
+// dealt shares count requests out by weight: each type gets the whole part of its share, and the types
+// with the largest remainders get one more. A mix that is drawn differs from seed to seed, and the work
+// with it.
+func dealt(mix []Type, count int) []int32 {
+	total := 0.0
+	for i := range mix {
+		total += mix[i].Weight
+	}
+	given, left := make([]int, len(mix)), count
+	order, remainder := make([]int, len(mix)), make([]float64, len(mix))
+	for i := range mix {
+		whole, part := math.Modf(mix[i].Weight / total * float64(count))
+		given[i], remainder[i], order[i] = int(whole), part, i
+		left -= given[i]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainder[b], remainder[a]) })
+	for i := range left {
+		given[order[i%len(order)]]++
+	}
+	kinds := make([]int32, 0, count)
+	for i, times := range given {
+		kinds = append(kinds, slices.Repeat([]int32{int32(i)}, times)...)
+	}
+	return kinds
 }
 
 // at returns the n-th request of the plan, the warm-up's included.
 func (s *stream) at(n uint64) request {
-	random := rand.New(rand.NewPCG(s.plan.Seed, n))
-	left := random.Float64() * s.total
-	kind := &s.plan.Mix[len(s.plan.Mix)-1]
-	for i := range s.plan.Mix {
-		if left -= s.plan.Mix[i].Weight; left < 0 {
-			kind = &s.plan.Mix[i]
-			break
-		}
-	}
-	return s.fill(kind, random)
+	return s.fill(&s.plan.Mix[s.kinds[n]], rand.New(rand.NewPCG(s.plan.Seed, n)))
 }
 
 // single returns the n-th request of one type out of a stream of its own, so that a canary is never

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,10 @@ func mixedPlan() *Plan {
 	return plan
 }
 
-func TestNthRequestDependsOnSeedMixAndNOnly(t *testing.T) {
+func TestNthRequestDependsOnSeedMixCountAndNOnly(t *testing.T) {
 	one, other := mixedPlan(), mixedPlan()
-	other.Target, other.RateRPS, other.Requests, other.Arrivals = "http://127.0.0.1:2", 9, 5, "poisson"
+	other.Target, other.RateRPS, other.Arrivals = "http://127.0.0.1:2", 9, "poisson"
+	one.Requests, other.Requests = 500, 500
 	first, second := newStream(one), newStream(other)
 	for n := range uint64(500) {
 		a, b := first.at(n), second.at(499-n) // out of order on purpose
@@ -48,9 +50,9 @@ func TestGoldenRequests(t *testing.T) {
 		got = append(got, r.kind.Name+" "+r.url[len("http://127.0.0.1:1"):]+" "+r.body+" "+r.id)
 	}
 	want := []string{
-		`buy /checkout {"who":"bob","n":3} 2ae70774844eae65`,
-		"browse /events?page=5  0a781715b0031a0f",
-		"browse /events?page=5  171ace72951abbe3",
+		`buy /checkout {"who":"ann","n":3} 1da0d28a32601351`,
+		`buy /checkout {"who":"ann","n":6} 0a781715b0031a0f`,
+		"browse /events?page=4  f73bc52e29dba447",
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -60,8 +62,10 @@ func TestGoldenRequests(t *testing.T) {
 }
 
 func TestWeightsAndPlaceholders(t *testing.T) {
-	stream, browse := newStream(mixedPlan()), 0
-	for n := range uint64(4000) {
+	plan, browse := mixedPlan(), 0
+	plan.WarmupRequests, plan.Requests = 10, 3991
+	stream := newStream(plan)
+	for n := range uint64(4001) {
 		r := stream.at(n)
 		if strings.Contains(r.url+strings.Trim(r.body, "{}"), "{") {
 			t.Fatalf("a placeholder is left: %s %s", r.url, r.body)
@@ -70,8 +74,8 @@ func TestWeightsAndPlaceholders(t *testing.T) {
 			browse++
 		}
 	}
-	if browse < 2890 || browse > 3110 { // 3000 ± 4 standard deviations
-		t.Errorf("browse came %d times of 4000, weight 3 of 4", browse)
+	if browse != 8+2993 { // of 10 and of 3991, weight 3 of 4: 7.5 and 2993.25, the first with the larger remainder
+		t.Errorf("browse came %d times", browse)
 	}
 }
 
@@ -111,5 +115,24 @@ func TestArrivals(t *testing.T) {
 	}
 	if again := arrivals(plan); again[19999] != random[19999] {
 		t.Error("the same plan gave other times")
+	}
+}
+
+func TestEveryTypeGetsItsShareInAnOrderOfTheSeed(t *testing.T) {
+	mix := []Type{{Weight: 55}, {Weight: 10}, {Weight: 15}, {Weight: 2}, {Weight: 12}, {Weight: 2}, {Weight: 1}, {Weight: 1}, {Weight: 1}, {Weight: 1}}
+	given := make([]int, len(mix))
+	for _, kind := range dealt(mix, 60) {
+		given[kind]++
+	}
+	if want := []int{33, 6, 9, 1, 7, 1, 1, 1, 1, 0}; !slices.Equal(given, want) { // the largest remainders of 60 %
+		t.Errorf("60 requests are shared out as %v, want %v", given, want)
+	}
+	one, again, other := mixedPlan(), mixedPlan(), mixedPlan()
+	one.Requests, again.Requests, other.Requests, other.Seed = 40, 40, 40, 99
+	if !slices.Equal(newStream(one).kinds, newStream(again).kinds) {
+		t.Error("one seed gave two orders")
+	}
+	if slices.Equal(newStream(one).kinds, newStream(other).kinds) {
+		t.Error("two seeds gave one order of 40 requests")
 	}
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ from lab.model.loading.load_expected import EXPECTED_FILE
 from lab.model.loading.load_scenario import SCENARIO_FILE, load_scenario
 from lab.model.loading.load_service import REFERENCE_FILE, load_service
 from lab.model.loading.yamlspec import nearest
+from lab.model.machine import Clock
 from lab.model.problems import collect, problems_error
-from lab.model.scenario import Scenario
+from lab.model.scenario import CountedLoad, Scenario
 from lab.model.service import SERVICE_FILE, Service
 from lab.runs.plan import RunParameters
 from lab.system import resources
@@ -126,12 +128,14 @@ def _service_dir(scenario: Scenario, problems: list[str]) -> Path | None:
     return None
 
 
-def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any]) -> RunParameters:
+def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any], clock: Clock = "real") -> RunParameters:
     """No "auto" left: profile, topology and rate for this kind of machine."""
     demo, scenario = asked.demo, asked.scenario
     profile = demo.profile if demo.profile != "auto" else ("stage" if emulated else "quick")
     topology = scenario.topology if demo.topology == TOPOLOGY_AUTO else demo.topology
-    rate = demo.rate_rps or scenario.rate_rps["emulated" if emulated else "native"]
+    counted = scenario.counted if clock == "counted" else CountedLoad()
+    rate = demo.rate_rps or counted.rate_rps or scenario.rate_rps["emulated" if emulated else "native"]
+    requests = counted.requests or max(1, math.ceil(rate * scenario.seconds[profile]))
     return RunParameters(
         profile=profile,
         seed=demo.seed,
@@ -139,4 +143,6 @@ def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any]) -> 
         rate_rps=rate,
         emulated=emulated,
         cpus=int(facts.get("cpus", 1)),
+        clock=clock,
+        requests=requests if clock == "counted" else 0,
     )

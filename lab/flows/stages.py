@@ -18,12 +18,12 @@ from lab import forms, verdict
 from lab.flows import deliver, prepare, report, resume, sizing
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest, resolve
-from lab.guest.wire import FormSpec, GuestManifest, Plan, Tools, WireError, decode, encode, load
+from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools, WireError, decode, encode, load
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError
 from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
-from lab.model.machine import Machine
+from lab.model.machine import INSTRUCTION_NS, Machine
 from lab.model.paths import GUEST_DIR
 from lab.model.run import Run, RunManifest
 from lab.remote.base import Transport
@@ -34,6 +34,7 @@ from lab.system.wait import Deadline
 
 SEAL_S: Final = 60.0
 SETUP_S: Final = 900.0
+COUNTED_SLOWER: Final = 30  # a guest second of a CPU that counts, on a host that is busy with other things
 CLOCK_S: Final = 3.0  # less is what asking takes
 
 
@@ -140,7 +141,8 @@ def follow(work: Work, run: Started) -> Followed:
     lab, plan = work.lab, run.plan
     cells = [cell for life in plan.lives for cell in life.cells]
     longest = sum(cell.requests / cell.rate_rps + plan.timeouts.ready_s + plan.timeouts.first_span_s for cell in cells)
-    limit = Deadline.after(300 + 4 * longest, lab.cancel)
+    slower = COUNTED_SLOWER if plan.clock == COUNTED else 4
+    limit = Deadline.after(300 + slower * longest, lab.cancel)
     with lab.bus.step("run", "demo under load" if cells else "canary requests") as step:
         gone = functools.partial(presence.taken_down, lab, run.machine)
         seen = drive.follow(lab, lambda: lifecycle.connected(lab, run.machine), run.site, plan, limit, gone)
@@ -192,7 +194,10 @@ def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
         # a restored machine's: everything in it agrees, so it is not corrected but measured
         facts["clock_behind_s"] = round(_behind_s(transport, deadline), 1)
     facts["emulated"] = prepared.emulated or bool(facts.get("emulated"))  # not every machine can tell by itself
-    wish = resolve(prepared.asked, emulated=prepared.emulated, facts=facts)
+    clock = prepared.machine.clock
+    if clock == COUNTED:
+        facts |= {"clock": clock, "instruction_ns": INSTRUCTION_NS}
+    wish = resolve(prepared.asked, emulated=prepared.emulated, facts=facts, clock=clock)
     specs = _specs(lab, prepared, wish, facts)
     return Deployed(
         prepared=prepared, transport=transport, home=home, artifacts=at, facts=facts, wish=wish, specs=specs

@@ -84,6 +84,9 @@ def _check_host(lab: Lab, machine: Machine) -> Machine:
     if (spec.kernel or spec.modules) and not provider.FEATURES.custom_kernel:
         message = f"machines of the provider {spec.provider} start their own kernel: --kernel and --modules do nothing"
         raise PreconditionError(message, fix="use --provider qemu, or leave them out")
+    if spec.clock == "counted" and not provider.FEATURES.counted:
+        message = f"machines of the provider {spec.provider} have no clock that counts instructions"
+        raise PreconditionError(message, fix="use --provider qemu, or --clock real")
     findings = provider.check(lab, spec)
     for found in findings:
         lab.bus.emit(CheckDone(name=found.name, verdict=found.verdict, message=found.message, fix=found.fix))

@@ -15,6 +15,8 @@ from lab.model.paths import is_name
 Arch = Literal["x86_64", "aarch64"]
 HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian has the same names
+Clock = Literal["real", "counted"]
+INSTRUCTION_NS: Final = 2  # how far a counted clock advances by one instruction; a power of two (docs/adr)
 Phase = Literal["absent", "created", "running", "hung", "stopped", "broken", "unknown"]
 
 
@@ -38,6 +40,9 @@ class MachineConfig:
     memory_mib: int = key(2048, "Memory of the machine", low=512, metavar="MIB")
     disk_gib: int = key(16, "Size of the machine's disk (grows as it is used)", low=1, flag="")
     accel: Literal["auto", "kvm", "hvf", "whpx", "tcg"] = key("auto", "QEMU's accelerator; auto: chosen by trying")
+    clock: Literal["auto", Clock] = key(
+        "auto", "Clock of the machine; counted: by executed instructions (qemu, emulated, one CPU); auto: real"
+    )
     arch: Literal["auto", Arch] = key("auto", "Architecture; auto: this host's own")
     source: str = key("", "URL or path of a cloud image, golden image or box, instead of making one", metavar="URL")
     digest: str = key(
@@ -138,6 +143,7 @@ class Features:
     snapshots: bool = False
     disks: bool = False
     custom_kernel: bool = False
+    counted: bool = False  # can run a machine whose clock counts instructions
     ephemeral: bool = False
     starts_ready: bool = False  # what starts it ends only when its SSH has answered: one look is enough
     status_by_login: bool = False  # asking for it costs a login: whoever logs in anyway need not ask before
@@ -153,6 +159,7 @@ class Handle:
     directory: str
     image_id: str = ""
     accel: str = ""
+    clock: Clock = "real"
     kernel_release: str = ""  # where the provider starts kernels
     kernel_seen: tuple[int, ...] = ()  # by what the user's own kernel file is known again
 
@@ -177,6 +184,7 @@ class Observed:
     boot_id: str = ""
     image_id: str = ""
     accel: str = ""
+    clock: Clock = "real"
     kernel: str = ""
     listens: bool = False
 
@@ -202,6 +210,11 @@ class Machine:
     image_id: str = ""
     accel: str = ""
     ready_boot_id: str = ""  # the boot in which every step of `up` was last seen done
+
+    @property
+    def clock(self) -> Clock:
+        """What it goes by."""
+        return "real" if self.handle is None else self.handle.clock
 
     @property
     def is_this_host(self) -> bool:

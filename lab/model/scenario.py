@@ -13,6 +13,17 @@ from lab.model.problems import Places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CountedLoad:
+    """What a cell sends where instructions are counted: so many requests, at one of two rates.
+
+    0: as many and as fast as an emulated machine gets in `seconds`.
+    """
+
+    rate_rps: float = 0.0
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """Load mix, rates, durations and what is compared. `rate_rps` and `seconds` are per kind of machine and profile."""
 
@@ -24,6 +35,7 @@ class Scenario:
     requests: tuple[RequestSpec, ...]
     rate_rps: dict[str, float]  # emulated | native
     seconds: dict[str, float]  # stage | quick | rehearsal | full
+    counted: CountedLoad = CountedLoad()
     warmup_requests: int = 40
     arrivals: str = "poisson"
     primary: tuple[str, ...] = ("cpu_s_per_1k_requests", "latency_p50_ms")
@@ -40,6 +52,8 @@ CONTROL: Final = r"[\x00-\x1f\x7f]"
 HTTP_WORD: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 PLACEHOLDER: Final = r"\{([a-z_][a-z0-9_]*)\}"
 BLOCKS: Final[dict[str, int]] = {"stage": 1, "quick": 3, "rehearsal": 8, "full": 12}
+COUNTED_LIVES: Final[dict[str, int]] = {"stage": 2, "quick": 2, "rehearsal": 4, "full": 8}  # of each form
+LIFE_BLOCKS: Final = 4  # blocks in one such life
 
 
 def request_faults(request: RequestSpec) -> list[tuple[str, str]]:

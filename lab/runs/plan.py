@@ -9,15 +9,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from lab.guest.wire import CellPlan, FormSpec, Gates, Layout, Life, Plan, ServiceSpec, Timeouts, Tools, canonical
+from lab.guest.wire import (
+    COUNTED,
+    CellPlan,
+    FormSpec,
+    Gates,
+    Layout,
+    Life,
+    Plan,
+    ServiceSpec,
+    Timeouts,
+    Tools,
+    canonical,
+)
 from lab.model.errors import ConfigError
 from lab.model.loading.yamlspec import nearest
-from lab.model.scenario import BLOCKS, RATE_MAX_RPS, REQUESTS_MAX, Scenario
+from lab.model.machine import Clock
+from lab.model.scenario import BLOCKS, COUNTED_LIVES, LIFE_BLOCKS, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
 
 # seconds that suffice on a quiet native machine; an emulated guest gets them times its slowness
 EMULATED_FACTOR: Final = 8.0
 LEVEL: Final = "one"  # one load level in this release; the full protocol finds three
+FAST: Final = "fast"
+SLOW: Final = "slow"  # the same requests, spread over longer: the difference is what standing by costs
+SLOW_DOWN: Final = 3.0
+COUNTED_QUIET_S: Final = 1.5  # above what a batch of spans waits for its export; a counted second is never late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +47,8 @@ class RunParameters:
     rate_rps: float
     emulated: bool
     cpus: int
+    clock: Clock = "real"
+    requests: int = 0  # of a counted cell
 
 
 def make(
@@ -50,12 +69,13 @@ def make(
         tools=tools,
         reference={r.type: service.reference[r.type] for r in scenario.requests if r.type in service.reference},
         requests=scenario.requests,
-        lives=_lives(scenario, tuple(forms), wish),
+        lives=(_counted_lives if wish.clock == COUNTED else _lives)(scenario, tuple(forms), wish),
         canary=tuple(r.type for r in scenario.requests),
         gates=Gates(late_hard=not wish.emulated),
-        timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0),
+        timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0, counted=wish.clock == COUNTED),
         layout=_layout(wish.cpus),
-        arrivals=scenario.arrivals,
+        arrivals="uniform" if wish.clock == COUNTED else scenario.arrivals,
+        clock=wish.clock,
     )
 
 
@@ -81,7 +101,7 @@ def _check(scenario: Scenario, service: Service, wish: RunParameters) -> None:
         for r in scenario.requests
         if r.type not in service.reference
     ]
-    requests = wish.rate_rps * scenario.seconds[wish.profile]
+    requests = wish.requests or wish.rate_rps * scenario.seconds[wish.profile]
     if wish.rate_rps > RATE_MAX_RPS or requests > REQUESTS_MAX:
         problems.append(
             f"{scenario.path}: {requests:,.0f} requests per cell at {wish.rate_rps:g}/s; the load generator holds"
@@ -128,7 +148,37 @@ def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> t
     return tuple(lives)
 
 
-def _timeouts(factor: float) -> Timeouts:
+def _counted_lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
+    """Several blocks in each life, since a count does not drift; several lives, since no two start alike.
+
+    Every block has its own requests, the same for all forms; the first of a life is sent slowly once more.
+    """
+    lives = []
+    for number in range(1, COUNTED_LIVES[wish.profile] + 1):
+        order = list(forms)
+        random.Random(f"order/{wish.seed}/{number}").shuffle(order)  # noqa: S311 - a seeded order, no secret
+        blocks = range((number - 1) * LIFE_BLOCKS + 1, number * LIFE_BLOCKS + 1)
+        steps = [(block, FAST) for block in blocks]
+        if number == 1 or wish.profile != "stage":
+            steps.insert(1, (blocks[0], SLOW))
+        for form in order:
+            cells = tuple(
+                CellPlan(
+                    id=f"{block:02d}-{form}-{level}",
+                    level=level,
+                    rate_rps=wish.rate_rps / (SLOW_DOWN if level == SLOW else 1.0),
+                    seed=random.Random(f"arrivals/{wish.seed}/{block}").getrandbits(31),  # noqa: S311 - likewise
+                    warmup_requests=scenario.warmup_requests if at == 0 else 0,
+                    requests=wish.requests,
+                    block=block,
+                )
+                for at, (block, level) in enumerate(steps)
+            )
+            lives.append(Life(block=number, form=form, cells=cells))
+    return tuple(lives)
+
+
+def _timeouts(factor: float, *, counted: bool) -> Timeouts:
     base = Timeouts()
     return dataclasses.replace(
         base,
@@ -136,7 +186,8 @@ def _timeouts(factor: float) -> Timeouts:
         first_span_s=base.first_span_s * factor / 2,
         stop_s=base.stop_s * factor / 2,
         request_s=base.request_s,
-        idle_s=1.0,
+        quiet_s=COUNTED_QUIET_S if counted else base.quiet_s,
+        idle_s=0.0 if counted else 1.0,
     )
 
 

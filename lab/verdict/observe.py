@@ -214,6 +214,8 @@ def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
     prior: Counter[str] = Counter()
     for proof in run.canaries:
         same_life = proof.block in {cell.block, None} and proof.attempt in {cell.attempt, None}
+        if cell.life:
+            same_life = f"/{cell.life}/" in proof.path
         if proof.canary.form == cell.form and same_life:
             for request in proof.canary.requests:
                 prior.update(request.seen)

@@ -60,10 +60,10 @@ def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) ->
 class BpfStatistics:
     """Kernel accounting of BPF run time, on while this is open; no sysctl is touched. `on`: it could be."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, wanted: bool = True) -> None:
         number = _SYS_BPF.get(platform.machine())
         self._fd = -1
-        if number is not None:
+        if wanted and number is not None:
             attr = ctypes.create_string_buffer(16)  # type 0: run time
             self._fd = ctypes.CDLL(None).syscall(number, _BPF_ENABLE_STATS, attr, len(attr))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lab.guest.scoring.signature import signature
 from lab.guest.wire import (
     CELL_FILE,
     CELLS_DIR,
+    COUNTED,
     REQUESTS_FILE,
     SPANS_FILE,
     Cell,
@@ -60,10 +62,19 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     sentinel_s = sentinel()
     rotated = running.sink.rotate(temp / SPANS_FILE)
     refused = running.sink.refused()
-    samples, told, failed = _loaded(bench, running, cell, temp)
-    quiet = still(bench, running.sink, _quiet_s(bench, running), bench.plan.timeouts.drain_s)
+    counted = bench.plan.clock == COUNTED
+    failed = _warm_up(bench, running, cell) if counted else ""
+    told: dict[str, Any] = {}
+    with contextlib.closing(BpfStatistics(wanted=bool(running.agents))) as statistics:
+        samples = [_sample(bench, running, statistics, slow=True)]
+        if not failed:
+            now = replace(cell, warmup_requests=0) if counted else cell
+            told, failed = _loaded(bench, running, now, temp / REQUESTS_FILE, statistics, samples)
+        quiet = _drained(bench, running)
+        if counted:
+            samples.append(_sample(bench, running, statistics, slow=True))
     refused = max(0, running.sink.refused() - refused)
-    rotated = running.sink.rotate(running.work / "late.spans.jsonl.gz") and rotated
+    rotated = running.sink.rotate(running.work / ("late-%s.spans.jsonl.gz" % name)) and rotated
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
@@ -75,21 +86,43 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     return result
 
 
-def _quiet_s(bench: RunContext, running: Running) -> float:
-    """A form that was proven to give no span need not be waited for as long."""
+def _drained(bench: RunContext, running: Running) -> bool:
+    """Whether every span is in the sink; a form that was proven to give none need not be waited for as long."""
     quiet_s = bench.plan.timeouts.quiet_s
-    return quiet_s if running.form.proof == "some" else min(1.0, quiet_s)
+    if running.form.proof != "some" and bench.plan.clock != COUNTED:  # counted, all forms are there for equally long
+        quiet_s = min(1.0, quiet_s)
+    return still(bench, running.sink, quiet_s, bench.plan.timeouts.drain_s)
+
+
+def _warm_up(bench: RunContext, running: Running, cell: CellPlan) -> str:
+    """Apart from what is counted, and until all of it is over; why it failed, or ""."""
+    if not cell.warmup_requests:
+        return ""
+    warm_up = replace(cell, requests=cell.warmup_requests, warmup_requests=0)
+    rows = running.work / ("warm-up-%s.csv.gz" % cell.id)
+    rows.unlink(missing_ok=True)
+    _, failed = _loaded(bench, running, warm_up, rows)
+    _drained(bench, running)
+    return failed
+
+
+def _sample(bench: RunContext, running: Running, statistics: BpfStatistics, *, slow: bool) -> Sample:
+    return take(bench.accounts, [agent.pid for agent in running.agents], slow=slow, bpf=statistics.on)
 
 
 def _loaded(
-    bench: RunContext, running: Running, cell: CellPlan, temp: Path
-) -> tuple[list[Sample], dict[str, Any], str]:
-    """Run the load generator, reading counters all along; ends early when a part of the form dies."""
-    statistics = BpfStatistics() if running.agents else None
-    agents = [agent.pid for agent in running.agents]
-    on = statistics is not None and statistics.on
-    samples = [take(bench.accounts, agents, slow=True, bpf=on)]
-    load = start_load(bench, running.work, running.target, cell, temp / REQUESTS_FILE)
+    bench: RunContext,
+    running: Running,
+    cell: CellPlan,
+    rows: Path,
+    statistics: BpfStatistics | None = None,
+    samples: list[Sample] | None = None,
+) -> tuple[dict[str, Any], str]:
+    """Run the load generator, adding to `samples` all along; ends early when a part of the form dies.
+
+    Returns its summary, and why there is none.
+    """
+    load = start_load(bench, running.work, running.target, cell, rows)
     until_s = time.monotonic() + longest_s(bench, cell)
     failed = ""
     try:
@@ -100,13 +133,13 @@ def _loaded(
                 load.stop(2.0)
                 break
             until(bench.cancel, load.ended, PERIOD_S, 0.05)
+            if samples is None or statistics is None:
+                continue
             slow = len(samples) % SLOW_EVERY == 0 or load.code is not None
-            samples.append(take(bench.accounts, agents, slow=slow, bpf=on))
+            samples.append(_sample(bench, running, statistics, slow=slow))
             if slow:
                 _tell(bench, running, cell, samples)
     finally:
-        if statistics is not None:
-            statistics.close()
         load.stop(2.0)
         bench.nursery.children.remove(load)
     told = summary(load)
@@ -114,7 +147,7 @@ def _loaded(
         failed = "%s: %s" % (load.ended(), load.said().strip()[-300:])
     if told is not None and load.code != 0:
         failed = load.ended()
-    return samples, told or {}, failed if not running.broken() else ""
+    return told or {}, failed if not running.broken() else ""
 
 
 def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
@@ -141,6 +174,9 @@ class _Seen:
 def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
     told = seen.told
     start_ns, end_ns = int(told.get("window_start_ns", 0)), int(told.get("window_end_ns", 0))
+    counted = bench.plan.clock == COUNTED
+    if counted and start_ns:  # all that was counted, between two moments of rest
+        start_ns, end_ns = seen.samples[0].wall_ns, seen.samples[-1].wall_ns
     use = _use(bench, seen.samples, start_ns, end_ns)
     spans, total = _count_spans(folder / SPANS_FILE, start_ns, end_ns)
     builds = {str(k): int(v) for k, v in (told.get("headers", {}).get("build") or {}).items()}
@@ -160,7 +196,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
         steal_s=use.system.steal_s,
         busy_s=use.system.busy_s,
         clock_step_s=use.clock_step_s,
-        pause_s=use.pause_s,
+        pause_s=0.0 if counted else use.pause_s,  # a count stands still with the machine
         build_ids=builds,
         build_id=running.form.build_id if bench.plan.service.build_header else "",
         spans_still=seen.quiet,
@@ -175,7 +211,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
     reasons = gating.reasons(found)
     return Cell(
         id=cell.id,
-        block=running.life.block,
+        block=cell.block or running.life.block,
         form=running.form.name,
         level=cell.level,
         attempt=attempt,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import Accounts
+from lab.guest.linux.atomic_files import sha256_file
 from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.waiting import Cancel
 from lab.guest.run.journal import Journal
@@ -38,12 +39,21 @@ class RunContext:
     nursery: ChildProcesses
     cancel: Cancel
     systemd: bool = False
+    digests: dict[tuple[int, ...], str] = field(default_factory=dict)  # of files, as stat(2) knows them
 
     def form(self, name: str) -> FormSpec:
         return self.plan.forms[name]
 
     def artifact(self, relative: str) -> str:
         return str(self.artifacts / relative)
+
+    def sha256(self, path: str) -> str:
+        """A file's digest, read once as long as it is the same file: each life runs the same few. Raises OSError."""
+        seen = os.stat(path)
+        key = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+        if key not in self.digests:
+            self.digests[key] = sha256_file(path)
+        return self.digests[key]
 
     def env(self, work: Path, extra: dict[str, str]) -> dict[str, str]:
         """A child's whole environment."""

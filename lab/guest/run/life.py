@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.guest.linux import loopback
-from lab.guest.linux.atomic_files import sha256_file
 from lab.guest.linux.child import Child
 from lab.guest.linux.procfs import MIB
 from lab.guest.linux.waiting import until
@@ -102,7 +101,7 @@ def _check_digests(bench: RunContext, form: FormSpec) -> None:
     for relative, digest in wanted:
         path = bench.artifact(relative)
         try:
-            found = sha256_file(path)
+            found = bench.sha256(path)
         except OSError as error:
             raise LifeFailed("the artifact %s cannot be read: %s" % (relative, error.strerror)) from error
         if found != digest:
@@ -141,7 +140,7 @@ def _check_build(bench: RunContext, running: Running) -> None:
     """The processes run the planned file, and the one that answers says so itself."""
     service, form = bench.plan.service, running.form
     for child in running.services:
-        found = sha256_file("/proc/%d/exe" % child.pid)
+        found = bench.sha256("/proc/%d/exe" % child.pid)
         if found != form.sha256:
             raise LifeFailed("%s runs another file than planned: sha256 %s" % (child.name, found))
     answer = loopback.get(running.target, service.ready_path) if service.ready_path else None

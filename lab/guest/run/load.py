@@ -38,7 +38,7 @@ def load_plan(bench: RunContext, port: int, cell: CellPlan) -> dict[str, Any]:
 
 
 def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Path) -> Child:
-    """Begin warm-up and window; the rows go to `out`."""
+    """Begin warm-up and window; the rows go to `out`, which does not exist yet."""
     name = "load-%s" % cell.id
     plan_file = work / (name + ".json")
     write_text(plan_file, json.dumps(load_plan(bench, port, cell)))

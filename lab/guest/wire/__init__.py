@@ -9,6 +9,7 @@ the guest.
 from lab.guest.wire.checked import LIMITS, Count, Limits, Range, WireError, shown
 from lab.guest.wire.codec import canonical, decode, dump, encode, load, parse
 from lab.guest.wire.plan import (
+    COUNTED,
     DEEPEST,
     MOST_NODES,
     SCHEMA,
@@ -61,6 +62,7 @@ __all__ = [
     "CANARY_FILE",
     "CELLS_DIR",
     "CELL_FILE",
+    "COUNTED",
     "DEEPEST",
     "EVENTS_FILE",
     "FACTS_FILE",

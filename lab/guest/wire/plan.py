@@ -11,6 +11,7 @@ from lab.guest.wire.checked import Count
 from lab.guest.wire.codec import canonical
 
 SCHEMA = 1
+COUNTED = "counted"  # of a plan's clock: the machine's goes by executed instructions
 MOST_NODES = 500  # of one request type
 DEEPEST = 32  # nodes from a root down
 
@@ -194,11 +195,12 @@ class CellPlan:
     seed: int
     warmup_requests: Count
     requests: Count
+    block: Count = 0  # 0: the life's
 
 
 @dataclass(frozen=True)
 class Life:
-    """One process life of one form in one block, with its cells in order."""
+    """One process life of one form, with its cells in order; they belong to its block where they name none."""
 
     block: Count
     form: str
@@ -256,6 +258,7 @@ class Plan:
     timeouts: Timeouts = field(default_factory=Timeouts)
     layout: Layout = field(default_factory=Layout)
     arrivals: str = "poisson"
+    clock: str = "real"  # or COUNTED
     rerun_invalid: bool = True
     schema: int = SCHEMA
 

@@ -22,6 +22,11 @@ OWN: Final[dict[Arch, str]] = {
 }
 
 
-def kernel_args(arch: Arch) -> str:
+# Two runs of one program are to execute the same instructions: no address differs from run to run.
+COUNTED: Final = "norandmaps"
+
+
+def kernel_args(arch: Arch, *, counted: bool = False) -> str:
     """The kernel's command line on such a machine."""
-    return f"{CONSOLES[arch]} {COMMON} {OWN[arch]}".rstrip()
+    words = [CONSOLES[arch], COMMON, OWN[arch], COUNTED if counted else ""]
+    return " ".join(filter(None, words))

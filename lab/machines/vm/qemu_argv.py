@@ -9,7 +9,7 @@ from typing import Final
 from lab.machines.vm import heartbeat
 from lab.machines.vm.disks import MODULES_SERIAL, ROOT_SERIAL
 from lab.machines.vm.kernel_args import kernel_args
-from lab.model.machine import Arch
+from lab.model.machine import INSTRUCTION_NS, Arch
 
 HOT_PORTS: Final = 4  # q35's own bus refuses hot plug, so empty root ports are made beforehand
 SSH_PORT: Final = 22
@@ -20,6 +20,8 @@ MACHINES: Final[dict[Arch, str]] = {
 }
 # The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost. With
 # RDRAND the kernel's random numbers are ready before a second CPU runs, and switch no code under it later (ADR 10).
+# One instruction is 2**shift ns of guest time; while the guest idles its clock goes on as the host's.
+ICOUNT: Final = f"shift={INSTRUCTION_NS.bit_length() - 1},sleep=on"
 EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem,+rdrand", "aarch64": "cortex-a72"}
 
 
@@ -27,6 +29,7 @@ EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem,+rdrand", "aarch64":
 class Boot:
     """One start of one machine. `modules`: a disk with those of a kernel that is not the image's.
 
+    counted: the guest's clock advances with the instructions that its one CPU executes.
     `ssh_port` is on 127.0.0.1; `serial` and `heartbeat` are sockets on which QEMU serves the machine's keeper.
     """
 
@@ -44,6 +47,7 @@ class Boot:
     serial: Path
     heartbeat: Path
     modules: Path | None = None
+    counted: bool = False
 
 
 def cpu_model(accel: str, arch: Arch) -> str:
@@ -51,8 +55,9 @@ def cpu_model(accel: str, arch: Arch) -> str:
     return EMULATED_CPUS[arch] if accel == "tcg" else "host"
 
 
-def accelerator(accel: str) -> str:
-    return "tcg,thread=multi" if accel == "tcg" else accel
+def accelerator(accel: str, *, counted: bool = False) -> str:
+    """Instructions are counted on one thread only."""
+    return f"tcg,thread={'single' if counted else 'multi'}" if accel == "tcg" else accel
 
 
 def machine_type(accel: str, arch: Arch) -> str:
@@ -60,19 +65,34 @@ def machine_type(accel: str, arch: Arch) -> str:
     return MACHINES[arch] + (",gic-version=max" if arch == "aarch64" and accel == "kvm" else "")
 
 
-def base_argv(program: str, accel: str, arch: Arch) -> list[str]:
+def base_argv(program: str, accel: str, arch: Arch, *, counted: bool = False) -> list[str]:
     """What every QEMU of ours starts with: nothing that we did not ask for."""
     bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    kind = ["-machine", machine_type(accel, arch), "-accel", accelerator(accel), "-cpu", cpu_model(accel, arch)]
+    kind = [
+        "-machine",
+        machine_type(accel, arch),
+        "-accel",
+        accelerator(accel, counted=counted),
+        "-cpu",
+        cpu_model(accel, arch),
+    ]
     return [program, *bare, *kind]
 
 
 def boot_argv(boot: Boot, *, program: str) -> list[str]:
     """The whole command line; paths may hold any character (QEMU doubles commas inside an option's value)."""
-    argv = base_argv(program, boot.accel, boot.arch)
+    argv = base_argv(program, boot.accel, boot.arch, counted=boot.counted)
     argv += ["-name", f"lab-{boot.name}", "-uuid", boot.uuid]
+    argv += ["-icount", ICOUNT] if boot.counted else []
     argv += ["-smp", str(boot.cpus), "-m", f"{boot.memory_mib}M"]
-    argv += ["-kernel", str(boot.kernel), "-initrd", str(boot.initrd), "-append", kernel_args(boot.arch)]
+    argv += [
+        "-kernel",
+        str(boot.kernel),
+        "-initrd",
+        str(boot.initrd),
+        "-append",
+        kernel_args(boot.arch, counted=boot.counted),
+    ]
     argv += _disk(boot) + _network(boot) + ["-device", "virtio-rng-pci"]
     argv += _heartbeat(boot) + _hot_ports()
     argv += ["-chardev", served("serial", boot.serial), "-serial", "chardev:serial"]

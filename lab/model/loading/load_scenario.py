@@ -10,7 +10,15 @@ from typing import Final
 from lab.guest.wire import RequestSpec
 from lab.model.loading.yamlspec import Section, read
 from lab.model.names import file_name_fault
-from lab.model.scenario import RATE_MAX_RPS, Scenario, is_param, placeholder_faults, request_faults
+from lab.model.scenario import (
+    RATE_MAX_RPS,
+    REQUESTS_MAX,
+    CountedLoad,
+    Scenario,
+    is_param,
+    placeholder_faults,
+    request_faults,
+)
 
 SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")
@@ -20,12 +28,24 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
     """Read one scenario. Raises ConfigError with every problem; with `problems` they join that list instead."""
     doc = read(path).schema(1)
     doc.only(
-        *("schema", "name", "title", "service", "topology", "requests", "rate_rps", "seconds", "warmup_requests"),
+        *(
+            "schema",
+            "name",
+            "title",
+            "service",
+            "topology",
+            "requests",
+            "rate_rps",
+            "seconds",
+            "warmup_requests",
+            "counted",
+        ),
         *("arrivals", "primary", "threshold_pct", "forms"),
     )
     doc.require("name", "title", "requests", "rate_rps")
     rates = doc.section("rate_rps").only("emulated", "native").require("emulated", "native")
     seconds = doc.section("seconds").only(*PROFILES)
+    counted = doc.section("counted").only("rate_rps", "requests")
     thresholds = doc.section("threshold_pct")
     scenario = Scenario(
         path=path,
@@ -36,6 +56,10 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
         requests=tuple(_request(item) for item in doc.sections("requests")),
         rate_rps={key: rates.number(key, 1.0, low=0.01, high=RATE_MAX_RPS) for key in rates.names},
         seconds={name: seconds.number(name, 20.0, low=1, high=86400) for name in PROFILES},
+        counted=CountedLoad(
+            rate_rps=counted.number("rate_rps", 0.0, low=0.01, high=RATE_MAX_RPS),
+            requests=counted.whole("requests", 0, low=1, high=REQUESTS_MAX),
+        ),
         warmup_requests=doc.whole("warmup_requests", 40, low=0, high=1_000_000),
         arrivals=doc.text("arrivals", "poisson", one_of=("poisson", "uniform")),
         primary=doc.strs("primary", ("cpu_s_per_1k_requests", "latency_p50_ms")),

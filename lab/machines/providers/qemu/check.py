@@ -34,6 +34,9 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
         findings.append(accel(spec.accel, acceleration.candidates(), known))
     else:
         findings.append(foreign(spec.accel, spec.arch))
+    if spec.clock == "counted" and spec.accel not in {"auto", acceleration.EMULATION}:
+        message = f"instructions are counted by software emulation, not under {spec.accel}"
+        findings.append(Finding(name="clock", verdict="fail", message=message, fix="leave --accel out"))
     place = lab.paths.home
     while not place.exists():
         place = place.parent

@@ -17,17 +17,17 @@ from lab.machines.providers.qemu import pulse
 from lab.machines.providers.qemu import snapshot as qemu_snapshot
 from lab.machines.providers.qemu.qmp import Qmp, QmpRefused
 from lab.machines.providers.qemu.start import INITRD_FILE, QEMU_LOG, QemuHandle, control, endpoint, keep_again, spawn
-from lab.machines.vm import heartbeat, initrd, qcow2, qemu_argv
+from lab.machines.vm import acceleration, heartbeat, initrd, qcow2, qemu_argv
 from lab.machines.vm.console import panic_text
 from lab.model.errors import ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import Features, Finding, MachineSpec, Observed, Phase, Seed, SshEndpoint
+from lab.model.machine import Clock, Features, Finding, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, SERIAL_LOG
 from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
 
-FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, snapshots=True)
+FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, counted=True, snapshots=True)
 TESTED_WITH: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
 START_S: Final = 60.0
 KEPT_S: Final = 5.0
@@ -50,8 +50,6 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHandle:
     """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
-    from lab.machines.vm import acceleration
-
     boot = golden.bootable(lab, spec)
     program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,11 +78,14 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
     seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     digest = boot.kernel_digest
-    accel = acceleration.find(lab, spec.accel, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
+    clock = clock_of(lab, spec)
+    wanted = acceleration.EMULATION if clock == "counted" else spec.accel
+    accel = acceleration.find(lab, wanted, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
     return replace(
         recover(seed, spec.name, directory),
         arch=spec.arch,
-        cpus=spec.cpus,
+        clock=clock,
+        cpus=1 if clock == "counted" else spec.cpus,
         memory_mib=spec.memory_mib,
         image_id=boot.id,
         accel=accel.name,
@@ -94,6 +95,15 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
         kernel_seen=tuple(store.seen(Path(spec.kernel))) if spec.kernel else (),
         modules="" if boot.modules is None else str(boot.modules),
     )
+
+
+def clock_of(lab: Lab, spec: MachineSpec) -> Clock:
+    """Counted where it is wanted: one CPU then, since QEMU brings up no second one under instruction counting."""
+    if spec.clock != "counted":
+        return "real"
+    if spec.cpus != 1:
+        lab.bus.emit(Notice(level="info", text="the clock counts instructions: the machine has one CPU"))
+    return "counted"
 
 
 def recover(seed: Seed, name: str, directory: Path) -> QemuHandle:
@@ -144,7 +154,7 @@ def inspect(lab: Lab, handle: QemuHandle) -> Observed:
     """By QMP and the heartbeat alone: no login. One that is silent is watched until it is known whether it hangs."""
     directory = Path(handle.directory)
     facts: dict[str, Any] = {"image_id": handle.image_id, "accel": handle.accel}
-    facts["kernel"] = handle.kernel_release
+    facts |= {"kernel": handle.kernel_release, "clock": handle.clock}
     asked = qemu_process.ask(control(handle), handle.uuid)
     if asked is None:
         if left := qemu_process.processes(handle.uuid):

@@ -35,6 +35,7 @@ def key(handle: QemuHandle) -> dict[str, str]:
     return {
         "qemu": acceleration.version_text(proc.require_tool(qemu_argv.PROGRAMS[handle.arch])),
         "accelerator": handle.accel,
+        "clock": handle.clock,
         "cpu": f"host, {own_cpu()}" if model == "host" else model,
         "machine type": qemu_argv.machine_type(handle.accel, handle.arch),
         "topology": f"{handle.cpus} CPUs, {handle.memory_mib} MiB",

@@ -115,6 +115,7 @@ def argv(handle: QemuHandle, port: int) -> list[str]:
         accel=handle.accel,
         cpus=handle.cpus,
         memory_mib=handle.memory_mib,
+        counted=handle.clock == "counted",
         kernel=Path(handle.kernel),
         initrd=directory / INITRD_FILE,
         overlay=directory / OVERLAY_FILE,
