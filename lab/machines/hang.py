@@ -47,6 +47,7 @@ class Reading:
     age_s: float = 0.0  # of that heartbeat, by the wall clock
     gap_s: float = 1.0  # the longest silence between its predecessors
     uptime_s: float = 0.0
+    slow: float = 1.0  # seconds that its processor must run for one second of its clock, where that counts instructions
 
 
 class Pulse:
@@ -59,7 +60,7 @@ class Pulse:
     def feed(self, now: Reading) -> Verdict:
         """What the readings so far prove."""
         before, self._last = self._last, now
-        if not now.beats and _ran_s(now) >= BOOT_S:
+        if not now.beats and _ran_s(now) >= BOOT_S * now.slow:
             return "hung"
         if before is None or now.life != before.life or len(now.cpu_s) != len(before.cpu_s):
             self.watched_s = self.own_s = self.busy_s = 0.0
@@ -71,7 +72,8 @@ class Pulse:
         waited = [max(0.0, b[1] - a[1]) for a, b in zip(before.cpu_s, now.cpu_s, strict=True)]
         self.watched_s += passed_s
         self.busy_s += max(ran, default=0.0)
-        self.own_s += max(0.0, passed_s - sum(waited) / max(1, len(waited)))
+        behind_s = sum(ran) * (1 - 1 / now.slow)  # its clock stood still in that, and its heart with it
+        self.own_s += max(0.0, passed_s - (sum(waited) + behind_s) / max(1, len(waited)))
         return self._judge(now)
 
     def _judge(self, now: Reading) -> Verdict:
@@ -79,9 +81,9 @@ class Pulse:
             # before we looked it had as much of the host as while we did
             own_s = self.own_s * max(1.0, now.age_s / max(self.watched_s, 0.1))
             seen = self.watched_s >= WATCHED_S and self.own_s >= SEEN_S
-            silent = max(now.age_s, self.watched_s) >= max(SILENT_S, GAPS * now.gap_s)
+            silent = max(now.age_s, self.watched_s) >= max(SILENT_S * now.slow, GAPS * now.gap_s)
             return "hung" if seen and silent and own_s >= OWN_S else "unsure"
-        return "hung" if self.own_s >= EARLY_S and self.busy_s >= BUSY * self.own_s else "unsure"
+        return "hung" if self.own_s >= EARLY_S * now.slow and self.busy_s >= BUSY * self.own_s else "unsure"
 
 
 def _ran_s(now: Reading) -> float:

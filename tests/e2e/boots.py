@@ -108,9 +108,7 @@ def count(home: Path, ledger: Path, variant: str, boots: int) -> None:
         kernel_args.COMMON = kernel_args.COMMON.replace(SETTLED[0], "")  # type: ignore[misc]
         qemu_argv.EMULATED_CPUS["x86_64"] = qemu_argv.EMULATED_CPUS["x86_64"].replace(SETTLED[1], "")
     if variant == "single":
-        qemu_argv.accelerator = lambda accel, *, counted=False: (
-            "tcg,thread=single" if accel == "tcg" else accel
-        )
+        qemu_argv.accelerator = lambda accel, *, counted=False: "tcg,thread=single" if accel == "tcg" else accel
     while len(rows(ledger, variant)) < boots:
         row = one(home, variant)
         with ledger.open("a", encoding="utf-8") as file:

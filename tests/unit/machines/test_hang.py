@@ -16,14 +16,21 @@ STEP_S = 0.5
 
 
 def follow(
-    seconds: float, *, share: float, age_s: float = 0.0, gap_s: float = 1.0, beats: bool = True, wants: float = 1.0
+    seconds: float,
+    *,
+    share: float,
+    age_s: float = 0.0,
+    gap_s: float = 1.0,
+    beats: bool = True,
+    wants: float = 1.0,
+    slow: float = 1.0,
 ) -> tuple[Verdict, float]:
     """A silent machine looked at twice a second; share: of what it wants it gets so much. Verdict and when it fell."""
     pulse, at_s = Pulse(), 0.0
     verdict: Verdict = "unsure"
     while at_s <= seconds:
         times = ((at_s * wants * share, at_s * wants * (1 - share)),) * 2
-        now = Reading(at_s=at_s, life=(1,), beats=beats, cpu_s=times, age_s=age_s + at_s, gap_s=gap_s)
+        now = Reading(at_s=at_s, life=(1,), beats=beats, cpu_s=times, age_s=age_s + at_s, gap_s=gap_s, slow=slow)
         verdict = pulse.feed(now)
         if verdict == "hung":
             break
@@ -47,6 +54,15 @@ def test_on_a_busy_host_a_hang_takes_longer_to_prove() -> None:
     verdict, after_s = follow(20, share=0.1, age_s=30)
     assert verdict == "hung"
     assert after_s <= 10
+
+
+def test_a_counted_clock_stands_still_while_the_processor_works() -> None:
+    """Seen: a healthy machine under load, no heartbeat for 9 s, its processor busy for 2.4 of 3.0 s."""
+    assert follow(3, share=1.0, wants=0.8, age_s=6)[0] == "hung"
+    assert follow(30, share=1.0, wants=0.8, age_s=6, slow=8.0)[0] == "unsure"
+    verdict, after_s = follow(90, share=1.0, age_s=6, slow=8.0)
+    assert verdict == "hung"
+    assert after_s <= 60
 
 
 def test_a_boot_whose_heartbeats_came_slowly_is_given_longer() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines.vm.qemu_argv import PROGRAMS, Boot, boot_argv, machine_type
-from lab.model.machine import Arch
+from lab.model.machine import INSTRUCTION_NS, Arch
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "argv"
 BOOT = Boot(
@@ -35,6 +35,16 @@ BOOT = Boot(
 def test_the_command_line_is_the_golden_one(arch: Arch, accel: str, name: str) -> None:
     argv = boot_argv(replace(BOOT, accel=accel, arch=arch), program=PROGRAMS[arch])
     assert "\n".join(argv) + "\n" == (GOLDEN / f"qemu-{name}.txt").read_text(encoding="utf-8")
+
+
+def test_a_counted_machine_runs_one_thread_whose_instructions_are_its_clock() -> None:
+    argv = boot_argv(replace(BOOT, counted=True, cpus=1), program=PROGRAMS["x86_64"])
+    plain = boot_argv(replace(BOOT, cpus=1), program=PROGRAMS["x86_64"])
+    assert argv[argv.index("-icount") + 1] == "shift=1,sleep=on"
+    assert INSTRUCTION_NS == 2  # 2 ** shift
+    assert argv[argv.index("-accel") + 1] == "tcg,thread=single"
+    assert argv[argv.index("-append") + 1] == plain[plain.index("-append") + 1] + " norandmaps"
+    assert "-icount" not in plain
 
 
 def test_kvm_is_told_the_interrupt_controller_of_a_real_arm_host() -> None:

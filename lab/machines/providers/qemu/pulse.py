@@ -33,6 +33,7 @@ ASK_S: Final = 5.0
 PLACES: Final = 40  # times that the program counters are read: they go round in a few places
 APART_S: Final = 0.02
 CODE_BYTES: Final = 5  # as many as a static key's site has
+COUNTED_SLOW: Final = 8.0  # processor seconds in which an emulated CPU executes what is one second of its clock
 STALL_S: Final = 4.0
 TRIES: Final = 5
 KERNEL: Final = 0xFFFF_8000_0000_0000  # where its addresses begin; nothing of a process is touched
@@ -96,6 +97,7 @@ def read(handle: QemuHandle) -> Reading | None:
         cpu_s=_times(threads, handle.uuid),
         age_s=0.0 if beat is None else beat.age_s,
         gap_s=1.0 if beat is None else beat.gap_s,
+        slow=COUNTED_SLOW if handle.clock == "counted" else 1.0,
     )
 
 
