@@ -1,6 +1,6 @@
 """A key of lab.yaml: one field of a config dataclass, and all that is derived from it.
 
-To add a key, add one field: `clock: Literal["auto", "real", "counted"] = key("auto", "Clock of the machine")`. Its type
+To add a key, add one field, such as `clock: Literal["auto", Clock] = key("auto", "Clock of the machine")`. Its type
 gives the values that are allowed, its name the unit, the flag (`--clock`) and the variable (`LAB_MACHINE_CLOCK`).
 The loader, the flags, `lab config`, its sample and its JSON Schema read it from there. Refresh the reference with
 `lab config --sample > docs/reference/lab.yaml` and `lab config --schema > docs/reference/lab.schema.json`.

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,28 @@ def test_baseline_life_is_sealed_and_adds_up(artifacts: Path, out: Path, interpr
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
     assert [e["seq"] for e in events(out)] == list(range(1, len(events(out)) + 1))
     assert leftovers(artifacts) == []
+
+
+def test_counted_cells_of_one_life_hold_whole_requests_between_two_moments_of_rest(artifacts: Path, out: Path) -> None:
+    base = plan(artifacts, [baseline(artifacts)], clock="counted")
+    first = replace(base.lives[0].cells[0], block=3)
+    second = replace(first, id="04-baseline-mid", block=4, seed=9, warmup_requests=0)
+    value = replace(base, lives=(replace(base.lives[0], cells=(first, second)),))
+    code, answer = run_guest(value, out, artifacts)
+    assert (code, answer["outcome"]) == (0, "complete"), answer
+    one, other = cell_of(out, first.id), cell_of(out, second.id)
+    assert (one.block, other.block) == (3, 4)
+    assert one.life == other.life
+    assert one.valid, one.reasons
+    assert other.valid, other.reasons
+    for cell in (one, other):
+        with gzip.open(out / "cells" / cell.id / "requests.csv.gz", "rt") as file:
+            rows = [(int(r["start_ns"]), int(r["end_ns"])) for r in csv.DictReader(file)]
+        assert len(rows) == cell.completed == 40
+        assert cell.window_start_ns < min(start for start, _ in rows)
+        # until the count of spans has stood still for quiet_s
+        assert cell.window_end_ns > max(end for _, end in rows) + int(value.timeouts.quiet_s * 0.8e9)
+    assert one.window_end_ns < other.window_start_ns
 
 
 def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Path) -> None:

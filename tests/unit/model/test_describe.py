@@ -60,14 +60,14 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneMore(MachineConfig):
-    clock: Literal["auto", "real", "counted"] = key("auto", "Clock of the machine")
+    pace: Literal["auto", "real", "counted"] = key("auto", "Pace of the machine")
     stop_after_s: float = key(5.0, "When it is ended", high=60)
 
 
 def test_a_new_key_is_one_field() -> None:
-    *_, clock, stop = walk(OneMore, "machine.")
-    assert (clock.path, clock.flag, clock.choices) == ("machine.clock", "--clock", ("auto", "real", "counted"))
-    assert clock.help == "Clock of the machine (auto, real, counted)"
+    *_, pace, stop = walk(OneMore, "machine.")
+    assert (pace.path, pace.flag, pace.choices) == ("machine.pace", "--pace", ("auto", "real", "counted"))
+    assert pace.help == "Pace of the machine (auto, real, counted)"
     assert (stop.flag, stop.help, stop.high) == ("--stop-after", "When it is ended, seconds", 60)
 
 

@@ -10,7 +10,7 @@ from lab.guest.wire import FormSpec, Plan, Tools, dump, load
 from lab.model.errors import ConfigError
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.loading.load_service import load_service
-from lab.model.scenario import BLOCKS, Scenario
+from lab.model.scenario import BLOCKS, COUNTED_LIVES, LIFE_BLOCKS, Scenario
 from lab.model.service import Service
 from lab.runs import plan as planning
 from lab.runs.plan import RunParameters, identity, make
@@ -70,6 +70,23 @@ def test_cell_names_are_unique_and_requests_follow_rate_and_time() -> None:
     cells = [cell for life in made(profile="stage").lives for cell in life.cells]
     assert len({cell.id for cell in cells}) == len(cells) == len(FORMS)
     assert {cell.requests for cell in cells} == {round(5.0 * scenario.seconds["stage"])}
+
+
+def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every_form() -> None:
+    plan = made(clock="counted", requests=160, rate_rps=40.0, profile="stage", cpus=1)
+    assert [life.block for life in plan.lives] == [1] * len(FORMS) + [2] * len(FORMS)
+    assert (plan.clock, plan.arrivals, plan.timeouts.idle_s) == ("counted", "uniform", 0.0)
+    cells = {form: [c for life in plan.lives if life.form == form for c in life.cells] for form in FORMS}
+    assert {cell.requests for found in cells.values() for cell in found} == {160}
+    shape = [(cell.block, cell.level, cell.rate_rps, cell.seed, cell.warmup_requests > 0) for cell in cells["ebpf"]]
+    for form in FORMS:
+        assert [(c.block, c.level, c.rate_rps, c.seed, c.warmup_requests > 0) for c in cells[form]] == shape
+    fast = {cell.block: cell.seed for cell in cells["ebpf"] if cell.level == "fast"}
+    assert sorted(fast) == list(range(1, COUNTED_LIVES["stage"] * LIFE_BLOCKS + 1))
+    assert len(set(fast.values())) == len(fast)
+    (slow,) = (cell for cell in cells["ebpf"] if cell.level == "slow")
+    assert (slow.seed, slow.rate_rps) == (fast[slow.block], pytest.approx(40.0 / 3))
+    assert [warm for *_, warm in shape] == [True, False, False, False, False, True, False, False, False]
 
 
 def test_the_plan_survives_the_wire() -> None:
