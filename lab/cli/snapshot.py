@@ -10,6 +10,7 @@ from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import result_line, session
 from lab.model.config import Config
+from lab.model.figures import seconds
 
 if TYPE_CHECKING:
     from lab.flows.request import DemoRequest
@@ -95,7 +96,9 @@ def register(app: typer.Typer) -> None:
             "proven_s": came.proven_s and round(came.proven_s, 2),
         }
         how = f"restored from {tag}, its clock is {went.behind_s:.0f} s behind" if went.restored else "booted instead"
-        result_line(options, doc, "\n".join([f"{machine} is ready after {went.seconds:.1f} s: {how}", *_forms(came)]))
+        result_line(
+            options, doc, "\n".join([f"{machine} is ready after {seconds(went.seconds)}: {how}", *_forms(came)])
+        )
         return code
 
 
@@ -107,8 +110,8 @@ def _forms(came: RestoreReport) -> list[str]:
             lines.append(f"{name}: NOT PROVEN: {proof['reason']}")
             continue
         spans = f"{proof['spans']} spans" if proof["spans"] else "no span, as it must be"
-        agent = f", agent attached in {proof['attach_s']:.1f} s" if proof.get("attach_s") else ""
+        agent = f", agent attached in {seconds(proof['attach_s'])}" if proof.get("attach_s") else ""
         lines.append(f"{name}: up and proven now: {spans}{agent}")
     if came.proven_s is not None:
-        lines.append(f"all of it after {came.proven_s:.1f} s")
+        lines.append(f"all of it after {seconds(came.proven_s)}")
     return lines

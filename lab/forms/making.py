@@ -18,6 +18,7 @@ from lab.forms.recipe import Recipe
 from lab.forms.wanted import BUILD_S
 from lab.model.errors import Cancelled, DemoError, LabError, Locked
 from lab.model.events import Progress
+from lab.model.figures import seconds, size
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.system import locks, proc
@@ -148,7 +149,7 @@ def _obtain_there(
         counter = _Counter(lab, recipe.name, bench.scratch.packages)
         built = bench.compile(lab, tools, out, counter, deadline)
         artifact = replace(cache.publish(lab, built), built_now=True)
-        step.say(f"{built.cold_s:.1f} s, {artifact.size_bytes / 1e6:.0f} MB")
+        step.say(f"{seconds(built.cold_s)}, {size(artifact.size_bytes)}")
         return artifact
 
 
@@ -176,7 +177,7 @@ def _obtain(
             with _slot(lab, deadline):
                 built = _compile(lab, scratch, key, tools, deadline)
             artifact = replace(cache.publish(lab, built), built_now=True)
-            step.say(f"{built.cold_s:.1f} s, {artifact.size_bytes / 1e6:.0f} MB")
+            step.say(f"{seconds(built.cold_s)}, {size(artifact.size_bytes)}")
             return artifact
 
 

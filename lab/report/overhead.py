@@ -134,7 +134,7 @@ def _axis(low: float, high: float, step: float, at: Callable[[float], float], bo
     """A line at every step, and figures at as many as fit, evenly and with a gap between them; zero has its own."""
     parts: list[Html] = []
     numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
-    texts = {i: f"{step * i:+.0f}".replace("-", figures.MINUS) if i else "0" for i in numbers}
+    texts = {i: figures.signed(step * i, 0) if i else "0" for i in numbers}
     widest = TICK_CHARACTER * (max(map(len, texts.values())) + 1)
     every = math.ceil(widest / (at(step) - at(0)))
     for i, text in texts.items():

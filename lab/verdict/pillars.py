@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.guest.scoring.gates import FAMILIES
-from lab.model.figures import stated
+from lab.model.figures import seconds, stated
 from lab.model.metrics import METRICS, headline
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
@@ -77,12 +77,12 @@ def _performance(seen: PillarView) -> Said:
         if row and row.effect_pct is not None:
             said.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].title}")
     if seen.summary.attach_s is not None:
-        said.append(f"attached in {seen.summary.attach_s:.1f} s")
+        said.append(f"attached in {seconds(seen.summary.attach_s)}")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:
         said.append(f"the agent holds {agent:.0f} MiB")
     build = seen.summary.build
     if seen.form.mechanism == "compile-time" and build.cold_s is not None:
-        said.append(f"built in {build.cold_s:.0f} s cold")
+        said.append(f"built cold in {seconds(build.cold_s)}")
     files = {view.source.folder for family in FAMILIES for view in seen.form.cells(family)}
     return said, [f"{folder}/{CELL_FILE}" for folder in sorted(files)] or [MANIFEST_FILE]
 

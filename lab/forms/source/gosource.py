@@ -19,6 +19,7 @@ from lab.forms.source.goask import NEWER_GO, Go, missing_here, objects, outside,
 from lab.forms.source.modules import BESIDE, Beside, Lowered, ModuleLayout, language, layout
 from lab.forms.source.shelf import Entry, Shelf, Tree
 from lab.forms.source.vendored import LIST, READ, unfold
+from lab.model import figures
 from lab.model.errors import DemoError, LabError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -51,7 +52,7 @@ class GoSource:
     def notices(self) -> Iterator[tuple[Literal["info", "warning"], str]]:
         """What a person should know of it before it is built."""
         for name, size in self.tree.large:
-            yield "info", f"{name} ({size / 1e6:.0f} MB) is embedded: it is part of the source"
+            yield "info", f"{name} ({figures.size(size)}) is embedded: it is part of the source"
         for line in self.lowered:
             yield "info", f"in the copy: {line}"
         for need in self.cgo:

@@ -261,19 +261,6 @@ def test_junit_fails_what_is_broken_and_not_what_is_dear(summary: Summary) -> No
     assert ET.fromstring(report.junit(broken)).findall("./testsuite[@name='claims']//failure") == []
 
 
-@pytest.mark.parametrize(
-    ("pct", "said"),
-    [(38.4, "+38 %"), (9.96, "+10 %"), (-2.13, "−2.1 %"), (0.01, "0.0 %"), (-0.04, "0.0 %"), (None, "–")],
-)
-def test_effects_in_words(pct: float | None, said: str) -> None:
-    assert figures.effect(pct) == said
-
-
-@pytest.mark.parametrize(("ratio", "said"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.00001, "0.1 %"), (0.0, "0 %")])
-def test_shares_never_round_to_a_lie(ratio: float, said: str) -> None:
-    assert figures.share(ratio) == said
-
-
 def test_a_clock_that_was_left_behind_by_a_restore_is_told(summary: Summary, page: str) -> None:
     assert "behind the host" not in page
     about = summary.provenance
