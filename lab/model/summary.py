@@ -7,7 +7,7 @@ lab/verdict/summary.schema.json is generated from these classes. None: not measu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from lab.guest.wire import Count
@@ -92,7 +92,7 @@ class ControlEffect:
     high_pct: float | None
     confidence: float | None = None
     blocks: Count
-    per_block_pct: tuple[float, ...]
+    per_block_pct: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Delay(ControlEffect):
 class Controls:
     """The twin by metric, and the two delays; empty where a control read nothing."""
 
-    twin: dict[str, ControlEffect]
+    twin: dict[str, ControlEffect] = field(default_factory=dict)
     delay_cpu: Delay | None = None
     delay_wait: Delay | None = None
 

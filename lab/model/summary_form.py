@@ -21,9 +21,9 @@ class Cells:
     planned: Count
     valid: Count
     usable: dict[str, Count]
-    attempts: Count
+    attempts: Count | None = None
     invalid: Count  # attempts that missed a hard gate
-    invalid_share: Share | None
+    invalid_share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +114,9 @@ class Node:
     reference: Count
     received: Count
     expected: Count
-    conforming: Count  # received, as far as the form's expectation foresees them
+    conforming: Count = 0  # received, as far as the form's expectation foresees them
     parents_right: Count
-    parents_conforming: Count
+    parents_conforming: Count = 0
     roots: Count
     mode: str
     cause: str

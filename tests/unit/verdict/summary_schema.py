@@ -34,6 +34,10 @@ def text() -> str:
     return json.dumps(whole, indent=1)[:-2] + ',\n "$defs": {\n' + ",\n".join(classes) + "\n }\n}\n"
 
 
+def needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
+
+
 def _of(hint: Any, defs: dict[str, Any]) -> dict[str, Any]:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -58,7 +62,7 @@ def _of(hint: Any, defs: dict[str, Any]) -> dict[str, Any]:
         defs[hint.__name__] = {
             "type": "object",
             "description": hint.__doc__,
-            "required": [field.name for field in dataclasses.fields(hint) if field.default is dataclasses.MISSING],
+            "required": [field.name for field in dataclasses.fields(hint) if needed(field)],
             "properties": {field.name: _of(hints[field.name], defs) for field in dataclasses.fields(hint)},
         }
     return {"$ref": f"#/$defs/{hint.__name__}"}

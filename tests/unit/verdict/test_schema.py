@@ -83,6 +83,11 @@ def test_a_summary_comes_back_as_it_was(summary: Summary, doc: Any) -> None:
     assert decode(Summary, {**doc, "of a newer lab": 1}) == summary
 
 
+def test_a_summary_of_an_older_lab_comes_back(summary: Summary, doc: Any) -> None:
+    del doc["cells"]["invalid_share"], doc["controls"]["twin"], doc["controls"]["delay_wait"]
+    assert decode(Summary, doc).verdicts == summary.verdicts
+
+
 @pytest.mark.parametrize(
     ("place", "value", "why"),
     [
