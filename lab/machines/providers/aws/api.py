@@ -9,9 +9,9 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
+from lab.machines.providers.known_failures import KnownFailure, known_in
 from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, TransientError
 
 INSTALL: Final = "pip install 'invisible-lab[aws]'"
@@ -27,55 +27,46 @@ class LateAnswer(TransientError):
     """No answer in time: whether it was done is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ec2ErrorKind:
-    """EC2's error codes of one kind, and what they mean for whoever runs `lab`."""
-
-    codes: tuple[str, ...]
-    error: type[LabError]
-    message: str
-    fix: str
-
-
+# by EC2's error code
 KNOWN: Final = (
-    Ec2ErrorKind(
-        codes=("AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "UnrecognizedClientException"),
+    KnownFailure(
+        pattern=r"^(AuthFailure|InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClientException)$",
         error=PreconditionError,
         message="AWS does not accept this credential",
         fix=LOGIN,
     ),
-    Ec2ErrorKind(
-        codes=("ExpiredToken", "ExpiredTokenException", "RequestExpired"),
+    KnownFailure(
+        pattern=r"^(ExpiredToken|ExpiredTokenException|RequestExpired)$",
         error=PreconditionError,
         message="the AWS credential has expired",
         fix=LOGIN,
     ),
-    Ec2ErrorKind(
-        codes=("UnauthorizedOperation", "OptInRequired", "Blocked", "PendingVerification"),
+    KnownFailure(
+        pattern=r"^(UnauthorizedOperation|OptInRequired|Blocked|PendingVerification)$",
         error=PreconditionError,
         message="this AWS account may not do that",
         fix="ask for the permissions in docs/how-to/cloud.md",
     ),
-    Ec2ErrorKind(
-        codes=("InstanceLimitExceeded", "VcpuLimitExceeded", "SecurityGroupLimitExceeded", "VolumeLimitExceeded"),
+    KnownFailure(
+        pattern=r"^(InstanceLimitExceeded|VcpuLimitExceeded|SecurityGroupLimitExceeded|VolumeLimitExceeded)$",
         error=PreconditionError,
         message="the account's quota is used up",
         fix=QUOTA,
     ),
-    Ec2ErrorKind(
-        codes=("InsufficientInstanceCapacity", "RequestLimitExceeded", "Throttling", "Unavailable", "InternalError"),
+    KnownFailure(
+        pattern=r"^(InsufficientInstanceCapacity|RequestLimitExceeded|Throttling|Unavailable|InternalError)$",
         error=TransientError,
         message="EC2 cannot do that right now",
         fix="run the command again later, or choose another --instance or --region",
     ),
-    Ec2ErrorKind(
-        codes=("InvalidInstanceType", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "Unsupported"),
+    KnownFailure(
+        pattern=r"^(InvalidInstanceType|InvalidAMIID\.NotFound|InvalidAMIID\.Malformed|Unsupported)$",
         error=ConfigError,
         message="EC2 has no such image or instance type in this region",
         fix="correct --source, --instance or --region",
     ),
-    Ec2ErrorKind(
-        codes=("VPCIdNotSpecified", "DefaultVpcDoesNotExist"),
+    KnownFailure(
+        pattern=r"^(VPCIdNotSpecified|DefaultVpcDoesNotExist)$",
         error=PreconditionError,
         message="the region has no default VPC",
         fix="aws ec2 create-default-vpc",
@@ -142,9 +133,8 @@ def told(what: str) -> Iterator[None]:
 
 def failure(what: str, code: str, message: str) -> LabError:
     """The error for one of EC2's codes; one that is not known keeps EC2's words."""
-    for known in KNOWN:
-        if code in known.codes:
-            return known.error(f"EC2 {what}: {known.message} ({code})", fix=known.fix, detail=message)
+    if (known := known_in(KNOWN, code)) is not None:
+        return known.error(f"EC2 {what}: {known.message} ({code})", fix=known.fix, detail=message)
     fix = "fix the error above, then run the command again"
     return Ec2Refused(f"EC2 {what} failed ({code})", code=code, fix=fix, detail=message)
 
