@@ -60,7 +60,8 @@ class Command(Light, TyperCommand):
     """A command that takes no empty value: one of a variable that nobody set is a slip, and is not "any" or "here"."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        passes = any(parameter.nargs == -1 for parameter in self.params)  # to a command of its own, as it is
+        # to a command of its own, as it is; several words of one kind are no command
+        passes = any(parameter.nargs == -1 and parameter.required for parameter in self.params)
         before = ""
         for word in itertools.takewhile(lambda word: word != "--", args):
             option, given, value = word.partition("=")
