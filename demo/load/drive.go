@@ -47,6 +47,9 @@ func drive(ctx context.Context, plan *Plan) outcome {
 	sent := 0
 	for i := range rows {
 		due := start.Add(times[i])
+		if late := time.Since(due); late > 0 && plan.Arrivals == sequential {
+			start, due = start.Add(late), due.Add(late) // whatever held it up holds the rest up too: nothing bunches
+		}
 		if sleepUntil(ctx, due) != nil {
 			interrupted = true
 			break
@@ -69,6 +72,9 @@ func drive(ctx context.Context, plan *Plan) outcome {
 			defer inFlight.Add(-1)
 			sender.send(context.WithoutCancel(ctx), row)
 		})
+		if plan.Arrivals == sequential {
+			answers.Wait()
+		}
 	}
 	answers.Wait()
 	return outcome{

@@ -206,3 +206,24 @@ func TestBadCommandLines(t *testing.T) {
 		}
 	}
 }
+
+func TestSequentialRequestsNeverOverlapAndAreNeverLate(t *testing.T) {
+	var now, most atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		most.Store(max(most.Load(), now.Add(1)))
+		time.Sleep(3 * time.Millisecond) // three requests are due meanwhile
+		now.Add(-1)
+	}))
+	defer server.Close()
+	plan := planFor(server.URL)
+	plan.RateRPS, plan.Requests, plan.WarmupRequests, plan.Arrivals = 1000, 30, 0, sequential
+	outcome := drive(t.Context(), plan)
+	if most.Load() != 1 || outcome.maxInFlight != 1 || len(outcome.rows) != 30 {
+		t.Errorf("%d at once at the service, %d in flight, %d rows", most.Load(), outcome.maxInFlight, len(outcome.rows))
+	}
+	for i, row := range outcome.rows {
+		if i > 0 && row.startNS < outcome.rows[i-1].endNS {
+			t.Errorf("request %d left before the answer to the one before it", i)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	sequential  = "sequential"
 	maxRequests = 5_000_000 // all requests and their rows are held in memory
 	maxRateRPS  = 100_000
 )
@@ -22,7 +23,7 @@ type Plan struct {
 	Target         string  `json:"target"` // http://HOST:PORT
 	Seed           uint64  `json:"seed"`
 	RateRPS        float64 `json:"rate_rps"`
-	Arrivals       string  `json:"arrivals"` // poisson | uniform
+	Arrivals       string  `json:"arrivals"` // poisson | uniform | sequential: uniform, and each after the answer before it
 	Requests       int     `json:"requests"`
 	WarmupRequests int     `json:"warmup_requests"` // sent first, left out of the rows
 	MaxInFlight    int     `json:"max_in_flight"`
@@ -91,7 +92,8 @@ func (p *Plan) problems() []error {
 	want(err == nil && target.Scheme == "http" && target.Host != "" && strings.Trim(target.Path, "/") == "",
 		"target: %q is not http://HOST:PORT", p.Target)
 	want(p.RateRPS > 0 && p.RateRPS <= maxRateRPS, "rate_rps: %v is not above 0 and up to %d", p.RateRPS, maxRateRPS)
-	want(p.Arrivals == "poisson" || p.Arrivals == "uniform", "arrivals: %q is neither poisson nor uniform", p.Arrivals)
+	want(p.Arrivals == "poisson" || p.Arrivals == "uniform" || p.Arrivals == sequential,
+		"arrivals: %q is neither poisson, uniform nor sequential", p.Arrivals)
 	want(p.Requests > 0, "requests: %d is not above 0", p.Requests)
 	want(p.WarmupRequests >= 0, "warmup_requests: %d is below 0", p.WarmupRequests)
 	want(p.Requests <= maxRequests && p.WarmupRequests <= maxRequests, "requests, warmup_requests: more than %d", maxRequests)

@@ -74,7 +74,7 @@ def make(
         gates=Gates(late_hard=not wish.emulated),
         timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0, counted=wish.clock == COUNTED),
         layout=_layout(wish.cpus),
-        arrivals="uniform" if wish.clock == COUNTED else scenario.arrivals,
+        arrivals="sequential" if wish.clock == COUNTED else scenario.arrivals,
         clock=wish.clock,
     )
 

@@ -75,7 +75,7 @@ def test_cell_names_are_unique_and_requests_follow_rate_and_time() -> None:
 def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every_form() -> None:
     plan = made(clock="counted", requests=160, rate_rps=40.0, profile="stage", cpus=1)
     assert [life.block for life in plan.lives] == [1] * len(FORMS) + [2] * len(FORMS)
-    assert (plan.clock, plan.arrivals, plan.timeouts.idle_s) == ("counted", "uniform", 0.0)
+    assert (plan.clock, plan.arrivals, plan.timeouts.idle_s) == ("counted", "sequential", 0.0)
     cells = {form: [c for life in plan.lives if life.form == form for c in life.cells] for form in FORMS}
     assert {cell.requests for found in cells.values() for cell in found} == {160}
     shape = [(cell.block, cell.level, cell.rate_rps, cell.seed, cell.warmup_requests > 0) for cell in cells["ebpf"]]
