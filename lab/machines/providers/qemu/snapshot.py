@@ -34,8 +34,7 @@ def key(handle: QemuHandle) -> dict[str, str]:
     model = qemu_argv.cpu_model(handle.accel, handle.arch)
     return {
         "qemu": acceleration.version_text(proc.require_tool(qemu_argv.PROGRAMS[handle.arch])),
-        "accelerator": handle.accel,
-        "clock": handle.clock,
+        "accelerator": handle.accel if handle.clock == "real" else f"{handle.accel}, {handle.clock}",
         "cpu": f"host, {own_cpu()}" if model == "host" else model,
         "machine type": qemu_argv.machine_type(handle.accel, handle.arch),
         "topology": f"{handle.cpus} CPUs, {handle.memory_mib} MiB",
