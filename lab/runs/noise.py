@@ -46,7 +46,7 @@ def profile_hash(plan: Plan, provider: str, acceleration: str, facts: Mapping[st
         "cells": sorted(set(cells)),
         "layout": plan.layout,
         "machine": [provider, acceleration, *(str(facts.get(name)) for name in FACTS)],
-        "clock": str(getattr(plan, "clock", "real")),
+        "clock": plan.clock,
         "go": go,
     }
     return hashlib.sha256(canonical(of)).hexdigest()[:16]

@@ -31,9 +31,6 @@ class Interval:
     high: float
     level: float
 
-    def excludes(self, value: float) -> bool:
-        return not self.low <= value <= self.high
-
 
 def walsh(values: Sequence[float]) -> list[float]:
     """All pairwise means in order, each value paired with itself too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from lab.guest.scoring.matching import TRANSPORT_ERROR, Row, Slot, is_warm_up, lag_ns, seat
 from lab.guest.scoring.signature import NO, fits, signature
@@ -66,7 +66,6 @@ class Tally:
     requests: dict[str, int]  # type -> requests that reached the service
     outside: int  # spans of canary and warm-up
     lag_ns: int = 0  # how much too early the spans' clock was; undone before anything was counted
-    by_request: tuple[Assignment | None, ...] = field(default=(), repr=False)  # one per row, for waterfalls
 
 
 def tally(
@@ -106,7 +105,6 @@ def tally(
         requests=dict(reached),
         outside=sum(len(p.spans) for p in before),
         lag_ns=lag,
-        by_request=tuple(read),
     )
 
 

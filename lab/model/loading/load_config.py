@@ -19,7 +19,6 @@ SECTIONS: Final = {one.section: type(getattr(Config(), one.section)) for one in 
 # Other programs are called `lab` too, and have variables of their own: only these families are ours whole.
 ENV_FAMILIES: Final = tuple(f"{ENV_PREFIX}{name.upper()}_" for name in SECTIONS)
 TYPO: Final = 0.9  # how like a variable of ours a name outside of the families must be to be taken for a slip
-SOURCES: Final = ("default", "user file", "project file", "environment", "flag")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
