@@ -40,7 +40,7 @@ class Bootable:
 
 
 def bootable(lab: Lab, spec: MachineSpec) -> Bootable:
-    """What `ensure` made, ready to be started. Raises what `find` and `own_kernel.prepare` raise."""
+    """What `ensure` made, ready to be started. Raises what `find` and `custom.prepare` raise."""
     from lab.machines.images import seal as image_seal
     from lab.machines.images.kernels import custom
     from lab.machines.vm import initrd
@@ -71,7 +71,7 @@ def bootable(lab: Lab, spec: MachineSpec) -> Bootable:
 
 
 def ensure(lab: Lab, spec: MachineSpec) -> Image:
-    """The image, found or made. Idempotent; see `image.bake` and `cloud_bake.ensure` for what it raises."""
+    """The image, found or made. Idempotent; see `image.bake` and `convert.ensure` for what it raises."""
     from lab.machines.images import (
         image,  # here and below: it is not needed to ask or to end a machine, and slow to load
     )

@@ -51,7 +51,7 @@ def apply(
     deadline: Deadline,
     variables: Mapping[str, Any] | None = None,
 ) -> None:
-    """What `provision.apply_over_ssh` does, with Ansible run by root in the machine that `link` reaches. Idempotent.
+    """What `playbook.apply_over_ssh` does, with Ansible run by root in the machine that `link` reaches. Idempotent.
 
     Raises PreconditionError (the machine's Python is too old), TransientError (no wheels to be had), ProvisioningError
     with the failed task's words.
