@@ -60,6 +60,6 @@ def _line(row: dict[str, Any]) -> str:
     if "problem" in row:
         return f"{row['run_id']}  {row['problem']}"
     if not row["complete"]:
-        return f"{row['run_id']}  incomplete; the same lab demo goes on with it"
+        return f"{row['run_id']}  incomplete; run its lab demo command again to resume it"
     forms = ", ".join(map(str, row["forms"]))
     return f"{row['run_id']}  {row['scenario']}  {row['profile']}  {row['grade']}  {forms}"

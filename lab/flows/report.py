@@ -63,7 +63,7 @@ def find(paths: Paths, run_id: str | None) -> Path:
     whole = {path.name: path for path in there}
     name = pick(run_id, [*whole, *cut(paths)])
     if name not in whole:
-        raise UsageError(f"run {name} is incomplete", fix="run the lab demo of it again, which goes on with it")
+        raise UsageError(f"run {name} is incomplete", fix="run its lab demo command again: it resumes the run")
     return whole[name]
 
 

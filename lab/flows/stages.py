@@ -130,7 +130,7 @@ def start(work: Work, planned: Planned) -> Started:
         deadline = Deadline.after(SETUP_S, lab.cancel)
         said = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
         if said.get("gave_way"):
-            lab.bus.emit(Notice(level="info", text="the forms that were kept up there were ended for this run"))
+            lab.bus.emit(Notice(level="info", text="the forms on standby in the machine were stopped for this run"))
     work.open.close()
     machine, facts = deployed.prepared.machine, _circumstances(deployed)
     return Started(machine=machine, site=site, plan=plan, directory=planned.directory, facts=facts)

@@ -89,11 +89,11 @@ def reprove(lab: Lab, transport: Transport, held: Mapping[str, Any], *, reattach
         rounds = max([1, *(int(one.data["round"]) for one in earlier if one.kind == "state" and "round" in one.data)])
         said = signalled("USR2" if reattach else "USR1")
         if not said.ok:
-            raise DemoError("the forms that were kept up are gone", fix="lab snapshot --form …", detail=said.tail())
+            raise DemoError("the standby process exited", fix="lab snapshot --form …", detail=said.tail())
         # asked without the guest half's own file, which may be another version's by now
         proofs = _round(lab, transport, site, seen, rounds + 1, deadline, lambda: signalled("0").ok)
         for name in held["forms"]:
-            proofs.setdefault(name, {"form": name, "ok": False, "reason": "nothing was said of it", "spans": 0})
+            proofs.setdefault(name, {"form": name, "ok": False, "reason": "no proof was reported", "spans": 0})
         step.say(", ".join(f"{name} {'proven' if one['ok'] else 'NOT PROVEN'}" for name, one in proofs.items()))
     return proofs
 
@@ -116,14 +116,14 @@ def _round(
             if record.kind == "proof" and record.data.get("round") == number:
                 proofs[str(record.data["form"])] = dict(record.data)
             if record.kind == "failed":
-                raise DemoError(f"the forms could not be kept up: {record.data.get('reason')}", fix="lab logs")
+                raise DemoError(f"the forms did not start: {record.data.get('reason')}", fix="lab logs")
             if record.kind == "state" and record.data.get("round") == number:
                 return proofs
         if deadline.passed():
             raise DemoError("the forms were not proven in time", fix="lab logs, then run the command again")
         if look.passed():
             if not lives():
-                raise DemoError("what keeps the forms up is gone", fix="run the command again")
+                raise DemoError("the standby process exited", fix="run the command again")
             look = Deadline.after(ALIVE_S)
         deadline.sleep(POLL_S)
 
@@ -131,4 +131,4 @@ def _round(
 def _all_proven(proofs: Proofs) -> None:
     bad = [f"{name}: {one['reason']}" for name, one in proofs.items() if not one["ok"]]
     if bad:
-        raise DemoError("not every form proved itself", fix="lab deploy tells more", detail="\n".join(bad))
+        raise DemoError("not every form was proven", fix="lab deploy, which reports each proof", detail="\n".join(bad))

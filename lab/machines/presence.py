@@ -117,7 +117,7 @@ def end_lost(lab: Lab, name: str) -> bool:
     """Remove what of such machines is there under this name."""
     found = [handle for handle in lost(lab) if handle.name == name]
     for handle in found:
-        text = f"machine {name} goes on, but its folder was removed: it is ended"
+        text = f"machine {name} still runs, but its folder was removed: it is stopped"
         lab.bus.emit(Notice(level="info", text=text))
         PROVIDERS[handle.provider].delete(lab, handle)
     return bool(found)

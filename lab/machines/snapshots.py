@@ -185,7 +185,7 @@ def _asked(lab: Lab, link: Transport) -> BootProof:
         behind_s = (before + time.time()) / 2 - float(now)
         return BootProof(boot_id=boot_id, uptime_s=float(uptime), behind_s=behind_s, nonce=nonce)
     except ValueError as error:
-        message = f"the machine answers what cannot be read: {' '.join(said)[:100]!r}"
+        message = f"the answer of the machine cannot be read: {' '.join(said)[:100]!r}"
         raise ProvisioningError(message, fix="lab up") from error
 
 

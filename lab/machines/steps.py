@@ -214,7 +214,7 @@ def _check_identity(lab: Lab, machine: Machine, said: playbook.Verified) -> None
         raise ProvisioningError(message, fix=f"lab down {machine.spec.name}, then lab up")
     seen = observed(lab, machine)
     if seen.boot_id and seen.boot_id != said.boot_id:
-        message = f"boot {said.boot_id} answers where boot {seen.boot_id} tells that it lives"
+        message = f"boot {said.boot_id} answers over SSH, but the heartbeat is of boot {seen.boot_id}"
         raise ProvisioningError(message, fix="run the command again")
 
 

@@ -118,7 +118,7 @@ def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str
             ):
                 raise WireError(f"at most {MAX_FACT} printable characters are expected").inside(shown(name))
     except WireError as error:
-        message = f"the machine tells something of itself that cannot be: {error}"
+        message = f"a fact that the machine reports is not valid: {error}"
         raise DemoError(
             message, fix=f"look at it (lab exec -- python3 {home.guest} facts), or make it again"
         ) from error

@@ -74,7 +74,7 @@ def test_a_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path) -> None:
     lab = lab_at(tmp_path / "home")
     with subprocess.Popen(["sleep", "60"]) as stranger:
         try:
-            with pytest.raises(DemoError, match="are gone"):
+            with pytest.raises(DemoError, match="the standby process exited"):
                 standby.reprove(lab, LocalTransport(lab), held(tmp_path, stranger.pid))
             time.sleep(0.2)
             assert stranger.poll() is None

@@ -160,7 +160,7 @@ def _asked(lab: Lab, handle: LocalHandle, *look: str) -> list[str]:
     try:
         return list(load(Left, done.stdout).left)
     except WireError:
-        message = f"whether anything of machine {handle.name} still runs cannot be told"
+        message = f"cannot tell whether anything of machine {handle.name} still runs"
         raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
 
 

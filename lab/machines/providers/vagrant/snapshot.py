@@ -47,7 +47,7 @@ def save(lab: Lab, handle: VagrantHandle, name: str) -> dict[str, Any]:
     Raises PreconditionError with another driver, ProvisioningError with Vagrant's own words.
     """
     if handle.driver != DRIVER:
-        message = f"a machine of Vagrant's driver {handle.driver} cannot be kept here: that was never run"
+        message = f"the vagrant provider does not support snapshots with the driver {handle.driver}"
         raise PreconditionError(message, fix=f"--driver {DRIVER}, or use `vagrant snapshot` yourself")
     work = _work(handle)
     vagrant_cli.end_left(work)
