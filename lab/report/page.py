@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.model.figures import plural
-from lab.model.summary import Summary
+from lab.model.summary import GradeWord, Summary
 from lab.report import card, cpu, latency, overhead, pillars, provenance, spans, steps, timeline, waterfalls
 from lab.report.markup import Html, tag
 from lab.report.phrases import usable
@@ -28,6 +28,14 @@ SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
     ("steps", "Steps", steps.section),
     ("provenance", "Provenance", provenance.section),
 )
+# What a machine of each grade is good for.
+WORTH: Final[dict[GradeWord, str]] = {
+    "counted": "instructions and spans count; nothing is time",
+    "emulated": "spans count; times are an idea of scale",
+    "noisy": "something else used this machine",
+    "limited": "a shared CPU: good to compare, not to publish",
+    "ready": "a machine that can carry results",
+}
 
 
 def html(summary: Summary) -> str:
@@ -77,21 +85,12 @@ def _masthead(summary: Summary) -> Html:
     stamp = tag(
         "div",
         tag("b", grade.word.upper()),
-        tag("span", _worth(grade.word)),
+        tag("span", WORTH[grade.word]),
         class_=f"stamp g-{grade.word}",
         title="; ".join(grade.reasons),
     )
     nav = tag("nav", *(tag("a", title, href=f"#{ident}") for ident, title, _ in SECTIONS), aria_label="Sections")
     return tag("header", tag("div", what, stamp, class_="mast"), nav, class_="top")
-
-
-def _worth(grade: str) -> str:
-    return {
-        "emulated": "spans count; times are an idea of scale",
-        "noisy": "something else used this machine",
-        "limited": "a shared CPU: good to compare, not to publish",
-        "ready": "a machine that can carry results",
-    }.get(grade, "not graded")
 
 
 def _foot(summary: Summary) -> Html:

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from lab import report
 from lab.guest.wire import decode, encode
 from lab.model import figures
-from lab.model.summary import Controls, Summary
+from lab.model.summary import Controls, GradeWord, Summary
 from lab.report.markup import Html, clean, link, tag, text
-from lab.report.page import SECTIONS
+from lab.report.page import SECTIONS, WORTH
 from lab.runs.read import read
 from lab.verdict import summarize
 from tests.unit.report import synthetic
@@ -126,6 +126,12 @@ def test_links_point_into_the_run(root: Path, page: str) -> None:
 def test_every_section_is_there_once(page: str) -> None:
     idents = [a["id"] for name, a in parsed(page).elements if name == "section"]
     assert idents == [ident for ident, _, _ in SECTIONS]
+
+
+def test_every_grade_says_what_it_is_worth(summary: Summary) -> None:
+    assert set(WORTH) == set(get_args(GradeWord))
+    counted = replace(summary, grade=replace(summary.grade, word="counted"))
+    assert WORTH["counted"] in report.html(counted)
 
 
 def test_every_drawing_says_what_it_shows(page: str) -> None:
