@@ -19,8 +19,8 @@ BASELINE: Final = "baseline"
 def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, accel: str) -> dict[str, float] | None:
     """{"cpu": ns of CPU per request, "wait": ns of median latency} of the baseline; None when no run here is like it.
 
-    Like it: same scenario, kind of machine and topology. A run that cannot be read, or without a valid baseline, is
-    passed over.
+    Like it: same scenario, kind of machine, clock and topology. A run that cannot be read, or without a valid
+    baseline, is passed over.
     """
     for directory in reversed(report.complete(lab.paths)):
         try:
@@ -28,8 +28,8 @@ def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, acc
         except Unreadable:
             continue
         about = run.provenance
-        like = (run.scenario, about.provider, about.acceleration, about.topology)
-        if like == (scenario, provider, accel, wish.topology) and (costs := _costs(run)):
+        like = (run.scenario, about.provider, about.acceleration, about.topology, run.clock)
+        if like == (scenario, provider, accel, wish.topology, wish.clock) and (costs := _costs(run)):
             return costs
     return None
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lab.flows import sizing
-from lab.guest.wire import encode
+from lab.guest.wire import COUNTED, encode
 from lab.model.lab import Lab
 from lab.model.summary import Part, Summary
 from lab.runs.plan import RunParameters
@@ -62,6 +62,11 @@ def test_nothing_like_it_was_measured(lab: Lab, measured: Summary) -> None:
     assert costs(lab, scenario="http") is None
     assert costs(lab, provider="local") is None
     assert costs(lab, accel="kvm") is None
+
+
+def test_a_run_on_another_clock_is_not_like_it(lab: Lab, measured: Summary) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", summary(replace(measured, clock=COUNTED), 20.0))
+    assert costs(lab) is None
 
 
 def test_the_newest_one_that_is_whole_counts(lab: Lab, measured: Summary) -> None:
