@@ -144,7 +144,6 @@ class Features:
     disks: bool = False
     custom_kernel: bool = False
     counted: bool = False  # can run a machine whose clock counts instructions
-    ephemeral: bool = False
     starts_ready: bool = False  # what starts it ends only when its SSH has answered: one look is enough
     status_by_login: bool = False  # asking for it costs a login: whoever logs in anyway need not ask before
 

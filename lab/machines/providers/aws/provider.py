@@ -35,7 +35,7 @@ class AwsHandle(Handle):
     host_key: str
 
 
-FEATURES: Final = Features(isolated=True, ephemeral=True, status_by_login=True)
+FEATURES: Final = Features(isolated=True, status_by_login=True)
 TESTED_WITH: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
 HANDLE: Final = AwsHandle
 FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is made there

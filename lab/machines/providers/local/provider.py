@@ -36,7 +36,7 @@ class LocalHandle(Handle):
     claimed: str = ""
 
 
-FEATURES: Final = Features(isolated=False, ephemeral=True)
+FEATURES: Final = Features(isolated=False)
 TESTED_WITH: Final = "Debian 12 as root, kernel lockdown [integrity]"
 HANDLE: Final = LocalHandle
 OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
