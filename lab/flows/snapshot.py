@@ -47,7 +47,7 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
     proofs: standby.Proofs = {}
     proven_at = began
 
-    def then(link: Transport, doc: dict[str, Any]) -> None:
+    def on_restored(link: Transport, doc: dict[str, Any]) -> None:
         nonlocal proven_at
         if doc.get("held"):
             try:
@@ -58,7 +58,7 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
                     raise
                 lab.bus.emit(Notice(level="warning", text=f"{error.message}: they are started again"))
 
-    went = snapshots.restore(lab, machine, tag, fallback=fallback, then=then)
+    went = snapshots.restore(lab, machine, tag, fallback=fallback, on_restored=on_restored)
     if went.held and not proofs:
         proofs.update(standby.hold(lab, machine, _asked(machine, went.held))["proofs"])
         proven_at = time.monotonic()

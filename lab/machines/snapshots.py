@@ -43,7 +43,7 @@ DROP: Final = (
     'for it in $(pgrep -f "^sshd(-session)?: .*@"); do stat=$(cat "/proc/$it/stat" 2>/dev/null) || continue; '
     'began=$(echo "${stat##*) }" | cut -d" " -f20); [ "$began" -gt "$1" ] || kill -9 "$it"; done'
 )
-Then = Callable[[Transport, dict[str, Any]], None]
+OnRestored = Callable[[Transport, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +102,13 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
     return doc
 
 
-def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: Then = lambda *_: None) -> RestoreResult:
+def restore(
+    lab: Lab, machine: str, name: str, *, fallback: bool = True, on_restored: OnRestored = lambda *_: None
+) -> RestoreResult:
     """Go on from `name`: the machine as it was, reachable in seconds, whatever it does now.
 
     Where that fails it is booted instead, told by a notice, unless `fallback` is off: then the failure is raised.
-    then: called in the first session of a machine that was restored, with what was held.
+    on_restored: called in the first session of a machine that was restored, with what was held.
     """
     began = time.monotonic()
     _record(lab, machine, name)
@@ -118,7 +120,7 @@ def restore(lab: Lab, machine: str, name: str, *, fallback: bool = True, then: T
                 lab.bus.step("restore", f"machine {machine} from {name}"),
                 journal.entry(lab, machine, "restore", name),
             ):
-                found, answer, seconds = _restored(lab, found, doc, began, then)
+                found, answer, seconds = _restored(lab, found, doc, began, on_restored)
         except (PreconditionError, ProvisioningError) as error:
             if not fallback:
                 raise
@@ -155,7 +157,7 @@ class BootProof:
 
 
 def _restored(
-    lab: Lab, machine: Machine, doc: dict[str, Any], began: float, then: Then
+    lab: Lab, machine: Machine, doc: dict[str, Any], began: float, on_restored: OnRestored
 ) -> tuple[Machine, BootProof, float]:
     """The machine, what it said, and the seconds to that answer."""
     assert machine.handle is not None
@@ -172,7 +174,7 @@ def _restored(
             message = f"what answers is not the machine that was kept (boot {seen.boot_id}, up {seen.uptime_s:.0f} s)"
             raise ProvisioningError(message, fix="lab up")
         seconds = time.monotonic() - began
-        then(link, doc)
+        on_restored(link, doc)
         link.run(["sh", "-c", DROP, "drop", str(int(float(doc["uptime_s"]) * 100))], Deadline.after(ASK_S, lab.cancel))
     return machine, seen, seconds
 

@@ -201,7 +201,7 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
             boot_id = said.boot_id
             _check_identity(lab, machine, said)
             _check_kernel(machine, said.findings)
-            _judge(lab, machine, said.findings)
+            _check_findings(lab, machine, said.findings)
     return replace(machine, ready_boot_id=boot_id)
 
 
@@ -228,7 +228,7 @@ def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
         raise ProvisioningError(message, fix=f"lab down {machine.spec.name}, then lab up")
 
 
-def _judge(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
+def _check_findings(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
     """A machine of ours must pass; of another's, what it lacks is reported: most forms need little of it.
 
     So is what a kernel of the user's own does not offer to BPF.

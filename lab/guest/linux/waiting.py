@@ -42,6 +42,6 @@ def until(cancel: Cancel, condition: Condition[T], deadline_s: float, step_s: fl
         time.sleep(min(step_s, left))
 
 
-def rest(cancel: Cancel, seconds: float) -> None:
+def sleep(cancel: Cancel, seconds: float) -> None:
     """Let `seconds` pass. Raises Stopped."""
     until(cancel, lambda: None, seconds, 0.2)

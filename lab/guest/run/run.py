@@ -12,7 +12,7 @@ from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.linux.atomic_files import publish, write_text
 from lab.guest.linux.child import LOGS_DIR, ChildProcesses, tail
 from lab.guest.linux.facts import facts, systemd_runs
-from lab.guest.linux.waiting import Cancel, Stopped, rest
+from lab.guest.linux.waiting import Cancel, Stopped, sleep
 from lab.guest.run.canary import prove
 from lab.guest.run.cell import cell_folder, run_cell
 from lab.guest.run.context import LifeFailed, RunContext
@@ -139,7 +139,7 @@ def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -
             _state(bench, "running")
             if running.broken():
                 break
-            rest(bench.cancel, bench.plan.timeouts.idle_s)
+            sleep(bench.cancel, bench.plan.timeouts.idle_s)
     except LifeFailed as failure:
         # "failed" would end the run; this ends one form's life
         bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), first_span_s=None)

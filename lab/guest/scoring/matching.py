@@ -48,21 +48,21 @@ class Slot:
         return [part for seated in self.seats.values() for part in seated] + self.rest
 
 
-def seat(
+def match(
     parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]
 ) -> tuple[list[Slot], list[Fragment]]:
     """Slots in order of their requests' start, and the fragments that fit none of them."""
-    hall = _Matcher([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
-    waiting = [part for part in parts if part.lost or not hall.take(part, root=True)]
-    by_trace = {part.trace_id: slot for slot in hall.slots for part in slot.parts}
+    matcher = _Matcher([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
+    waiting = [part for part in parts if part.lost or not matcher.place(part, root=True)]
+    by_trace = {part.trace_id: slot for slot in matcher.slots for part in slot.parts}
     loose = []
     for part in sorted(waiting, key=lambda p: p.lost):  # stable: orphans last, when the gaps they fit are known
         slot = by_trace.get(part.trace_id)
         if slot is not None:
             slot.rest.append(part)
-        elif not hall.take(part, root=False):
+        elif not matcher.place(part, root=False):
             loose.append(part)
-    return hall.slots, loose
+    return matcher.slots, loose
 
 
 def lag_ns(parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]) -> int:
@@ -112,11 +112,11 @@ class _Matcher:
         self.longest_ns = max((s.row.end_ns - s.row.start_ns for s in slots), default=0) + SLACK_NS
         self.known: dict[tuple[Fragment, bool], list[tuple[Slot, SpanNode]]] = {}
 
-    def take(self, part: Fragment, *, root: bool) -> bool:
-        """Seat one fragment; others may move."""
-        return self._take(part, set(), root=root)
+    def place(self, part: Fragment, *, root: bool) -> bool:
+        """Place one fragment; others may move."""
+        return self._place(part, set(), root=root)
 
-    def _take(self, part: Fragment, asked: set[tuple[int, str]], *, root: bool) -> bool:
+    def _place(self, part: Fragment, asked: set[tuple[int, str]], *, root: bool) -> bool:
         if (part, root) not in self.known:
             self.known[part, root] = self._places(part, root=root)
         places = self.known[part, root]
@@ -132,7 +132,7 @@ class _Matcher:
             asked.add(key)
             seated = slot.seats[node.id]
             for other in seated:
-                if self._take(other, asked, root=root):
+                if self._place(other, asked, root=root):
                     seated[seated.index(other)] = part
                     return True
         return False

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from lab.guest.scoring.matching import TRANSPORT_ERROR, Row, Slot, is_warm_up, lag_ns, seat
+from lab.guest.scoring.matching import TRANSPORT_ERROR, Row, Slot, is_warm_up, lag_ns, match
 from lab.guest.scoring.signature import NO, fits, signature
 from lab.guest.scoring.trees import EXACT_NODE, Assignment, Fragment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import Expectation, ExtraSpan, FormExpectation, Span, SpanNode
@@ -83,7 +83,7 @@ def tally(
     lag = lag_ns(parts, rows, trees)
     if lag:
         parts = fragments(_later(span, lag) for part in parts for span in part.spans)
-    slots, loose = seat(parts, rows, trees)
+    slots, loose = match(parts, rows, trees)
     read = [assign(slot.parts, trees[slot.row.type]) if slot.row.type in trees else None for slot in slots]
     tail_ns = window_start_ns + max((r.end_ns - r.start_ns for r in rows), default=0)
     before = [p for p in loose if is_warm_up(p, window_start_ns, tail_ns, trees)]

@@ -72,10 +72,10 @@ def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: dict[str
     said(lab, "rm /run/word; pkill -fx 'sleep 4321'; echo later > /root/later")
     first: list[tuple[Any, str]] = []
 
-    def then(link: Transport, doc: dict[str, Any]) -> None:
+    def on_restored(link: Transport, doc: dict[str, Any]) -> None:
         first.append((doc["held"], link.run(["cat", "/run/word"], Deadline.after(60)).text()))
 
-    went = snapshots.restore(lab, NAME, "ready", fallback=False, then=then)
+    went = snapshots.restore(lab, NAME, "ready", fallback=False, on_restored=on_restored)
     assert went.restored
     assert (went.held, first) == ({"by": "this test"}, [({"by": "this test"}, "in memory\n")])
     assert said(lab, f"pgrep -fc '{SESSIONS}'") == "1", "only the one that asks: those of before are ended"

@@ -243,12 +243,12 @@ def test_what_ones_own_kernel_lacks_for_bpf_is_told_and_nothing_else_is_forgiven
     lab = Lab(config=Config(), paths=Paths(home=tmp_path), bus=bus)
     no_types = Finding(name="machine.btf", verdict="fail", message="no types", fix="x")
     no_root = Finding(name="machine.root", verdict="fail", message="uid 1", fix="x")
-    steps._judge(lab, machine(spec, ""), [no_types])
+    steps._check_findings(lab, machine(spec, ""), [no_types])
     assert [(one.name, one.verdict) for one in told] == [("machine.btf", "warn")]
     with pytest.raises(ProvisioningError, match=r"machine\.root"):
-        steps._judge(lab, machine(spec, ""), [no_types, no_root])
+        steps._check_findings(lab, machine(spec, ""), [no_types, no_root])
     with pytest.raises(ProvisioningError, match=r"machine\.btf"):
-        steps._judge(lab, machine(MachineSpec(), ""), [no_types])
+        steps._check_findings(lab, machine(MachineSpec(), ""), [no_types])
 
 
 @pytest.mark.parametrize("key", ["kernel", "modules"])
