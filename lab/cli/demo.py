@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCENARIO: Final = "demo.scenario"  # what a demo is about: an argument here, an option of the other verbs
 DEMO: Final = [path for path in flags.DEMO if path != SCENARIO]
-Scenario = Annotated[str | None, typer.Argument(metavar="[SCENARIO]", help=f"{keys()[SCENARIO].help}.")]
+Scenario = Annotated[str | None, typer.Argument(metavar="SCENARIO", help=f"{keys()[SCENARIO].help}.")]
 
 
 def register(app: typer.Typer) -> None:

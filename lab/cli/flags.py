@@ -11,12 +11,12 @@ import typer
 from lab.model.config import keys
 from lab.model.errors import UsageError
 
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of the machine (default: from the config).")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the machine (default: from the config).")]
 At = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the machine (in every command).")]
 Service = Annotated[Path | None, typer.Option("--service", help="Folder of your own Go service, with service.yaml.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")]
 RUN_HELP = "Run id or its beginning (default: the newest)."
-Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help=RUN_HELP)]
+Run = Annotated[str | None, typer.Argument(metavar="RUN", help=RUN_HELP)]
 
 _FLAGS: Final = [path for path, one in keys().items() if one.flag]
 LOCK: Final = "lock_timeout_s"

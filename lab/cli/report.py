@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     @verb(app, "report")
     def report(
         options: Options,
-        runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help=flags.RUN_HELP)] = None,
+        runs: Annotated[list[str] | None, typer.Argument(metavar="RUN", help=flags.RUN_HELP)] = None,
         compare: Annotated[bool, typer.Option("--compare", help="Lay the runs' verdicts side by side.")] = False,
         no_open: Annotated[bool, typer.Option("--no-open", help="Do not open it in a browser.")] = False,
     ) -> int:

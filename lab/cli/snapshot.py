@@ -27,10 +27,10 @@ def register(app: typer.Typer) -> None:
         options: Options,
         wanted: dict[str, Any],
         name: flags.Name = None,
-        tag: Annotated[str, typer.Option("--as", metavar="TAG", help="What to call it.")] = AS,
+        tag: Annotated[str, typer.Option("--as", metavar="TAG", help="Name of the snapshot.")] = AS,
         service: flags.Service = None,
-        show: Annotated[bool, typer.Option("--list", help="Only say what was kept.")] = False,
-        remove: Annotated[bool, typer.Option("--remove", help="Forget TAG.")] = False,
+        show: Annotated[bool, typer.Option("--list", help="List the snapshots.")] = False,
+        remove: Annotated[bool, typer.Option("--remove", help="Delete the snapshot TAG.")] = False,
     ) -> int:
         """Keep a ready machine with all that runs in it.
 
@@ -69,7 +69,7 @@ def register(app: typer.Typer) -> None:
         options: Options,
         wanted: dict[str, Any],
         name: flags.Name = None,
-        tag: Annotated[str, typer.Option("--from", metavar="TAG", help="What it was kept as.")] = AS,
+        tag: Annotated[str, typer.Option("--from", metavar="TAG", help="Name of the snapshot.")] = AS,
         attach: Annotated[bool, typer.Option("--attach", help="Attach agents again before the proofs.")] = False,
         no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail rather than boot.")] = False,
     ) -> int:

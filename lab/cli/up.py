@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
         options: Options,
         wanted: dict[str, Any],
         name: flags.Name = None,
-        plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+        plan: Annotated[bool, typer.Option("--plan", help="Print the steps and do nothing.")] = False,
     ) -> int:
         """Make a machine ready: kernel, BPF tools, compilers. A second `up` changes nothing."""
         with session(options, "up", {"machine.name": name, **wanted}) as lab:
