@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from lab.model import figures
+from lab.model.machine import INSTRUCTION_NS
+from lab.model.metrics import COUNTED
 from lab.model.summary import Summary
 from lab.report.look import box, drawing, label, legend, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag
@@ -25,12 +27,18 @@ def section(summary: Summary) -> Html:
     return part(
         "cpu",
         "Where the CPU went",
-        "Milliseconds of CPU per request, service and agent together. Traps and BPF programs run inside the service's "
+        f"{_unit(summary)} per request, service and agent together. Traps and BPF programs run inside the service's "
         "own time: the outlined part is theirs and is not added.",
         legend(*((css, said) for _, said, css in PARTS), ("s-bpf", "of it: BPF programs")),
         tag("div", _draw(summary), class_="scroll"),
         _table(summary),
     )
+
+
+def _unit(summary: Summary) -> str:
+    if summary.clock != COUNTED:
+        return "Milliseconds of CPU"
+    return f"Milliseconds of the counted clock (each is {1_000_000 // INSTRUCTION_NS:,} instructions, not time)"
 
 
 def _draw(summary: Summary) -> Html:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lab.model import figures
+from lab.model.metrics import COUNTED
 from lab.model.summary import Summary
 from lab.report.look import Look, drawing, label, line, looks, swatch
 from lab.report.markup import Html, join, listed, number, part, table, tag
@@ -27,7 +28,8 @@ def section(summary: Summary) -> Html:
     return part(
         "latency",
         "How long a request takes",
-        "Share of requests answered within a time, all valid cells together. Left and steep is good. "
+        ("Simulated time, by the counted clock: shown, never judged. " if summary.clock == COUNTED else "")
+        + "Share of requests answered within a time, all valid cells together. Left and steep is good. "
         "Time counts from when the request should have been sent, so waiting cannot hide.",
         keys if drawn else None,
         tag("div", *drawn, class_="grid") if drawn else None,

@@ -134,6 +134,13 @@ def test_every_grade_says_what_it_is_worth(summary: Summary) -> None:
     assert WORTH["counted"] in report.html(counted)
 
 
+def test_figures_of_a_counted_clock_are_not_called_time(summary: Summary, page: str) -> None:
+    counted = report.html(replace(summary, clock="counted"))
+    for said in ("of the counted clock (each is 500,000 instructions, not time)", "Simulated time, by the counted"):
+        assert said in counted
+        assert said not in page
+
+
 def test_every_drawing_says_what_it_shows(page: str) -> None:
     drawings = re.findall(r'<svg viewBox="[^"]*" role="img" class="figure"><title>([^<]+)', page)
     assert len(drawings) >= 8
