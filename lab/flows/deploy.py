@@ -35,9 +35,8 @@ def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
         reason = ended.reason.removeprefix("proof: ")
         proofs[ended.form] = {"ok": ended.ok, "reason": reason, "gaps": ended.gaps}
     resume.discard(directory)
-    built = {artifact.name: artifact for artifact in facts.artifacts}
     for name, proof in proofs.items():
-        proof |= {"built": True, "changes": encode(built[name].changes)}
+        proof |= {"built": True, "changes": encode(facts.artifacts[name].changes)}
     for each in facts.left_out:
         proofs[each.form] = {"ok": False, "reason": each.reason, "fix": each.fix, "gaps": "", "built": False}
     return proofs

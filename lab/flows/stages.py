@@ -279,7 +279,7 @@ def _circumstances(deployed: Deployed) -> manifest.Circumstances:
         accel=prepared.machine.accel,
         image_id=prepared.machine.image_id,
         guest=deployed.facts,
-        artifacts=tuple(prepared.artifacts.values()),
+        artifacts=prepared.artifacts,
         left_out=prepared.left_out,
         forms=prepared.asked.forms,
         scenario=prepared.asked.scenario,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ class Circumstances:
     accel: str
     image_id: str
     guest: Mapping[str, Any]
-    artifacts: tuple[Artifact, ...]
+    artifacts: Mapping[str, Artifact]  # by form, and by helper
     forms: tuple[Form, ...]
     scenario: Scenario
     playbook_digest: str
@@ -71,7 +71,7 @@ def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
 
 def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> dict[str, Any]:
     """manifest.json of a run with these files, all but its grade and the noise that is known."""
-    toolchain = _toolchain(facts.artifacts)
+    toolchain = _toolchain(facts.artifacts.values())
     return {
         "schema": SCHEMA,
         "run_id": plan.run_id,
@@ -94,16 +94,16 @@ def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> 
         "toolchain": toolchain,
         "forms": [_form(form, plan, facts.artifacts) for form in facts.forms],
         "left_out": encode(facts.left_out),
-        "artifacts": [_artifact(artifact) for artifact in facts.artifacts],
+        "artifacts": [_artifact(artifact) for artifact in facts.artifacts.values()],
         "playbook_sha256": facts.playbook_digest,
         "command": list(facts.argv),
         "files": encode(files),
     }
 
 
-def _form(form: Form, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, Any]:
+def _form(form: Form, plan: Plan, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
     spec = plan.forms[form.name]
-    built = next((a for a in artifacts if a.sha256 == spec.sha256), None)
+    built = artifacts.get(form.name)
     return {
         "name": form.name,
         "title": form.title,
@@ -122,10 +122,10 @@ def _form(form: Form, plan: Plan, artifacts: tuple[Artifact, ...]) -> dict[str, 
     }
 
 
-def _modules_added(plan: Plan, built: Artifact | None, artifacts: tuple[Artifact, ...]) -> int | None:
+def _modules_added(plan: Plan, built: Artifact | None, artifacts: Mapping[str, Artifact]) -> int | None:
     """Modules whose code is in this form's binary and not in the uninstrumented one's; None without such a one."""
-    plain = {spec.sha256 for spec in plan.forms.values() if spec.mechanism == "none"}
-    base = next((a for a in artifacts if a.sha256 in plain), None)
+    plain = (artifacts.get(name) for name, spec in plan.forms.items() if spec.mechanism == "none")
+    base = next(filter(None, plain), None)
     if built is None or base is None or built.modules is None or base.modules is None:
         return None
     return len(set(built.modules) - set(base.modules))
@@ -138,7 +138,7 @@ def _files_changed(form: Form, built: Artifact | None) -> int | None:
     return len(built.woven_files) if built and built.woven_files is not None else None
 
 
-def _toolchain(artifacts: tuple[Artifact, ...]) -> dict[str, str]:
+def _toolchain(artifacts: Iterable[Artifact]) -> dict[str, str]:
     """Versions that the builders noted, artifact by artifact; the same key says the same thing everywhere."""
     out: dict[str, str] = {}
     for artifact in artifacts:

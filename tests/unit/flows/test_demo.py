@@ -20,13 +20,14 @@ from lab.flows.fetch import fetch
 from lab.flows.report import Reported, write
 from lab.flows.request import DemoRequest
 from lab.flows.stages import Started, Work
+from lab.guest.wire import encode
 from lab.machines import state
 from lab.remote.localhost import LocalTransport
 from lab.runs import drive, read, sealed, zipapp
 from lab.system import digests, documents, store
 from lab.system.wait import Deadline
 from tests.support import lab_at
-from tests.unit.flows.under_way import PLAN, started
+from tests.unit.flows.under_way import BESIDE, PLAN, started
 
 
 def recorded(work: Work, under_way: Started) -> Started:
@@ -126,6 +127,16 @@ def test_a_file_that_changes_once_it_is_here_is_found(tmp_path: Path) -> None:
     reported: Reported = run(home, FROM_THE_END_ON[3:], fetched)
     with pytest.raises(Exception, match=r"changed since it was sealed: .*cell\.json"):
         sealed.check(reported.directory)
+
+
+def test_forms_that_share_a_binary_are_told_of_one_by_one(tmp_path: Path) -> None:
+    proved, measured = lab_at(tmp_path / "proved"), lab_at(tmp_path / "measured")
+    proofs: Proofs = run(proved, (*FROM_THE_END_ON[:3], DEPLOY[-1]), started(proved))
+    assert set(proofs) == set(PLAN.forms)
+    assert {name for name, proof in proofs.items() if proof["changes"] == [encode(BESIDE)]} == {"ebpf"}
+    reported: Reported = run(measured, FROM_THE_END_ON, started(measured))
+    told = {form.name: form.changes for form in sealed.check(reported.directory)[0].forms}
+    assert {name for name, changes in told.items() if changes == (BESIDE,)} == {"ebpf"}
 
 
 def test_the_guest_half_is_packed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,14 +10,26 @@ from lab import forms
 from lab.flows.deliver import guest_root
 from lab.flows.stages import Started
 from lab.guest.wire import FileEntry, GuestManifest, GuestRecord, dump, load
+from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.machine import Handle, LocalEndpoint, Machine, MachineSpec
+from lab.model.own import Change
 from lab.runs import manifest
 from lab.runs.drive import Site
 from tests.unit.report import synthetic
 
 PLAN = synthetic.plan(requests=20)
+
+
+BESIDE = Change(what="main.go:1 imports otelhttp", kind="beside")
+
+
+def artifact(form: str) -> Artifact:
+    """Forms share a binary; what is told of a form is its own."""
+    sha256 = PLAN.forms["baseline"].sha256
+    changes = (BESIDE,) if form == "ebpf" else ()
+    return Artifact(name="baseline", key="k", path=Path(), sha256=sha256, size_bytes=1, build_id="b", changes=changes)
 
 
 def started(lab: Lab, *events: tuple[str, dict[str, Any]]) -> Started:
@@ -29,7 +41,8 @@ def started(lab: Lab, *events: tuple[str, dict[str, Any]]) -> Started:
     _sealed(Path(site.out), events)
     catalog = forms.catalog(synthetic.ROOT)
     facts = manifest.Circumstances(
-        provider="local", accel="none", image_id="", guest=dict(synthetic.FACTS), artifacts=(),
+        provider="local", accel="none", image_id="", guest=dict(synthetic.FACTS),
+        artifacts={name: artifact(name) for name in PLAN.forms},
         forms=tuple(catalog[name] for name in PLAN.forms if name in catalog),
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), playbook_digest="", argv=("lab", "demo"),
     )  # fmt: skip

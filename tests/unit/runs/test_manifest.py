@@ -34,7 +34,7 @@ def written(root: Path, *, told: bool = True) -> dict[str, tuple[int | None, int
         artifact("orchestrion-otel", plan.forms["orchestrion-otel"].sha256, otel if told else None, ("a.go", "b.go")),
     )
     facts = manifest.Circumstances(
-        provider="local", accel="none", image_id="", guest={}, artifacts=built,
+        provider="local", accel="none", image_id="", guest={}, artifacts={each.name: each for each in built},
         forms=tuple(catalog[name] for name in plan.forms if name in catalog),
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), playbook_digest="", argv=("lab", "demo"),
     )  # fmt: skip
