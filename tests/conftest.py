@@ -16,7 +16,7 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-# Minutes on two cores, two lanes side by side (`tests/__main__.py`). `unit` includes the linters; `nightly` has no budget.
+# Minutes on two cores, in two lanes side by side (`tests/__main__.py`). `unit` includes the linters.
 BUDGET_MIN: Final[dict[str, float]] = {
     "unit": 8,
     "contract": 16,

@@ -41,7 +41,8 @@ def summary(tmp_path: Path) -> Summary:
         name="orchestrion-otel", key="k", path=root, sha256=sha256, size_bytes=1, build_id="", changes=CHANGES
     )
     facts = manifest.Circumstances(
-        provider="local", accel="none", image_id="", guest={}, artifacts={built.name: built}, forms=named, playbook_digest="",
+        provider="local", accel="none", image_id="", guest={}, forms=named,
+        artifacts={built.name: built}, playbook_digest="",
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), argv=("lab", "demo"),
         left_out=left_out.left_out([catalog["orchestrion-dd"]], {"orchestrion-dd": REFUSED}),
     )  # fmt: skip
