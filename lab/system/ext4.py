@@ -36,6 +36,6 @@ def make(
 ) -> None:
     """A file system of `size`, owned by root, with what is in `tree`. Raises ProvisioningError."""
     # bound to us: one that we leave behind would write into a file that the next attempt makes
-    argv = [*proc.die_with_parent([proc.require_tool(TOOL)]), "-q", "-t", "ext4", "-m", "0", "-L", label]
+    argv = [*proc.die_with_parent([proc.require_tool("mke2fs")]), "-q", "-t", "ext4", "-m", "0", "-L", label]
     argv += [*options, "-d", str(tree), str(disk), size]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix=fix)
