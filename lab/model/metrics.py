@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from lab.guest.wire import COUNTED
+
 REAL: Final = "real"
-COUNTED: Final = "counted"  # the machine's clock advances by the instructions that it executes
 ALL_LEVELS: Final = "all"  # the level of a figure that is fitted over the levels of a block
 Kind = Literal["work", "time", "memory", "spans"]
 

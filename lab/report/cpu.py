@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.machine import INSTRUCTION_NS
-from lab.model.metrics import COUNTED
 from lab.model.summary import Summary
 from lab.report.look import box, drawing, label, legend, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from lab.guest.wire import COUNTED
 from lab.model import figures
-from lab.model.metrics import COUNTED
 from lab.model.summary import Summary
 from lab.report.look import Look, drawing, label, line, looks, swatch
 from lab.report.markup import Html, join, listed, number, part, table, tag

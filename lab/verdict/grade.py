@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Final
 
-from lab.guest.wire import Cell
-from lab.model.metrics import COUNTED
+from lab.guest.wire import COUNTED, Cell
 from lab.model.run import RunManifest
 from lab.model.summary import Grade
 

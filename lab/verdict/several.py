@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.guest.wire import COUNTED
 from lab.model.figures import interval, stated
-from lab.model.metrics import COUNTED, METRICS
+from lab.model.metrics import METRICS
 from lab.model.summary import Summary, Verdict, Word
 
 

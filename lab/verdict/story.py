@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.guest.wire import COUNTED
 from lab.model.figures import effect, interval, share, stated
-from lab.model.metrics import COUNTED, METRICS, headline
+from lab.model.metrics import METRICS, headline
 from lab.model.summary import Line, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, Missing
 from lab.verdict.words import IMPLAUSIBLE

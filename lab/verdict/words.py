@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from lab.model.metrics import COUNTED, Kind, Metric
+from lab.guest.wire import COUNTED
+from lab.model.metrics import Kind, Metric
 from lab.model.summary import Word
 from lab.verdict.effects import Effect
 

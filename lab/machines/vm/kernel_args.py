@@ -23,10 +23,10 @@ OWN: Final[dict[Arch, str]] = {
 
 
 # Two runs of one program are to execute the same instructions: no address differs from run to run.
-COUNTED: Final = "norandmaps"
+SAME_ADDRESSES: Final = "norandmaps"
 
 
 def kernel_args(arch: Arch, *, counted: bool = False) -> str:
     """The kernel's command line on such a machine."""
-    words = [CONSOLES[arch], COMMON, OWN[arch], COUNTED if counted else ""]
+    words = [CONSOLES[arch], COMMON, OWN[arch], SAME_ADDRESSES if counted else ""]
     return " ".join(filter(None, words))
