@@ -241,7 +241,8 @@ class Summary:
     problems: Texts
 
     def verdict(self, form: str, against: str, metric: str) -> Verdict | None:
-        """The comparison at the level that may earn a word, else at the lowest, if there is one."""
+        """The comparison at the level at which words are earned, else at the lowest, if there is one."""
+        level = next((row.level for row in self.verdicts if row.primary), "")
         sought = (form, against, metric)
         found = [row for row in self.verdicts if (row.form, row.against, row.metric) == sought]
-        return next((row for row in found if row.primary), found[0] if found else None)
+        return next((row for row in found if row.level == level), found[0] if found else None)

@@ -117,7 +117,7 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     unknown = sum(entry.count for form in summary.forms.values() for entry in _surprises(form))
     if unknown:
         found.append(f"that the missing spans are understood: {unknown:,} went missing without a known cause")
-    return tuple(found)
+    return tuple(dict.fromkeys(found))  # one reason may stand at several levels
 
 
 def _controls(summary: Summary) -> list[str]:

@@ -128,6 +128,15 @@ def test_every_section_is_there_once(page: str) -> None:
     assert idents == [ident for ident, _, _ in SECTIONS]
 
 
+def test_every_figure_of_a_form_is_of_the_level_at_which_words_are_earned(summary: Summary) -> None:
+    word = next(row for row in summary.verdicts if row.primary)
+    memory = next(row for row in summary.verdicts if (row.form, row.metric) == (word.form, "rss_mib"))
+    rows = (replace(memory, level="a slow one"), memory, word)
+    shown = replace(summary, verdicts=rows).verdict(memory.form, memory.against, memory.metric)
+    assert shown is not None
+    assert shown.level == word.level
+
+
 def test_every_grade_says_what_it_is_worth(summary: Summary) -> None:
     assert set(WORTH) == set(get_args(GradeWord))
     counted = replace(summary, grade=replace(summary.grade, word="counted"))
