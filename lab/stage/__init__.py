@@ -1,1 +1,1 @@
-"""Empty: the place of a show on stage."""
+"""A show on stage: its file, its beats, its takes, and its two views."""

@@ -1,0 +1,31 @@
+"""What a key or a clicker asks of a show: one table for the terminal and for the audience page."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+Action = Literal[
+    "next", "back", "retry", "recorded", "skip", "panic", "standby", "curtain", "fullscreen", "shell", "stop"
+]
+# names as a browser's KeyboardEvent.key has them; the terminal translates its own
+KEYS: Final[dict[str, Action]] = {
+    "PageDown": "next",  # what clickers send
+    "PageUp": "back",
+    "ArrowRight": "next",
+    "ArrowDown": "next",
+    "ArrowLeft": "back",
+    "ArrowUp": "back",
+    " ": "next",
+    "Enter": "next",
+    "b": "curtain",
+    ".": "curtain",  # what some clickers send for black
+    "f": "fullscreen",
+    "F5": "fullscreen",
+    "r": "retry",
+    "t": "recorded",
+    "k": "skip",
+    "p": "panic",
+    "s": "standby",
+    "!": "shell",
+    "q": "stop",
+}
