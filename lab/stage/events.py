@@ -52,6 +52,15 @@ class BeatStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WantedSpan:
+    """One span of the reference, as a row of a waterfall. `depth` 0 is the root."""
+
+    name: str
+    kind: str
+    depth: Count = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSent:
     """One request went into one form. `at_ms` counts from the beat's start, here and below."""
 
@@ -59,6 +68,7 @@ class RequestSent:
     form: str
     number: Count  # of the request within the beat: the same number is the same request in every form
     type: str
+    wanted: tuple[WantedSpan, ...] = ()  # the reference's tree from top to bottom: the rows of every form's waterfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +100,7 @@ class SpanArrived:
     start_ms: float
     duration_ms: float
     error: bool = False
+    row: int = -1  # its place in `wanted` of the request; -1: not in the reference, or not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
