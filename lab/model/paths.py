@@ -116,6 +116,10 @@ class Paths:
         """What the twin read in each session, by what those sessions have in common."""
         return self.home / "noise"
 
+    def stage(self, machine: str) -> Path:
+        """What shows leave on a machine: rehearsals and takes. It outlives the machine, which may be made again."""
+        return self.home / "stage" / machine
+
     @property
     def logs(self) -> Path:
         return self.home / "logs"

@@ -71,7 +71,7 @@ def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
 
 def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> dict[str, Any]:
     """manifest.json of a run with these files, all but its grade and the noise that is known."""
-    toolchain = _toolchain(facts.artifacts.values())
+    tools = toolchain(facts.artifacts.values())
     return {
         "schema": SCHEMA,
         "run_id": plan.run_id,
@@ -90,8 +90,8 @@ def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> 
         "scenario_title": facts.scenario.title,
         "threshold_pct": dict(facts.scenario.threshold_pct),
         "primary": list(facts.scenario.primary),
-        "profile_hash": profile_hash(plan, facts.provider, facts.accel, facts.guest, toolchain.get("go", "")),
-        "toolchain": toolchain,
+        "profile_hash": profile_hash(plan, facts.provider, facts.accel, facts.guest, tools.get("go", "")),
+        "toolchain": tools,
         "forms": [_form(form, plan, facts.artifacts) for form in facts.forms],
         "left_out": encode(facts.left_out),
         "artifacts": [_artifact(artifact) for artifact in facts.artifacts.values()],
@@ -138,7 +138,7 @@ def _files_changed(form: Form, built: Artifact | None) -> int | None:
     return len(built.woven_files) if built and built.woven_files is not None else None
 
 
-def _toolchain(artifacts: Iterable[Artifact]) -> dict[str, str]:
+def toolchain(artifacts: Iterable[Artifact]) -> dict[str, str]:
     """Versions that the builders noted, artifact by artifact; the same key says the same thing everywhere."""
     out: dict[str, str] = {}
     for artifact in artifacts:

@@ -1,0 +1,102 @@
+"""What a rehearsal rests on. Two rehearsals count together only while all of it is the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lab import __version__
+from lab.guest.wire import FormSpec, canonical
+from lab.model.form import Artifact
+from lab.runs.manifest import toolchain
+from lab.runs.noise import FACTS
+
+UNKNOWN: Final = ("", "unknown", "None")
+LONG: Final = 40  # characters that a sentence shows whole
+SHORT: Final = 12  # digits of a digest that it shows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Only what is known is in it. `machine`: how it is made and what it is; `forms`: NAME -> build id."""
+
+    machine: dict[str, str] = field(default_factory=dict)
+    forms: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, str] = field(default_factory=dict)
+    show: str  # digest of the show file
+    seed: int
+    lab: str = __version__
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(canonical(self)).hexdigest()[:16]
+
+    def parts(self) -> dict[str, str]:
+        """Every input by the name under which a sentence tells of it."""
+        return {
+            **{name.replace("_", " "): value for name, value in self.machine.items()},
+            **{f"form {name}": value for name, value in self.forms.items()},
+            **{f"tool {name}": value for name, value in self.tools.items()},
+            "show file": self.show,
+            "seed": str(self.seed),
+            "lab": self.lab,
+        }
+
+
+def of(
+    facts: Mapping[str, Any],
+    forms: Mapping[str, FormSpec],
+    artifacts: Iterable[Artifact],
+    *,
+    provider: str,
+    acceleration: str,
+    clock: str,
+    show: bytes,
+    seed: int,
+) -> Inputs:
+    """`facts`: what the machine told of itself; `show`: the bytes of the show file."""
+    machine = {"provider": provider, "acceleration": acceleration, "clock": clock}
+    machine |= {name: str(facts.get(name)) for name in FACTS}
+    return Inputs(
+        machine={name: value for name, value in machine.items() if value not in UNKNOWN},
+        forms={name: _identity(spec) for name, spec in forms.items()},
+        tools=toolchain(artifacts),
+        show=hashlib.sha256(show).hexdigest(),
+        seed=seed,
+    )
+
+
+def _identity(spec: FormSpec) -> str:
+    """By what a form is known again: its program, and its agent's where it has one."""
+    program = spec.build_id or spec.sha256
+    return f"{program} with agent {spec.agent.sha256}" if spec.agent else program
+
+
+def differences(rehearsed: Inputs, now: Inputs) -> tuple[str, ...]:
+    """What is another one now, each as one clause: "kernel: 6.1.0-29 in rehearsal, 6.1.0-31 now"."""
+    before, after = rehearsed.parts(), now.parts()
+    return tuple(
+        f"{name}: {_shown(before.get(name), after.get(name))}"
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    )
+
+
+def _shown(before: str | None, after: str | None) -> str:
+    """Both values; long ones from where they differ."""
+    if before is None:
+        return f"not in rehearsal, {_cut(after or '', 0)} now"
+    if after is None:
+        return f"{_cut(before, 0)} in rehearsal, none now"
+    start = 0
+    if max(len(before), len(after)) > LONG:
+        start = next((at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+    return f"{_cut(before, start)} in rehearsal, {_cut(after, start)} now"
+
+
+def _cut(value: str, start: int) -> str:
+    text = value[start:]
+    text = text if len(text) <= LONG else f"{text[:SHORT]}…"
+    return f"…{text}" if start else text

@@ -1,0 +1,139 @@
+"""What a value is called beside its rehearsals."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, stdev
+
+import pytest
+from scipy import stats
+
+from lab.stage.events import Value
+from lab.stage.inputs import Inputs
+from lab.stage.judge import SHOW, SURE, Key, ranges, usual
+from lab.stage.ledger import Figure, Rehearsal
+from lab.stage.student import inside, two_sided
+from tests.simulate.shows import row
+
+SPANS = [(0.97, 1.31), (1.03, 1.28), (1.0, 1.3), (1.01, 1.33), (0.99, 1.29)]
+
+
+def rehearsed(*moments: tuple[Figure, ...]) -> list[Rehearsal]:
+    inputs = Inputs(show="", seed=1)
+    return [
+        Rehearsal(id=str(n), date="", inputs=inputs, beats=(), seconds=1.0, figures=of) for n, of in enumerate(moments)
+    ]
+
+
+def figures(base: float, ratio: float, spans: float = 120.0) -> tuple[Figure, ...]:
+    return (
+        Figure(beat="load", name="latency_p50", unit="ms", value=base, form="baseline"),
+        Figure(beat="load", name="latency_p50", unit="ms", value=base * ratio, form="ebpf", ratio=ratio),
+        Figure(beat="load", name="spans", unit="spans", value=spans, form="ebpf"),
+    )
+
+
+def value(name: str, number: float, *, form: str = "ebpf", ratio: float | None = None, unit: str = "ms") -> Value:
+    return Value(at_ms=0.0, name=name, title=name, value=number, unit=unit, form=form, ratio=ratio)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 9, 16, 29, 100])
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 0.01, 0.05 / 30, 0.01 / 200])
+def test_quantiles_are_those_of_scipy(freedom: int, alpha: float) -> None:
+    assert two_sided(alpha, freedom) == pytest.approx(stats.t.isf(alpha / 2, freedom), rel=1e-8)
+    assert inside(1.7, freedom) == pytest.approx(1 - 2 * stats.t.sf(1.7, freedom), rel=1e-10)
+
+
+def test_the_interval_of_one_figure_is_students_prediction_interval_of_its_logarithm() -> None:
+    values = [4.0, 4.4, 3.9, 4.1, 4.2]
+    (found,) = ranges([values], "ms")
+    logs = [math.log(v) for v in values]
+    half = stats.t.isf(0.05 / 60, 4) * stdev(logs) * math.sqrt(1 + 1 / 5)
+    assert found.interval(0.05 / 30).low == pytest.approx(math.exp(fmean(logs) - half))
+    assert found.interval(0.05 / 30).high == pytest.approx(math.exp(fmean(logs) + half))
+    assert found.interval(0.05 / 30).usual == 4.1
+
+
+def test_forms_lend_each_other_half_of_the_spread() -> None:
+    quiet, noisy = ranges([[4.0, 4.01, 4.0, 3.99, 4.0]] * 3 + [[4.0, 5.0, 3.0, 4.5, 3.6]], "ms")[-2:]
+    (alone,) = ranges([[4.0, 4.01, 4.0, 3.99, 4.0]], "ms")
+    assert alone.spread < quiet.spread < noisy.spread
+    assert (alone.freedom, quiet.freedom) == (4, 8)
+
+
+def test_inside_a_bit_off_and_off() -> None:
+    of = usual(rehearsed(*(figures(4 * base, ratio) for base, ratio in SPANS)))
+    key = Key("load", "latency_p50", "ebpf")
+    assert len(of.ranges) == 4
+    near, sure = of.interval(key, SHOW), of.interval(key, SURE)
+    assert sure.low < near.low < near.high < sure.high
+    for number, word in (
+        (5.3, "on"),
+        (near.high * 1.01, "a bit off"),
+        (sure.high * 1.01, "off"),
+        (sure.low * 0.99, "off"),
+    ):
+        judged = of.judged("load", value("latency_p50", number))
+        assert (judged.judged, judged.low, judged.high) == (word, near.low, near.high)
+
+
+def test_a_value_that_keeps_its_place_but_not_its_ratio_is_off() -> None:
+    of = usual(
+        rehearsed(
+            *(
+                figures(4 * base, ratio)
+                for base, ratio in zip([0.6, 1.7, 1.0, 1.3, 0.8], [r for _, r in SPANS], strict=True)
+            )
+        )
+    )
+    assert of.judged("load", value("latency_p50", 8.0, ratio=1.3)).judged == "on"
+    judged = of.judged("load", value("latency_p50", 8.0, ratio=2.0))
+    assert judged.judged == "off"
+    assert judged.usual == pytest.approx(1.3 * 4.0)  # at the twin's 4 ms of this moment
+    assert judged.high is not None
+    assert judged.high < 8.0
+
+
+def test_counts_that_never_changed_may_be_one_off() -> None:
+    of = usual(rehearsed(*(figures(4 * base, ratio) for base, ratio in SPANS)))
+    words = [of.judged("load", value("spans", n, unit="spans")).judged for n in (120, 121, 119, 118, 114, 113)]
+    assert words == ["on", "on", "on", "a bit off", "a bit off", "off"]
+
+
+def test_equal_quantities_are_told_apart_by_what_a_screen_shows() -> None:
+    (found,) = ranges([[12.5] * 5], "ms")
+    assert not found.interval(0.01).holds(12.6)
+    assert found.interval(0.01).holds(12.51)
+
+
+def test_less_than_the_practical_threshold_is_never_off() -> None:
+    of = usual(rehearsed(*(figures(4.0 + n / 1e4, 1.3) for n in range(5))))
+    assert of.judged("load", value("latency_p50", 5.4)).judged == "a bit off"  # +3.8 %, its threshold is 5 %
+    assert of.judged("load", value("latency_p50", 5.6)).judged == "off"
+    strict = usual(rehearsed(*(figures(4.0 + n / 1e4, 1.3) for n in range(5))), {"latency_p50_ms": 2.0})
+    assert strict.judged("load", value("latency_p50", 5.4)).judged == "off"
+
+
+@pytest.mark.parametrize("moments", [0, 1, 2])
+def test_fewer_than_three_rehearsals_are_no_baseline(moments: int) -> None:
+    judged = usual(rehearsed(*[figures(4.0, 1.3)] * moments)).judged("load", value("latency_p50", 4.0))
+    assert (judged.judged, judged.low) == ("no baseline", None)
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, 1e18])
+def test_a_value_that_cannot_be_is_off(odd: float) -> None:
+    of = usual(rehearsed(*(figures(4 * base, ratio) for base, ratio in SPANS)))
+    assert of.judged("load", value("latency_p50", odd)).judged == "off"
+
+
+def test_zeros_in_rehearsal_are_judged_as_they_are() -> None:
+    of = usual(rehearsed(*[(Figure(beat="b", name="errors", unit="errors", value=0.0),)] * 5))
+    words = [of.judged("b", value("errors", n, form="", unit="errors")).judged for n in (0, 1, 2)]
+    assert words == ["on", "on", "off"]
+
+
+def test_a_clean_show_is_seldom_called_off() -> None:
+    outside, off, _, seen = row("normal, together", 12, 5, 200)
+    assert outside.bounds[0] <= SHOW
+    assert off.bounds[0] <= SHOW
+    assert seen.value > 0.2

@@ -1,0 +1,130 @@
+"""Rehearsals on disk, what they rest on, and what is still missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.guest.wire import FormSpec
+from lab.stage import ledger
+from lab.stage.inputs import Inputs, differences, of
+from lab.stage.ledger import BeatResult, BeatSignals, Figure, Needs, Rehearsal
+from lab.stage.signals import Signals
+
+INPUTS = Inputs(
+    machine={"provider": "qemu", "kernel": "6.1.0-29", "cpus": "2"},
+    forms={"baseline": "aaaa", "ebpf": "aaaa with agent " + "c" * 64},
+    tools={"go": "go1.26.1"},
+    show="5" * 64,
+    seed=1,
+    lab="0.1.0",
+)
+NEEDS = Needs(slot_s=480.0, fallbacks={"attach": "The agent attaches"})
+
+
+def rehearsal(number: int, **other: object) -> Rehearsal:
+    beats = (
+        BeatResult(beat="one", outcome="passed", seconds=9.0),
+        BeatResult(beat="attach", outcome="passed", seconds=8.0),
+    )
+    made = Rehearsal(id=f"{number:03}", date="2026-11-29T12:00:00+00:00", inputs=INPUTS, beats=beats, seconds=400.0)
+    return replace(made, **other)  # type: ignore[arg-type]
+
+
+def ready() -> list[Rehearsal]:
+    drilled = (
+        BeatResult(beat="one", outcome="passed", seconds=9.0),
+        BeatResult(beat="attach", outcome="recorded", seconds=8.0, drilled=True),
+    )
+    return [rehearsal(1, beats=drilled), rehearsal(2, network_cut=True), *(rehearsal(n) for n in (3, 4, 5))]
+
+
+def test_an_input_that_changed_is_named() -> None:
+    now = replace(
+        INPUTS,
+        machine={**INPUTS.machine, "kernel": "6.1.0-31"},
+        seed=2,
+        forms={"baseline": "aaaa", "ebpf": "aaaa with agent " + "c" * 20 + "d" * 44},
+    )
+    assert differences(INPUTS, INPUTS) == ()
+    assert differences(INPUTS, now) == (
+        "kernel: 6.1.0-29 in rehearsal, 6.1.0-31 now",
+        "form ebpf: …" + "c" * 12 + "… in rehearsal, …" + "d" * 12 + "… now",
+        "seed: 1 in rehearsal, 2 now",
+    )
+    gone = replace(INPUTS, tools={})
+    assert differences(INPUTS, gone) == ("tool go: go1.26.1 in rehearsal, none now",)
+    assert differences(gone, INPUTS) == ("tool go: not in rehearsal, go1.26.1 now",)
+    assert now.digest != INPUTS.digest
+
+
+def test_inputs_hold_what_is_known_and_nothing_else() -> None:
+    form = FormSpec(name="baseline", mechanism="none", binary="b", sha256="ab", build_id="")
+    found = of(
+        {"kernel": "6.1.0-29", "cpu_model": "unknown", "cpus": 2},
+        {"baseline": form},
+        (),
+        provider="qemu",
+        acceleration="",
+        clock="real",
+        show=b"title: x",
+        seed=3,
+    )
+    assert found.machine == {"provider": "qemu", "clock": "real", "kernel": "6.1.0-29", "cpus": "2"}
+    assert found.forms == {"baseline": "ab"}
+
+
+def test_a_rehearsal_comes_back_as_it_was_kept(tmp_path: Path) -> None:
+    kept = rehearsal(
+        7,
+        figures=(Figure(beat="one", name="latency_p50", unit="ms", value=4.0, form="ebpf", ratio=1.2),),
+        signals=(BeatSignals(beat="one", signals=Signals(steal=0.0, spans={"ebpf": 1.0}, builds={"ebpf": ("aaaa",)})),),
+    )
+    ledger.add(tmp_path, kept)
+    ledger.add(tmp_path, rehearsal(3))
+    assert ledger.read(tmp_path) == [rehearsal(3), kept]
+
+
+def test_a_file_that_is_no_rehearsal_is_left_out(tmp_path: Path) -> None:
+    path = ledger.add(tmp_path, rehearsal(1))
+    path.with_name("002.json").write_text(path.read_text()[:-40])
+    assert ledger.read(tmp_path) == [rehearsal(1)]
+    assert ledger.read(tmp_path / "none") == []
+
+
+def test_five_clean_ones_a_fallback_and_a_cut_network_make_a_show_ready() -> None:
+    assert ledger.stage_ready(ready(), INPUTS, NEEDS) == ()
+    assert ledger.stage_ready([], INPUTS, NEEDS) == (
+        "5 more clean rehearsals in a row",
+        "the fallback of “The agent attaches” was never played",
+        "no clean rehearsal with the network cut",
+    )
+
+
+def test_a_miss_breaks_the_row() -> None:
+    missed = rehearsal(6, beats=(BeatResult(beat="one", outcome="missed", seconds=9.0),))
+    assert ledger.stage_ready([*ready(), missed], INPUTS, NEEDS) == (
+        "5 more clean rehearsals in a row (the last one: one missed)",
+    )
+    assert ledger.stage_ready([*ready(), missed, rehearsal(7)], INPUTS, NEEDS) == ("4 more clean rehearsals in a row",)
+    stopped = rehearsal(6, whole=False)
+    assert "stopped early" in ledger.stage_ready([*ready(), stopped], INPUTS, NEEDS)[0]
+
+
+def test_the_slot_holds_19_of_20() -> None:
+    slow = [*ready()[:4], rehearsal(5, seconds=500.0)]
+    assert ledger.stage_ready(slow, INPUTS, NEEDS) == (
+        "the show takes 500 s in 95 of 100 rehearsals; its slot has 480 s",
+    )
+    many = [*slow, *(rehearsal(n) for n in range(6, 21))]
+    assert ledger.stage_ready(many, INPUTS, NEEDS) == ()
+
+
+@pytest.mark.parametrize("changed", [{"seed": 2}, {"lab": "0.2.0"}, {"show": "6" * 64}, {"tools": {"go": "go1.27"}}])
+def test_a_changed_input_voids_what_was_rehearsed_and_names_itself(changed: dict[str, object]) -> None:
+    now = replace(INPUTS, **changed)  # type: ignore[arg-type]
+    first, *rest = ledger.stage_ready(ready(), now, NEEDS)
+    assert first == differences(INPUTS, now)[0]
+    assert rest[0] == "5 more clean rehearsals in a row"
