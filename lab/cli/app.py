@@ -21,6 +21,7 @@ VERBS: Final[dict[str, str]] = {
     "status": "status",
     "deploy": "deploy",
     "fetch": "fetch",
+    "show": "show",
     "report": "report",
     "runs": "runs",
     "ssh": "ssh",

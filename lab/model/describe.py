@@ -28,20 +28,22 @@ def shown(value: Any) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of lab.yaml."""
-    top = _object({"schema": {"const": 1, "description": "version of this file's shape"}})
+    top = schema_object({"schema": {"const": 1, "description": "version of this file's shape"}})
     for one in keys().values():
         place = top["properties"]
         for part in filter(None, [one.section]):
-            place = place.setdefault(part, _object({}))["properties"]
-        place[one.name] = _property(one)
+            place = place.setdefault(part, schema_object({}))["properties"]
+        place[one.name] = schema_property(one)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "lab.yaml", **top}
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def schema_object(properties: dict[str, Any]) -> dict[str, Any]:
+    """A mapping that has these keys and no other."""
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def _property(one: Key) -> dict[str, Any]:
+def schema_property(one: Key) -> dict[str, Any]:
+    """One key, from its field."""
     found = {"type": _TYPES[one.kind], "default": _plain(one.default), "description": one.help}
     if one.kind is tuple:
         found["items"] = {"type": "string"}

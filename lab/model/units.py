@@ -14,6 +14,7 @@ _KEY_UNITS: Final[dict[str, tuple[str, float]]] = {
     "_gib": ("GiB", 1024**3),
     "_s": ("seconds", 1),
     "_ms": ("milliseconds", 1e-3),
+    "_min": ("minutes", 60),
 }
 
 

@@ -49,6 +49,7 @@ class BeatStarted:
     attempt: Count = 1
     recorded: str = ""
     forms: tuple[str, ...] = ()  # those that this beat shows
+    machine: str = ""  # that it is played on, or that its take was recorded on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from lab.model.config import Config, keys
 from lab.model.key import Key
-from lab.model.loading.yamlspec import Section, nearest, not_one_of, out_of_range, read
+from lab.model.loading import typed
+from lab.model.loading.yamlspec import nearest, not_one_of, out_of_range, read
 from lab.model.problems import collect, problems_error
 
 ENV_PREFIX: Final = "LAB_"
@@ -85,25 +86,13 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
         section = doc.section(one.section) if one.section else doc
         if section.has(one.name):
             before = len(doc.document.problems)
-            value = _read(section, one)
+            value = typed.value(section, one)
             if len(doc.document.problems) == before:
                 out[name] = value
     for name in SECTIONS:
         doc.section(name).only(*(one.name for one in keys().values() if one.section == name))
     problems += doc.document.problems
     return out
-
-
-def _read(section: Section, one: Key) -> Any:
-    if one.kind is int:
-        return section.whole(one.name, low=one.low, high=one.high)
-    if one.kind is float:
-        return section.number(one.name, low=one.low, high=one.high)
-    if one.kind is bool:
-        return section.flag(one.name)
-    if one.kind is tuple:
-        return section.strs(one.name)
-    return section.text(one.name, one_of=one.choices)
 
 
 def _from_env(env: Mapping[str, str], problems: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from typing import Any, TypeVar
 
+from lab.model.key import Key
 from lab.model.loading.yamlspec import Section
 
 T = TypeVar("T")
@@ -35,3 +36,16 @@ def _value(section: Section, name: str, hint: Any) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(section.section(name), typing.cast("type[Any]", hint))
     return section.flag(name) if hint is bool else section.text(name)
+
+
+def value(section: Section, one: Key) -> Any:
+    """The value of one key, by what is known of it; problems are noted in its document."""
+    if one.kind is int:
+        return section.whole(one.name, low=one.low, high=one.high)
+    if one.kind is float:
+        return section.number(one.name, low=one.low, high=one.high)
+    if one.kind is bool:
+        return section.flag(one.name)
+    if one.kind is tuple:
+        return section.strs(one.name)
+    return section.text(one.name, one_of=one.choices)

@@ -1,0 +1,30 @@
+"""The machine on stage, as beats and the engine use it. `lab/stage/machine.py` is the real one."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from lab.system.wait import Deadline
+
+Alive = Literal["up", "silent", "gone"]
+
+
+class Cast(Protocol):
+    """A machine with the forms of a show up in it. Its calls raise LabError, and end at their deadline."""
+
+    @property
+    def machine(self) -> str:
+        """The machine's name."""
+
+    @property
+    def clock(self) -> Literal["real", "counted"]:
+        """The clock that its figures are taken by."""
+
+    def alive(self) -> Alive:
+        """How the machine is now, from what this host sees of it: asks nothing that can hang."""
+
+    def restore(self, deadline: Deadline) -> str:
+        """Bring the machine and its forms back from the snapshot; returns how, in one sentence."""
+
+    def close(self) -> None:
+        """Stop what the beats left running in the machine, and let go of it."""

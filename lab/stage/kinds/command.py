@@ -1,0 +1,56 @@
+"""`command`: a program on this host or in the machine, by its argument list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lab.machines import lifecycle
+from lab.model.errors import DemoError
+from lab.model.key import key
+from lab.stage import events
+from lab.stage.kind import Kind
+from lab.stage.scene import Scene
+from lab.system import proc
+
+SHOWN: Final = 400  # lines: more than a screen takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Kind):
+    """Run a program; the audience sees what it prints."""
+
+    NEEDED = ("argv",)
+    GIVES = ("text", "value", "inside")
+    VALUES = ("exit_code", "command_s")
+
+    argv: tuple[str, ...] = key((), "Program and its arguments; no shell reads them")
+    on: Literal["host", "machine"] = key("host", "Where it runs")
+    exit_code: int = key(0, "Exit code that means success", high=255)
+
+    def play(self, scene: Scene) -> None:
+        lines = 0
+
+        def on_line(text: str) -> None:
+            nonlocal lines
+            lines += 1
+            if lines <= SHOWN:
+                scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
+
+        result = self._run(scene, on_line)
+        code, took = result.code, scene.at_ms() / 1000
+        for name, title, value, unit in (("exit_code", "exit code", code, ""), ("command_s", "time", took, "s")):
+            scene.emit(events.Value(at_ms=scene.at_ms(), name=name, title=title, value=value, unit=unit))
+        if code != self.exit_code:
+            raise DemoError(
+                f"{self.argv[0]} ended with exit code {code}, not {self.exit_code}",
+                fix="run it by hand: see what it prints",
+                detail=result.tail(),
+            )
+
+    def _run(self, scene: Scene, on_line: Callable[[str], None]) -> proc.Result:
+        if self.on == "host":
+            return proc.run(self.argv, deadline=scene.deadline, on_line=on_line)
+        with lifecycle.reach(scene.lab, scene.cast.machine) as link:
+            return link.run(self.argv, scene.deadline, on_line=on_line)

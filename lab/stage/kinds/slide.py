@@ -1,0 +1,23 @@
+"""`slide`: Markdown for the audience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.key import key
+from lab.stage import events
+from lab.stage.kind import Kind
+from lab.stage.scene import Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slide(Kind):
+    """Markdown for the audience."""
+
+    NEEDED = ("markdown",)
+    GIVES = ("text",)
+
+    markdown: str = key("", "Text for the audience: Markdown with headings, lists, emphasis and code")
+
+    def play(self, scene: Scene) -> None:
+        scene.emit(events.Slide(at_ms=scene.at_ms(), markdown=self.markdown))

@@ -1,0 +1,56 @@
+"""What a beat that is played has around it: where its events go, the machine, and when it has to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lab.flows.request import DemoRequest
+from lab.model.lab import Lab
+from lab.stage.cast import Cast
+from lab.stage.events import StageEvent
+from lab.stage.expect import Seen
+from lab.system.wait import Deadline
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """One attempt of one beat.
+
+    After `close` its events go nowhere: a beat that is hung may come back when the show is elsewhere.
+    """
+
+    lab: Lab  # its `cancel` ends this attempt alone
+    cast: Cast
+    asked: DemoRequest
+    budget_s: float
+    sink: Callable[[StageEvent], None]
+    shell: Callable[[list[str]], None] = lambda _: None  # hands the terminal over, and comes back after it
+    began_s: float = field(default_factory=time.monotonic)
+    seen: Seen = field(default_factory=Seen)
+    _open: bool = True
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the budget ends; passed at once when the attempt is ended."""
+        return Deadline(self.began_s + self.budget_s, self.lab.cancel)
+
+    def at_ms(self) -> float:
+        """Milliseconds since the beat's start."""
+        return round((time.monotonic() - self.began_s) * 1000, 1)
+
+    def emit(self, event: StageEvent) -> None:
+        """Show it, unless the attempt is over."""
+        with self._lock:
+            if self._open:
+                self.seen.note(event)
+                self.sink(event)
+
+    def close(self) -> None:
+        """End the attempt: what it does from now on nobody sees."""
+        self.lab.cancel.set()
+        with self._lock:
+            self._open = False

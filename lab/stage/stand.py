@@ -1,0 +1,84 @@
+"""What stands around the beats of a show: the machine, the second one, the takes, and the shell."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.model.lab import Lab
+from lab.stage.attempt import Attempt, Played
+from lab.stage.cast import Cast
+from lab.stage.events import StageEvent
+from lab.stage.scene import Scene
+from lab.stage.show import Beat, Show
+from lab.stage.take import Take
+
+RESTORE_S = 120.0
+SWITCH_S = 60.0
+REPLAY_SLACK_S = 5.0
+Emit = Callable[[StageEvent], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Stand:
+    """`standby`: makes the second machine's cast, where there is one. `take_of`: a beat's take, or why there is none.
+
+    suspended: hands the terminal to a shell, and comes back after it.
+    """
+
+    lab: Lab
+    show: Show
+    cast: Cast
+    standby: Callable[[], Cast] | None = None
+    standby_name: str = ""
+    take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
+    suspended: Callable[[list[str]], None] = lambda _: None
+    on_ended: Callable[[Attempt, int, Played], None] = lambda *_: None
+
+    def attempt(self, beat: Beat, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """One attempt of a beat, live."""
+        scene = self._scene(beat.keys.budget_s, emit)
+        return Attempt(name=beat.id, scene=scene, play=beat.does.play, expect=beat.expect, on_over=on_over)
+
+    def replay(self, take: Take, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """A take, played."""
+        scene = self._scene(take.seconds + REPLAY_SLACK_S, emit)
+        return Attempt(name=take.beat, scene=scene, play=take.play, good="recorded", on_over=on_over)
+
+    def restoring(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """The machine and its forms, brought back from the snapshot."""
+        scene = self._scene(RESTORE_S, emit)
+        return Attempt(name="restore", scene=scene, play=lambda one: self.cast.restore(one.deadline), on_over=on_over)
+
+    def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """The second machine in the first one's place; the first becomes the second."""
+
+        def play(_: Scene) -> str:
+            assert self.standby is not None, "asked for before"
+            other = self.standby()
+            before, self.cast = self.cast, other
+            self.standby, self.standby_name = (lambda: before), before.machine
+            return f"the show is on {other.machine} now"
+
+        return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
+
+    def no_standby(self, name: str) -> str:
+        """Why there is no second machine to switch to; "" when there is."""
+        if self.standby is None:
+            return "no second machine was given: lab show --standby NAME"
+        if name not in ("", self.standby_name):
+            return f"the second machine is {self.standby_name}, not {name}"
+        return ""
+
+    def shell(self) -> None:
+        """A shell of this host until it is left."""
+        self.suspended([])
+
+    def close(self) -> None:
+        self.cast.close()
+
+    def _scene(self, budget_s: float, emit: Emit) -> Scene:
+        lab = dataclasses.replace(self.lab, cancel=threading.Event())
+        return Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self.suspended)
