@@ -1,8 +1,28 @@
-"""What is seen beside the figures of a beat: of the machine, the load, the spans, the programs."""
+"""What is seen beside the figures of a beat: of the machine, the load, the spans, the programs. Pure."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import fmean, median
+from typing import TypeVar
+
+from lab.model.live import (
+    Answered,
+    AttachEnded,
+    FormWindow,
+    LiveEvent,
+    LoadEnded,
+    MachineWindow,
+    PartEnded,
+    Proof,
+    RequestEnded,
+)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +47,107 @@ class Signals:
     parents: dict[str, float] = field(default_factory=dict)  # form -> share of spans whose parent is missing or another
     builds: dict[str, tuple[str, ...]] = field(default_factory=dict)  # form -> build ids in its answers
     ended: tuple[str, ...] = ()  # processes that ended on their own, as "agent of ebpf: killed by signal 9"
+
+
+def of(
+    events: Iterable[LiveEvent], *, host_others: float | None = None, clock_offset_ms: float | None = None
+) -> Signals:
+    """Of all events of one beat, in their order. host_others, clock_offset_ms: what only the host can see."""
+    seen = list(events)
+    windows, machine = _all(seen, FormWindow), _all(seen, MachineWindow)
+    cpu_s = sum(w.seconds * w.cpus for w in machine)
+    wall_s = sum(w.seconds for w in machine)
+    pressed = [w.psi_cpu_s for w in machine if w.psi_cpu_s is not None]
+    sent = sum(w.sent for w in windows)
+    return Signals(
+        steal=_share(sum(w.steal_s for w in machine), cpu_s),
+        pressure=_share(sum(pressed), wall_s) if pressed else None,
+        others=_share(sum(w.other_cpu_s for w in machine), cpu_s),
+        host_others=host_others,
+        sentinel_ms=median(w.sentinel_s for w in machine) * 1000 if machine else None,
+        generator=_share(sum(w.load_cpu_s for w in machine), wall_s),
+        late=_share(sum(w.late for w in windows), sent),
+        clock_step_ms=_step_ms(machine),
+        clock_offset_ms=clock_offset_ms,
+        trend=_trend(windows),
+        spans=_spans(seen),
+        first_span_s=_first_spans(seen),
+        parents=_parents(seen),
+        builds=_builds(seen),
+        ended=tuple(
+            f"{part.role} of {part.form}: {part.how}" if part.form else f"{part.role}: {part.how}"
+            for part in _all(seen, PartEnded)
+        ),
+    )
+
+
+def _all(events: Iterable[LiveEvent], kind: type[T]) -> list[T]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _step_ms(machine: Sequence[MachineWindow]) -> float | None:
+    """The largest change of wall minus monotonic time between two windows."""
+    ahead = [(w.wall_ns - w.mono_ns) / 1e6 for w in machine]
+    return max((abs(b - a) for a, b in pairwise(ahead)), default=None)
+
+
+def _trend(windows: Sequence[FormWindow]) -> float | None:
+    """By form the mean logarithm of the median latency in the first third of its windows against the last third."""
+    found = []
+    for form in dict.fromkeys(w.form for w in windows):
+        logs = [math.log(w.p50_ns) for w in windows if w.form == form and not w.draining and w.p50_ns]
+        if third := len(logs) // 3:
+            found.append(math.exp(fmean(logs[:third]) - fmean(logs[-third:])))
+    return min(found, default=None)
+
+
+def _spans(events: Sequence[LiveEvent]) -> dict[str, float]:
+    """Over all requests and loads of the beat; a form that is to give none is left out."""
+    wanted: Counter[str] = Counter()
+    came: Counter[str] = Counter()
+    for event in events:
+        if isinstance(event, LoadEnded):
+            wanted[event.form] += event.spans_expected
+            came[event.form] += event.spans_seen
+        elif isinstance(event, RequestEnded):
+            wanted[event.form] += event.expected
+            came[event.form] += event.seen
+    return {form: came[form] / number for form, number in wanted.items() if number}
+
+
+def _first_spans(events: Sequence[LiveEvent]) -> dict[str, float]:
+    """The longest of the beat. A load tells it by its windows: the whole load where no span came at all."""
+    found: dict[str, float] = {}
+    for event in events:
+        if isinstance(event, RequestEnded | AttachEnded | Proof) and event.first_span_s is not None:
+            found[event.form] = max(found.get(event.form, 0.0), event.first_span_s)
+    windows = _all(events, FormWindow)
+    for form in dict.fromkeys(w.form for w in windows if w.spans_expected):
+        silent = sum(w.seconds for w in windows if w.form == form and not w.spans_seen)
+        found[form] = max(found.get(form, 0.0), silent)
+    return found
+
+
+def _parents(events: Sequence[LiveEvent]) -> dict[str, float]:
+    """Of the spans of single requests: those below another span than in the reference, or below none that came."""
+    wrong: Counter[str] = Counter()
+    came: Counter[str] = Counter()
+    for event in events:
+        if isinstance(event, RequestEnded):
+            wrong[event.form] += len(event.parent_missing) + len(event.wrong_parent)
+            came[event.form] += event.seen
+    return {form: wrong[form] / number for form, number in came.items() if number}
+
+
+def _builds(events: Sequence[LiveEvent]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for event in events:
+        if isinstance(event, LoadEnded):
+            found.setdefault(event.form, set()).update(event.build_ids)
+        elif isinstance(event, Answered):
+            found.setdefault(event.form, set()).add(event.build_id)
+    return {form: tuple(sorted(ids - {""})) for form, ids in found.items() if ids - {""}}

@@ -1,0 +1,158 @@
+"""Signals from the events of a beat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.model.live import Answered, FormWindow, LiveEvent, LoadEnded, MachineWindow, PartEnded, RequestEnded
+from lab.stage.signals import Signals, of
+
+FORM = FormWindow(
+    order="1",
+    at_ns=0,
+    form="ebpf",
+    window=0,
+    seconds=0.5,
+    draining=False,
+    sent=10,
+    done=10,
+    errors=0,
+    late=0,
+    in_flight=0,
+    p50_ns=4_000_000,
+    p99_ns=9_000_000,
+    cpu_s={},
+    rss_mib={},
+    total_done=10,
+    spans_wanted=40,
+    spans_expected=40,
+    spans_seen=40,
+)
+MACHINE = MachineWindow(
+    order="1",
+    at_ns=0,
+    window=0,
+    seconds=0.5,
+    mono_ns=10**9,
+    wall_ns=5 * 10**9,
+    cpus=2,
+    busy_s=0.4,
+    steal_s=0.1,
+    psi_cpu_s=0.05,
+    load_cpu_s=0.1,
+    lab_cpu_s=0.01,
+    other_cpu_s=0.2,
+    sentinel_s=0.004,
+)
+ENDED = LoadEnded(
+    order="1",
+    at_ns=0,
+    form="ebpf",
+    ok=True,
+    reason="",
+    seconds=5.0,
+    sent=100,
+    done=100,
+    errors=0,
+    late=0,
+    p50_ns=None,
+    p99_ns=None,
+    cpu_s={},
+    rss_mib={},
+    spans_wanted=400,
+    spans_expected=400,
+    spans_seen=380,
+    build_ids={"aa": 90, "bb": 10, "": 1},
+)
+REQUEST = RequestEnded(
+    order="2",
+    at_ns=0,
+    form="ebpf",
+    ok=False,
+    reason="",
+    wanted=4,
+    expected=4,
+    seen=4,
+    wrong_parent=("db",),
+    parent_missing=("s1",),
+    first_span_s=0.7,
+)
+
+
+def at(window: int, **other: object) -> FormWindow:
+    return replace(FORM, window=window, **other)  # type: ignore[arg-type]
+
+
+def test_no_event_tells_nothing() -> None:
+    assert of([]) == Signals()
+
+
+def test_the_machine_in_shares_of_its_cpu_time() -> None:
+    events = [replace(MACHINE, window=n, mono_ns=n * 10**9, wall_ns=n * 10**9 + 7) for n in range(4)]
+    found = of(events)
+    assert found.steal == pytest.approx(0.1)
+    assert found.others == pytest.approx(0.2)
+    assert found.pressure == pytest.approx(0.1)
+    assert found.generator == pytest.approx(0.2)
+    assert found.sentinel_ms == pytest.approx(4.0)
+    assert found.clock_step_ms == 0.0
+    assert of([replace(MACHINE, psi_cpu_s=None)]).pressure is None
+
+
+@pytest.mark.parametrize("step_s", [3.0, -3.0])
+def test_a_step_of_the_clock(step_s: float) -> None:
+    walls = [10.0, 10.5, 11.0 + step_s, 11.5 + step_s]
+    events = [replace(MACHINE, mono_ns=int(n * 5e8), wall_ns=int(wall * 1e9)) for n, wall in enumerate(walls)]
+    assert of(events).clock_step_ms == pytest.approx(3000.0)
+
+
+def test_a_trend_is_of_every_form() -> None:
+    falling = [at(n, p50_ns=8_000_000 if n < 3 else 4_000_000) for n in range(9)]
+    even = [at(n, form="baseline") for n in range(9)]
+    assert of(falling).trend == pytest.approx(2.0)
+    assert of([*falling, *even]).trend == pytest.approx(1.0)
+    assert of(falling[:2]).trend is None
+    draining = [at(9, p50_ns=10**9, draining=True)]
+    assert of([*falling, *draining]).trend == pytest.approx(2.0)
+
+
+def test_spans_late_sends_and_builds() -> None:
+    found = of([at(0, late=1), at(1, late=2), ENDED, REQUEST])
+    assert found.spans == {"ebpf": 384 / 404}
+    assert found.late == pytest.approx(0.15)
+    assert found.builds == {"ebpf": ("aa", "bb")}
+    assert found.parents == {"ebpf": 0.5}
+
+
+def test_the_first_span_of_a_load_and_of_a_request() -> None:
+    late = [at(0, spans_seen=0), at(1, spans_seen=0), at(2), at(3)]
+    assert of(late).first_span_s == {"ebpf": 1.0}
+    assert of([*late, REQUEST]).first_span_s == {"ebpf": 1.0}
+    assert of([REQUEST]).first_span_s == {"ebpf": 0.7}
+    never: list[LiveEvent] = [at(n, spans_seen=0) for n in range(6)]
+    assert of(never).first_span_s == {"ebpf": 3.0}
+    assert of([at(0, spans_expected=0, spans_seen=0)]).first_span_s == {}
+
+
+def test_what_ended_and_who_answered() -> None:
+    answer = Answered(
+        order="2",
+        at_ns=0,
+        form="otel",
+        request="index",
+        index=0,
+        request_id="",
+        trace_id="",
+        status=200,
+        ok=True,
+        build_id="cc",
+        start_ns=0,
+        latency_ns=1,
+    )
+    gone = PartEnded(order="2", at_ns=0, form="ebpf", role="agent", how="killed by signal 9")
+    load = PartEnded(order="2", at_ns=0, form="", role="load", how="exit status 2")
+    found = of([answer, gone, load])
+    assert found.builds == {"otel": ("cc",)}
+    assert found.ended == ("agent of ebpf: killed by signal 9", "load: exit status 2")
