@@ -1,0 +1,105 @@
+"""The page's routes. The only thing that a page can ask for is an action of the table of keys.
+
+Imported when a page is served, not before: Starlette takes its time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, get_args
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from lab.stage.keys import Action
+from lab.stage.page import assets
+from lab.stage.page.door import Door
+from lab.stage.page.feed import Feed
+from lab.stage.view import Stage
+
+Answer = Callable[[Request], Awaitable[Response]]
+LONGEST: Final = 256  # bytes of what a page posts
+HEADERS: Final = {
+    "Content-Security-Policy": assets.POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+ASK: Final = "open the address that the speaker's terminal shows"
+
+
+def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
+    """The application for one show."""
+    page = assets.index()
+    files = assets.files()
+
+    async def index(_: Request) -> Response:
+        return Response(page, media_type="text/html; charset=utf-8")
+
+    async def file(request: Request) -> Response:
+        found = files.get(request.path_params["name"])
+        return Response(found[1], media_type=found[0]) if found else _no("no such file", 404)
+
+    async def enter(request: Request) -> Response:
+        made = Response(status_code=204)
+        if not door.known(request):
+            if not door.opens(await _body(request)):
+                return _no(f"this address was used already: {ASK}")
+            made.set_cookie(door.name, door.cookie, max_age=86400, httponly=True, samesite="strict")
+        return made
+
+    async def events(request: Request) -> Response:
+        last = request.headers.get("last-event-id") or request.query_params.get("after", "")
+        return StreamingResponse(feed.stream(last), media_type="text/event-stream")
+
+    async def act(request: Request) -> Response:
+        action = (await _body(request)).decode(errors="replace")
+        if action not in get_args(Action):
+            return _no(f"one of {', '.join(get_args(Action))} is expected", 400)
+        stage.act(action)
+        return Response(status_code=204)
+
+    def guarded(answer: Answer, *, known: bool = False) -> Answer:
+        return _guarded(door, answer, known=known)
+
+    return Starlette(
+        routes=[
+            Route("/", guarded(index)),
+            Route("/enter", guarded(enter), methods=["POST"]),
+            Route("/events", guarded(events, known=True)),
+            Route("/act", guarded(act, known=True), methods=["POST"]),
+            Route("/{name}", guarded(file)),
+        ]
+    )
+
+
+def _guarded(door: Door, answer: Answer, *, known: bool) -> Answer:
+    async def checked(request: Request) -> Response:
+        if not door.ours(request):
+            made = _no("another site asked for it")
+        elif known and not door.known(request):
+            made = _no(ASK)
+        else:
+            made = await answer(request)
+        made.headers.update(HEADERS)
+        return made
+
+    return checked
+
+
+def _no(why: str, status: int = 403) -> Response:
+    return JSONResponse({"error": why}, status_code=status)
+
+
+async def _body(request: Request) -> bytes:
+    """What was posted; nothing when it is longer than anything that the page posts."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST:
+            return b""
+    return body

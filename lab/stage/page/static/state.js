@@ -1,0 +1,163 @@
+// What the page knows: records in, plain data out. Pure, and bounded however long the show is.
+
+const LINES = 200;
+const POINTS = 240; // windows of a form that a chart can show; older ones are merged two by two
+const FILES = 12;
+
+export function fresh() {
+  return { show: null, beat: null, outcomes: [], pillars: new Map(), curtain: false, ended: false };
+}
+
+function beatOf(data) {
+  return {
+    ...data, request: null, windows: new Map(), values: new Map(), lines: [], woven: [], attached: new Map(),
+    slide: null, cause: null, outcome: "",
+  };
+}
+
+function requestIn(beat, data) {
+  if (beat.request === null || data.number > beat.request.number) {
+    beat.request = { number: data.number, type: "", rows: [], forms: new Map() };
+  }
+  if (data.number < beat.request.number) return null; // a late one of an earlier request
+  const { forms } = beat.request;
+  if (!forms.has(data.form)) forms.set(data.form, { latency: null, status: null, spans: [], done: null });
+  return forms.get(data.form);
+}
+
+// Two neighbours become one point, so that hours of load take no more memory than minutes.
+function merged(points) {
+  const half = [];
+  for (let at = 0; at + 1 < points.length; at += 2) {
+    const [a, b] = [points[at], points[at + 1]];
+    half.push({ at: (a.at + b.at) / 2, p50: a.p50 === null || b.p50 === null ? (a.p50 ?? b.p50) : (a.p50 + b.p50) / 2 });
+  }
+  return half;
+}
+
+const HANDLERS = {
+  ShowStarted(state, data) {
+    Object.assign(state, fresh(), { show: data, outcomes: data.beats.map(() => "") });
+  },
+  BeatStarted(state, data) {
+    state.beat = beatOf(data);
+  },
+  BeatEnded(state, data) {
+    state.outcomes[data.beat] = data.outcome;
+    if (state.beat?.beat === data.beat) state.beat.outcome = data.outcome;
+  },
+  Curtain(state, data) {
+    state.curtain = data.down;
+  },
+  ShowEnded(state) {
+    state.ended = true;
+  },
+  Pillar(state, data) {
+    state.pillars.set(data.pillar, data.cells);
+  },
+};
+
+const WITHIN = {
+  RequestSent(beat, data) {
+    if (requestIn(beat, data) === null) return;
+    beat.request.type = data.type;
+    if (data.wanted?.length) beat.request.rows = data.wanted;
+  },
+  RequestAnswered(beat, data) {
+    const mine = requestIn(beat, data);
+    if (mine) Object.assign(mine, { latency: data.latency_ms, status: data.status });
+  },
+  SpanArrived(beat, data) {
+    requestIn(beat, data)?.spans.push(data);
+  },
+  RequestDone(beat, data) {
+    const mine = requestIn(beat, data);
+    if (mine) mine.done = data;
+  },
+  Window(beat, data) {
+    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0 });
+    const mine = beat.windows.get(data.form);
+    mine.last = data;
+    if (++mine.skipped < mine.every) return;
+    mine.skipped = 0;
+    mine.points.push({ at: data.at_ms, p50: data.p50_ms });
+    if (mine.points.length >= POINTS) {
+      mine.points = merged(mine.points);
+      mine.every *= 2;
+    }
+  },
+  Value(beat, data) {
+    beat.values.set(`${data.name} ${data.form}`, data);
+  },
+  Line(beat, data) {
+    beat.lines.push(data);
+    if (beat.lines.length > 2 * LINES) beat.lines = beat.lines.slice(-LINES);
+  },
+  Woven(beat, data) {
+    if (beat.woven.length < FILES) beat.woven.push(data);
+  },
+  Attached(beat, data) {
+    beat.attached.set(data.form, data);
+  },
+  Slide(beat, data) {
+    beat.slide = data.nodes;
+  },
+  Cause(beat, data) {
+    beat.cause = data;
+  },
+};
+
+export function apply(state, record) {
+  HANDLERS[record.event]?.(state, record.data);
+  if (state.beat !== null) WITHIN[record.event]?.(state.beat, record.data);
+}
+
+// The day of the recording that is shown now; "" when it is live.
+export function recorded(state) {
+  if (state.beat === null) return "";
+  return state.beat.recorded || (state.show?.source === "replay" ? "an earlier show" : "");
+}
+
+// The rows of a request's waterfall. Where the reference is known they stand before the first span comes.
+export function rowsOf(request) {
+  const rows = request.rows.map((row) => ({ ...row }));
+  const known = new Set(rows.map((row) => row.name));
+  const more = new Map();
+  for (const { spans, done } of request.forms.values()) {
+    const taken = new Map();
+    for (const span of spans) {
+      if (span.row >= 0) continue;
+      const nth = (taken.get(`${span.name}|${span.kind}`) ?? 0) + 1;
+      taken.set(`${span.name}|${span.kind}`, nth);
+      const key = `${span.name}|${span.kind}|${nth}`;
+      if (!more.has(key)) more.set(key, { name: span.name, kind: span.kind, depth: depth(span, spans), key, start: span.start_ms });
+    }
+    if (rows.length === 0) for (const name of done?.missing ?? []) if (!known.has(name)) more.set(`${name}||`, more.get(`${name}||`) ?? { name, kind: "", depth: 0, key: `${name}||`, start: Infinity });
+  }
+  return [...rows, ...[...more.values()].sort((a, b) => a.start - b.start)];
+}
+
+function depth(span, spans) {
+  let found = 0;
+  for (let at = span; found < 12; found += 1) {
+    at = spans.find((other) => other.span === at.parent);
+    if (at === undefined) break;
+  }
+  return found;
+}
+
+// Which span of one form stands in each row.
+export function placed(rows, mine) {
+  const found = rows.map(() => []);
+  const taken = new Map();
+  for (const span of mine.spans) {
+    let at = span.row;
+    if (at < 0) {
+      const nth = (taken.get(`${span.name}|${span.kind}`) ?? 0) + 1;
+      taken.set(`${span.name}|${span.kind}`, nth);
+      at = rows.findIndex((row) => row.key === `${span.name}|${span.kind}|${nth}`);
+    }
+    if (at >= 0 && at < rows.length) found[at].push(span);
+  }
+  return found;
+}

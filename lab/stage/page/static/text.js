@@ -1,0 +1,69 @@
+// What is read: slides, what a command printed, the woven diff, an agent that attaches.
+
+import { amount, h, say, style } from "./dom.js";
+import { mark } from "./look.js";
+import { waterfall } from "./waterfall.js";
+
+const TAGS = new Set("h1 h2 h3 p ul ol li strong em code pre blockquote br hr s table thead tbody tr th td".split(" "));
+const SHOWN = 17; // lines that fit
+
+export function card(title) {
+  return { node: h("section", { class: "card" }, h("h2", null, title)), update() {} };
+}
+
+export function slide() {
+  const node = h("section", { class: "slide" });
+  let drawn = null;
+  return { node, update({ beat }) {
+    if (beat.slide === drawn) return;
+    drawn = beat.slide;
+    node.replaceChildren(...(drawn ?? []).map(built));
+  } };
+}
+
+const built = (one) => (typeof one === "string" ? one : h(TAGS.has(one.t) ? one.t : "span", null, one.c.map(built)));
+
+export function lines() {
+  const node = h("pre", { class: "lines" });
+  let drawn = null;
+  return { node, update({ beat }) {
+    const shown = beat.lines.slice(-SHOWN);
+    if (drawn === shown.at(-1) && node.childNodes.length === shown.length) return;
+    drawn = shown.at(-1);
+    node.replaceChildren(...shown.map((line) => h("span", { class: line.stream }, line.text.slice(0, 240))));
+  } };
+}
+
+export function build(state, look) {
+  const printed = lines();
+  const head = h("p", { class: "woven-head" });
+  const diff = h("pre", { class: "diff" });
+  const right = h("div", { class: "woven" }, head, diff);
+  const node = h("section", { class: "build" }, printed.node, right);
+  let drawn = null;
+  return { node, update(now) {
+    printed.update(now);
+    const last = now.beat.woven.at(-1) ?? null;
+    if (last === drawn) return;
+    drawn = last;
+    node.classList.toggle("has-diff", last !== null);
+    head.replaceChildren(look[last.form] ? mark(look[last.form]) : "", h("b", null, `${last.added} lines added`), ` in ${last.files} files · ${last.file}`);
+    diff.replaceChildren(...last.diff.split("\n").slice(0, 60).map((text) => h("span", { class: cssOf(text) }, text.replaceAll("\t", "  ").slice(0, 160))));
+  } };
+}
+
+const cssOf = (text) => (/^(\+\+\+|---|@@)/.test(text) ? "hunk" : text.startsWith("+") ? "plus" : text.startsWith("-") ? "minus" : "");
+
+export function attach(state, look) {
+  const fall = waterfall(state, look);
+  const [attached, first] = [h("b", null, "…"), h("b", null, "…")];
+  const node = h("section", { class: "attach" },
+    h("p", { class: "steps" }, h("span", null, "attached in ", attached), h("span", null, "first span after ", first)), fall.node);
+  return { node, update(now) {
+    const last = [...now.beat.attached.values()].at(-1);
+    say(attached, last ? `${amount(last.attach_s)} s` : "…");
+    say(first, last?.first_span_s !== null && last?.first_span_s !== undefined ? `${amount(last.first_span_s)} s` : "…");
+    style(attached, "opacity", last ? "1" : "0.4");
+    fall.update(now);
+  } };
+}

@@ -1,0 +1,47 @@
+// The strip at the foot: each value against what the rehearsals gave, in a word and a mark; and one calm sentence.
+
+import { amount, h, s, say } from "./dom.js";
+import { judgement, mark } from "./look.js";
+
+const MOST = 4; // cards that fit side by side; the worst stay when there are more
+
+export function strip(look, node, cause) {
+  const order = { off: 0, "a bit off": 1, on: 2, "no baseline": 3, "": 4 };
+  let drawn = "";
+  node.replaceChildren();
+  return { update(beat) {
+    say(cause, beat.cause?.sentence ?? "");
+    const all = [...beat.values.values()];
+    const key = all.map((one) => `${one.name}${one.form}${one.value}${one.judged}`).join();
+    if (key === drawn) return;
+    drawn = key;
+    const kept = new Set(all.toSorted((a, b) => order[a.judged] - order[b.judged]).slice(0, MOST));
+    const shown = all.filter((one) => kept.has(one));
+    const more = all.length - shown.length;
+    node.replaceChildren(...shown.map((one) => card(one, look)), more > 0 ? h("p", { class: "more" }, `and ${more} more`) : "");
+  } };
+}
+
+function card(value, look) {
+  const own = `${amount(value.value)} ${value.unit}`;
+  const ratio = value.ratio === null || value.ratio === undefined ? "" : `${amount(value.ratio)} ×`;
+  const judged = value.judged ? judgement(value.judged) : null;
+  return h("div", { class: `value ${judged?.[0] ?? ""}` },
+    h("p", { class: "what" }, look[value.form] ? mark(look[value.form]) : null, value.title, ratio ? h("small", null, own) : null),
+    h("p", { class: "big" }, ratio || own),
+    judged ? h("p", { class: "word" }, judged[2], judged[1]) : h("p", { class: "word" }),
+    value.low === null || value.high === null || value.low === undefined ? h("p", { class: "rehearsed" })
+      : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${amount(value.low)} to ${amount(value.high)}`));
+}
+
+// The rehearsed interval as a band, what is usual as a line, today's value as a dot.
+function ruler({ value, low, high, usual }) {
+  const [from, to] = [Math.min(low, value), Math.max(high, value)];
+  const wide = to - from || 1;
+  const at = (x) => 6 + (88 * (x - from)) / wide;
+  return s("svg", { viewBox: "0 0 100 12", class: "ruler", "aria-hidden": "true" },
+    s("path", { d: "M2 6h96", class: "axis" }),
+    s("rect", { x: at(low), y: 2, width: Math.max(at(high) - at(low), 1), height: 8, class: "band" }),
+    usual === null || usual === undefined ? null : s("path", { d: `M${at(usual)} 1v10`, class: "usual" }),
+    s("circle", { cx: at(value), cy: 6, r: 4.2, class: "dot" }));
+}
