@@ -23,13 +23,15 @@ NONE: Final = "No cause found."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How one signal is read. `limit`: what is never outside, however quiet the rehearsals were; `by`: the same as a
-    multiple of the usual. `low`: it is outside below, not above."""
+    """How one signal is read. `least`: the distance from the usual that is never outside, however quiet the rehearsals
+    were; `by`: the same as a share of the usual. `rest`: the usual where nothing was rehearsed; None: then it tells
+    nothing. `low`: it is outside below, not above."""
 
     title: str
     text: Callable[[float], str]
-    limit: float | None = None
+    least: float = 0.0
     by: float = 0.0
+    rest: float | None = 0.0
     low: bool = False
 
 
@@ -46,17 +48,19 @@ def _s(value: float) -> str:
 
 
 SCALES: Final[dict[str, Scale]] = {
-    "steal": Scale(title="CPU that the host took", text=_percent, limit=0.03),
-    "others": Scale(title="CPU used by other programs in the machine", text=_percent, limit=0.10),
-    "host_others": Scale(title="CPU used by other programs on the host", text=_percent, limit=0.15),
-    "sentinel_ms": Scale(title="a fixed piece of work", text=_ms, by=1.25),
-    "late": Scale(title="requests sent late", text=_percent, limit=0.05),
-    "clock_step_ms": Scale(title="step of the machine's clock", text=_ms, limit=20.0),
-    "clock_offset_ms": Scale(title="the machine's clock against the host's", text=_ms, limit=500.0),
-    "trend": Scale(title="first third's latency over the last third's", text=lambda v: f"{v:.2f}", limit=1.25),
-    "spans": Scale(title="spans received", text=_percent, limit=0.98, low=True),
-    "first_span_s": Scale(title="first span after", text=_s, limit=1.5),
-    "parents": Scale(title="spans without their parent", text=_percent, limit=0.02),
+    "steal": Scale(title="CPU that the host took", text=_percent, least=0.03),
+    "others": Scale(title="CPU used by other programs in the machine", text=_percent, least=0.10),
+    "host_others": Scale(title="CPU used by other programs on the host", text=_percent, least=0.15),
+    "sentinel_ms": Scale(title="a fixed piece of work", text=_ms, by=0.25, rest=None),
+    "late": Scale(title="requests sent late", text=_percent, least=0.05),
+    "clock_step_ms": Scale(title="step of the machine's clock", text=_ms, least=20.0),
+    "clock_offset_ms": Scale(title="the machine's clock against the host's", text=_ms, least=500.0),
+    "trend": Scale(
+        title="first third's latency over the last third's", text=lambda v: f"{v:.2f}", least=0.25, rest=1.0
+    ),
+    "spans": Scale(title="spans received", text=_percent, least=0.02, rest=1.0, low=True),
+    "first_span_s": Scale(title="first span after", text=_s, least=1.5),
+    "parents": Scale(title="spans without their parent", text=_percent, least=0.02),
 }
 
 
@@ -178,23 +182,19 @@ def outside(scene: Scene, name: str) -> Outside | None:
 
 def _beyond(scale: Scale, now: float | None, before: Sequence[float | None], form: str = "") -> Outside | None:
     known = [value for value in before if value is not None]
-    if now is None or (scale.limit is None and not known):
+    usual = median(known) if known else scale.rest
+    if now is None or usual is None:
         return None
-    usual = median(known) if known else (1.0 if scale.low or scale.by else 0.0)
-    edges = [usual * scale.by if scale.limit is None else scale.limit, *known]
+    sign = -1.0 if scale.low else 1.0
+    room = max(scale.least, scale.by * abs(usual), *(sign * (value - usual) for value in known))
     if len(known) >= FEWEST:
-        (of,) = ranges([known], "%")
-        edges.append(of.interval(SURE).low if scale.low else of.interval(SURE).high)
-    edge = min(edges) if scale.low else max(edges)
-    excess = (now - usual) / (edge - usual) if edge != usual else (1.0 if now == usual else CERTAIN)
+        of = ranges([known], "%")[0].interval(SURE)
+        room = max(room, usual - of.low if scale.low else of.high - usual)
+    excess = min(sign * (now - usual) / room, CERTAIN)
     if excess <= 1:
         return None
     whose = f" of {form}" if form else ""
-    was = (
-        f"{scale.text(min(known))} to {scale.text(max(known))} in rehearsal"
-        if known
-        else f"at most {scale.text(edge)} is usual"
-    )
+    was = f"{scale.text(min(known))} to {scale.text(max(known))} in rehearsal" if known else "never rehearsed"
     return Outside(excess=excess, evidence=f"{scale.title}{whose}: {scale.text(now)}; {was}", form=form)
 
 

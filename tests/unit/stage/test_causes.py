@@ -139,7 +139,7 @@ def test_a_changed_input_is_the_cause_without_any_value() -> None:
 
 
 def test_the_farther_outside_the_earlier() -> None:
-    lost = replace(QUIET, parents={"ebpf": 1.0})
+    lost = replace(QUIET, parents={"ebpf": 0.4})
     for late, names in ((0.06, ["context lost", "load generator"]), (1.0, ["load generator", "context lost"])):
         assert [c.name for c in explain(scene(replace(lost, late=late), factor=2.0, spans=300.0))] == names
 
