@@ -1,0 +1,39 @@
+"""Values from the events of a beat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lab.stage.readings import readings
+from tests.unit.stage.test_signals import ENDED, REQUEST
+
+LOAD = replace(ENDED, p50_ns=4_000_000, cpu_s={"service": 0.3, "agent": 0.1, "sink": 9.0}, rss_mib={"service": 20.0})
+
+
+def test_a_load_gives_each_form_its_figures_and_their_ratios_to_the_twin() -> None:
+    twin = replace(LOAD, form="twin", p50_ns=2_000_000, spans_expected=0)
+    base = replace(LOAD, form="baseline", cpu_s={}, p50_ns=None, spans_expected=0)
+    found = {(value.name, value.form): value for value in readings([LOAD, twin, base], at_ms=7.0)}
+    assert found["latency_p50", "ebpf"].value == pytest.approx(4.0)
+    assert found["latency_p50", "ebpf"].ratio == pytest.approx(2.0)
+    assert found["latency_p50", "twin"].ratio is None
+    assert found["cpu_per_request", "ebpf"].value == pytest.approx(4.0)
+    assert found["spans", "ebpf"].value == 380.0
+    assert found["spans", "ebpf"].ratio is None
+    assert ("cpu_per_request", "baseline") not in found
+    assert ("spans", "twin") not in found
+    assert all(value.at_ms == 7.0 for value in found.values())
+
+
+def test_the_baseline_stands_in_for_a_twin_that_is_not_there() -> None:
+    base = replace(LOAD, form="baseline", p50_ns=3_000_000)
+    found = {(value.name, value.form): value for value in readings([LOAD, base], at_ms=0.0)}
+    assert found["latency_p50", "ebpf"].ratio == pytest.approx(4 / 3)
+
+
+def test_a_request_gives_its_spans_and_how_many_are_in_place() -> None:
+    found = {value.name: value.value for value in readings([REQUEST], at_ms=0.0)}
+    assert found == {"request_spans": 4.0, "spans_in_place": 2.0}
+    assert readings([replace(REQUEST, expected=0)], at_ms=0.0) == ()
