@@ -14,6 +14,7 @@ from lab.cli.session import answer, session
 if TYPE_CHECKING:
     from lab.model.lab import Lab
     from lab.stage.engine import Engine
+    from lab.stage.house import House
     from lab.stage.show import Show
 
 ShowName = Annotated[
@@ -32,7 +33,9 @@ def register(app: typer.Typer) -> None:
         minutes: Annotated[
             float | None, typer.Option("--minutes", help="Shorter slot: one of the show's cuts.", min=0.1)
         ] = None,
-        browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the audience page.")] = True,
+        browser: flags.Browser = True,
+        port: flags.PagePort = 0,
+        single_screen: flags.SingleScreen = False,
         known: Annotated[bool, typer.Option("--list", help="List the shows that ship with lab.")] = False,
         schema: Annotated[bool, typer.Option("--schema", help="JSON Schema of a show file, for editors.")] = False,
         reference: Annotated[bool, typer.Option("--reference", help="Reference of the show file.")] = False,
@@ -45,12 +48,13 @@ def register(app: typer.Typer) -> None:
         if known or schema or reference:
             return _about(options, schema=schema, reference=reference)
         from lab.stage import show_file
+        from lab.stage.house import House
 
-        del browser  # there is no audience page yet
+        house = House(port=port, browse=browser, single=single_screen)
         wanted: dict[str, Any] = {"machine.name": name}
         with session(replace(options, quiet=True), "show", wanted) as lab:
             found = show_file.load(show_file.find(what or show_file.DEFAULT))
-            return _play(options, lab, found, minutes)
+            return _play(options, lab, found, minutes, house)
 
 
 def _about(options: Options, *, schema: bool, reference: bool) -> int:
@@ -67,14 +71,18 @@ def _about(options: Options, *, schema: bool, reference: bool) -> int:
     return 0
 
 
-def _play(options: Options, lab: Lab, found: Show, minutes: float | None) -> int:
-    from lab.cli.stage_plain import Lines, keyboard
+def _play(options: Options, lab: Lab, found: Show, minutes: float | None, house: House) -> int:
+    from lab.cli.stage_views import on_stage
+    from lab.stage.house import Handover
     from lab.stage.opening import opened
 
     with opened(lab, found, minutes=minutes) as engine:
-        engine.subscribe(Lines(as_json=options.json))
-        with keyboard(engine.act):
+
+        def play(handover: Handover) -> None:
+            engine.stand.suspended = handover
             engine.run()
+
+        on_stage(options, engine, engine.emit, house, play, cancel=lab.cancel, alive=engine.stand.cast.alive)
     return _code(engine)
 
 

@@ -26,6 +26,7 @@ class BeatCard:
     budget_s: float
     again: bool = False
     cut: float = 0.0
+    usual_s: float | None = None  # from its start to the next beat's in rehearsals; None: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

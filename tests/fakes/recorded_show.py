@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
@@ -35,15 +36,15 @@ from lab.stage.record import StageRecord
 
 FORMS = ("baseline", "twin", "orchestrion-otel", "ebpf")
 BEATS = (
-    BeatCard(id="welcome", title="One service, four programs", kind="slide", budget_s=20, cut=3),
-    BeatCard(id="request", title="The same request in every form", kind="request", budget_s=20, again=True),
-    BeatCard(id="build", title="Build it in front of you", kind="build", budget_s=30, cut=5),
-    BeatCard(id="attach", title="Attach to a running program", kind="attach", budget_s=20, again=True),
-    BeatCard(id="duet", title="What it costs", kind="load", budget_s=40, again=True),
-    BeatCard(id="safety", title="Is it safe?", kind="pillar", budget_s=30),
-    BeatCard(id="stability", title="Will it still work next year?", kind="pillar", budget_s=30, cut=5),
-    BeatCard(id="kernel", title="What the kernel runs", kind="command", budget_s=15, cut=8),
-    BeatCard(id="questions", title="Your questions", kind="shell", budget_s=60, cut=8),
+    BeatCard(id="welcome", title="One service, four programs", kind="slide", budget_s=20, usual_s=14, cut=3),
+    BeatCard(id="request", title="The same request in every form", kind="request", budget_s=20, usual_s=14, again=True),
+    BeatCard(id="build", title="Build it in front of you", kind="build", budget_s=30, usual_s=21, cut=5),
+    BeatCard(id="attach", title="Attach to a running program", kind="attach", budget_s=20, usual_s=14, again=True),
+    BeatCard(id="duet", title="What it costs", kind="load", budget_s=40, usual_s=28, again=True),
+    BeatCard(id="safety", title="Is it safe?", kind="pillar", budget_s=30, usual_s=21),
+    BeatCard(id="stability", title="Will it still work next year?", kind="pillar", budget_s=30, usual_s=21, cut=5),
+    BeatCard(id="kernel", title="What the kernel runs", kind="command", budget_s=15, usual_s=10.5, cut=8),
+    BeatCard(id="questions", title="Your questions", kind="shell", budget_s=60, usual_s=42, cut=8),
 )
 # name, kind, depth, start and length in ms, and whether the agent sees it
 CHECKOUT = (
@@ -163,9 +164,10 @@ def played(beat: BeatCard) -> Iterator[tuple[float, StageEvent]]:
                 low=3.1, high=5.9, usual=4.4,
             )  # fmt: skip
         case "attach":
-            yield 300, Attached(at_ms=300, form="ebpf", attach_s=1.24)
-            yield from ((at + 400, event) for at, event in request(("ebpf",)))
-            yield 1600, Attached(at_ms=1600, form="ebpf", attach_s=1.24, first_span_s=0.41)
+            yield 300, Attached(at_ms=300, form="baseline", attach_s=1.24)
+            for due, event in request(("ebpf",)):
+                yield due + 400, dataclasses.replace(event, form="baseline")  # type: ignore[arg-type]
+            yield 1600, Attached(at_ms=1600, form="baseline", attach_s=1.24, first_span_s=0.41)
         case "duet":
             yield from windows(FORMS, 24)
             yield 12001, _value(12001, "orchestrion-otel", 0.42, 1.35, "on")
@@ -201,7 +203,7 @@ def _cells(compile_time: str, run_time: str) -> tuple[PillarCell, ...]:
 
 def shown(beat: BeatCard) -> tuple[str, ...]:
     """The forms that a beat shows."""
-    return ("ebpf",) if beat.kind == "attach" else FORMS if beat.kind in {"request", "load"} else ()
+    return ("baseline",) if beat.kind == "attach" else FORMS if beat.kind in {"request", "load"} else ()
 
 
 def records(recorded: Sequence[str] = ("duet",), beats: Sequence[BeatCard] = BEATS) -> list[StageRecord]:

@@ -27,7 +27,7 @@ export function style(node, name, value) {
 export function amount(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  return value.toFixed(size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : 2);
+  return value.toFixed(size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3);
 }
 
 // The next round figure from `value` up: 1, 2, 2.5, 5 times a power of ten.

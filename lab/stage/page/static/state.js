@@ -118,21 +118,20 @@ export function recorded(state) {
   return state.beat.recorded || (state.show?.source === "replay" ? "an earlier show" : "");
 }
 
-// The rows of a request's waterfall. Where the reference is known they stand before the first span comes.
+// The rows of a request's waterfall. Where the reference is known they stand before the first span comes; what no row
+// of it takes gets one of its own below, once the request is done.
 export function rowsOf(request) {
   const rows = request.rows.map((row) => ({ ...row }));
-  const known = new Set(rows.map((row) => row.name));
   const more = new Map();
-  for (const { spans, done } of request.forms.values()) {
-    const taken = new Map();
-    for (const span of spans) {
-      if (span.row >= 0) continue;
-      const nth = (taken.get(`${span.name}|${span.kind}`) ?? 0) + 1;
-      taken.set(`${span.name}|${span.kind}`, nth);
-      const key = `${span.name}|${span.kind}|${nth}`;
-      if (!more.has(key)) more.set(key, { name: span.name, kind: span.kind, depth: depth(span, spans), key, start: span.start_ms });
+  for (const mine of request.forms.values()) {
+    if (rows.length > 0 && mine.done === null) continue;
+    for (const [span, key] of strangers(request.rows, mine)) {
+      if (!more.has(key)) more.set(key, { name: span.name, kind: span.kind, depth: depth(span, mine.spans), key, start: span.start_ms });
     }
-    if (rows.length === 0) for (const name of done?.missing ?? []) if (!known.has(name)) more.set(`${name}||`, more.get(`${name}||`) ?? { name, kind: "", depth: 0, key: `${name}||`, start: Infinity });
+    if (rows.length > 0) continue;
+    for (const name of mine.done?.missing ?? []) {
+      if (![...more.values()].some((row) => row.name === name)) more.set(name, { name, kind: "", depth: 0, key: name, start: Infinity });
+    }
   }
   return [...rows, ...[...more.values()].sort((a, b) => a.start - b.start)];
 }
@@ -146,18 +145,32 @@ function depth(span, spans) {
   return found;
 }
 
-// Which span of one form stands in each row.
-export function placed(rows, mine) {
+// Spans that stand in no row of the reference, each with the key of its own row: the nth of its name and kind.
+function strangers(rows, mine) {
+  const nth = new Map();
+  return mine.spans.filter((span) => rowOf(span, rows, mine) < 0).map((span) => {
+    const key = `${span.name}|${span.kind}`;
+    nth.set(key, (nth.get(key) ?? 0) + 1);
+    return [span, `${key}|${nth.get(key)}`];
+  });
+}
+
+const rowOf = (span, rows, mine) => (rows.length === 0 ? -1 : mine.done?.rows?.[span.span] ?? span.row);
+
+// Which spans of one form stand in each row. Before a request is done, a span whose row is in doubt takes the first free
+// one that it may be.
+export function placed(rows, known, mine) {
   const found = rows.map(() => []);
-  const taken = new Map();
   for (const span of mine.spans) {
-    let at = span.row;
-    if (at < 0) {
-      const nth = (taken.get(`${span.name}|${span.kind}`) ?? 0) + 1;
-      taken.set(`${span.name}|${span.kind}`, nth);
-      at = rows.findIndex((row) => row.key === `${span.name}|${span.kind}|${nth}`);
-    }
+    const at = rowOf(span, known, mine);
     if (at >= 0 && at < rows.length) found[at].push(span);
+  }
+  for (const [span, key] of strangers(known, mine)) {
+    let at = rows.findIndex((row) => row.key === key);
+    if (at < 0 && mine.done === null) at = rows.findIndex((row, nth) => found[nth].length === 0 && alike(row, span));
+    if (at >= 0) found[at].push(span);
   }
   return found;
 }
+
+const alike = (row, span) => row.kind.split("-").at(-1) === span.kind.split("-").at(-1) && (row.name.includes(span.name) || span.name.includes(row.name));

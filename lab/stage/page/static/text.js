@@ -55,7 +55,7 @@ export function build(state, look) {
 const cssOf = (text) => (/^(\+\+\+|---|@@)/.test(text) ? "hunk" : text.startsWith("+") ? "plus" : text.startsWith("-") ? "minus" : "");
 
 export function attach(state, look) {
-  const fall = waterfall(state, look);
+  const fall = waterfall(state, look, true);
   const [attached, first] = [h("b", null, "…"), h("b", null, "…")];
   const node = h("section", { class: "attach" },
     h("p", { class: "steps" }, h("span", null, "attached in ", attached), h("span", null, "first span after ", first)), fall.node);

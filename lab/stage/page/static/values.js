@@ -1,7 +1,7 @@
 // The strip at the foot: each value against what the rehearsals gave, in a word and a mark; and one calm sentence.
 
 import { amount, h, s, say } from "./dom.js";
-import { judgement, mark } from "./look.js";
+import { judgement, mark, plain } from "./look.js";
 
 const MOST = 4; // cards that fit side by side; the worst stay when there are more
 
@@ -15,7 +15,8 @@ export function strip(look, node, cause) {
     const key = all.map((one) => `${one.name}${one.form}${one.value}${one.judged}`).join();
     if (key === drawn) return;
     drawn = key;
-    const kept = new Set(all.toSorted((a, b) => order[a.judged] - order[b.judged]).slice(0, MOST));
+    const rank = (one) => 4 * order[one.judged] + (plain(one.form) ? 2 : 0) + (one.ratio === null ? 1 : 0);
+    const kept = new Set(all.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST));
     const shown = all.filter((one) => kept.has(one));
     const more = all.length - shown.length;
     node.replaceChildren(...shown.map((one) => card(one, look)), more > 0 ? h("p", { class: "more" }, `and ${more} more`) : "");

@@ -6,10 +6,11 @@ import { placed, rowsOf } from "./state.js";
 
 const ROOM = 1.3; // times the longest bar, so that its figure has a place too
 
-export function waterfall(state, look) {
+// attached: an agent watches even a form that is not instrumented.
+export function waterfall(state, look, attached = false) {
   const forms = state.beat.forms.length ? state.beat.forms : state.show.forms;
-  const bare = forms.filter(plain);
-  const made = forms.filter((form) => !plain(form));
+  const bare = attached ? [] : forms.filter(plain);
+  const made = forms.filter((form) => !bare.includes(form));
   const names = h("div", { class: "names" });
   const aside = bare.length ? h("div", { class: "column plain" }, h("h2", null, "not instrumented"), h("p", { class: "count" }, "none")) : null;
   const requests = new Map();
@@ -42,7 +43,7 @@ export function waterfall(state, look) {
       place(bar, 0, latency === null ? 0 : latency / longest);
       figure(text, latency === null ? "" : amount(latency), (latency ?? 0) / longest);
     }
-    for (const one of columns) one.update(rows, request.forms.get(one.form), longest);
+    for (const one of columns) one.update(rows, request.rows, request.forms.get(one.form), longest);
   }
   return { node, update };
 }
@@ -70,13 +71,13 @@ function column(form, look) {
     lanes.replaceChildren(...mine.map((one) => one.lane));
   }
 
-  function update(rows, got, longest) {
-    const spans = got ? placed(rows, got) : rows.map(() => []);
+  function update(rows, known, got, longest) {
+    const spans = got ? placed(rows, known, got) : rows.map(() => []);
     const done = got?.done ?? null;
     say(count, counted(got));
     spans.forEach((here, at) => {
       const row = mine[at];
-      const gone = done !== null && here.length === 0;
+      const gone = done !== null && here.length === 0 && at < (known.length || rows.length);
       row.lane.classList.toggle("missing", gone);
       while (row.bars.length < here.length) {
         row.bars.push(h("i", { class: "bar" }));

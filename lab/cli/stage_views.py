@@ -1,0 +1,38 @@
+"""The views of a show around whatever plays it: the audience page, and the speaker's terminal or plain lines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+from lab.cli.options import Options
+from lab.cli.stage_plain import Lines, keyboard
+from lab.stage import house
+from lab.stage.cast import Alive
+from lab.stage.events import StageEvent
+from lab.stage.view import Stage
+
+
+def on_stage(
+    options: Options,
+    stage: Stage,
+    emit: Callable[[StageEvent], object],
+    asked: house.House,
+    play: Callable[[house.Handover], object],
+    *,
+    cancel: threading.Event,
+    alive: Callable[[], Alive] | None = None,
+) -> None:
+    """Run `play` with both views on it. Without a terminal, or with --plain or --json, events are lines."""
+    with house.opened(stage, emit, asked, alive=alive) as page:
+        if not options.json and not options.plain and _terminal():
+            house.perform(stage, page, asked, play, cancel=cancel)
+            return
+        stage.subscribe(Lines(as_json=options.json, private=not asked.single))
+        with keyboard(stage.act):
+            play(lambda _: None)
+
+
+def _terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

@@ -1,0 +1,255 @@
+"""What the speaker sees, as plain lines of styled text: records in, lines out. Draws nothing.
+
+A line is a tuple of (text, style); the styles are those of the terminal's theme.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from lab.model import figures
+from lab.stage.events import (
+    Attached,
+    BeatCard,
+    BeatEnded,
+    BeatStarted,
+    Cause,
+    Curtain,
+    Health,
+    Judgement,
+    Notes,
+    Outcome,
+    Remark,
+    RequestDone,
+    ShowEnded,
+    ShowStarted,
+    Value,
+    Window,
+)
+from lab.stage.record import StageRecord
+
+Line = tuple[tuple[str, str], ...]
+DIM: Final = "$text-muted"
+BAD: Final = "bold $text-error"
+WORDS: Final[dict[Judgement, tuple[str, str]]] = {
+    "on": ("● ON", "bold $text-success"),
+    "a bit off": ("△ A BIT OFF", "bold $text-warning"),
+    "off": ("✕ OFF", "bold $text-error"),
+    "no baseline": ("– NO BASELINE", "$text-muted"),
+    "": ("", ""),
+}
+ORDER: Final[dict[Judgement, int]] = {"off": 0, "a bit off": 1, "on": 2, "no baseline": 3, "": 4}
+ENDS: Final[dict[Outcome, tuple[str, str]]] = {
+    "passed": ("seen as it must be", "$text-success"),
+    "missed": ("NOT SEEN", BAD),
+    "failed": ("FAILED", BAD),
+    "recorded": ("the take was shown", "$text-warning"),
+    "skipped": ("skipped", "$text-muted"),
+    "stopped": ("stopped", "$text-muted"),
+}
+LAST: Final[dict[type, str]] = {
+    ShowStarted: "show",
+    ShowEnded: "ended",
+    Notes: "notes",
+    Health: "health",
+    Cause: "cause",
+}
+LATE_S: Final = 15.0
+
+
+@dataclass(slots=True)
+class Desk:
+    """All that the views of the terminal are drawn from. Times are seconds since the show's start."""
+
+    show: ShowStarted | None = None
+    beat: BeatStarted | None = None
+    began_s: float = 0.0
+    over: BeatEnded | None = None
+    ended: ShowEnded | None = None
+    notes: Notes | None = None
+    health: Health | None = None
+    cause: Cause | None = None
+    curtain: bool = False
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    values: dict[tuple[str, str], Value] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    remarks: deque[Remark] = field(default_factory=lambda: deque(maxlen=3))
+
+    def note(self, record: StageRecord) -> None:
+        """Take one record in."""
+        event = record.event
+        kept = LAST.get(type(event))
+        if kept is not None:
+            setattr(self, kept, event)
+        match event:
+            case BeatStarted():
+                self.beat, self.began_s, self.over, self.cause = event, record.at_s, None, None
+                self.values, self.windows, self.told = {}, {}, {}
+            case BeatEnded():
+                self.over = event
+                self.outcomes[event.beat] = event.outcome
+            case Curtain(down=down):
+                self.curtain = down
+            case Value():
+                self.values[event.name, event.form] = event
+            case Window():
+                self.windows[event.form] = event
+            case RequestDone():
+                self.told[event.form] = f"{event.form}: {event.seen} of {event.wanted} spans"
+            case Attached():
+                first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} s"
+                self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} s{first}"
+            case Remark():
+                self.remarks.append(event)
+            case _:
+                pass  # a matter of the audience page
+
+    @property
+    def cards(self) -> tuple[BeatCard, ...]:
+        return self.show.beats if self.show is not None else ()
+
+    @property
+    def at(self) -> int:
+        return self.beat.beat if self.beat is not None else -1
+
+    @property
+    def recorded(self) -> str:
+        """The day of the take that is shown now; "" when it is live."""
+        if self.beat is None or self.show is None:
+            return ""
+        return self.beat.recorded or ("an earlier show" if self.show.source == "replay" else "")
+
+    def title(self) -> Line:
+        """Where the show is."""
+        if self.show is None or self.beat is None:
+            return (("the show begins", "bold"),)
+        card = self.cards[self.at]
+        again = f" (attempt {self.beat.attempt})" if self.beat.attempt > 1 else ""
+        return ((f"{self.at + 1}/{len(self.cards)} ", DIM), (card.title + again, "bold"), (f"  {card.kind}", DIM))
+
+    def marks(self) -> Line:
+        """What must not be overlooked: nothing recorded is ever taken for live."""
+        found: list[tuple[str, str]] = []
+        if self.recorded:
+            found.append((f" RECORDED {self.recorded} ", "bold $text-error reverse"))
+        if self.curtain:
+            found.append((" THE PAGE IS BLACK: b shows it ", "bold reverse"))
+        if self.over is not None:
+            text, style = ENDS[self.over.outcome]
+            reason = f": {self.over.reason}" if self.over.reason else ""
+            found.append((f"{text}{reason}", style))
+        if self.ended is not None:
+            found.append((f"the show ended after {minutes(self.ended.seconds)}", "bold"))
+        return tuple(part for one in found for part in (one, ("  ", "")))
+
+    def usual_s(self, until: int) -> float | None:
+        """When the rehearsals were at this beat; None where it is not known."""
+        known = [card.usual_s for card in self.cards[: until + 1]]
+        return sum(one or 0.0 for one in known[:until]) if all(one is not None for one in known) else None
+
+    def clock(self, now_s: float) -> Line:
+        """The show's time against its slot and its rehearsals, the beat's against its budget."""
+        if self.show is None or self.beat is None:
+            return (("--:--", DIM),)
+        now_s = self.ended.seconds if self.ended is not None else now_s
+        slot = self.show.slot_s
+        over = now_s > slot
+        parts = [(f"{minutes(now_s)} of {minutes(slot)}", BAD if over else "bold")]
+        usual = self.usual_s(self.at)
+        if usual is not None:
+            late = self.began_s - usual
+            word = "late" if late > 0 else "early"
+            style = "$text-warning" if late > LATE_S else DIM
+            told = f"{minutes(abs(late))} {word}" if abs(late) >= 1 else "on time"
+            parts.append((f"  {told} by the rehearsals", style))
+        card = self.cards[self.at]
+        spent = self.over.seconds if self.over is not None else max(0.0, now_s - self.began_s)
+        style = BAD if spent > card.budget_s else DIM
+        parts.append((f"  beat {spent:.0f} of {card.budget_s:.0f} s", style))
+        return tuple(parts)
+
+    def wanted(self) -> list[Line]:
+        """What this beat must show."""
+        if self.notes is None:
+            return []
+        return [(("must be seen: ", DIM), (text, "")) for text in self.notes.expects]
+
+    def shown(self, most: int) -> list[Line]:
+        """The values of this beat, the worst first, each against its rehearsed interval."""
+        if not self.values:
+            told = list(self.told.values()) or [_window(one) for one in self.windows.values()]
+            return [((text, ""),) for text in told[:most]]
+        ranked = sorted(self.values.values(), key=lambda value: ORDER[value.judged])
+        return [_value(value) for value in ranked[:most]]
+
+    def why(self, *, private: bool = True) -> list[Line]:
+        """The cause of a value that is off, and the sentence to say."""
+        if self.cause is None:
+            return []
+        named = self.cause.name or "no cause found"
+        lines: list[Line] = [((f"{named}: ", "bold"), (self.cause.evidence, ""))] if private else []
+        return [*lines, (("SAY: ", "bold $text-warning"), (self.cause.sentence, "bold"))]
+
+    def upcoming(self) -> Line:
+        """The next beat."""
+        if self.at + 1 >= len(self.cards):
+            return (("next: ", DIM), ("the end of the show", ""))
+        card = self.cards[self.at + 1]
+        return (("next: ", DIM), (card.title, "bold"), (f"  {card.kind}, {card.budget_s:.0f} s", DIM))
+
+    def ladder(self) -> Line:
+        """Which of the beats to come fall out when the slot is cut."""
+        coming = [(at, card) for at, card in enumerate(self.cards) if at > self.at]
+        parts: list[tuple[str, str]] = []
+        before: set[int] = set()
+        slots = sorted({card.cut for card in self.cards if card.cut}, reverse=True)
+        for slot in [one for one in slots if self.show is not None and one * 60 < self.show.slot_s]:
+            out = {at for at, card in coming if card.cut > slot} - before
+            before |= out
+            if out:
+                parts.append((f"for {slot:g} min leave out {', '.join(str(at + 1) for at in sorted(out))}  ", ""))
+        return (("cuts: ", DIM), *(parts or [("nothing to leave out", DIM)]))
+
+    def state(self) -> Line:
+        """Host, machine and page."""
+        if self.health is None:
+            return (("health: ", DIM), ("not known yet", DIM))
+        here = self.health
+        machine = (
+            ("machine up", "") if here.machine == "up" else (f"machine {here.machine.upper()}", "bold $text-error")
+        )
+        battery = "" if here.battery is None else f" · battery {here.battery:.0%}"
+        views = (
+            "no browser shows the page" if not here.views else f"page in {here.views} browser{'s'[: here.views > 1]}"
+        )
+        warned = tuple((f" · {text}", "$text-warning") for text in here.warnings)
+        return (("health: ", DIM), machine, (f" · load {here.load:.1f}{battery} · {views}", ""), *warned)
+
+    def remarked(self) -> list[Line]:
+        """The last things that happened."""
+        return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in self.remarks]
+
+
+def _value(value: Value) -> Line:
+    word, style = WORDS[value.judged]
+    form = f" {value.form}" if value.form else ""
+    ratio = f"  {figures.amount(value.ratio)} ×" if value.ratio is not None else ""
+    known = value.low is not None and value.high is not None
+    span = f"  rehearsed {figures.amount(value.low)} to {figures.amount(value.high)}" if known else ""
+    figure = f"{figures.amount(value.value)} {value.unit}".rstrip()
+    return ((f"{word:<12}", style), (f" {value.title}{form}: ", ""), (figure, "bold"), (ratio, ""), (span, DIM))
+
+
+def _window(window: Window) -> str:
+    cpu = sum(window.cpu_ms.values())
+    p50 = "–" if window.p50_ms is None else f"{figures.amount(window.p50_ms)} ms"
+    spans = f", {window.spans_seen} of {window.spans_wanted} spans" if window.spans_wanted else ""
+    return f"{window.form}: {window.rate_rps:.0f}/s, {p50}, CPU {figures.amount(cpu)} ms{spans}"
+
+
+def minutes(seconds: float) -> str:
+    """Time as a clock shows it."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
