@@ -16,12 +16,8 @@ At = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of 
 Service = Annotated[Path | None, typer.Option("--service", help="Folder of your own Go service, with service.yaml.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the audience page.")]
-PagePort = Annotated[
-    int, typer.Option("--port", min=0, max=65535, help="Port of the page (default: a free one).")
-]
-SingleScreen = Annotated[
-    bool, typer.Option("--single-screen", help="No notes: the audience sees this screen.")
-]
+PagePort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page (default: a free one).")]
+SingleScreen = Annotated[bool, typer.Option("--single-screen", help="No notes: the audience sees this screen.")]
 RUN_HELP = "Run id or its beginning (default: the newest)."
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help=RUN_HELP)]
 
