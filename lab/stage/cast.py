@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from lab.model import live
 from lab.system.wait import Deadline
 
 Alive = Literal["up", "silent", "gone"]
@@ -19,6 +20,13 @@ class Cast(Protocol):
     @property
     def clock(self) -> Literal["real", "counted"]:
         """The clock that its figures are taken by."""
+
+    @property
+    def live(self) -> live.Cast:
+        """The forms on standby in it, ready for orders. Raises LabError where they cannot be reached."""
+
+    def settle(self, deadline: Deadline) -> None:
+        """End what an earlier attempt left running in the machine."""
 
     def alive(self) -> Alive:
         """How the machine is now, from what this host sees of it: asks nothing that can hang."""

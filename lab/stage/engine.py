@@ -37,6 +37,7 @@ class Engine:
     slot_s: float
     source: Literal["live", "rehearsal"] = "live"
     pace: Pace = "keys"
+    drill: Callable[[Beat], bool] = lambda _: False  # whether the take of a beat that passed is played too
     score: Score = field(default_factory=Score)
     at: int = 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -115,6 +116,8 @@ class Engine:
             attempt = self.stand.attempt(beat, self.emit, self._woke)
             self.emit(BeatStarted(beat=self.at, attempt=number, forms=beat.forms, machine=self.stand.cast.machine))
             played = self._wait_for(attempt, beat)
+            if played.move is None and played.outcome == "passed" and self.drill(beat):
+                return self._take(beat)
             if played.move is not None or played.outcome == "passed":
                 return played.move
             if beat.keys.else_ != "retry" or self._left:
@@ -156,15 +159,18 @@ class Engine:
             if asked is not None and self._ends(asked):
                 move = asked
         played = attempt.end(move)
+        self.stand.left(attempt)
         if beat is None:
             level: Literal["info", "warning"] = "info" if played.outcome == "passed" else "warning"
             self.emit(Remark(text=f"{attempt.name}: {played.reason}", level=level))
             return played
         if self.outcomes.get(self.at) not in SHOWN or played.outcome in SHOWN:
             self.outcomes[self.at] = played.outcome
+        for cause in self.stand.critic.causes(beat.id, attempt.scene) if played.outcome != "recorded" else ():
+            self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason
         self.emit(BeatEnded(beat=self.at, outcome=played.outcome, seconds=played.seconds, reason=reason))
-        self.stand.on_ended(attempt, self.at, played)
+        self.stand.on_ended(attempt, beat, played)
         return played
 
     def _ends(self, asked: Move) -> bool:

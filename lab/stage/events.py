@@ -116,6 +116,9 @@ class RequestDone:
     seen: Count
     missing: tuple[str, ...] = ()
     parents_missing: Count = 0
+    ok: bool = True  # all spans that this form is known to give came, each where it is known to be
+    reason: str = ""
+    rows: dict[str, int] = field(default_factory=dict)  # span -> its place in `wanted` of the request, as found now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,23 +281,8 @@ class Remark:
 
 Private = Notes | Health | Remark
 Public = (
-    ShowStarted
-    | BeatStarted
-    | RequestSent
-    | RequestAnswered
-    | SpanArrived
-    | RequestDone
-    | Window
-    | Value
-    | Line
-    | Woven
-    | Attached
-    | Pillar
-    | Slide
-    | Cause
-    | BeatEnded
-    | Curtain
-    | ShowEnded
-)
+    ShowStarted | BeatStarted | RequestSent | RequestAnswered | SpanArrived | RequestDone | Window | Value
+    | Line | Woven | Attached | Pillar | Slide | Cause | BeatEnded | Curtain | ShowEnded
+)  # fmt: skip
 StageEvent = Public | Private
 PRIVATE: Final = (Notes, Health, Remark)

@@ -110,7 +110,7 @@ class Spans:
     spans: str = key("", "Form whose spans are looked at")
     at_least: int = key(1, "Fewest spans of a request")
     names: tuple[str, ...] = key((), "Names of spans, each of which must be there")
-    whole: bool = key(default=False, text="Every expected span came, and every parent with it")
+    whole: bool = key(default=False, text="Every span came that the form is known to give, each under its parent")
 
     def fault(self) -> str:
         return ""
@@ -122,12 +122,9 @@ class Spans:
         for one in of:
             if one.seen < self.at_least:
                 return f"request {one.number} in {self.spans} gave {one.seen} spans, not at least {self.at_least}"
-            if self.whole and (one.seen < one.wanted or one.parents_missing):
-                lost = f", missing {', '.join(one.missing)}" if one.missing else ""
-                return (
-                    f"request {one.number} in {self.spans} gave {one.seen} of {one.wanted} spans"
-                    f"{lost}, {one.parents_missing} without their parent"
-                )
+            if self.whole and not one.ok:
+                lost = f"; missing: {', '.join(one.missing)}" if one.missing else ""
+                return f"request {one.number} in {self.spans}: {one.reason or 'not as expected'}{lost}"
         there = {span.name for span in seen.spans if span.form == self.spans}
         absent = [name for name in self.names if name not in there]
         return f"{self.spans} gave no span {', '.join(absent)}" if absent else ""

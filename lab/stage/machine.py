@@ -8,6 +8,8 @@ from typing import Final, Literal
 from lab.flows import snapshot
 from lab.flows.request import DemoRequest
 from lab.machines import lifecycle
+from lab.model import live
+from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
 from lab.stage.cast import Alive
 from lab.system.wait import Deadline
@@ -27,6 +29,13 @@ class LiveMachine:
     def clock(self) -> Literal["real", "counted"]:
         found = lifecycle.machine(self.lab, self.machine)
         return "counted" if found is not None and found.spec.clock == "counted" else "real"
+
+    @property
+    def live(self) -> live.Cast:
+        raise PreconditionError("forms on standby take no orders yet", fix="lab snapshot --form …")
+
+    def settle(self, deadline: Deadline) -> None:
+        """Nothing runs yet."""
 
     def alive(self) -> Alive:
         found = lifecycle.glance(self.lab, self.machine)

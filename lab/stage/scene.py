@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from lab.flows.request import DemoRequest
 from lab.model.lab import Lab
+from lab.model.live import LiveEvent
 from lab.stage.cast import Cast
 from lab.stage.events import StageEvent
 from lab.stage.expect import Seen
@@ -27,9 +28,12 @@ class Scene:
     asked: DemoRequest
     budget_s: float
     sink: Callable[[StageEvent], None]
+    judged: Callable[[StageEvent], StageEvent] = lambda event: event  # a value against its rehearsed interval
     shell: Callable[[list[str]], None] = lambda _: None  # hands the terminal over, and comes back after it
     began_s: float = field(default_factory=time.monotonic)
     seen: Seen = field(default_factory=Seen)
+    told: list[LiveEvent] = field(default_factory=list)  # by the machine: what a cause is looked for in
+    log: list[tuple[float, StageEvent]] = field(default_factory=list)  # with the seconds since the beat's start
     _open: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -44,9 +48,11 @@ class Scene:
 
     def emit(self, event: StageEvent) -> None:
         """Show it, unless the attempt is over."""
+        event = self.judged(event)
         with self._lock:
             if self._open:
                 self.seen.note(event)
+                self.log.append((round(time.monotonic() - self.began_s, 4), event))
                 self.sink(event)
 
     def close(self) -> None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
+from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.stage.attempt import Attempt, Played
 from lab.stage.cast import Cast
+from lab.stage.critic import Critic
 from lab.stage.events import StageEvent
 from lab.stage.scene import Scene
 from lab.stage.show import Beat, Show
-from lab.stage.take import Take
+from lab.stage.takes import Take
+from lab.system.wait import Deadline
 
-RESTORE_S = 120.0
-SWITCH_S = 60.0
-REPLAY_SLACK_S = 5.0
+RESTORE_S: Final = 120.0
+SWITCH_S: Final = 60.0
+REPLAY_SLACK_S: Final = 5.0
+SETTLE_S: Final = 10.0
 Emit = Callable[[StageEvent], None]
 
 
@@ -35,12 +41,19 @@ class Stand:
     standby_name: str = ""
     take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
     suspended: Callable[[list[str]], None] = lambda _: None
-    on_ended: Callable[[Attempt, int, Played], None] = lambda *_: None
+    critic: Critic = field(default_factory=Critic)
+    on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
 
     def attempt(self, beat: Beat, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """One attempt of a beat, live."""
         scene = self._scene(beat.keys.budget_s, emit)
-        return Attempt(name=beat.id, scene=scene, play=beat.does.play, expect=beat.expect, on_over=on_over)
+        scene.judged = lambda event: self.critic.judged(beat.id, event)
+
+        def play(scene: Scene) -> None:
+            scene.cast.settle(scene.deadline)
+            beat.does.play(scene)
+
+        return Attempt(name=beat.id, scene=scene, play=play, expect=beat.expect, on_over=on_over)
 
     def replay(self, take: Take, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """A take, played."""
@@ -76,9 +89,19 @@ class Stand:
         """A shell of this host until it is left."""
         self.suspended([])
 
+    def left(self, attempt: Attempt) -> None:
+        """What an attempt that was left behind still runs in the machine ends now: it costs the next beat its CPU."""
+        if not attempt.done:
+            threading.Thread(target=_settle, args=(attempt.scene.cast,), name="settle", daemon=True).start()
+
     def close(self) -> None:
         self.cast.close()
 
     def _scene(self, budget_s: float, emit: Emit) -> Scene:
         lab = dataclasses.replace(self.lab, cancel=threading.Event())
         return Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self.suspended)
+
+
+def _settle(cast: Cast) -> None:
+    with contextlib.suppress(LabError):  # the next attempt tries again, and says so
+        cast.settle(Deadline.after(SETTLE_S))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from lab.model import live
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
@@ -52,8 +53,16 @@ class Cast:
     clock: Literal["real", "counted"] = "real"
     state: Alive = "up"
     restored: int = 0
+    settled: int = 0
     closed: int = 0
     on_restore: Callable[[Deadline], None] = lambda _: None
+
+    @property
+    def live(self) -> live.Cast:
+        raise AssertionError("no order is given here")
+
+    def settle(self, deadline: Deadline) -> None:
+        self.settled += 1
 
     def alive(self) -> Alive:
         return self.state
@@ -128,7 +137,7 @@ class Run:
 
 def a_run(folder: Path, *beats: Beat, pace: Literal["keys", "alone"] = "keys", **stand: Any) -> Run:
     lab = Lab(config=Config(), paths=Paths(home=folder / "home"), bus=Bus())
-    cast = stand.pop("cast", None) or Cast()
+    cast: Cast = stand.pop("cast", None) or Cast()
     show = dataclasses.replace(a_show(folder), beats=beats)
     engine = Engine(stand=Stand(lab=lab, show=show, cast=cast, **stand), beats=beats, slot_s=60, pace=pace)
     return Run(engine, cast)

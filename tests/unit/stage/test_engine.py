@@ -11,9 +11,10 @@ import pytest
 from lab.model.errors import DemoError
 from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line, Notes, Remark, ShowEnded, ShowStarted, StageEvent
 from lab.stage.expect import Text
+from lab.stage.inputs import Inputs
 from lab.stage.record import StageRecord
 from lab.stage.scene import Scene
-from lab.stage.take import Take
+from lab.stage.takes import Take
 from tests.unit.stage.scripted import Cast, a_beat, a_run
 
 
@@ -28,9 +29,14 @@ def wait_for_end(scene: Scene) -> None:
 def a_take(beat: str) -> Take:
     record = StageRecord(seq=1, at_s=0.0, event=say("from the take"))
     return Take(
-        show="scripted", beat=beat, machine="one", recorded="2026-02-01T10:00:00Z", inputs="", seconds=0.1,
+        show="scripted",
+        beat=beat,
+        machine="one",
+        recorded="2026-02-01T10:00:00Z",
+        inputs=Inputs(show="", seed=1),
+        seconds=0.1,
         records=(record,),
-    )  # fmt: skip
+    )
 
 
 def outcomes(events: list[StageEvent]) -> list[str]:

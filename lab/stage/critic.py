@@ -1,0 +1,53 @@
+"""What the rehearsals say of the values of today: each judged as it comes, and the cause when one is off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from lab.stage import causes, signals
+from lab.stage.events import Cause, StageEvent, Value
+from lab.stage.inputs import Inputs, differences
+from lab.stage.judge import Usual, usual
+from lab.stage.ledger import Rehearsal, streak
+from lab.stage.scene import Scene
+from lab.stage.signals import Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Critic:
+    """Judges by the clean rehearsals on these inputs; without any, no value has a baseline."""
+
+    counted: Sequence[Rehearsal] = ()
+    usual: Usual = field(default_factory=Usual)
+    changed: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> Critic:
+        """changed: the inputs that are not those of the newest rehearsal."""
+        counted = streak(rehearsals, inputs)
+        changed = differences(rehearsals[-1].inputs, inputs) if rehearsals else ()
+        return Critic(counted=counted, usual=usual(counted), changed=changed)
+
+    def judged(self, beat: str, event: StageEvent) -> StageEvent:
+        """A value with its judgement and its interval; any other event as it is."""
+        return self.usual.judged(beat, event) if isinstance(event, Value) else event
+
+    def causes(self, beat: str, scene: Scene) -> tuple[Cause, ...]:
+        """Why values of this beat are off, the likeliest first; nothing when none is."""
+        last = {(one.name, one.form): one for one in scene.seen.values}
+        told = causes.explain(
+            causes.Scene(
+                beat=beat,
+                values=tuple(last.values()),
+                now=signals.of(scene.told),
+                rehearsed=self.rehearsed(beat),
+                usual=self.usual,
+                changed=self.changed if any(one.judged in ("off", "a bit off") for one in last.values()) else (),
+            )
+        )
+        return tuple(replace(one, at_ms=scene.at_ms()) for one in told)
+
+    def rehearsed(self, beat: str) -> tuple[Signals, ...]:
+        """The signals of that beat in the rehearsals that count."""
+        return tuple(one.signals for rehearsal in self.counted for one in rehearsal.signals if one.beat == beat)

@@ -1,0 +1,58 @@
+"""`attach`: an agent attached to a service that runs; the time to its first span."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.errors import DemoError
+from lab.model.key import key
+from lab.model.live import Answered, Attached, AttachEnded, SpanSeen
+from lab.stage import events
+from lab.stage.kind import Kind
+from lab.stage.kinds.orders import followed, value
+from lab.stage.kinds.waterfall import Waterfall
+from lab.stage.scene import Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attach(Kind):
+    """Attach an agent to a form that runs without one, send one request, and wait for its first span."""
+
+    NEEDED = ("form", "agent_of")
+    GIVES = ("spans", "value", "inside")
+    VALUES = ("attach_s", "first_span_s")
+
+    form: str = key("", "Form whose running service it is attached to: one without instrumentation")
+    agent_of: str = key("", "Form whose agent it is")
+    request: str = key("", "Request type that is sent then; default: the first of the scenario")
+    keep: bool = key(default=False, text="Whether the agent stays attached after the beat")
+
+    def play(self, scene: Scene) -> None:
+        cast = scene.cast.live
+        wanted = self.request or cast.requests[0]
+        fall = Waterfall(scene=scene, request=wanted, number=0, tree=scene.asked.service.reference[wanted])
+        end: AttachEnded | None = None
+        sent = False
+        for event in followed(scene, cast.attach(self.form, agent_of=self.agent_of, request=wanted)):
+            if isinstance(event, Attached):
+                scene.emit(events.Attached(at_ms=scene.at_ms(), form=self.form, attach_s=round(event.attach_s, 2)))
+            if isinstance(event, Attached | Answered) and not sent:
+                fall.sent(self.form)
+                sent = True
+            if isinstance(event, Answered | SpanSeen):
+                fall.hear(event)
+            if isinstance(event, AttachEnded):
+                end = event
+        if end is None or not end.ok or end.attach_s is None:
+            raise DemoError(end.reason if end else "the agent did not attach", fix="press p: restore the machine")
+        scene.emit(
+            events.Attached(
+                at_ms=scene.at_ms(), form=self.form, attach_s=round(end.attach_s, 2), first_span_s=end.first_span_s
+            )
+        )
+        value(scene, "attach_s", "time to attach", end.attach_s, "s", form=self.form)
+        if end.first_span_s is not None:
+            value(scene, "first_span_s", "time to the first span", end.first_span_s, "s", form=self.form)
+        if not self.keep:
+            for _ in followed(scene, cast.detach(self.form)):
+                pass

@@ -1,0 +1,55 @@
+"""`build`: a compile-time form, built live from warm caches, and what its weaver added to the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lab.forms import weaving
+from lab.machines import lifecycle
+from lab.model.key import key
+from lab.model.machine import HOST_ARCH
+from lab.stage import events
+from lab.stage.kind import Kind
+from lab.stage.kinds.orders import forms_of, value
+from lab.stage.scene import Scene
+
+FILES: Final = 3  # files whose diff is shown
+LINES: Final = 40  # of each: what a screen takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build(Kind):
+    """Build a compile-time form in front of the audience, from warm caches, and show what was woven into the source."""
+
+    NEEDED = ("form",)
+    GIVES = ("text", "value", "inside")
+    VALUES = ("build_s", "files_woven", "lines_added")
+
+    form: str = key("", "Form that is built: one of mechanism compile-time")
+
+    def play(self, scene: Scene) -> None:
+        machine = lifecycle.machine(scene.lab, scene.cast.machine)
+        woven = weaving.weave(
+            scene.lab,
+            forms_of(scene, [self.form])[self.form],
+            scene.asked.service,
+            arch=machine.spec.arch if machine is not None else HOST_ARCH,
+            on_line=lambda text: scene.emit(events.Line(at_ms=scene.at_ms(), text=text)),
+            deadline=scene.deadline,
+        )
+        for one in woven.files[:FILES]:
+            diff = "\n".join(one.diff.splitlines()[:LINES])
+            scene.emit(
+                events.Woven(
+                    at_ms=scene.at_ms(),
+                    form=self.form,
+                    file=one.name,
+                    diff=diff,
+                    added=one.added,
+                    files=len(woven.files),
+                )
+            )
+        value(scene, "build_s", "time to build", woven.seconds, "s", form=self.form)
+        value(scene, "files_woven", "files woven", len(woven.files), "files", form=self.form)
+        value(scene, "lines_added", "lines added", sum(one.added for one in woven.files), "lines", form=self.form)

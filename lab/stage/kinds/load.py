@@ -1,0 +1,64 @@
+"""`load`: a duet: the same stream of requests into several forms at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.key import key
+from lab.model.live import FormWindow
+from lab.stage import events
+from lab.stage.kind import Kind
+from lab.stage.kinds.orders import followed
+from lab.stage.readings import readings
+from lab.stage.scene import Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load(Kind):
+    """Load two or more forms with the same stream of requests at once; latency, cost and spans tick every half second.
+
+    One such moment already compares: every figure has its ratio to the twin or the baseline beside it.
+    """
+
+    GIVES = ("value", "inside")
+    VALUES = ("latency_p50", "cpu_per_request", "rss", "spans")
+
+    forms: tuple[str, ...] = key((), "Forms that are loaded; default: all of the show")
+    rate_rps: float = key(5.0, "Requests per second into each form, by the machine's clock", low=0.01, high=100_000)
+    load_s: float = key(0.0, "How long, by the machine's clock; or give requests", low=0, high=3600)
+    requests: int = key(0, "How many requests into each form, instead of a time", low=0, high=5_000_000)
+
+    def faults(self) -> list[tuple[str, str]]:
+        if bool(self.load_s) == bool(self.requests):
+            return [("requests", "load_s or requests is needed, one of both")]
+        return []
+
+    def play(self, scene: Scene) -> None:
+        seconds, requests = self.load_s or None, self.requests or None
+        order = scene.cast.live.load(self.forms, rate_rps=self.rate_rps, seconds=seconds, requests=requests)
+        for event in followed(scene, order):
+            if isinstance(event, FormWindow):
+                scene.emit(_window(scene, event))
+        for value in readings(scene.told, at_ms=scene.at_ms()):
+            scene.emit(value)
+
+
+def _window(scene: Scene, told: FormWindow) -> events.Window:
+    done = told.done
+    return events.Window(
+        at_ms=scene.at_ms(),
+        form=told.form,
+        number=told.window,
+        rate_rps=round(done / told.seconds, 2) if told.seconds else 0.0,
+        p50_ms=_ms(told.p50_ns),
+        p99_ms=_ms(told.p99_ns),
+        cpu_ms={role: round(used * 1000 / done, 3) for role, used in told.cpu_s.items()} if done else {},
+        spans_wanted=told.spans_wanted,
+        spans_seen=told.spans_seen,
+        errors=told.errors,
+        late=told.late,
+    )
+
+
+def _ms(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e6

@@ -1,0 +1,68 @@
+"""`pillar`: one row of the table of four pillars, from a run that was measured before the show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab import verdict
+from lab.flows import report
+from lab.model.errors import UsageError
+from lab.model.key import key
+from lab.model.summary import Summary
+from lab.runs import read
+from lab.stage import events
+from lab.stage.kind import Kind
+from lab.stage.scene import Scene
+
+Name = Literal["performance", "safety", "portability", "stability"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pillar(Kind):
+    """Show one row of the four-pillar table with the run that it rests on."""
+
+    NEEDED = ("pillar",)
+    GIVES = ("verdict",)
+
+    pillar: Literal["performance", "safety", "portability", "stability"] = key("performance", "Which row")
+    run: str = key("", "Run that it rests on, or the beginning of its name; default: the newest of the show's scenario")
+
+    def play(self, scene: Scene) -> None:
+        directory = self._run(scene)
+        summary = verdict.summarize(read.read(directory))
+        cells = tuple(
+            events.PillarCell(form=form, words=words, evidence=_evidence(summary, directory))
+            for form, words in _words(summary, self.pillar).items()
+        )
+        scene.emit(events.Pillar(at_ms=scene.at_ms(), pillar=self.pillar, cells=cells))
+
+    def _run(self, scene: Scene) -> Path:
+        paths, scenario = scene.lab.paths, scene.asked.scenario.name
+        if self.run:
+            return report.find(paths, self.run)
+        found = [path for path in report.complete(paths) if f"-{scenario}-" in path.name]
+        if not found:
+            raise UsageError(f"there is no run of scenario {scenario}", fix=f"lab demo {scenario}")
+        return found[-1]
+
+
+def _words(summary: Summary, pillar: Name) -> dict[str, str]:
+    """What the run says of each instrumented form, the verdict's word first."""
+    parts: dict[str, list[str]] = {}
+    if pillar == "performance":
+        for line in summary.lines:
+            if line.against == "baseline":
+                parts.setdefault(line.form, []).append(line.word)
+    for row in summary.pillars:
+        for said in row.measured.split("; ") if row.pillar == pillar else ():
+            form, colon, words = said.partition(": ")
+            if colon and form in summary.forms:
+                parts.setdefault(form, []).append(words)
+    return {form: "; ".join(words) for form, words in parts.items()}
+
+
+def _evidence(summary: Summary, directory: Path) -> str:
+    blocks = summary.fewest_blocks
+    return f"run {directory.name}, {blocks} {'block' if blocks == 1 else 'blocks'}, {summary.grade.word} machine"

@@ -1,0 +1,40 @@
+"""`request`: the same request into every form; its waterfall appears as the spans arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.model.key import key
+from lab.model.live import Answered
+from lab.stage.kind import Kind
+from lab.stage.kinds.orders import followed
+from lab.stage.kinds.waterfall import Waterfall
+from lab.stage.readings import readings
+from lab.stage.scene import Scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Kind):
+    """Send one request through every form, one after the other; each waterfall appears as its spans arrive."""
+
+    GIVES = ("spans", "value", "inside")
+    VALUES = ("request_spans", "spans_in_place")
+
+    forms: tuple[str, ...] = key((), "Forms that it goes into; default: all of the show")
+    request: str = key("", "Request type of the scenario; default: its first")
+    times: int = key(1, "How many such requests, each another one", low=1, high=50)
+
+    def play(self, scene: Scene) -> None:
+        cast = scene.cast.live
+        wanted = self.request or cast.requests[0]
+        for number in range(self.times):
+            tree = scene.asked.service.reference[wanted]
+            fall = Waterfall(scene=scene, request=wanted, number=number, tree=tree)
+            waiting = list(self.forms)
+            fall.sent(waiting.pop(0))
+            for event in followed(scene, cast.request(wanted, self.forms, index=number)):
+                fall.hear(event)
+                if isinstance(event, Answered) and waiting:
+                    fall.sent(waiting.pop(0))
+        for value in readings(scene.told, at_ms=scene.at_ms()):
+            scene.emit(value)

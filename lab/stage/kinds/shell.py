@@ -1,0 +1,28 @@
+"""`shell`: the terminal is the speaker's until the shell is left; then the show goes on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from lab.machines import lifecycle
+from lab.model.key import key
+from lab.stage.kind import Kind
+from lab.stage.scene import Scene
+
+
+def shell_argv() -> list[str]:
+    """The speaker's own shell on this host."""
+    return [os.environ.get("COMSPEC", "cmd.exe")] if os.name == "nt" else [os.environ.get("SHELL", "/bin/sh")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell(Kind):
+    """Hand the terminal to a shell; the show goes on when it is left. A rehearsal that runs alone opens none."""
+
+    on: Literal["host", "machine"] = key("host", "Where the shell is")
+
+    def play(self, scene: Scene) -> None:
+        argv = shell_argv() if self.on == "host" else lifecycle.ssh_argv(scene.lab, scene.cast.machine)
+        scene.shell(argv)

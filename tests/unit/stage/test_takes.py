@@ -1,0 +1,84 @@
+"""A take is played as it was recorded, or refused with the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.stage import takes
+from lab.stage.events import Line, Value
+from lab.stage.inputs import Inputs
+from lab.stage.record import StageRecord
+from lab.stage.takes import Take
+
+INPUTS = Inputs(machine={"kernel": "6.1.0-29"}, show="aa", seed=1)
+TAKE = Take(
+    show="s",
+    beat="one",
+    machine="lab",
+    recorded="2026-02-01T10:00:00+00:00",
+    inputs=INPUTS,
+    seconds=1.5,
+    records=(
+        StageRecord(seq=1, at_s=0.1, event=Line(at_ms=100.0, text="é")),
+        StageRecord(seq=2, at_s=1.2, event=Value(at_ms=1200.0, name="rate", title="rate", value=20.0, unit="per s")),
+    ),
+)
+
+
+def test_a_take_is_read_as_it_was_kept(tmp_path: Path) -> None:
+    takes.save(tmp_path, TAKE)
+    assert takes.usable(tmp_path, "one", INPUTS) == TAKE
+    assert takes.usable(tmp_path, "one", None) == TAKE
+
+
+def test_no_take(tmp_path: Path) -> None:
+    assert takes.usable(tmp_path, "one", INPUTS) == "there is no take of it: lab rehearse records one"
+
+
+def test_a_take_of_other_inputs_is_refused_and_the_input_named(tmp_path: Path) -> None:
+    takes.save(tmp_path, TAKE)
+    told = takes.usable(tmp_path, "one", dataclasses.replace(INPUTS, machine={"kernel": "6.1.0-31"}))
+    assert told == "its take of 2026-02-01 is of other inputs: kernel: 6.1.0-29 in rehearsal, 6.1.0-31 now"
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda text: text.replace("20.0", "21.0"), "its digest is not that of its content"),
+        (lambda text: text[: len(text) // 2], "not JSON"),
+        (lambda _: "", "not JSON"),
+        (lambda text: text.replace('"schema": 1', '"schema": 9'), "schema 9"),
+    ],
+)
+def test_a_damaged_take_is_refused_by_name(tmp_path: Path, damage, why: str) -> None:  # type: ignore[no-untyped-def]
+    path = takes.save(tmp_path, TAKE)
+    path.write_text(damage(path.read_text(encoding="utf-8")), encoding="utf-8")
+    told = takes.usable(tmp_path, "one", INPUTS)
+    assert isinstance(told, str)
+    assert why in told
+    assert str(path) in told
+
+
+def test_on_a_full_disk_the_earlier_take_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = takes.save(tmp_path, TAKE)
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        takes.save(tmp_path, dataclasses.replace(TAKE, seconds=9.0))
+    assert path.read_bytes() == before
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_a_take_is_plain_json(tmp_path: Path) -> None:
+    doc = json.loads(takes.save(tmp_path, TAKE).read_text(encoding="utf-8"))
+    assert doc["take"]["records"][0]["event"] == "Line"
