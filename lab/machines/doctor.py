@@ -31,10 +31,10 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
     except LabError as error:
         return [*findings, Finding(name="provider", verdict="fail", message=error.message, fix=error.fix)]
     findings += host_packages.check_host(spec.arch) if provider.FEATURES.custom_kernel else []
-    made = state.look(lab, spec.name).machine
-    seen = None if made is None else steps.observed(lab, made)
+    stored = state.look(lab, spec.name).machine
+    seen = None if stored is None else steps.observed(lab, stored)
     if seen is not None and seen.phase == "running":
-        # its memory and disk are in use already: asking for them again would be wrong
+        # its memory and disk are in use already: do not require them again
         findings.append(Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({seen.reason})"))
     else:
         findings += provider.check(lab, spec)
@@ -68,9 +68,9 @@ def apt_commands(packages: list[str], *, root: bool) -> list[list[str]]:
 def ansible(version: str | None) -> Finding:
     """`version` of ansible-core, None when it is not installed (it does not exist for Windows)."""
     if version is None:
-        message = "no ansible-core here: a machine that `lab` did not bake runs the playbook itself (--ansible guest)"
+        message = "ansible-core is not installed: a remote machine runs the playbook itself (--ansible guest)"
         return Finding(
-            name="ansible", verdict="warn", message=message, fix="nothing to do on Windows; else reinstall lab"
+            name="ansible", verdict="warn", message=message, fix="reinstall lab (nothing to do on Windows)"
         )
     if version.startswith(OLDER_ANSIBLE):
         python = ".".join(map(str, sys.version_info[:2]))
@@ -80,11 +80,11 @@ def ansible(version: str | None) -> Finding:
 
 
 def load(load1: float) -> Finding:
-    """A busy host makes figures wide and emulated machines slow; it blocks nothing."""
+    """A warning on a busy host, where figures vary more and emulated machines are slow."""
     cores = psutil.cpu_count() or 1
     message = f"load {load1:.1f} on {cores} cores"
     if load1 > cores:
-        return Finding(name="load", verdict="warn", message=message, fix="close what else runs here before measuring")
+        return Finding(name="load", verdict="warn", message=message, fix="stop other programs before measuring")
     return Finding(name="load", verdict="ok", message=message)
 
 
@@ -94,8 +94,8 @@ def _image(lab: Lab, spec: MachineSpec) -> Finding:
     except LabError as error:
         return Finding(name="image", verdict="fail", message=error.message, fix=error.fix)
     if found is None:
-        return Finding(name="image", verdict="ok", message="not made yet; lab up makes it")
-    return Finding(name="image", verdict="ok", message=f"{found.id}: every file is what was made")
+        return Finding(name="image", verdict="ok", message="not built yet; lab up builds it")
+    return Finding(name="image", verdict="ok", message=f"{found.id}: all files match their digests")
 
 
 def _ansible_version() -> str | None:

@@ -1,7 +1,7 @@
-"""What a machine of an ordinary cloud image is given before its SSH server first starts: who it is, and who may log in.
+"""Sets the host key and the login key of a machine from a plain cloud image, before its SSH server first starts.
 
-cloud-init runs it at each boot, early (as a boot command or a boothook). It drops and makes the usual host keys
-later on; ours has a name of its own, so it is the only one that is ever shown.
+cloud-init runs it at each boot, early (as a boot command or a boothook). It later deletes and regenerates the default
+host keys; ours has its own file name, so no other key is ever presented.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def script(seed: Seed) -> str:
             _file(f"{HOST_KEY}.pub", [seed.host_key_public], mode="644"),
             _file(AUTHORIZED, [seed.user_key_public], mode="644"),
             _file(SETTINGS, SSHD, mode="644"),
-            # an image whose sshd is up before cloud-init has answered with another key until now
+            # where sshd starts before cloud-init, it has presented another host key until now
             "for unit in ssh sshd; do",
             '  if systemctl is-active --quiet "$unit" 2>/dev/null; then systemctl --no-block reload "$unit"; fi',
             "done",

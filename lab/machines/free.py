@@ -1,4 +1,4 @@
-"""A machine that hangs made to go on as it is, where its provider can do that."""
+"""Resumes a hung machine without a restart, where its provider supports that."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lab.model.machine import Handle
 
 
 def freed(lab: Lab, provider: Provider, handle: Handle, hung: Hung) -> bool:
-    """Whether it goes on now, which is reported: nothing is lost but the time."""
+    """Whether the machine runs again; if so, emits a notice. Nothing but time is lost."""
     if not isinstance(provider, FreesHung):
         return False
     with journal.entry(lab, handle.name, "up", "free"):
-        goes_on = provider.free(handle)
-    if goes_on:
-        text = f"{hung.message}. QEMU was made to translate its code again, and it goes on: nothing in it is lost"
+        resumed = provider.free(handle)
+    if resumed:
+        text = f"{hung.message}; QEMU translated its code again, and the machine continues without loss"
         lab.bus.emit(Notice(level="warning", text=text))
-    return goes_on
+    return resumed

@@ -1,4 +1,4 @@
-"""What a machine tells of itself, checked where it arrives: names that become paths, ids that are compared and kept."""
+"""Validates what a machine reports about itself: names that become paths, ids that are compared and stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+~-]{0,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What could not be ended or taken back there: the answer of ending.py and of guest_claim.py's "give-back"."""
+    """What could not be ended or restored on that host: the answer of ending.py and of guest_claim.py's "give-back"."""
 
     left: tuple[str, ...]
 
@@ -27,15 +27,15 @@ def is_name(text: str) -> bool:
 
 
 def name(text: str, what: str) -> str:
-    """`text` without the white space around it. Raises ProvisioningError where it is no such word."""
+    """`text` without the white space around it. Raises ProvisioningError when it is not a valid name."""
     found = text.strip()
     if not is_name(found):
         raise ProvisioningError(
-            f"the machine's {what} is not one: {shown(found) or 'it is empty'}", fix="make the machine again: lab down"
+            f"the machine reports an invalid {what}: {shown(found) or 'it is empty'}", fix="lab down, then lab up"
         )
     return found
 
 
 def line(text: str) -> str:
-    """One line of a sensible length, whatever was sent, fit to be shown."""
+    """`text` as one printable line of limited length."""
     return "".join(letter if letter.isprintable() else " " for letter in text[:LINE]).strip()

@@ -1,7 +1,7 @@
-"""When a machine hangs: its processors had their time, and no sign of life came. Pure, over readings of anybody.
+"""Decides whether a machine hangs: its virtual CPUs ran, and no heartbeat came. Pure functions over readings.
 
-Time alone proves nothing: a busy, stopped or suspended host holds a healthy machine up. So the machine's own time is
-counted: what passed, less what its virtual CPUs waited for a processor of the host.
+Elapsed time alone proves nothing: a busy, stopped or suspended host delays a healthy machine. So the machine's own time
+is counted: the time that passed, less the time that its virtual CPUs waited for a processor of the host.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ LATE_S: Final = 5.0  # a heartbeat this old is looked at; it comes each second
 SILENT_S: Final = 6.0  # without a heartbeat, or GAPS times the longest silence that this boot went on after
 GAPS: Final = 3.0
 OWN_S: Final = 2.0  # of the machine's own time in that; a heartbeat takes less than a tenth of it
-SEEN_S: Final = 0.7  # of that, so much while somebody watched: a machine that was stopped beats soon after it goes on
+SEEN_S: Final = 0.7  # of that, the part that must be watched: a stopped machine beats soon after it resumes
 WATCHED_S: Final = 3.0
-# Before its heart beats steadily: nothing was read, written, printed or newly translated, and yet a processor was busy.
-# Unpacking an image is the longest a booting kernel does such a thing (seen: 2 s).
+# Before heartbeats are steady: nothing was read, written, printed or newly translated, and yet a processor was busy.
+# A booting kernel does that longest while it unpacks its image (measured: 2 s).
 EARLY_S: Final = 8.0
 BUSY: Final = 0.5
 BOOT_S: Final = 120.0  # of processor time; a boot takes 6
 SHOWN: Final = 2
-JUMP_S: Final = 5.0  # between two readings: we, or all of it, were stopped, and know nothing of that time
+JUMP_S: Final = 5.0  # between two readings: lab or the whole host was stopped, and that time is unknown
 
 
 class Hung(ProvisioningError):
@@ -38,11 +38,11 @@ class Hung(ProvisioningError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One look. life: what changes while it lives; cpu_s: per virtual CPU, (ran, waited for a processor) so far."""
+    """One sample. life: values that change while it lives; cpu_s: per virtual CPU, (ran, waited) so far."""
 
     at_s: float  # monotonic
     life: tuple[object, ...]
-    beats: bool  # its heart beats steadily, which `life` is; else that is what a booting machine shows
+    beats: bool  # heartbeats are steady, and `life` is the last one; else `life` is what a booting machine shows
     cpu_s: tuple[tuple[float, float], ...]
     age_s: float = 0.0  # of that heartbeat, by the wall clock
     gap_s: float = 1.0  # the longest silence between its predecessors
@@ -91,17 +91,17 @@ def _ran_s(now: Reading) -> float:
 
 
 def error(name: str, seen: Observed, log: str | None = None) -> Hung:
-    """The error of a machine that was seen to hang."""
+    """The error for a machine whose state is `hung`."""
     return Hung(name, seen.reason, log)
 
 
 def words(pulse: Pulse, now: Reading, places: list[str]) -> str:
-    """The evidence, for a person."""
-    more = f" and {len(places) - SHOWN} places more" if len(places) > SHOWN else ""
+    """The evidence as text."""
+    more = f" and {len(places) - SHOWN} more addresses" if len(places) > SHOWN else ""
     at = f", at {', '.join(sorted(places)[:SHOWN])}{more}" if places else ""
     used = f"{pulse.busy_s:.1f} of {pulse.watched_s:.1f} s watched"
     if not now.beats:
-        return f"it does not come up, its processor ran for {_ran_s(now):.0f} s and was busy for {used}{at}"
+        return f"it does not boot; its processor ran for {_ran_s(now):.0f} s and was busy for {used}{at}"
     return (
         f"no heartbeat for {now.age_s:.0f} s while QEMU runs (up {now.uptime_s:.0f} s, processor busy for {used}{at})"
     )

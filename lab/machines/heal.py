@@ -1,4 +1,4 @@
-"""A machine that hangs goes on: freed where that can be, else started again, so often and no more."""
+"""Recovers a hung machine: resumes it where possible, else restarts it, a limited number of times."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lab.model.machine import Machine, Observed
 from lab.model.paths import SERIAL_LOG
 
 RESTARTS: Final = 3
-FREED: Final = 5  # so often; one that hangs at once again is not cured by it
+FREED: Final = 5  # at most; a machine that hangs again at once is not cured by it
 
 
 def healed(
     lab: Lab, machine: Machine, seen: Observed, act: Callable[[Machine], Machine], *, keep: bool = False
 ) -> Machine:
-    """What `act` makes of the machine, with every hang before it and in it mended. `seen`: how it is now.
+    """The result of `act`, after recovering the machine from every hang before and during it. `seen`: its state now.
 
-    keep: one that was ready is freed, or Hung is raised: a restart would lose what runs in it.
+    keep: a machine that was ready is resumed or Hung is raised: a restart would lose what runs in it.
 
-    Raises ProvisioningError when it hangs once more after RESTARTS restarts, and what `act` raises.
+    Raises ProvisioningError when it still hangs after RESTARTS restarts, and what `act` raises.
     """
     restarts = frees = 0
     hung = hang.error(machine.spec.name, seen) if seen.phase == "hung" else None
@@ -45,7 +45,7 @@ def healed(
             raise hung
         if restarts == RESTARTS:
             log = str(lab.paths.machine(machine.spec.name) / SERIAL_LOG)
-            message = f"{hung.message}; it was started again {RESTARTS} times, and hung each time"
+            message = f"{hung.message}; it hung again after each of {RESTARTS} restarts"
             raise ProvisioningError(message, fix="lab down, then lab up --cpus 1", log=log)
         restarts += 1
         _end(lab, machine, hung, restarts)
@@ -53,9 +53,9 @@ def healed(
 
 
 def _end(lab: Lab, machine: Machine, hung: Hung, number: int) -> None:
-    text = f"{hung.message}. It is started again ({number} of at most {RESTARTS})"
+    text = f"{hung.message}; restarting it ({number} of at most {RESTARTS})"
     if machine.ready_boot_id:
-        text += "; what a run finished there is on its disk, the rest of it is lost: lab demo goes on with it"
+        text += "; finished parts of a run are on its disk, the rest is lost: run lab demo again to continue"
     lab.bus.emit(Notice(level="warning", text=text))
     assert machine.handle is not None
     with journal.entry(lab, machine.spec.name, "up", "end_hung"):

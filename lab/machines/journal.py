@@ -1,6 +1,6 @@
-"""What a command set out to do to a machine and what it finished: append-only, synced, read by the next command.
+"""The steps that a command began and finished on a machine: append-only, synced, read by the next command.
 
-The journal tells people where an interrupted command was. What to do next is never read from it: each step asks the
+The journal tells people where a command was interrupted. It never decides what to do next: each step inspects the
 machine itself.
 """
 
@@ -42,7 +42,7 @@ def entry(lab: Lab, name: str, command: str, step: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line: what a command set out to do, or how it ended."""
+    """One line: a step that a command began, or how it ended."""
 
     command: str
     step: str
@@ -50,12 +50,12 @@ class Line:
 
 
 def interrupted(lines: Sequence[Line]) -> str | None:
-    """The step that was begun last and has no outcome: its command was killed there."""
+    """The last step if it has no outcome: its command was killed there."""
     return lines[-1].step if lines and lines[-1].state == "intent" else None
 
 
 def read(lab: Lab, name: str) -> tuple[Line, ...]:
-    """Its lines; those that cannot be read are left out, and all where the file is none: it only tells people."""
+    """The readable lines; () when the file cannot be read: the journal is only informative."""
     at = path(lab, name)
     try:
         return documents.lines(Source(path=at, name=str(at), fix=""), lambda doc: decode(Line, doc))[0]

@@ -1,4 +1,4 @@
-"""Who a machine is, before it exists: its host key, the key that opens it, and the files that plain ssh needs."""
+"""The identity of a machine, before it exists: its host key, its login key, and the files that plain ssh needs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MOST_BYTES: Final = 1 << 16
 
 
 def seed(directory: Path) -> Seed:
-    """The machine's seed: made on the first call, the same on every later one. Private keys are 0600, OpenSSH format.
+    """The machine's seed: created by the first call, the same afterwards. Private keys are 0600, OpenSSH format.
 
-    The machine id is derived from the host key, so that there is no third thing to keep in step. Raises Unreadable for
-    a file that is no key.
+    The machine id is derived from the host key, so that the two cannot differ. Raises Unreadable for a file that is not
+    a private key.
     """
     host, user = directory / HOST_KEY_FILE, directory / IDENTITY_FILE
     host_public, user_public = _made(host, HOST_COMMENT), _made(user, "lab-user")
@@ -42,9 +42,9 @@ def write_access(directory: Path, name: str, endpoint: SshEndpoint) -> None:
 
 
 def ssh_config(name: str, endpoint: SshEndpoint, known_hosts: PurePath) -> str:
-    """Text for OpenSSH: only our key, only the pinned host key, no agent, nothing of the user's or the system's.
+    """Text for OpenSSH: only our key, only the pinned host key, no agent, no settings of the user or the system.
 
-    An endpoint without a key of its own is opened by the user's agent and default keys; nothing else is different.
+    An endpoint without an identity file uses the user's agent and default keys; nothing else differs.
     """
     own = endpoint.identity_file
     login = {} if own is None else {"IdentityFile": config_value(own), "IdentitiesOnly": "yes", "IdentityAgent": "none"}
@@ -85,13 +85,13 @@ def public(private: Path, comment: str) -> str:
     try:
         key = serialization.load_ssh_private_key(data, password=None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise source.error("not a private key of OpenSSH without a passphrase") from error
+        raise source.error("not an OpenSSH private key without a passphrase") from error
     text = key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return f"{text.decode()} {comment}"
 
 
 def _made(private: Path, comment: str) -> str:
-    """The public half of the key in `private`, which is made when it is missing."""
+    """The public half of the key in `private`, which is generated when it is missing."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 

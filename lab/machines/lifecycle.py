@@ -1,4 +1,4 @@
-"""What the rest of `lab` does with machines: bring one up, ask for it, reach it, take it down."""
+"""What the rest of `lab` does with machines: create and start one, inspect it, connect to it, remove it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CONNECT_S: Final = 120.0
 
 
 def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float, keep: bool = False) -> Machine:
-    """A ready machine. Idempotent: a ready one is proven alive without a login and left as it is.
+    """A ready machine. Idempotent: a ready one is checked without a login and left as it is.
 
-    One that hangs goes on or is started again; keep: not started again if it was ready (then Hung is raised).
+    A hung one is resumed or restarted; keep: never restarted if it was ready (then Hung is raised).
 
     Raises PreconditionError, ProvisioningError, UsageError, Locked, SecurityStop, Cancelled; after any of them, or a
-    kill, the same call goes on from where the machine really is.
+    kill, the same call continues from the machine's actual state.
     """
     state.check_files(lab.paths.machine(spec.name))
     with presence.exclusive(lab, spec.name, lock_timeout_s):
@@ -39,11 +39,11 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float, keep: bool = False
         presence.forget_down(lab, spec.name)
         seen = steps.observed(lab, machine)
         if steps.ready(machine, seen):
-            with lab.bus.step("up", f"machine {spec.name}") as told:
-                told.skip(f"already ready ({seen.reason})")
+            with lab.bus.step("up", f"machine {spec.name}") as shown:
+                shown.skip(f"already ready ({seen.reason})")
             return replace(machine, endpoint=seen.endpoint or machine.endpoint)
         if step := journal.interrupted(journal.read(lab, spec.name)):
-            lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in {step}; going on"))
+            lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in step {step}; continuing"))
         if machine.handle is None:
             removal.forget_others(lab, spec)
         machine = state.save(lab, machine)
@@ -68,19 +68,19 @@ def plan(lab: Lab, spec: MachineSpec) -> list[dict[str, str]]:
 
 
 def down(lab: Lab, name: str) -> bool:
-    """Stop and remove it, from whatever state; nothing of it stays but the shared cache. False: there was nothing."""
+    """Stop and remove it, from whatever state; only the shared cache stays. False: there was no machine."""
     return removal.down(lab, name)
 
 
 def status(lab: Lab, name: str) -> Observed:
-    """What is there now, by asking; needs no lock."""
+    """Its state now, by inspecting it; needs no lock."""
     found = state.look(lab, name)
     machine = found.machine
     if machine is None and (found.problem or any(handle.name == name for handle in presence.running(lab))):
-        why = f"its making was interrupted, or its state was damaged: {found.problem or f'{MACHINE_FILE} is missing'}"
-        return Observed(phase="broken", alive=False, reason=f"{why}; to remove it: lab down {name}")
+        why = f"its creation was interrupted or its state is damaged: {found.problem or f'{MACHINE_FILE} is missing'}"
+        return Observed(phase="broken", alive=False, reason=f"{why}; remove it with lab down {name}")
     if machine is None:
-        reason = "its making was interrupted" if name in state.names(lab) else "there is no such machine"
+        reason = "its creation was interrupted" if name in state.names(lab) else "there is no such machine"
         return Observed(phase="absent", alive=False, reason=reason)
     seen = steps.observed(lab, machine)
     if seen.alive and not steps.ready(machine, seen):
@@ -89,7 +89,7 @@ def status(lab: Lab, name: str) -> Observed:
 
 
 def glance(lab: Lab, name: str) -> Observed:
-    """`status` of one of several: one that cannot be asked hides no other."""
+    """`status` of one of several: an error is its state, so that the others are still shown."""
     try:
         return status(lab, name)
     except Cancelled:
@@ -99,16 +99,16 @@ def glance(lab: Lab, name: str) -> Observed:
 
 
 def tell_hang(lab: Lab, name: str) -> None:
-    """A warning when the machine hangs; asks only one that has a heartbeat, which costs no login."""
+    """A warning when the machine hangs; inspects only one with a heartbeat, which needs no login."""
     if (lab.paths.machine(name) / HEARTBEAT_LOG).exists() and (seen := glance(lab, name)).phase == "hung":
         lab.bus.emit(Notice(level="warning", text=f"{hang.error(name, seen).message} (lab up {name})"))
 
 
 def known(lab: Lab, name: str) -> None:
-    """Raise UsageError where there is no such machine, nor anything left of one."""
-    there = names(lab)
-    if lab.paths.machine(name).name not in there:
-        raise UsageError(f"there is no machine {name}{nearest(name, there)}", fix="lab status")
+    """Raise UsageError when there is neither such a machine nor remains of one."""
+    existing = names(lab)
+    if lab.paths.machine(name).name not in existing:
+        raise UsageError(f"there is no machine {name}{nearest(name, existing)}", fix="lab status")
 
 
 def names(lab: Lab) -> list[str]:
@@ -116,7 +116,7 @@ def names(lab: Lab) -> list[str]:
 
 
 def machine(lab: Lab, name: str) -> Machine | None:
-    """What was made under that name; its endpoint may be out of date when it does not run."""
+    """The stored machine of that name; its endpoint may be out of date when it does not run."""
     return state.load(lab, name)
 
 
@@ -125,16 +125,16 @@ def features(machine: Machine) -> Features:
 
 
 def attach_disk(lab: Lab, machine: Machine, image: Path, serial: str) -> None:
-    """Plug a read-only disk into a running machine. Raises PreconditionError where `features` says no disks."""
+    """Plug a read-only disk into a running machine. Raises PreconditionError when its provider cannot."""
     provider = steps.provider_of(machine)
     if machine.handle is None or not isinstance(provider, Disks):
-        raise PreconditionError(f"machine {machine.spec.name} cannot take disks", fix="copy the files instead")
+        raise PreconditionError(f"machine {machine.spec.name} does not support disks", fix="copy the files instead")
     with lab.bus.step("attach", f"attach {image.name}"):
         provider.attach(lab, machine.handle, image, serial)
 
 
 def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) -> LabError:
-    """Why a machine that was ready cannot be reached any more: it panicked, ended or hangs; else `error` as it is."""
+    """Why a machine that was ready is unreachable: it panicked, exited or hangs; else `error` unchanged."""
     if (gone := presence.taken_down(lab, machine)) is not None:
         return gone
     seen = steps.observed(lab, machine)
@@ -143,7 +143,7 @@ def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) ->
     if seen.phase == "hung":
         return hang.error(machine.spec.name, seen)
     found = readiness.diagnose(seen, lab.paths.machine(machine.spec.name), said=error)
-    found.fix = "run the command again: it starts the machine and goes on with what is missing"
+    found.fix = "run the command again: it starts the machine and continues"
     return found
 
 
@@ -155,7 +155,7 @@ def ssh_argv(lab: Lab, name: str) -> list[str]:
 
 @contextmanager
 def reach(lab: Lab, name: str) -> Iterator[Transport]:
-    """A connection to a machine that runs; where it is taken down meanwhile, the error says by whom."""
+    """A connection to a running machine; when it is taken down meanwhile, the error names the command that did it."""
     found = state.load(lab, name)
     if found is None or not found.ready_boot_id or not features(found).status_by_login:
         found = _running(lab, name)
@@ -166,7 +166,7 @@ def reach(lab: Lab, name: str) -> Iterator[Transport]:
 
 @contextmanager
 def connected(lab: Lab, machine: Machine, seconds: float = 60.0) -> Iterator[Transport]:
-    """One connection to a machine that was ready; whatever fails, an error says what became of the machine."""
+    """One connection to a machine that was ready; on failure the error says what happened to the machine."""
     if machine.endpoint is None:
         raise DemoError(f"machine {machine.spec.name} has no endpoint", fix="lab up")
     with ExitStack() as stack:
@@ -217,7 +217,7 @@ def playbook_digest() -> str:
 
 
 def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
-    """The stored machine, or a new one; a stored one of another kind is never changed under its user."""
+    """The stored machine, or a new one. Raises UsageError when the stored one has other settings."""
     found = state.load(lab, spec.name)
     if found is None or found.handle is None:
         return Machine(spec=spec)
@@ -227,10 +227,10 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
         if getattr(found.spec, f.name) != getattr(spec, f.name)
     ]
     if spec.kernel and list(found.handle.kernel_seen) != store.seen(Path(spec.kernel)):
-        different.append(f"another content of {spec.kernel}")
+        different.append(f"{spec.kernel} has changed")
     if different:
-        message = f"machine {spec.name} exists with {'; '.join(different)}"
-        fix = f"give another --name, or lab down {spec.name}, then run the command again"
+        message = f"machine {spec.name} already exists with {'; '.join(different)}"
+        fix = f"choose another --name, or run lab down {spec.name}, then run the command again"
         raise UsageError(message, fix=fix)
     return found
 
@@ -249,4 +249,4 @@ def _running(lab: Lab, name: str) -> Machine:
 
 def _reachable(lab: Lab, name: str) -> None:
     if not isinstance(_running(lab, name).endpoint, SshEndpoint):
-        raise UsageError(f"machine {name} is this very host: it has no SSH of ours", fix="open a shell here")
+        raise UsageError(f"machine {name} is this host and has no SSH endpoint", fix="open a shell on this host")

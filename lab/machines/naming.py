@@ -1,5 +1,5 @@
-"""Which machine is meant where nobody named one. Each provider has a default machine of its own, so that they live
-side by side: `lab` for qemu, `lab-PROVIDER` for the others.
+"""The machine to use when no name is given. Each provider has its own default machine, so that they exist side by
+side: `lab` for qemu, `lab-PROVIDER` for the others.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from lab.model.machine import default_name
 
 
 def wanted(lab: Lab) -> str:
-    """For a verb that makes a machine: the default machine of its provider.
+    """For a command that creates a machine: the default machine of its provider.
 
-    A machine `lab` of that provider goes on being its default one: before 0.1.0 every provider's was called so.
+    A machine `lab` of that provider stays its default: before 0.1.0 every provider's had that name.
     """
     provider = lab.config.machine.provider
     first = default_name("qemu")
@@ -27,19 +27,19 @@ def wanted(lab: Lab) -> str:
 
 
 def there(lab: Lab) -> str:
-    """For a verb that uses a machine: that of the configured provider, else the only default machine that is there.
+    """For a command that uses a machine: that of the configured provider, else the only default machine that exists.
 
-    Raises UsageError where several others are there.
+    Raises UsageError when several others exist.
     """
-    mine, all_there = wanted(lab), defaults(lab)
-    if mine in all_there or not all_there:
+    mine, existing = wanted(lab), defaults(lab)
+    if mine in existing or not existing:
         return mine
-    if len(all_there) > 1:
-        raise UsageError(f"which machine: {', '.join(all_there)}?", fix=f"name it: --name {all_there[0]}")
-    return all_there[0]
+    if len(existing) > 1:
+        raise UsageError(f"several machines exist: {', '.join(existing)}", fix=f"choose one: --name {existing[0]}")
+    return existing[0]
 
 
 def defaults(lab: Lab) -> list[str]:
-    """Every default machine of this home: those that nobody named, and that `lab down` removes."""
+    """Every default machine of this home: those created without a name, which `lab down` removes."""
     known = {default_name("qemu"), *(f"{default_name('qemu')}-{provider}" for provider in PROVIDERS)}
     return [name for name in presence.names(lab) if name in known]

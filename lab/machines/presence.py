@@ -1,6 +1,6 @@
-"""Whether a machine is still the one that a command began with, and who took it away.
+"""Whether a machine is still the one that a command began with, and which command took it down.
 
-The lock of a machine and the note of the last `lab down` lie outside its folder: anybody may remove the folder.
+The lock of a machine and the record of the last `lab down` are outside its folder: anybody may remove the folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.system.wait import Deadline
 
 
 def exclusive(lab: Lab, name: str, timeout_s: float) -> contextlib.AbstractContextManager[None]:
-    """Nobody else changes this machine meanwhile. Raises Locked naming who does, after `timeout_s`."""
+    """Holds the lock of this machine. After `timeout_s` raises Locked, which names the holder."""
 
     def tell(holder: locks.Holder | None) -> None:
         lab.bus.emit(Notice(level="info", text=f"waiting for machine {name}, in use by {holder or 'another command'}"))
@@ -39,7 +39,7 @@ def exclusive(lab: Lab, name: str, timeout_s: float) -> contextlib.AbstractConte
 
 @contextlib.contextmanager
 def kept(lab: Lab, machine: Machine) -> Iterator[None]:
-    """Nobody takes this machine down inside the block, and nobody has: so nothing is begun on one that was given back.
+    """Holds the machine's lock inside the block, after checking that it was not taken down.
 
     Raises Locked, DemoError (it was taken down).
     """
@@ -49,28 +49,28 @@ def kept(lab: Lab, machine: Machine) -> Iterator[None]:
         yield
 
 
-RERUN: Final = "run the command again: it makes the machine and goes on with what is missing"
+RERUN: Final = "run the command again: it creates the machine and continues"
 
 
 def taken_down(lab: Lab, machine: Machine, fix: str = RERUN) -> LabError | None:
-    """Why this machine is not there any more, or is about to go, when somebody took it; cheap, asks files only."""
+    """The error when this machine was removed or is being taken down, else None; cheap, reads files only."""
     name, found = machine.spec.name, state.look(lab, machine.spec.name).machine
     if machine.handle is None:
         return None
-    told = _told(lab, name)
-    noted = told is not None and told.machine_id == machine.handle.machine_id
-    there = found is not None and found.handle is not None and found.handle.machine_id == machine.handle.machine_id
-    if there and not noted:
+    record = _last_down(lab, name)
+    recorded = record is not None and record.machine_id == machine.handle.machine_id
+    exists = found is not None and found.handle is not None and found.handle.machine_id == machine.handle.machine_id
+    if exists and not recorded:
         return None
-    who = f"removed: {lab.paths.machine(name)}"
-    if noted and told is not None:
-        who = f"taken down by `{told.command}` (pid {told.pid})"
-    return DemoError(f"machine {name} was {who}", fix=fix)
+    how = f"removed: {lab.paths.machine(name)} is missing"
+    if recorded and record is not None:
+        how = f"taken down by `{record.command}` (pid {record.pid})"
+    return DemoError(f"machine {name} was {how}", fix=fix)
 
 
 @contextlib.contextmanager
 def explained(lab: Lab, machine: Machine, fix: str = RERUN) -> Iterator[None]:
-    """Whatever fails inside because somebody took the machine down says so, and by whom; `fix`: what helps then."""
+    """When the machine was taken down, any error inside becomes `taken_down`'s, with this `fix`."""
     try:
         yield
     except Cancelled:
@@ -82,7 +82,7 @@ def explained(lab: Lab, machine: Machine, fix: str = RERUN) -> Iterator[None]:
 
 
 def note_down(lab: Lab, name: str) -> None:
-    """From now on whoever works with this machine can tell why that ends."""
+    """Record this `lab down`, so that commands that use this machine can report why it ended."""
     me = {"machine_id": _id(lab, name), "pid": os.getpid(), "at": round(time.time(), 3)}
     me["command"] = shlex.join(["lab", *sys.argv[1:]])
     with contextlib.suppress(OSError):  # it only informs
@@ -95,7 +95,7 @@ def forget_down(lab: Lab, name: str) -> None:
 
 
 def running(lab: Lab) -> list[Handle]:
-    """Machines of this home that run or have a claim, by asking for them alone."""
+    """Machines of this home that run or have a claim, found without their stored state."""
     found: list[Handle] = []
     for provider in PROVIDERS.values():
         if isinstance(provider, FindsWithoutState):
@@ -104,17 +104,17 @@ def running(lab: Lab) -> list[Handle]:
 
 
 def lost(lab: Lab) -> list[Handle]:
-    """Those that go on, although the folder with their state was removed by hand or is another's."""
+    """Those that still run although their state folder was removed by hand or is another machine's."""
     return [handle for handle in running(lab) if handle.machine_id != _id(lab, handle.name)]
 
 
 def names(lab: Lab) -> list[str]:
-    """Every machine of this home, also one that goes on although its folder was removed."""
+    """Every machine of this home, also one that still runs after its folder was removed."""
     return sorted({*state.names(lab), *(handle.name for handle in lost(lab))})
 
 
 def end_lost(lab: Lab, name: str) -> bool:
-    """Remove what of such machines is there under this name."""
+    """Remove such machines of this name."""
     found = [handle for handle in lost(lab) if handle.name == name]
     for handle in found:
         text = f"machine {name} still runs, but its folder was removed: it is stopped"
@@ -124,21 +124,21 @@ def end_lost(lab: Lab, name: str) -> bool:
 
 
 def _id(lab: Lab, name: str) -> str:
-    """Who the machine in that folder is; "" where none is, or none that its key tells."""
+    """The id of the machine in that folder; "" without a readable host key."""
     seed = recovery.by_key(lab.paths.machine(name))
     return "" if seed is None else seed.machine_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Down:
-    """The note of the last `lab down`."""
+    """The record of the last `lab down`."""
 
     machine_id: str
     command: str
     pid: int
 
 
-def _told(lab: Lab, name: str) -> _Down | None:
+def _last_down(lab: Lab, name: str) -> _Down | None:
     path = _beside(lab, name, ".down")
     try:
         return read(Source(path=path, name=str(path), fix=""), _Down)

@@ -1,4 +1,4 @@
-"""Waiting until a started machine can be worked with, and telling why when it cannot."""
+"""Waits until a started machine is usable, and diagnoses it when it is not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BANNER: Final = b"SSH-"
 
 
 def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) -> Observed:
-    """Until its heartbeat is fresh. Raises Hung, or ProvisioningError saying whether it panicked or never came up."""
+    """Until its heartbeat is fresh. Raises Hung, or ProvisioningError with a diagnosis: it panicked, did not boot, …"""
     accel = handle.accel
 
     def probe() -> Observed | NotYet:
@@ -44,25 +44,25 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
     try:
         deadline = Deadline.after(acceleration.scaled_s(BOOT_S, accel), lab.cancel)
         return until(
-            probe, what="the machine to come up", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
+            probe, what="the machine to boot", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
         )
     except _Late as late:
         raise diagnose(provider.inspect(lab, handle), directory) from late
 
 
 def wait_banner(lab: Lab, endpoint: SshEndpoint, accel: str) -> None:
-    """Until an SSH server speaks behind the port; nothing is sent. Raises ProvisioningError."""
+    """Until an SSH server answers on the port; nothing is sent. Raises ProvisioningError."""
 
     def probe() -> bool | NotYet:
         try:
             with socket.create_connection((endpoint.host, endpoint.port), timeout=5) as sock:
-                said = sock.recv(len(BANNER))
+                greeting = sock.recv(len(BANNER))
         except OSError as error:
             return NotYet(reason=str(error))
-        return True if said == BANNER else NotYet(reason="the port does not speak SSH yet")
+        return True if greeting == BANNER else NotYet(reason="the port gives no SSH banner yet")
 
     deadline = Deadline.after(acceleration.scaled_s(SSH_S, accel), lab.cancel)
-    until(probe, what="SSH of the machine", deadline=deadline, hint="lab logs", poll_s=POLL_S)
+    until(probe, what="the machine's SSH server", deadline=deadline, hint="lab logs", poll_s=POLL_S)
 
 
 def ssh_is_up(endpoint: SshEndpoint, accel: str) -> bool:
@@ -85,7 +85,7 @@ def ssh_is_up(endpoint: SshEndpoint, accel: str) -> bool:
 def open_session(
     lab: Lab, provider: Provider, handle: Handle, endpoint: Endpoint, directory: Path
 ) -> Iterator[Transport]:
-    """A connection to a machine that should be ready, watched; the error of one that is not says what it does."""
+    """A watched connection to a machine that should be ready; when it is not, the error holds a diagnosis."""
     accel = handle.accel
     deadline = Deadline.after(acceleration.scaled_s(SSH_S, accel), lab.cancel)
 
@@ -100,18 +100,18 @@ def open_session(
 
 
 class _Late(ProvisioningError):
-    """Time ran out; becomes a diagnosis."""
+    """The deadline has passed; replaced by a diagnosis."""
 
 
 def diagnose(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
-    """What a machine does instead of being ready, with its console's tail. `said`: how reaching it failed."""
+    """Why a machine is not ready, with its console's tail. `said`: the error of connecting to it."""
     text = _serial(directory)
     running = seen.phase in {"running", "broken"}
     if seen.phase == "hung":
         return hang.error(directory.name, seen, str(directory / SERIAL_LOG))
     if seen.phase == "broken":
         return ProvisioningError(f"the machine is broken: {seen.reason}", fix="lab down, then lab up")
-    if not (directory / SERIAL_LOG).exists():  # a provider without a console: its own word is all there is
+    if not (directory / SERIAL_LOG).exists():  # a provider without a console: its status is the only evidence
         because = "" if said is None else f" ({said.message})"
         return ProvisioningError(f"the machine is not ready: {seen.reason}{because}", fix="lab up")
     beat = heartbeat.last_beat(directory / "heartbeat.jsonl")

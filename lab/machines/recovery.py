@@ -1,4 +1,4 @@
-"""A machine whose state is lost: who it may be, by what is left of it, so that it can still be found and removed."""
+"""Finds the ids of a machine whose state is lost, from what is left of it, so that it can still be removed."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from lab.system.documents import Source, content
 MOST_BYTES: Final = 1 << 20
 MOST_FILES: Final = 50
 ID_DIGITS: Final = 32
-_TOLD: Final = re.compile(rb'"(?:machine_id|uuid)":\s*"([0-9a-f-]{32,36})"')
+_IDS: Final = re.compile(rb'"(?:machine_id|uuid)":\s*"([0-9a-f-]{32,36})"')
 
 
 def handles(name: str, directory: Path) -> Iterator[Handle]:
-    """A handle of each provider for each machine id that is found; good for `inspect`, `stop` and `delete`."""
+    """A handle of each provider for each machine id found; usable for `inspect`, `stop` and `delete`."""
     for seed in _seeds(directory):
         for provider in PROVIDERS.values():
             yield provider.recover(seed, name, directory)
 
 
 def _seeds(directory: Path) -> Iterator[Seed]:
-    """By its host key; by what its documents, also damaged ones, still tell."""
+    """By its host key, then by the ids in its documents, also damaged ones."""
     own = by_key(directory)
     if own is not None:
         yield own
-    for machine_id in sorted(_told(directory)):
+    for machine_id in sorted(_ids(directory)):
         if own is None or machine_id != own.machine_id:
             yield _bare(machine_id, directory)
 
 
-def _told(directory: Path) -> set[str]:
-    """Ids in what the documents of the folder still say, whole or torn."""
+def _ids(directory: Path) -> set[str]:
+    """Ids in the folder's documents, whole or torn."""
     ids = set()
     for path in itertools.islice(itertools.chain(directory.glob("*.json*"), directory.glob("*/*.json")), MOST_FILES):
         with contextlib.suppress(Unreadable):
             data = content(Source(path=path, name=str(path), fix=""), MOST_BYTES)
-            ids |= {found.decode().replace("-", "") for found in _TOLD.findall(data)}
+            ids |= {found.decode().replace("-", "") for found in _IDS.findall(data)}
     return {machine_id for machine_id in ids if len(machine_id) == ID_DIGITS}
 
 
 def by_key(directory: Path) -> Seed | None:
-    """None where the host key is not there or is none: it must not be made now. The user's key may be missing."""
+    """None when the host key is missing or invalid: it must not be generated here. The user's key may be missing."""
     if not (directory / HOST_KEY_FILE).exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Taking a machine away, whatever is on disk: by its state, and where that is lost, by all that tells who it is."""
+"""Removes a machine, whatever is on disk: by its state, and where that is lost, by the ids that are left of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.model.paths import JOURNAL_FILE
 
 
 def down(lab: Lab, name: str) -> bool:
-    """Stop and remove it, from whatever state; nothing of it stays but the shared cache. False: there was nothing."""
+    """Stop and remove it, from whatever state; only the shared cache stays. False: there was no machine."""
     directory = lab.paths.machine(name)
     if not os.path.lexists(directory) and not _runs(lab, name):
         return False
@@ -34,7 +34,7 @@ def down(lab: Lab, name: str) -> bool:
                 presence.end_lost(lab, name)
                 _delete(lab, name)
         if directory.is_symlink():
-            directory.unlink()  # what it leads to is not ours to empty
+            directory.unlink()  # its target is not ours to empty
         elif directory.exists():
             shutil.rmtree(directory)
     return existed
@@ -45,9 +45,9 @@ def _runs(lab: Lab, name: str) -> bool:
 
 
 def down_each(lab: Lab, names: Iterable[str]) -> list[str]:
-    """`down` of several; what cannot be removed does not keep the others. Returns those that were there.
+    """`down` of several; a failure does not stop the others. Returns those that existed.
 
-    Raises what one of them raised, or all of it as a group.
+    Raises the one error, or all errors as a group.
     """
     gone, failed = [], []
     for name in names:
@@ -62,19 +62,19 @@ def down_each(lab: Lab, names: Iterable[str]) -> list[str]:
 
 
 def forget_others(lab: Lab, spec: MachineSpec) -> None:
-    """What an `up` for another machine of this name began and never noted: an instance may run, and cost, of it.
+    """Remove what an unfinished `up` for another machine of this name left: its instance may run and cost money.
 
-    So does what state that cannot be read any more may have been of, and what runs here of a folder emptied by hand.
+    Also removes machines of unreadable state, and those that still run after their folder was emptied by hand.
     """
     found, directory = state.look(lab, spec.name), lab.paths.machine(spec.name)
     begun = found.machine
     others: list[Handle] = []
     if found.problem:
-        lab.bus.emit(Notice(level="warning", text=f"{found.problem}; the machine is found again by asking"))
+        lab.bus.emit(Notice(level="warning", text=f"{found.problem}; searching all providers for the machine"))
         others += [handle for handle in recovery.handles(spec.name, directory) if handle.provider != spec.provider]
     if begun is not None and begun.handle is None and begun.spec != spec:
-        message = f"an earlier command began another machine {spec.name} ({begun.spec.provider})"
-        lab.bus.emit(Notice(level="info", text=f"{message}: what is there of it is removed"))
+        message = f"an earlier command began to create another machine {spec.name} ({begun.spec.provider})"
+        lab.bus.emit(Notice(level="info", text=f"{message}; removing what is left of it"))
         others += recovery.handles(spec.name, directory)
     presence.end_lost(lab, spec.name)
     if others:
@@ -90,10 +90,10 @@ def _delete(lab: Lab, name: str) -> None:
     else:
         handles = list(recovery.handles(name, directory))
     if found.problem:
-        lab.bus.emit(Notice(level="warning", text=f"{found.problem}; what runs of the machine is found by asking"))
+        lab.bus.emit(Notice(level="warning", text=f"{found.problem}; searching all providers for the machine"))
     if not directory.is_symlink():
-        there = [path.name for path in directory.iterdir()]
-        _make_way(directory, [name for name in there if "." in name or name in state.FILES])  # our folders have no dot
+        files = [path.name for path in directory.iterdir()]
+        _make_way(directory, [name for name in files if "." in name or name in state.FILES])  # our folders have no dot
     _remove(lab, handles)
 
 
@@ -103,7 +103,7 @@ def _remove(lab: Lab, handles: Iterable[Handle]) -> None:
 
 
 def _make_way(directory: Path, names: Iterable[str]) -> None:
-    """Remove what is in the place of a file and is none."""
+    """Remove anything at these paths that is not a regular file."""
     for path in [directory / name for name in names]:
         try:
             mode = path.lstat().st_mode

@@ -1,6 +1,6 @@
-"""A machine kept as it is and gone on from in seconds, with the proof that it was not a boot.
+"""Saves a running machine and restores it in seconds, with a proof that it was not booted.
 
-The guest's clock is left alone: everything in it stays consistent, and it is behind by the time the machine was away.
+The guest's clock is left alone: everything in it stays consistent, and it is behind by the time since the snapshot.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ PROOF: Final = (
     "read -r up _ < /proc/uptime; "
     'echo "$(cat /proc/sys/kernel/random/boot_id) $up $(date +%s.%N) $(cat "$1" 2>/dev/null)"'
 )
-# Sessions that were open when it was kept: their other end is gone. $1: uptime then, in hundredths of a second, which
-# is how a process's start is counted (the 22nd word of its stat, the 20th behind its name).
+# Ends sessions that were open when it was saved: their peer is gone. $1: uptime then, in hundredths of a second, the
+# unit of a process's start time (the 22nd word of its stat, the 20th behind its name).
 DROP: Final = (
     'for it in $(pgrep -f "^sshd(-session)?: .*@"); do stat=$(cat "/proc/$it/stat" 2>/dev/null) || continue; '
     'began=$(echo "${stat##*) }" | cut -d" " -f20); [ "$began" -gt "$1" ] || kill -9 "$it"; done'
@@ -48,9 +48,9 @@ OnRestored = Callable[[Transport, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult:
-    """How a restore went: `restored` False means that the machine was booted instead, and `reason` why.
+    """The outcome of a restore. `restored` False: the machine was booted instead, for `reason`.
 
-    held: what was kept up in it, as `save` was given.
+    held: the value that `save` was given.
     """
 
     machine: Machine
@@ -62,20 +62,20 @@ class RestoreResult:
 
 
 def names(lab: Lab, machine: str) -> list[str]:
-    """What was kept of it."""
+    """Its snapshots."""
     return sorted(path.stem for path in (lab.paths.machine(machine) / SNAPSHOTS_DIR).glob("*.json"))
 
 
 def check(lab: Lab, machine: str, name: str) -> None:
-    """Whether `machine` could be kept as `name` at all; asks nobody. Raises UsageError, PreconditionError."""
+    """Whether `machine` can be saved as `name`; reads files only. Raises UsageError, PreconditionError."""
     _record(lab, machine, name)
     _existing(lab, machine)
 
 
 def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Keep a ready machine as `name`, in the place of an older one. Idempotent; a killed one leaves no such snapshot.
+    """Save a ready machine as `name`, replacing an older snapshot. Idempotent; a killed one leaves no such snapshot.
 
-    held: what is kept up in it, as JSON values; whoever restores it gets them back.
+    held: JSON values about what stays up in it; `restore` returns them.
 
     Raises UsageError, PreconditionError (it does not run, its provider cannot), ProvisioningError.
     """
@@ -87,14 +87,14 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
             raise PreconditionError(f"machine {machine} is not ready: {seen.reason}", fix=f"lab up {machine}")
         provider, path = _saver(found), _record(lab, machine, name)
         with (
-            lab.bus.step("snapshot", f"keep machine {machine} as {name}"),
+            lab.bus.step("snapshot", f"save machine {machine} as snapshot {name}"),
             journal.entry(lab, machine, "snapshot", name),
         ):
             path.unlink(missing_ok=True)  # from here on the old one is gone
             nonce = secrets.token_hex(16)
             with _session(lab, found) as link:
                 link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
-                answer = _asked(lab, link)
+                answer = _proof(lab, link)
             kept = provider.save(lab, found.handle, name)
             doc = {"name": name, "boot_id": answer.boot_id, "uptime_s": answer.uptime_s, "nonce": nonce, "held": held}
             path.parent.mkdir(exist_ok=True, mode=0o700)
@@ -105,10 +105,10 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
 def restore(
     lab: Lab, machine: str, name: str, *, fallback: bool = True, on_restored: OnRestored = lambda *_: None
 ) -> RestoreResult:
-    """Go on from `name`: the machine as it was, reachable in seconds, whatever it does now.
+    """Restore snapshot `name`: the machine as it was, reachable in seconds, whatever its state is now.
 
-    Where that fails it is booted instead, told by a notice, unless `fallback` is off: then the failure is raised.
-    on_restored: called in the first session of a machine that was restored, with what was held.
+    When that fails, it is booted instead, with a notice, unless `fallback` is off: then the failure is raised.
+    on_restored: called in the first session of a restored machine, with the snapshot's record.
     """
     began = time.monotonic()
     _record(lab, machine, name)
@@ -117,7 +117,7 @@ def restore(
         doc = _read(lab, machine, name)
         try:
             with (
-                lab.bus.step("restore", f"machine {machine} from {name}"),
+                lab.bus.step("restore", f"machine {machine} from snapshot {name}"),
                 journal.entry(lab, machine, "restore", name),
             ):
                 found, answer, seconds = _restored(lab, found, doc, began, on_restored)
@@ -129,7 +129,7 @@ def restore(
             return RestoreResult(
                 machine=found, restored=True, reason="", seconds=seconds, behind_s=answer.behind_s, held=doc.get("held")
             )
-        lab.bus.emit(Notice(level="warning", text=f"{failure.message}: it is booted instead"))
+        lab.bus.emit(Notice(level="warning", text=f"{failure.message}; booting the machine instead"))
         with contextlib.suppress(LabError):
             steps.provider_of(found).stop(lab, found.handle)
     booted = up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
@@ -140,7 +140,7 @@ def restore(
 
 
 def remove(lab: Lab, machine: str, name: str) -> None:
-    """Forget it. Its state leaves the overlay with the next one of that name, or with the machine."""
+    """Remove it. Its data leaves the overlay with the next snapshot of that name, or with the machine."""
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         _read(lab, machine, name)
         _record(lab, machine, name).unlink()
@@ -148,7 +148,7 @@ def remove(lab: Lab, machine: str, name: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootProof:
-    """What a machine says of itself: its boot, how long it is up, its clock against ours, the word left in memory."""
+    """Proves which boot answers: its id, its uptime, its clock against ours, the nonce left in memory."""
 
     boot_id: str
     uptime_s: float
@@ -159,7 +159,7 @@ class BootProof:
 def _restored(
     lab: Lab, machine: Machine, doc: dict[str, Any], began: float, on_restored: OnRestored
 ) -> tuple[Machine, BootProof, float]:
-    """The machine, what it said, and the seconds to that answer."""
+    """The machine, its boot proof, and the seconds until that answer."""
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
     endpoint = _saver(machine).restore(lab, machine.handle, doc["name"], doc["kept"])
@@ -169,9 +169,9 @@ def _restored(
     assert machine.handle is not None
     readiness.wait_alive(lab, steps.provider_of(machine), machine.handle, directory)
     with _session(lab, machine) as link:
-        seen = _asked(lab, link)
+        seen = _proof(lab, link)
         if (seen.boot_id, seen.nonce) != (doc["boot_id"], doc["nonce"]) or seen.uptime_s < float(doc["uptime_s"]):
-            message = f"what answers is not the machine that was kept (boot {seen.boot_id}, up {seen.uptime_s:.0f} s)"
+            message = f"the restored machine is not the saved one (boot {seen.boot_id}, up {seen.uptime_s:.0f} s)"
             raise ProvisioningError(message, fix="lab up")
         seconds = time.monotonic() - began
         on_restored(link, doc)
@@ -179,15 +179,15 @@ def _restored(
     return machine, seen, seconds
 
 
-def _asked(lab: Lab, link: Transport) -> BootProof:
+def _proof(lab: Lab, link: Transport) -> BootProof:
     before = time.time()
-    said = link.run(["sh", "-c", PROOF, "proof", NONCE], Deadline.after(ASK_S, lab.cancel)).text().split()
+    words = link.run(["sh", "-c", PROOF, "proof", NONCE], Deadline.after(ASK_S, lab.cancel)).text().split()
     try:
-        boot_id, uptime, now, nonce = said if len(said) > 3 else [*said, ""]
+        boot_id, uptime, now, nonce = words if len(words) > 3 else [*words, ""]
         behind_s = (before + time.time()) / 2 - float(now)
         return BootProof(boot_id=boot_id, uptime_s=float(uptime), behind_s=behind_s, nonce=nonce)
     except ValueError as error:
-        message = f"the answer of the machine cannot be read: {' '.join(said)[:100]!r}"
+        message = f"cannot read the machine's answer: {' '.join(words)[:100]!r}"
         raise ProvisioningError(message, fix="lab up") from error
 
 
@@ -207,7 +207,7 @@ def _existing(lab: Lab, name: str) -> Machine:
 
 
 def _saver(machine: Machine) -> Snapshots[Any]:
-    """What saves and restores this machine. Raises PreconditionError where its provider cannot."""
+    """The provider, if it supports snapshots. Raises PreconditionError otherwise."""
     provider = steps.provider_of(machine)
     if not isinstance(provider, Snapshots):
         message = f"the provider {machine.spec.provider} does not support snapshots"
@@ -216,15 +216,15 @@ def _saver(machine: Machine) -> Snapshots[Any]:
 
 
 def _record(lab: Lab, machine: str, name: str) -> Path:
-    """Where it is noted, in the machine's folder whatever `name` is. Raises UsageError."""
+    """The snapshot's record, always inside the machine's folder. Raises UsageError for an invalid name."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot be a snapshot's name", fix="use up to 31 of a-z, 0-9 and -")
+        raise UsageError(f"{name!r} is not a valid snapshot name", fix="use up to 31 of a-z, 0-9 and -")
     return lab.paths.machine(machine) / SNAPSHOTS_DIR / f"{name}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """What must be in a record; `held` and `kept` are checked by who wrote them."""
+    """The keys that a record must have; `held` and `kept` are checked by their writers."""
 
     schema: Literal[1]
     name: str
@@ -241,7 +241,7 @@ def _read(lab: Lab, machine: str, name: str) -> dict[str, Any]:
     if path.exists():
         documents.read(source, _Record)
         return documents.read(source, dict[str, Any])
-    there = names(lab, machine)
-    known = f" (there are: {', '.join(there)})" if there else ""
-    message = f"machine {machine} has no snapshot {name!r}{nearest(name, there)}{known}"
+    saved = names(lab, machine)
+    known = f" (it has: {', '.join(saved)})" if saved else ""
+    message = f"machine {machine} has no snapshot {name!r}{nearest(name, saved)}{known}"
     raise UsageError(message, fix=f"lab snapshot {machine}")

@@ -1,6 +1,6 @@
-"""machine.json: what was made, never whether it lives. Anything that can be asked is asked instead.
+"""machine.json: how a machine was created, never whether it runs. Anything that can be inspected is not stored.
 
-Whatever the file holds, `look` answers: with a machine that every caller can use, or with what is wrong.
+Whatever the file holds, `look` returns a machine that every caller can use, or the problem.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FILES: Final = (MACHINE_FILE, JOURNAL_FILE, HOST_KEY_FILE, IDENTITY_FILE, KNOWN_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What machine.json gave: a machine, or why there is none ("" where there is no such file)."""
+    """What machine.json holds: a machine, or why it holds none ("" when there is no such file)."""
 
     machine: Machine | None = None
     problem: str = ""
@@ -76,25 +76,25 @@ class _Stored:
 
 
 class _Newer(ConfigError):
-    """Written by a newer lab: nothing of it may be overwritten."""
+    """Written by a newer lab: must not be overwritten."""
 
 
 def save(lab: Lab, machine: Machine) -> Machine:
-    """Write it (the generation before is kept) and hand it back."""
+    """Write it (the previous version is kept) and return it."""
     store.write_state(lab.paths.machine(machine.spec.name) / MACHINE_FILE, to_doc(machine), schema=SCHEMA)
     return machine
 
 
 def load(lab: Lab, name: str) -> Machine | None:
-    """What was saved; None when there is nothing, or nothing that can be read: then it is made again by probing.
+    """The stored machine; None when there is none, or none that can be read.
 
-    Raises ConfigError for what a newer lab wrote.
+    Raises ConfigError for a file of a newer lab.
     """
     return _look(lab, name).machine
 
 
 def look(lab: Lab, name: str) -> Found:
-    """As `load`, with the reason where it is None. Never raises."""
+    """As `load`, with the reason when it is None. Never raises."""
     try:
         return _look(lab, name)
     except _Newer as error:
@@ -128,18 +128,18 @@ def _read(lab: Lab, name: str, path: Path) -> Machine:
 
 
 def _checked(doc: _Stored, lab: Lab, name: str) -> Machine:
-    """What the types alone do not say: whose it is, and that its provider can use it. Raises WireError."""
+    """Checks beyond the types: the machine's name, and that its provider can use it. Raises WireError."""
     if doc.spec.name != name:
         raise WireError(f"{name} is expected, as its folder is called, not {shown(doc.spec.name)}").inside("spec.name")
     stored, handle = doc.handle, None
     if doc.spec.provider not in PROVIDERS:
-        raise WireError(f"no provider is called {shown(doc.spec.provider)}").inside("spec.provider")
+        raise WireError(f"there is no provider {shown(doc.spec.provider)}").inside("spec.provider")
     if stored is not None:
         if stored.provider != doc.spec.provider:
             raise WireError(f"{doc.spec.provider} is expected, not {shown(stored.provider)}").inside("handle.provider")
         if not MACHINE_ID.fullmatch(stored.machine_id):
             raise WireError(f"32 hex digits are expected, not {shown(stored.machine_id)}").inside("handle.machine_id")
-        # the folder is the one that the file is in, wherever it was when the file was written
+        # the folder may have been moved since the file was written
         whose = {"provider": stored.provider, "name": name, "machine_id": stored.machine_id}
         data = stored.data | whose | {"directory": str(lab.paths.machine(name))}
         try:
@@ -159,28 +159,28 @@ def _checked(doc: _Stored, lab: Lab, name: str) -> Machine:
 
 
 def names(lab: Lab) -> list[str]:
-    """Every machine of this home, also one of which only something is left."""
+    """Every machine of this home, also one of which only files are left."""
     if not lab.paths.machines.is_dir():
         return []
     return sorted(path.name for path in lab.paths.machines.iterdir() if is_name(path.name) and left(path))
 
 
 def left(directory: Path) -> bool:
-    """Whether there is anything of a machine at that place."""
+    """Whether any file of a machine is in that folder."""
     if not directory.is_dir():
         return os.path.lexists(directory)
     return any(path.name not in EARLIER for path in directory.iterdir())
 
 
 def check_files(directory: Path) -> None:
-    """Refuse to go on where another kind of thing is in a file's place. Raises ProvisioningError."""
+    """Raise ProvisioningError when one of a machine's files is not a regular file."""
     for name in FILES:
         try:
             mode = (directory / name).lstat().st_mode
         except OSError:
             continue
         if not stat.S_ISREG(mode):
-            raise ProvisioningError(f"{directory / name} is not a plain file", fix=f"lab down {directory.name}")
+            raise ProvisioningError(f"{directory / name} is not a regular file", fix=f"lab down {directory.name}")
 
 
 def to_doc(machine: Machine) -> dict[str, Any]:

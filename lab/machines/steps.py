@@ -1,6 +1,6 @@
-"""The steps of `up`: each asks "already so?", else writes its intent, acts, and writes that it is done.
+"""The steps of `up`: each checks whether it is already done, else journals its intent, acts, and journals the outcome.
 
-The tuple `UP` is the diagram. A step takes and gives a `Machine`; failure is an exception.
+The tuple `UP` is the sequence. A step takes and returns a `Machine`; failure is an exception.
 """
 
 from __future__ import annotations
@@ -43,32 +43,32 @@ class Step:
 
 
 def provider_of(machine: Machine) -> Provider:
-    """The module that makes this machine. Raises UsageError for a name that is not in the table."""
+    """The module of this machine's provider. Raises UsageError for an unknown name."""
     found = PROVIDERS.get(machine.spec.provider)
     if found is None:
         known = ", ".join(sorted(PROVIDERS))
-        raise UsageError(f"no provider is called {machine.spec.provider}", fix=f"machine.provider: one of {known}")
+        raise UsageError(f"there is no provider {machine.spec.provider}", fix=f"set machine.provider to one of {known}")
     return found
 
 
 def observed(lab: Lab, machine: Machine) -> Observed:
-    """What is there now; `absent` for a machine that was never made."""
+    """Its state now; `absent` for a machine that was never created."""
     if machine.handle is None:
-        return Observed(phase="absent", alive=False, reason="not made yet")
+        return Observed(phase="absent", alive=False, reason="not created yet")
     return provider_of(machine).inspect(lab, machine.handle)
 
 
 def ready(machine: Machine, seen: Observed) -> bool:
-    """Whether every step of `up` was done in the very boot that is alive now, from the image that was meant."""
+    """Whether every step of `up` was done in the boot that is alive now, from the wanted image."""
     this_boot = machine.ready_boot_id != "" and seen.boot_id == machine.ready_boot_id
     return seen.alive and this_boot and seen.image_id == machine.image_id
 
 
 def run(lab: Lab, machine: Machine, step: Step, index: int, of: int) -> Machine:
     """One step with its journal, its event and its saved result."""
-    with lab.bus.step(step.name, step.title, index=index, of=of) as told:
+    with lab.bus.step(step.name, step.title, index=index, of=of) as shown:
         if (reason := step.already(lab, machine)) is not None:
-            told.skip(reason)
+            shown.skip(reason)
             return machine
         with journal.entry(lab, machine.spec.name, "up", step.name):
             return state.save(lab, step.act(lab, machine))
@@ -76,16 +76,16 @@ def run(lab: Lab, machine: Machine, step: Step, index: int, of: int) -> Machine:
 
 def _running(lab: Lab, machine: Machine) -> str | None:
     seen = observed(lab, machine)
-    return "it runs" if seen.phase == "running" else None
+    return "already running" if seen.phase == "running" else None
 
 
 def _check_host(lab: Lab, machine: Machine) -> Machine:
     provider, spec = provider_of(machine), machine.spec
     if (spec.kernel or spec.modules) and not provider.FEATURES.custom_kernel:
-        message = f"machines of the provider {spec.provider} start their own kernel: --kernel and --modules do nothing"
-        raise PreconditionError(message, fix="use --provider qemu, or leave them out")
+        message = f"provider {spec.provider} does not support a custom kernel (--kernel, --modules)"
+        raise PreconditionError(message, fix="use --provider qemu, or remove these flags")
     if spec.clock == "counted" and not provider.FEATURES.counted:
-        message = f"machines of the provider {spec.provider} have no clock that counts instructions"
+        message = f"provider {spec.provider} does not support --clock counted"
         raise PreconditionError(message, fix="use --provider qemu, or --clock real")
     findings = provider.check(lab, spec)
     for found in findings:
@@ -99,15 +99,15 @@ def raise_failed(failed: list[Finding], kind: type[LabError]) -> None:
 
 
 def _made(lab: Lab, machine: Machine) -> str | None:
-    """A machine of an image that is paused or stopped by a signal goes on as it is: its disk is in use."""
+    """A golden machine that is paused or stopped by a signal is resumed as it is: its disk is in use."""
     seen = observed(lab, machine)
     broken = seen.phase == "broken" and provider_of(machine).FEATURES.custom_kernel
-    return seen.reason if broken else "it runs" if seen.phase == "running" else None
+    return seen.reason if broken else "already running" if seen.phase == "running" else None
 
 
 def _image_not_needed(lab: Lab, machine: Machine) -> str | None:
     if not provider_of(machine).FEATURES.custom_kernel:
-        return "this provider brings its own system"
+        return "the provider brings its own system"
     return _made(lab, machine)
 
 
@@ -126,7 +126,7 @@ def _create(lab: Lab, machine: Machine) -> Machine:
 
 def _start(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
-    # slow to load, and now is time: a machine starts, and another tool or a process of its own is waited for
+    # slow to import: load it while the machine starts
     with ThreadPoolExecutor() as pool:
         pool.submit(importlib.import_module, "lab.remote.ssh")
         endpoint = provider_of(machine).start(lab, machine.handle)
@@ -137,8 +137,8 @@ def _start(lab: Lab, machine: Machine) -> Machine:
 
 def _started(lab: Lab, machine: Machine) -> str | None:
     seen = observed(lab, machine)
-    # a killed `up` may have started it without noting where: then `start` finds it and notes it
-    return "it runs" if seen.phase == "running" and seen.endpoint == machine.endpoint else None
+    # a killed `up` may have started it without storing its endpoint: then `start` finds and stores it
+    return "already running" if seen.phase == "running" and seen.endpoint == machine.endpoint else None
 
 
 def _wait_ready(lab: Lab, machine: Machine) -> Machine:
@@ -148,23 +148,23 @@ def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     if isinstance(at, SshEndpoint) and readiness.ssh_is_up(at, machine.accel):  # cheaper than a login
         return machine
     seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
-    if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # a look at the port costs the machine a process
+    if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # probing the port costs the machine a process
         readiness.wait_banner(lab, machine.endpoint, machine.accel)
     return replace(machine, image_id=machine.image_id or seen.image_id, accel=seen.accel or machine.accel)
 
 
 def _no_playbook(_: Lab, machine: Machine) -> str | None:
     provider = provider_of(machine)
-    if provider.FEATURES.custom_kernel or machine.image_id:  # a golden image is known by its id, whoever starts it
+    if provider.FEATURES.custom_kernel or machine.image_id:  # a golden image has an id with any provider
         return "baked into the image"
     if provider.FEATURES.isolated or (machine.spec.allow_host_changes and isinstance(provider, Journalled)):
         return None
-    return "never on a host that is not ours alone"
+    return "not applied to a host that is not lab's own"
 
 
 def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
     if not isinstance(machine.endpoint, SshEndpoint):
-        raise ProvisioningError("this machine has no SSH to provision it over", fix="use another provider")
+        raise ProvisioningError("cannot apply the playbook: no SSH endpoint", fix="use another provider")
     known_hosts = lab.paths.machine(machine.spec.name) / KNOWN_HOSTS_FILE
     deadline = Deadline.after(PLAYBOOK_S, lab.cancel)
     log = lab.paths.logs / f"playbook-{machine.spec.name}.log"
@@ -182,13 +182,13 @@ def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
 
 
 def _verified(lab: Lab, machine: Machine) -> str | None:
-    if not machine.ready_boot_id:  # never was: no need to ask, which may cost a login
+    if not machine.ready_boot_id:  # never was ready: do not inspect, which may need a login
         return None
     return "already ready" if ready(machine, observed(lab, machine)) else None
 
 
 def _verify(lab: Lab, machine: Machine) -> Machine:
-    """Log in once: the machine that answers is the one that beats, and it holds what the playbook promises."""
+    """Log in once: the machine that answers is the one with the heartbeat, and it passes the playbook's checks."""
     assert machine.handle is not None
     assert machine.endpoint is not None
     provider, directory = provider_of(machine), lab.paths.machine(machine.spec.name)
@@ -197,29 +197,29 @@ def _verify(lab: Lab, machine: Machine) -> Machine:
         if machine.is_this_host:
             boot_id = guest_answers.name(link.run(["cat", BOOT_ID], deadline).text(), "boot id")
         else:
-            said = playbook.verify(link, deadline, wait_s=acceleration.scaled_s(MANAGER_S, machine.accel))
-            boot_id = said.boot_id
-            _check_identity(lab, machine, said)
-            _check_kernel(machine, said.findings)
-            _check_findings(lab, machine, said.findings)
+            answer = playbook.verify(link, deadline, wait_s=acceleration.scaled_s(MANAGER_S, machine.accel))
+            boot_id = answer.boot_id
+            _check_identity(lab, machine, answer)
+            _check_kernel(machine, answer.findings)
+            _check_findings(lab, machine, answer.findings)
     return replace(machine, ready_boot_id=boot_id)
 
 
-def _check_identity(lab: Lab, machine: Machine, said: playbook.Verified) -> None:
-    """A golden machine tells its image and its boot in two ways, by heartbeat and by login: they are of one machine."""
+def _check_identity(lab: Lab, machine: Machine, answer: playbook.Verified) -> None:
+    """A golden machine reports image and boot twice, by heartbeat and by login: both must be the same."""
     if not machine.image_id:
         return
-    if said.image_id != machine.image_id:
-        message = f"the machine runs image {said.image_id or 'unknown'}, not {machine.image_id}"
+    if answer.image_id != machine.image_id:
+        message = f"the machine runs image {answer.image_id or 'unknown'}, not {machine.image_id}"
         raise ProvisioningError(message, fix=f"lab down {machine.spec.name}, then lab up")
     seen = observed(lab, machine)
-    if seen.boot_id and seen.boot_id != said.boot_id:
-        message = f"boot {said.boot_id} answers over SSH, but the heartbeat is of boot {seen.boot_id}"
+    if seen.boot_id and seen.boot_id != answer.boot_id:
+        message = f"SSH reaches boot {answer.boot_id}, the heartbeat comes from boot {seen.boot_id}"
         raise ProvisioningError(message, fix="run the command again")
 
 
 def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
-    """The kernel that answers is the one that was to be started, by what `uname -r` says there."""
+    """`uname -r` in the machine is the release of the kernel that was to be started."""
     assert machine.handle is not None
     wanted = str(machine.handle.kernel_release)
     runs = next((found.message for found in findings if found.name == KERNEL_CHECK), "")
@@ -229,16 +229,16 @@ def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
 
 
 def _check_findings(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
-    """A machine of ours must pass; of another's, what it lacks is reported: most forms need little of it.
+    """A machine of ours must pass; on another's, failed checks are warnings: most forms need few of them.
 
-    So is what a kernel of the user's own does not offer to BPF.
+    So are the BPF features that a custom kernel lacks.
     """
     failed = [found for found in findings if found.verdict == "fail"]
-    told = [found for found in failed if machine.spec.kernel and found.name in BPF_CHECKS]
-    for found in told:
-        fix = "a kernel that was built with it, or forms without eBPF"
+    tolerated = [found for found in failed if machine.spec.kernel and found.name in BPF_CHECKS]
+    for found in tolerated:
+        fix = "use a kernel built with it, or forms without eBPF"
         lab.bus.emit(CheckDone(name=found.name, verdict="warn", message=found.message, fix=fix))
-    failed = [found for found in failed if found not in told]
+    failed = [found for found in failed if found not in tolerated]
     if provider_of(machine).FEATURES.isolated:
         raise_failed(failed, ProvisioningError)
     for found in failed:
@@ -248,10 +248,10 @@ def _check_findings(lab: Lab, machine: Machine, findings: list[Finding]) -> None
 
 UP: Final[tuple[Step, ...]] = (
     Step(name="check_host", title="check this host", already=_running, act=_check_host),
-    Step(name="image", title="golden image", already=_image_not_needed, act=_image),
+    Step(name="image", title="build the golden image", already=_image_not_needed, act=_image),
     Step(name="create", title="create the machine", already=_made, act=_create),
-    Step(name="start", title="start it", already=_started, act=_start),
-    Step(name="wait_ready", title="wait until it is up", already=_verified, act=_wait_ready),
+    Step(name="start", title="start the machine", already=_started, act=_start),
+    Step(name="wait_ready", title="wait for the machine to boot", already=_verified, act=_wait_ready),
     Step(name="apply_playbook", title="apply the playbook", already=_no_playbook, act=_apply_playbook),
-    Step(name="verify", title="verify it", already=_verified, act=_verify),
+    Step(name="verify", title="verify the machine", already=_verified, act=_verify),
 )

@@ -1,4 +1,4 @@
-"""A connection to a machine that ends as soon as the machine hangs or stands still, whatever is waited for."""
+"""A connection to a machine that ends as soon as the machine hangs or is suspended, whatever it waits for."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Dial = Callable[[], Transport]
 
 @contextlib.contextmanager
 def session(lab: Lab, provider: Provider, handle: Handle, dial: Dial) -> Iterator[Transport]:
-    """What `dial` opens, closed at the end. Raises Hung in place of what a hang makes of it; else what is raised.
+    """The connection that `dial` opens, closed at the end. Raises Hung in place of an error that a hang causes.
 
-    Raises ProvisioningError for a machine that was paused, or its process stopped, and does not go on.
+    Raises ProvisioningError when the machine stays paused or its process stopped.
     """
-    if not (lab.paths.machine(handle.name) / HEARTBEAT_LOG).exists():  # nothing to go by
+    if not (lab.paths.machine(handle.name) / HEARTBEAT_LOG).exists():  # no heartbeat to watch
         with dial() as link:
             yield link
         return
@@ -47,7 +47,7 @@ def session(lab: Lab, provider: Provider, handle: Handle, dial: Dial) -> Iterato
 
 
 class _Watch:
-    """Looks at the heartbeat in a thread of its own; a hang that cannot be undone, or a pause, ends the connection."""
+    """Watches the heartbeat in its own thread; a hang that cannot be resumed, or a pause, ends the connection."""
 
     def __init__(self, lab: Lab, provider: Provider, handle: Handle) -> None:
         self.hung: ProvisioningError | None = None
@@ -65,7 +65,7 @@ class _Watch:
         self._over.set()
 
     def dialled(self, dial: Dial) -> Transport:
-        """A login can block for minutes on a machine that hangs: it is waited for, and given up, from here."""
+        """The result of `dial`, which can block for minutes on a hung machine: given up when it hangs."""
         dialled: Future[Transport] = Future()
 
         def work() -> None:
@@ -78,7 +78,7 @@ class _Watch:
             if self._over.is_set():
                 link.close()
 
-        threading.Thread(target=work, daemon=True).start()  # one of an executor would be waited for at the end
+        threading.Thread(target=work, daemon=True).start()  # an executor would join it at the end
         while wait([dialled], POLL_S).not_done:
             if self.hung is not None:
                 self._over.set()
@@ -102,7 +102,7 @@ class _Watch:
                     return
                 if broken_at_s and time.monotonic() - broken_at_s >= BROKEN_S:
                     name = self._handle.name
-                    self.hung = ProvisioningError(f"machine {name} stands still: {seen.reason}", fix=f"lab up {name}")
+                    self.hung = ProvisioningError(f"machine {name} is suspended: {seen.reason}", fix=f"lab up {name}")
                 elif seen.phase == "hung":
                     hung = hang.error(self._handle.name, seen, str(self._folder / SERIAL_LOG))
                     if not free.freed(self._lab, self._provider, self._handle, hung):

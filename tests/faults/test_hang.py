@@ -162,7 +162,7 @@ def test_an_up_that_is_killed_before_a_hang_is_followed_by_one_that_converges(ho
     """Killed in `verify`, as in the fault that was seen: never ready, nothing in it is of value."""
     assert run_lab("down", NAME, home=home).code == 0
     with running("up", NAME, "--memory", "1024", home=home) as first:
-        first.until(lambda: first.hears("verify it"), "the last step", BOOT_S)
+        first.until(lambda: first.hears("verify the machine"), "the last step", BOOT_S)
         first.signal(signal.SIGKILL)
         first.wait()
     assert boot_id(home) == ""

@@ -96,7 +96,7 @@ def test_it_comes_back_from_a_killed_process_too(lab: Lab, kept: dict[str, Any])
 def test_a_name_that_is_not_there_and_one_that_cannot_be(lab: Lab, kept: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="did you mean 'ready'"):
         snapshots.restore(lab, NAME, "raedy")
-    with pytest.raises(UsageError, match="cannot be a snapshot's name"):
+    with pytest.raises(UsageError, match="is not a valid snapshot name"):
         snapshots.save(lab, NAME, "../../x")
 
 

@@ -128,7 +128,7 @@ def test_a_snapshot_s_name_leads_to_no_other_file(lab_cli: Cli, words: str) -> N
     state.write_text(json.dumps({"schema": 1, "spec": spec, "handle": handle, **rest}))
     done = lab_cli(*words.split(), "../machine")
     assert done.code == 2, done.stderr
-    assert "cannot be a snapshot's name" in done.stderr
+    assert "is not a valid snapshot name" in done.stderr
     assert state.exists()
 
 
@@ -151,7 +151,7 @@ def test_a_state_of_the_wrong_kind_is_as_none(lab_cli: Cli, text: str) -> None:
     state.write_text(text)
     done = lab_cli("status")
     assert done.code == 0, done.stderr
-    assert "its making was interrupted" in done.stdout
+    assert "its creation was interrupted" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_the_evidence_is_told_in_words() -> None:
     now = Reading(at_s=0.0, life=(1,), beats=True, cpu_s=(), age_s=13.2, uptime_s=98.9)
     said = hang.words(Pulse(), now, ["ffffffff810e1725", "ffffffff81c00ba0", "ffffffff81c01199"])
     assert "no heartbeat for 13 s while QEMU runs (up 99 s" in said
-    assert "at ffffffff810e1725, ffffffff81c00ba0 and 1 places more" in said
+    assert "at ffffffff810e1725, ffffffff81c00ba0 and 1 more addresses" in said
 
 
 def test_the_longest_silence_of_this_boot_is_read_and_bounded(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_one_that_hangs_in_a_step_is_started_again_and_the_steps_go_on(
 
 def test_restarts_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     did = provider(monkeypatch)
-    with pytest.raises(ProvisioningError, match="started again 3 times, and hung each time"):
+    with pytest.raises(ProvisioningError, match="hung again after each of 3 restarts"):
         heal.healed(lab, machine(lab), HANGS, acting(*["hung"] * 9))
     assert did.count("stop") == heal.RESTARTS
 
@@ -118,7 +118,7 @@ def test_demo_never_restarts_a_machine_that_was_ready(
     assert (did, notices) == (["free"], [])
     assert caught.value.fix == "lab up m"
     heal.healed(lab, machine(lab, "boot"), HANGS, acting())
-    assert "lab demo goes on with it" in notices[0]
+    assert "run lab demo again to continue" in notices[0]
 
 
 class Link:
@@ -188,7 +188,7 @@ def test_a_connection_to_a_machine_that_stands_still_ends_with_the_reason(
     """Paused by QMP, by a full disk, or its process stopped: nothing of it answers, and it does not hang."""
     monkeypatch.setattr(watch, "BROKEN_S", 1.0)
     paused = SimpleNamespace(inspect=lambda *_: Observed(phase="broken", alive=False, reason="paused: io-error"))
-    with silent(lab), pytest.raises(ProvisioningError, match="m stands still: paused: io-error") as caught:  # noqa: SIM117
+    with silent(lab), pytest.raises(ProvisioningError, match="m is suspended: paused: io-error") as caught:  # noqa: SIM117
         with watch.session(lab, paused, HANDLE, Link) as link:  # type: ignore[arg-type]
             link.read()  # type: ignore[attr-defined]
     assert caught.value.fix == "lab up m"

@@ -52,9 +52,9 @@ def test_a_verb_that_uses_a_machine_takes_the_one_that_is_there(tmp_path: Path) 
     make(tmp_path, "local")
     assert naming.there(lab) == "lab-local"
     make(tmp_path, "ssh")
-    with pytest.raises(UsageError, match="which machine: lab-local, lab-ssh") as error:
+    with pytest.raises(UsageError, match="several machines exist: lab-local, lab-ssh") as error:
         naming.there(lab)
-    assert error.value.fix == "name it: --name lab-local"
+    assert error.value.fix == "choose one: --name lab-local"
     make(tmp_path, "qemu")
     assert naming.there(lab) == "lab", "the configured provider's comes first"
     assert naming.there(at(tmp_path, "ssh")) == "lab-ssh"

@@ -255,7 +255,7 @@ def test_what_ones_own_kernel_lacks_for_bpf_is_told_and_nothing_else_is_forgiven
 @pytest.mark.parametrize("provider", ["ssh", "local"])
 def test_a_provider_that_starts_its_own_kernel_says_so(lab: Lab, provider: str, key: str) -> None:
     spec = MachineSpec(provider=provider, kernel="/x" if key == "kernel" else "", modules="/x")
-    with pytest.raises(PreconditionError, match=f"{provider} start their own kernel") as raised:
+    with pytest.raises(PreconditionError, match=f"{provider} does not support a custom kernel") as raised:
         steps._check_host(lab, Machine(spec=spec))
     assert "qemu" in raised.value.fix
 

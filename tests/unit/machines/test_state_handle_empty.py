@@ -69,7 +69,7 @@ BROKEN: dict[str, Callable[[Path], None]] = {
 def test_state_handle_empty(lab: Lab, folder: Path, act: Callable[[Path], None]) -> None:
     act(folder)
     seen = {name: lifecycle.glance(lab, name) for name in lifecycle.names(lab)}
-    assert seen["other"].reason == "not made yet"
+    assert seen["other"].reason == "not created yet"
     if (folder / "machine.json").exists():
         assert seen["m"].phase == "broken"
         assert "machine.json" in seen["m"].reason
