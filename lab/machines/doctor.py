@@ -69,9 +69,7 @@ def ansible(version: str | None) -> Finding:
     """`version` of ansible-core, None when it is not installed (it does not exist for Windows)."""
     if version is None:
         message = "ansible-core is not installed: a remote machine runs the playbook itself (--ansible guest)"
-        return Finding(
-            name="ansible", verdict="warn", message=message, fix="reinstall lab (nothing to do on Windows)"
-        )
+        return Finding(name="ansible", verdict="warn", message=message, fix="reinstall lab (nothing to do on Windows)")
     if version.startswith(OLDER_ANSIBLE):
         python = ".".join(map(str, sys.version_info[:2]))
         message = f"ansible-core {version}, the newest for Python {python}; maintained until {OLDER_ANSIBLE_UNTIL}"

@@ -17,6 +17,6 @@ def freed(lab: Lab, provider: Provider, handle: Handle, hung: Hung) -> bool:
     with journal.entry(lab, handle.name, "up", "free"):
         resumed = provider.free(handle)
     if resumed:
-        text = f"{hung.message}; QEMU translated its code again, and the machine continues without loss"
+        text = f"{hung.message}; QEMU translated its code again and the machine continues, nothing in it is lost"
         lab.bus.emit(Notice(level="warning", text=text))
     return resumed

@@ -43,9 +43,7 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
 
     try:
         deadline = Deadline.after(acceleration.scaled_s(BOOT_S, accel), lab.cancel)
-        return until(
-            probe, what="the machine to boot", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late
-        )
+        return until(probe, what="the machine to boot", deadline=deadline, hint="lab logs", poll_s=POLL_S, error=_Late)
     except _Late as late:
         raise diagnose(provider.inspect(lab, handle), directory) from late
 

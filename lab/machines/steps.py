@@ -248,7 +248,7 @@ def _check_findings(lab: Lab, machine: Machine, findings: list[Finding]) -> None
 
 UP: Final[tuple[Step, ...]] = (
     Step(name="check_host", title="check this host", already=_running, act=_check_host),
-    Step(name="image", title="build the golden image", already=_image_not_needed, act=_image),
+    Step(name="image", title="find or build the golden image", already=_image_not_needed, act=_image),
     Step(name="create", title="create the machine", already=_made, act=_create),
     Step(name="start", title="start the machine", already=_started, act=_start),
     Step(name="wait_ready", title="wait for the machine to boot", already=_verified, act=_wait_ready),

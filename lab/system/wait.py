@@ -63,6 +63,6 @@ def until(
     """Call `probe` until it gives something else than NotYet. Raises `error` with the last reason and `hint` as fix."""
     while isinstance(seen := probe(), NotYet):
         if deadline.passed():
-            raise error(f"{what}: not in time; last seen: {seen.reason}", fix=hint)
+            raise error(f"timed out waiting for {what}: {seen.reason}", fix=hint)
         deadline.sleep(poll_s)
     return seen

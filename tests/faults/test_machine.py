@@ -107,7 +107,7 @@ def test_a_killed_machine_comes_back_beside_its_taken_port(home: Path) -> None:
         (pid,) = pids(home)
         os.kill(pid, signal.SIGKILL)
         assert demo.wait(180) in {5, 6}, demo.said()
-        assert demo.hears("the machine ended by itself"), demo.said()
+        assert demo.hears("the machine exited by itself"), demo.said()
         assert demo.result()["exit"] == demo.process.returncode
     with socket.socket() as taker:
         taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,1 +1,1 @@
-"""Golden images: made once from Debian packages or a cloud image, sealed, found again."""
+"""Golden images: built once from Debian packages or a cloud image, sealed and cached."""

@@ -1,4 +1,4 @@
-"""Where Debian packages come from: this machine's own apt settings, never an address of ours."""
+"""The sources of Debian packages: this host's apt settings, never an address in lab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASK_S: Final = 30.0
 TARGET_FORMAT: Final = "$(SITE)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)"
 PACKAGES_URI: Final = re.compile(r"^'([^']+?)/+dists/([^/]+)/([^/]+)/binary-[^/]+/Packages", re.MULTILINE)
 POCKETS: Final = ("", "updates", "security")
-"""The parts of a release: the release itself, then what was added to it."""
+"""The parts of a release: the release itself, then its updates."""
 SETTINGS: Final = (
     "Acquire::Check-Date",
     "Acquire::Check-Valid-Until",
@@ -26,12 +26,12 @@ SETTINGS: Final = (
     "Acquire::http::",
     "Acquire::https::",
 )
-"""What of this machine's apt settings also holds for making an image: proxies, certificates, dated mirrors."""
+"""The apt settings of this host that an image build uses too: proxies, certificates, dated mirrors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One component of one release at one place. `origin`: what the archive calls itself, empty when not known."""
+    """One component of one release on one mirror. `origin`: the archive's name for itself, empty when unknown."""
 
     site: str
     release: str
@@ -40,26 +40,26 @@ class Archive:
 
 
 def sources(suite: str, pockets: Sequence[str] = POCKETS) -> tuple[str, ...]:
-    """One-line apt sources of Debian's `suite`: as this machine has them, else from the mirror that it has another
-    release of. Raises PreconditionError when it has no Debian at all."""
+    """One-line apt sources of Debian's `suite`: this host's own, else from its mirror of another release.
+    Raises PreconditionError when it has no Debian source at all."""
     apt_get = proc.require_tool("apt-get")
     argv = [apt_get, "indextargets", "--format", TARGET_FORMAT, "Created-By: Packages"]
     known = parse_targets(proc.run(argv, deadline=Deadline.after(ASK_S)).text())
     if not any(map(_is_debian, known)):
-        # apt knows the targets of an archive only after its first update; what it would fetch it always knows
+        # apt lists an archive's targets only after the first update, but always the URIs that it would fetch
         argv = [apt_get, "update", "--print-uris"]
         known = parse_uris(proc.run(argv, deadline=Deadline.after(ASK_S)).text())
     found = choose_sources(known, suite, pockets) or choose_sources(of_release(known, suite), suite, pockets)
     if not found:
         raise PreconditionError(
-            f"this machine's apt sources hold no Debian to make the image from (wanted: {suite})",
+            f"this host's apt sources have no Debian {suite} to build the image from",
             fix=f"add a Debian mirror's {suite} (component main) to /etc/apt/sources.list.d/",
         )
     return found
 
 
 def of_release(archives: Iterable[Archive], suite: str) -> list[Archive]:
-    """The same mirrors' archives of another release: a mirror of Debian holds every release that is maintained."""
+    """The same mirrors' archives of another release: a Debian mirror has every maintained release."""
     found = []
     for one in archives:
         release, dash, pocket = one.release.partition("-")
@@ -80,7 +80,7 @@ def parse_uris(text: str) -> list[Archive]:
 
 
 def choose_sources(archives: Iterable[Archive], suite: str, pockets: Sequence[str] = POCKETS) -> tuple[str, ...]:
-    """Source lines for what of `archives` is Debian's `suite`, the base first; nothing when the base is not there."""
+    """Source lines for the archives of Debian's `suite`, the base first; () without the base."""
     order = [f"{suite}-{pocket}" if pocket else suite for pocket in pockets]
     lines: dict[str, int] = {}
     for one in archives:
@@ -90,19 +90,19 @@ def choose_sources(archives: Iterable[Archive], suite: str, pockets: Sequence[st
 
 
 def _is_debian(archive: Archive) -> bool:
-    """Component main of an archive that calls itself Debian; one whose origin is not known counts by its path."""
+    """Component main of an archive of origin Debian; an unknown origin is decided by the path."""
     named = urlsplit(archive.site).path.rstrip("/").endswith(("/debian", "/debian-security"))
     return archive.component == "main" and (archive.origin == "Debian" or (archive.origin == "" and named))
 
 
 def settings() -> tuple[str, ...]:
-    """This machine's apt settings that also hold for making an image, as apt.conf lines."""
+    """This host's apt settings that an image build uses too, as apt.conf lines."""
     result = proc.run([proc.require_tool("apt-config"), "dump"], deadline=Deadline.after(ASK_S))
     return tuple(choose_settings(result.text().splitlines()))
 
 
 def choose_settings(lines: Iterable[str]) -> list[str]:
-    """The lines of `apt-config dump` that carry a value and whose name is one of SETTINGS."""
+    """The lines of `apt-config dump` that have a value and a name in SETTINGS."""
     chosen = []
     for line in lines:
         name, _, value = line.partition(" ")

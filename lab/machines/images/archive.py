@@ -1,4 +1,4 @@
-"""A golden image as one file, to be handed to another host: a plain tar with the seal first and a compressed disk."""
+"""A golden image as one file for another host: a plain tar with the seal first and a compressed disk."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST: Final = {
     image.INITRD: 256 << 20,
     PACKED_DISK: 64 << 30,
 }
-FIX: Final = "take an archive that `lab cache export` made"
+FIX: Final = "use an archive that `lab cache export` wrote"
 
 
 def export(lab: Lab, ident: str, target: Path) -> str:
@@ -37,14 +37,14 @@ def export(lab: Lab, ident: str, target: Path) -> str:
     if found is None:
         raise UsageError(f"there is no image {ident!r} in the cache", fix="lab cache ls")
     if target.exists():
-        raise UsageError(f"{target} exists", fix="choose another file, or remove it")
+        raise UsageError(f"{target} already exists", fix="choose another file, or remove it")
     deadline = Deadline.after(EXPORT_S, lab.cancel)
     packed, part = target.with_name(f"{target.name}.disk"), target.with_name(f"{target.name}.part")
     try:
         with lab.bus.step("export", f"pack image {ident}"):
             argv = [proc.require_tool("qemu-img"), "convert", "-c", "-m", "2", "-f", "raw", "-O", "qcow2"]
             argv += [str(found.disk), str(packed)]
-            proc.check(argv, deadline=deadline, error=ProvisioningError, fix="choose a place with more room")
+            proc.check(argv, deadline=deadline, error=ProvisioningError, fix="choose a folder with more free space")
             with tarfile.open(part, "w", format=tarfile.GNU_FORMAT) as tar:
                 for name in MEMBERS:
                     tar.add(packed if name == PACKED_DISK else found.directory / name, name, filter=plain)
@@ -58,9 +58,9 @@ def export(lab: Lab, ident: str, target: Path) -> str:
 
 
 def unpack(path: Path, work: Path, arch: Arch, deadline: Deadline) -> None:
-    """Make `work` a sealed image from an archive, of which every name, size and disk is checked before it is used.
+    """Unpack an archive into `work` as a sealed image; every name, size and disk is checked before it is used.
 
-    What comes out must have the digests that the seal names. Raises SecurityStop, PreconditionError.
+    The files must have the digests in the seal. Raises SecurityStop, PreconditionError.
     """
     try:
         with tarfile.open(path, "r:") as tar:
@@ -73,15 +73,15 @@ def unpack(path: Path, work: Path, arch: Arch, deadline: Deadline) -> None:
                 with (work / member.name).open("wb") as file:
                     shutil.copyfileobj(content, file, 1 << 20)
     except (tarfile.TarError, EOFError) as error:
-        raise PreconditionError(f"{path} is no golden image: {error}", fix=FIX) from error
+        raise PreconditionError(f"{path} is not a golden image: {error}", fix=FIX) from error
     if sorted(names) != sorted(MEMBERS):
-        raise PreconditionError(f"{path} is no golden image: it holds {', '.join(names) or 'nothing'}", fix=FIX)
+        raise PreconditionError(f"{path} is not a golden image: it holds {', '.join(names) or 'nothing'}", fix=FIX)
     _need_seal(work, path, arch)
     packed = work / PACKED_DISK
     with packed.open("rb") as file:
         header = file.read(qcow2.HEADER_BYTES)
     if not header.startswith(qcow2.QCOW2):
-        raise SecurityStop(f"the disk in {path} is not what its name says; it was not used", fix=FIX)
+        raise SecurityStop(f"the disk in {path} is not qcow2; it was not used", fix=FIX)
     qcow2.need_whole(f"the disk in {path}", header)
     argv = [proc.require_tool("qemu-img"), "convert", "-f", "qcow2", "-O", "raw", str(packed), str(work / image.DISK)]
     proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
@@ -91,24 +91,26 @@ def unpack(path: Path, work: Path, arch: Arch, deadline: Deadline) -> None:
 
 def _judge(member: tarfile.TarInfo, seen: list[str]) -> None:
     if not member.isreg() or member.name not in MEMBERS or member.name in seen:
-        message = f"the archive holds {member.name!r}, which no golden image has; nothing of it was used"
+        message = f"the archive holds {member.name!r}, which is not part of a golden image; it was not used"
         raise SecurityStop(message, fix=FIX)
     if member.size > LARGEST[member.name]:
-        raise SecurityStop(f"{member.name} in the archive has {member.size:,} bytes; it was not used", fix=FIX)
+        raise SecurityStop(
+            f"{member.name} in the archive is too large ({member.size:,} bytes); it was not used", fix=FIX
+        )
 
 
 def _need_seal(work: Path, path: Path, arch: Arch) -> None:
     sealed: dict[str, Any] | None = image_seal.read_seal(work)
     digests = sealed.get("digests") if sealed is not None else None
     if sealed is None or not isinstance(digests, dict) or sorted(digests) != sorted(image.FILES):
-        raise SecurityStop(f"{path} has no seal of a golden image; it was not used", fix=FIX)
+        raise SecurityStop(f"{path} has no valid seal of a golden image; it was not used", fix=FIX)
     made_for = sealed.get("arch", HOST_ARCH)
     if made_for != arch:
         raise PreconditionError(f"{path} is for {made_for}, this machine is {arch}", fix=f"--arch {made_for}")
 
 
 def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """An archive's member without what this host knows of it."""
+    """An archive's member without this host's owner and mode."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mode = 0o644

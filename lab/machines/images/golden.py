@@ -1,4 +1,4 @@
-"""Which golden image a machine gets: the one rule that joins a machine's spec, the Go toolchain and the image cache."""
+"""Selects the golden image of a machine from its spec, the Go toolchain and the image cache."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ GO_S: Final = 600.0  # the first call may fetch the toolchain
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootable:
-    """What a machine starts from: an image, or an image's disk under a kernel of the user's own.
+    """What a machine starts from: an image, or an image's disk with a custom kernel.
 
-    `id` names all of it; `release` is what `uname -r` must say ("" when the image does not tell); `modules` is a disk.
+    `id` names all of it; `release` is the expected `uname -r` ("" when unknown); `modules` is a disk.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Bootable:
 
 
 def bootable(lab: Lab, spec: MachineSpec) -> Bootable:
-    """What `ensure` made, ready to be started. Raises what `find` and `custom.prepare` raise."""
+    """The image of `ensure`, ready to start. Raises what `find` and `custom.prepare` raise."""
     from lab.machines.images import seal as image_seal
     from lab.machines.images.kernels import custom
     from lab.machines.vm import initrd
@@ -71,9 +71,9 @@ def bootable(lab: Lab, spec: MachineSpec) -> Bootable:
 
 
 def ensure(lab: Lab, spec: MachineSpec) -> Image:
-    """The image, found or made. Idempotent; see `image.bake` and `convert.ensure` for what it raises."""
+    """The image, found or built. Idempotent; see `image.bake` and `convert.ensure` for what it raises."""
     from lab.machines.images import (
-        image,  # here and below: it is not needed to ask or to end a machine, and slow to load
+        image,  # here and below: slow to import, and not needed to inspect or stop a machine
     )
 
     if not _by_cloud(spec):
@@ -84,17 +84,17 @@ def ensure(lab: Lab, spec: MachineSpec) -> Image:
 
 
 def find(lab: Lab, spec: MachineSpec) -> Image:
-    """The image that `ensure` made. Raises ProvisioningError when it is not there."""
+    """The image that `ensure` built. Raises ProvisioningError when it is missing."""
     from lab.machines.images import image
 
     found = image.at(lab, wanted(lab, spec))
     if found is None:
-        raise ProvisioningError(f"the image {spec.source or spec.image} has not been made", fix="lab up")
+        raise ProvisioningError(f"the image {spec.source or spec.image} is not built yet", fix="lab up")
     return found
 
 
 def wanted(lab: Lab, spec: MachineSpec) -> str:
-    """The id of the image that `ensure` finds or makes. Raises what `image.image_spec` and `go_root` raise."""
+    """The id of the image that `ensure` finds or builds. Raises what `image.image_spec` and `go_root` raise."""
     from lab.machines.images import image
 
     if not _by_cloud(spec):
@@ -105,23 +105,23 @@ def wanted(lab: Lab, spec: MachineSpec) -> str:
 
 
 def _by_cloud(spec: MachineSpec) -> bool:
-    """One that was given is turned golden in a boot; so is Debian's own where this host cannot make an image."""
+    """A given image is converted by booting it; so is Debian's cloud image where this host cannot build one."""
     return bool(spec.source) or not can_bake()
 
 
 def can_bake() -> bool:
-    """Whether Debian packages can be unpacked here with their owners."""
+    """Whether this host can unpack Debian packages with their owners."""
     return may_bake() and proc.which("mmdebstrap") is not None
 
 
 def may_bake() -> bool:
-    """Whether installing Debian packages is all that this host could lack to bake an image."""
+    """Whether this host can build an image once the needed Debian packages are installed."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return PLATFORM == "linux" and root and proc.which("apt-get") is not None
 
 
 def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:
-    """What is wanted, with the toolchains that it takes. Raises what `image.image_spec` and `toolchain` raise."""
+    """The wanted image with its toolchains. Raises what `image.image_spec` and `toolchain` raise."""
     from lab.machines.images import image
 
     wanted = image.image_spec(spec, go_root=go_root(lab))
@@ -132,5 +132,5 @@ def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:
 
 
 def go_root(lab: Lab) -> Path:
-    """Where the pinned Go toolchain is, fetched once when it is nowhere. See `toolchain.find` for what it raises."""
+    """The folder of the pinned Go toolchain, fetched once when missing. See `toolchain.find` for what it raises."""
     return toolchain.find(lab, GO_VERSION, deadline=Deadline.after(GO_S, lab.cancel)).root

@@ -1,7 +1,7 @@
-"""The golden image: made here from Debian packages once, found again by the fingerprint of everything that went in.
+"""The golden image: built once from Debian packages, and found again by the fingerprint of all its inputs.
 
-`bake` is the entry. It is idempotent, safe against a second baker and against being killed anywhere: work happens in a
-folder under the image's lock, and the finished folder appears under its own name in one rename.
+`bake` is the entry. It is idempotent and safe against a concurrent build and against a kill at any point: it works in a
+folder under the image's lock, and renames the finished folder to its final name.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ WORK_PREFIX: Final = "baking-"
 BAKE_S: Final = 3600.0
 ID_DIGITS: Final = 16
 MIB: Final = 1024 * 1024
-NEEDED_MIB: Final = 3400  # tree, disk and package archives are there at the same time
+NEEDED_MIB: Final = 3400  # tree, disk and package archives exist at the same time
 INODES: Final = 262144
-# Raise it when the code that makes an image puts something else into it: images made before are then not used again.
-# Data that goes in is part of the fingerprint by itself. tests/unit/machines/test_recipe.py reminds of it.
+# Raise it when the code that builds an image changes its content: then older images are not used any more.
+# Input data is part of the fingerprint anyway. tests/unit/machines/test_recipe.py is a reminder.
 RECIPE: Final = 1
 
 
@@ -67,13 +67,13 @@ class Image:
 
 
 def image_spec(spec: MachineSpec, *, go_root: Path) -> ImageSpec:
-    """The image that a machine wants. Raises ConfigError (no such recipe), PreconditionError (no such arch)."""
+    """The image for a machine's spec. Raises ConfigError (no such recipe), PreconditionError (no such arch)."""
     recipe = RECIPES.get(spec.image)
     if recipe is None:
-        raise ConfigError(f"no image recipe is called {spec.image}", fix=f"machine.image: one of {', '.join(RECIPES)}")
+        raise ConfigError(f"there is no image {spec.image}", fix=f"set machine.image to one of {', '.join(RECIPES)}")
     if spec.arch not in recipe.archs:
         known = ", ".join(recipe.archs)
-        raise PreconditionError(f"{spec.image} is made for {known}, not {spec.arch}", fix="use another provider")
+        raise PreconditionError(f"{spec.image} is available for {known}, not {spec.arch}", fix="use another provider")
     instead = {**dict(recipe.instead), **OF_ARCH[spec.arch]}
     packages = tuple(sorted(instead.get(name, name) for name in default_packages()))
     return ImageSpec(
@@ -95,7 +95,7 @@ def default_packages() -> tuple[str, ...]:
 
 
 def fingerprint(spec: ImageSpec) -> str:
-    """The image's id: a digest of all that goes in. Package versions are not known before; the seal lists them."""
+    """The image's id: a digest of all inputs. Package versions are not known in advance; the seal lists them."""
     inputs: dict[str, Any] = asdict(spec) | {
         "go_root": go_identity(spec.go_root),
         "guest_go": None if spec.guest_go is None else go_identity(spec.guest_go),
@@ -110,7 +110,7 @@ def fingerprint(spec: ImageSpec) -> str:
 
 
 def find(lab: Lab, spec: ImageSpec, *, deep: bool = False) -> Image | None:
-    """The image that was made from `spec`, checked; None when there is none. Raises SecurityStop if it was changed."""
+    """The image of `spec`, checked; None when there is none. Raises SecurityStop if it was changed."""
     return at(lab, fingerprint(spec), deep=deep)
 
 
@@ -123,16 +123,16 @@ def at(lab: Lab, ident: str, *, deep: bool = False) -> Image | None:
 
 
 def bake(lab: Lab, spec: ImageSpec) -> Image:
-    """The image of `spec`: found and checked, or made now. Idempotent; a second baker waits and finds the first one's.
+    """The image of `spec`: found and checked, or built now. Idempotent; a concurrent build waits for the first one's.
 
     Raises PreconditionError (root, tools, disk space), ProvisioningError, Locked, SecurityStop, Cancelled.
     """
-    ident = fingerprint(spec)  # once: what it is made from may be edited while it is made
+    ident = fingerprint(spec)  # once: its inputs may be edited during the build
     return once(lab, ident, lambda deadline: _make(lab, spec, ident, deadline))
 
 
 def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
-    """The image `ident`: found and checked, or made by `make` under its lock. Raises Locked and what `make` does."""
+    """The image `ident`: found and checked, or built by `make` under its lock. Raises Locked and what `make` raises."""
     if (image := at(lab, ident)) is not None:
         image.directory.touch()  # the date of its last use: `lab cache prune` goes by it
         return image
@@ -140,16 +140,16 @@ def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
     with locks.hold(lab.paths.locks / f"image-{ident}", what=f"image {ident}", deadline=waiting):
         if (image := at(lab, ident)) is not None:
             return image
-        with lab.bus.step("image", "make the golden image"):
+        with lab.bus.step("image", "build the golden image"):
             make(Deadline.after(BAKE_S, lab.cancel))
     made = at(lab, ident)
     if made is None:
-        raise ProvisioningError(f"image {ident} vanished after it was made", fix="run the command again")
+        raise ProvisioningError(f"image {ident} was removed right after its build", fix="run the command again")
     return made
 
 
 def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
-    """Make the image in a work folder and publish it by rename. What an earlier, killed baker left is removed first."""
+    """Build the image in a work folder and rename it into place. Removes the remains of a killed build first."""
     work = lab.paths.images / f"{WORK_PREFIX}{ident}"
     discard(work)
     need_space(lab.paths.images)
@@ -168,18 +168,18 @@ def _make(lab: Lab, spec: ImageSpec, ident: str, deadline: Deadline) -> None:
 
 
 def write_boot_files(work: Path, tree: Path, arch: Arch) -> None:
-    """The kernel and the initial RAM disk, from a tree with one kernel, its modules and the machine's init beside."""
+    """Write kernel and initial RAM disk, from a tree with one kernel and its modules; `work` has the machine's init."""
     kernels = sorted((tree / "boot").glob("vmlinuz-*"))
     if len(kernels) != 1:
-        raise ProvisioningError(f"the image should hold one kernel, not {len(kernels)}", fix="lab doctor")
+        raise ProvisioningError(f"expected one kernel in the image, found {len(kernels)}", fix="lab doctor")
     (work / KERNEL).write_bytes(kernel.startable(kernels[0], arch))
     (work / INITRD).write_bytes(initrd.initrd(tree, work / rootfs.INIT_BINARY))
 
 
 def _write_disk(work: Path, tree: Path, ident: str, disk_gib: int, deadline: Deadline) -> None:
-    """An ext4 file system from the tree, without mounting anything. Its names are made from the id."""
+    """An ext4 file system from the tree, without mounting anything. Its UUID and hash seed come from the id."""
     name = str(uuid.uuid5(uuid.NAMESPACE_OID, ident))
-    # prezeroed: the file is all holes, so neither we nor the guest's kernel later have to zero the inode tables
+    # prezeroed: the file is sparse, so neither mke2fs nor the guest's kernel must zero the inode tables
     extended = f"lazy_itable_init=0,assume_storage_prezeroed=1,root_owner=0:0,hash_seed={name}"
     options = ("-U", name, "-J", "size=16", "-N", str(INODES), "-E", extended)
     ext4.make(tree, work / DISK, label=ROOT_SERIAL, size=f"{disk_gib}G", options=options, deadline=deadline)
@@ -191,18 +191,20 @@ def need_space(directory: Path, needed_mib: int = NEEDED_MIB) -> None:
     free = shutil.disk_usage(directory).free
     if free < needed_mib * MIB:
         raise PreconditionError(
-            f"making the image needs {needed_mib * MIB:,} bytes in {directory}; {free:,} are free",
-            fix="free some space there, or choose another place with --home",
+            f"the image build needs {needed_mib * MIB:,} bytes in {directory}, {free:,} are free",
+            fix="free some space there, or choose another folder with --home",
         )
 
 
 def discard(work: Path) -> None:
-    """Remove a work folder. Refuses while anything is mounted inside, since removing would reach through."""
+    """Remove a work folder. Refuses while anything is mounted inside, since removing would delete its files."""
     if not work.exists():
         return
     prefix = f"{work.resolve()}/"
     if any(place.startswith(prefix) for place in _mount_points()):
-        raise ProvisioningError(f"something is mounted inside {work}", fix=f"umount --recursive {work}")
+        raise ProvisioningError(
+            f"cannot remove {work}: a file system is mounted inside", fix=f"umount --recursive {work}"
+        )
     shutil.rmtree(work)
 
 
@@ -215,7 +217,7 @@ def _mount_points() -> Iterable[str]:
 
 
 def go_identity(go_root: Path) -> dict[str, str]:
-    """What tells one toolchain from another without reading 15,000 files: its version and its compiler driver."""
+    """Identifies a toolchain without reading 15,000 files: by its version and the digest of bin/go."""
     try:
         version = (go_root / "VERSION").read_text(encoding="utf-8")
         driver = hashlib.sha256((go_root / "bin/go").read_bytes()).hexdigest()

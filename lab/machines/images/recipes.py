@@ -1,4 +1,4 @@
-"""The distributions that an image can be made from, each with the kernel that it brings."""
+"""The distributions that an image can be built from, each with its kernel."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lab.model.machine import Arch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecipe:
-    """A distribution that we know how to make an image from.
+    """A distribution that an image can be built from.
 
-    `kernel`: the series that its packages' kernel is of. `instead`: (package of the playbook, package that this release
-    has for it). `links`: (place, target) of commands that this package has under another name. `pockets`: which parts
-    of the release.
+    `kernel`: the series of its kernel package. `instead`: (package in the playbook, its replacement in this release).
+    `links`: (place, target) of commands that have another name in the replacement. `pockets`: the parts of the
+    release.
     """
 
     suite: str
@@ -32,13 +32,13 @@ LINKS_16: Final = (
     ("/usr/local/bin/clang", "/usr/bin/clang-16"),
     ("/usr/local/bin/llvm-strip", "/usr/bin/llvm-strip-16"),
 )
-# The playbook names packages as x86-64 has them.
+# The playbook uses the package names of x86-64.
 OF_ARCH: Final[dict[Arch, dict[str, str]]] = {
     "x86_64": {},
     "aarch64": {"linux-image-cloud-amd64": "linux-image-cloud-arm64"},
 }
 RECIPES: Final = {
-    # No longer maintained. Its last point release is whole; mirrors list security updates of it that they do not hold.
+    # No longer maintained. Only its last point release is complete: mirrors list security updates that they lack.
     "debian-11": ImageRecipe(suite="bullseye", kernel="5.10", instead=CLANG_16, links=LINKS_16, pockets=("",)),
     "debian-12": ImageRecipe(suite="bookworm", kernel="6.1", archs=("x86_64", "aarch64")),
     "debian-13": ImageRecipe(suite="trixie", kernel="6.12", archs=("x86_64", "aarch64")),

@@ -1,4 +1,4 @@
-"""The tree that becomes an image: Debian packages, the Go toolchain, then the playbook; no boot, no loop mount."""
+"""Builds the file tree of an image: Debian packages, the Go toolchain, then the playbook; no boot, no loop mount."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ NAMESPACES: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "-
 
 APT_OPTIONS: Final = ('APT::Install-Recommends "false";', 'Acquire::Languages "none";')
 DPKG_OPTIONS: Final = (
-    "force-unsafe-io",  # nothing here needs to survive a power cut; the finished image is synced once
+    "force-unsafe-io",  # no need to survive a power cut; the finished image is synced once
     "path-exclude=/usr/share/man/*",
     "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/locale/*",
     "path-exclude=/usr/share/lintian/*",
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
-    # the machine starts from our own initial RAM disk: do not make Debian's
+    # the machine starts from lab's initial RAM disk: do not build Debian's
     "path-exclude=/etc/kernel/postinst.d/initramfs-tools",
 )
-# Left behind by apt because removing packages in the end is slower than removing files.
+# Removed as files, which is faster than removing packages in the end.
 LEFTOVERS: Final = ("var/cache/apt", "var/lib/apt/lists", "var/log", "boot/System.map-*", "usr/lib/valgrind")
 MERGED: Final = ("bin", "lib", "lib64", "sbin")
 GO_UNUSED: Final = ("api", "doc", "misc", "test")  # at the top; src/go/doc is a package like any other
 GO_PROGRAMS: Final = ("bin/*", "pkg/tool/*/*")
-DEBIANS_UMASK: Final = ("sh", "-c", 'umask 022; exec "$@"', "sh")  # what is made inside of the tree is the machine's
+DEBIANS_UMASK: Final = ("sh", "-c", 'umask 022; exec "$@"', "sh")  # files created inside the tree belong to the machine
 GO_TESTS: Final = ("testdata", "*_test.go")
 SETTINGS: Final = (APT_OPTIONS, DPKG_OPTIONS, LEFTOVERS, MERGED, GO_UNUSED, GO_PROGRAMS, GO_TESTS)
-"""All of the above that decides what a tree holds: part of an image's fingerprint."""
+"""The settings above that decide a tree's content: part of an image's fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What is wanted. `go_root`: the pinned Go toolchain of this host, which compiles the machine's init and, with
-    `with_go`, is copied into the image; `guest_go`: copied instead, for a machine with another processor. `packages`:
+    """The wanted image. `go_root`: the pinned Go toolchain of this host, which compiles the machine's init and, with
+    `with_go`, is copied into the image; `guest_go`: copied instead, for another architecture. `packages`:
     Debian packages by name; `links`: (place, target)."""
 
     suite: str
@@ -71,17 +71,19 @@ class ImageSpec:
 
 
 def build(lab: Lab, spec: ImageSpec, ident: str, work: Path, deadline: Deadline) -> Path:
-    """Make `work`/tree and `work`/lab-init from nothing; `work` is ours alone. Returns the tree.
+    """Build `work`/tree and `work`/lab-init; `work` is used by nobody else. Returns the tree.
 
     Raises PreconditionError (not root, a tool is missing), ProvisioningError (a package, the playbook).
     """
     if sys.platform == "win32" or os.geteuid() != 0:
-        raise PreconditionError("making the image needs root: Debian packages set owners", fix="run it with sudo")
+        raise PreconditionError(
+            "the image build needs root: Debian packages set owners", fix="run the command with sudo"
+        )
     tree = work / TREE
     with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other
         init = beside.submit(build_init, lab, spec.go_root, GOARCH[spec.arch], work / INIT_BINARY, deadline)
         toolchain = beside.submit(copy_go, spec.guest_go or spec.go_root, work / "go") if spec.with_go else None
-        with lab.bus.step(PACKAGES_STEP, f"install {len(spec.packages)} Debian packages and what they need"):
+        with lab.bus.step(PACKAGES_STEP, f"install {len(spec.packages)} Debian packages and their dependencies"):
             install_packages(lab, spec, tree, work / "packages.log", deadline)
         init.result()
         if toolchain is not None:
@@ -97,22 +99,22 @@ def build(lab: Lab, spec: ImageSpec, ident: str, work: Path, deadline: Deadline)
 def playbook_variables(
     image_id: str, init_binary: str, links: dict[str, str], packages: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What the playbook makes a golden image of, whether in a tree or in a machine that runs."""
+    """The playbook's variables for a golden image, in a tree or in a running machine."""
     image = {"golden": True, "image_id": image_id, "init_binary": init_binary}
     return {**image, "machine_links": links, "packages": {"machine": list(packages)}}
 
 
 def install_packages(lab: Lab, spec: ImageSpec, tree: Path, log: Path, deadline: Deadline) -> None:
-    """Run mmdebstrap in mount and process namespaces of its own, into a tree whose /bin, /sbin and /lib lead to /usr.
+    """Run mmdebstrap in its own mount and process namespaces, into a tree whose /bin, /sbin and /lib link to /usr.
 
-    Newer releases bring these links themselves; one that does not gets the same system this way.
+    Newer releases bring these links; older ones get the same layout this way.
     """
     for name in MERGED:
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
     for folder in (tree, tree / "usr", *(tree / "usr" / name for name in MERGED)):
-        folder.chmod(0o755)  # whatever our umask is: they are the machine's
-    # bound: a baker that is killed must leave nobody writing into the tree of the next one
+        folder.chmod(0o755)  # independent of our umask
+    # dies with lab: a killed build must leave no process that writes into the tree of the next one
     argv = [
         *proc.die_with_parent(NAMESPACES),
         *DEBIANS_UMASK,
@@ -127,7 +129,7 @@ def install_packages(lab: Lab, spec: ImageSpec, tree: Path, log: Path, deadline:
     argv += [spec.suite, str(tree), *apt.sources(spec.suite, spec.pockets)]
     result = proc.run(argv, deadline=deadline, env=_quiet_environment(), on_line=_package_progress(lab), log=log)
     if not result.ok:
-        message = f"the Debian packages of the image could not be installed (exit code {result.code})"
+        message = f"cannot install the image's Debian packages (exit code {result.code})"
         detail = "\n".join(result.tail().splitlines()[-12:])
         raise ProvisioningError(message, fix=TRY_AGAIN, detail=detail, log=str(log))
 
@@ -139,11 +141,11 @@ def build_init(lab: Lab, go_root: Path, goarch: str, target: Path, deadline: Dea
     source = resources.root() / INIT_SOURCE
     result = proc.run(argv, deadline=deadline, env=init_environment(lab, go_root, goarch), cwd=source)
     if not result.ok:
-        raise ProvisioningError("the machine's init does not compile", fix="install lab again", detail=result.tail())
+        raise ProvisioningError("the machine's init does not compile", fix="reinstall lab", detail=result.tail())
 
 
 def init_environment(lab: Lab, go_root: Path, goarch: str) -> dict[str, str]:
-    """A build for Linux that depends on nothing but the toolchain and the source."""
+    """The environment of a build for Linux that depends only on the toolchain and the source."""
     values = {"GOOS": "linux", "GOARCH": goarch, "GOROOT": str(go_root), "GOFLAGS": "-mod=readonly"}
     return toolchain.build_environment(lab, GOCACHE=str(lab.paths.build / "init"), **values)
 
@@ -156,7 +158,7 @@ def copy_go(go_root: Path, target: Path) -> None:
         return tests(folder, names) | (set(GO_UNUSED) if Path(folder) == go_root else set())
 
     shutil.copytree(go_root, target, symlinks=True, ignore=unneeded, copy_function=_copy_writable)
-    for pattern in GO_PROGRAMS:  # files of a module are no programs until Go itself has chosen that toolchain
+    for pattern in GO_PROGRAMS:  # Go makes a toolchain's files executable only when it selects that toolchain
         for program in target.glob(pattern):
             program.chmod(0o755)
     for folder, _, _ in os.walk(target):  # a module cache is read-only, and copytree copies that last
@@ -170,7 +172,7 @@ def _copy_writable(source: str, target: str) -> None:
 
 
 def trim(tree: Path) -> None:
-    """Remove what was needed only while making the tree. The folders themselves stay."""
+    """Remove files that only the build needed. Their folders stay."""
     for pattern in LEFTOVERS:
         for place in tree.glob(pattern):
             if place.is_dir():
@@ -200,7 +202,7 @@ def _quiet_environment() -> dict[str, str]:
 
 
 def _package_progress(lab: Lab) -> Callable[[str], None]:
-    """Tell each stage and count the packages set up; what apt and dpkg say in detail is in the log."""
+    """Emit each stage and count the installed packages; the full output of apt and dpkg is in the log."""
     count = 0
 
     def tell(line: str) -> None:

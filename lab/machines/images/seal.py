@@ -1,7 +1,7 @@
-"""The seal of an image: a digest of each file, written last, and a cheap way to know that nothing changed since.
+"""The seal of an image: a digest of each file, written last, and a cheap check that nothing changed since.
 
-A disk is mostly holes, so its digest is over the blocks that hold something: copying an image to a file system that
-fills holes, or punches new ones, does not break its seal, and 16 GiB take as long as what is in them.
+A disk is mostly holes, so its digest covers only the blocks with data: copying an image to a file system that fills
+holes, or punches new ones, does not break its seal, and hashing 16 GiB takes only as long as its data.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
 
 
 def _extents(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Ranges of `fd` that may hold data, in whole blocks, not overlapping; all of it where nobody can tell."""
+    """Ranges of `fd` that may hold data, in whole blocks, not overlapping; the whole file where that is unknown."""
     if sys.platform == "win32" or not hasattr(os, "SEEK_DATA"):
         yield 0, size
         return
@@ -98,15 +98,15 @@ def check(directory: Path, *, deep: bool = False) -> dict[str, str]:
             continue
         actual = digest(path)
         if actual != expected:
-            raise _broken(directory, f"{name} has digest {actual[:16]}…, it was made with {expected[:16]}…")
+            raise _broken(directory, f"{name} has digest {actual[:16]}…, its seal says {expected[:16]}…")
         seen[name] = _witness(path)
         store.write_json(directory / WITNESS_FILE, seen)
     return digests
 
 
 def _broken(directory: Path, what: str) -> SecurityStop:
-    message = f"the cached image {directory.name} is not what was made: {what}"
-    return SecurityStop(message, fix=f"rm -r {directory}, then run the command again (it makes a new one)")
+    message = f"the cached image {directory.name} was changed: {what}"
+    return SecurityStop(message, fix=f"rm -r {directory}, then run the command again (it builds a new one)")
 
 
 def _witness(path: Path) -> list[int]:

@@ -1,7 +1,7 @@
-"""Ansible inside the machine: for hosts on which there is none (Windows), and by choice anywhere.
+"""Ansible inside the machine: for hosts without Ansible (Windows), and by choice anywhere.
 
-The machine needs Python 3.11 or newer, and nothing from an index: the locked wheels for its very Python are fetched
-here and put there with the playbooks, in one folder that goes away again.
+The machine needs Python 3.11 or newer and no package index: the locked wheels for its Python are fetched by this host
+and copied with the playbooks into one folder, which is removed afterwards.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from lab.system.wait import Deadline
 
 PLATFORM: str = sys.platform  # as text: what is decided by it is decided on every platform
 PINS: Final = Path(__file__).parent / "ansible-pins.txt"
-OLDEST: Final = (3, 11)  # what the older ansible-core of the lock needs
-NEWER: Final = (3, 12)  # what the newer one needs
+OLDEST: Final = (3, 11)  # for the older ansible-core of the lock
+NEWER: Final = (3, 12)  # for the newer one
 FETCH_S: Final = 600.0
 ASK: Final = "import os, sys; print(*sys.version_info[:2], os.uname().machine)"
-# of no use to `ansible playbook`
+# not needed by `ansible playbook`
 LEFT_OUT: Final = re.compile(r"(^|/)(bin|ansible_test|ansible/galaxy|__pycache__)/|\.(pyc|pyi)$|^playbooks/init/")
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def inside(wanted: str) -> bool:
-    """Whether the playbook is applied inside: `wanted` is auto, host or guest. auto: where this host has no Ansible."""
+    """Whether the playbook runs in the machine. `wanted`: auto, host or guest; auto: where this host has no Ansible."""
     return wanted == "guest" or (wanted == "auto" and PLATFORM == "win32")
 
 
@@ -51,16 +51,16 @@ def apply(
     deadline: Deadline,
     variables: Mapping[str, Any] | None = None,
 ) -> None:
-    """What `playbook.apply_over_ssh` does, with Ansible run by root in the machine that `link` reaches. Idempotent.
+    """As `playbook.apply_over_ssh`, with Ansible run by root in the machine that `link` reaches. Idempotent.
 
-    Raises PreconditionError (the machine's Python is too old), TransientError (no wheels to be had), ProvisioningError
-    with the failed task's words.
+    Raises PreconditionError (the machine's Python is too old), TransientError (wheels not fetched), ProvisioningError
+    with the failed task's output.
     """
     target = _python(link, deadline)
     site = _site(lab, target, deadline)
     folder = f"/var/tmp/lab-ansible-{secrets.token_hex(6)}"  # noqa: S108  # private to root by its mode, made by us
     link.put_bytes(packed(site), f"{folder}.tar.gz", deadline, mode=0o600)
-    # what was put there goes away however this ends, but for a machine that goes down in the middle
+    # the trap removes the folder however this ends, unless the machine goes down meanwhile
     script = (
         f"umask 077; trap 'rm -rf {folder} {folder}.tar.gz' EXIT; mkdir {folder} && "
         f"tar -xzf {folder}.tar.gz -C {folder} && cd {folder} && {_command(folder, tags, variables or {})}"
@@ -69,13 +69,13 @@ def apply(
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     store.write_bytes(log, result.stdout + result.stderr)
     if not result.ok:
-        message = f"the playbook failed inside the machine with exit code {result.code}"
+        message = f"the playbook failed in the machine with exit code {result.code}"
         detail = playbook.failure(result)
         raise ProvisioningError(message, fix="run the command again", detail=detail, log=str(log))
 
 
 def pins(text: str, python: tuple[int, int]) -> str:
-    """The pins for that Python, without their markers: pip would take those for the Python that it runs in."""
+    """The pins for that Python, without their markers: pip would evaluate those for its own Python."""
     kept = []
     for block in re.split(r"^(?=\S)", text, flags=re.MULTILINE):
         marker = re.search(r" ; python_full_version (<|>=) '3\.12'", block)
@@ -85,7 +85,7 @@ def pins(text: str, python: tuple[int, int]) -> str:
 
 
 def packed(site: Path) -> bytes:
-    """The folder as the machine gets it: the packages (site/) and the playbooks, in a tar that keeps no owner."""
+    """The folder for the machine: the packages (site/) and the playbooks, in a tar without owners."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz", compresslevel=6) as tar:
         for top, name in ((site, "site"), (resources.root() / "playbooks", "playbooks")):
@@ -100,15 +100,15 @@ def packed(site: Path) -> bytes:
 
 
 def _python(link: Transport, deadline: Deadline) -> wheels.For:
-    said = link.run([playbook.INTERPRETER, "-I", "-c", ASK], deadline)
-    words = said.text().split()
-    if not said.ok or len(words) != 3 or not all(word.isdecimal() and len(word) < 4 for word in words[:2]):
-        fix = "install python3 there"
-        raise PreconditionError("the machine has no Python to run Ansible with", fix=fix, detail=said.tail())
+    result = link.run([playbook.INTERPRETER, "-I", "-c", ASK], deadline)
+    words = result.text().split()
+    if not result.ok or len(words) != 3 or not all(word.isdecimal() and len(word) < 4 for word in words[:2]):
+        fix = "install python3 in the machine"
+        raise PreconditionError("the machine has no Python to run Ansible", fix=fix, detail=result.tail())
     python = (int(words[0]), int(words[1]))
     if python < OLDEST:
         needs = ".".join(map(str, OLDEST))
-        message = f"Ansible inside the machine needs Python {needs} or newer, and it has {words[0]}.{words[1]}"
+        message = f"the machine has Python {words[0]}.{words[1]}, Ansible needs {needs} or newer"
         raise PreconditionError(message, fix="use --ansible host (from Linux, macOS or WSL), or a newer image")
     return wheels.For(python=python, arch=words[2])
 
@@ -125,10 +125,10 @@ def _site(lab: Lab, target: wheels.For, deadline: Deadline) -> Path:
             part, lock = site.with_suffix(".part"), site.with_suffix(".txt")
             shutil.rmtree(part, ignore_errors=True)
             store.write_text(lock, wanted)
-            said = wheels.install(lock, part, deadline.sooner(FETCH_S), other=target)
-            if not said.ok:
+            result = wheels.install(lock, part, deadline.sooner(FETCH_S), other=target)
+            if not result.ok:
                 fix = "check the network, then run the command again"
-                raise TransientError("Ansible's packages could not be fetched", fix=fix, detail=said.tail())
+                raise TransientError("cannot fetch Ansible's packages", fix=fix, detail=result.tail())
             part.rename(site)
     return site
 
@@ -139,9 +139,9 @@ def _command(folder: str, tags: Sequence[str], variables: Mapping[str, Any]) -> 
         "PATH": PATH,
         "PYTHONPATH": f"{folder}/site",
     }
-    told = json.dumps({"ansible_python_interpreter": playbook.INTERPRETER, **variables}, sort_keys=True)
+    given_vars = json.dumps({"ansible_python_interpreter": playbook.INTERPRETER, **variables}, sort_keys=True)
     argv = ["env", "-i", *(f"{name}={text}" for name, text in sorted(given.items())), playbook.INTERPRETER, "-m"]
-    argv += ["ansible", "playbook", "--tags", ",".join(tags), "--extra-vars", told]
+    argv += ["ansible", "playbook", "--tags", ",".join(tags), "--extra-vars", given_vars]
     argv += [f"{folder}/playbooks/machine.yml", "--connection", "local", "--inventory", "machine,"]
     config = f"mkdir {folder}/home && echo '[defaults]' > {folder}/home/ansible.cfg"
     return f"{config} && {shlex.join(argv)}"

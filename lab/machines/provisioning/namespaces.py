@@ -1,8 +1,8 @@
-"""The inside of private namespaces: a place where a tree can be worked on and this host's kernel cannot be changed.
+"""Private namespaces, in which a command can change a tree but not this host's kernel settings.
 
 `lab` starts `unshare … python -m lab.machines.provisioning.namespaces TREE -- ARGV`. Namespaces alone are not enough:
-in a chroot with an ordinary /proc, `sysctl -w` sets the *host's* value. So /proc/sys and the sysrq trigger are bound
-read-only, in the tree and outside it, before ARGV replaces this process. This guards against mistakes, not against
+in a chroot with an ordinary /proc, `sysctl -w` sets the *host's* value. So /proc/sys and the sysrq trigger are mounted
+read-only, in the tree and outside it, before ARGV replaces this process. This prevents mistakes; it does not contain
 hostile code.
 """
 
@@ -20,9 +20,9 @@ from lab.system.wait import Deadline
 
 UNSHARE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--net", "--uts", "--ipc")
 READ_ONLY: Final = ("sys", "sysrq-trigger")
-UMASK: Final = 0o022  # a Debian's own: what is made inside is the machine's
+UMASK: Final = 0o022  # Debian's default: files created inside belong to the machine
 MOUNT_S: Final = 30.0
-NO_ROOT_FIX: Final = "run it as root (the image is made in private mount namespaces)"
+NO_ROOT_FIX: Final = "run it as root (the image is built in private mount namespaces)"
 
 
 def enclosed(tree: Path, argv: Sequence[str]) -> list[str]:
@@ -39,14 +39,14 @@ def enclosed(tree: Path, argv: Sequence[str]) -> list[str]:
 
 
 def close(tree: Path) -> None:
-    """Give the host's view and the tree's a fresh /proc each and make read-only what in it reaches the kernel."""
+    """Mount a new /proc, on the host's view and in the tree, with its kernel settings read-only."""
     for place in (Path("/proc"), tree / "proc"):
         _mount("-t", "proc", "proc", str(place))
         for part in (place / name for name in READ_ONLY):
             if part.exists():  # a kernel may be built without the sysrq trigger
                 _mount("--bind", str(part), str(part))
                 _mount("-o", "remount,bind,ro", str(part))
-    for name in ("run", "tmp"):  # what tasks leave there must not become part of the image
+    for name in ("run", "tmp"):  # files that tasks leave there must not become part of the image
         _mount("-t", "tmpfs", "tmpfs", str(tree / name))
 
 

@@ -1,6 +1,6 @@
-"""Ansible: the playbook applied to a tree (while an image is made) or over SSH (to a machine made elsewhere).
+"""Ansible: applies the playbook to a tree (during an image build) or over SSH (to a machine created elsewhere).
 
-Ansible's own settings, the user's and the current directory's, are shut out: everything it needs is given here.
+Ansible ignores the settings of the user and the current directory: everything it needs is passed here.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ END_MASTER_S: Final = 10.0
 
 
 def apply_to_tree(lab: Lab, tree: Path, *, variables: Mapping[str, Any], log: Path, deadline: Deadline) -> None:
-    """Make the tree true to the playbook's `image` tag, in private namespaces. Idempotent.
+    """Apply the playbook's `image` tag to the tree, in private namespaces. Idempotent.
 
-    Raises ProvisioningError with the failed task's words.
+    Raises ProvisioningError with the failed task's output.
     """
     argv = [*_playbook(["image"], variables), "--connection", "tree_chroot", "--inventory", f"{tree},"]
     _play(lab, namespaces.enclosed(tree, argv), log=log, deadline=deadline)
 
 
 def identity(endpoint: SshEndpoint) -> dict[str, str]:
-    """Ansible's variable for the key that opens this machine; nothing where the user's own keys do."""
+    """Ansible's variable for this machine's login key; {} when the user's own keys are used."""
     own = endpoint.identity_file
     return {} if own is None else {"ansible_ssh_private_key_file": str(own)}
 
@@ -65,10 +65,10 @@ def apply_over_ssh(
     deadline: Deadline,
     variables: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make a running machine that we did not bake a lab machine. Idempotent; trims nothing of its boot.
+    """Apply the playbook to a running machine without a golden image. Idempotent; keeps its boot as it is.
 
     `known_hosts` holds the pinned key; `variables` replace the playbook's own. Raises
-    ProvisioningError with the failed task's words.
+    ProvisioningError with the failed task's output.
     """
     with _own_master() as master:
         own = () if endpoint.identity_file is None else ("IdentitiesOnly=yes",)
@@ -89,10 +89,10 @@ def apply_over_ssh(
 
 @contextlib.contextmanager
 def _own_master() -> Iterator[Path]:
-    """A place for the connection that Ansible's calls share, ended with the block.
+    """The control socket of the connection that Ansible's calls share, closed with the block.
 
-    Ansible's own place has a name made of host, port and user: another machine behind the same port, with another host
-    key, would be reached over what is left of this one's.
+    Ansible's default socket is named by host, port and user: a later machine behind the same port, with another host
+    key, would be reached over this one's connection.
     """
     with tempfile.TemporaryDirectory(prefix="lab-") as folder:  # a short one: a socket's path must fit
         master = Path(folder) / MASTER
@@ -107,7 +107,7 @@ def _own_master() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What a machine says of itself, and the boot in which it said so; `image_id` is "" for no golden image."""
+    """The results of a machine's checks, and its boot id; `image_id` is "" without a golden image."""
 
     findings: list[Finding]
     boot_id: str
@@ -134,7 +134,7 @@ def verify(transport: Transport, deadline: Deadline, *, wait_s: float) -> Verifi
     """Run the machine's checks over a connection: the same file that the playbook's `verify` tag runs.
 
     They wait up to `wait_s` for a systemd that has just been started.
-    Raises ProvisioningError when the machine has no Python to run it or says nothing that can be read.
+    Raises ProvisioningError when the machine has no Python to run them, or the output cannot be read.
     """
     script = (resources.root() / VERIFY_SCRIPT).read_bytes()
     argv = [INTERPRETER, "-I", "-S", "-", f"{wait_s:.0f}"]
@@ -143,7 +143,7 @@ def verify(transport: Transport, deadline: Deadline, *, wait_s: float) -> Verifi
 
 
 def parse_verify(text: str, said: str = "") -> Verified:
-    """Findings and boot from the checks' one JSON document; `said` is shown when it cannot be read."""
+    """Findings and boot id from the checks' JSON document; `said` is the error's detail when it cannot be read."""
     try:
         answer = load(_Checks, text)
         findings = [
@@ -158,7 +158,7 @@ def parse_verify(text: str, said: str = "") -> Verified:
         image_id = answer.image_id and guest_answers.name(answer.image_id, "image id")
         return Verified(findings=findings, boot_id=guest_answers.name(answer.boot_id, "boot id"), image_id=image_id)
     except WireError as error:
-        message = f"the machine's checks gave no answer that can be read ({error})"
+        message = f"cannot read the output of the machine's checks ({error})"
         raise ProvisioningError(message, fix="lab logs", detail=said or text[:400]) from error
 
 
@@ -208,10 +208,10 @@ def settings(home: str, playbooks: str) -> dict[str, str]:
 
 
 def failure(result: proc.Result) -> str:
-    """The part of Ansible's output that tells what failed."""
+    """The part of Ansible's output that shows the failure."""
     lines = result.text().splitlines()
-    told = [line for line in lines if line.startswith(("fatal:", "failed:", "ERROR", "[ERROR]"))]
-    return "\n".join(told) or result.tail()
+    errors = [line for line in lines if line.startswith(("fatal:", "failed:", "ERROR", "[ERROR]"))]
+    return "\n".join(errors) or result.tail()
 
 
 def teller(lab: Lab) -> Callable[[str], None]:

@@ -1,1 +1,1 @@
-"""Virtual machines of our own: QEMU's arguments, acceleration, console, heartbeat, what it boots from."""
+"""lab's own virtual machines: QEMU's arguments, acceleration, console, heartbeat, boot files."""

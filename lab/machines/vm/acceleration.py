@@ -1,6 +1,6 @@
-"""Which acceleration works here: found by booting a tiny system under it, since a device node proves nothing.
+"""Finds the acceleration that works on this host by booting a tiny system, since a device node proves nothing.
 
-Seen in the field: /dev/kvm opens and answers its version, and yet no Linux guest ever gets past early boot.
+Seen in the field: /dev/kvm opens and reports its version, and yet no Linux guest gets past early boot.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ MARK: Final = b"LAB-TRIAL-OK\n"
 CACHE_FILE: Final = "accel.json"
 OLDEST: Final = (6, 2)
 TESTED: Final = ((7, 2), (7, 2))  # oldest and newest that the tests ran with
-POWER_OFF: Final = (0xFEE1DEAD, 672274793, 0x4321FEDC)  # what reboot(2) wants to be told
+POWER_OFF: Final = (0xFEE1DEAD, 672274793, 0x4321FEDC)  # the arguments of reboot(2)
 CANDIDATES: Final = {"linux": ("kvm",), "darwin": ("hvf",), "win32": ("whpx",)}
 _VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
 
 
 def scaled_s(seconds: float, accel: str) -> float:
-    """A limit for this kind of machine; where emulation is, everything takes longer."""
+    """A time limit, scaled for an emulated machine."""
     return seconds * SLOWER if accel == EMULATION else seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accel:
-    """The acceleration to use and why, in words for a person."""
+    """The acceleration to use, and the reason as text."""
 
     name: str
     reason: str
 
 
 def choose(wanted: str, candidates: tuple[str, ...], works: Callable[[str], bool]) -> Accel:
-    """Decide: what was asked for, else the first candidate whose trial boot ends well, else emulation."""
+    """The wanted acceleration, else the first candidate whose trial boot succeeds, else emulation."""
     if wanted != "auto":
-        return Accel(name=wanted, reason="asked for")
+        return Accel(name=wanted, reason="as configured")
     for name in candidates:
         if works(name):
-            return Accel(name=name, reason=f"a trial boot under {name} worked")
+            return Accel(name=name, reason=f"a trial boot with {name} succeeded")
     tried = " and ".join(candidates)
-    reason = f"{tried} is there, but a trial boot under it failed" if tried else "no hardware acceleration here"
+    reason = f"{tried} exists, but a trial boot with it failed" if tried else "this host has no hardware acceleration"
     return Accel(name=EMULATION, reason=reason)
 
 
@@ -68,14 +68,14 @@ def find(lab: Lab, wanted: str, *, program: str, kernel: Path, digest: str = "",
     """The acceleration for this host; trial boots happen once per QEMU version, kernel and boot of the host."""
     if wanted != "auto":
         return choose(wanted, (), lambda _: False)
-    if arch != HOST_ARCH:  # whatever this host's processor can do, it does for its own kind only
-        return Accel(name=EMULATION, reason=f"this host is no {arch}")
+    if arch != HOST_ARCH:  # hardware acceleration works for the host's architecture only
+        return Accel(name=EMULATION, reason=f"this host is not {arch}")
     if (known := remembered(lab, program, digest)) is not None:
         return known
     present = candidates()
     found = choose(wanted, present, lambda name: trial(lab, name, program=program, kernel=kernel, arch=arch))
     if present and found.name == EMULATION:
-        lab.bus.emit(Notice(level="warning", text=f"{found.reason}: the machine is emulated, and slow"))
+        lab.bus.emit(Notice(level="warning", text=f"{found.reason}: the machine is emulated and slow"))
     earlier = _file(lab) if _file(lab).get("key") == _key(program) else {}
     kernels = {**earlier.get("kernels", {}), digest: {"name": found.name, "reason": found.reason}}
     store.write_json(lab.paths.cache / CACHE_FILE, {"key": _key(program), "kernels": kernels})
@@ -83,8 +83,8 @@ def find(lab: Lab, wanted: str, *, program: str, kernel: Path, digest: str = "",
 
 
 def remembered(lab: Lab, program: str, digest: str | None = None) -> Accel | None:
-    """What an earlier `find` chose for the kernel `digest` (None: for the last one that was tried), while it still
-    holds for this QEMU and this boot of the host."""
+    """What an earlier `find` chose for the kernel `digest` (None: for the last one that was tried), while it is
+    valid for this QEMU and this boot of the host."""
     doc = _file(lab)
     kernels = doc.get("kernels", {}) if doc.get("key") == _key(program) else {}
     known = kernels.get(next(reversed(kernels), None) if digest is None else digest)
@@ -104,7 +104,7 @@ def _key(program: str) -> str:
 
 
 def candidates() -> tuple[str, ...]:
-    """Accelerations that this host might have."""
+    """Accelerators that may work on this host."""
     if sys.platform == "linux" and not Path("/dev/kvm").exists():
         return ()
     return CANDIDATES.get(sys.platform, ())
@@ -121,20 +121,20 @@ def trial(
     memory_mib: int = 256,
 ) -> bool:
     """Whether a kernel and one user process run to their end under `accel`, within TRIAL_S."""
-    with tempfile.TemporaryDirectory(prefix="lab-trial-") as folder, lab.bus.step("trial", f"try {accel}") as told:
-        initrd, said = Path(folder) / "initrd", Path(folder) / "serial"
+    with tempfile.TemporaryDirectory(prefix="lab-trial-") as folder, lab.bus.step("trial", f"try {accel}") as shown:
+        initrd, serial = Path(folder) / "initrd", Path(folder) / "serial"
         initrd.write_bytes(archive([Entry(path="init", mode=0o755, data=TINY[arch]())]))
         argv = [*base_argv(program, accel, arch), "-smp", str(cpus), "-m", f"{memory_mib}M"]
         argv += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", f"{CONSOLES[arch]} quiet panic=-1"]
-        argv += ["-chardev", f"file,id=s,path={said}", "-serial", "chardev:s"]
+        argv += ["-chardev", f"file,id=s,path={serial}", "-serial", "chardev:s"]
         try:
             proc.run(proc.die_with_parent(argv), deadline=Deadline.after(TRIAL_S, lab.cancel))
         except LabError as error:
             if error.exit_code == 130:
                 raise
-            told.say(f"no: {error.message}")
-        worked = said.exists() and MARK.strip() in said.read_bytes()
-        told.say(f"{accel} works" if worked else f"{accel} does not work")
+            shown.say(f"no: {error.message}")
+        worked = serial.exists() and MARK.strip() in serial.read_bytes()
+        shown.say(f"{accel} works" if worked else f"{accel} does not work")
         return worked
 
 
@@ -197,8 +197,8 @@ def version_text(program: str) -> str:
 
 
 def version(text: str) -> tuple[int, int]:
-    """(major, minor) from QEMU's own words. Raises PreconditionError when they are not QEMU's."""
+    """(major, minor) from the output of `--version`. Raises PreconditionError when it is not QEMU's."""
     found = _VERSION.search(text)
     if found is None:
-        raise PreconditionError(f"this is not QEMU: it calls itself {text or 'nothing'!r}", fix="lab doctor --install")
+        raise PreconditionError(f"this is not QEMU: --version prints {text or 'nothing'!r}", fix="lab doctor --install")
     return int(found[1]), int(found[2])

@@ -1,4 +1,4 @@
-"""Why a machine is not ready, told from what its serial console, its heartbeat and its process show. Pure."""
+"""Diagnoses why a machine is not ready from its serial console, its heartbeat and its process. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal
 Kind = Literal["guest-panic", "boot-failed", "vm-ended", "guest-hang", "ssh-slow", "never-up"]
 TAIL_LINES: Final = 50
 BEFORE_PANIC: Final = 6
-AFTER_PANIC: Final = 18  # the reason and the top of its trace; what follows it is registers
+AFTER_PANIC: Final = 18  # the reason and the top of its trace; registers follow
 _PANIC: Final = re.compile(r"Kernel panic - not syncing: ?(.*)")
 _INIT: Final = re.compile(r"lab-init: FAILED: (.*)")
 _OOM: Final = re.compile(r"Out of memory: Killed process \d+ \((\S+)\)")
@@ -17,7 +17,7 @@ _OOM: Final = re.compile(r"Out of memory: Killed process \d+ \((\S+)\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleReading:
-    """What could be observed. `beat_age_s`: seconds since the last heartbeat, None when there was none in this boot."""
+    """The evidence. `beat_age_s`: seconds since the last heartbeat, None when there was none in this boot."""
 
     serial: str
     running: bool
@@ -35,28 +35,30 @@ class Diagnosis:
 
 
 def diagnose(seen: ConsoleReading) -> Diagnosis:
-    """The first cause that the evidence shows, the surest first. QEMU's exit code is no evidence: 0 after a panic."""
-    # our init's last words say more than the panic that its end causes
+    """The first cause that the evidence shows, surest first. QEMU's exit code is no evidence: 0 after a panic."""
+    # our init's error says more than the panic that its exit causes
     if (failed := _INIT.findall(seen.serial)) and seen.beat_age_s is None:
         return Diagnosis(kind="boot-failed", message=f"did not boot: {failed[-1].strip()}", fix="lab down, then lab up")
     if panic := panic_text(seen.serial):
         return Diagnosis(kind="guest-panic", message=f"panicked: {panic}", fix="lab down, then lab up")
     if not seen.running:
-        return Diagnosis(kind="vm-ended", message="ended by itself", fix="lab logs (free memory is a common cause)")
+        return Diagnosis(
+            kind="vm-ended", message="exited by itself", fix="lab logs (a common cause is too little memory)"
+        )
     if seen.beat_age_s is None:
-        message = "runs, but its system never came up"
+        message = "runs, but its system did not boot"
         return Diagnosis(kind="never-up", message=message, fix="lab logs, or lab down and lab up again")
     if seen.beat_age_s > seen.fresh_s:
         message = f"hangs: no heartbeat for {seen.beat_age_s:.0f} s"
         return Diagnosis(kind="guest-hang", message=message, fix="lab down, then lab up")
     killed = _OOM.search(seen.serial)
-    why = f" ({killed[1]} was killed for lack of memory)" if killed else ""
-    message = f"is alive, but its SSH does not answer{why}"
-    return Diagnosis(kind="ssh-slow", message=message, fix="run the command again on a quieter host")
+    why = f" ({killed[1]} was killed: out of memory)" if killed else ""
+    message = f"is running, but its SSH server does not answer{why}"
+    return Diagnosis(kind="ssh-slow", message=message, fix="run the command again on a less busy host")
 
 
 def panic_text(serial: str) -> str:
-    """The kernel's own words after a panic, empty without one."""
+    """The reason of a kernel panic, empty without one."""
     found = _PANIC.search(serial)
     return "" if found is None else found[1].strip() or "no reason given"
 
@@ -64,8 +66,8 @@ def panic_text(serial: str) -> str:
 def tail(serial: str, lines: int = TAIL_LINES) -> str:
     """The end of a console, or the lines around a panic; without the control characters that repaint a terminal."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", serial.replace("\r", ""))
-    said = plain.strip().splitlines()
-    panic = next((index for index, line in enumerate(said) if _PANIC.search(line)), None)
+    rows = plain.strip().splitlines()
+    panic = next((index for index, line in enumerate(rows) if _PANIC.search(line)), None)
     if panic is not None:
-        return "\n".join(said[max(0, panic - BEFORE_PANIC) : panic + AFTER_PANIC])
-    return "\n".join(said[-lines:])
+        return "\n".join(rows[max(0, panic - BEFORE_PANIC) : panic + AFTER_PANIC])
+    return "\n".join(rows[-lines:])

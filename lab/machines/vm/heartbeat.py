@@ -1,4 +1,4 @@
-"""The pulse of a golden machine, as its host reads it: one JSON line a second on a virtio-serial port."""
+"""The heartbeat of a golden machine, as its host reads it: one JSON line a second on a virtio-serial port."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from lab.model import regular
 
 PORT: Final = "lab.heartbeat"  # the port's name in the machine (playbooks/init/heartbeat.go)
 TAIL_BYTES: Final = 4096
-# The guest beats each second at the lowest priority; a busy host may hold it up for a while.
+# The guest beats each second at the lowest priority; a busy host may delay it.
 FRESH_S: Final = 15.0
-GAP_MAX_S: Final = 4.0  # a machine that hung and was freed is not waited for longer the next time
+GAP_MAX_S: Final = 4.0  # so that a machine that hung and was resumed is not given more time at its next hang
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """One heartbeat: whose boot, from which image, how long up, whether SSH listens.
+    """One heartbeat: boot id, image id, uptime, whether SSH listens.
 
-    age_s: since it arrived. gap_s: the longest silence between the heartbeats of this boot that are still there.
-    steady: it is not the first of them, which comes beside systemd's start and is alone for as long as that takes.
+    age_s: since it arrived. gap_s: the longest silence between the heartbeats of this boot in the log.
+    steady: it is not the first one, which comes while systemd starts and is the only one until that is done.
     """
 
     boot_id: str
@@ -43,7 +43,7 @@ def parse(line: bytes) -> Beat | None:
         beat = load(Beat, line)
     except WireError:
         return None
-    # an image that was never made golden has no id
+    # only a golden image has an id
     plausible = guest_answers.is_name(beat.boot_id) and (not beat.image_id or guest_answers.is_name(beat.image_id))
     return beat if plausible and beat.uptime_s >= 0 else None
 
@@ -58,7 +58,7 @@ def last_beat(log: Path) -> Beat | None:
             age_s = max(0.0, time.time() - os.fstat(file.fileno()).st_mtime)
     except OSError:
         return None
-    # what follows the last newline is a line that is still being written
+    # the rest after the last newline is still being written
     beats = [beat for line in lines[:-1] if (beat := parse(line)) is not None]
     if not beats:
         return None

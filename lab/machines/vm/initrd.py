@@ -1,4 +1,4 @@
-"""The initial RAM disk, and the seed that makes one machine out of an image.
+"""The initial RAM disk, and the seed that gives a machine its identity.
 
 Both are newc cpio archives, uncompressed (unpacking costs more than reading under emulation). The kernel accepts
 several archives in a row, so that a machine's secrets are a second, tiny archive behind the image's shared first one.
@@ -29,7 +29,7 @@ TRAILER: Final = "TRAILER!!!"
 DIRECTORY: Final = 0o040000
 REGULAR: Final = 0o100000
 DRIVERS: Final = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "virtio_console", "ext4")
-"""What must be loaded before systemd; with no device manager nothing is loaded after it but by name."""
+"""Loaded before systemd; there is no device manager, so later only modules requested by name are loaded."""
 DRIVERS_PLACE: Final = "m"
 MODULE_SUFFIX: Final = re.compile(r"\.ko(\.\w+)?$")
 
@@ -66,7 +66,7 @@ def _append(out: bytearray, number: int, path: str, mode: int, data: bytes) -> N
 
 
 def entries(archive: bytes) -> list[Entry]:
-    """What `archive` was made of. Raises ValueError for anything else."""
+    """The entries of a newc cpio archive. Raises ValueError for anything else."""
     found: list[Entry] = []
     at = 0
     while archive[at : at + 6] == MAGIC:
@@ -80,11 +80,11 @@ def entries(archive: bytes) -> list[Entry]:
         data = None if mode & DIRECTORY else archive[body : body + size]
         found.append(Entry(path=path, mode=mode & 0o7777, data=data))
         at = body + size + -size % 4
-    raise ValueError(f"no cpio archive: no header at {at}")
+    raise ValueError(f"not a cpio archive: no header at {at}")
 
 
 def tree_entries(files: Mapping[str, tuple[int, bytes]]) -> list[Entry]:
-    """Entries for files given as place -> (mode, content), with every parent directory once, before what is in it.
+    """Entries for files given as place -> (mode, content), with every parent directory once, before its content.
 
     A directory that holds a private file (no bit for others) is private too.
     """
@@ -101,7 +101,7 @@ def tree_entries(files: Mapping[str, tuple[int, bytes]]) -> list[Entry]:
 
 
 def seed_files(seed: Seed, *, hostname: str) -> dict[str, tuple[int, bytes]]:
-    """What makes a machine this one: place in the machine -> (mode, content)."""
+    """The machine's identity: place in the machine -> (mode, content)."""
     hosts = f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n"
     return {
         "etc/hostname": (0o644, f"{hostname}\n".encode()),
@@ -140,7 +140,7 @@ def drivers(modules: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def without_drivers(shared: bytes) -> bytes:
-    """The image's shared archive for another kernel, whose own drivers follow in an archive of theirs."""
+    """The image's shared archive for another kernel, whose drivers follow in a second archive."""
     return archive(entry for entry in entries(shared) if not entry.path.startswith(f"{DRIVERS_PLACE}/"))
 
 
@@ -149,7 +149,7 @@ def kernel_modules(tree: Path) -> Path:
     found = sorted((tree / "usr/lib/modules").glob("*/modules.dep"))
     if len(found) != 1:
         names = ", ".join(path.parent.name for path in found) or "none"
-        raise ProvisioningError(f"{tree} should hold one kernel; it holds {names}", fix="run the command again")
+        raise ProvisioningError(f"expected one kernel in {tree}, found {names}", fix="run the command again")
     return found[0].parent
 
 
@@ -182,7 +182,7 @@ def load_order(modules_dep: str, wanted: Iterable[str]) -> list[str]:
 def read_module(path: Path) -> bytes:
     """A module's ELF bytes, whatever it is compressed with (finit_module takes them plain).
 
-    Raises PreconditionError for one that is not whole.
+    Raises PreconditionError for a damaged one.
     """
     data = path.read_bytes()
     try:
@@ -192,7 +192,7 @@ def read_module(path: Path) -> bytes:
             return gzip.decompress(data)
     except (lzma.LZMAError, OSError, EOFError, zlib.error) as error:
         fix = "copy the modules again, or install the kernel's package again"
-        raise PreconditionError(f"the module {path} cannot be unpacked: {error}", fix=fix) from error
+        raise PreconditionError(f"cannot unpack the module {path}: {error}", fix=fix) from error
     if path.suffix == ".zst":
         deadline = Deadline.after(60.0)
         argv = [proc.require_tool("zstd"), "-dcq"]

@@ -1,7 +1,7 @@
-"""Keeps what a machine writes to its console and its heartbeat port, and what QEMU prints, in files with a cap.
+"""Writes a machine's console, its heartbeat port and QEMU's output to files of bounded size.
 
-A process of its own beside each QEMU, since QEMU has no file of a bounded size (docs/adr/0009). QEMU listens on two
-Unix sockets, and its own output is this one's standard input; this reads them, writes the files and ends with QEMU.
+A separate process for each QEMU, since QEMU cannot bound a file's size (docs/adr/0009). QEMU listens on two Unix
+sockets, and its output is this process's standard input; this reads them, writes the files and exits with QEMU.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ HEARTBEAT_BYTES: Final = 64 << 10
 LOG_BYTES: Final = 1 << 20
 LINE_BYTES: Final = 4096
 CHUNK_BYTES: Final = 65536
-BYTES_PER_S: Final = 4 << 20  # what comes faster waits in the machine
+BYTES_PER_S: Final = 4 << 20  # faster output waits in the machine
 CONNECT_S: Final = 60.0
 POLL_S: Final = 0.01
 LAST_S: Final = 1.0
 
 
 def mark(uuid: str) -> str:
-    """The word on its command line by which the keeper of a machine is found."""
+    """The argument by which a machine's keeper is found among processes."""
     return f"--keeper-of={uuid}"
 
 
@@ -40,7 +40,7 @@ def argv(uuid: str, run_dir: Path, serial_log: Path, heartbeat_log: Path, qemu_l
 
 
 class Capped:
-    """A file to append to, whose beginning goes when it would grow beyond `cap`; never absent, never torn."""
+    """An append-only file that drops its beginning when it would grow beyond `cap`; never absent, never torn."""
 
     def __init__(self, path: Path, cap: int) -> None:
         self._path, self._cap = path, cap
@@ -67,7 +67,7 @@ class Capped:
             os.close(new)
         try:
             part.replace(self._path)
-        except PermissionError:  # Windows, while somebody reads it: then nothing is kept
+        except PermissionError:  # Windows, while the file is open elsewhere: then nothing is kept
             part.unlink(missing_ok=True)
             os.truncate(self._path, 0)
             kept = b""
@@ -79,7 +79,7 @@ _FLAGS: Final = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 class Beats:
-    """Hands on the newest whole heartbeat of what came; nothing else that a machine writes there is kept."""
+    """Passes on the newest whole heartbeat of the data; anything else on that port is dropped."""
 
     def __init__(self, into: Callable[[bytes], None]) -> None:
         self._into = into
@@ -97,7 +97,7 @@ class Beats:
 
 
 def pump(path: Path, write: Callable[[bytes], None], gone: threading.Event) -> None:
-    """From the socket at `path`, which QEMU is about to make, until QEMU closes it or is `gone` without making it."""
+    """Copy from the socket at `path` until QEMU closes it, or is `gone` before it created the socket."""
     waited = Deadline.after(CONNECT_S)
     while True:
         try:
@@ -117,7 +117,7 @@ def pump(path: Path, write: Callable[[bytes], None], gone: threading.Event) -> N
 
 
 def drain(write: Callable[[bytes], None], gone: threading.Event) -> None:
-    """What QEMU prints, from standard input, at once: it waits for whoever reads that."""
+    """Copy QEMU's output from standard input at once: QEMU blocks while nobody reads it."""
     while chunk := os.read(0, CHUNK_BYTES):
         write(chunk)
     gone.set()

@@ -1,4 +1,4 @@
-"""How a golden image is started, whoever starts it."""
+"""The kernel command line of a golden image, the same for every provider."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 from lab.model.machine import Arch
 
 CONSOLES: Final[dict[Arch, str]] = {"x86_64": "console=ttyS0,115200", "aarch64": "console=ttyAMA0,115200"}
-# Everything a short-lived laboratory machine on a slow processor can go without. The values of security features are a
-# property of the kernel under test and stay at its defaults, except CPU mitigations, which emulation makes costly.
+# Disables what a short-lived test machine on a slow processor does not need. Security features are a property of the
+# kernel under test and keep its defaults, except CPU mitigations, which emulation makes costly.
 # cgroup.memory: kernel memory and sockets are not accounted (nothing here reads that), so that systemd's first groups
 # do not switch 39 places (static keys) of the allocators and the network while every CPU runs them (ADR 10).
 COMMON: Final = (
@@ -22,7 +22,7 @@ OWN: Final[dict[Arch, str]] = {
 }
 
 
-# Two runs of one program are to execute the same instructions: no address differs from run to run.
+# Two runs of one program must execute the same instructions, so addresses are not randomised.
 SAME_ADDRESSES: Final = "norandmaps"
 
 

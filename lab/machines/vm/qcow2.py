@@ -1,4 +1,4 @@
-"""What a disk file says of itself before anything opens it: a disk may name other files, which would be read here."""
+"""Checks a disk file's header before anything opens it: a disk may refer to other files of this host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADER_BYTES: Final = 112
 
 
 def backing(path: Path) -> Path | None:
-    """The file that the qcow2 disk `path` stands on; None when it stands on none, or is no such disk."""
+    """The backing file of the qcow2 disk `path`; None when it has none, or is not qcow2."""
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
         if not header.startswith(QCOW2) or len(header) < HEADER_BYTES:
@@ -26,7 +26,7 @@ def backing(path: Path) -> Path | None:
 
 
 def need_whole(name: str, header: bytes) -> None:
-    """Raise SecurityStop when the qcow2 disk with this `header` stands on another file; any other format passes.
+    """Raise SecurityStop when the qcow2 disk with this `header` needs another file; any other format passes.
 
     Layout: magic, version, offset of the backing file's name; incompatible features from version 3 on.
     """
@@ -35,5 +35,5 @@ def need_whole(name: str, header: bytes) -> None:
     version, backing = struct.unpack(">IQ", header[4:16])
     features = struct.unpack(">Q", header[72:80])[0] if version >= 3 else 0
     if backing or features & EXTERNAL_DATA:
-        message = f"{name} stands on another file, which would be read from this host; it was not used"
-        raise SecurityStop(message, fix="take one whose disk is whole (qemu-img convert makes one)")
+        message = f"{name} has a backing or data file, which would be read from this host; it was not used"
+        raise SecurityStop(message, fix="use a self-contained disk (qemu-img convert writes one)")

@@ -11,7 +11,7 @@ from lab.machines.vm.disks import MODULES_SERIAL, ROOT_SERIAL
 from lab.machines.vm.kernel_args import kernel_args
 from lab.model.machine import INSTRUCTION_NS, Arch
 
-HOT_PORTS: Final = 4  # q35's own bus refuses hot plug, so empty root ports are made beforehand
+HOT_PORTS: Final = 4  # q35's root bus does not support hot plug, so empty root ports are added in advance
 SSH_PORT: Final = 22
 PROGRAMS: Final[dict[Arch, str]] = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
 MACHINES: Final[dict[Arch, str]] = {
@@ -61,12 +61,12 @@ def accelerator(accel: str, *, counted: bool = False) -> str:
 
 
 def machine_type(accel: str, arch: Arch) -> str:
-    """With its devices left out; a real Arm host has an interrupt controller of a kind that KVM must be told."""
+    """The machine type without optional devices; KVM on Arm needs the version of the interrupt controller."""
     return MACHINES[arch] + (",gic-version=max" if arch == "aarch64" and accel == "kvm" else "")
 
 
 def base_argv(program: str, accel: str, arch: Arch, *, counted: bool = False) -> list[str]:
-    """What every QEMU of ours starts with: nothing that we did not ask for."""
+    """The arguments of every QEMU: no defaults, no user configuration."""
     bare = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     kind = [
         "-machine",
@@ -100,7 +100,7 @@ def boot_argv(boot: Boot, *, program: str) -> list[str]:
 
 
 def _disk(boot: Boot) -> list[str]:
-    # cache=unsafe: a machine that dies with its host is made again, never repaired
+    # cache=unsafe: a machine that dies with its host is created again, never repaired
     drive = f"if=none,id=root,file={_value(boot.overlay)},format=qcow2,cache=unsafe,discard=unmap"
     argv = ["-drive", drive, "-device", f"virtio-blk-pci,drive=root,serial={ROOT_SERIAL}"]
     if boot.modules is not None:
@@ -110,7 +110,7 @@ def _disk(boot: Boot) -> list[str]:
 
 
 def _network(boot: Boot) -> list[str]:
-    # restrict: the machine reaches neither the outside nor this host's loopback; only the forward leads in
+    # restrict: the machine reaches neither the network nor this host's loopback; only the forwarded port leads in
     forward = f"hostfwd=tcp:127.0.0.1:{boot.ssh_port}-:{SSH_PORT}"
     return ["-netdev", f"user,id=net,ipv6=off,restrict=on,{forward}", "-device", "virtio-net-pci,netdev=net,romfile="]
 
@@ -121,8 +121,8 @@ def _heartbeat(boot: Boot) -> list[str]:
 
 
 def served(name: str, socket: Path) -> str:
-    """A character device that is a socket on which QEMU waits for its one reader."""
-    # a `file` has no cap, and root in the machine writes it; wait: the keeper misses nothing (docs/adr/0009)
+    """A character device: a socket on which QEMU waits for its one reader."""
+    # a `file` is unbounded, and root in the machine writes it; wait: the keeper misses nothing (docs/adr/0009)
     return f"socket,id={name},path={_value(socket)},server=on,wait=on"
 
 

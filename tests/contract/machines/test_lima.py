@@ -122,7 +122,7 @@ def test_check_names_what_is_missing_or_wrong(bench: Bench, monkeypatch: pytest.
     assert "vz is Apple's" in verdicts(bench, MachineSpec(provider="lima", driver="vz"))["lima.driver"]
     assert "hyperkit" in verdicts(bench, MachineSpec(provider="lima", driver="hyperkit"))["lima.driver"]
     wrong = MachineSpec(provider="lima", driver="qemu", source="https://host.invalid/image.qcow2")
-    assert "needs its digest" in verdicts(bench, wrong)["lima.image"]
+    assert "needs a digest" in verdicts(bench, wrong)["lima.image"]
     wrong = MachineSpec(provider="lima", driver="qemu", source="/none.qcow2", digest=f"sha256:{'0' * 64}")
     assert "no file /none.qcow2" in verdicts(bench, wrong)["lima.image"]
     assert (

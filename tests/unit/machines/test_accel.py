@@ -36,7 +36,7 @@ def test_what_was_asked_for_is_not_tried() -> None:
 
 def test_the_first_that_boots_is_taken() -> None:
     assert choose("auto", ("kvm", "other"), lambda name: name == "other").name == "other"
-    assert choose("auto", ("kvm",), lambda _: True) == Accel(name="kvm", reason="a trial boot under kvm worked")
+    assert choose("auto", ("kvm",), lambda _: True) == Accel(name="kvm", reason="a trial boot with kvm succeeded")
 
 
 def test_present_but_broken_falls_back_and_says_so() -> None:
@@ -88,7 +88,7 @@ def test_a_machine_of_another_kind_is_emulated_without_a_trial(tmp_path: Path, m
     monkeypatch.setattr(acceleration, "trial", never)
     lab = Lab(config=Config(), paths=Paths(home=tmp_path), bus=Bus())
     found = acceleration.find(lab, "auto", program="qemu", kernel=Path("vmlinux"), arch=OTHER)
-    assert found == Accel(name="tcg", reason=f"this host is no {OTHER}")
+    assert found == Accel(name="tcg", reason=f"this host is not {OTHER}")
     asked = qemu_check.foreign("kvm", OTHER)
     assert (asked.verdict, asked.fix) == ("fail", "leave --accel out")
     assert qemu_check.foreign("auto", OTHER).verdict == "warn"

@@ -113,7 +113,7 @@ def test_a_web_page_is_no_image(lab: Lab, web: tuple[Path, str], tmp_path: Path)
     made(folder, page, "disk.qcow2")
     with pytest.raises(PreconditionError, match="web page"):
         cloud_disk.source(lab, f"{address}/disk.qcow2", f"sha256:{'0' * 64}", Deadline.after(SOON))
-    with pytest.raises(PreconditionError, match="no disk image"):
+    with pytest.raises(PreconditionError, match="not a disk image"):
         cloud_disk.format_of(folder / "disk.qcow2")
 
 
@@ -121,7 +121,7 @@ def test_a_disk_that_stands_on_another_file_is_refused(tmp_path: Path) -> None:
     base, top = made(tmp_path, bytes(MIB), "base.raw"), tmp_path / "top.qcow2"
     argv = [proc.require_tool("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(top)]
     assert proc.run(argv, deadline=Deadline.after(SOON)).ok
-    with pytest.raises(SecurityStop, match="stands on another file") as caught:
+    with pytest.raises(SecurityStop, match="has a backing or data file") as caught:
         cloud_disk.format_of(top)
     assert caught.value.exit_code == 9
     out = tmp_path / "out.qcow2"
@@ -137,7 +137,7 @@ def test_a_disk_that_stands_on_another_file_is_refused(tmp_path: Path) -> None:
         "1M",
     ]
     assert proc.run(argv, deadline=Deadline.after(SOON)).ok
-    with pytest.raises(SecurityStop, match="stands on another file"):
+    with pytest.raises(SecurityStop, match="has a backing or data file"):
         cloud_disk.format_of(out)
 
 
@@ -220,7 +220,7 @@ def test_an_arm_machine_needs_its_firmware_and_its_qemu(
 ) -> None:
     program = made(tmp_path, b"", "qemu-system-aarch64")
     monkeypatch.setattr(cloud_boot, "FIRMWARE", ())
-    with pytest.raises(PreconditionError, match="no UEFI firmware") as caught:
+    with pytest.raises(PreconditionError, match="UEFI firmware for aarch64") as caught:
         cloud_boot.firmware("aarch64", str(program))
     assert caught.value.fix == "apt-get install qemu-efi-aarch64"
     (tmp_path / "share").mkdir()
@@ -281,6 +281,6 @@ def test_an_image_that_names_a_place_outside_is_refused(tmp_path: Path, release:
             target.write_text(names[source.rpartition("/")[2]])
 
     tree = tmp_path / "a/b/c/d/e/tree"
-    with pytest.raises(ProvisioningError, match=r"kernel release is not one|outside of its folder"):
+    with pytest.raises(ProvisioningError, match=r"invalid kernel release|outside its modules folder"):
         cloud_convert._fetch(Link(), tree, Deadline.after(10))  # type: ignore[arg-type]  # the two calls it makes
     assert not list(tmp_path.rglob("escaped*"))

@@ -115,7 +115,7 @@ def test_the_playbooks_packages_are_the_images() -> None:
 
 
 def test_an_unknown_recipe_is_told_with_the_known_ones(go_root: Path) -> None:
-    with pytest.raises(ConfigError, match="no image recipe is called debian-99") as raised:
+    with pytest.raises(ConfigError, match="there is no image debian-99") as raised:
         image.image_spec(MachineSpec(image="debian-99"), go_root=go_root)
     assert "debian-12" in raised.value.fix
 

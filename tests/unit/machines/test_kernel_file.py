@@ -52,14 +52,14 @@ def test_an_arm64_image_is_known(tmp_path: Path, pack: Callable[[bytes], bytes])
 @pytest.mark.parametrize(
     ("data", "cause"),
     [
-        (b"", "0 bytes only"),
+        (b"", "only 0 bytes"),
         (b"<html>sign in to this network</html>" * 40, "neither a vmlinux"),
-        (kernels.elf()[:130] + bytes(2000), "nothing in it says 'Linux version'"),
-        (kernels.elf(machine=kernels.S390), "another kind of processor"),
+        (kernels.elf()[:130] + bytes(2000), "does not contain the text 'Linux version'"),
+        (kernels.elf(machine=kernels.S390), "another architecture"),
         (kernels.elf()[:32] + b"\xff" * 8 + kernels.elf()[40:], "a damaged ELF file"),  # where its segments are
         (kernels.bzimage(b"unheard of"), "unknown compression"),
         (kernels.bzimage(gzip.compress(kernels.elf()), bits=32), "32-bit"),
-        (kernels.packed(kernels.elf())[:-300], "the image ends after"),
+        (kernels.packed(kernels.elf())[:-300], "the image has only"),
         (gzip.compress(os.urandom(4000)), "neither a vmlinux"),
         (b"\x1f\x8b" + bytes(4000), "incorrect|unknown|error"),
     ],

@@ -72,7 +72,7 @@ ONE = '{"name": "x", "ok": true, "message": "m"}'
     ],
 )
 def test_an_answer_that_cannot_be_read_is_no_good_news(text: str) -> None:
-    with pytest.raises(ProvisioningError, match="no answer that can be read"):
+    with pytest.raises(ProvisioningError, match="cannot read the output of the machine's checks"):
         playbook.parse_verify(text, "python3: not found")
 
 

@@ -89,13 +89,13 @@ def test_a_box_whose_disk_stands_on_a_file_of_this_host_is_refused(tmp_path: Pat
     base = tmp_path / "secret.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "8M"], check=True)
     path = box(tmp_path, GOOD, "-b", str(base), "-F", "qcow2")
-    with pytest.raises(SecurityStop, match="stands on another file"):
+    with pytest.raises(SecurityStop, match="has a backing or data file"):
         vagrant_box.inspect(path, HOST_ARCH, "libvirt")
 
 
 def test_a_box_whose_data_is_elsewhere_is_refused(tmp_path: Path) -> None:
     path = box(tmp_path, GOOD, "-o", f"data_file={tmp_path / 'data.raw'}")
-    with pytest.raises(SecurityStop, match="stands on another file"):
+    with pytest.raises(SecurityStop, match="has a backing or data file"):
         vagrant_box.inspect(path, HOST_ARCH, "libvirt")
 
 

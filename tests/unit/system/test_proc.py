@@ -94,7 +94,7 @@ def test_check_tells_the_last_words() -> None:
 def test_until_tells_the_last_reason() -> None:
     with pytest.raises(ProvisioningError) as error:
         until(lambda: NotYet(reason="port closed"), what="sshd", deadline=Deadline.after(0.2), hint="lab logs")
-    assert error.value.message == "sshd: not in time; last seen: port closed"
+    assert error.value.message == "timed out waiting for sshd: port closed"
     assert error.value.fix == "lab logs"
 
 

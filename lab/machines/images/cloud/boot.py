@@ -1,4 +1,4 @@
-"""A bootstrap boot: a cloud image started once by its own loader, with a way to its mirrors, to be made golden."""
+"""A bootstrap boot: starts a cloud image once by its own loader, with network access, to convert it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from lab.system import proc, store
 from lab.system.wait import Deadline, NotYet, until
 
 GO_SERIAL: Final = "lab-go"
-ANSWER_S: Final = 90.0  # until its SSH answers; a whole distribution's boot, scaled where it is emulated
+ANSWER_S: Final = 90.0  # until SSH answers; the boot of a whole distribution, scaled where it is emulated
 END_S: Final = 90.0
 LOG: Final = "bootstrap.log"
 SERIAL: Final = "bootstrap.serial"
-# Where each system's packages of QEMU or EDK2 put the firmware of a 64-bit Arm machine.
+# The paths of 64-bit Arm firmware in the QEMU and EDK2 packages of several systems.
 FIRMWARE: Final = (
     "/usr/share/AAVMF/AAVMF_CODE.fd",
     "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd",
@@ -56,21 +56,21 @@ class Bootstrap:
     seed: Path
     go: Path
     port: int
-    serial: Path  # where its console is kept
+    serial: Path  # its console's log
     firmware: Path | None = None
 
 
 def argv(boot: Bootstrap, console: Path, *, program: str) -> list[str]:
-    """The whole command line; `console` is a socket, served to whoever keeps what comes.
+    """The whole command line; `console` is a socket whose reader writes the log.
 
-    The machine reaches the outside, as installing packages needs; only SSH leads in.
+    The machine reaches the network, to install packages; only SSH leads in.
     """
     line = qemu_argv.base_argv(program, boot.accel, boot.arch)
     line += ["-smp", str(boot.cpus), "-m", f"{boot.memory_mib}M"]
     if boot.firmware is not None:
         line += ["-bios", str(boot.firmware)]
     if boot.arch == "x86_64":
-        line += ["-device", "VGA"]  # the loaders of some images wait for a screen
+        line += ["-device", "VGA"]  # the loaders of some images wait for a display
     line += ["-drive", f"if=none,id=root,file={_value(boot.disk)},format=qcow2,cache=unsafe,discard=unmap"]
     line += ["-device", "virtio-blk-pci,drive=root,bootindex=0"]
     for name, path, label in (("seed", boot.seed, "lab-seed"), ("go", boot.go, GO_SERIAL)):
@@ -86,21 +86,19 @@ def _value(path: Path) -> str:
 
 
 def firmware(arch: Arch, program: str) -> Path | None:
-    """What starts an Arm machine's loader; None where QEMU brings its own. Raises PreconditionError."""
+    """The UEFI firmware of an Arm machine; None where QEMU has its own. Raises PreconditionError."""
     if arch == "x86_64":
         return None
     beside = [Path(program).resolve().parent / place for place in BESIDE]
     for path in (*beside, *map(Path, FIRMWARE)):
         if path.is_file():
             return path
-    fix = {"darwin": "brew install qemu", "win32": "install QEMU again"}.get(
-        PLATFORM, "apt-get install qemu-efi-aarch64"
-    )
-    raise PreconditionError("no UEFI firmware for aarch64 machines is installed", fix=fix)
+    fix = {"darwin": "brew install qemu", "win32": "reinstall QEMU"}.get(PLATFORM, "apt-get install qemu-efi-aarch64")
+    raise PreconditionError("UEFI firmware for aarch64 machines is not installed", fix=fix)
 
 
 def accelerators(lab: Lab, spec: MachineSpec, program: str) -> list[str]:
-    """What to try, in order: there is no kernel yet for a trial boot, so the boot itself is the trial."""
+    """The accelerators to try, in order: there is no kernel for a trial boot yet, so the boot itself is the trial."""
     if spec.accel != "auto":
         return [spec.accel]
     if spec.arch != HOST_ARCH:
@@ -111,7 +109,7 @@ def accelerators(lab: Lab, spec: MachineSpec, program: str) -> list[str]:
 
 @contextmanager
 def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[SshEndpoint, Future[proc.Result]]]:
-    """Run it until the block ends. The second value is done when the system has shut itself down."""
+    """Run it until the block ends. The second value is done when the system has shut down."""
     stop = threading.Event()
     program = proc.require_tool(qemu_argv.PROGRAMS[boot.arch])
     boot.serial.unlink(missing_ok=True)
@@ -138,15 +136,15 @@ def running(boot: Bootstrap, seed: Seed, deadline: Deadline) -> Iterator[tuple[S
 
 
 def reach(lab: Lab, boot: Bootstrap, where: SshEndpoint, ended: Future[proc.Result], deadline: Deadline) -> Transport:
-    """A connection as root, once the first boot has got that far. Raises ProvisioningError with the console's tail."""
+    """A connection as root, as soon as the first boot allows one. Raises ProvisioningError with the console's tail."""
 
     def probe() -> Transport | NotYet:
         if ended.done():
-            said = ended.result().tail()
-            raise ProvisioningError("QEMU ended before the image had started", fix="lab doctor", detail=said)
+            output = ended.result().tail()
+            raise ProvisioningError("QEMU exited before the image had booted", fix="lab doctor", detail=output)
         try:
             return connect(lab, where, Deadline.after(30.0, lab.cancel))
-        except LabError as error:  # also another host key: the image's own, until cloud-init has run
+        except LabError as error:  # also for another host key: the image has its own until cloud-init has run
             if error.exit_code == 130:
                 raise
             return NotYet(reason=error.message)
@@ -156,17 +154,17 @@ def reach(lab: Lab, boot: Bootstrap, where: SshEndpoint, ended: Future[proc.Resu
         return until(probe, what="the image's first boot", deadline=limit, hint="lab doctor", poll_s=1.0)
     except ProvisioningError as error:
         error.detail = (
-            error.detail or serial.tail(_console(boot)) or "(its console is empty: is it for this processor?)"
+            error.detail or serial.tail(_console(boot)) or "(its console is empty: is the image for this architecture?)"
         )
         error.log = str(boot.serial)
         raise
 
 
 def wait_end(lab: Lab, ended: Future[proc.Result], accel: str) -> None:
-    """Until the system has shut itself down and QEMU ended by that. Raises ProvisioningError."""
+    """Until the system has shut down and QEMU has exited. Raises ProvisioningError."""
 
     def probe() -> bool | NotYet:
-        return True if ended.done() else NotYet(reason="it still runs")
+        return True if ended.done() else NotYet(reason="it is still running")
 
     limit = Deadline.after(acceleration.scaled_s(END_S, accel), lab.cancel)
     until(probe, what="the image to shut down", deadline=limit, hint="run the command again")

@@ -1,4 +1,4 @@
-"""Cloud images: Debian's dated ones by what we call them, or one by URL (or path); always by digest."""
+"""Cloud images: Debian's dated ones by a name of ours, or one by URL (or path); always with a digest."""
 
 from __future__ import annotations
 
@@ -60,26 +60,26 @@ NAMES: Final[dict[Arch, tuple[str, ...]]] = {"x86_64": ("amd64", "x86_64", "x86-
 
 
 def image(spec: MachineSpec) -> dict[str, str]:
-    """Where the image is, its arch and its digest. Raises ConfigError (no such image, source without a digest)."""
+    """The image's location, arch and digest. Raises ConfigError (no such image, source without a digest)."""
     if not spec.source:
         if (spec.image, spec.arch) not in IMAGES:
             known = ", ".join(sorted({name for name, _ in IMAGES}))
-            message = f"lab knows no {spec.arch} cloud image called {spec.image}"
+            message = f"there is no {spec.arch} cloud image {spec.image}"
             raise ConfigError(message, fix=f"--image one of {known}, or --source and --digest")
         path, digest = IMAGES[spec.image, spec.arch]
         return {"location": f"{DEBIAN}/{path}", "arch": spec.arch, "digest": digest}
     if not DIGEST.fullmatch(spec.digest):
-        said = f"{spec.digest!r} is not the digest of an image" if spec.digest else "an image needs its digest"
-        raise ConfigError(f"{spec.source}: {said}", fix="--digest sha256:HEX or sha512:HEX")
+        why = f"{spec.digest!r} is not a valid digest" if spec.digest else "a custom image needs a digest"
+        raise ConfigError(f"{spec.source}: {why}", fix="--digest sha256:HEX or sha512:HEX")
     local = "://" not in spec.source
     where = str(Path(spec.source).expanduser().absolute()) if local else spec.source
     return {"location": where, "arch": spec.arch, "digest": spec.digest}
 
 
 def check_name(spec: MachineSpec) -> None:
-    """Raise PreconditionError when the file's own name says another processor, before anything is fetched."""
+    """Raise PreconditionError when the file's name contains another architecture, before anything is fetched."""
     name = spec.source.rpartition("/")[2].lower()
-    said = {arch for arch, words in NAMES.items() if any(word in name for word in words)}
-    if said and spec.arch not in said:
-        message = f"{name} is for {', '.join(said)}, this machine is {spec.arch}"
-        raise PreconditionError(message, fix=f"take the image for {spec.arch}, or --arch {said.pop()}")
+    named = {arch for arch, words in NAMES.items() if any(word in name for word in words)}
+    if named and spec.arch not in named:
+        message = f"{name} is for {', '.join(named)}, this machine is {spec.arch}"
+        raise PreconditionError(message, fix=f"use the image for {spec.arch}, or --arch {named.pop()}")

@@ -1,6 +1,6 @@
-"""The golden image from a cloud image, where nothing can be baked or one was given: booted once, provisioned, exported.
+"""Converts a cloud image to a golden image, where this host cannot build one or a source is given.
 
-What it makes is what `image.bake` makes, file by file, so that nothing else knows the difference.
+It is booted once, provisioned and exported. The result has the same files as `image.bake`'s.
 """
 
 from __future__ import annotations
@@ -35,33 +35,33 @@ from lab.remote.base import Transport
 from lab.system import proc
 from lab.system.wait import Deadline
 
-RECIPE: Final = 1  # as `image.RECIPE`, of what is done to a cloud image besides
-ROOM_MIB: Final = 1500  # for the packages and the toolchain, when none is there yet
-NEEDED_MIB: Final = 4500  # seen: 2,552 with Debian 12 that had the packages already; the rest is room for them
+RECIPE: Final = 1  # as `image.RECIPE`, for the extra steps on a cloud image
+ROOM_MIB: Final = 1500  # for the packages and the toolchain
+NEEDED_MIB: Final = 4500  # measured: 2,552 for a Debian 12 that had the packages; the rest is for them
 DISK: Final = "cloud.qcow2"
 TREE: Final = "tree"
 INIT_THERE: Final = "/run/lab-init"
 INIT_S: Final = 600.0
-MAX_KERNEL_BYTES: Final = 512 << 20  # a kernel, or the drivers that a start loads
+MAX_KERNEL_BYTES: Final = 512 << 20  # a kernel, or the drivers that a boot loads
 MAX_LIST_BYTES: Final = 64 << 20
 TRY_AGAIN: Final = "run the command again"
 
 
 def fingerprint(spec: MachineSpec, wanted: ImageSpec) -> str:
-    """The image's id: a digest of the source's digest and of all that is put on top. Raises ConfigError."""
-    told = {
+    """The image's id: a digest of the source's digest and of all that is added. Raises ConfigError."""
+    inputs = {
         "source": cloud_catalog.image(spec)["digest"],
         "on_top": image.fingerprint(wanted),
         "recipe": RECIPE,
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[: image.ID_DIGITS]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[: image.ID_DIGITS]
 
 
 def ensure(lab: Lab, spec: MachineSpec, wanted: ImageSpec) -> Image:
-    """The image, found or made. Idempotent.
+    """The image, found or converted. Idempotent.
 
-    Raises ConfigError (digest), SecurityStop (other bytes, a disk that stands on another), PreconditionError (not for
-    this machine, no QEMU, no firmware, no room), ProvisioningError, TransientError (network), Locked, Cancelled.
+    Raises ConfigError (digest), SecurityStop (other bytes, a backing file), PreconditionError (not for
+    this machine, no QEMU, no firmware, no space), ProvisioningError, TransientError (network), Locked, Cancelled.
     """
     ident = fingerprint(spec, wanted)
     return image.once(lab, ident, lambda deadline: _make(lab, spec, wanted, ident, deadline))
@@ -70,8 +70,8 @@ def ensure(lab: Lab, spec: MachineSpec, wanted: ImageSpec) -> Image:
 def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: Deadline) -> None:
     cloud_catalog.check_name(spec)
     program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
-    cloud_boot.firmware(spec.arch, program)  # known before a long download
-    image.need_space(lab.paths.images, NEEDED_MIB)  # known before it too
+    cloud_boot.firmware(spec.arch, program)  # fails before a long download
+    image.need_space(lab.paths.images, NEEDED_MIB)  # fails before it too
     where = cloud_catalog.image(spec)
     path = cloud_disk.source(lab, where["location"], where["digest"], deadline)
     kind = cloud_disk.format_of(path)
@@ -87,12 +87,12 @@ def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: 
     work.rename(lab.paths.images / ident)
 
 
-def _provision(  # one plan, told once
+def _provision(
     lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, path: Path, kind: str, work: Path, deadline: Deadline
 ) -> None:
     seed = keys.seed(work / "seed")
     nocloud.write_disk(work / "seed.iso", seed)
-    with lab.bus.step("image.go", "pack the machine's Go and its init"):
+    with lab.bus.step("image.go", "pack the machine's Go toolchain and init"):
         rootfs.build_init(lab, wanted.go_root, GOARCH[wanted.arch], work / rootfs.INIT_BINARY, deadline)
         _pack_go(wanted.guest_go or wanted.go_root, work)
     program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
@@ -117,8 +117,8 @@ def _provision(  # one plan, told once
         except _NoAnswer as error:
             if accel == tried[-1]:
                 raise error.why from error
-            lab.bus.emit(Notice(level="warning", text=f"{accel} does not start the image; trying {tried[-1]}"))
-    with lab.bus.step("image.disk", "take out the root file system"):
+            lab.bus.emit(Notice(level="warning", text=f"the image does not boot with {accel}; trying {tried[-1]}"))
+    with lab.bus.step("image.disk", "export the root file system"):
         cloud_disk.export_root(work / DISK, work / image.DISK, work, deadline)
     with lab.bus.step("image.seal", "hash and seal the image"):
         image.write_boot_files(work, work / TREE, spec.arch)
@@ -130,7 +130,7 @@ def _provision(  # one plan, told once
 
 
 class _NoAnswer(Exception):
-    """The boot itself did not work under this acceleration."""
+    """The boot failed with this acceleration."""
 
     def __init__(self, why: ProvisioningError) -> None:
         super().__init__(why.message)
@@ -141,7 +141,7 @@ def _boot(
     lab: Lab, wanted: ImageSpec, ident: str, boot: Bootstrap, seed: Seed, deadline: Deadline, *, inside: bool
 ) -> None:
     with cloud_boot.running(boot, seed, deadline) as (where, ended):
-        with lab.bus.step("image.boot", f"start the image by its own loader ({boot.accel})"):
+        with lab.bus.step("image.boot", f"boot the image by its own loader ({boot.accel})"):
             try:
                 link = cloud_boot.reach(lab, boot, where, ended, deadline)
             except ProvisioningError as error:
@@ -154,10 +154,10 @@ def _boot(
                 _sh(link, nocloud.go_script(f"/dev/disk/by-id/virtio-{cloud_boot.GO_SERIAL}"), deadline)
             keys.write_access(boot.disk.parent, "image", where)
             init, log = boot.disk.with_name(rootfs.INIT_BINARY), boot.disk.with_name("playbook.log")
-            there = INIT_THERE if inside else str(init)
-            variables = rootfs.playbook_variables(ident, there, dict(wanted.links), wanted.packages)
+            init_place = INIT_THERE if inside else str(init)
+            variables = rootfs.playbook_variables(ident, init_place, dict(wanted.links), wanted.packages)
             options: dict[str, Any] = {"tags": ["image"], "log": log, "deadline": deadline, "variables": variables}
-            with lab.bus.step("image.playbook", f"apply the playbook {'inside' if inside else 'over SSH'}"):
+            with lab.bus.step("image.playbook", f"apply the playbook {'in the machine' if inside else 'over SSH'}"):
                 if inside:
                     link.put(init, INIT_THERE, deadline, mode=0o755)
                     in_guest.apply(lab, link, **options)
@@ -168,32 +168,28 @@ def _boot(
                 _fetch(link, boot.disk.parent / TREE, deadline)
             _sh(link, nocloud.last_script(), deadline)
             link.run(["systemctl", "poweroff", "--no-block"], deadline)
-        with lab.bus.step("image.shutdown", "shut it down"):
+        with lab.bus.step("image.shutdown", "shut down the image"):
             cloud_boot.wait_end(lab, ended, boot.accel)
 
 
 def _need_debian(release: str) -> None:
-    """Raise PreconditionError for the os-release of another distribution: what is put on top are Debian's packages."""
+    """Raise PreconditionError for the os-release of another distribution: the added packages are Debian's."""
     words = dict(line.split("=", 1) for line in release.splitlines() if "=" in line)
     if words.get("ID", "").strip('"') != "debian":
-        message = (
-            f"the image is {words.get('PRETTY_NAME', 'nameless').strip(chr(34))}, and golden ones are made of Debian"
-        )
-        raise PreconditionError(message, fix="--source with one of Debian's cloud images, or --provider ssh, vagrant")
+        message = f"the image is {words.get('PRETTY_NAME', 'unnamed').strip(chr(34))}, only Debian can be converted"
+        raise PreconditionError(message, fix="set --source to a Debian cloud image, or use --provider ssh or vagrant")
 
 
 def _need_room(link: Transport, deadline: Deadline) -> None:
-    said = link.run(["df", "--output=avail", "--block-size=1M", "/"], deadline).text().split()
-    free = int(said[-1]) if said and said[-1].isdigit() else 0
+    words = link.run(["df", "--output=avail", "--block-size=1M", "/"], deadline).text().split()
+    free = int(words[-1]) if words and words[-1].isdigit() else 0
     if free < ROOM_MIB:
-        message = (
-            f"the image's own file system has {free} MiB free, {ROOM_MIB} are needed: it did not grow with its disk"
-        )
-        raise PreconditionError(message, fix="take an image with growpart (Debian's have it), or a larger disk_gib")
+        message = f"the image's file system has {free} MiB free, {ROOM_MIB} are needed: it did not grow with its disk"
+        raise PreconditionError(message, fix="use an image with growpart (Debian's have it), or a larger disk_gib")
 
 
 def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
-    """The running kernel, the drivers that a start loads, and the list of packages, where a baked tree has them."""
+    """Fetch the running kernel, the drivers that a boot loads, and the package list, as in a built tree."""
     release = guest_answers.name(_sh(link, "uname -r", deadline).text(), "kernel release")
     modules = f"/usr/lib/modules/{release}"
     here = tree / f"usr/lib/modules/{release}"
@@ -204,15 +200,15 @@ def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
     link.get(f"{modules}/modules.dep", here / "modules.dep", deadline, max_bytes=MAX_LIST_BYTES)
     names = initrd.load_order((here / "modules.dep").read_text(encoding="utf-8", errors="replace"), initrd.DRIVERS)
     if odd := [name for name in names if name.startswith(("/", "-")) or ".." in name.split("/")]:
-        raise ProvisioningError(f"the image names a driver outside of its folder: {odd[0]!r}", fix=TRY_AGAIN)
+        raise ProvisioningError(f"the image lists a driver outside its modules folder: {odd[0]!r}", fix=TRY_AGAIN)
     if names:
         packed = link.run(["tar", "-C", modules, "-chf", "-", *names], deadline, max_output=MAX_KERNEL_BYTES)
         if not packed.ok:
-            raise ProvisioningError("the image's drivers cannot be read", fix=TRY_AGAIN, detail=packed.tail())
+            raise ProvisioningError("cannot read the image's drivers", fix=TRY_AGAIN, detail=packed.tail())
         with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tar:
             for member in tar:
                 content = tar.extractfile(member)
-                # a sparse member says it is larger than all that came
+                # a sparse member claims to be larger than all data received
                 if content is None or member.name not in names or member.size > len(packed.stdout):
                     continue
                 target = here / member.name
@@ -223,12 +219,12 @@ def _fetch(link: Transport, tree: Path, deadline: Deadline) -> None:
 def _sh(link: Transport, script: str, deadline: Deadline) -> proc.Result:
     result = link.run(["sh", "-s"], deadline, stdin=script.encode())
     if not result.ok:
-        raise ProvisioningError("the image could not be prepared", fix=TRY_AGAIN, detail=result.tail())
+        raise ProvisioningError("a script failed while preparing the image", fix=TRY_AGAIN, detail=result.tail())
     return result
 
 
 def _own_disk(path: Path, kind: str, target: Path, disk_gib: int, deadline: Deadline) -> None:
-    """A disk of our own with the source's content, as long as the machine's: growing it is the image's own business."""
+    """A copy of the source's disk, resized to the machine's: the image grows its file system itself."""
     target.unlink(missing_ok=True)
     tool = proc.require_tool("qemu-img")
     convert = [tool, "convert", "-f", kind, "-O", "qcow2", str(path), str(target)]
@@ -238,7 +234,7 @@ def _own_disk(path: Path, kind: str, target: Path, disk_gib: int, deadline: Dead
 
 
 def _pack_go(go_root: Path, work: Path) -> None:
-    """The toolchain as a plain tar, which is also a disk: the machine unpacks it straight from the device."""
+    """The toolchain as a plain tar, attached as a disk: the machine unpacks it directly from the device."""
     rootfs.copy_go(go_root, work / "go")
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -254,7 +250,7 @@ def _pack_go(go_root: Path, work: Path) -> None:
 
 
 def _tidy(work: Path) -> None:
-    """Keep what a baked image has; the seed's keys and the bootstrap's disks go."""
+    """Keep the files of a built image; remove the seed's keys and the bootstrap's disks."""
     kept = {*image.FILES, image_seal.SEAL_FILE, image_seal.WITNESS_FILE}
     for path in work.iterdir():
         if path.name in kept:

@@ -1,4 +1,4 @@
-"""The disk of a cloud image: fetched and looked at before anything runs it; its root file system, taken out after."""
+"""The disk of a cloud image: fetched and checked before anything runs it; its root file system, exported after."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ GPT_AT: Final = SECTOR
 MBR_ENTRIES: Final = 446
 MBR_LINUX: Final = 0x83
 LINUX: Final = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4")
-# Discoverable Partitions Specification: a root partition may say what processor its programs are for
+# Discoverable Partitions Specification: the type of a root partition may name its architecture
 ROOTS: Final[dict[uuid.UUID, Arch]] = {
     uuid.UUID("4f68bce3-e8cd-4db1-96e7-fbcaf984b709"): "x86_64",
     uuid.UUID("b921b045-1df0-41c3-af44-4c6f280d3fae"): "aarch64",
 }
-FIX: Final = "correct machine.source: a qcow2 or raw disk of a cloud image"
+FIX: Final = "set machine.source to a qcow2 or raw disk of a cloud image"
 SUPERBLOCK: Final = 1024
 EXT_MAGIC: Final = 0xEF53
 NEEDS_RECOVERY: Final = 0x4
@@ -37,7 +37,7 @@ NEEDS_RECOVERY: Final = 0x4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """Bytes from the disk's begin. `arch`: what its type says, None when it says nothing."""
+    """Bytes from the start of the disk. `arch`: from the partition's type, None when it names none."""
 
     offset: int
     size: int
@@ -45,7 +45,7 @@ class Partition:
 
 
 def source(lab: Lab, where: str, digest: str, deadline: Deadline) -> Path:
-    """The cache's own file with what is behind `where` and has that digest; fetched once, a stopped download goes on.
+    """The image at `where` in the cache, with that digest; fetched once, an interrupted download is resumed.
 
     Raises ConfigError (no such file), SecurityStop (another digest), and what `download.fetch` raises.
     """
@@ -53,7 +53,7 @@ def source(lab: Lab, where: str, digest: str, deadline: Deadline) -> Path:
     if not where.startswith(("http://", "https://")):
         path = Path(where.removeprefix("file://")).expanduser().absolute()
         if not path.is_file():
-            raise ConfigError(f"there is no image {path}", fix="correct machine.source")
+            raise ConfigError(f"image {path} does not exist", fix="correct machine.source")
         with lab.bus.step("image.copy", "copy the image"):
             return download.copy(path, target, digest, deadline)
     with lab.bus.step("image.fetch", "fetch the image"):
@@ -69,9 +69,9 @@ def source(lab: Lab, where: str, digest: str, deadline: Deadline) -> Path:
 
 
 def format_of(path: Path) -> str:
-    """qcow2, raw or tar (a golden image of ours, packed).
+    """qcow2, raw or tar (an exported golden image).
 
-    Raises SecurityStop (it stands on another file), PreconditionError (it is none of them).
+    Raises SecurityStop (a backing file), PreconditionError (another format).
     """
     with path.open("rb") as file:
         head = file.read(SECTOR)
@@ -82,18 +82,18 @@ def format_of(path: Path) -> str:
         return "raw"
     if tarfile.is_tarfile(path):
         return "tar"
-    raise PreconditionError(f"{path} is no disk image", fix=FIX)
+    raise PreconditionError(f"{path} is not a disk image", fix=FIX)
 
 
 def virtual_bytes(path: Path, kind: str, deadline: Deadline) -> int:
-    """How long the disk is for the machine that has it."""
+    """The size of the disk as a machine sees it."""
     argv = [proc.require_tool("qemu-img"), "info", "--output=json", "-f", kind, str(path)]
-    said = proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
-    return int(json.loads(said.stdout)["virtual-size"])
+    result = proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
+    return int(json.loads(result.stdout)["virtual-size"])
 
 
 def head(path: Path, kind: str, work: Path, deadline: Deadline) -> bytes:
-    """The first MiB of the disk as the machine sees it, where the partition table is."""
+    """The first MiB of the disk as a machine sees it, with the partition table."""
     out = work / "head.raw"
     argv = [proc.require_tool("qemu-img"), "dd", "-f", kind, "-O", "raw", "bs=1M", "count=1", f"if={path}", f"of={out}"]
     proc.check(argv, deadline=deadline, error=PreconditionError, fix=FIX)
@@ -106,12 +106,12 @@ def root_partition(data: bytes) -> Partition:
     """The largest Linux partition of a GPT or MBR table. Raises PreconditionError when there is none."""
     found = _gpt(data) if data[GPT_AT : GPT_AT + 8] == b"EFI PART" else _mbr(data)
     if not found:
-        raise PreconditionError("the image has no Linux partition in its table", fix=FIX)
+        raise PreconditionError("the image has no Linux partition", fix=FIX)
     return max(found, key=lambda partition: partition.size)
 
 
 def _gpt(data: bytes) -> list[Partition]:
-    """UEFI specification, 5.3: the header names where the entries are, how many and how long."""
+    """UEFI specification, 5.3: the header holds the entries' position, number and size."""
     table, count, length = struct.unpack_from("<QII", data, GPT_AT + 72)
     found = []
     for number in range(count):
@@ -138,19 +138,19 @@ def _mbr(data: bytes) -> list[Partition]:
 
 
 def check(path: Path, kind: str, arch: Arch, disk_gib: int, work: Path, deadline: Deadline) -> None:
-    """Raise PreconditionError when the disk is not for this machine: larger, for another processor, or no system."""
+    """Raise PreconditionError when the disk does not fit the machine: too large, another architecture, no Linux."""
     size = virtual_bytes(path, kind, deadline)
     if size > disk_gib * GIB:
-        message = f"the image is {size / GIB:.1f} GiB, the machine's disk {disk_gib} GiB"
-        raise PreconditionError(message, fix=f"machine.disk_gib: {-(-size // GIB)}")
+        message = f"the image has {size / GIB:.1f} GiB, the machine's disk only {disk_gib} GiB"
+        raise PreconditionError(message, fix=f"set machine.disk_gib to {-(-size // GIB)}")
     found = root_partition(head(path, kind, work, deadline))
     if found.arch not in (None, arch):
         message = f"the image is for {found.arch}, this machine is {arch}"
-        raise PreconditionError(message, fix=f"take the image for {arch}, or --arch {found.arch}")
+        raise PreconditionError(message, fix=f"use the image for {arch}, or --arch {found.arch}")
 
 
 def export_root(disk: Path, target: Path, work: Path, deadline: Deadline) -> None:
-    """The root partition of the qcow2 `disk` as a raw file system, so that it is the machine's whole disk.
+    """Write the root partition of the qcow2 `disk` as a raw file system, which is the machine's whole disk.
 
     Raises PreconditionError (not ext4), ProvisioningError (the system was not shut down cleanly).
     """
@@ -163,11 +163,11 @@ def export_root(disk: Path, target: Path, work: Path, deadline: Deadline) -> Non
 
 
 def need_clean(file_system: Path) -> None:
-    """Raise unless it is an ext4 with nothing left in its journal."""
+    """Raise unless it is an ext4 file system with an empty journal."""
     with file_system.open("rb") as file:
         file.seek(SUPERBLOCK)
         block = file.read(SUPERBLOCK)
     if struct.unpack_from("<H", block, 0x38)[0] != EXT_MAGIC:
-        raise PreconditionError("the image's root file system is not ext4", fix="take a Debian cloud image")
+        raise PreconditionError("the image's root file system is not ext4", fix="use a Debian cloud image")
     if struct.unpack_from("<I", block, 0x60)[0] & NEEDS_RECOVERY:
-        raise ProvisioningError("the image's system was not shut down cleanly", fix="run the command again")
+        raise ProvisioningError("the image was not shut down cleanly", fix="run the command again")

@@ -1,4 +1,4 @@
-"""The seed of a cloud image's first boot: a NoCloud disk, and its commands before and after the playbook.
+"""The NoCloud disk of a cloud image's first boot, and the scripts that run before and after the playbook.
 
 NoCloud: a file system called cidata with user-data and meta-data (cloud-init's documentation, datasource NoCloud).
 """
@@ -14,7 +14,7 @@ from lab.machines import first_boot
 from lab.model.machine import Seed
 
 LABEL: Final = "cidata"
-# What a cloud image starts that a lab machine has no use for; masking what is not there is harmless.
+# Units of a cloud image that a lab machine does not need; masking a missing one is harmless.
 GENERATORS: Final = ("cloud-init-generator", "netplan")
 UNITS: Final = (
     "cloud-config.service",
@@ -40,7 +40,7 @@ LEFTOVERS: Final = (
 
 
 def user_data(seed: Seed) -> str:
-    """A cloud-config that lets us in as root by the seed's keys, and makes nobody else. JSON, which is YAML."""
+    """A cloud-config that allows root logins by the seed's keys, and creates no users. JSON, which is YAML."""
     doc: dict[str, Any] = {
         "bootcmd": [["sh", "-c", first_boot.script(seed)]],
         "users": [],
@@ -73,12 +73,12 @@ def write_disk(target: Path, seed: Seed) -> None:
 
 
 def go_script(device: str) -> str:
-    """Unpack the toolchain's disk, a plain tar, in place of an older one."""
+    """Unpack the toolchain from its disk, a plain tar, replacing an older one."""
     return f"set -eu\nrm -rf /usr/local/go\ntar -xf {device} -C /usr/local --no-same-owner\n"
 
 
 def last_script() -> str:
-    """Take back what the first boot brought, so that nothing of this boot is in any machine; then free its blocks."""
+    """Remove all traces of the first boot, so that no machine has them; then free their blocks."""
     masks = [f"/etc/systemd/system-generators/{name}" for name in GENERATORS]
     masks += [f"/etc/systemd/system/{name}" for name in UNITS]
     return "\n".join(

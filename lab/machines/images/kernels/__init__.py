@@ -1,1 +1,1 @@
-"""Kernels: a distribution's, unpacked, and the user's own."""
+"""Kernels: the distribution's, unpacked, and custom ones."""

@@ -1,7 +1,7 @@
-"""A kernel of the user's own under an image's disk: checked before anything starts, kept in the cache by its content.
+"""A custom kernel for an image's disk: checked before a start, cached by its content.
 
-In the cache lie the file that QEMU starts, an archive with the drivers that the initial RAM disk loads, and its modules
-as a read-only disk, which the machine's init lays at /usr/lib/modules/VERSION: there modprobe works as ever.
+The cache holds the file that QEMU starts, an archive with the drivers that the initial RAM disk loads, and the modules
+as a read-only disk, which the machine's init mounts at /usr/lib/modules/VERSION, where modprobe finds them.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ MAKE_S: Final = 300.0
 ID_DIGITS: Final = 16
 SPARE_KIB: Final = 4096
 REQUIRED: Final = ("virtio_pci", "virtio_blk", "ext4", "virtio_net", "virtio_console")
-"""Without the first three there is no disk, without the fourth no SSH, without the last no sign of life."""
-NO_BTF: Final = "without BTF (CONFIG_DEBUG_INFO_BTF): no eBPF form and no bpftrace with types; other forms work"
+"""The first three are for the disk, the fourth for SSH, the last for the heartbeat."""
+NO_BTF: Final = "has no BTF (CONFIG_DEBUG_INFO_BTF): eBPF forms and bpftrace types do not work, other forms do"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnKernel:
-    """A kernel in the cache. `disk` is None where everything that is needed is built in."""
+    """A kernel in the cache. `disk` is None when it was given without modules."""
 
     digest: str  # of the kernel's and the modules' content
     release: str
@@ -57,19 +57,19 @@ class OwnKernel:
 
 
 def check(spec: MachineSpec) -> Finding:
-    """What would keep the machine from starting with this kernel, found by reading files alone. Changes nothing."""
+    """Whether the machine can start with this kernel, by reading files only. Changes nothing."""
     try:
         found, _ = _read(spec)
     except LabError as error:
         return Finding(name="kernel", verdict="fail", message=error.message, fix=error.fix)
     if found.btf is False:
-        fix = "build it with CONFIG_DEBUG_INFO_BTF=y"
-        return Finding(name="kernel", verdict="warn", message=f"{found.release} is {NO_BTF}", fix=fix)
+        fix = "build the kernel with CONFIG_DEBUG_INFO_BTF=y"
+        return Finding(name="kernel", verdict="warn", message=f"{found.release} {NO_BTF}", fix=fix)
     return Finding(name="kernel", verdict="ok", message=f"{found.release} ({found.form})")
 
 
 def prepare(lab: Lab, spec: MachineSpec) -> OwnKernel:
-    """The kernel of `spec`, in the cache. Idempotent; one that is there is checked by its seal.
+    """The kernel of `spec`, in the cache. Idempotent; a cached one is checked by its seal.
 
     Raises ConfigError, PreconditionError, UsageError (see `check`), ProvisioningError, SecurityStop, Locked.
     """
@@ -78,9 +78,9 @@ def prepare(lab: Lab, spec: MachineSpec) -> OwnKernel:
     directory = lab.paths.kernels / digest[:ID_DIGITS]
     if not directory.is_dir():
         deadline = Deadline.after(MAKE_S, lab.cancel)
-        with locks.hold(lab.paths.locks / f"kernel-{digest[:ID_DIGITS]}", what="a kernel", deadline=deadline):
+        with locks.hold(lab.paths.locks / f"kernel-{digest[:ID_DIGITS]}", what="the kernel cache", deadline=deadline):
             if not directory.is_dir():
-                with lab.bus.step("kernel", f"kernel {found.release} and its modules"):
+                with lab.bus.step("kernel", f"cache kernel {found.release} and its modules"):
                     _make(lab, found, modules, directory, deadline)
     image_seal.check(directory)
     directory.touch()  # the date of its last use: `lab cache prune` goes by it
@@ -99,7 +99,7 @@ def digest_of(found: KernelFile, modules: Path | None) -> str:
 
 def _read(spec: MachineSpec) -> tuple[KernelFile, Path | None]:
     if not spec.kernel:
-        raise UsageError("modules without their kernel", fix="add --kernel FILE")
+        raise UsageError("--modules needs --kernel", fix="add --kernel FILE")
     found = kernel_file.read(Path(spec.kernel), spec.arch)
     modules = Path(spec.modules) if spec.modules else None
     if modules is not None:
@@ -109,46 +109,46 @@ def _read(spec: MachineSpec) -> tuple[KernelFile, Path | None]:
 
 
 def _check_release(modules: Path, release: str) -> None:
-    """The modules are this kernel's: by what one of them says, or by their folder's name where there is none."""
+    """The modules are this kernel's: by the vermagic of one, or by the folder's name when there is none."""
     if not modules.is_dir():
-        raise ConfigError(f"{modules} is no folder", fix=f"--modules takes the folder lib/modules/{release}")
+        raise ConfigError(f"{modules} is not a folder", fix=f"set --modules to the folder lib/modules/{release}")
     inner = [modules / place / release for place in ("", "lib/modules", "usr/lib/modules")]
     first = next((path for path in _files(modules) if initrd.MODULE_SUFFIX.search(path.name)), None)
     deeper = next((path for path in inner if path.is_dir()), None)
     if deeper is not None:
-        raise ConfigError(f"{modules} is not the folder of one kernel's modules", fix=f"--modules {deeper}")
+        raise ConfigError(f"{modules} is not the modules folder of one kernel", fix=f"--modules {deeper}")
     theirs = modules.name if first is None else _version_of(first)
     if theirs != release:
         message = f"{modules} holds modules of {theirs}, the kernel is {release}"
-        raise PreconditionError(message, fix=f"--modules takes the folder lib/modules/{release}")
+        raise PreconditionError(message, fix=f"set --modules to the folder lib/modules/{release}")
 
 
 def _version_of(module: Path) -> str:
-    """The kernel that a module was built for, from its own words."""
+    """The kernel release that a module was built for, from its vermagic."""
     _, _, after = initrd.read_module(module).partition(b"vermagic=")
     return after.split(b"\0")[0].decode("ascii", "replace").partition(" ")[0]
 
 
 def _check_drivers(found: KernelFile, modules: Path | None) -> None:
-    """Every driver that a start needs is there, as a module or built in."""
+    """Raise PreconditionError when a driver that a boot needs is neither a module nor built in."""
     loadable = {initrd.module_name(path.name) for path in _files(modules) if initrd.MODULE_SUFFIX.search(path.name)}
     missing = [name for name in REQUIRED if name not in loadable and not found.names(name)]
     if not missing:
         return
     names = ", ".join(missing)
     if modules is None:
-        message = f"kernel {found.release} has {names} not built in"
+        message = f"kernel {found.release} does not have {names} built in"
         raise PreconditionError(message, fix=f"add --modules DIR, its folder lib/modules/{found.release}")
     message = f"kernel {found.release} has {names} neither built in nor in {modules}"
     options = " ".join(f"CONFIG_{OPTIONS.get(name, name.upper())}" for name in missing)
-    raise PreconditionError(message, fix=f"build it with {options} as y or m")
+    raise PreconditionError(message, fix=f"build the kernel with {options} as y or m")
 
 
 OPTIONS: Final = {"ext4": "EXT4_FS"}
 
 
 def _files(modules: Path | None) -> Iterator[Path]:
-    """Regular files below `modules`, in order, without what links to the sources."""
+    """Regular files below `modules`, in order, without the links to the sources."""
     if modules is None:
         return
     for folder, folders, names in os.walk(modules):
@@ -160,7 +160,7 @@ def _files(modules: Path | None) -> Iterator[Path]:
 
 
 def _make(lab: Lab, found: KernelFile, modules: Path | None, directory: Path, deadline: Deadline) -> None:
-    """Make it beside and publish it by rename. What an earlier, killed maker left is removed first."""
+    """Write the files in a work folder and rename it into place. Removes the remains of a killed run first."""
     work = directory.with_name(f"{WORK_PREFIX}{directory.name}")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, mode=0o700)
@@ -176,7 +176,9 @@ def _make(lab: Lab, found: KernelFile, modules: Path | None, directory: Path, de
         names.append(DISK)
         shutil.rmtree(work / "tree")
     else:
-        lab.bus.emit(Notice(level="info", text="no --modules: only what is built into the kernel will be there"))
+        lab.bus.emit(
+            Notice(level="info", text="no --modules: the machine has only the drivers that are built into the kernel")
+        )
     (work / DRIVERS).write_bytes(initrd.archive(initrd.tree_entries(loaded)))
     image_seal.seal(work, tuple(names), {"release": found.release, "form": found.form, "btf": found.btf})
     work.rename(directory)
@@ -190,8 +192,10 @@ def _copy(modules: Path, tree: Path) -> None:
 
 
 def _with_dependencies(root: Path, release: str, deadline: Deadline) -> None:
-    """modprobe's tables, which a package makes only when it is installed."""
+    """Run depmod, which a package does only when it is installed."""
     if (root / "lib/modules" / release / "modules.dep").exists():
         return
     argv = [proc.require_tool("depmod"), "-b", str(root), release]
-    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run depmod over the folder, then name it again")
+    proc.check(
+        argv, deadline=deadline, error=ProvisioningError, fix="run depmod on the folder, then run the command again"
+    )

@@ -33,18 +33,18 @@ ARM64_MAGIC: Final = b"ARM\x64"
 def payload(image: bytes) -> bytes:
     """The compressed kernel inside a bzImage. Raises ValueError when `image` is not one."""
     if image[HEADER_MAGIC : HEADER_MAGIC + 4] != b"HdrS":
-        raise ValueError("not an x86 bzImage: the setup header has no HdrS mark")
+        raise ValueError("not an x86 bzImage: the setup header has no HdrS magic")
     sectors = image[SETUP_SECTS] or DEFAULT_SETUP_SECTS
     offset, length = struct.unpack_from("<II", image, PAYLOAD_OFFSET)
     begin = (sectors + 1) * 512 + offset
     body = image[begin : begin + length]
     if not length or len(body) != length:
-        raise ValueError(f"the payload should have {length} bytes at {begin}, the image ends after {len(image)}")
+        raise ValueError(f"the payload needs {length} bytes at {begin}, the image has only {len(image)}")
     return body
 
 
 def unpack(body: bytes) -> bytes:
-    """Decompress a payload by its magic number. Raises ValueError for an unknown one or one that is no ELF file."""
+    """Decompress a payload by its magic number. Raises ValueError for an unknown one, or when the result is not ELF."""
     decompress = _decompressor(body)
     if decompress is None:
         raise ValueError(f"unknown compression, magic {body[:6].hex()}")
@@ -55,7 +55,7 @@ def unpack(body: bytes) -> bytes:
 
 
 def startable(vmlinuz: Path, arch: Arch) -> bytes:
-    """What QEMU starts, as plain as this host can make it: without lz4 or zstd a bzImage unpacks itself, later.
+    """The file that QEMU starts, unpacked if this host can: without lz4 or zstd a bzImage unpacks itself at boot.
 
     Raises ProvisioningError naming the file, PreconditionError (an arm64 kernel that only a missing tool unpacks).
     """
@@ -73,7 +73,7 @@ def vmlinux(bzimage: Path) -> bytes:
         return unpack(payload(bzimage.read_bytes()))
     except (ValueError, zlib.error, lzma.LZMAError, OSError) as error:
         message = f"{bzimage}: {error}"
-        raise ProvisioningError(message, fix="choose another image recipe in lab.yaml (machine.image)") from error
+        raise ProvisioningError(message, fix="choose another machine.image in lab.yaml") from error
 
 
 def arm64(vmlinuz: Path) -> bytes:
@@ -89,10 +89,10 @@ def arm64(vmlinuz: Path) -> bytes:
         decompress = _decompressor(data)
         data = decompress(data) if decompress else data
         if data[ARM64_AT : ARM64_AT + 4] != ARM64_MAGIC:
-            raise ValueError("no arm64 Image")
+            raise ValueError("not an arm64 Image")
     except (ValueError, zlib.error, lzma.LZMAError, OSError, struct.error) as error:
         message = f"{vmlinuz}: {error}"
-        raise ProvisioningError(message, fix="choose another image recipe in lab.yaml (machine.image)") from error
+        raise ProvisioningError(message, fix="choose another machine.image in lab.yaml") from error
     return data
 
 
@@ -102,11 +102,13 @@ def _decompressor(body: bytes) -> Callable[[bytes], bytes] | None:
 
 def _by_tool(*argv: str) -> Callable[[bytes], bytes]:
     def decompress(body: bytes) -> bytes:
-        # Python 3.11 has neither format; the last four bytes are the size that the kernel's build appends
+        # Python 3.11 supports neither format; the last four bytes are the size that the kernel's build appends
         tool = [proc.require_tool(argv[0]), *argv[1:]]
         result = proc.run(tool, stdin=body[:-4], deadline=Deadline.after(UNPACK_S))
         if not result.ok:
-            raise PreconditionError(f"{argv[0]} cannot unpack the kernel: {result.tail()}", fix="lab doctor --install")
+            raise PreconditionError(
+                f"{argv[0]} failed to unpack the kernel: {result.tail()}", fix="lab doctor --install"
+            )
         return result.stdout
 
     return decompress

@@ -122,7 +122,7 @@ def start(lab: Lab, handle: AwsHandle) -> SshEndpoint:
         return str(address) if state == "running" else NotYet(reason=f"it is {state}")
 
     deadline = Deadline.after(STARTED_S, lab.cancel)
-    address = until(probe, what="the instance", deadline=deadline, hint="lab up", poll_s=aws_resources.POLL_S)
+    address = until(probe, what="the instance to run", deadline=deadline, hint="lab up", poll_s=aws_resources.POLL_S)
     aws_resources.open_to(ec2, handle.machine_id, aws_api.my_address())
     _keep(directory, address=address)
     return _endpoint(handle, address)
@@ -168,7 +168,7 @@ def stop(lab: Lab, handle: AwsHandle) -> None:
         return NotYet(reason="it is still stopping") if left else True
 
     deadline = Deadline.after(STOPPED_S, lab.cancel)
-    until(probe, what="the end of the instance", deadline=deadline, hint="lab down", poll_s=aws_resources.POLL_S)
+    until(probe, what="the instance to stop", deadline=deadline, hint="lab down", poll_s=aws_resources.POLL_S)
 
 
 def delete(lab: Lab, handle: AwsHandle) -> None:

@@ -226,8 +226,15 @@ def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
         return True
 
     hint = "lab down again"
-    until(ended, what="the end of the instance", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
-    until(cleared, what="removing the group", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
+    until(ended, what="the instance to terminate", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
+    until(
+        cleared,
+        what="the security group's removal",
+        deadline=deadline,
+        hint=hint,
+        poll_s=POLL_S,
+        error=ProvisioningError,
+    )
 
 
 def tags(name: str, machine_id: str) -> list[dict[str, str]]:

@@ -246,7 +246,7 @@ def detach(lab: Lab, handle: QemuHandle, serial: str) -> None:
                 return NotYet(reason="the guest still uses it") if _device(serial) in _devices(qmp) else True
 
             deadline = Deadline.after(START_S, lab.cancel)
-            until(probe, what=f"disk {serial} to be let go", deadline=deadline, hint="run the command again")
+            until(probe, what=f"the guest to release disk {serial}", deadline=deadline, hint="run the command again")
         with contextlib.suppress(QmpRefused):
             qmp.execute("blockdev-del", **{"node-name": _node(serial)})
 
