@@ -201,7 +201,7 @@ def test_a_host_that_is_lent_over_ssh_is_not_taken(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(local, "OWNER_FILE", tmp_path / "owner.json")
     monkeypatch.setattr(local, "LOCK_FILE", tmp_path / "owner.lock")
     lab = Lab(config=Config(), paths=Paths(home=tmp_path / "home"), bus=Bus())
-    with pytest.raises(Locked, match=r"lent to ann@desk \(talk\)"):
+    with pytest.raises(Locked, match=r"claimed over SSH by ann@desk \(talk\)"):
         local.create(lab, MachineSpec(provider="local"), keys.seed(tmp_path / "m"), tmp_path / "m")
     assert not (tmp_path / "owner.json").exists()
 

@@ -76,7 +76,7 @@ def test_an_old_qemu(home: Path, tmp_path: Path) -> None:
     fake.write_text("#!/bin/sh\necho 'QEMU emulator version 5.2.0 (Debian 1:5.2+dfsg-11)'\n")
     fake.chmod(0o755)
     ran = run_lab("up", "no", home=home, env={"PATH": path})
-    refused(ran, 4, "QEMU emulator version 5.2.0", "is too old", "is the oldest that is known to work")
+    refused(ran, 4, "QEMU emulator version 5.2.0", "is too old", "or newer is needed")
     assert not list((home / "machines/no").glob("disk*"))
 
 

@@ -27,7 +27,7 @@ from lab.machines.providers.vagrant.files import VagrantHandle
 
 
 def _row(provider: ProviderOf[H]) -> Provider:
-    """mypy sees here that each provider takes the handles that it makes."""
+    """Lets mypy check that each provider accepts the handles that it returns."""
     return provider
 
 
@@ -40,7 +40,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
     "aws": _row(aws),
 }
 
-# What a provider can do besides: `isinstance` asks whether the functions are there, mypy sees here that they fit.
+# Optional features: `isinstance` checks that the functions exist, mypy checks here that their types match.
 _DISKS: Final[tuple[Disks[QemuHandle]]] = (qemu,)
 _SNAPSHOTS: Final[tuple[Snapshots[QemuHandle], Snapshots[VagrantHandle]]] = (qemu, vagrant)
 _FOUND: Final[tuple[FindsWithoutState, ...]] = (qemu, local)

@@ -15,13 +15,13 @@ H_contra = TypeVar("H_contra", bound=Handle, contravariant=True)
 
 
 class ProviderOf(Protocol[H]):
-    """Makes machines, each with a handle of its own kind.
+    """Creates machines, with its own type of handle.
 
-    Every function is idempotent; `inspect` changes nothing; the next call finishes a killed one.
+    Every function is idempotent; `inspect` changes nothing; the next call completes a killed one.
     """
 
     FEATURES: Features
-    TESTED_WITH: str  # where it was really exercised
+    TESTED_WITH: str  # where it was really run
 
     @property
     def HANDLE(self) -> type[H]: ...  # noqa: N802  # a module's constant
@@ -31,25 +31,25 @@ class ProviderOf(Protocol[H]):
         ...
 
     def create(self, lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> H:
-        """Make what must exist before a start (disk overlay, seed). The machine does not run yet."""
+        """Create what must exist before a start (disk overlay, seed). The machine does not run yet."""
         ...
 
     def start(self, lab: Lab, handle: H) -> Endpoint:
-        """Run it; returns as soon as it can be reached in principle (readiness is waited for elsewhere)."""
+        """Start it; returns as soon as its endpoint is known (the caller waits for readiness)."""
         ...
 
     def inspect(self, lab: Lab, handle: H) -> Observed:
-        """Ask, never remember: is it there, running, alive, whose boot. No login."""
+        """Its current state, never a stored one: whether it exists, runs, is alive, and its boot id. No login."""
         ...
 
     def recover(self, seed: Seed, name: str, directory: Path) -> H:
-        """A handle that is good for `inspect`, `stop` and `delete`, from the seed alone; asks and changes nothing."""
+        """A handle for `inspect`, `stop` and `delete`, from the seed alone; inspects and changes nothing."""
         ...
 
     def stop(self, lab: Lab, handle: H) -> None: ...
 
     def delete(self, lab: Lab, handle: H) -> None:
-        """Remove everything `create` and `start` made; nothing outside the cache stays."""
+        """Remove everything that `create` and `start` made; only the cache stays."""
         ...
 
 
@@ -61,16 +61,16 @@ class FindsWithoutState(Protocol):
     """Optional: machines that can be found without the folder that holds their state."""
 
     def lost(self, machines: Path) -> Sequence[Handle]:
-        """Every machine there is that was made for a folder below `machines`; handles good for `delete`."""
+        """Every existing machine that was created for a folder below `machines`; handles for `delete`."""
         ...
 
 
 @runtime_checkable
 class FreesHung(Protocol[H_contra]):
-    """Optional: a machine that hangs made to go on as it is."""
+    """Optional: resumes a hung machine without a restart."""
 
     def free(self, handle: H_contra) -> bool:
-        """Whether it goes on now; nothing in it is changed or lost."""
+        """Whether it runs again; nothing in it is changed or lost."""
         ...
 
 
@@ -85,33 +85,33 @@ class Disks(Protocol[H_contra]):
 
 @runtime_checkable
 class Snapshots(Protocol[H_contra]):
-    """Optional: a running machine kept as it is, and gone on from."""
+    """Optional: saves and restores a running machine."""
 
     def save(self, lab: Lab, handle: H_contra, name: str) -> dict[str, Any]:
-        """Keep it as `name`; the machine goes on. Returns what `restore` must be given."""
+        """Save it as `name`; the machine keeps running. Returns the argument of `restore`."""
         ...
 
     def restore(self, lab: Lab, handle: H_contra, name: str, kept: dict[str, Any]) -> Endpoint:
-        """Go on from `name` instead of booting. Raises PreconditionError when it does not fit any more."""
+        """Restore `name` instead of booting. Raises PreconditionError when it does not fit any more."""
         ...
 
 
 @runtime_checkable
 class Journalled(Protocol[H_contra]):
-    """Optional: machines that are somebody else's: changed only if `allow_host_changes`, undone by `delete`."""
+    """Optional: borrowed machines, changed only with `allow_host_changes`, restored by `delete`."""
 
     def note(self, lab: Lab, handle: H_contra) -> dict[str, Any]:
-        """Write down what the playbook will change and what is there before; the playbook's variables for it."""
+        """Record what the playbook will change, with its state before; returns the playbook's variables for it."""
         ...
 
 
 @runtime_checkable
 class NeedsPackages(Protocol):
-    """Optional: what a Debian host must have for this provider, and what must be done there once it has it."""
+    """Optional: the Debian packages that this provider needs, and the setup commands after their installation."""
 
     @property
     def PACKAGES(self) -> tuple[HostPackage, ...]: ...  # noqa: N802  # a module's constant
 
     def install_commands(self, lab: Lab, *, root: bool) -> list[list[str]]:
-        """argv lists that start or set up what the packages brought; empty when nothing is to be done."""
+        """argv lists that start or set up the packages' services; empty when there is nothing to do."""
         ...

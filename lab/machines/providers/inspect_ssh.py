@@ -1,4 +1,4 @@
-"""What a machine says of itself over one short SSH session, for providers whose own status knows no boot."""
+"""Inspects a machine over one short SSH session, for providers whose own status has no boot id."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ASK_S: Final = 20.0
 
 
 def observed(lab: Lab, endpoint: SshEndpoint, *, image_id: str = "", accel: str = "") -> Observed:
-    """Running and alive with its boot id when it lets us in, else running, not alive, with the reason.
+    """Running and alive with its boot id when the login succeeds, else running, not alive, with the reason.
 
     Raises SecurityStop when its host key is not the pinned one. Changes nothing.
     """
     try:
         with connect(lab, endpoint, Deadline.after(ASK_S, lab.cancel)) as link:
-            said = link.run(["cat", BOOT_ID], Deadline.after(ASK_S, lab.cancel), max_output=guest_answers.MOST_BYTES)
-            boot_id = guest_answers.name(said.text(), "boot id")
+            result = link.run(["cat", BOOT_ID], Deadline.after(ASK_S, lab.cancel), max_output=guest_answers.MOST_BYTES)
+            boot_id = guest_answers.name(result.text(), "boot id")
     except SecurityStop:
         raise
     except LabError as error:
@@ -31,7 +31,7 @@ def observed(lab: Lab, endpoint: SshEndpoint, *, image_id: str = "", accel: str 
     return Observed(
         phase="running",
         alive=True,
-        reason="it answers",
+        reason="SSH answers",
         endpoint=endpoint,
         boot_id=boot_id,
         image_id=image_id,

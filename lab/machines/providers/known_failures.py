@@ -1,4 +1,4 @@
-"""Ways in which another tool fails that we know by its words."""
+"""Known failures of other tools, recognised by their output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.model.errors import LabError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFailure:
-    """One way: a regular expression for what the tool prints, and what that is for whoever runs `lab`."""
+    """A regular expression for the tool's output, and the error that `lab` reports for it."""
 
     pattern: str
     error: type[LabError]
@@ -19,6 +19,6 @@ class KnownFailure:
     fix: str
 
 
-def known_in(ways: Iterable[KnownFailure], told: str) -> KnownFailure | None:
-    """The first of `ways` that is in the words `told`."""
-    return next((known for known in ways if re.search(known.pattern, told)), None)
+def known_in(failures: Iterable[KnownFailure], output: str) -> KnownFailure | None:
+    """The first of `failures` whose pattern matches `output`."""
+    return next((known for known in failures if re.search(known.pattern, output)), None)

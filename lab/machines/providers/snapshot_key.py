@@ -1,4 +1,4 @@
-"""What a snapshot must fit, as words: the keys of when it was kept and of now are compared before anything is ended."""
+"""What must be unchanged for a restore: the key of the snapshot and the current one are compared before it begins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.model.errors import PreconditionError
 
 
 def own_cpu() -> str:
-    """A guest that was given this very CPU does not go on under another one."""
+    """The host's CPU model: a guest that uses it cannot be restored on another one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -19,11 +19,11 @@ def own_cpu() -> str:
 
 
 def differing(kept: dict[str, str], here: dict[str, str]) -> list[str]:
-    """Each part of a key that is another one by now, in words."""
+    """Each part of a key that has changed, as text."""
     return [
-        f"{what} was {kept.get(what, 'not noted')}, is {now}" for what, now in here.items() if kept.get(what) != now
+        f"{what} was {kept.get(what, 'not recorded')}, is {now}" for what, now in here.items() if kept.get(what) != now
     ]
 
 
 def misfit(name: str, changed: list[str]) -> PreconditionError:
-    return PreconditionError(f"snapshot {name} does not fit: {'; '.join(changed)}", fix="lab snapshot makes a new one")
+    return PreconditionError(f"snapshot {name} does not match: {'; '.join(changed)}", fix="lab snapshot")

@@ -57,10 +57,10 @@ def test_a_new_address_of_this_host_replaces_the_old_one(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("code", "error", "words"),
     [
-        ("VcpuLimitExceeded", PreconditionError, "quota is used up"),
-        ("InstanceLimitExceeded", PreconditionError, "quota is used up"),
+        ("VcpuLimitExceeded", PreconditionError, "quota is exhausted"),
+        ("InstanceLimitExceeded", PreconditionError, "quota is exhausted"),
         ("InsufficientInstanceCapacity", TransientError, "right now"),
-        ("UnauthorizedOperation", PreconditionError, "may not do that"),
+        ("UnauthorizedOperation", PreconditionError, "lacks the permission"),
         ("Gibberish", LabError, "failed \\(Gibberish\\)"),
     ],
 )
@@ -90,7 +90,7 @@ def test_what_ec2_refused_for_sure_is_asked_for_again_and_taken_down_at_once(
     monkeypatch.setattr(aws_resources, "new_token", noted)
     bench.ec2.refuse["RunInstances"] = "VcpuLimitExceeded"
     for _ in range(2):
-        with pytest.raises(PreconditionError, match="quota is used up"):
+        with pytest.raises(PreconditionError, match="quota is exhausted"):
             bench.create()
     assert len(set(tokens)) == 2
     monkeypatch.setattr(aws_resources, "LATE_S", 3600.0)  # nobody waits for what was never made
@@ -101,14 +101,14 @@ def test_what_ec2_refused_for_sure_is_asked_for_again_and_taken_down_at_once(
 def test_check_names_credential_region_network_image_and_type(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found.verdict for found in aws.check(bench.lab, SPEC)] == ["ok"]
     assert "aws.image" in bench.failed(image="debian-7")
-    assert "not an image of EC2" in bench.failed(source="https://host.invalid/image.qcow2")
+    assert "is not an AMI id" in bench.failed(source="https://host.invalid/image.qcow2")
     assert "no such image" in bench.failed(source="ami-0ffffff0")
     assert "is for arm64, not x86_64" in bench.failed(source="ami-0a000003")
     assert "m7g.large is for arm64" in bench.failed(instance="m7g.large")
     assert "InvalidInstanceType" in bench.failed(instance="m7i.nope")
     assert "no region 'mars-1'" in bench.failed(region="mars-1")
     for code, words in {
-        "AuthFailure": "does not accept this credential",
+        "AuthFailure": "AWS rejects the credential",
         "RequestExpired": "has expired",
         "ExpiredToken": "has expired",
     }.items():
@@ -124,7 +124,7 @@ def test_check_names_credential_region_network_image_and_type(bench: Bench, monk
     assert "no AWS region is set" in bench.failed()
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    assert "no AWS credential" in bench.failed(region=REGION)
+    assert "no valid AWS credential" in bench.failed(region=REGION)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert "nobody" in bench.failed(region=REGION)
     monkeypatch.setitem(sys.modules, "boto3", None)
@@ -139,7 +139,7 @@ def test_an_instance_that_ended_is_told_and_made_again(bench: Bench) -> None:
     bench.api.terminate_instances(InstanceIds=[gone["InstanceId"]])
     seen = aws.inspect(bench.lab, handle)
     assert (seen.phase, seen.alive) == ("absent", False)
-    assert "ends by itself after 8 h" in seen.reason
+    assert "terminates by itself after 8 h" in seen.reason
     token = aws._kept(bench.directory)["token"]
     assert bench.create() == handle
     assert aws._kept(bench.directory)["token"] != token, "the old one would give back the ended instance"
@@ -159,7 +159,7 @@ def test_another_host_key_at_our_address_stops_everything(bench: Bench, tmp_path
         with pytest.raises(SecurityStop):
             aws.inspect(bench.lab, handle)
         aws._keep(bench.directory, address="127.0.0.2")  # as after a stop and a start: EC2 says another one now
-        assert "new address" in aws.inspect(bench.lab, handle).reason
+        assert "its address has changed" in aws.inspect(bench.lab, handle).reason
     finally:
         cloud_machine.end(pid)
 

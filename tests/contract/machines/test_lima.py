@@ -74,9 +74,9 @@ def verdicts(bench: Bench, spec: MachineSpec) -> dict[str, str]:
     ("recording", "error", "words"),
     [
         ("create-wrong-digest", SecurityStop, "another digest"),
-        ("create-wrong-driver", PreconditionError, "cannot run this machine here"),
+        ("create-wrong-driver", PreconditionError, "does not support this machine on this host"),
         ("create-not-fetched", TransientError, "could not be fetched"),
-        ("create-no-file", ConfigError, "no image at --source"),
+        ("create-no-file", ConfigError, "image at --source does not exist"),
         ("create-badyaml", ProvisioningError, "failed to unmarshal"),
     ],
 )
@@ -107,7 +107,7 @@ def test_words_that_nobody_knows_end_with_code_5_and_a_log(
         "delete": lambda: lima.delete(bench.lab, handle),
     }
     try:
-        with pytest.raises(ProvisioningError, match="printed what lab does not know") as caught:
+        with pytest.raises(ProvisioningError, match="printed unknown output") as caught:
             does[verb]()
         assert caught.value.exit_code == 5
         assert "segmentation" in Path(str(caught.value.log)).read_text()
@@ -119,7 +119,7 @@ def test_words_that_nobody_knows_end_with_code_5_and_a_log(
 
 def test_check_names_what_is_missing_or_wrong(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert verdicts(bench, SPEC) == {}
-    assert "vz is Apple's" in verdicts(bench, MachineSpec(provider="lima", driver="vz"))["lima.driver"]
+    assert "vz driver needs macOS" in verdicts(bench, MachineSpec(provider="lima", driver="vz"))["lima.driver"]
     assert "hyperkit" in verdicts(bench, MachineSpec(provider="lima", driver="hyperkit"))["lima.driver"]
     wrong = MachineSpec(provider="lima", driver="qemu", source="https://host.invalid/image.qcow2")
     assert "needs a digest" in verdicts(bench, wrong)["lima.image"]
@@ -131,7 +131,7 @@ def test_check_names_what_is_missing_or_wrong(bench: Bench, monkeypatch: pytest.
     monkeypatch.setenv("FAKE_LIMA", "--version=version-old")
     assert "1.0.7 is too old" in verdicts(bench, SPEC)["lima"]
     monkeypatch.setenv("FAKE_LIMA", "--version=as-root")
-    assert "ordinary user" in verdicts(bench, SPEC)["lima"]
+    assert "normal user" in verdicts(bench, SPEC)["lima"]
     monkeypatch.setenv("PATH", "/nowhere")
     assert "brew install lima" in verdicts(bench, SPEC)["lima"]
     assert "qemu" in verdicts(bench, SPEC).get("lima.driver", "qemu")

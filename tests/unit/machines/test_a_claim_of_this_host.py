@@ -94,7 +94,7 @@ def test_an_unreadable_claim_is_given_back_only_by_its_own_machine(lab: Lab, tol
         told.clear()
         local.delete(lab, recovered(lab, name))
         assert os.path.lexists(local.OWNER_FILE)
-        assert any("may be another machine's and is left" in text and "sudo rm -r" in text for text in told)
+        assert any("may be another machine's and stays" in text and "sudo rm -r" in text for text in told)
     local.delete(lab, mine)
     assert not os.path.lexists(local.OWNER_FILE)
     made(lab, "second")
@@ -158,7 +158,7 @@ def test_mounts_whose_claim_was_removed_by_hand_go_with_the_next_one(
     used = subprocess.Popen(["sleep", "60"], cwd=place if busy else "/")
     try:
         local.start(lab, made(lab, "second"))
-        assert any("was left mounted by a machine that is gone" in text for text in told)
+        assert any("is still mounted by a removed machine" in text for text in told)
         assert any("is in use" in text for text in told) == busy
     finally:
         used.kill()

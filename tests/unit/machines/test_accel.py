@@ -90,7 +90,7 @@ def test_a_machine_of_another_kind_is_emulated_without_a_trial(tmp_path: Path, m
     found = acceleration.find(lab, "auto", program="qemu", kernel=Path("vmlinux"), arch=OTHER)
     assert found == Accel(name="tcg", reason=f"this host is not {OTHER}")
     asked = qemu_check.foreign("kvm", OTHER)
-    assert (asked.verdict, asked.fix) == ("fail", "leave --accel out")
+    assert (asked.verdict, asked.fix) == ("fail", "remove --accel")
     assert qemu_check.foreign("auto", OTHER).verdict == "warn"
 
 
@@ -117,7 +117,7 @@ def test_qemu_missing_or_too_old_or_fine(monkeypatch: pytest.MonkeyPatch) -> Non
     fine = qemu_check.qemu_version(QEMU_7)
     assert (fine.verdict, fine.message) == ("ok", QEMU_7)
     newer = qemu_check.qemu_version("QEMU emulator version 10.1.0")
-    assert (newer.verdict, "not tried: lab's tests run with 7.2" in newer.message) == ("ok", True)
+    assert (newer.verdict, "not tested: lab's tests run with 7.2" in newer.message) == ("ok", True)
 
 
 def test_a_full_disk_is_told_with_both_numbers() -> None:
@@ -143,4 +143,4 @@ def test_too_little_memory_names_a_size_that_fits() -> None:
 def test_an_acceleration_that_is_not_here_is_told_before_anything_is_made(wanted: str, verdict: str) -> None:
     found = qemu_check.accel(wanted, ("kvm",), None)
     assert found.verdict == verdict
-    assert verdict == "ok" or found.fix == "--accel auto or tcg or kvm"
+    assert verdict == "ok" or found.fix == "use --accel auto or tcg or kvm"

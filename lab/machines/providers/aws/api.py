@@ -1,4 +1,4 @@
-"""Asking EC2. The only user of boto3, which is an extra; every way it fails becomes one of our errors with one fix."""
+"""Calls EC2. The only user of boto3, which is an extra; each of its failures becomes one of our errors with a fix."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lab.machines.providers.known_failures import KnownFailure, known_in
 from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, TransientError
 
 INSTALL: Final = "pip install 'invisible-lab[aws]'"
-CHECKIP: str = "https://checkip.amazonaws.com"  # AWS's own answer to "from where do I come?"
+CHECKIP: str = "https://checkip.amazonaws.com"  # AWS's service that returns the caller's address
 CONNECT_S: Final = 10.0
 READ_S: float = 30.0
 TRIES: Final = 3
-LOGIN: Final = "aws sts get-caller-identity, until it answers (aws configure, aws sso login)"
-QUOTA: Final = "another --instance or --region, end what is not needed, or ask for a higher quota (AWS: Service Quotas)"
+LOGIN: Final = "log in (aws configure, aws sso login) until `aws sts get-caller-identity` works"
+QUOTA: Final = "use another --instance or --region, end unused instances, or request a quota increase (Service Quotas)"
 
 
 class LateAnswer(TransientError):
-    """No answer in time: whether it was done is not known."""
+    """No answer in time: whether the request was done is unknown."""
 
 
 # by EC2's error code
@@ -32,7 +32,7 @@ KNOWN: Final = (
     KnownFailure(
         pattern=r"^(AuthFailure|InvalidClientTokenId|SignatureDoesNotMatch|UnrecognizedClientException)$",
         error=PreconditionError,
-        message="AWS does not accept this credential",
+        message="AWS rejects the credential",
         fix=LOGIN,
     ),
     KnownFailure(
@@ -44,20 +44,20 @@ KNOWN: Final = (
     KnownFailure(
         pattern=r"^(UnauthorizedOperation|OptInRequired|Blocked|PendingVerification)$",
         error=PreconditionError,
-        message="this AWS account may not do that",
-        fix="ask for the permissions in docs/how-to/cloud.md",
+        message="the AWS account lacks the permission",
+        fix="request the permissions in docs/how-to/cloud.md",
     ),
     KnownFailure(
         pattern=r"^(InstanceLimitExceeded|VcpuLimitExceeded|SecurityGroupLimitExceeded|VolumeLimitExceeded)$",
         error=PreconditionError,
-        message="the account's quota is used up",
+        message="the account's quota is exhausted",
         fix=QUOTA,
     ),
     KnownFailure(
         pattern=r"^(InsufficientInstanceCapacity|RequestLimitExceeded|Throttling|Unavailable|InternalError)$",
         error=TransientError,
-        message="EC2 cannot do that right now",
-        fix="run the command again later, or choose another --instance or --region",
+        message="EC2 has no capacity or throttles requests right now",
+        fix="run the command again later, or use another --instance or --region",
     ),
     KnownFailure(
         pattern=r"^(InvalidInstanceType|InvalidAMIID\.NotFound|InvalidAMIID\.Malformed|Unsupported)$",
@@ -75,7 +75,7 @@ KNOWN: Final = (
 
 
 def region(wanted: str) -> str:
-    """The region that was asked for, else the account's own setting. Raises PreconditionError, ConfigError."""
+    """The wanted region, else the one in the AWS settings. Raises PreconditionError, ConfigError."""
     boto3 = _boto3()
     with told("the settings"):
         session = boto3.Session(botocore_session=_session())
@@ -85,7 +85,7 @@ def region(wanted: str) -> str:
     if not found:
         raise PreconditionError("no AWS region is set", fix="--region eu-central-1")
     if found not in known:
-        raise ConfigError(f"AWS has no region {found!r}", fix="--region eu-central-1, or another of AWS's regions")
+        raise ConfigError(f"AWS has no region {found!r}", fix="use --region eu-central-1, or another AWS region")
     return str(found)
 
 
@@ -109,7 +109,7 @@ def call(ec2: Any, operation: str, **parameters: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
-    """Whatever boto3 raises inside, as one of ours."""
+    """Turns what boto3 raises inside into one of our errors."""
     from botocore import exceptions as boto
 
     try:
@@ -117,22 +117,22 @@ def told(what: str) -> Iterator[None]:
     except boto.ClientError as error:
         raise failure(what, str(error.response["Error"]["Code"]), str(error.response["Error"]["Message"])) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError) as error:
-        raise PreconditionError(f"no AWS credential: {error}", fix=LOGIN) from error
+        raise PreconditionError(f"no valid AWS credential: {error}", fix=LOGIN) from error
     except (boto.SSOError, boto.TokenRetrievalError, boto.ProfileNotFound, boto.ConfigParseError) as error:
-        raise PreconditionError(f"the AWS settings cannot be used: {error}", fix=LOGIN) from error
+        raise PreconditionError(f"invalid AWS settings: {error}", fix=LOGIN) from error
     except boto.EndpointConnectionError as error:
         fix = "check the network, then run the command again"
-        raise TransientError(f"EC2 cannot be reached: {error}", fix=fix) from error
+        raise TransientError(f"cannot connect to EC2: {error}", fix=fix) from error
     except boto.HTTPClientError as error:
         raise LateAnswer(f"EC2 did not answer {what} in time", fix="run the command again") from error
     except boto.BotoCoreError as error:
         raise ProvisioningError(
-            f"EC2: {what}: {error}", fix="correct what it names, then run the command again"
+            f"EC2: {what}: {error}", fix="fix the error above, then run the command again"
         ) from error
 
 
 def failure(what: str, code: str, message: str) -> LabError:
-    """The error for one of EC2's codes; one that is not known keeps EC2's words."""
+    """The error for one of EC2's codes; an unknown code keeps EC2's message."""
     if (known := known_in(KNOWN, code)) is not None:
         return known.error(f"EC2 {what}: {known.message} ({code})", fix=known.fix, detail=message)
     fix = "fix the error above, then run the command again"
@@ -140,7 +140,7 @@ def failure(what: str, code: str, message: str) -> LabError:
 
 
 class Ec2Refused(ProvisioningError):
-    """EC2 said no with a code that has no meaning of its own here."""
+    """EC2 refused a request with a code that is not in KNOWN."""
 
     def __init__(self, message: str, *, code: str, fix: str, detail: str | None = None) -> None:
         super().__init__(message, fix=fix, detail=detail)
@@ -148,17 +148,17 @@ class Ec2Refused(ProvisioningError):
 
 
 def my_address() -> str:
-    """The public IPv4 address that this host comes from. Raises TransientError."""
+    """The public IPv4 address of this host. Raises TransientError."""
     try:
         with urllib.request.urlopen(CHECKIP, timeout=CONNECT_S) as answer:
             return str(ipaddress.IPv4Address(answer.read(64).decode("ascii", "replace").strip()))
     except (OSError, ValueError) as error:
-        message = f"{CHECKIP} does not say from where this host comes: {error}"
+        message = f"cannot get this host's public address from {CHECKIP}: {error}"
         raise TransientError(message, fix="check the network, then run the command again") from error
 
 
 def _session() -> Any:
-    """A new one, so that settings are read again; only EC2's own description is read once (0.5 s)."""
+    """A new session, so that settings are read again; only EC2's service description is cached (0.5 s)."""
     import botocore.session
 
     session = botocore.session.Session()

@@ -1,7 +1,7 @@
-"""EC2: an instance of Debian's own image that ends by itself, found by our tag, reachable from here alone.
+"""EC2: an instance of Debian's image that terminates by itself, found by our tag, reachable only from this host.
 
-It costs money while it runs. Everything carries one tag, so `delete` finds it also after any kill; where it was made is
-written down before anything is made. Nothing is asked of EC2 as long as the machine itself answers.
+It costs money while it runs. Every resource has one tag, so `delete` finds it also after a kill; the region is stored
+before anything is created. EC2 is not called while the machine itself answers.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from lab.system.wait import Deadline, NotYet, until
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsHandle(Handle):
-    """What `recover` makes: where it is now is in FILE."""
+    """As `recover` returns it; the region and address are in FILE."""
 
     host_key: str
 
 
 FEATURES: Final = Features(isolated=True, status_by_login=True)
-TESTED_WITH: Final = "moto, a stand-in for EC2's API, only; not run against AWS"
+TESTED_WITH: Final = "moto (a mock of EC2's API) only; not run against AWS"
 HANDLE: Final = AwsHandle
-FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is made there
+FILE: Final = "aws.json"  # region, client token, instance, address: written before anything is created
 STARTED_S: Final = 300.0
 STOPPED_S: Final = 300.0
 KNOCK_S: Final = 5.0
@@ -60,12 +60,12 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     except LabError as error:
         return [Finding(name=name, verdict="fail", message=error.message, fix=error.fix)]
     what = f"{aws_resources.instance_type(spec)} with {chosen.get('Name', chosen['ImageId'])} in {region}"
-    text = f"{what}; it costs money and ends by itself after {aws_resources.LIFE_H} h"
+    text = f"{what}; it costs money and terminates by itself after {aws_resources.LIFE_H} h"
     return [Finding(name="aws", verdict="ok", message=text)]
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> AwsHandle:
-    """One instance, which EC2 starts at once. Idempotent by our tag, also when an earlier answer was lost.
+    """Create one instance, which EC2 starts at once. Idempotent by our tag, also when an earlier answer was lost.
 
     Raises PreconditionError (credential, quota, no default VPC), ConfigError, LateAnswer (run it again).
     """
@@ -76,14 +76,14 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> AwsHandl
     ec2 = aws_api.client(region)
     found = aws_resources.instances(ec2, seed.machine_id)
     if not found:
-        # one that we saw and that is gone: its token would give it back, ended
+        # the token of a terminated instance would return that instance
         token = aws_resources.new_token() if kept.get("instance") or "token" not in kept else kept["token"]
         mine = {"region": region, "machine_id": seed.machine_id}
         store.write_json(directory / FILE, mine | {"token": token})
-        # of a request that was refused for sure nothing is kept: its token would refuse another one too
+        # drop the token of a refused request: EC2 would refuse the next request with it too
         refused = partial(store.write_json, directory / FILE, mine)
         found = [aws_resources.run(lab, ec2, spec, seed, token, refused=refused)]
-        text = f"an instance of EC2 runs and costs money until lab down, at most {aws_resources.LIFE_H} h"
+        text = f"the EC2 instance costs money until lab down, for at most {aws_resources.LIFE_H} h"
         lab.bus.emit(Notice(level="info", text=text))
     first = found[0]
     if len(found) > 1:
@@ -93,7 +93,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> AwsHandl
 
 
 def recover(seed: Seed, name: str, directory: Path) -> AwsHandle:
-    """Where is in FILE; who is the tag, which is the machine's id."""
+    """FILE has the region; the tag is the machine's id."""
     return AwsHandle(
         provider="aws",
         name=name,
@@ -105,19 +105,19 @@ def recover(seed: Seed, name: str, directory: Path) -> AwsHandle:
 
 
 def start(lab: Lab, handle: AwsHandle) -> SshEndpoint:
-    """Wait until it runs (start it when it was stopped), and let this host's present address in."""
+    """Wait until it runs (start it when it was stopped), and allow SSH from this host's current address."""
     directory, region = _where(handle)
     ec2 = aws_api.client(region)
 
     def probe() -> str | NotYet:
         found = aws_resources.instances(ec2, handle.machine_id)
         if not found:
-            raise ProvisioningError(f"EC2 has no instance of machine {handle.name} any more", fix="lab up")
+            raise ProvisioningError(f"EC2 has no instance of machine {handle.name}", fix="lab up")
         state, address = found[0]["State"]["Name"], found[0].get("PublicIpAddress")
         if state == "stopped":
             aws_api.call(ec2, "start_instances", InstanceIds=[found[0]["InstanceId"]])
         if state == "running" and not address:
-            fix = "let the default VPC's subnets give one, then lab down and lab up"
+            fix = "enable public addresses in the default VPC's subnets, then lab down and lab up"
             raise ProvisioningError("the instance has no public address", fix=fix)
         return str(address) if state == "running" else NotYet(reason=f"it is {state}")
 
@@ -129,16 +129,16 @@ def start(lab: Lab, handle: AwsHandle) -> SshEndpoint:
 
 
 def inspect(lab: Lab, handle: AwsHandle) -> Observed:
-    """The machine's own word, else EC2's. Raises SecurityStop (host key) while EC2 says that the address is its."""
+    """The machine's answer, else EC2's state. Raises SecurityStop (host key) while EC2 reports the same address."""
     directory, region = _where(handle)
     if not region:
-        return Observed(phase="absent", alive=False, reason="never made")
+        return Observed(phase="absent", alive=False, reason="never created")
     address, stopped = str(_kept(directory).get("address", "")), None
     if address and _knock(address):
         try:
             seen = inspect_ssh.observed(lab, _endpoint(handle, address), accel="none")
         except SecurityStop as error:
-            stopped = error  # EC2 gives an address that became free to somebody else
+            stopped = error  # EC2 may have given the address to another instance
         else:
             if seen.alive:
                 return seen
@@ -147,18 +147,18 @@ def inspect(lab: Lab, handle: AwsHandle) -> Observed:
     except LabError as error:
         return Observed(phase="unknown", alive=False, reason=error.message)
     if not found:
-        reason = f"EC2 has no such instance any more (one ends by itself after {aws_resources.LIFE_H} h)"
+        reason = f"EC2 has no such instance (it terminates by itself after {aws_resources.LIFE_H} h)"
         return Observed(phase="absent", alive=False, reason=reason)
     return _as_ec2_says(found[0], address, stopped, handle)
 
 
 def stop(lab: Lab, handle: AwsHandle) -> None:
-    """Stop it; its disk is kept, and paid for. Idempotent."""
+    """Stop it; its disk is kept, and costs money. Idempotent."""
     directory, region = _where(handle)
     if not region:
         return
     ec2 = aws_api.client(region)
-    ids = [each["InstanceId"] for each in aws_resources.instances(ec2, handle.machine_id, ("pending", "running"))]
+    ids = [found["InstanceId"] for found in aws_resources.instances(ec2, handle.machine_id, ("pending", "running"))]
     if ids:
         aws_api.call(ec2, "stop_instances", InstanceIds=ids)
     _keep(directory, address="")
@@ -172,12 +172,12 @@ def stop(lab: Lab, handle: AwsHandle) -> None:
 
 
 def delete(lab: Lab, handle: AwsHandle) -> None:
-    """Instance, disk and security group, by tag. Idempotent; where nothing was ever made, nothing is asked."""
+    """Delete instance, disk and security group, by tag. Idempotent; does not call EC2 if nothing was ever created."""
     directory, region = _where(handle)
     if region:
         ec2 = aws_api.client(region)
         kept = _kept(directory)
-        if kept.get("token") and not kept.get("instance"):  # asked for, and nobody knows whether it was made
+        if kept.get("token") and not kept.get("instance"):  # requested, and whether it was created is unknown
             with contextlib.suppress(aws_api.LateAnswer):
                 aws_resources.only_one(lab, ec2, handle.machine_id)
         aws_resources.remove(lab, ec2, handle.machine_id)
@@ -191,15 +191,15 @@ def _as_ec2_says(found: dict[str, Any], address: str, stopped: SecurityStop | No
     if not now:
         return Observed(phase="running", alive=False, reason=f"EC2 says {state}")
     if now != address:
-        return Observed(phase="running", alive=False, reason=f"EC2 says {state}; it has a new address: lab up")
+        return Observed(phase="running", alive=False, reason=f"EC2 says {state}; its address has changed: lab up")
     if stopped is not None:
         raise stopped
-    reason = f"EC2 says {state}, but it does not answer on {now}:{aws_resources.SSH_PORT}"
+    reason = f"EC2 says {state}, but SSH does not answer at {now}:{aws_resources.SSH_PORT}"
     return Observed(phase="running", alive=False, reason=reason, endpoint=_endpoint(handle, now))
 
 
 def _knock(address: str) -> bool:
-    """Whether anybody listens there: what is gone is not waited for."""
+    """Whether the SSH port is open: a missing machine is not waited for."""
     with contextlib.suppress(OSError), socket.create_connection((address, aws_resources.SSH_PORT), timeout=KNOCK_S):
         return True
     return False
@@ -216,17 +216,17 @@ def _endpoint(handle: AwsHandle, address: str) -> SshEndpoint:
 
 
 def _where(handle: AwsHandle) -> tuple[Path, str]:
-    """The machine's folder, and its region; "" where nothing was ever made."""
+    """The machine's folder, and its region; "" if nothing was ever created."""
     directory = Path(handle.directory)
     return directory, str(_kept(directory).get("region", ""))
 
 
 def _kept(directory: Path) -> dict[str, str]:
-    """FILE; {} before anything was made. Raises Unreadable: an instance may run, and cost, and only FILE says where."""
+    """FILE; {} before anything was created. Raises Unreadable: an instance may run, and only FILE names its region."""
     path = directory / FILE
     if not os.path.lexists(path):
         return {}
-    fix = f"end the instance in EC2's console, remove {path}, then lab down {directory.name}"
+    fix = f"terminate the instance in EC2's console, remove {path}, then lab down {directory.name}"
     return read(Source(path=path, name=str(path), fix=fix), dict[str, str])
 
 

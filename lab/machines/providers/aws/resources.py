@@ -1,7 +1,7 @@
-"""What a machine on EC2 consists of, each part found by our own tag: a security group, one instance, nothing else.
+"""The EC2 resources of a machine, each found by our tag: a security group and one instance.
 
-Keys come by user data, so there is no key pair. A repeated request with the same client token is not relied on: the tag
-is looked for before and after.
+User data brings the keys, so there is no key pair. Client tokens alone are not relied on: the tag is searched before
+and after a request.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lab.system.wait import Deadline, NotYet, until
 TAG: Final = "lab-machine"
 DEBIAN: Final = "136693071363"  # Debian's own account: wiki.debian.org/Cloud/AmazonEC2Image
 ARCHES: Final[dict[Arch, tuple[str, str]]] = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "arm64")}
-INSTANCES: Final[dict[Arch, str]] = {"x86_64": "m7i.large", "aarch64": "m7g.large"}  # steady CPUs: no credits run out
+INSTANCES: Final[dict[Arch, str]] = {"x86_64": "m7i.large", "aarch64": "m7g.large"}  # no burstable CPUs
 LIFE_H: Final = 8
 LIVE_STATES: Final = ("pending", "running", "stopping", "stopped")
 SSH_PORT: Final = 22
 POLL_S: float = 2.0
-LATE_S: float = 60.0  # how long an instance may take to show under its tag when nobody knows whether it was made
+LATE_S: float = 60.0  # how long an instance may take to appear under its tag when a request's outcome is unknown
 ENDED_S: Final = 300.0
-# in /run, so that it is written again, and counts again, at each boot; `shutdown -P +N` needs a bus that is not up yet
+# in /run, so that each boot writes it and starts the timer again; `shutdown -P +N` needs D-Bus, which is not up yet
 END: Final = f"""mkdir -p /run/systemd/system
 printf '[Service]\\nType=oneshot\\nExecStart=systemctl poweroff\\n' > /run/systemd/system/lab-end.service
 printf '[Timer]\\nOnActiveSec={LIFE_H}h\\nAccuracySec=1min\\n' > /run/systemd/system/lab-end.timer
@@ -39,7 +39,7 @@ systemctl --no-block start lab-end.timer
 
 
 def user_data(seed: Seed) -> str:
-    """Runs early at each boot (cloud-init's boothook): who it is, and that it ends by itself."""
+    """A cloud-init boothook, run early at each boot: sets the machine's keys and the timer that ends it."""
     return f"#cloud-boothook\n{first_boot.script(seed)}{END}"
 
 
@@ -48,22 +48,22 @@ def instance_type(spec: MachineSpec) -> str:
 
 
 def instances(ec2: Any, machine_id: str, states: tuple[str, ...] = LIVE_STATES) -> list[dict[str, Any]]:
-    """Those of this machine, the oldest first."""
+    """The instances of this machine, the oldest first."""
     filters = [
         {"Name": f"tag:{TAG}", "Values": [machine_id]},
         {"Name": "instance-state-name", "Values": list(states)},
     ]
     answer = call(ec2, "describe_instances", Filters=filters)
-    found = [each for group in answer["Reservations"] for each in group["Instances"]]
-    return sorted(found, key=lambda each: (each["LaunchTime"], each["InstanceId"]))
+    found = [item for group in answer["Reservations"] for item in group["Instances"]]
+    return sorted(found, key=lambda item: (item["LaunchTime"], item["InstanceId"]))
 
 
 def image(ec2: Any, spec: MachineSpec) -> dict[str, Any]:
-    """The AMI that was named, else Debian's newest of that release. Raises ConfigError (none, or another arch)."""
+    """The AMI in --source, else Debian's newest of that release. Raises ConfigError (none, or another arch)."""
     debian, ours = ARCHES[spec.arch]
     if spec.source:
         if not spec.source.startswith("ami-"):
-            raise ConfigError(f"{spec.source} is not an image of EC2", fix="--source ami-…, or none")
+            raise ConfigError(f"{spec.source} is not an AMI id", fix="use --source ami-…, or none")
         found = call(ec2, "describe_images", ImageIds=[spec.source])["Images"]
     else:
         filters = [
@@ -72,17 +72,17 @@ def image(ec2: Any, spec: MachineSpec) -> dict[str, Any]:
         ]
         found = call(ec2, "describe_images", Owners=[DEBIAN], Filters=filters)["Images"]
     if not found:
-        message = f"EC2 has no image {spec.source or spec.image} here"
+        message = f"EC2 has no image {spec.source or spec.image} in this region"
         raise ConfigError(message, fix="--image debian-12, or --source ami-…")
     newest: dict[str, Any] = max(found, key=lambda each: str(each["CreationDate"]))
     if newest["Architecture"] != ours:
         message = f"{newest['ImageId']} is for {newest['Architecture']}, not {ours}"
-        raise ConfigError(message, fix="another --source, or the --arch that it is for")
+        raise ConfigError(message, fix="use another --source, or the image's --arch")
     return newest
 
 
 def fits(ec2: Any, spec: MachineSpec) -> None:
-    """Raises ConfigError when that type of instance cannot run this machine."""
+    """Raises ConfigError when the instance type does not support the machine's architecture."""
     name = instance_type(spec)
     (found,) = call(ec2, "describe_instance_types", InstanceTypes=[name])["InstanceTypes"]
     arches = found["ProcessorInfo"]["SupportedArchitectures"]
@@ -123,28 +123,28 @@ def group(ec2: Any, name: str, machine_id: str, vpc: str) -> str:
 
 
 def open_to(ec2: Any, machine_id: str, address: str) -> None:
-    """SSH from that address and from nowhere else. Idempotent; an address of yesterday is shut out."""
+    """Allow SSH from that address only. Idempotent; an earlier address is removed."""
     for each in groups(ec2, machine_id):
         wanted = [_rule(address)]
-        # what EC2 shows has more keys than what it takes
-        there = [
+        # EC2 returns more keys than it accepts
+        current = [
             {key: rule[key] for key in ("IpProtocol", "FromPort", "ToPort", "IpRanges") if key in rule}
             for rule in each["IpPermissions"]
         ]
-        ranges = {span["CidrIp"] for rule in there for span in rule.get("IpRanges", [])}
+        ranges = {span["CidrIp"] for rule in current for span in rule.get("IpRanges", [])}
         if ranges == {f"{address}/32"}:
             continue
-        if there:
-            call(ec2, "revoke_security_group_ingress", GroupId=each["GroupId"], IpPermissions=there)
+        if current:
+            call(ec2, "revoke_security_group_ingress", GroupId=each["GroupId"], IpPermissions=current)
         call(ec2, "authorize_security_group_ingress", GroupId=each["GroupId"], IpPermissions=wanted)
 
 
 def run(
     lab: Lab, ec2: Any, spec: MachineSpec, seed: Seed, token: str, *, refused: Callable[[], None] | None = None
 ) -> dict[str, Any]:
-    """Exactly one instance. Raises LateAnswer when nobody knows; the next call then finds it or makes it.
+    """Create exactly one instance. Raises LateAnswer for an unknown outcome; the next call finds or creates it.
 
-    `refused` is called when EC2 said no to the request itself: then nothing was made, and nothing will be.
+    `refused` is called when EC2 refused the request: then no instance was or will be created by it.
     """
     region = str(ec2.meta.region_name)
     chosen = image(ec2, spec)
@@ -169,8 +169,10 @@ def run(
             TagSpecifications=[{"ResourceType": kind, "Tags": labels} for kind in ("instance", "volume")],
         )
     except aws_api.LateAnswer:
-        lab.bus.emit(Notice(level="warning", text="EC2 did not say whether it made the instance; looking for it"))
-    except TransientError:  # perhaps it was made
+        lab.bus.emit(
+            Notice(level="warning", text="EC2 did not answer whether it created the instance; searching for it")
+        )
+    except TransientError:  # it may have been created
         raise
     except LabError:
         if refused is not None:
@@ -180,17 +182,17 @@ def run(
 
 
 def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, Any]:
-    """The `known` one, else the oldest with our tag, as soon as it shows; others are ended. Raises LateAnswer.
+    """The `known` one, else the oldest with our tag, as soon as it appears; others are terminated. Raises LateAnswer.
 
-    EC2 tells the time of a launch in whole seconds: of two in one second, age alone does not know ours.
+    EC2 reports launch times in whole seconds, so two instances may have the same age.
     """
 
     def probe() -> list[dict[str, Any]] | NotYet:
-        return instances(ec2, machine_id) or NotYet(reason="no instance has our tag yet")
+        return instances(ec2, machine_id) or NotYet(reason="no instance has lab's tag yet")
 
     first, *others = until(
         probe,
-        what="the new instance",
+        what="the new instance to appear",
         deadline=Deadline.after(LATE_S, lab.cancel),
         hint="run the command again",
         poll_s=POLL_S,
@@ -199,13 +201,13 @@ def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, 
     if others:
         first, *others = sorted([first, *others], key=lambda each: each["InstanceId"] != known)  # stable: then by age
         ids = [each["InstanceId"] for each in others]
-        lab.bus.emit(Notice(level="warning", text=f"EC2 made more than one instance; ending {', '.join(ids)}"))
+        lab.bus.emit(Notice(level="warning", text=f"EC2 created more than one instance; terminating {', '.join(ids)}"))
         call(ec2, "terminate_instances", InstanceIds=ids)
     return first
 
 
 def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
-    """Every instance and group with our tag. Idempotent. Raises ProvisioningError when they do not end in time."""
+    """Delete every instance and group with our tag. Idempotent. Raises ProvisioningError when that takes too long."""
     ids = [each["InstanceId"] for each in instances(ec2, machine_id)]
     if ids:
         call(ec2, "terminate_instances", InstanceIds=ids)
@@ -225,7 +227,7 @@ def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
             return NotYet(reason="EC2 still uses the security group")
         return True
 
-    hint = "lab down again"
+    hint = "run lab down again"
     until(ended, what="the instance to terminate", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
     until(
         cleared,

@@ -1,4 +1,4 @@
-"""Running `limactl` for one machine, and reading what it prints: JSON lines of its log, JSON lines of `list`."""
+"""Runs `limactl` for one machine and parses its output: JSON lines of its log, JSON lines of `list`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INSTALL: Final = "install Lima 2.0 or newer: brew install lima"
 LOG: Final = "lima.log"
 ASK_S: Final = 30.0
 NO_SUCH: Final = re.compile(r"unmatched instances|No instance (?:matching|found)")
-_ERRORS: Final = re.compile(r'errors="\[(.*)\]"')  # what is wrong with a broken one stands in the log alone
+_ERRORS: Final = re.compile(r'errors="\[(.*)\]"')  # the errors of a broken instance are only in the log
 _VERSION: Final = re.compile(r"^limactl version v?(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
 
@@ -28,50 +28,50 @@ KNOWN: Final = (
     KnownFailure(
         pattern=r"expected digest .* got ",
         error=SecurityStop,
-        message="the image has another digest than the pinned one; it was not used",
-        fix="correct machine.digest, or find out who changed the image",
+        message="the image does not match the pinned digest; it was not used",
+        fix="correct machine.digest, or check who changed the image",
     ),
     KnownFailure(
         pattern=r"must not run as the root user",
         error=PreconditionError,
         message="Lima does not run as root",
-        fix="run lab as an ordinary user",
+        fix="run lab as a normal user",
     ),
     KnownFailure(
         pattern=r"UNIX_PATH_MAX",
         error=PreconditionError,
         message="the path of Lima's folder is too long for its sockets",
-        fix="LIMA_HOME=/a/short/path, then run the command again",
+        fix="set LIMA_HOME to a shorter path, then run the command again",
     ),
     KnownFailure(
         pattern=r"unsupported (?:arch|VM type)",
         error=PreconditionError,
-        message="Lima's driver cannot run this machine here",
-        fix="--driver qemu, or an --arch that is this host's own",
+        message="Lima's driver does not support this machine on this host",
+        fix="use --driver qemu, or this host's --arch",
     ),
     KnownFailure(
         pattern=r"qemu-system-\w+[^\n]*executable file not found|failed to find the QEMU binary",
         error=PreconditionError,
-        message="Lima does not find QEMU",
-        fix="install QEMU (brew install qemu), or --driver vz on a Mac",
+        message="Lima cannot find QEMU",
+        fix="install QEMU (brew install qemu), or use --driver vz on a Mac",
     ),
     KnownFailure(
         pattern=r"No space left on device|no space left on device",
         error=PreconditionError,
-        message="a disk of this host is full",
-        fix="free some space there, then run the command again",
+        message="no space left on a disk of this host",
+        fix="free some space, then run the command again",
     ),
     KnownFailure(
         pattern=r"failed to download[^\n]*no such file or directory",
         error=ConfigError,
-        message="there is no image at --source",
+        message="the image at --source does not exist",
         fix="correct machine.source",
     ),
     KnownFailure(
         pattern=r"failed to download|dial tcp|no such host",
         error=TransientError,
-        message="the image could not be fetched",
-        fix="check the network, or give --source and --digest, then run the command again",
+        message="cannot fetch the image",
+        fix="check the network, or set --source and --digest, then run the command again",
     ),
 )
 
@@ -90,7 +90,7 @@ class Instance:
 
 
 def run(lab: Lab, directory: Path, words: Sequence[str], *, limit_s: float) -> proc.Result:
-    """`limactl WORDS`, its log shown and kept. Raises what `failure` gives."""
+    """Run `limactl WORDS`; its log is emitted and written to a file. Raises the error of `failure`."""
     argv = [proc.require_tool("limactl", fix=INSTALL), "--tty=false", "--log-format=json", *words]
     log = directory / LOG
 
@@ -105,7 +105,7 @@ def run(lab: Lab, directory: Path, words: Sequence[str], *, limit_s: float) -> p
 
 
 def instance(lab: Lab, directory: Path, name: str) -> Instance | None:
-    """What Lima says of it now; None when it has none of that name. Raises ProvisioningError for words of no kind."""
+    """Lima's state of the instance; None when there is none. Raises ProvisioningError for unknown output."""
     argv = [proc.require_tool("limactl", fix=INSTALL), "--tty=false", "list", "--json", name]
     result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
     if not result.ok:
@@ -117,19 +117,19 @@ def instance(lab: Lab, directory: Path, name: str) -> Instance | None:
     except ValueError as error:
         log = _kept(directory, result)
         raise _unknown("list", log, result.text()[:400] or result.tail()) from error
-    said = tuple(_ERRORS.findall(result.stderr.decode("utf-8", "replace")))
-    return next((replace(each, errors=(*each.errors, *said)) for each in found if each.name == name), None)
+    errors = tuple(_ERRORS.findall(result.stderr.decode("utf-8", "replace")))
+    return next((replace(each, errors=(*each.errors, *errors)) for each in found if each.name == name), None)
 
 
 def parse_list(text: str) -> list[Instance]:
-    """`limactl list --json`: an object a line, nothing for none. Raises ValueError for anything else."""
+    """The output of `limactl list --json`: one object a line. Raises ValueError for anything else."""
     found = []
     for line in text.splitlines():
         if not line.strip():
             continue
         doc = json.loads(line)
         if not isinstance(doc, dict) or not {"name", "status"} <= doc.keys():
-            raise ValueError(f"no instance: {line[:80]}")
+            raise ValueError(f"not an instance: {line[:80]}")
         found.append(
             Instance(
                 name=str(doc["name"]),
@@ -145,7 +145,7 @@ def parse_list(text: str) -> list[Instance]:
 
 
 def message(line: str) -> str | None:
-    """What a line of its JSON log says; None for one that is something else."""
+    """The message in a line of its JSON log; None for any other line."""
     doc = _object(line)
     if doc is None or "msg" not in doc:
         return None
@@ -154,27 +154,27 @@ def message(line: str) -> str | None:
 
 
 def failure(words: Sequence[str], result: proc.Result, log: Path) -> LabError:
-    """The error for a limactl that did not exit 0: a known one with its fix, else its last words and where they are."""
+    """The error for a limactl that failed: a known one with its fix, else its last message and the log."""
     text = result.stderr.decode("utf-8", "replace") + result.text()
     docs = [doc for doc in map(_object, text.splitlines()) if doc is not None]
     fatal = [str(doc.get("msg")) for doc in docs if doc.get("level") in {"fatal", "error"}]
-    told = "\n".join(fatal) or text[-2000:]
-    if (known := known_in(KNOWN, told)) is not None:
-        return known.error(f"limactl {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
+    output = "\n".join(fatal) or text[-2000:]
+    if (known := known_in(KNOWN, output)) is not None:
+        return known.error(f"limactl {words[0]}: {known.message}", fix=known.fix, detail=output, log=str(log))
     if fatal:
-        said = fatal[-1].splitlines()[0]
+        last = fatal[-1].splitlines()[0]
         fix = "fix the error above, then run the command again"
-        return ProvisioningError(f"limactl {words[0]} failed: {said}", fix=fix, detail=told, log=str(log))
-    return _unknown(words[0], log, told or f"it printed nothing, exit code {result.code}")
+        return ProvisioningError(f"limactl {words[0]} failed: {last}", fix=fix, detail=output, log=str(log))
+    return _unknown(words[0], log, output or f"no output, exit code {result.code}")
 
 
 def version(lab: Lab) -> tuple[int, int, int] | None:
-    """Of the installed Lima; None when it says something else. Raises PreconditionError (missing, or root)."""
+    """Of the installed Lima; None for unknown output. Raises PreconditionError (missing, or root)."""
     argv = [proc.require_tool("limactl", fix=INSTALL), "--version"]
     result = proc.run(argv, deadline=Deadline.after(ASK_S, lab.cancel))
-    said = result.text() + result.tail()
-    if not result.ok and (known := known_in(KNOWN, said)) is not None:
-        raise known.error(known.message, fix=known.fix, detail=said)
+    output = result.text() + result.tail()
+    if not result.ok and (known := known_in(KNOWN, output)) is not None:
+        raise known.error(known.message, fix=known.fix, detail=output)
     return parse_version(result.text())
 
 
@@ -192,7 +192,7 @@ def _object(line: str) -> dict[str, Any] | None:
 
 
 def _kept(directory: Path, result: proc.Result) -> Path:
-    """Its words, where a person can read them whole."""
+    """The log, with the whole output appended."""
     log = directory / LOG
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as file:
@@ -200,6 +200,6 @@ def _kept(directory: Path, result: proc.Result) -> Path:
     return log
 
 
-def _unknown(verb: str, log: Path, said: str) -> ProvisioningError:
-    message = f"limactl {verb} printed what lab does not know"
-    return ProvisioningError(message, fix=f"read {log}; lab knows Lima 2.0 to 2.2", detail=said, log=str(log))
+def _unknown(verb: str, log: Path, output: str) -> ProvisioningError:
+    message = f"limactl {verb} printed unknown output"
+    return ProvisioningError(message, fix=f"read {log}; lab knows Lima 2.0 to 2.2", detail=output, log=str(log))

@@ -1,7 +1,7 @@
-"""Lima: a Mac's own virtual machines (vz), or QEMU's, from a template of ours and a dated cloud image.
+"""Lima: virtual machines by vz (macOS) or QEMU, from a template of ours and a dated cloud image.
 
-Never Lima's snapshots: an unknown tag exits 0 and leaves the guest hung. Never a second `start` of one that runs.
-What Lima downloads stays in its own cache; the instance is called after the machine's id.
+Lima's snapshots are not used: an unknown tag exits 0 and leaves the guest hung. `start` is never run on a running
+instance. Downloads stay in Lima's cache; the instance is named after the machine's id.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lab.system import proc, store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimaHandle(Handle):
-    """The instance as Lima calls it."""
+    """Lima's name of the instance, and its host key."""
 
     instance: str
     host_key: str
@@ -36,13 +36,13 @@ HANDLE: Final = LimaHandle
 FEATURES: Final = Features(isolated=True, status_by_login=True)
 TESTED_WITH: Final = "recorded output of limactl 2.2.0 only (qemu driver, Linux); vz and Macs: not run here"
 OLDEST: Final = (2, 0, 0)
-NEWER: Final = 3  # a major version that nobody here has seen
+NEWER: Final = 3  # an untested major version
 DRIVERS: Final = ("vz", "qemu")
 TEMPLATE: Final = "lima.yaml"
 ASK_S: Final = 60.0
 START_S: Final = 1800.0  # an image may have to be fetched
 SLOW_START_S: Final = 5400.0  # without acceleration
-STOP_S: Final = 240.0  # Lima itself gives the guest three minutes
+STOP_S: Final = 240.0  # Lima gives the guest three minutes
 DELETE_S: Final = 120.0
 PRIVATE: Final = 0o600
 
@@ -55,12 +55,14 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     except LabError as error:
         return [*findings, Finding(name="lima.image", verdict="fail", message=error.message, fix=error.fix)]
     if "://" not in where and not Path(where).is_file():
-        findings.append(Finding(name="lima.image", verdict="fail", message=f"no file {where}", fix="correct --source"))
+        findings.append(
+            Finding(name="lima.image", verdict="fail", message=f"file {where} does not exist", fix="correct --source")
+        )
     return findings
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LimaHandle:
-    """The instance, not started, and its image, fetched into Lima's cache. Idempotent.
+    """Create the instance without starting it, and fetch its image into Lima's cache. Idempotent.
 
     Raises SecurityStop (image with another digest), TransientError (not fetched), ProvisioningError.
     """
@@ -68,7 +70,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LimaHand
     path, name = directory / TEMPLATE, handle.instance
     text = lima_template.template(spec, seed)
     if path.exists() and path.read_text(encoding="utf-8") != text:
-        delete(lab, handle)  # an earlier try, with what was wrong in it
+        delete(lab, handle)  # left by an earlier `up` with other settings
     store.write_text(path, text, mode=PRIVATE)
     if limactl.instance(lab, directory, name) is None:
         _forget_half_made(name)
@@ -89,7 +91,7 @@ def recover(seed: Seed, name: str, directory: Path) -> LimaHandle:
 
 
 def start(lab: Lab, handle: LimaHandle) -> SshEndpoint:
-    """Start it unless it runs. What a killed `create` had not fetched, this fetches; it raises what that raises."""
+    """Start it unless it runs. Fetches what a killed `create` had not fetched, and raises what that raises."""
     directory, name = _where(handle)
     found = limactl.instance(lab, directory, name)
     if found is not None and found.status == "Broken":
@@ -100,16 +102,16 @@ def start(lab: Lab, handle: LimaHandle) -> SshEndpoint:
         limactl.run(lab, directory, words, limit_s=limit_s + ASK_S)
         found = limactl.instance(lab, directory, name)
     if found is None or found.port == 0:
-        said = "it is gone" if found is None else f"it is {found.status} and has no SSH port"
-        raise ProvisioningError(f"Lima started {name}, but {said}", fix="lab down, then lab up")
+        state = "it does not exist" if found is None else f"it is {found.status} and has no SSH port"
+        raise ProvisioningError(f"Lima started {name}, but {state}", fix="lab down, then lab up")
     return _endpoint(handle, found)
 
 
 def inspect(lab: Lab, handle: LimaHandle) -> Observed:
-    """Lima's word, and the machine's own when it runs. Raises SecurityStop (host key)."""
+    """Lima's state, and the machine's own when it runs. Raises SecurityStop (host key)."""
     directory, name = _where(handle)
     if not (directory / TEMPLATE).exists():
-        return Observed(phase="absent", alive=False, reason="never made")
+        return Observed(phase="absent", alive=False, reason="never created")
     found = limactl.instance(lab, directory, name)
     if found is None:
         return Observed(phase="absent", alive=False, reason=f"Lima has no instance {name}")
@@ -122,7 +124,7 @@ def inspect(lab: Lab, handle: LimaHandle) -> Observed:
 
 
 def stop(lab: Lab, handle: LimaHandle) -> None:
-    """Ask it to end; Lima kills it when it does not. Idempotent (Lima's own `stop` of a stopped one fails)."""
+    """Shut it down; Lima kills it when that takes too long. Idempotent (Lima's `stop` fails on a stopped one)."""
     directory, name = _where(handle)
     found = limactl.instance(lab, directory, name) if (directory / TEMPLATE).exists() else None
     if found is not None and found.status not in {"Stopped", "Uninitialized"}:
@@ -131,7 +133,7 @@ def stop(lab: Lab, handle: LimaHandle) -> None:
 
 
 def delete(lab: Lab, handle: LimaHandle) -> None:
-    """Its processes, its disk, its folder and our template. Idempotent; without a template nothing was ever made."""
+    """Delete its processes, disk, folder and template. Idempotent; without a template it was never created."""
     directory, name = _where(handle)
     if (directory / TEMPLATE).exists():
         if limactl.instance(lab, directory, name) is not None:
@@ -142,7 +144,7 @@ def delete(lab: Lab, handle: LimaHandle) -> None:
 
 
 def accel(driver: str, arch: str) -> str:
-    """What runs the guest's code: the CPU itself (hvf, kvm) or QEMU's translator (tcg). Asks as Lima asks."""
+    """The acceleration that Lima uses: hvf, kvm or tcg. Decided as Lima does."""
     if arch != HOST_ARCH:
         return "tcg"
     if driver == "vz" or lima_template.PLATFORM == "darwin":
@@ -156,30 +158,33 @@ def _version(lab: Lab) -> Finding:
     except LabError as error:
         return Finding(name="lima", verdict="fail", message=error.message, fix=error.fix)
     if found is None:
-        message, fix = "limactl does not say which version it is", limactl.INSTALL
+        message, fix = "limactl does not print its version", limactl.INSTALL
         return Finding(name="lima", verdict="warn", message=message, fix=fix)
     text = ".".join(map(str, found))
     if found < OLDEST:
         return Finding(name="lima", verdict="fail", message=f"Lima {text} is too old", fix=limactl.INSTALL)
     if found[0] >= NEWER:
-        message = f"Lima {text} is newer than any that lab was tried with (2.2)"
-        return Finding(name="lima", verdict="warn", message=message, fix="if it fails: install Lima 2.2")
+        message = f"Lima {text} is newer than the tested version (2.2)"
+        return Finding(name="lima", verdict="warn", message=message, fix="install Lima 2.2 if it fails")
     return Finding(name="lima", verdict="ok", message=f"Lima {text}")
 
 
 def _driver(spec: MachineSpec) -> list[Finding]:
     name = lima_template.driver(spec)
     if name not in DRIVERS:
-        return [_bad(f"Lima's driver {name!r} is not one that lab uses", f"--driver {' or '.join(DRIVERS)}")]
+        return [_bad(f"lab does not support Lima's driver {name!r}", f"--driver {' or '.join(DRIVERS)}")]
     if name == "vz":
         if lima_template.PLATFORM != "darwin":
-            return [_bad("vz is Apple's and needs a Mac", "--driver qemu")]
+            return [_bad("the vz driver needs macOS", "--driver qemu")]
         if spec.arch != HOST_ARCH:
             return [
-                _bad(f"vz runs {HOST_ARCH} machines here, not {spec.arch}", f"--driver qemu, or --arch {HOST_ARCH}")
+                _bad(
+                    f"vz on this host runs {HOST_ARCH} machines, not {spec.arch}",
+                    f"--driver qemu, or --arch {HOST_ARCH}",
+                )
             ]
         if spec.image in lima_template.NOT_WITH_VZ and not spec.source:
-            return [_bad(f"{spec.image} does not come up with vz", "--driver qemu, or --image debian-12")]
+            return [_bad(f"{spec.image} does not boot with vz", "--driver qemu, or --image debian-12")]
         return []
     tool = f"qemu-system-{spec.arch}"
     missing = proc.which(tool) is None
@@ -203,7 +208,7 @@ def _endpoint(handle: LimaHandle, found: limactl.Instance) -> SshEndpoint:
 
 
 def _forget_half_made(name: str) -> None:
-    """A limactl that was killed while it made the folder leaves one that it neither lists nor deletes."""
+    """Remove the folder of a limactl that was killed while creating it: Lima neither lists nor deletes it."""
     home = Path(os.environ.get("LIMA_HOME") or Path.home() / ".lima")
     if (home / name).is_dir() and not (home / name / "lima.yaml").exists():
         shutil.rmtree(home / name)

@@ -1,4 +1,4 @@
-"""Lima's template for a machine: generated whole from the spec, nothing inherited from Lima's own templates."""
+"""Lima's template for a machine: generated from the spec alone, without Lima's own templates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lab.machines.images.cloud import catalog as cloud_catalog
 from lab.model.machine import HOST_ARCH, MachineSpec, Seed
 
 PLATFORM: str = sys.platform  # as text: what is decided by it is decided on every platform
-USER: Final = "lab"  # Lima's own login, fixed: a name taken from the host may exist in the image already
-NOT_WITH_VZ: Final = frozenset({"debian-11"})  # its kernel does not come up there
+USER: Final = "lab"  # Lima's login, fixed: a user name of the host may exist in the image already
+NOT_WITH_VZ: Final = frozenset({"debian-11"})  # its kernel does not boot there
 
 
 def driver(spec: MachineSpec, platform: str = PLATFORM) -> str:
-    """The driver that was asked for, else the one that fits: Apple's own where it can run this machine."""
+    """The configured driver, else vz where it can run this machine, else qemu."""
     if spec.driver:
         return spec.driver
     apple = platform == "darwin" and spec.arch == HOST_ARCH and spec.image not in NOT_WITH_VZ
@@ -34,7 +34,7 @@ def template(spec: MachineSpec, seed: Seed) -> str:
         "memory": f"{spec.memory_mib}MiB",
         "disk": f"{spec.disk_gib}GiB",
         "mounts": [],
-        "plain": True,  # no guest agent, no forwards, no shared folders: nothing beside the machine itself
+        "plain": True,  # no guest agent, no forwarded ports, no shared folders
         "containerd": {"system": False, "user": False},
         "upgradePackages": False,
         "ssh": {"localPort": 0, "loadDotSSHPubKeys": False, "forwardAgent": False},

@@ -1,1 +1,1 @@
-"""This very Linux."""
+"""This host as the machine."""

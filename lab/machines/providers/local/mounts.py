@@ -1,4 +1,4 @@
-"""The kernel's file systems that a local machine mounts: noted before, marked, undone by whoever comes next."""
+"""Kernel file systems that a local machine mounts: journalled before, marked, and unmounted by a later command."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MOUNTINFO: Final = Path("/proc/self/mountinfo")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 UPTIME: Final = Path("/proc/uptime")
 CHANGES_FILE: Final = "changes.jsonl"
-GUEST_MOUNTS: Final = "guest/mounts.json"  # what the guest half mounted, below the machine's folder
+GUEST_MOUNTS: Final = "guest/mounts.json"  # mounts of the guest half, below the machine's folder
 TOOL_S: Final = 20.0
 _MARK: Final = re.compile(r"lab-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MountChange:
-    """One line of CHANGES_FILE: a mount that was made, or about to be."""
+    """One line of CHANGES_FILE: a mount that was made or was about to be made."""
 
     mount: str
     boot_id: str
@@ -36,7 +36,7 @@ class MountChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """A line of mountinfo. `source` is free text for these file systems: ours carry the machine's name there."""
+    """A line of mountinfo. `source` is free text for these file systems: lab puts the machine's mark there."""
 
     target: str
     kind: str
@@ -44,12 +44,12 @@ class Mount:
 
 
 def mark(machine_id: str) -> str:
-    """What our mounts are called; the kernel's own number of a mount is used again after an umount."""
+    """The source of our mounts; the kernel reuses mount ids, so those do not identify one."""
     return f"lab-{machine_id[:12]}"
 
 
 def make(lab: Lab, directory: Path, source: str, wanted: Iterable[tuple[str, str]]) -> None:
-    """Mount what is missing of `wanted`; each mount is journalled before it is made. Idempotent."""
+    """Mount the missing ones of `wanted`; each mount is journalled before it is made. Idempotent."""
     for kind, target in wanted:
         if any(mount.target == target for mount in mounts()) or not Path(target).is_dir():
             continue
@@ -58,11 +58,11 @@ def make(lab: Lab, directory: Path, source: str, wanted: Iterable[tuple[str, str
         argv = [proc.require_tool("mount"), "-t", kind, "-o", "nosuid,nodev,noexec", source, target]
         result = proc.run(proc.die_with_parent(argv), deadline=Deadline.after(TOOL_S, lab.cancel))
         if not result.ok:
-            lab.bus.emit(Notice(level="warning", text=f"{target} cannot be mounted: {result.tail().strip()}"))
+            lab.bus.emit(Notice(level="warning", text=f"cannot mount {target}: {result.tail().strip()}"))
 
 
 def undo(lab: Lab, directory: Path, source: str) -> None:
-    """Unmount what this machine mounted; what somebody else changed since is left alone, and named."""
+    """Unmount this machine's mounts; a mount that was replaced since stays, with a warning."""
     journal = directory / CHANGES_FILE
     for mount in reversed(mounts()):
         if mount.source == source:
@@ -70,7 +70,7 @@ def undo(lab: Lab, directory: Path, source: str) -> None:
     now = {mount.target for mount in mounts()}
     for target in _journalled(journal):
         if target in now:
-            text = f"{target} was mounted by somebody else since; it is left alone"
+            text = f"{target} was mounted again by another program; it stays mounted"
             lab.bus.emit(Notice(level="warning", text=text))
     for kind, target in reversed(_rows(directory / GUEST_MOUNTS)):
         if any((mount.target, mount.kind, mount.source) == (target, kind, kind) for mount in mounts()):
@@ -79,14 +79,14 @@ def undo(lab: Lab, directory: Path, source: str) -> None:
 
 
 def undo_stale(lab: Lab, source: str, wanted: Iterable[tuple[str, str]]) -> None:
-    """Unmount what an earlier machine left whose claim and folder were removed by hand. Only for who has the claim."""
+    """Unmount mounts of a machine whose claim and folder were removed by hand. Only while holding the claim."""
     places = {target for _, target in wanted}
     for mount in reversed(mounts()):
         if mount.target in places and mount.source != source and _MARK.fullmatch(mount.source):
-            text = f"{mount.target} was left mounted by a machine that is gone ({mount.source})"
+            text = f"{mount.target} is still mounted by a removed machine ({mount.source})"
             try:
                 _unmount(lab, mount.target)
-                lab.bus.emit(Notice(level="info", text=f"{text}: it is unmounted"))
+                lab.bus.emit(Notice(level="info", text=f"{text}; unmounted it"))
             except ProvisioningError as error:
                 lab.bus.emit(Notice(level="warning", text=f"{text}: {error.message}"))
 
@@ -94,12 +94,14 @@ def undo_stale(lab: Lab, source: str, wanted: Iterable[tuple[str, str]]) -> None
 def _unmount(lab: Lab, target: str) -> None:
     result = proc.run([proc.require_tool("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
     if not result.ok:
-        message = f"{target} is in use and cannot be unmounted"
-        raise ProvisioningError(message, fix="end what uses it, then lab down", detail=result.tail())
+        message = f"cannot unmount {target}: it is in use"
+        raise ProvisioningError(
+            message, fix="end the processes that use it, then run lab down again", detail=result.tail()
+        )
 
 
 def _rows(path: Path) -> list[tuple[str, str]]:
-    """Type and place of what the guest half mounted in this boot."""
+    """Type and target of the guest half's mounts in this boot."""
     try:
         up_s = float(UPTIME.read_text(encoding="utf-8").split()[0])
         if path.stat().st_mtime < time.time() - up_s:
@@ -111,7 +113,7 @@ def _rows(path: Path) -> list[tuple[str, str]]:
 
 
 def _journalled(journal: Path) -> list[str]:
-    """What the journal says, as far as it can be read: our mounts carry our mark, too."""
+    """The journal's mounts in this boot; [] when it is unreadable: our mounts are also marked."""
     source = Source(path=journal, name=str(journal), fix="")
     try:
         return ours(documents.lines(source, lambda doc: decode(MountChange, doc))[0], boot_id())
@@ -120,7 +122,7 @@ def _journalled(journal: Path) -> list[str]:
 
 
 def ours(changes: Sequence[MountChange], boot_id: str) -> list[str]:
-    """Where we made a mount, or were about to, in this boot; in the order it was done."""
+    """The targets of mounts that were made, or about to be made, in this boot, in order."""
     return [change.mount for change in changes if change.boot_id == boot_id]
 
 

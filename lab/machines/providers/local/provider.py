@@ -1,9 +1,8 @@
-"""This very Linux as the machine: for figures without emulation, where its kernel allows them. Only by explicit choice.
+"""This host (Linux) as the machine: for measurements without emulation. Only by explicit choice.
 
-What it may change, all of it undone by `delete` once nothing of a run is left: mounting bpffs, tracefs and
-securityfs where they are not mounted. No sysctl, no package, no playbook, no reboot. The guest half keeps to a cgroup
-and files of its own and journals its part.
-One machine of this kind per host, whoever asks.
+It only mounts bpffs, tracefs and securityfs where they are not mounted; `delete` unmounts them once no run is left.
+No sysctl, no package, no playbook, no reboot. The guest half uses its own cgroup and files and journals its changes.
+One local machine per host, whoever starts it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from lab.system.wait import Deadline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalHandle(Handle):
-    """`claimed`: the boot in which this host was claimed for it."""
+    """`claimed`: the boot id in which this host was claimed."""
 
     claimed: str = ""
 
@@ -39,13 +38,13 @@ class LocalHandle(Handle):
 FEATURES: Final = Features(isolated=False)
 TESTED_WITH: Final = "Debian 12 as root, kernel lockdown [integrity]"
 HANDLE: Final = LocalHandle
-OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot: so is what we did
+OWNER_FILE: Final = Path("/run/lab-local.json")  # /run is empty after each boot, as are our changes
 LOCK_FILE: Final = Path("/run/lab-local.lock")
-OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider, used from elsewhere
+OVER_SSH: Final = Path("/var/lib/lab/claim.json")  # of the ssh provider of another host
 RUNS: Final = "guest/runs"  # the guest half's, below the machine's folder
 ENDING: Final = "guest/linux/ending.py"
-END_S: Final = 150.0  # a run stops at its next safe point; see the times in ending.py
-# file system type, where it belongs: what eBPF tools and the facts about this kernel are read through
+END_S: Final = 150.0  # a run stops at its next safe point; see the limits in ending.py
+# file system type, target: eBPF tools and the kernel's facts are read through these
 MOUNTS: Final = (("bpf", "/sys/fs/bpf"), ("tracefs", "/sys/kernel/tracing"), ("securityfs", "/sys/kernel/security"))
 LOOK_S: Final = 20.0
 LOCK_S: Final = 5.0
@@ -54,7 +53,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Which machine has this host, since which boot."""
+    """The machine that has claimed this host, and the boot id of the claim."""
 
     machine_id: str
     directory: str
@@ -62,19 +61,19 @@ class Claim:
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
-    """What this host lacks, one finding each; changes nothing."""
+    """What this host lacks, one finding for each; changes nothing."""
     del lab, spec
     return local_check.check()
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LocalHandle:
-    """Claim this host. Raises Locked naming the machine that has it, PreconditionError off Linux or without root."""
+    """Claim this host. Raises Locked naming the machine that has it, PreconditionError without Linux or root."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise PreconditionError("the local provider needs Linux and root", fix="use --provider qemu")
     if (claimed := _claim(OVER_SSH, dict[str, Any])) is not None:
         holder = f"{claimed.get('by', '?')} ({claimed.get('name', '?')})"
         raise Locked(
-            f"this host is lent to {holder}, over SSH", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
+            f"this host is claimed over SSH by {holder}", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
         )
     mine = Claim(machine_id=seed.machine_id, directory=str(directory), boot_id=local_mounts.boot_id())
     with _owner_lock(lab):
@@ -88,24 +87,24 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LocalHan
 
 
 def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
-    """Clear what is left of a claim whose machine is gone. Raises Locked where it is not."""
-    there = Path(owner.directory)
-    handle = _handle(owner.machine_id, there)
-    if there != directory:
-        fix = f"lab down {shlex.quote(there.name)} --home {shlex.quote(str(there.parent.parent))}"
-        if os.path.lexists(there):
-            raise Locked(f"this host is already the machine in {there}", fix=fix)
-        if running := _asked(lab, handle, "look"):
+    """Clear a stale claim, whose machine is gone. Raises Locked when it is not stale."""
+    folder = Path(owner.directory)
+    handle = _handle(owner.machine_id, folder)
+    if folder != directory:
+        fix = f"lab down {shlex.quote(folder.name)} --home {shlex.quote(str(folder.parent.parent))}"
+        if os.path.lexists(folder):
+            raise Locked(f"this host is already the machine in {folder}", fix=fix)
+        if running := _still_running(lab, handle, "look"):
             raise Locked(
-                f"this host is the machine in {there}; that folder is gone, but {running[0]} still runs", fix=fix
+                f"this host is the machine in {folder}; that folder is gone, but {running[0]} still runs", fix=fix
             )
-        text = f"the claim of this host by the machine in {there} is stale: that folder is gone and nothing of it runs"
+        text = f"ignoring the stale claim of this host by the machine in {folder}: its folder and processes are gone"
         lab.bus.emit(Notice(level="info", text=text))
-    stop(lab, handle)  # a folder that was emptied by hand: what it began goes on
+    stop(lab, handle)  # the folder was emptied by hand: its processes may still run
 
 
 def recover(seed: Seed, name: str, directory: Path) -> LocalHandle:
-    """The claim in /run and the journal of changes are found by these alone."""
+    """The claim in /run and the journal of changes are found by the id and the folder alone."""
     del name
     return _handle(seed.machine_id, directory)
 
@@ -113,8 +112,8 @@ def recover(seed: Seed, name: str, directory: Path) -> LocalHandle:
 def lost(machines: Path) -> list[LocalHandle]:
     """The machine that has the claim, when its folder is one of these."""
     owner = _owner()
-    there = Path(owner.directory) if owner is not None else None
-    return [] if owner is None or there is None or there.parent != machines else [_handle(owner.machine_id, there)]
+    folder = Path(owner.directory) if owner is not None else None
+    return [] if owner is None or folder is None or folder.parent != machines else [_handle(owner.machine_id, folder)]
 
 
 def _handle(machine_id: str, directory: Path) -> LocalHandle:
@@ -129,7 +128,7 @@ def start(lab: Lab, handle: LocalHandle) -> LocalEndpoint:
 
 
 def inspect(lab: Lab, handle: LocalHandle) -> Observed:
-    """Ours while the claim in /run names this machine and this boot."""
+    """Running while the claim in /run names this machine and this boot."""
     del lab
     owner = _owner()
     if owner is None or not _has(owner, handle):
@@ -141,40 +140,40 @@ def inspect(lab: Lab, handle: LocalHandle) -> Observed:
 
 
 def stop(lab: Lab, handle: LocalHandle) -> None:
-    """End what runs of this machine, then undo our mounts; what somebody else changed since is left alone, and told.
+    """End this machine's processes, then unmount our mounts; mounts that were replaced since stay, with a warning.
 
     Raises ProvisioningError naming what could not be ended: the claim is then kept.
     """
-    if left := _asked(lab, handle):
+    if left := _still_running(lab, handle):
         message = f"machine {handle.name} is not down, this host stays claimed: {left[0]}"
-        fix = f"end what is named, then lab down {handle.name} again"
+        fix = f"end that process, then run lab down {handle.name} again"
         raise ProvisioningError(message, fix=fix, detail="\n".join(left))
     local_mounts.undo(lab, Path(handle.directory), local_mounts.mark(handle.machine_id))
 
 
-def _asked(lab: Lab, handle: LocalHandle, *look: str) -> list[str]:
-    """What still runs of this machine, after an attempt to end it, or as it is ("look")."""
+def _still_running(lab: Lab, handle: LocalHandle, *look: str) -> list[str]:
+    """What still runs of this machine, after an attempt to end it, or without one ("look")."""
     runs = Path(handle.directory) / RUNS
     argv = [sys.executable, "-I", str(resources.PACKAGE / ENDING), str(runs), *look]
     done = proc.run(argv, deadline=Deadline.after(LOOK_S if look else END_S, lab.cancel))
     try:
         return list(load(Left, done.stdout).left)
     except WireError:
-        message = f"cannot tell whether anything of machine {handle.name} still runs"
-        raise ProvisioningError(message, fix=f"lab down {handle.name} again", detail=done.tail()) from None
+        message = f"cannot find out whether machine {handle.name} still has processes"
+        raise ProvisioningError(message, fix=f"run lab down {handle.name} again", detail=done.tail()) from None
 
 
 def delete(lab: Lab, handle: LocalHandle) -> None:
-    """Undo, then give this host back, where the claim is provably this machine's. Idempotent."""
+    """Stop it, then release the claim of this host if it is provably this machine's. Idempotent."""
     if not _has(_owner(), handle) and (sys.platform != "linux" or os.geteuid() != 0):
-        return  # such a machine was never made here by this user
+        return  # this user cannot have created such a machine
     stop(lab, handle)
     with _owner_lock(lab):
         owner = _owner()
         torn = owner is None and os.path.lexists(OWNER_FILE)
         ours = handle.claimed == local_mounts.boot_id() if torn else _has(owner, handle)
         if torn and not ours:
-            text = f"the claim of this host in {OWNER_FILE} cannot be read: it may be another machine's and is left"
+            text = f"cannot read the claim of this host in {OWNER_FILE}: it may be another machine's and stays"
             lab.bus.emit(
                 Notice(level="warning", text=f"{text}; if no other lab uses this host: sudo rm -r {OWNER_FILE}")
             )
@@ -194,7 +193,7 @@ def _owner() -> Claim | None:
 
 
 def _read(path: Path, hint: type[T]) -> T | None:
-    """None where there is nothing, or nothing of that kind."""
+    """The document, or None when it is missing or unreadable."""
     try:
         return documents.read(Source(path=path, name=str(path), fix=""), hint)
     except Unreadable:
@@ -202,13 +201,13 @@ def _read(path: Path, hint: type[T]) -> T | None:
 
 
 def _claim(path: Path, hint: type[T]) -> T | None:
-    """None where there is nothing. Raises Locked: a claim that cannot be read is still somebody's."""
+    """None when there is no claim. Raises Locked: an unreadable claim still counts."""
     if not os.path.lexists(path):
         return None
     try:
         return documents.read(Source(path=path, name=str(path), fix=""), hint)
     except Unreadable as error:
-        message = f"the claim in {path} cannot be read ({error.why}): somebody may have this host"
+        message = f"cannot read the claim in {path} ({error.why}): this host may be in use"
         raise Locked(message, fix=f"if no other lab uses this host: sudo rm -r {path}") from error
 
 

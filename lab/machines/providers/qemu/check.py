@@ -1,9 +1,8 @@
-"""What this host lacks for a QEMU machine: each check is one known way to fail, found before anything is made."""
+"""Checks whether this host can run a QEMU machine: each finds one known failure before anything is created."""
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
@@ -20,8 +19,8 @@ from lab.system import places, proc
 
 Verdict = Literal["ok", "warn", "fail"]
 MIB: Final = 1024 * 1024
-OVERLAY_MIB: Final = 1500  # what a demo writes into the machine's own disk, with room
-SPARE_MIB: Final = 300  # what the host needs beside the machine
+OVERLAY_MIB: Final = 1500  # what a demo writes to the machine's disk, with reserve
+SPARE_MIB: Final = 300  # what the host needs besides the machine
 PLACEHOLDER_ID: Final = "0" * 32
 
 
@@ -35,8 +34,8 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     else:
         findings.append(foreign(spec.accel, spec.arch))
     if spec.clock == "counted" and spec.accel not in {"auto", acceleration.EMULATION}:
-        message = f"instructions are counted by software emulation, not under {spec.accel}"
-        findings.append(Finding(name="clock", verdict="fail", message=message, fix="leave --accel out"))
+        message = f"--clock counted needs emulation (tcg), not {spec.accel}"
+        findings.append(Finding(name="clock", verdict="fail", message=message, fix="remove --accel"))
     place = lab.paths.home
     while not place.exists():
         place = place.parent
@@ -49,7 +48,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
 
 
 def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
-    """`text`: what `--version` says; None when there is no such program."""
+    """`text`: the output of `--version`; None when the program is missing."""
     if text is None:
         message = f"{qemu_argv.PROGRAMS[arch]} is not installed"
         fix = places.fix(qemu_argv.PROGRAMS[arch])
@@ -62,11 +61,11 @@ def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
         return Finding(name="qemu", verdict="fail", message=error.message, fix=error.fix)
     if seen < acceleration.OLDEST:
         oldest = ".".join(map(str, acceleration.OLDEST))
-        message = f"{text} is too old: {oldest} is the oldest that is known to work"
+        message = f"{text} is too old: QEMU {oldest} or newer is needed"
         return Finding(name="qemu", verdict="fail", message=message, fix=f"install QEMU {oldest} or newer")
     first, last = acceleration.TESTED
     if not first <= seen <= last:
-        text += f" (not tried: lab's tests run with {_range(first, last)})"
+        text += f" (not tested: lab's tests run with {_range(first, last)})"
     return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen), "tested": [*first, *last]})
 
 
@@ -76,31 +75,31 @@ def _range(first: tuple[int, int], last: tuple[int, int]) -> str:
 
 
 def accel(wanted: str, present: tuple[str, ...], known: acceleration.Accel | None) -> Finding:
-    """`known`: the outcome of an earlier trial boot on this boot of the host, if any. Emulation warns, never fails."""
+    """`known`: the result of an earlier trial boot in this boot of the host, if any. Emulation is only a warning."""
     have = ("auto", acceleration.EMULATION, *present)
     if wanted not in have:
-        message, fix = f"this host has no acceleration {wanted}", f"--accel {' or '.join(have)}"
+        message, fix = f"this host does not support the acceleration {wanted}", f"use --accel {' or '.join(have)}"
         return Finding(name="acceleration", verdict="fail", message=message, fix=fix)
     if wanted != "auto":
-        return Finding(name="acceleration", verdict="ok", message=f"{wanted}, as asked for")
+        return Finding(name="acceleration", verdict="ok", message=f"{wanted}, as configured")
     if known is not None:
         verdict: Verdict = "warn" if known.name == acceleration.EMULATION else "ok"
-        fix = "nothing to do: figures from an emulated machine say so" if verdict == "warn" else ""
+        fix = "nothing to do: reports mark figures of an emulated machine" if verdict == "warn" else ""
         return Finding(name="acceleration", verdict=verdict, message=f"{known.name}: {known.reason}", fix=fix)
     if not present:
-        message = "no hardware acceleration here: the machine is emulated (tcg), and slow"
-        fix = "use a host with virtualisation for figures that travel"
+        message = "this host has no hardware acceleration: the machine is emulated (tcg) and slow"
+        fix = "use a host with hardware virtualisation for comparable figures"
         return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
-    return Finding(name="acceleration", verdict="ok", message=f"{present[0]} is there; the first `lab up` tries it")
+    return Finding(name="acceleration", verdict="ok", message=f"{present[0]} exists; the first `lab up` tries it")
 
 
 def foreign(wanted: str, arch: Arch) -> Finding:
-    """A machine of another kind than this host: always emulated."""
+    """A machine of another architecture: always emulated."""
     if wanted not in {"auto", acceleration.EMULATION}:
-        message = f"{wanted} runs machines of this host's kind ({HOST_ARCH}), not {arch}"
-        return Finding(name="acceleration", verdict="fail", message=message, fix="leave --accel out")
-    message = f"{arch} on {HOST_ARCH}: the machine is emulated (tcg), and slow"
-    fix = "nothing to do: figures from an emulated machine say so"
+        message = f"{wanted} runs machines of this host's architecture ({HOST_ARCH}), not {arch}"
+        return Finding(name="acceleration", verdict="fail", message=message, fix="remove --accel")
+    message = f"{arch} on {HOST_ARCH}: the machine is emulated (tcg) and slow"
+    fix = "nothing to do: reports mark figures of an emulated machine"
     return Finding(name="acceleration", verdict="warn", message=message, fix=fix)
 
 
@@ -116,13 +115,13 @@ def memory(wanted_mib: int, *, available_bytes: int) -> Finding:
     needed_mib, available_mib = wanted_mib + SPARE_MIB, available_bytes // MIB
     message = f"{available_mib:,} MiB of memory available, {needed_mib:,} needed"
     if available_mib < needed_mib:
-        fix = f"close something, or set machine.memory_mib below {max(512, available_mib - SPARE_MIB)}"
+        fix = f"stop other programs, or set machine.memory_mib below {max(512, available_mib - SPARE_MIB)}"
         return Finding(name="memory", verdict="fail", message=message, fix=fix)
     return Finding(name="memory", verdict="ok", message=message)
 
 
 def _guarded(name: str, probe: Callable[[], str]) -> Finding:
     try:
-        return Finding(name=name, verdict="ok", message=f"{probe()} is short enough in {tempfile.gettempdir()}")
+        return Finding(name=name, verdict="ok", message=f"socket path {probe()} is short enough")
     except LabError as error:
         return Finding(name=name, verdict="fail", message=error.message, fix=error.fix)

@@ -1,4 +1,4 @@
-"""One QEMU process: found again, asked, ended. A pid alone is never trusted; the machine's own UUID decides."""
+"""Finds, queries and ends the QEMU process of a machine. A pid alone is never trusted; the machine's UUID decides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.system import unix_socket
 from lab.system.wait import Deadline
 
 if TYPE_CHECKING:
-    import psutil  # loaded where it is used: asking a machine that answers does not need it
+    import psutil  # imported where it is used: querying a machine that answers does not need it
 
 LONGEST_SOCKET: Final = 103  # bytes without the final NUL; macOS is the strictest (sys/un.h)
 ASK_S: Final = 3.0
@@ -29,8 +29,8 @@ QUIT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuStatus:
-    """What QEMU says of itself: its run state ("running", "paused", "io-error", …), the SSH forward, and whether
-    somebody keeps what the machine writes."""
+    """QEMU's answer: its run state ("running", "paused", "io-error", …), the forwarded SSH port, and whether the
+    machine's keeper is connected."""
 
     status: str
     port: int
@@ -38,28 +38,30 @@ class QemuStatus:
 
 
 def run_dir_path(machine_id: str) -> Path:
-    """Where the QMP socket goes: short, since its path must fit into a socket address. Raises PreconditionError."""
+    """The folder of the QMP socket: short, since the path must fit a socket address. Raises PreconditionError."""
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     directory = Path(tempfile.gettempdir()) / f"lab-{owner}" / machine_id[:12]
     if len(os.fsencode(directory / QMP_SOCKET)) > LONGEST_SOCKET:
-        raise PreconditionError(f"{directory} is too long for a socket's path", fix="set TMPDIR to a shorter folder")
+        raise PreconditionError(
+            f"the path {directory} is too long for a Unix socket", fix="set TMPDIR to a shorter path"
+        )
     return directory
 
 
 def make_run_dir(directory: Path) -> None:
-    """Make it and its parent, private. Raises PreconditionError when one is there and is not this user's alone."""
+    """Create it and its parent, private. Raises PreconditionError when one exists and is not private to this user."""
     for folder in (directory.parent, directory):
         folder.mkdir(mode=0o700, exist_ok=True)
-        seen = folder.lstat()
-        # a user's temporary folder is that user's alone on Windows, and modes say nothing there
-        private = not hasattr(os, "getuid") or (seen.st_uid == os.getuid() and not seen.st_mode & 0o077)
-        if not stat.S_ISDIR(seen.st_mode) or not private:
+        status = folder.lstat()
+        # on Windows a temporary folder is private to its user, and modes have no meaning
+        private = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
+        if not stat.S_ISDIR(status.st_mode) or not private:
             raise PreconditionError(f"{folder} is not a private folder of this user", fix=f"remove {folder}")
 
 
 @contextmanager
 def session(socket: Path, uuid: str, deadline: Deadline) -> Iterator[Qmp]:
-    """A control session with the QEMU behind `socket`, when it runs this machine and no other. Raises LabError."""
+    """A QMP session with the QEMU behind `socket`, if it runs this machine. Raises LabError."""
     with connect(socket, deadline) as qmp:
         answered = str(qmp.execute("query-uuid")["UUID"]).replace("-", "")
         if answered != uuid.replace("-", ""):
@@ -68,7 +70,7 @@ def session(socket: Path, uuid: str, deadline: Deadline) -> Iterator[Qmp]:
 
 
 def ask(socket: Path, uuid: str) -> QemuStatus | None:
-    """QEMU's own word, or None when no QEMU of this machine answers."""
+    """QEMU's status, or None when no QEMU of this machine answers."""
     if not unix_socket.there(socket):
         return None
     try:
@@ -83,12 +85,12 @@ def ask(socket: Path, uuid: str) -> QemuStatus | None:
 
 
 def processes(uuid: str) -> list[psutil.Process]:
-    """Every process that was started to run this machine, found by its UUID on the command line."""
+    """Every QEMU process of this machine, found by its UUID on the command line."""
     return _started(["-uuid", uuid])
 
 
 def keepers(uuid: str) -> list[psutil.Process]:
-    """Every process that was started to keep what this machine writes."""
+    """Every keeper process of this machine."""
     return _started([keeper.mark(uuid)])
 
 
@@ -105,7 +107,7 @@ def _started(words: list[str]) -> list[psutil.Process]:
 
 
 def disks(name: str) -> list[tuple[str, Path]]:
-    """UUID and the disk called `name` of every QEMU that runs, by its command line."""
+    """UUID and the disk with file name `name` of every running QEMU, by its command line."""
     import psutil
 
     found = []
@@ -120,15 +122,15 @@ def disks(name: str) -> list[tuple[str, Path]]:
 
 
 def end(socket: Path, uuid: str) -> None:
-    """Leave no process of this machine: ask it to quit, then TERM, then KILL. Idempotent."""
+    """End every process of this machine: by QMP quit, then TERM, then KILL. Idempotent."""
     import psutil
 
-    asked = False
+    quitting = False
     with contextlib.suppress(LabError), session(socket, uuid, Deadline.after(ASK_S)) as qmp:
         qmp.execute("quit")
-        asked = True
+        quitting = True
     patience: list[Callable[[psutil.Process], object]] = [psutil.Process.terminate, psutil.Process.kill]
-    for act in ([_wait_only] if asked else []) + patience:
+    for act in ([_wait_only] if quitting else []) + patience:
         left = processes(uuid)
         for process in left:
             with contextlib.suppress(psutil.Error):
@@ -137,11 +139,11 @@ def end(socket: Path, uuid: str) -> None:
         if not processes(uuid):
             _end_keepers(uuid)
             return
-    raise ProvisioningError(f"pid {processes(uuid)[0].pid} cannot be ended", fix="run the command again")
+    raise ProvisioningError(f"cannot end QEMU (pid {processes(uuid)[0].pid})", fix="run the command again")
 
 
 def _end_keepers(uuid: str) -> None:
-    """They end with QEMU, whose sockets they read."""
+    """They exit with QEMU, whose sockets they read."""
     import psutil
 
     _, left = psutil.wait_procs(keepers(uuid), timeout=QUIT_S)
@@ -152,11 +154,11 @@ def _end_keepers(uuid: str) -> None:
 
 
 def _wait_only(_: psutil.Process) -> None:
-    """It was asked to quit."""
+    """QMP quit was sent."""
 
 
 def running(pid: int) -> bool:
-    """Whether a child of ours has not ended."""
+    """Whether a child process is still running."""
     import psutil
 
     try:

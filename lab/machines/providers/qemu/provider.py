@@ -1,4 +1,4 @@
-"""Machines of our own under QEMU, from the golden image; the default everywhere."""
+"""QEMU machines from the golden image; the default provider."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, counte
 TESTED_WITH: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
 START_S: Final = 60.0
 KEPT_S: Final = 5.0
-PATIENCE_S: Final = 10.0  # with a QEMU that does not answer, before it is ended
+PATIENCE_S: Final = 10.0  # for a QEMU that does not answer, before it is ended
 SERIAL_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,20}")  # virtio-blk cuts a serial at 20 bytes
 IMAGE_ID_PLACE: Final = "etc/lab/image-id"
 PAUSED: Final = ("paused", "io-error")
@@ -42,20 +42,20 @@ free: Final = pulse.free
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
-    """QEMU, acceleration, disk, memory, socket path: what would stop this machine, found before anything is made."""
+    """Checks QEMU, acceleration, disk, memory and socket path before anything is created."""
     from lab.machines.providers.qemu import check as qemu_check
 
     return qemu_check.check(lab, spec)
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHandle:
-    """The machine's own disk over the shared image, and the image's initial RAM disk with the machine's seed behind."""
+    """Create the machine's disk as an overlay of the image, and its initial RAM disk: the image's with the seed."""
     boot = golden.bootable(lab, spec)
     program = proc.require_tool(qemu_argv.PROGRAMS[spec.arch])
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     overlay = directory / OVERLAY_FILE
     if overlay.exists() and qcow2.backing(overlay) != boot.disk:
-        lab.bus.emit(Notice(level="info", text="the image is another one now: the machine's disk is made again"))
+        lab.bus.emit(Notice(level="info", text="the image has changed; creating the machine's disk again"))
         overlay.unlink()
     if not overlay.exists():
         part = overlay.with_suffix(".part")
@@ -73,9 +73,9 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
         ]
         proc.check(argv, deadline=Deadline.after(START_S, lab.cancel), error=ProvisioningError, fix="lab doctor")
         part.replace(overlay)
-    # the image's own file says its first maker's id: with another kernel, or handed over, it is another one
-    told = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel or spec.source else {}
-    seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=told)
+    # the image holds its original id; with a custom kernel or an imported image, the id differs
+    extra = {IMAGE_ID_PLACE: (0o644, f"{boot.id}\n".encode())} if spec.kernel or spec.source else {}
+    seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=extra)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     digest = boot.kernel_digest
     clock = clock_of(lab, spec)
@@ -98,16 +98,16 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
 
 
 def clock_of(lab: Lab, spec: MachineSpec) -> Clock:
-    """Counted where it is wanted: one CPU then, since QEMU brings up no second one under instruction counting."""
+    """The wanted clock. A counted one means one CPU, since QEMU starts no second one with instruction counting."""
     if spec.clock != "counted":
         return "real"
     if spec.cpus != 1:
-        lab.bus.emit(Notice(level="info", text="the clock counts instructions: the machine has one CPU"))
+        lab.bus.emit(Notice(level="info", text="--clock counted: the machine has one CPU"))
     return "counted"
 
 
 def recover(seed: Seed, name: str, directory: Path) -> QemuHandle:
-    """What the seed alone tells: enough to find it, ask it and end it."""
+    """A handle from the seed alone: enough to find, query and end it."""
     handle = _handle(seed.machine_id, name, directory)
     host_key = " ".join(seed.host_key_public.split()[:2])
     return replace(handle, identity=str(seed.user_key_private), host_key=host_key)
@@ -125,7 +125,7 @@ def _handle(machine_id: str, name: str, directory: Path) -> QemuHandle:
 
 
 def lost(machines: Path) -> list[QemuHandle]:
-    """Every QEMU whose disk is that of a machine in one of these folders."""
+    """Every running QEMU whose disk is in a machine's folder below `machines`."""
     return [
         _handle(uuid.replace("-", ""), disk.parent.name, disk.parent)
         for uuid, disk in qemu_process.disks(OVERLAY_FILE)
@@ -134,42 +134,42 @@ def lost(machines: Path) -> list[QemuHandle]:
 
 
 def start(lab: Lab, handle: QemuHandle) -> SshEndpoint:
-    """Run it, or find it running; a machine that was paused (its disk's host was full) goes on."""
+    """Start it, or find it running; a paused machine (its host's disk was full) is resumed."""
     deadline = Deadline.after(START_S, lab.cancel)
-    asked = qemu_process.ask(control(handle), handle.uuid)
-    if asked is None:
-        asked = _ask_while_busy(handle)
-    if asked is None:
+    status = qemu_process.ask(control(handle), handle.uuid)
+    if status is None:
+        status = _ask_while_busy(handle)
+    if status is None:
         if qemu_process.processes(handle.uuid):
-            # it runs but does not answer: nothing of it can be used, and a second one would share its disk
+            # it runs but does not answer: it is unusable, and a second one would share its disk
             qemu_process.end(control(handle), handle.uuid)
-        asked = spawn(handle, deadline)
-    if asked.status in PAUSED:
+        status = spawn(handle, deadline)
+    if status.status in PAUSED:
         with qemu_process.session(control(handle), handle.uuid, deadline) as qmp:
             qmp.execute("cont")
-    return endpoint(handle, asked.port)
+    return endpoint(handle, status.port)
 
 
 def inspect(lab: Lab, handle: QemuHandle) -> Observed:
-    """By QMP and the heartbeat alone: no login. One that is silent is watched until it is known whether it hangs."""
+    """By QMP and the heartbeat: no login. A silent one is watched until it is known whether it hangs."""
     directory = Path(handle.directory)
     facts: dict[str, Any] = {"image_id": handle.image_id, "accel": handle.accel}
     facts |= {"kernel": handle.kernel_release, "clock": handle.clock}
-    asked = qemu_process.ask(control(handle), handle.uuid)
-    if asked is None:
+    status = qemu_process.ask(control(handle), handle.uuid)
+    if status is None:
         if left := qemu_process.processes(handle.uuid):
             why = "was stopped by a signal" if pulse.stopped(handle.uuid) else "does not answer"
             return Observed(phase="broken", alive=False, reason=f"QEMU (pid {left[0].pid}) {why}", **facts)
-        made = (directory / OVERLAY_FILE).exists()
+        created = (directory / OVERLAY_FILE).exists()
         phase: Phase = "stopped" if (directory / SERIAL_LOG).exists() else "created"
         panic = panic_text(_console(directory))
         reason = f"not running; it panicked: {panic}" if panic else "not running"
-        return Observed(phase=phase if made else "absent", alive=False, reason=reason, **facts)
-    facts["endpoint"] = endpoint(handle, asked.port)
-    if asked.status != "running":
-        why = "the disk that holds it is full or failing" if asked.status == "io-error" else asked.status
+        return Observed(phase=phase if created else "absent", alive=False, reason=reason, **facts)
+    facts["endpoint"] = endpoint(handle, status.port)
+    if status.status != "running":
+        why = "the host's disk is full or failing" if status.status == "io-error" else status.status
         return Observed(phase="broken", alive=False, reason=f"paused: {why}", **facts)
-    if not asked.kept:
+    if not status.kept:
         keep_again(handle, Deadline.after(KEPT_S, lab.cancel))
     beat = heartbeat.last_beat(directory / HEARTBEAT_LOG)
     late = not pulse.starting(handle) if beat is None else beat.age_s > LATE_S
@@ -183,25 +183,25 @@ def inspect(lab: Lab, handle: QemuHandle) -> Observed:
         return Observed(phase="running", alive=False, reason="no heartbeat yet", **facts)
     facts |= {"boot_id": beat.boot_id, "image_id": beat.image_id or handle.image_id, "listens": beat.ssh}
     if beat.age_s > heartbeat.FRESH_S:
-        reason = f"no heartbeat for {beat.age_s:.0f} s, and this host gives it too little time to tell why"
+        reason = f"no heartbeat for {beat.age_s:.0f} s; this host is too busy to decide whether it hangs"
         return Observed(phase="running", alive=False, reason=reason, **facts)
     return Observed(phase="running", alive=True, reason=f"up {beat.uptime_s:.0f} s", **facts)
 
 
 def _ask_while_busy(handle: QemuHandle) -> qemu_process.QemuStatus | None:
-    """The answer of a process that a signal stopped, which goes on now, or that a busy host holds up."""
+    """The status of a QEMU that a signal stopped (it is continued) or that a busy host delays."""
     for process in pulse.stopped(handle.uuid):
         process.resume()
     end = Deadline.after(PATIENCE_S)
     while qemu_process.processes(handle.uuid) and not end.passed():
-        if asked := qemu_process.ask(control(handle), handle.uuid):
-            return asked
+        if status := qemu_process.ask(control(handle), handle.uuid):
+            return status
         end.sleep(0.2)
     return None
 
 
 def stop(lab: Lab, handle: QemuHandle) -> None:
-    """End its process. The machine is disposable: nothing is asked of its guest."""
+    """End its process. The machine is disposable: its guest is not shut down."""
     del lab
     qemu_process.end(control(handle), handle.uuid)
 
@@ -210,26 +210,34 @@ def delete(lab: Lab, handle: QemuHandle) -> None:
     """Remove its process, its files and its run folder; the shared image stays."""
     stop(lab, handle)
     directory = Path(handle.directory)
-    if (directory / INITRD_FILE).exists():  # without it the logs are another provider's, whose machine may run
-        for name in (SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG, OVERLAY_FILE, INITRD_FILE):  # the evidence last
+    if (directory / INITRD_FILE).exists():  # otherwise the logs belong to another provider, whose machine may run
+        for name in (
+            SERIAL_LOG,
+            HEARTBEAT_LOG,
+            QEMU_LOG,
+            OVERLAY_FILE,
+            INITRD_FILE,
+        ):  # OVERLAY_FILE and INITRD_FILE last: `inspect` uses them
             (directory / name).unlink(missing_ok=True)
     (directory / OVERLAY_FILE).unlink(missing_ok=True)
     run_dir = Path(handle.run_dir)
-    if run_dir.name == handle.machine_id[:12]:  # as `recover` calls it: no other folder goes, whatever was written
+    if (
+        run_dir.name == handle.machine_id[:12]
+    ):  # only the folder that `recover` names is removed, whatever the handle says
         shutil.rmtree(run_dir, ignore_errors=True)
-    with contextlib.suppress(OSError):  # shared with other machines: goes with the last one
+    with contextlib.suppress(OSError):  # shared with other machines: removed with the last one
         run_dir.parent.rmdir()
 
 
 def attach(lab: Lab, handle: QemuHandle, image: Path, serial: str) -> None:
     """Plug in `image` read-only; the guest finds it by `serial`. Idempotent."""
     if not SERIAL_NAME.fullmatch(serial):
-        raise UsageError(f"{serial!r} cannot be a disk's serial", fix="use at most 20 letters, digits, . _ -")
+        raise UsageError(f"{serial!r} is not a valid disk serial", fix="use at most 20 letters, digits, . _ -")
     with _qmp(lab, handle) as qmp:
         if _device(serial) in _devices(qmp):
             return
         source = {"driver": "file", "filename": str(image), "read-only": True}
-        with contextlib.suppress(QmpRefused):  # left by a call that was killed between the two
+        with contextlib.suppress(QmpRefused):  # left by a killed call
             qmp.execute("blockdev-del", **{"node-name": _node(serial)})
         node = {"driver": "raw", "node-name": _node(serial), "read-only": True, "file": source}
         qmp.execute("blockdev-add", **node)
@@ -237,13 +245,13 @@ def attach(lab: Lab, handle: QemuHandle, image: Path, serial: str) -> None:
 
 
 def detach(lab: Lab, handle: QemuHandle, serial: str) -> None:
-    """Unplug and wait until the guest has let go of it. Idempotent."""
+    """Unplug it and wait until the guest has released it. Idempotent."""
     with _qmp(lab, handle) as qmp:
         if _device(serial) in _devices(qmp):
             qmp.execute("device_del", id=_device(serial))
 
             def probe() -> bool | NotYet:
-                return NotYet(reason="the guest still uses it") if _device(serial) in _devices(qmp) else True
+                return NotYet(reason="the guest still uses the disk") if _device(serial) in _devices(qmp) else True
 
             deadline = Deadline.after(START_S, lab.cancel)
             until(probe, what=f"the guest to release disk {serial}", deadline=deadline, hint="run the command again")
@@ -256,17 +264,17 @@ def _console(directory: Path) -> str:
 
 
 def _plug(qmp: Qmp, serial: str) -> None:
-    said = ""
+    refusal = ""
     for number in range(qemu_argv.HOT_PORTS):
-        # a root port leads to one slot only: without the address QEMU puts a second disk where no guest looks
+        # a root port has one slot: without the address QEMU puts a second disk where no guest finds it
         device = {"driver": "virtio-blk-pci", "bus": f"hot{number}", "addr": "0x0", "drive": _node(serial)}
         try:
             qmp.execute("device_add", id=_device(serial), serial=serial, **device)
-        except QmpRefused as error:  # that port is in use: the next one
-            said = error.message
+        except QmpRefused as error:  # that port is in use: try the next one
+            refusal = error.message
         else:
             return
-    raise ProvisioningError(f"no port is free for disk {serial}", fix="lab down, then lab up", detail=said)
+    raise ProvisioningError(f"no PCIe port is free for disk {serial}", fix="lab down, then lab up", detail=refusal)
 
 
 def _qmp(lab: Lab, handle: QemuHandle) -> contextlib.AbstractContextManager[Qmp]:

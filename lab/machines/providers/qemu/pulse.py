@@ -1,8 +1,8 @@
-"""Whether a machine under QEMU lives: its heartbeat, what QEMU counts, and the time that its virtual CPUs got.
+"""Decides whether a QEMU machine hangs: by its heartbeat, QEMU's counters, and the run time of its virtual CPUs.
 
-Also the cure for one kind of hang. QEMU before 8.1 translates guest code without holding its page, so that code which
-another virtual CPU changes meanwhile (a static key of Linux: `int3` written, then overwritten) may stay translated as
-it was for good. Writing the same bytes there once more, while the machine is stopped, makes QEMU translate them again.
+Also resolves one kind of hang. QEMU before 8.1 translates guest code without holding its page, so code that another
+virtual CPU changes meanwhile (a static key of Linux: `int3` written, then overwritten) may stay translated as it was.
+Writing the same bytes again, while the machine is stopped, makes QEMU translate them again.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.system import unix_socket
 from lab.system.wait import Deadline
 
-LOOK_S: Final = 12.0  # how long one look may take; a machine that nobody can be sure of is not called hung
-EARLY_LOOK_S: Final = 40.0  # before the first heartbeat; ends at once where something goes on
-STARTING_S: Final = 10.0  # so long nobody asks why there is no heartbeat yet
+LOOK_S: Final = 12.0  # the longest time of one `look`; an undecided machine does not count as hung
+EARLY_LOOK_S: Final = 40.0  # before the first heartbeat; ends at once when there is progress
+STARTING_S: Final = 10.0  # after a start, a missing heartbeat is normal for so long
 STEP_S: Final = 0.5
 ASK_S: Final = 5.0
-PLACES: Final = 40  # times that the program counters are read: they go round in a few places
+PLACES: Final = 40  # how often the program counters are read: a hung CPU loops over a few addresses
 APART_S: Final = 0.02
-CODE_BYTES: Final = 5  # as many as a static key's site has
-COUNTED_SLOW: Final = 8.0  # processor seconds in which an emulated CPU executes what is one second of its clock
+CODE_BYTES: Final = 5  # the size of a static key's code
+COUNTED_SLOW: Final = 8.0  # processor seconds that an emulated CPU needs for one second of its clock
 STALL_S: Final = 4.0
 TRIES: Final = 5
-KERNEL: Final = 0xFFFF_8000_0000_0000  # where its addresses begin; nothing of a process is touched
-BEATS: Final = 8  # a few come from any machine that was stopped for a moment and starves
+KERNEL: Final = 0xFFFF_8000_0000_0000  # its first address; user space code is not touched
+BEATS: Final = 8  # a hung machine that was stopped for a moment also sends a few
 GDB_SOCKET: Final = "gdb"
-_PULSES: Final[dict[str, Pulse]] = {}  # a next look goes on where the last one was not sure
+_PULSES: Final[dict[str, Pulse]] = {}  # an undecided `look` is continued by the next one
 _TRANSLATED: Final = re.compile(r"TB count\s+(\d+)")
 _PACKET: Final = re.compile(rb"\$([^#]*)#[0-9a-fA-F]{2}")
 _CODE: Final = re.compile(rf"[0-9a-f]{{{2 * CODE_BYTES}}}|E[0-9a-fA-F]{{2}}")
@@ -48,7 +48,7 @@ _COUNTER: Final = re.compile(r"\b(?:RIP|PC)=([0-9a-f]+)")
 
 
 def starting(handle: QemuHandle) -> bool:
-    """Whether QEMU was started a moment ago."""
+    """Whether QEMU was started within STARTING_S."""
     try:
         return abs(time.time() - control(handle).stat().st_ctime) < STARTING_S
     except OSError:
@@ -56,7 +56,7 @@ def starting(handle: QemuHandle) -> bool:
 
 
 def look(handle: QemuHandle, deadline: Deadline) -> tuple[Verdict, str]:
-    """Watch until it is known whether it hangs, or until the deadline; the evidence in words."""
+    """Watch until it is known whether it hangs, or until the deadline; returns the evidence as text."""
     pulse = _PULSES.setdefault(handle.uuid, Pulse())
     _continue_keeper(handle.uuid)
     while True:
@@ -102,19 +102,19 @@ def read(handle: QemuHandle) -> Reading | None:
 
 
 def places(handle: QemuHandle) -> list[str]:
-    """Where its virtual CPUs are; empty when QEMU does not tell."""
-    seen: set[str] = set()
+    """The program counters of its virtual CPUs; empty when QEMU does not answer."""
+    counters: set[str] = set()
     with contextlib.suppress(LabError), _session(handle) as qmp:
         for _ in range(PLACES):
-            seen.update(_COUNTER.findall(qmp.monitor("info registers -a")))
+            counters.update(_COUNTER.findall(qmp.monitor("info registers -a")))
             Deadline.after(APART_S).sleep(APART_S)
-    return sorted(seen)
+    return sorted(counters)
 
 
 def free(handle: QemuHandle) -> bool:
-    """Make QEMU translate the kernel's code again at which a hung machine goes round. Whether its heart beats again.
+    """Make QEMU translate the kernel code in which a hung machine loops again. Whether heartbeats come again.
 
-    Changes nothing in the machine: each byte is replaced by itself. One that beat and hung once more gets another try.
+    Changes nothing in the machine: each byte is replaced by itself. A machine that hangs again is tried again.
     """
     if handle.accel != "tcg" or handle.arch != "x86_64":
         return False
@@ -145,7 +145,7 @@ def _translated_again(handle: QemuHandle, stuck: list[str]) -> bool:
 
 
 def _beats(handle: QemuHandle) -> int:
-    """How many heartbeats come before there are enough, or none for a while."""
+    """How many heartbeats come, until BEATS or until none comes for STALL_S."""
     log = Path(handle.directory) / HEARTBEAT_LOG
     before = heartbeat.last_beat(log)
     last, came, stall = before and before.uptime_s, 0, Deadline.after(STALL_S)
@@ -158,13 +158,13 @@ def _beats(handle: QemuHandle) -> int:
 
 
 def _rewrite(path: Path, stuck: list[str]) -> None:
-    """Through QEMU's debug server, which stops the machine as long as somebody is connected."""
+    """By QEMU's GDB server, which stops the machine while a client is connected."""
     with unix_socket.connected(path, ASK_S) as link:
         rewrite(link, stuck)
 
 
 def rewrite(link: Any, stuck: list[str]) -> None:
-    """Replace the code at each place by itself. Raises OSError, ValueError."""
+    """Replace the code at each address by itself. Raises OSError, ValueError."""
     session = _Debug(link)
     for place in stuck:
         code = session.ask(f"m{place},{CODE_BYTES}", _CODE)
@@ -174,7 +174,7 @@ def rewrite(link: Any, stuck: list[str]) -> None:
 
 
 class _Debug:
-    """The GDB remote protocol. An answer is known by its form: stop notices come between them."""
+    """The GDB remote protocol. An answer is recognised by its form, since stop notices come in between."""
 
     def __init__(self, link: Any) -> None:
         self._link, self._rest = link, b""
@@ -182,17 +182,17 @@ class _Debug:
     def ask(self, command: str, wanted: re.Pattern[str]) -> str:
         self._link.sendall(f"${command}#{sum(command.encode()) & 255:02x}".encode())
         while True:
-            said = self._packet()
-            if wanted.fullmatch(said):
-                return said
-            if not said.startswith("T"):
-                raise ValueError(f"QEMU's debug server answers {said[:40]!r} to {command[:40]}")
+            answer = self._packet()
+            if wanted.fullmatch(answer):
+                return answer
+            if not answer.startswith("T"):
+                raise ValueError(f"QEMU's GDB server answers {answer[:40]!r} to {command[:40]}")
 
     def _packet(self) -> str:
         while (found := _PACKET.search(self._rest)) is None:
             chunk = self._link.recv(4096)
             if not chunk:
-                raise ConnectionError("QEMU's debug server hung up")
+                raise ConnectionError("QEMU's GDB server closed the connection")
             self._rest += chunk
         self._rest = self._rest[found.end() :]
         self._link.sendall(b"+")
@@ -200,7 +200,7 @@ class _Debug:
 
 
 def _booting(qmp: Qmp, directory: Path) -> tuple[object, ...]:
-    """What goes on in a machine whose heart does not beat yet: code that is new, disks, its console."""
+    """The progress of a machine without heartbeats: newly translated code, disk operations, console output."""
     translated = _TRANSLATED.search(qmp.monitor("info jit"))
     disks = tuple(
         (each["stats"].get("rd_operations"), each["stats"].get("wr_operations"))
@@ -212,7 +212,7 @@ def _booting(qmp: Qmp, directory: Path) -> tuple[object, ...]:
 
 
 def _times(threads: list[int], uuid: str) -> tuple[tuple[float, float], ...]:
-    """Seconds that each thread ran, and that it waited for a processor."""
+    """For each thread, the seconds that it ran and that it waited for a processor."""
     try:
         words = [Path(f"/proc/{each}/schedstat").read_text(encoding="ascii").split() for each in threads]
         return tuple((int(ran) / 1e9, int(waited) / 1e9) for ran, waited, *_ in words)
@@ -221,7 +221,7 @@ def _times(threads: list[int], uuid: str) -> tuple[tuple[float, float], ...]:
 
 
 def _estimate(uuid: str) -> tuple[tuple[float, float], ...]:
-    """The same for the process as one, where the system does not count waiting: all the time that others had."""
+    """The same for the whole process, where the system does not count waiting: the time that other processes ran."""
     import psutil
 
     ran = 0.0
@@ -251,9 +251,9 @@ def stopped(uuid: str) -> list[Any]:
 
 
 def _continue_keeper(uuid: str) -> bool:
-    """Whether a signal stopped the process that writes down the heartbeat, so that its silence says nothing.
+    """Continue the keeper if a signal stopped it. True: it was stopped, so that the missing heartbeat proves nothing.
 
-    It is our own and goes on: without it nobody would ever see the machine live.
+    The keeper is lab's own process; without it no heartbeat is ever written.
     """
     import psutil
 

@@ -1,4 +1,4 @@
-"""QEMU's own control channel: a small synchronous client over its Unix socket.
+"""QMP, QEMU's control protocol: a small synchronous client over a Unix socket.
 
 Protocol: https://www.qemu.org/docs/master/interop/qmp-spec.html. Written here rather than taken from the asynchronous
 `qemu.qmp`, since a repeated `up` may spend milliseconds on it and every call must be bounded by one deadline.
@@ -26,7 +26,7 @@ _FORWARD: Final = re.compile(r"TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\
 
 
 class QmpRefused(LabError):
-    """QEMU understood the command and did not do it; `kind` is its error class."""
+    """QEMU answered a command with an error."""
 
     exit_code = ProvisioningError.exit_code
 
@@ -40,7 +40,7 @@ class Qmp:
         self._buffer = b""
 
     def execute(self, command: str, **arguments: Any) -> Any:
-        """QEMU's answer. Raises Refused, and ProvisioningError when it does not answer in time."""
+        """QEMU's answer. Raises QmpRefused, and ProvisioningError when it does not answer in time."""
         request = {"execute": command, "arguments": arguments} if arguments else {"execute": command}
         self._bound()
         try:
@@ -53,11 +53,11 @@ class Qmp:
                 return answer["return"]
             if "error" in answer:
                 refusal = answer["error"]
-                said = str(refusal.get("desc", "")) if isinstance(refusal, dict) else ""
-                raise QmpRefused(f"QEMU refused {command}: {said[:SHOWN]}", fix="lab logs")
+                reason = str(refusal.get("desc", "")) if isinstance(refusal, dict) else ""
+                raise QmpRefused(f"QEMU refused {command}: {reason[:SHOWN]}", fix="lab logs")
 
     def monitor(self, line: str) -> str:
-        """A command of the human monitor, for the little that QMP does not tell."""
+        """A command of the human monitor, for information that QMP lacks."""
         return str(self.execute("human-monitor-command", **{"command-line": line}))
 
     def read(self, what: str) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Qmp:
         try:
             return load(dict[str, Any], line)
         except WireError as error:
-            raise ProvisioningError(f"QEMU's answer ({what}) cannot be read: {error}", fix="lab logs") from error
+            raise ProvisioningError(f"cannot read QEMU's answer to {what}: {error}", fix="lab logs") from error
 
     def _bound(self) -> None:
         self._sock.settimeout(max(0.05, self._deadline.left_s()))
@@ -85,23 +85,23 @@ class Qmp:
 
 @contextmanager
 def connect(path: Path, deadline: Deadline) -> Iterator[Qmp]:
-    """Talk to the QEMU behind `path`. Raises ProvisioningError when nobody answers there in time."""
+    """Connect to the QEMU behind `path`. Raises ProvisioningError when it does not answer in time."""
     try:
         sock = unix_socket.connected(path, max(0.05, deadline.left_s()))
     except OSError as error:
-        raise _silent("a connection") from error
+        raise _silent("the connection") from error
     with sock:
         session = Qmp(sock, deadline)
-        session.read("a greeting")
+        session.read("the connection")
         session.execute("qmp_capabilities")
         yield session
 
 
 def forwarded_port(usernet: str) -> int | None:
-    """The loopback port that reaches the machine's port 22, from the monitor's `info usernet`."""
+    """The loopback port that is forwarded to the machine's port 22, from the monitor's `info usernet`."""
     found = _FORWARD.search(usernet)
     return int(found[1]) if found else None
 
 
 def _silent(what: str) -> ProvisioningError:
-    return ProvisioningError(f"QEMU did not answer ({what})", fix="lab logs")
+    return ProvisioningError(f"QEMU does not answer {what}", fix="lab logs")

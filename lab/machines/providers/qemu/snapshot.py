@@ -1,7 +1,7 @@
-"""Snapshots of a running machine: its memory and disk, kept in its own overlay, and started from again.
+"""Snapshots of a running machine: its memory and disk, saved in its overlay, and started from later.
 
-A read-only disk is part of what the machine sees but not of its overlay: the same file must be plugged in at the same
-place before the state is loaded. Measured with QEMU 7.2 under emulation: saving 0.6 s, from start to SSH 2.7 s.
+A read-only disk is part of the machine's state but not of its overlay: the same file must be attached at the same port
+before the state is loaded. Measured with QEMU 7.2 under emulation: saving 0.6 s, from start to SSH 2.7 s.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PORT: Final = re.compile(r"/(hot\d+)(?:/|$)")
 
 
 def key(handle: QemuHandle) -> dict[str, str]:
-    """What must be the same for the state to mean the same: who runs it, how, and all that the machine sees."""
+    """What must be unchanged for a restore: QEMU, its settings, and all devices of the machine."""
     model = qemu_argv.cpu_model(handle.accel, handle.arch)
     return {
         "qemu": acceleration.version_text(proc.require_tool(qemu_argv.PROGRAMS[handle.arch])),
@@ -45,47 +45,45 @@ def key(handle: QemuHandle) -> dict[str, str]:
 
 
 def save(lab: Lab, handle: QemuHandle, name: str) -> dict[str, Any]:
-    """Keep the running machine as `name`, replacing an older one; the machine goes on. Returns what `restore` needs.
+    """Save the running machine as `name`, replacing an older one; it keeps running. Returns what `restore` needs.
 
-    Raises PreconditionError where it cannot be saved, ProvisioningError with QEMU's own words.
+    Raises PreconditionError when it cannot be saved, ProvisioningError with QEMU's error.
     """
     if handle.accel == UNSAFE:
-        raise PreconditionError("QEMU cannot save a machine under whpx", fix="lab up starts it again")
+        raise PreconditionError("QEMU does not support snapshots with whpx", fix="use lab up instead")
     with qemu_process.session(control(handle), handle.uuid, Deadline.after(SAVE_S, lab.cancel)) as qmp:
         disks = _disks(qmp)
-        said = qmp.monitor(f"savevm {name}").strip()
-        if said:
-            raise ProvisioningError("QEMU did not save the machine", fix="lab doctor", detail=said)
+        failure = qmp.monitor(f"savevm {name}").strip()
+        if failure:
+            raise ProvisioningError("QEMU failed to save the machine", fix="lab doctor", detail=failure)
     return {"key": key(handle), "disks": disks}
 
 
 def restore(lab: Lab, handle: QemuHandle, name: str, kept: dict[str, Any]) -> SshEndpoint:
-    """Start from `name` instead of booting; what runs now is ended. Raises PreconditionError when it does not fit."""
+    """Start from `name` instead of booting; a running QEMU is ended. Raises PreconditionError for a mismatch."""
     changed = differing(kept["key"], key(handle))
     changed += [
-        f"disk {each['image']} is not what it was"
-        for each in kept["disks"]
-        if witness(Path(each["image"])) != each["seen"]
+        f"disk {disk['image']} has changed" for disk in kept["disks"] if witness(Path(disk["image"])) != disk["seen"]
     ]
     if changed:
         raise misfit(name, changed)
     qemu_process.end(control(handle), handle.uuid)
     plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
-    asked = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
-    return endpoint(handle, asked.port)
+    status = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
+    return endpoint(handle, status.port)
 
 
 def witness(image: Path) -> dict[str, int] | None:
-    """By what a disk is known again without reading it: these files are sealed when they are made."""
+    """Identifies a disk without reading it: these files are never written again."""
     try:
-        seen = image.stat()
+        status = image.stat()
     except OSError:
         return None
-    return {"size": seen.st_size, "mtime_ns": seen.st_mtime_ns}
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _disks(qmp: Qmp) -> list[dict[str, Any]]:
-    """The read-only disks that are plugged in, each with its place."""
+    """The attached read-only disks, each with its port."""
     nodes = {str(node["node-name"]): node for node in qmp.execute("query-named-block-nodes")}
     found = []
     for item in qmp.execute("qom-list", path="/machine/peripheral"):
@@ -95,7 +93,9 @@ def _disks(qmp: Qmp) -> list[dict[str, Any]]:
         bus = str(qmp.execute("qom-get", path=f"/machine/peripheral/{item['name']}", property="parent_bus"))
         port, image = _PORT.search(bus), Path(str(nodes[f"node-{serial}"]["file"]))
         if port is None:
-            raise ProvisioningError(f"disk {serial} sits on {bus}, which is no place of ours", fix="lab down, lab up")
+            raise ProvisioningError(
+                f"disk {serial} is attached to {bus}, not to a hot-plug port", fix="lab down, lab up"
+            )
         found.append({"serial": serial, "image": str(image), "bus": port[1], "seen": witness(image)})
     return found
 

@@ -1,4 +1,4 @@
-"""Starting the QEMU process of a machine: its command line, a free port, its first answer."""
+"""Starts the QEMU process of a machine: its command line, a free port, its first answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PORT_TAKEN: Final = "Could not set up host forwarding rule"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QemuHandle(Handle):
-    """From `arch` on: what only `create` knows, and a start needs."""
+    """The fields from `arch` on are set by `create` and needed by a start."""
 
     uuid: str
     run_dir: str
@@ -58,22 +58,22 @@ def endpoint(handle: QemuHandle, port: int) -> SshEndpoint:
 
 
 def spawn(handle: QemuHandle, deadline: Deadline, *, extra: Sequence[str] = ()) -> qemu_process.QemuStatus:
-    """Start the process; a port that somebody took between our look and QEMU's bind costs one more try.
+    """Start the process; it is tried again when another program takes the port before QEMU does.
 
-    `extra` follows the command line: disks that were plugged in, and the state to go on from.
+    `extra` follows the command line: disks of a snapshot, and its name.
     """
-    qemu_process.make_run_dir(Path(handle.run_dir))  # again after a restart of the host, which emptied it
+    qemu_process.make_run_dir(Path(handle.run_dir))  # a restart of the host has removed it
     log = Path(handle.directory) / QEMU_LOG
     for _ in range(PORT_TRIES):
-        asked = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
-        if asked is not None:
-            return asked
-    raise PreconditionError("every port that was free a moment ago is taken", fix="run the command again", log=str(log))
+        status = _try(handle, [*argv(handle, _free_port()), *extra], log, deadline)
+        if status is not None:
+            return status
+    raise PreconditionError("QEMU cannot bind any free port", fix="run the command again", log=str(log))
 
 
 def _try(handle: QemuHandle, command: list[str], log: Path, deadline: Deadline) -> qemu_process.QemuStatus | None:
     log.unlink(missing_ok=True)
-    # a new boot: its predecessor's last words must not be taken for its own
+    # logs of an earlier boot must not be read as this one's
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
         (log.parent / name).unlink(missing_ok=True)
     for socket in (control(handle), *_sockets(handle).values()):
@@ -87,8 +87,8 @@ def _try(handle: QemuHandle, command: list[str], log: Path, deadline: Deadline) 
         os.close(output)
 
     def probe() -> qemu_process.QemuStatus | bool | NotYet:
-        if asked := qemu_process.ask(control(handle), handle.uuid):
-            return asked
+        if status := qemu_process.ask(control(handle), handle.uuid):
+            return status
         if not qemu_process.running(keeps):  # QEMU waits for it
             qemu_process.end(control(handle), handle.uuid)
         return NotYet(reason="QEMU does not answer yet") if qemu_process.running(pid) else False
@@ -97,12 +97,12 @@ def _try(handle: QemuHandle, command: list[str], log: Path, deadline: Deadline) 
     if isinstance(found, qemu_process.QemuStatus):
         return found
     last = Deadline.after(LAST_S)
-    while qemu_process.running(keeps) and not last.passed():  # it ends with QEMU, once all is written
+    while qemu_process.running(keeps) and not last.passed():  # it exits after QEMU, when the logs are written
         last.sleep(KEPT_POLL_S)
-    said = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
-    if PORT_TAKEN in said:
+    output = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
+    if PORT_TAKEN in output:
         return None
-    raise ProvisioningError("QEMU ended as soon as it was started", fix="lab doctor", detail=said.strip(), log=str(log))
+    raise ProvisioningError("QEMU exited right after its start", fix="lab doctor", detail=output.strip(), log=str(log))
 
 
 def argv(handle: QemuHandle, port: int) -> list[str]:
@@ -129,7 +129,7 @@ def argv(handle: QemuHandle, port: int) -> list[str]:
 
 
 def keep(handle: QemuHandle, printed: int | None = None) -> int:
-    """Start the process that keeps this machine's console, heartbeat and what comes from `printed`; its pid."""
+    """Start the keeper of this machine's console, heartbeat and the output in `printed`; returns its pid."""
     directory, run_dir = Path(handle.directory), Path(handle.run_dir)
     log = directory / QEMU_LOG
     words = keeper.argv(handle.uuid, run_dir, directory / SERIAL_LOG, directory / HEARTBEAT_LOG, log)
@@ -137,7 +137,7 @@ def keep(handle: QemuHandle, printed: int | None = None) -> int:
 
 
 def keep_again(handle: QemuHandle, deadline: Deadline) -> None:
-    """Start it where it was killed, and wait until the heartbeat that it missed is there again."""
+    """Start the keeper again after it was killed, and wait for the next heartbeat."""
     log = Path(handle.directory) / HEARTBEAT_LOG
     before = heartbeat.last_beat(log)
     keep(handle)
