@@ -81,8 +81,8 @@ def test_a_machine_that_may_be_changed(there: foreign_vm.Foreign, tmp_path: Path
     there.run("sudo sysctl -q -w kernel.perf_event_paranoid=2; echo '# mine' | sudo tee -a /etc/sysctl.d/60-lab.conf")
     ran = run_lab("down", "c", home=test_home(), limit_s=600)
     assert ran.code == 0, ran.stderr
-    assert "left as it is there: file /etc/sysctl.d/60-lab.conf: changed by somebody since" in ran.stderr
-    assert "left as it is there: sysctl kernel.perf_event_paranoid: set to 2 by somebody since" in ran.stderr
+    assert "not restored on the machine: file /etc/sysctl.d/60-lab.conf: changed since by another program" in ran.stderr
+    assert "sysctl kernel.perf_event_paranoid: set to 2 since by another program" in ran.stderr
     there.run("sudo sysctl -q -w kernel.perf_event_paranoid=3; sudo rm /etc/sysctl.d/60-lab.conf")
     assert differences(before, state(there)) == []
 

@@ -148,9 +148,9 @@ def test_what_somebody_changed_since_is_left_and_told(there: There) -> None:
     told = there.give_back()
     assert told["undone"] == ["sysctl kernel.other"]
     assert sorted(told["left"]) == [
-        f"file {gone}: removed by somebody since",
-        f"file {place}: changed by somebody since",
-        "sysctl kernel.knob: set to 2 by somebody since",
+        f"file {gone}: removed since by another program",
+        f"file {place}: changed since by another program",
+        "sysctl kernel.knob: set to 2 since by another program",
     ]
     assert place.read_text() == "the owner's own\n"
     assert (there.root / "sys/kernel/knob").read_text() == "2\n"
@@ -187,7 +187,7 @@ def test_packages_are_added_and_only_these_are_purged(there: There) -> None:
     told = there.give_back()
     assert told == {
         "undone": ["package curl"],
-        "left": ["package libcurl4: something that came later needs it"],
+        "left": ["package libcurl4: a package installed since needs it"],
     }
     assert "dpkg --abort-after=10000 --purge curl libcurl4" in (there.root / "asked").read_text()
 

@@ -118,7 +118,7 @@ def test_a_stale_claim_is_named_and_cleared(lab: Lab, told: list[str], place: Pa
     assert place.is_mount()
     gone = moved_away(lab, "m")
     made(lab, "second")
-    assert any(f"the claim of this host by the machine in {gone} is stale" in text for text in told)
+    assert any(f"the stale claim of this host by the machine in {gone}" in text for text in told)
     assert not place.is_mount()
     assert json.loads(local.OWNER_FILE.read_text())["directory"] == str(lab.paths.machine("second"))
 
@@ -209,7 +209,7 @@ def test_over_ssh_a_stale_claim_of_that_host_is_none(lab: Lab, running: subproce
 
 @pytest.mark.parametrize("claim", [{}, {"directory": 1}, {"directory": ""}, {"directory": "-x"}])
 def test_over_ssh_a_claim_that_cannot_be_read_is_somebodys(lab: Lab, claim: dict[str, Any]) -> None:
-    assert held(lab, claim) == "whose claim cannot be read"
+    assert held(lab, claim) == "its claim is unreadable"
 
 
 @pytest.mark.parametrize("text", ["local=", "local=[", "local={}", "local=" + "[" * 5000])

@@ -71,11 +71,16 @@ def test_plugins_and_version() -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "words", "fix"),
     [
-        ("digest", SecurityStop, "another digest than the pinned one", "machine.digest"),
+        ("digest", SecurityStop, "does not match the pinned digest", "machine.digest"),
         ("deaf", PreconditionError, "libvirt does not answer", "lab doctor --install --provider vagrant"),
-        ("no-plugin", PreconditionError, "lacks the plugin", "lab doctor --install --provider vagrant"),
-        ("crash", ProvisioningError, "words that lab does not know", str(LOG)),
-        ("no-json", ProvisioningError, "words that lab does not know", str(LOG)),
+        (
+            "no-plugin",
+            PreconditionError,
+            "plugin of this driver is not installed",
+            "lab doctor --install --provider vagrant",
+        ),
+        ("crash", ProvisioningError, "unknown output", str(LOG)),
+        ("no-json", ProvisioningError, "unknown output", str(LOG)),
     ],
 )
 def test_each_failure_has_its_error_and_one_fix(name: str, kind: type[LabError], words: str, fix: str) -> None:
@@ -97,7 +102,7 @@ def test_a_traceback_is_told_by_its_first_lines() -> None:
 
 def test_silence_is_told_too() -> None:
     error = vagrant_cli.failure(["up"], 7, "", LOG)
-    assert (error.exit_code, error.detail) == (5, "it printed nothing")
+    assert (error.exit_code, error.detail) == (5, "no output")
     assert "exit code 7" in error.message
 
 
@@ -176,7 +181,10 @@ def test_a_vagrant_that_is_too_old(lab: Lab, tmp_path: Path, monkeypatch: pytest
 def test_a_vagrant_without_the_plugin(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "bin", "vagrant", recorded("version"))
     monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
-    assert "no plugin vagrant-libvirt" in findings(lab, MachineSpec(provider="vagrant"))["vagrant.vagrant-libvirt"]
+    assert (
+        "plugin vagrant-libvirt is not installed"
+        in findings(lab, MachineSpec(provider="vagrant"))["vagrant.vagrant-libvirt"]
+    )
 
 
 def test_a_vagrant_that_says_something_else(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +197,7 @@ def test_a_vagrant_that_says_something_else(lab: Lab, tmp_path: Path, monkeypatc
 def test_vagrant_that_fails_in_words_we_do_not_know(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "bin", "vagrant", "Es ist ein Fehler aufgetreten\n", code=3)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(ProvisioningError, match="exit code 3 and words that lab does not know") as caught:
+    with pytest.raises(ProvisioningError, match="exit code 3 and unknown output") as caught:
         vagrant_cli.run(lab, tmp_path, ["up"], limit_s=20)
     assert caught.value.exit_code == 5
     assert caught.value.log is not None

@@ -110,7 +110,7 @@ def test_a_box_whose_disk_is_a_link_out_of_it_is_refused(tmp_path: Path, kind: b
         link = tarfile.TarInfo("box.img")
         link.type, link.linkname = kind, "metadata.json" if kind == tarfile.LNKTYPE else "/etc/shadow"
         tar.addfile(link)
-    with pytest.raises(SecurityStop, match="leads out of the box"):
+    with pytest.raises(SecurityStop, match="points outside the box"):
         vagrant_box.inspect(path, HOST_ARCH, "libvirt")
 
 
@@ -138,8 +138,8 @@ def test_a_box_for_something_else_is_refused(tmp_path: Path, metadata: object, w
 def test_what_is_no_box_is_refused(lab: Lab, tmp_path: Path) -> None:
     path = tmp_path / "page.box"
     path.write_text("<html>not found</html>")
-    with pytest.raises(PreconditionError, match="no Vagrant box"):
+    with pytest.raises(PreconditionError, match="not a Vagrant box"):
         vagrant_box.inspect(path, HOST_ARCH, "libvirt")
     spec = MachineSpec(provider="vagrant", source=str(tmp_path / "nothing.box"), digest=DIGEST)
-    with pytest.raises(ConfigError, match="there is no box"):
+    with pytest.raises(ConfigError, match="does not exist"):
         vagrant_box.ensure(lab, spec, "libvirt")

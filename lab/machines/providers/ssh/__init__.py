@@ -1,1 +1,1 @@
-"""A machine that is somebody else's, over SSH."""
+"""A borrowed machine, over SSH."""

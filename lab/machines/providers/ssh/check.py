@@ -1,4 +1,4 @@
-"""What a machine that is somebody else's is, from one short session, and what it lacks: one finding each."""
+"""Probes a borrowed machine in one short session, with one finding for each requirement."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lab.guest.wire import WireError, load
 from lab.model.machine import Finding, MachineSpec
 
 WORK: Final = "/var/lib/lab"
-LOCAL_CLAIM: Final = "/run/lab-local.json"  # of a `lab` that runs on that machine itself
+LOCAL_CLAIM: Final = "/run/lab-local.json"  # of a `lab` on the remote machine itself
 DOCUMENTS: Final = {"claim", "local"}
 FREE_MIB: Final = 1024
 MIN_PYTHON: Final = (3, 9)
 
-# One round trip, POSIX sh: before we know that there is more. Each line is NAME=TEXT.
+# One round trip, only POSIX sh. Each line of output is NAME=TEXT.
 PROBE: Final = f"""
 uid=$(id -u); echo "uid=$uid"; root=
 if [ "$uid" != 0 ]; then
@@ -41,9 +41,9 @@ if [ -f $local ]; then echo "local=$(head -c 4096 $local | tr -d '\\n')"; fi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """What PROBE said. `claim`: whose the machine is; `local`: the claim of a `lab` that runs on it.
+    """The output of PROBE. `claim`: the claim of an ssh machine; `local`: the claim of a `lab` on that machine itself.
 
-    A claim that cannot be read is {}: it is still somebody's.
+    An unreadable claim is {}: it still counts.
     """
 
     uid: int
@@ -67,33 +67,33 @@ class HostFacts:
 
 
 def parse(text: str) -> HostFacts:
-    """Facts from PROBE's lines; what did not come is unknown and counts as absent."""
-    said: dict[str, str] = {}
+    """Facts from PROBE's lines; a missing line counts as absent."""
+    values: dict[str, str] = {}
     options: tuple[str, ...] = ()
     best = ""
     for line in text.splitlines():
         name, equals, value = line.partition("=")
         if name == "mount":
             place, _, flags = value.partition(" ")
-            if len(place) >= len(best):  # the last and longest is the one that counts
+            if len(place) >= len(best):  # the last and longest mount point counts
                 best, options = place, tuple(flags.split(","))
         elif equals:
-            said[name] = value.strip() if name in DOCUMENTS else printable(value.strip())
+            values[name] = value.strip() if name in DOCUMENTS else printable(value.strip())
     return HostFacts(
-        uid=_number(said.get("uid", ""), -1),
-        become=said.get("become") == "yes",
-        system=said.get("system", ""),
-        arch=said.get("arch", ""),
-        kernel=said.get("kernel", ""),
-        python=said.get("python", ""),
-        btf=said.get("btf") == "yes",
-        uprobes=said.get("uprobes") == "yes",
-        apt=said.get("apt") == "yes",
-        emulated=said.get("emulated") == "yes",
-        free_mib=_number(said.get("free_kib", ""), 0) // 1024,
+        uid=_number(values.get("uid", ""), -1),
+        become=values.get("become") == "yes",
+        system=values.get("system", ""),
+        arch=values.get("arch", ""),
+        kernel=values.get("kernel", ""),
+        python=values.get("python", ""),
+        btf=values.get("btf") == "yes",
+        uprobes=values.get("uprobes") == "yes",
+        apt=values.get("apt") == "yes",
+        emulated=values.get("emulated") == "yes",
+        free_mib=_number(values.get("free_kib", ""), 0) // 1024,
         options=options,
-        claim=document(said.get("claim", "")),
-        local=document(said.get("local", "")) or ({} if said.get("local_there") == "yes" else None),
+        claim=document(values.get("claim", "")),
+        local=document(values.get("local", "")) or ({} if values.get("local_there") == "yes" else None),
     )
 
 
@@ -102,25 +102,25 @@ def _number(text: str, otherwise: int) -> int:
 
 
 def findings(facts: HostFacts, spec: MachineSpec, user: str) -> list[Finding]:
-    """One finding each; what could not be asked without root is left out where there is no root."""
+    """One finding for each requirement; those that only root can probe are left out without root."""
     if facts.system != "Linux":
-        message = f"{facts.system or 'what answers'} is not Linux"
-        return [Finding(name="ssh.system", verdict="fail", message=message, fix="give another --address")]
+        message = f"the system is {facts.system or 'unknown'}, not Linux"
+        return [Finding(name="ssh.system", verdict="fail", message=message, fix="use another --address")]
     found = [_root(facts, user), _arch(facts, spec)]
     if facts.root:
         found += [_python(facts), _disk(facts)]
     found += [_btf(facts), _uprobes(facts), _holder(facts)]
     if spec.allow_host_changes and not facts.apt:
-        message = "its packages are not Debian's: the playbook cannot add any"
-        found.append(Finding(name="ssh.apt", verdict="fail", message=message, fix="leave out --allow-host-changes"))
+        message = "the machine has no apt-get: the playbook cannot install packages"
+        found.append(Finding(name="ssh.apt", verdict="fail", message=message, fix="remove --allow-host-changes"))
     return found
 
 
 def _root(facts: HostFacts, user: str) -> Finding:
     if facts.root:
-        return Finding(name="ssh.root", verdict="ok", message="root" if facts.uid == 0 else f"{user} may become root")
-    message = f"{user} may not become root there without a password (sudo -n)"
-    fix = f"have its owner allow it: {user} ALL=(ALL) NOPASSWD: ALL in /etc/sudoers.d, or log in as root"
+        return Finding(name="ssh.root", verdict="ok", message="root" if facts.uid == 0 else f"{user} can use sudo")
+    message = f"{user} cannot become root on the machine without a password (sudo -n)"
+    fix = f"add `{user} ALL=(ALL) NOPASSWD: ALL` to /etc/sudoers.d there, or log in as root"
     return Finding(name="ssh.root", verdict="fail", message=message, fix=fix)
 
 
@@ -128,26 +128,29 @@ def _arch(facts: HostFacts, spec: MachineSpec) -> Finding:
     arch = {"arm64": "aarch64", "amd64": "x86_64"}.get(facts.arch, facts.arch)
     if arch == spec.arch:
         return Finding(name="ssh.arch", verdict="ok", message=f"{arch}, Linux {facts.kernel}")
-    fix = f"--arch {arch}" if arch in {"x86_64", "aarch64"} else "give another --address"
-    return Finding(name="ssh.arch", verdict="fail", message=f"it is {arch}, not {spec.arch}", fix=fix)
+    fix = f"--arch {arch}" if arch in {"x86_64", "aarch64"} else "use another --address"
+    return Finding(name="ssh.arch", verdict="fail", message=f"the machine is {arch}, not {spec.arch}", fix=fix)
 
 
 def _python(facts: HostFacts) -> Finding:
     parts = facts.python.split(".")
     if len(parts) == 2 and all(part.isdigit() for part in parts) and (int(parts[0]), int(parts[1])) >= MIN_PYTHON:
         return Finding(name="ssh.python", verdict="ok", message=f"Python {facts.python}")
-    message = f"its Python is {facts.python}" if facts.python else "root has no python3 there"
-    fix = "have its owner install Python 3.9 or newer as python3"
-    return Finding(name="ssh.python", verdict="fail", message=f"{message}; 3.9 is needed", fix=fix)
+    message = f"the machine has Python {facts.python}" if facts.python else "root finds no python3 on the machine"
+    fix = "install Python 3.9 or newer there, as python3"
+    return Finding(name="ssh.python", verdict="fail", message=f"{message}, 3.9 or newer is needed", fix=fix)
 
 
 def _disk(facts: HostFacts) -> Finding:
     if "ro" in facts.options:
-        message, fix = f"{WORK} cannot be written: its file system is read-only", "mount -o remount,rw / there, as root"
+        message, fix = f"cannot write {WORK}: its file system is read-only", "run `mount -o remount,rw /` there as root"
     elif "noexec" in facts.options:
-        message, fix = f"programs cannot run from {WORK}: its file system is noexec", "mount -o remount,exec /var there"
+        message, fix = (
+            f"cannot run programs in {WORK}: its file system is noexec",
+            "run `mount -o remount,exec /var` there",
+        )
     elif facts.free_mib < FREE_MIB:
-        message, fix = f"{facts.free_mib} MiB are free in /var/lib, {FREE_MIB} are needed", "make room there"
+        message, fix = f"/var/lib has {facts.free_mib} MiB free, {FREE_MIB} are needed", "free some space there"
     else:
         return Finding(name="ssh.disk", verdict="ok", message=f"{facts.free_mib} MiB free")
     return Finding(name="ssh.disk", verdict="fail", message=message, fix=fix)
@@ -155,40 +158,38 @@ def _disk(facts: HostFacts) -> Finding:
 
 def _btf(facts: HostFacts) -> Finding:
     if facts.btf:
-        return Finding(name="ssh.btf", verdict="ok", message="its kernel has BTF")
-    message = "its kernel has no BTF (CONFIG_DEBUG_INFO_BTF): `ebpf` cannot attach there"
-    return Finding(
-        name="ssh.btf", verdict="fail", message=message, fix="boot its distribution's own newer kernel there"
-    )
+        return Finding(name="ssh.btf", verdict="ok", message="the kernel has BTF")
+    message = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF): `ebpf` cannot attach"
+    return Finding(name="ssh.btf", verdict="fail", message=message, fix="boot a newer kernel of its distribution")
 
 
 def _uprobes(facts: HostFacts) -> Finding:
     if facts.uprobes:
-        return Finding(name="ssh.uprobes", verdict="ok", message="its kernel has uprobes")
-    message = "its kernel has no uprobes (CONFIG_UPROBE_EVENTS): `ebpf` cannot attach there"
-    return Finding(name="ssh.uprobes", verdict="warn", message=message, fix="leave `ebpf` out, or use --provider qemu")
+        return Finding(name="ssh.uprobes", verdict="ok", message="the kernel has uprobes")
+    message = "the kernel has no uprobes (CONFIG_UPROBE_EVENTS): `ebpf` cannot attach"
+    return Finding(name="ssh.uprobes", verdict="warn", message=message, fix="leave out `ebpf`, or use --provider qemu")
 
 
 def _holder(facts: HostFacts) -> Finding:
-    """Told only: `create` is who knows whether the claim is its own."""
+    """Only a warning: `create` decides whether the claim is its own."""
     if facts.local is not None:
-        message = f"a lab on that machine itself uses it ({word(facts.local, 'directory')})"
-        return Finding(name="ssh.claim", verdict="warn", message=message, fix="run `lab down` there")
+        message = f"a lab on the machine itself uses it ({word(facts.local, 'directory')})"
+        return Finding(name="ssh.claim", verdict="warn", message=message, fix="run `lab down` on it")
     if facts.claim is None:
-        return Finding(name="ssh.claim", verdict="ok", message="nobody's lab machine")
+        return Finding(name="ssh.claim", verdict="ok", message="not claimed")
     return Finding(
-        name="ssh.claim", verdict="warn", message=f"lab machine of {held_by(facts.claim)}", fix="wait for it"
+        name="ssh.claim", verdict="warn", message=f"claimed by {held_by(facts.claim)}", fix="wait until it is released"
     )
 
 
 def held_by(claim: dict[str, Any]) -> str:
-    """The holder in words. What came from that machine is text of a stranger: short and printable."""
+    """The holder as text. Values from the machine are untrusted: cut and made printable."""
     by, name, home, since = (word(claim, key) for key in ("by", "name", "home", "since"))
     return f"{by} ({name} in {home}, since {since})"
 
 
 def word(claim: dict[str, Any], key: str) -> str:
-    """One value of a claim, fit to be shown."""
+    """One value of a claim, made printable."""
     return printable(str(claim.get(key, "?")))
 
 

@@ -1,4 +1,4 @@
-"""Asks `guest_claim.py`, which keeps our claim and our journal on a machine that is somebody else's."""
+"""Runs `guest_claim.py`, which keeps lab's claim and its record of changes on a borrowed machine."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ COPY: Final = f"{WORK}/keep.py"
 BY_HAND: Final = f"sudo python3 {COPY} give-back"
 ROLE: Final = "playbooks/roles/machine/files/tree"
 SYSCTL_FILE: Final = "etc/sysctl.d/60-lab.conf"
-APT_PYTHON: Final = "python3-apt"  # Ansible's apt needs it, and would add it without telling anybody
-CACHES: Final = ("/var/cache/ldconfig/aux-cache",)  # made by installing packages; goes where there was none
+APT_PYTHON: Final = "python3-apt"  # Ansible's apt needs it, and would install it unrecorded
+CACHES: Final = ("/var/cache/ldconfig/aux-cache",)  # written by package installations; removed if there was none before
 MOUNTS: Final = {
     "/sys/fs/bpf": "bpf",
     "/sys/kernel/tracing": "tracefs",
@@ -53,47 +53,49 @@ class Noted:
 
 
 class NotDone(ProvisioningError):
-    """The program there was reached and says no."""
+    """The remote program ran and reported an error."""
 
 
 def script() -> bytes:
-    """guest_claim.py with ending.py in it: one file, so that the copy there needs nothing else."""
+    """guest_claim.py with ending.py in it: one file, so that the remote copy needs nothing else."""
     keep, ending = ((resources.PACKAGE / name).read_text(encoding="utf-8") for name in (SCRIPT, ENDING))
     return keep.replace('\nENDING = ""', f"\nENDING = {ending!r}", 1).encode()
 
 
 def ask(link: Transport, verb: str, doc: dict[str, Any], kind: type[T], deadline: Deadline) -> T:
-    """One verb there; its answer, checked. Raises NotDone with its reason."""
+    """Run one verb on the machine; returns its checked answer. Raises NotDone with the reason."""
     result = link.run(["python3", "-I", "-", verb, json.dumps(doc)], deadline, stdin=script(), max_output=ANSWER_BYTES)
-    failed = NotDone(f"that machine could not do {verb}", fix="lab logs", detail=result.tail())
+    failed = NotDone(f"{verb} failed on the machine", fix="lab logs", detail=result.tail())
     try:
         answer = load(dict[str, Any], result.text().strip().splitlines()[-1])
         if "error" in answer:
-            raise NotDone(f"{failed.message}: {shown(answer['error'])}", fix="fix that, then run the command again")
+            raise NotDone(
+                f"{failed.message}: {shown(answer['error'])}", fix="fix the error above, then run the command again"
+            )
         return decode(kind, answer)
     except (WireError, IndexError) as error:
-        failed.message += f": its answer cannot be read ({error})"
+        failed.message += f": cannot read its answer ({error})"
         raise failed from None
 
 
 def in_use(link: Transport, claim: dict[str, Any], deadline: Deadline) -> str:
-    """Whether the machine that a `lab` there claimed is still there, in words; "" for a stale claim."""
-    there = str(claim.get("directory", ""))
-    if not there.startswith("/"):
-        return "whose claim cannot be read"
-    if link.run(["test", "-e", there], deadline).code != 1:
-        return there
-    argv = ["python3", "-I", "-", f"{there}/guest/runs", "look"]
-    asked = link.run(argv, deadline, stdin=(resources.PACKAGE / ENDING).read_bytes(), max_output=ANSWER_BYTES)
+    """The local machine that a `lab` on that host has claimed, as text; "" for a stale claim."""
+    folder = str(claim.get("directory", ""))
+    if not folder.startswith("/"):
+        return "its claim is unreadable"
+    if link.run(["test", "-e", folder], deadline).code != 1:
+        return folder
+    argv = ["python3", "-I", "-", f"{folder}/guest/runs", "look"]
+    result = link.run(argv, deadline, stdin=(resources.PACKAGE / ENDING).read_bytes(), max_output=ANSWER_BYTES)
     try:
-        left = load(Left, asked.stdout).left
+        left = load(Left, result.stdout).left
     except WireError:
-        return f"{there}, of which it cannot be told whether it runs"
-    return f"{there}: {shown(left[0])} still runs" if left else ""
+        return f"{folder}, which may still run"
+    return f"{folder}: {shown(left[0])} still runs" if left else ""
 
 
 def wanted() -> dict[str, Any]:
-    """Everything that the playbook would change on such a machine, read from the playbook's own files."""
+    """Everything that the playbook changes on a borrowed machine, from the playbook's files."""
     tree = resources.root() / ROLE
     files: dict[str, dict[str, str] | None] = {
         "/" + path.relative_to(tree).as_posix(): {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
@@ -110,7 +112,7 @@ def wanted() -> dict[str, Any]:
 
 
 def packages() -> list[str]:
-    """Debian packages for a machine that is not ours: tools, no compilers."""
+    """Debian packages for a borrowed machine: tools, no compilers."""
     text = (resources.root() / "playbooks/packages.yml").read_text(encoding="utf-8")
     return [APT_PYTHON, *yaml.safe_load(text)["packages"]["host"]]
 
@@ -122,15 +124,15 @@ def parse_sysctls(text: str) -> dict[str, str]:
 
 
 def variables(install: list[str]) -> dict[str, Any]:
-    """The playbook's variables: only what can be added, and apt in folders of ours."""
+    """The playbook's variables: only the packages to install, and apt in lab's folders."""
     return {
         "packages": {"machine": install},
         "machine_links": {},
         "machine_apt_environment": {"APT_CONFIG": f"{WORK}/apt.conf"},
-        "machine_apt_update": False,  # just done, into those folders
+        "machine_apt_update": False,  # already done in those folders
     }
 
 
 def kept_at(directory: Path) -> Path:
-    """Our own copy of the journal of changes."""
+    """Our copy of the record of changes."""
     return directory / "changes.json"

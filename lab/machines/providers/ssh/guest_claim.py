@@ -1,6 +1,6 @@
-"""What `lab` keeps on a machine that is somebody else's: who has it now, what it was before, and the way back.
+"""Keeps the claim of a borrowed machine and the record of its changes, and restores it.
 
-`lab` runs this over SSH. A copy lies in /var/lib/lab, so that the machine's owner can take everything back alone:
+`lab` runs this over SSH. A copy is in /var/lib/lab, so that the machine's owner can restore it alone:
     sudo python3 /var/lib/lab/keep.py give-back
 Verbs: claim, note, stop, give-back; one JSON document as argument, one on stdout. It imports no other module here.
 """
@@ -22,43 +22,43 @@ from pathlib import Path
 from typing import Any, Union
 
 WORK = "/var/lib/lab"
-GONE = WORK + ".gone"  # a work folder on its way out
+GONE = WORK + ".gone"  # a work folder that is being removed
 CLAIM = WORK + "/claim.json"
 CHANGES = WORK + "/changes.json"
 APT_CONF = WORK + "/apt.conf"
 GUEST_MOUNTS = WORK + "/mounts.json"
 PLAIN = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-ENDING = ""  # the text of ending.py, put in by whoever sends this
+ENDING = ""  # the text of ending.py, inserted by the sender
 INST = re.compile(r"^Inst (\S+) (?:\[(\S+)\] )?\((\S+)")
-# apt's own lists, cache and marks stay as they are: it works in folders of ours
+# apt uses lab's folders, so that its own lists, cache and marks stay unchanged
 APT_PLACES = {"State::lists": "lists", "Cache": "cache", "State::extended_states": "extended_states"}
 APT_TEXT = "".join(f'Dir::{name} "{WORK}/apt/{place}";\n' for name, place in APT_PLACES.items())
 
 Doc = dict[str, Any]  # a JSON object
-Outcome = Union[bool, str, None]  # of an undo. True: done; None: nothing to do; text: why it is left alone
+Outcome = Union[bool, str, None]  # of an undo. True: done; None: nothing to do; text: why it was not undone
 
 
 class Refused(Exception):
-    """Cannot be done now; the text says why."""
+    """The verb failed; the text is the reason."""
 
 
 def read_json(path: str) -> Any:
-    """None for what is not there, is no plain file or no JSON."""
+    """None for a missing file, one that is not a regular file, or not JSON."""
     with contextlib.suppress(OSError, ValueError, RecursionError), open(os.open(path, PLAIN), "rb") as file:
         return json.loads(file.read(64 << 20)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     return None
 
 
 def claimed() -> Doc | None:
-    """None where there is no claim. Raises Refused for one that names nobody: it is still somebody's."""
+    """None without a claim. Raises Refused for one without a machine id: it still counts."""
     found: Doc | None = read_json(CLAIM)
     if os.path.lexists(CLAIM) and not (isinstance(found, dict) and isinstance(found.get("machine_id"), str)):
-        raise Refused("the claim in %s cannot be read" % CLAIM)
+        raise Refused("cannot read the claim in %s" % CLAIM)
     return found
 
 
 def write_json(path: str, doc: Any) -> None:
-    """Whole or not at all, and on the disk before anything is done that it tells of."""
+    """Whole or not at all, and synced before the recorded change is made."""
     fresh = path + ".new"
     with open(fresh, "w", encoding="utf-8") as file:
         json.dump(doc, file, sort_keys=True)
@@ -73,10 +73,10 @@ def call(*argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def claim(doc: Doc) -> Doc:
-    """Take the machine, unless somebody has it: a hard link is made once only, whoever tries at the same time."""
+    """Claim the machine unless it is claimed: of concurrent claims, only one can create the hard link."""
     os.makedirs(WORK, mode=0o700, exist_ok=True)
     if not os.path.exists(CLAIM) and [name for name in os.listdir(WORK) if not name.startswith(".claim-")]:
-        raise Refused(WORK + " is there and is not lab's")
+        raise Refused(WORK + " exists and is not lab's")
     fresh = f"{WORK}/.claim-{doc['machine_id']}"
     write_json(fresh, doc)
     with contextlib.suppress(FileExistsError):
@@ -86,11 +86,11 @@ def claim(doc: Doc) -> Doc:
 
 
 def note(doc: Doc) -> Doc:
-    """Write down what will be changed, with what is there before; what an earlier call wrote stays as it is."""
+    """Record what will be changed, with its state before; records of an earlier call stay."""
     kept = changes()
     for place, after in doc["files"].items():
         kept["files"].setdefault(place, {"before": snapshot(place)})["after"] = after
-        kept["folders"] += [each for each in missing_parents(place) if each not in kept["folders"]]
+        kept["folders"] += [folder for folder in missing_parents(place) if folder not in kept["folders"]]
     for name, after in doc["sysctls"].items():
         now = sysctl(name)
         if now is not None:
@@ -115,7 +115,7 @@ def changes() -> Doc:
 
 
 def snapshot(place: str) -> Doc | None:
-    """What is at a place: None for nothing."""
+    """The file at `place`; None when there is none."""
     if os.path.islink(place):
         return {"link": os.readlink(place)}
     if not os.path.isfile(place):
@@ -123,8 +123,8 @@ def snapshot(place: str) -> Doc | None:
     with open(place, "rb") as file:
         data = file.read()
         seen = os.fstat(file.fileno())
-    told = {"sha256": hashlib.sha256(data).hexdigest(), "base64": base64.b64encode(data).decode()}
-    return {**told, "mode": seen.st_mode & 0o7777, "uid": seen.st_uid, "gid": seen.st_gid}
+    content = {"sha256": hashlib.sha256(data).hexdigest(), "base64": base64.b64encode(data).decode()}
+    return {**content, "mode": seen.st_mode & 0o7777, "uid": seen.st_uid, "gid": seen.st_gid}
 
 
 def same(one: Doc | None, other: Doc | None) -> bool:
@@ -132,7 +132,7 @@ def same(one: Doc | None, other: Doc | None) -> bool:
 
 
 def missing_parents(place: str) -> list[str]:
-    return [str(each) for each in Path(place).parents if not each.is_dir()]
+    return [str(folder) for folder in Path(place).parents if not folder.is_dir()]
 
 
 def sysctl(name: str) -> str | None:
@@ -146,20 +146,20 @@ def mounted() -> set[tuple[str, ...]]:
 
 
 def this_boot(path: str) -> bool:
-    """Whether a file was written since the machine was started: what was mounted before is not ours any more."""
+    """Whether a file was written in this boot: mounts of an earlier boot are gone."""
     up_s = float(Path("/proc/uptime").read_text("utf-8").split()[0])
     return os.path.exists(path) and os.path.getmtime(path) > time.time() - up_s
 
 
 def installed() -> dict[str, tuple[str, str]]:
     """Package -> version and state ("ii": installed, "rc": removed, its settings kept)."""
-    told = call("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n")
-    rows = [line.split() for line in told.stdout.splitlines()]
+    listed = call("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n")
+    rows = [line.split() for line in listed.stdout.splitlines()]
     return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3}
 
 
 def plan_packages(wanted: list[str], known: Doc) -> tuple[Doc, list[str]]:
-    """What apt would add, and what is left out, since getting it would change or remove what is there."""
+    """The packages that apt would add, and those left out because they would change or remove installed ones."""
     have = installed()
     lacking = [name for name in wanted if name not in known and have.get(name, ("", ""))[1] != "ii"]
     if not lacking:
@@ -170,7 +170,7 @@ def plan_packages(wanted: list[str], known: Doc) -> tuple[Doc, list[str]]:
         file.write(APT_TEXT + 'APT::Sandbox::User "root";\n')
     updated = call("apt-get", "-q", "update")
     if updated.returncode != 0:
-        raise Refused("apt cannot read its sources: " + updated.stderr.strip()[-300:])
+        raise Refused("apt-get update failed: " + updated.stderr.strip()[-300:])
     whole = simulate(lacking)
     plans = [whole] if whole is not None else [simulate([name]) for name in lacking]
     planned = {name: version for plan in plans for name, version in (plan or {}).items()}
@@ -182,52 +182,54 @@ def plan_packages(wanted: list[str], known: Doc) -> tuple[Doc, list[str]]:
 
 def simulate(names: list[str]) -> dict[str, str] | None:
     """Package -> version that installing `names` would add; None where it would also change or remove something."""
-    told = call("apt-get", "-s", "-q", "--no-install-recommends", "--no-remove", "install", *names)
-    found = [INST.match(line) for line in told.stdout.splitlines()]
+    simulated = call("apt-get", "-s", "-q", "--no-install-recommends", "--no-remove", "install", *names)
+    found = [INST.match(line) for line in simulated.stdout.splitlines()]
     rows = [match.groups() for match in found if match]
-    if told.returncode != 0 or any(old for _, old, _ in rows) or "\nRemv " in "\n" + told.stdout:
+    if simulated.returncode != 0 or any(old for _, old, _ in rows) or "\nRemv " in "\n" + simulated.stdout:
         return None
     return {name: version for name, _, version in rows}
 
 
 def stop(_: Doc) -> Doc:
-    """End what of a run is still there, and prove it gone. Raises Refused naming what is left."""
+    """End the processes of a run and check that they are gone. Raises Refused naming what is left."""
     argv = [sys.executable, "-I", "-", WORK + "/runs"]
-    told = subprocess.run(argv, input=ENDING, capture_output=True, text=True, check=False)
-    left = json.loads(told.stdout)["left"] if told.returncode == 0 else [told.stderr.strip()[-300:]]
+    ended = subprocess.run(argv, input=ENDING, capture_output=True, text=True, check=False)
+    left = json.loads(ended.stdout)["left"] if ended.returncode == 0 else [ended.stderr.strip()[-300:]]
     if left:
-        raise Refused("a run is not ended there: " + "; ".join(left))
+        raise Refused("cannot end a run on the machine: " + "; ".join(left))
     return {}
 
 
 def give_back(doc: Doc) -> Doc:
-    """Take back every change that is still as we made it, and go. What somebody changed since is left, and told."""
+    """Undo every change that is still as we made it, and remove the work folder. Reports what was changed since."""
     try:
         holder = claimed()
-    except Refused as error:  # whoever runs this there by hand knows whose it is
+    except Refused as error:  # a call by hand, without an id, overrides it
         if "machine_id" in doc:
-            raise Refused("%s; if it is yours, there: sudo python3 %s/keep.py give-back" % (error, WORK)) from None
+            raise Refused(
+                "%s; if the machine is yours, run there: sudo python3 %s/keep.py give-back" % (error, WORK)
+            ) from None
         holder = doc
     mine = holder is not None and doc.get("machine_id") in (None, holder.get("machine_id"))
     if mine or holder is None:
-        stop(doc)  # also without a claim: the folder may have been removed by hand while a run went on
+        stop(doc)  # also without a claim: the folder may have been removed by hand during a run
     if not mine:
         return {"undone": [], "left": []}
     kept = changes()
     found: dict[str, Outcome] = {"file " + place: undo_file(place, each) for place, each in kept["files"].items()}
     found.update({"sysctl " + name: undo_sysctl(name, each) for name, each in kept["sysctls"].items()})
     if os.path.lexists(CHANGES) and read_json(CHANGES) != kept:
-        found[CHANGES] = "it cannot be read, so that what else was changed is not known"
+        found[CHANGES] = "unreadable, so other changes are unknown"
     rows = read_json(GUEST_MOUNTS) if this_boot(GUEST_MOUNTS) else []
     guests = [tuple(row[::-1]) for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
     for mount in [*guests, *(kept["mounts"].items() if this_boot(CHANGES) else [])]:
         if mount in mounted():
-            found["mount " + mount[0]] = call("umount", mount[0]).returncode == 0 or "in use"
+            found["mount " + mount[0]] = call("umount", mount[0]).returncode == 0 or "still in use"
     found.update(undo_packages(kept["packages"]))
     for folder in sorted(kept["folders"], key=len, reverse=True):
         if os.path.isdir(folder) and not os.listdir(folder):
             os.rmdir(folder)
-    os.rename(WORK, GONE)  # at once: a half removed folder would look like somebody else's
+    os.rename(WORK, GONE)  # first: a partly removed folder would look like a foreign one
     shutil.rmtree(GONE)
     left = [f"{what}: {outcome}" for what, outcome in found.items() if isinstance(outcome, str)]
     return {"undone": [what for what, outcome in found.items() if outcome is True], "left": left}
@@ -237,8 +239,8 @@ def undo_file(place: str, change: Doc) -> Outcome:
     before, now = change["before"], snapshot(place)
     if same(now, before) or (before and change["after"] is None):
         return None
-    if change["after"] is not None and not same(now, change["after"]):  # None: a cache, whatever is in it now
-        return "changed by somebody since" if now else "removed by somebody since"
+    if change["after"] is not None and not same(now, change["after"]):  # None: a cache, with any content
+        return "changed since by another program" if now else "removed since by another program"
     if now:
         os.unlink(place)
     if before and "link" in before:
@@ -257,26 +259,26 @@ def undo_sysctl(name: str, change: Doc) -> Outcome:
     if now == change["before"]:
         return None
     if now != change["after"]:
-        return f"set to {now} by somebody since"
+        return f"set to {now} since by another program"
     Path("/proc/sys/" + name.replace(".", "/")).write_text(change["before"], "utf-8")
     return True
 
 
 def undo_packages(planned: Doc) -> dict[str, Outcome]:
-    """Purge exactly what we added: dpkg takes nothing else along and refuses what something else needs."""
+    """Purge exactly the packages we added: dpkg removes no others and refuses one that another package needs."""
     have = installed()
-    there = [name for name in planned if have.get(name, ("", "un"))[1][1] not in "nc"]  # also a half installed one
-    ours = [name for name in there if have[name][0] == planned[name]["version"]]
+    present = [name for name in planned if have.get(name, ("", "un"))[1][1] not in "nc"]  # also partly installed ones
+    ours = [name for name in present if have[name][0] == planned[name]["version"]]
     for verb, rc in (("--purge", False), ("--remove", True)):
         group = [name for name in ours if planned[name]["rc"] == rc]
         done = call("dpkg", "--abort-after=10000", verb, *group) if group else None
         if done is not None and "lock" in done.stderr and "another process" in done.stderr:
-            raise Refused("another program is installing packages there")
-    found: dict[str, Outcome] = {"package " + name: f"now at version {have[name][0]}" for name in there}
+            raise Refused("another program is installing packages on the machine")
+    found: dict[str, Outcome] = {"package " + name: f"now at version {have[name][0]}" for name in present}
     now = installed()
     for name in ours:
         needed = now.get(name, ("", "un"))[1][1] not in "nc"
-        found["package " + name] = "something that came later needs it" if needed else True
+        found["package " + name] = "a package installed since needs it" if needed else True
     return found
 
 

@@ -1,7 +1,7 @@
-"""From an address as people write it to where a machine is, who we are there, and which host key is its own.
+"""Resolves an address to host, port, user, identity and host key.
 
-What OpenSSH would do decides: `ssh -G` where it is installed, the user's own ~/.ssh/config elsewhere. A host key is
-taken from known_hosts once, when the machine is first used; an unknown one is never trusted silently.
+OpenSSH's configuration decides: `ssh -G` where it is installed, else the user's ~/.ssh/config. The host key is taken
+from known_hosts once, when the machine is first used; an unknown one is never trusted silently.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.system import proc
 from lab.system.wait import Deadline
 
 ASK_S: Final = 20.0
-# what OpenSSH looks for when no configuration names a key
+# the keys that OpenSSH tries by default
 DEFAULTS: Final = frozenset(
     f"id_{kind}" for kind in ("rsa", "dsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss")
 )
@@ -31,12 +31,12 @@ SYSTEM_KNOWN_HOSTS: Final = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hos
 _ADDRESS: Final = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
 )
-EXAMPLE: Final = "--address friend@host.example:22, or a name from ~/.ssh/config"
+EXAMPLE: Final = "use --address friend@host.example:22, or a name from ~/.ssh/config"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """As it was written: what is None was left out."""
+    """An address as given; None for omitted parts."""
 
     host: str
     user: str | None = None
@@ -45,7 +45,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Where and as whom. `identity`: None for the agent and default keys. `alias`: the name in known_hosts."""
+    """Host, port and login. `identity`: None for the agent and default keys. `alias`: the name in known_hosts."""
 
     host: str
     port: int
@@ -60,7 +60,7 @@ class Route:
 
     @property
     def by_hand(self) -> str:
-        """How a person gets there."""
+        """The ssh command for a person."""
         port = "" if self.port == 22 else f"-p {self.port} "
         return f"ssh {port}{self.user}@{self.host}"
 
@@ -71,73 +71,74 @@ def parse(text: str) -> Address:
     host = "" if found is None else found["six"] or found["host"]
     port = None if found is None or found["port"] is None else int(found["port"])
     wrong_port = port is not None and port not in range(1, 65536)
-    # a dash would make it an option of ssh
+    # ssh would read a leading dash as an option
     if found is None or host.startswith("-") or (found["user"] or "").startswith("-") or wrong_port:
-        said = f"{text!r} is not an address" if text else "the ssh provider needs to know which machine"
-        raise ConfigError(said, fix=EXAMPLE)
+        message = f"{text!r} is not a valid address" if text else "the ssh provider needs an address"
+        raise ConfigError(message, fix=EXAMPLE)
     return Address(host=host, user=found["user"], port=port)
 
 
 def route(lab: Lab, spec: MachineSpec) -> Route:
-    """Ask OpenSSH's configuration. Raises ConfigError, PreconditionError (behind a jump host)."""
+    """Resolve it by OpenSSH's configuration. Raises ConfigError, PreconditionError (behind a jump host)."""
     address = parse(spec.address)
-    told = _ask_openssh(lab, address) if proc.which("ssh") is not None else _read_config(address)
-    return choose(address, told, Path(spec.identity).expanduser() if spec.identity else None)
+    options = _ask_openssh(lab, address) if proc.which("ssh") is not None else _read_config(address)
+    return choose(address, options, Path(spec.identity).expanduser() if spec.identity else None)
 
 
-def choose(address: Address, told: Mapping[str, Sequence[str]], identity: Path | None) -> Route:
-    """A route from what was written and what the configuration says (`ssh -G`: option -> values)."""
-    jump = next((told[key][0] for key in ("proxyjump", "proxycommand") if told.get(key, ["none"])[0] != "none"), None)
-    host = told.get("hostname", [address.host])[0]
-    port = address.port or int(told.get("port", ["22"])[0])
+def choose(address: Address, options: Mapping[str, Sequence[str]], identity: Path | None) -> Route:
+    """A route from the address and the configuration's options (`ssh -G`: option -> values)."""
+    jumps = (options.get(key, ["none"])[0] for key in ("proxyjump", "proxycommand"))
+    jump = next((jump for jump in jumps if jump != "none"), None)
+    host = options.get("hostname", [address.host])[0]
+    port = address.port or int(options.get("port", ["22"])[0])
     if jump is not None:
-        message = f"{address.host} is reached through {jump}, which lab does not do by itself"
-        raise PreconditionError(message, fix=f"ssh -L 2222:{host}:{port} {jump}, and --address 127.0.0.1:2222")
-    named = [Path(each).expanduser() for each in told.get("identityfile", ())]
-    own = [each for each in named if each.name not in DEFAULTS and each.is_file()]
-    files = [each for key in ("userknownhostsfile", "globalknownhostsfile") for each in told.get(key, ())]
+        message = f"lab does not support jump hosts: {address.host} is reached through {jump}"
+        raise PreconditionError(message, fix=f"run ssh -L 2222:{host}:{port} {jump}, and use --address 127.0.0.1:2222")
+    named = [Path(name).expanduser() for name in options.get("identityfile", ())]
+    own = [path for path in named if path.name not in DEFAULTS and path.is_file()]
+    files = [name for key in ("userknownhostsfile", "globalknownhostsfile") for name in options.get(key, ())]
     return Route(
         host=host,
         port=port,
-        user=address.user or told.get("user", [getpass.getuser()])[0],
+        user=address.user or options.get("user", [getpass.getuser()])[0],
         identity=identity or next(iter(own), None),
-        alias=told.get("hostkeyalias", [host])[0],
-        known_hosts=tuple(Path(each).expanduser() for each in files or (*KNOWN_HOSTS, *SYSTEM_KNOWN_HOSTS)),
+        alias=options.get("hostkeyalias", [host])[0],
+        known_hosts=tuple(Path(name).expanduser() for name in files or (*KNOWN_HOSTS, *SYSTEM_KNOWN_HOSTS)),
     )
 
 
 def parse_openssh(text: str) -> dict[str, list[str]]:
-    """The output of `ssh -G`: one option a line; files of known hosts are several words of one line."""
-    told: dict[str, list[str]] = {}
+    """The output of `ssh -G`: one option a line; known hosts files are several words of one line."""
+    options: dict[str, list[str]] = {}
     for line in text.splitlines():
         name, _, value = line.partition(" ")
-        # not quoted there: a name with spaces in it looks like several names, so all readings are tried
+        # unquoted: a name with spaces looks like several names, so all readings are tried
         words = dict.fromkeys([value, *value.split()]) if name.endswith("knownhostsfile") else [value]
-        told.setdefault(name.lower(), []).extend(words)
-    return told
+        options.setdefault(name.lower(), []).extend(words)
+    return options
 
 
 def pin(where: Route, shown: str) -> str:
-    """The host key to hold on to: the one that is shown, when the user's known_hosts has it. Raises SecurityStop."""
+    """The host key to pin: the server's, if the user's known_hosts has it. Raises SecurityStop."""
     known = hostkeys.known("\n".join(_text(path) for path in where.known_hosts), where.name)
     mark = hostkeys.fingerprint(shown)
     if shown in known.revoked:
-        raise SecurityStop(f"the host key of {where.name} is revoked ({mark})", fix="ask that machine's owner")
+        raise SecurityStop(f"the host key of {where.name} is revoked ({mark})", fix="ask the machine's owner")
     if shown in known.keys:
         return shown
     if known.keys:
         expected = ", ".join(hostkeys.fingerprint(key) for key in known.keys)
-        message = f"{where.name} shows another host key than your known_hosts has: {mark}, not {expected}"
-        fix = f"ask its owner; if it was installed again: ssh-keygen -R '{where.name}', then {where.by_hand}"
+        message = f"the host key of {where.name} does not match known_hosts: {mark}, not {expected}"
+        fix = f"ask its owner; if it was reinstalled: ssh-keygen -R '{where.name}', then {where.by_hand}"
         raise SecurityStop(f"{message}; nothing was sent", fix=fix)
     raise SecurityStop(
-        f"{where.name} is not known here; its host key is {shown.split(maxsplit=1)[0]} {mark}; nothing was sent",
-        fix=f"compare it with what its owner sees, and say yes to it once: {where.by_hand}",
+        f"{where.name} is not in known_hosts; its host key is {shown.split(maxsplit=1)[0]} {mark}; nothing was sent",
+        fix=f"compare the key with its owner, then accept it once: {where.by_hand}",
     )
 
 
 def kinds(where: Route) -> list[str]:
-    """Kinds of host key that known_hosts has for it."""
+    """The types of its host keys in known_hosts."""
     known = hostkeys.known("\n".join(_text(path) for path in where.known_hosts), where.name)
     return [key.split()[0] for key in known.keys]
 
@@ -148,7 +149,7 @@ def _ask_openssh(lab: Lab, address: Address) -> dict[str, list[str]]:
     argv += [] if address.port is None else ["-p", str(address.port)]
     result = proc.run([*argv, "--", address.host], deadline=Deadline.after(ASK_S, lab.cancel))
     if not result.ok:
-        raise ConfigError(f"ssh does not understand its configuration for {address.host}: {result.tail()}", fix=EXAMPLE)
+        raise ConfigError(f"ssh -G failed for {address.host}: {result.tail()}", fix=EXAMPLE)
     return parse_openssh(result.text())
 
 

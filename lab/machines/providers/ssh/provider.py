@@ -1,9 +1,9 @@
-"""Any Linux that we are let into, over SSH: a colleague's machine. It is not ours, so it is left as it was found.
+"""Any Linux with an SSH login, such as a colleague's machine. It is borrowed, so it is restored afterwards.
 
-Without `--allow-host-changes`: files in /var/lib/lab, our own processes and cgroup, kernel file systems mounted where
-they were not. With it also the playbook, each change noted beforehand on both sides. `delete` takes everything back;
-what somebody else changed since is left alone and told. Never a reboot, never the removal of what was there. One
-`lab` at a time has a machine: the claim is a file there.
+Without `--allow-host-changes`: files in /var/lib/lab, lab's processes and cgroup, and missing mounts of kernel file
+systems. With it also the playbook, each change recorded before on both sides. `delete` undoes all of it; what was
+changed since stays, with a warning. It never reboots the machine and never removes anything that was there before.
+One `lab` at a time uses a machine: the claim is a file on it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lab.system.wait import Deadline
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """HOST_FILE: where the machine is, and its host key. An earlier version did not write `machine_id`."""
+    """HOST_FILE: the machine's endpoint with its host key. Earlier versions did not write `machine_id`."""
 
     endpoint: StoredSsh
     accel: str
@@ -45,7 +45,7 @@ class Host:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SshHandle(Handle):
-    """`endpoint`: None where it was never claimed."""
+    """`endpoint`: None if it was never claimed."""
 
     endpoint: StoredSsh | None = None
     address: str = ""
@@ -56,20 +56,18 @@ class SshHandle(Handle):
 
 
 FEATURES: Final = Features(isolated=False, status_by_login=True)
-TESTED_WITH: Final = (
-    "a Debian 12 that we did not bake, in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
-)
+TESTED_WITH: Final = "a plain Debian 12 in QEMU, as a user with sudo; an OpenSSH server on loopback, as root"
 HANDLE: Final = SshHandle
-HOST_FILE: Final = "host.json"  # where it is, and its host key: written before anything is done there
+HOST_FILE: Final = "host.json"  # its endpoint and host key: written before anything is changed on it
 ASK_S: Final = 30.0
-NOTE_S: Final = 900.0  # apt reads its lists, slowly where the machine is emulated
+NOTE_S: Final = 900.0  # apt-get update is slow on an emulated machine
 GIVE_BACK_S: Final = 900.0
-# first line: this boot; the rest: whose machine it is
+# first line: the boot id; the rest: the claim
 INSPECT: Final = f"cat /proc/sys/kernel/random/boot_id; cat {ssh_check.WORK}/claim.json 2>/dev/null"
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
-    """Whether it is there, knows us and has what we need; changes nothing. Raises SecurityStop (host key)."""
+    """Whether it is reachable, allows the login and meets the requirements; changes nothing. Raises SecurityStop."""
     directory = lab.paths.machine(spec.name)
     try:
         return _look(lab, spec, directory)[2]
@@ -80,9 +78,9 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> SshHandle:
-    """Claim it. Raises Locked naming who has it, PreconditionError for what it lacks, SecurityStop (host key)."""
+    """Claim it. Raises Locked naming the holder, PreconditionError for a requirement, SecurityStop (host key)."""
     endpoint, facts, found = _look(lab, spec, directory)
-    failed = [each for each in found if each.verdict == "fail"]
+    failed = [finding for finding in found if finding.verdict == "fail"]
     if failed:
         raise PreconditionError(failed[0].message, fix=failed[0].fix)
     if facts.local is not None:
@@ -101,21 +99,21 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> SshHandl
         claim = ssh_claim.ask(link, "claim", mine, ssh_claim.Claimed, Deadline.after(ASK_S, lab.cancel)).claim
         if claim.get("machine_id") != seed.machine_id:
             name, home, by = (ssh_check.word(claim, key) for key in ("name", "home", "by"))
-            fix = f"ask {by} to run: lab down {name} --home {home}; where that is gone, on it: {ssh_claim.BY_HAND}"
+            fix = f"ask {by} to run lab down {name} --home {home}; if that home is gone, run on it: {ssh_claim.BY_HAND}"
             (directory / HOST_FILE).unlink()
-            raise Locked(f"{spec.address} is already the lab machine of {ssh_check.held_by(claim)}", fix=fix)
+            raise Locked(f"{spec.address} is already claimed by {ssh_check.held_by(claim)}", fix=fix)
         link.put_bytes(ssh_claim.script(), ssh_claim.COPY, Deadline.after(ASK_S, lab.cancel), mode=0o700)
     return recover(seed, spec.name, directory)
 
 
 def _refuse_held(lab: Lab, spec: MachineSpec, endpoint: SshEndpoint, claim: dict[str, Any]) -> None:
-    """Raise Locked where a `lab` on that machine itself uses it; a claim without folder and processes is stale."""
+    """Raise Locked when a `lab` on that machine itself uses it; a claim without folder and processes is stale."""
     with _session(lab, endpoint) as link:
         held = ssh_claim.in_use(link, claim, Deadline.after(ASK_S, lab.cancel))
     if held:
-        fix = f"run `lab down` there; if no lab there uses it: sudo rm -r {ssh_check.LOCAL_CLAIM}"
+        fix = f"run `lab down` on it; if no lab uses it: sudo rm -r {ssh_check.LOCAL_CLAIM}"
         raise Locked(f"a lab on {spec.address} itself uses it ({ssh_check.printable(held)})", fix=fix)
-    text = f"a lab on {spec.address} itself claimed it, but its folder is gone and nothing of it runs: that is stale"
+    text = f"ignoring the stale claim of a lab on {spec.address} itself: its folder and processes are gone"
     lab.bus.emit(Notice(level="info", text=text))
 
 
@@ -129,13 +127,13 @@ def recover(seed: Seed, name: str, directory: Path) -> SshHandle:
 
 
 def start(lab: Lab, handle: SshHandle) -> SshEndpoint:
-    """It runs already; here only where."""
+    """Its endpoint; it runs already."""
     del lab
     return _endpoint(handle)
 
 
 def inspect(lab: Lab, handle: SshHandle) -> Observed:
-    """One session: ours while the claim there names this machine. Raises SecurityStop (host key)."""
+    """In one session: running while the claim on it names this machine. Raises SecurityStop (host key)."""
     if not handle.made:
         return Observed(phase="absent", alive=False, reason="never claimed")
     endpoint = _endpoint(handle)
@@ -151,12 +149,12 @@ def inspect(lab: Lab, handle: SshHandle) -> Observed:
         return Observed(phase="unknown", alive=False, reason=error.message)
     claim = ssh_check.document(text)
     if claim is None or claim.get("machine_id") != handle.machine_id:
-        reason = "not claimed" if claim is None else f"the lab machine of {ssh_check.held_by(claim)}"
+        reason = "not claimed" if claim is None else f"claimed by {ssh_check.held_by(claim)}"
         return Observed(phase="absent", alive=False, reason=reason)
     return Observed(
         phase="running",
         alive=True,
-        reason="it answers",
+        reason="SSH answers",
         endpoint=endpoint,
         boot_id=boot_id,
         accel=handle.accel,
@@ -164,52 +162,52 @@ def inspect(lab: Lab, handle: SshHandle) -> Observed:
 
 
 def note(lab: Lab, handle: SshHandle) -> dict[str, Any]:
-    """Write down, on both sides, what the playbook will change there; the variables it is then applied with."""
+    """Record, on both sides, what the playbook will change; returns the playbook's variables."""
     with _session(lab, _endpoint(handle)) as link:
         noted = ssh_claim.ask(link, "note", ssh_claim.wanted(), ssh_claim.Noted, Deadline.after(NOTE_S, lab.cancel))
     store.write_json(ssh_claim.kept_at(Path(handle.directory)), noted.changes)
     for name in noted.held:
-        text = f"{name} is not added: that would change or remove a package that is there"
+        text = f"not installing {name}: that would change or remove an installed package"
         lab.bus.emit(Notice(level="warning", text=text))
     return ssh_claim.variables(list(noted.install))
 
 
 def stop(lab: Lab, handle: SshHandle) -> None:
-    """End what of a run is still going there; the machine itself is not ours to stop. Idempotent."""
+    """End the processes of a run; the machine itself is not stopped. Idempotent."""
     if inspect(lab, handle).phase == "running":
         with _session(lab, _endpoint(handle)) as link:
             ssh_claim.ask(link, "stop", {}, dict[str, Any], Deadline.after(GIVE_BACK_S, lab.cancel))
 
 
 def delete(lab: Lab, handle: SshHandle) -> None:
-    """Give it back as it was. Idempotent; what could not be undone is reported, each with its reason.
+    """Restore the machine and remove the claim. Idempotent; a change that is not undone is a warning with its reason.
 
-    Raises ProvisioningError when it cannot be reached: then nothing is forgotten, here or there.
+    Raises ProvisioningError when it is unreachable: then all records are kept, here and there.
     """
     directory = Path(handle.directory)
     if handle.made:
         endpoint = _endpoint(handle)
         try:
             with _session(lab, endpoint) as link:
-                asked = {"machine_id": handle.machine_id}
+                request = {"machine_id": handle.machine_id}
                 deadline = Deadline.after(GIVE_BACK_S, lab.cancel)
-                given = ssh_claim.ask(link, "give-back", asked, Left, deadline)
+                given = ssh_claim.ask(link, "give-back", request, Left, deadline)
         except ssh_claim.NotDone:
             raise
         except ProvisioningError as error:
-            fix = f"lab down {handle.name} again when it is there; if it is gone for good, remove {directory}"
-            raise ProvisioningError(f"{error.message}: it could not be given back", fix=fix) from error
+            fix = f"run lab down {handle.name} again when it is reachable; if it is gone for good, remove {directory}"
+            raise ProvisioningError(f"{error.message}: cannot restore the machine", fix=fix) from error
         for text in given.left:
-            lab.bus.emit(Notice(level="warning", text=f"left as it is there: {text}"))
+            lab.bus.emit(Notice(level="warning", text=f"not restored on the machine: {text}"))
     elif os.path.lexists(directory / HOST_FILE):
-        why = f"{directory / HOST_FILE} cannot be read: that machine, if it was claimed, could not be given back"
-        lab.bus.emit(Notice(level="warning", text=f"{why}; on it: {ssh_claim.BY_HAND}"))
+        why = f"cannot read {directory / HOST_FILE}: the machine may still be claimed and not restored"
+        lab.bus.emit(Notice(level="warning", text=f"{why}; run on it: {ssh_claim.BY_HAND}"))
     ssh_claim.kept_at(directory).unlink(missing_ok=True)
     (directory / HOST_FILE).unlink(missing_ok=True)
 
 
 def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ssh_check.HostFacts, list[Finding]]:
-    """Log in once and see. Raises ConfigError, PreconditionError, ProvisioningError, SecurityStop."""
+    """Log in once and probe it. Raises ConfigError, PreconditionError, ProvisioningError, SecurityStop."""
     from lab.remote import ssh_login
 
     where = openssh_config.route(lab, spec)
@@ -228,16 +226,14 @@ def _look(lab: Lab, spec: MachineSpec, directory: Path) -> tuple[SshEndpoint, ss
     except ssh_login.KeyUnusable:
         raise
     except ssh_login.LoginRefused as error:
-        error.fix = (
-            f"name yourself and your key: --address USER@HOST --identity FILE, until this works: {where.by_hand}"
-        )
+        error.fix = f"set --address USER@HOST and --identity FILE, so that this works: {where.by_hand}"
         raise
     endpoint = dataclasses.replace(endpoint, become=facts.uid != 0 and facts.become)
     return endpoint, facts, ssh_check.findings(facts, spec, where.user)
 
 
 def _pinned(directory: Path, address: str) -> str:
-    """The host key that was pinned when this machine was first used; "" before. Raises Unreadable."""
+    """The host key that was pinned at the machine's first use; "" before. Raises Unreadable."""
     if not os.path.lexists(directory / HOST_FILE):
         return ""
     host = _host(directory)

@@ -1,8 +1,7 @@
-"""Boxes: made here from our own golden image, or given by URL (or path) and digest; never by a registry's name.
+"""Boxes: packed from the golden image, or given by URL (or path) and digest; never by a registry's name.
 
-A box is a tar with metadata.json and a disk. One that is given is looked at before Vagrant gets it: its digest, the
-hypervisor and processor it is for, and its disk, which must not stand on another one (a backing file would be read
-from this host).
+A box is a tar with metadata.json and a disk. A given one is checked before Vagrant gets it: its digest, its hypervisor
+and architecture, and its disk, which must not have a backing file (it would be read from this host).
 """
 
 from __future__ import annotations
@@ -31,13 +30,13 @@ GIB: Final = 1 << 30
 DISK: Final = "box.img"
 METADATA: Final = "metadata.json"
 ARCHS: Final[dict[str, Arch]] = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
-WHOLE: Final = "take a box whose disk is whole (qemu-img convert makes one)"
-DIGEST_FIX: Final = "--digest sha256:HEX (or sha512:HEX), as the box's maker publishes it"
+WHOLE: Final = "use a box with a self-contained disk (qemu-img convert writes one)"
+DIGEST_FIX: Final = "set --digest to the published sha256:HEX or sha512:HEX"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A box that Vagrant may use. Of our own image also what starts it; "" and None for one that was given."""
+    """A checked box. `image_id`, `kernel` and `initrd` are set only for a box of the golden image."""
 
     path: Path
     digest: str  # sha256:HEX or sha512:HEX
@@ -47,32 +46,32 @@ class Box:
 
 
 def ensure(lab: Lab, spec: MachineSpec, driver: str) -> Box:
-    """The box that `spec` wants, made or fetched once. Raises ConfigError, PreconditionError, SecurityStop, …"""
+    """The box of `spec`, packed or fetched once. Raises ConfigError, PreconditionError, SecurityStop, …"""
     if spec.source:
         return _given(lab, spec, driver)
     if driver != "libvirt":
-        message = f"our own image starts with its own kernel, which {driver} cannot do"
-        raise ConfigError(message, fix="--source URL --digest sha256:HEX, or --driver libvirt")
+        message = f"driver {driver} cannot start the golden image: it does not support direct kernel boot"
+        raise ConfigError(message, fix="set --source URL and --digest sha256:HEX, or use --driver libvirt")
     return _own(lab, spec)
 
 
 def _own(lab: Lab, spec: MachineSpec) -> Box:
     image = golden.ensure(lab, spec)
     path = _boxes(lab) / f"{image.id}.box"
-    noted = path.with_suffix(".sha256")  # written last: a box without it is not whole
+    sum_file = path.with_suffix(".sha256")  # written last: a box without it is incomplete
     waiting = Deadline.after(MAKE_S, lab.cancel)
     with locks.hold(path.with_suffix(".lock"), what=f"the box of image {image.id}", deadline=waiting):
-        if not (path.exists() and noted.exists()):
-            with lab.bus.step("box", "make a Vagrant box of the image"):
+        if not (path.exists() and sum_file.exists()):
+            with lab.bus.step("box", "pack the image as a Vagrant box"):
                 _pack(image.disk, path, waiting)
-                store.write_text(noted, digests.of_file(path, synced=True))
+                store.write_text(sum_file, digests.of_file(path, synced=True))
     path.touch()  # the date of its last use: `lab cache prune` goes by it
-    digest = f"sha256:{noted.read_text(encoding='utf-8').strip()}"
+    digest = f"sha256:{sum_file.read_text(encoding='utf-8').strip()}"
     return Box(path=path, digest=digest, image_id=image.id, kernel=image.kernel, initrd=image.initrd)
 
 
 def _pack(disk: Path, path: Path, deadline: Deadline) -> None:
-    """A box from a raw disk. Compressed inside the disk: Vagrant copies it twice, and unpacking is cheap."""
+    """Pack a raw disk as a box. The disk is compressed, since Vagrant copies it twice, and unpacking is cheap."""
     from lab.machines.images import archive
 
     work = path.with_suffix(".qcow2")
@@ -98,18 +97,18 @@ def _given(lab: Lab, spec: MachineSpec, driver: str) -> Box:
     else:
         path = Path(spec.source.removeprefix("file://")).expanduser().absolute()
         if not path.is_file():
-            raise ConfigError(f"there is no box {path}", fix="correct machine.source")
+            raise ConfigError(f"box {path} does not exist", fix="correct machine.source")
         if not _matches(lab, path, spec.digest):
-            message = f"{path} has another digest than {spec.digest}; nothing of it was used"
-            raise SecurityStop(message, fix="correct machine.digest, or find out who changed the box")
+            message = f"{path} does not match the digest {spec.digest}; it was not used"
+            raise SecurityStop(message, fix="correct machine.digest, or check who changed the box")
     inspect(path, spec.arch, driver)
     return Box(path=path, digest=spec.digest)
 
 
 def _matches(lab: Lab, path: Path, digest: str) -> bool:
-    """Whether it has that digest; one that had, and is unchanged since, is not hashed again.
+    """Whether it has that digest; an unchanged file that had it is not hashed again.
 
-    Vagrant hashes the copy that it makes, before it uses anything of it.
+    Vagrant hashes its copy before it uses it.
     """
     note = _boxes(lab) / f"{digest.partition(':')[2][:32]}.seen"
     now = {"path": str(path), "digest": digest, "seen": store.seen(path)}
@@ -123,12 +122,12 @@ def _matches(lab: Lab, path: Path, digest: str) -> bool:
 
 
 def need_digest(spec: MachineSpec) -> None:
-    """Raise ConfigError unless `spec.digest` is one that we and Vagrant can check."""
+    """Raise ConfigError unless `spec.digest` is a SHA-256 or SHA-512, which Vagrant can also check."""
     algorithm, _, digits = spec.digest.partition(":")
     length = {"sha256": 64, "sha512": 128}.get(algorithm)
     if length != len(digits) or set(digits) - set("0123456789abcdef"):
-        said = f"{spec.digest!r} is not a digest" if spec.digest else "a box is only taken with its digest"
-        raise ConfigError(said, fix=DIGEST_FIX)
+        message = f"{spec.digest!r} is not a valid digest" if spec.digest else "a box needs a digest"
+        raise ConfigError(message, fix=DIGEST_FIX)
 
 
 def _fetch(lab: Lab, spec: MachineSpec) -> Path:
@@ -147,8 +146,8 @@ def _fetch(lab: Lab, spec: MachineSpec) -> Path:
 
 
 def inspect(path: Path, arch: Arch, driver: str) -> None:
-    """Refuse a box that is not for this machine. Raises PreconditionError (another driver, another processor, no box),
-    SecurityStop (anything in it that would be read from this host)."""
+    """Check a box. Raises PreconditionError (another driver or architecture, not a box), SecurityStop (it refers to
+    files of this host)."""
     with _opened(path) as tar:
         metadata: dict[str, Any] | None = None
         for member in tar:
@@ -163,7 +162,7 @@ def inspect(path: Path, arch: Arch, driver: str) -> None:
             else:
                 qcow2.need_whole(f"{name} in {path}", content.read(qcow2.HEADER_BYTES))
     if metadata is None:
-        raise PreconditionError(f"{path} has no {METADATA}: it is no Vagrant box", fix="correct machine.source")
+        raise PreconditionError(f"{path} is not a Vagrant box: it has no {METADATA}", fix="correct machine.source")
 
 
 @contextlib.contextmanager
@@ -172,7 +171,7 @@ def _opened(path: Path) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path) as tar:
             yield tar
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise PreconditionError(f"{path} is no Vagrant box: {error}", fix="correct machine.source") from error
+        raise PreconditionError(f"{path} is not a Vagrant box: {error}", fix="correct machine.source") from error
 
 
 def _metadata(content: IO[bytes], path: Path) -> dict[str, Any]:
@@ -181,7 +180,7 @@ def _metadata(content: IO[bytes], path: Path) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise PreconditionError(f"{METADATA} of {path} cannot be read", fix="correct machine.source")
+        raise PreconditionError(f"cannot read {METADATA} of {path}", fix="correct machine.source")
     return found
 
 
@@ -189,22 +188,22 @@ def _judge(metadata: dict[str, Any], path: Path, arch: Arch, driver: str) -> Non
     provider, named = str(metadata.get("provider")), str(metadata.get("architecture") or "")
     if provider != driver:
         message = f"{path} is a box for {provider}, not {driver}"
-        raise PreconditionError(message, fix=f"--driver {provider}, or take its box for {driver}")
+        raise PreconditionError(message, fix=f"use --driver {provider}, or the box for {driver}")
     if named and ARCHS.get(named.lower()) != arch:
-        raise PreconditionError(f"{path} is a box for {named}, this machine is {arch}", fix=f"take its box for {arch}")
+        raise PreconditionError(f"{path} is a box for {named}, this machine is {arch}", fix=f"use the box for {arch}")
     disks = metadata.get("disks")
     for disk in disks if isinstance(disks, list) else []:  # vagrant-libvirt takes an absolute path as it is
         inside = PurePosixPath(str(disk.get("path", "")) if isinstance(disk, dict) else "")
         if inside.is_absolute() or ".." in inside.parts:
-            message = f"{METADATA} of {path} names the disk {inside}, a file of this host; it was not used"
+            message = f"{METADATA} of {path} refers to the disk {inside} on this host; the box was not used"
             raise SecurityStop(message, fix=WHOLE)
 
 
 def _judge_member(member: tarfile.TarInfo, path: Path) -> None:
-    """Only files and folders below the box itself: a link would have Vagrant read what it points at on this host."""
+    """Only files and folders below the box itself: through a link Vagrant would read files of this host."""
     inside = PurePosixPath(member.name)
     if not (member.isfile() or member.isdir()) or inside.is_absolute() or ".." in inside.parts:
-        message = f"{member.name} in {path} leads out of the box, to a file of this host; it was not used"
+        message = f"{member.name} in {path} points outside the box, to a file of this host; the box was not used"
         raise SecurityStop(message, fix=WHOLE)
 
 

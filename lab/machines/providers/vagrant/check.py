@@ -1,4 +1,4 @@
-"""What this host lacks for a Vagrant machine, and the Debian packages that give it."""
+"""Checks what this host needs for a Vagrant machine, and names the Debian packages for it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ OLDEST: Final = (2, 2, 19)
 PLUGIN: Final = "vagrant-libvirt"
 DRIVERS: Final = ("libvirt", "virtualbox")
 ACCELS: Final = ("auto", "kvm", "tcg")
-NEEDED_GIB: Final = 4  # the box twice (Vagrant's copy and libvirt's) and what a demo writes
+NEEDED_GIB: Final = 4  # two copies of the box (Vagrant's and libvirt's) and a demo's files
 SEEN_FILE: Final = "vagrant.json"
 PLUGINS_S: Final = 60.0
 SYSTEMD: Final = Path("/run/systemd/system")
-DAEMONS: Final = [["virtlogd", "--daemon"], ["libvirtd", "--daemon"]]  # where no systemd starts them
-# libvirt by its daemons' names: its packages differ in how finely they are cut, these commands do not
+DAEMONS: Final = [["virtlogd", "--daemon"], ["libvirtd", "--daemon"]]  # on hosts without systemd
+# libvirt by the names of its daemons, which are stable; its package split is not
 PACKAGES: Final = (
-    HostPackage(package="vagrant", command="vagrant", why="makes the machine"),
-    HostPackage(package="vagrant-libvirt", command="vagrant", why="lets Vagrant use libvirt"),
+    HostPackage(package="vagrant", command="vagrant", why="creates the machine"),
+    HostPackage(package="vagrant-libvirt", command="vagrant", why="connects Vagrant to libvirt"),
     HostPackage(package="libvirt-daemon-system", command="libvirtd", why="runs the machine for Vagrant"),
-    HostPackage(package="libvirt-clients", command="virsh", why="asks whether the machine lives"),
-    HostPackage(package="dnsmasq-base", command="dnsmasq", why="gives the machine its address"),
-    HostPackage(package="iptables", command="iptables", why="libvirt keeps the machine's network apart with it"),
+    HostPackage(package="libvirt-clients", command="virsh", why="queries the machine's state"),
+    HostPackage(package="dnsmasq-base", command="dnsmasq", why="assigns the machine's address"),
+    HostPackage(package="iptables", command="iptables", why="isolates the machine's network"),
 )
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
-    """Changes nothing but the memory of a plugin that was found."""
+    """Changes nothing but the cache of a plugin's version."""
     driver = spec.driver or DRIVERS[0]
     wrong = _spec(spec, driver)
     if wrong is not None:
@@ -56,7 +56,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
 
 
 def install_commands(lab: Lab, *, root: bool) -> list[list[str]]:
-    """argv lists for what packages do not do: the plugin of a Vagrant that is not Debian's, and libvirt started."""
+    """argv lists for what packages do not do: install the plugin of a Vagrant not from Debian, and start libvirt."""
     commands = []
     if proc.which("vagrant") is not None and _plugin(lab).verdict == "fail":
         commands.append(["vagrant", "plugin", "install", PLUGIN])
@@ -68,17 +68,23 @@ def install_commands(lab: Lab, *, root: bool) -> list[list[str]]:
 
 def _spec(spec: MachineSpec, driver: str) -> Finding | None:
     if driver not in DRIVERS:
-        return _fail("driver", f"Vagrant has no driver {driver} here", f"--driver {' or '.join(DRIVERS)}")
+        return _fail(
+            "driver", f"lab does not support Vagrant's driver {driver}", f"use --driver {' or '.join(DRIVERS)}"
+        )
     if spec.arch != HOST_ARCH:
-        message = f"Vagrant makes machines of this host's kind ({HOST_ARCH}), not {spec.arch}"
-        return _fail("arch", message, "--provider qemu")
+        message = f"Vagrant supports only this host's architecture ({HOST_ARCH}), not {spec.arch}"
+        return _fail("arch", message, "use --provider qemu")
     if spec.accel not in ACCELS:
-        return _fail("accel", f"libvirt has no accelerator {spec.accel}", f"--accel {', '.join(ACCELS)}")
+        return _fail(
+            "accel", f"libvirt does not support the accelerator {spec.accel}", f"use --accel {' or '.join(ACCELS)}"
+        )
     try:
         if spec.source:
             vagrant_box.need_digest(spec)
         elif driver != "libvirt":
-            return _fail("box", f"our own image does not start under {driver}", "--source URL --digest sha256:HEX")
+            return _fail(
+                "box", f"driver {driver} cannot start the golden image", "set --source URL and --digest sha256:HEX"
+            )
     except LabError as error:
         return _fail("box", error.message, error.fix)
     return None
@@ -90,21 +96,21 @@ def _vagrant(lab: Lab) -> Finding:
     except LabError as error:
         return _fail("vagrant", error.message, error.fix)
     if version is None:
-        message = "vagrant --version says something that lab does not know"
-        return Finding(name="vagrant", verdict="warn", message=message, fix="vagrant --version")
-    told = ".".join(map(str, version))
+        message = "cannot read the output of `vagrant --version`"
+        return Finding(name="vagrant", verdict="warn", message=message, fix="run vagrant --version")
+    text = ".".join(map(str, version))
     if version < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        return _fail("vagrant", f"Vagrant {told} is too old: {oldest} or newer is needed", "install a newer Vagrant")
-    return Finding(name="vagrant", verdict="ok", message=f"Vagrant {told}")
+        return _fail("vagrant", f"Vagrant {text} is too old: {oldest} or newer is needed", "install a newer Vagrant")
+    return Finding(name="vagrant", verdict="ok", message=f"Vagrant {text}")
 
 
 def _plugin(lab: Lab) -> Finding:
-    """Vagrant takes a second to say it, so that a plugin that was seen is remembered for this very Vagrant."""
-    seen = lab.paths.cache / SEEN_FILE
+    """Vagrant needs a second to list plugins, so the version is cached for this Vagrant."""
+    cached = lab.paths.cache / SEEN_FILE
     key = _key()
     try:
-        known = json.loads(seen.read_text(encoding="utf-8"))
+        known = json.loads(cached.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = None
     if isinstance(known, dict) and known.get("key") == key and known.get(PLUGIN):
@@ -114,9 +120,9 @@ def _plugin(lab: Lab) -> Finding:
     result = proc.run(argv, deadline=Deadline.after(PLUGINS_S, lab.cancel), env=env)
     version = vagrant_cli.plugins(result.text()).get(PLUGIN)
     if version is None:
-        return _fail("vagrant-libvirt", f"Vagrant has no plugin {PLUGIN}", vagrant_cli.INSTALL)
+        return _fail("vagrant-libvirt", f"the Vagrant plugin {PLUGIN} is not installed", vagrant_cli.INSTALL)
     lab.paths.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store.write_json(seen, {"key": key, PLUGIN: version})
+    store.write_json(cached, {"key": key, PLUGIN: version})
     return Finding(name="vagrant-libvirt", verdict="ok", message=f"{PLUGIN} {version}")
 
 
@@ -128,17 +134,17 @@ def _key() -> str:
 
 
 def _libvirt(lab: Lab) -> Finding:
-    said = libvirt.reachable(lab)
-    if not said:
+    failure = libvirt.reachable(lab)
+    if not failure:
         return Finding(name="libvirt", verdict="ok", message=f"libvirt answers at {libvirt.URI}")
-    return _fail("libvirt", f"libvirt does not answer at {libvirt.URI}: {said}", vagrant_cli.INSTALL)
+    return _fail("libvirt", f"libvirt does not answer at {libvirt.URI}: {failure}", vagrant_cli.INSTALL)
 
 
 def _space() -> Finding:
     place = next(path for path in (Path(libvirt.POOLS), *Path(libvirt.POOLS).parents) if path.exists())
     free_gib = shutil.disk_usage(place).free / (1 << 30)
     if free_gib < NEEDED_GIB:
-        message = f"{place} has {free_gib:.1f} GiB free; {NEEDED_GIB} are needed"
+        message = f"{place} has {free_gib:.1f} GiB free, {NEEDED_GIB} are needed"
         return _fail("disk", message, f"free some space in {place}")
     return Finding(name="disk", verdict="ok", message=f"{free_gib:.0f} GiB free in {place}")
 

@@ -1,6 +1,6 @@
-"""Running `vagrant` for one machine, and reading what it prints (`--machine-readable`: one comma-separated row a line).
+"""Runs `vagrant` for one machine and parses its output (`--machine-readable`: one comma-separated row a line).
 
-Vagrant escapes commas and newlines inside a value; anything else that comes, such as a Ruby traceback, is no row.
+Vagrant escapes commas and newlines inside a value; other output, such as a Ruby traceback, is not a row.
 Format: Vagrant's documentation, "Machine Readable Output".
 """
 
@@ -24,10 +24,10 @@ from lab.system.wait import Deadline
 
 INSTALL: Final = "lab doctor --install --provider vagrant"
 LOG: Final = "vagrant.log"
-DOT: Final = "dot"  # Vagrant's own folder for this machine; it makes it before anything else
+DOT: Final = "dot"  # Vagrant's folder for this machine, created before anything else
 JSON_FILE: Final = "machine.json"
 JSON_VARIABLE: Final = "LAB_VAGRANT_JSON"
-# what of the user's settings would make our Vagrantfile another one's; VAGRANT_HOME is the user's to choose
+# the user's settings that would change our Vagrantfile; VAGRANT_HOME is kept
 ENV_TO_DROP: Final = re.compile(
     r"VAGRANT_(CWD|DOTFILE_PATH|VAGRANTFILE|DEFAULT_PROVIDER|PREFERRED_PROVIDERS|LOG|NO_PARALLEL|I_KNOW.*)"
 )
@@ -37,7 +37,7 @@ _VERSION: Final = re.compile(r"^Vagrant (\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRow:
-    """One row: about which machine ("" for none), of which type, and its values, unescaped."""
+    """One row: its machine ("" for none), its type, and its unescaped values."""
 
     target: str
     kind: str
@@ -48,19 +48,19 @@ KNOWN: Final = (
     KnownFailure(
         pattern=r"BoxChecksumMismatch|The checksum of the downloaded box did not match",
         error=SecurityStop,
-        message="the box has another digest than the pinned one; nothing of it was used",
-        fix="correct machine.digest, or find out who changed the box",
+        message="the box does not match the pinned digest; it was not used",
+        fix="correct machine.digest, or check who changed the box",
     ),
     KnownFailure(
         pattern=r"MachineActionLockedError|EnvironmentLockedError|another process is already executing an action",
         error=Locked,
-        message="another vagrant works on this machine",
-        fix="wait for it, then run the command again",
+        message="another vagrant process holds the lock of this machine",
+        fix="wait until it has finished, then run the command again",
     ),
     KnownFailure(
         pattern=r"ProviderNot(Found|Usable)|The provider '[^']*' could not be found|any usable provider",
         error=PreconditionError,
-        message="Vagrant lacks the plugin of this driver",
+        message="the Vagrant plugin of this driver is not installed",
         fix=INSTALL,
     ),
     KnownFailure(
@@ -72,20 +72,20 @@ KNOWN: Final = (
     KnownFailure(
         pattern=r"No space left on device",
         error=PreconditionError,
-        message="a disk of this host is full",
-        fix="free some space there, then run the command again",
+        message="no space left on a disk of this host",
+        fix="free some space, then run the command again",
     ),
     KnownFailure(
         pattern=r"VMBootTimeout|Timed out while waiting for the machine to boot",
         error=ProvisioningError,
-        message="the machine did not answer Vagrant in time",
+        message="Vagrant timed out waiting for the machine to boot",
         fix="lab logs",
     ),
 )
 
 
 def rows(text: str) -> list[OutputRow]:
-    """Every row in Vagrant's output; lines that are none are left out."""
+    """Every row in Vagrant's output; other lines are left out."""
     found = (_ROW.fullmatch(line.strip()) for line in text.splitlines())
     return [
         OutputRow(target=match[2], kind=match[3], values=tuple(_plain(value) for value in match[4].split(",")))
@@ -95,30 +95,30 @@ def rows(text: str) -> list[OutputRow]:
 
 
 def said(found: Iterable[OutputRow]) -> list[str]:
-    """What Vagrant would have shown to a person."""
+    """The messages that Vagrant would show to a person."""
     return [row.values[-1] for row in found if row.kind == "ui" and len(row.values) > 1]
 
 
 def failure(words: Sequence[str], code: int, text: str, log: Path) -> LabError:
-    """The error for a `vagrant` that did not exit 0: a known one with its fix, else its own words and its log."""
+    """The error for a `vagrant` that failed: a known one with its fix, else its own message and log."""
     found = rows(text)
     ends = [value for row in found if row.kind == "error-exit" for value in row.values]
     errors = [row.values[-1] for row in found if row.kind == "ui" and row.values[0] == "error"]
-    told = "\n".join([*ends, *errors]) or _strangers(text)
-    if (known := known_in(KNOWN, told)) is not None:
-        return known.error(f"vagrant {words[0]}: {known.message}", fix=known.fix, detail=told, log=str(log))
-    detail = told or "it printed nothing"
+    output = "\n".join([*ends, *errors]) or _other_lines(text)
+    if (known := known_in(KNOWN, output)) is not None:
+        return known.error(f"vagrant {words[0]}: {known.message}", fix=known.fix, detail=output, log=str(log))
+    detail = output or "no output"
     if ends:
         message = f"vagrant {words[0]} failed ({ends[0].rpartition('::')[2]})"
         return ProvisioningError(
             message, fix="fix the error above, then run the command again", detail=detail, log=str(log)
         )
-    message = f"vagrant {words[0]} ended with exit code {code} and words that lab does not know"
+    message = f"vagrant {words[0]} failed with exit code {code} and unknown output"
     return ProvisioningError(message, fix=f"read {log}, then run the command again", detail=detail, log=str(log))
 
 
 def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[OutputRow]:
-    """`vagrant WORDS` for the machine whose files are in `work`. Raises what `failure` gives, or Cancelled."""
+    """Run `vagrant WORDS` for the machine whose files are in `work`. Raises the error of `failure`, or Cancelled."""
     argv = [proc.require_tool("vagrant", fix=INSTALL), *words, "--machine-readable"]
     log = work / LOG
     deadline = Deadline.after(limit_s, lab.cancel)
@@ -135,7 +135,7 @@ def run(lab: Lab, work: Path, words: Sequence[str], *, limit_s: float) -> list[O
 
 
 def environment(work: Path, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Vagrant's environment: our Vagrantfile, this machine's folder and values, the user's own Vagrant home."""
+    """Vagrant's environment: our Vagrantfile, this machine's folder and values, the user's Vagrant home."""
     kept = {name: text for name, text in shielded(base).items() if not ENV_TO_DROP.fullmatch(name)}
     return kept | {
         JSON_VARIABLE: str(work / JSON_FILE),
@@ -147,7 +147,7 @@ def environment(work: Path, base: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def end_left(work: Path) -> None:
-    """End what a killed `lab` left running: every vagrant that was started for this machine, and its children."""
+    """End the processes that a killed `lab` left: every vagrant started for this machine, and its children."""
     import psutil
 
     mark = str(work / JSON_FILE)
@@ -163,7 +163,7 @@ def end_left(work: Path) -> None:
 
 
 def version(lab: Lab) -> tuple[int, int, int] | None:
-    """Of the installed Vagrant; None for one that says something else. Raises PreconditionError (not installed)."""
+    """Of the installed Vagrant; None for unknown output. Raises PreconditionError (not installed)."""
     argv = [proc.require_tool("vagrant", fix=INSTALL), "--version"]
     return parse_version(proc.run(argv, deadline=Deadline.after(60, lab.cancel)).text())
 
@@ -175,15 +175,15 @@ def parse_version(text: str) -> tuple[int, int, int] | None:
 
 def plugins(text: str) -> dict[str, str]:
     """Plugin -> version, from `vagrant plugin list --machine-readable`."""
-    told = [row for row in rows(text) if row.kind == "plugin-version" and row.target]
-    return {row.target: row.values[0].partition(",")[0] for row in told}
+    listed = [row for row in rows(text) if row.kind == "plugin-version" and row.target]
+    return {row.target: row.values[0].partition(",")[0] for row in listed}
 
 
 def _plain(value: str) -> str:
     return value.replace("%!(VAGRANT_COMMA)", ",").replace("\\n", "\n").replace("\\r", "\r")
 
 
-def _strangers(text: str) -> str:
-    """What is no row: a traceback's first lines tell most."""
+def _other_lines(text: str) -> str:
+    """The first lines that are not rows: of a traceback, those say most."""
     lines = [line for line in text.splitlines() if line.strip() and _ROW.fullmatch(line.strip()) is None]
     return "\n".join(lines[:6])

@@ -1,7 +1,7 @@
-"""The files that one machine's Vagrant reads: one JSON for our Vagrantfile, and what makes the machine this one.
+"""The files that one machine's Vagrant reads: the JSON for our Vagrantfile, and the machine's identity.
 
-Of our own image: an initial RAM disk with the machine's seed behind, as under QEMU, and a small program that asks for
-an address. Of a box that was given: a script that Vagrant runs in it once, over its own first connection.
+For the golden image: an initial RAM disk with the machine's seed, as with QEMU, and a small DHCP client. For a given
+box: a script that Vagrant runs in it once, over its first connection.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lab.system.documents import Source
 
 INITRD_FILE: Final = "initrd.cpio"
 SCRIPT_FILE: Final = "setup.sh"
-BOX_USER: Final = "vagrant"  # by Vagrant's convention for boxes: may become root without a password
+BOX_USER: Final = "vagrant"  # Vagrant's convention for boxes: a user with passwordless sudo
 BOOT_S: Final = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VagrantHandle(Handle):
-    """`image_id` is "" for a box that was given."""
+    """`image_id` is "" for a given box."""
 
     uuid: str
     identity: str
@@ -53,7 +53,7 @@ Conflicts=shutdown.target
 ExecStart=/usr/bin/python3 -I -S -B /usr/lib/lab/dhcp.py
 Restart=on-failure
 """
-# pulled in by what starts first anyway: a seed lays files, not the links that enable a unit
+# pulled in by a unit that starts anyway: a seed holds files, not the links that enable a unit
 DHCP_WANTED: Final = b"[Unit]\nWants=lab-dhcp.service\n"
 SCRIPT: Final = """#!/bin/sh
 # Runs as root in the new machine, once: it gets the host key that its host knows already, and lets one key in.
@@ -72,19 +72,19 @@ if command -v systemctl >/dev/null; then systemctl restart ssh || systemctl rest
 
 
 def ident(machine_id: str) -> str:
-    """The name of everything of a machine in libvirt and among Vagrant's boxes."""
+    """The name of a machine's resources in libvirt and of its boxes in Vagrant."""
     return f"lab-{machine_id[:8]}"
 
 
 def box_name(machine_id: str, digest: str) -> str:
-    """Another box gets another name: Vagrant never looks again at one that it has."""
+    """A name per digest: Vagrant never reads a box of a known name again."""
     return f"{ident(machine_id)}-{digest.partition(':')[2][:8]}"
 
 
 def write(
     work: Path, spec: MachineSpec, seed: Seed, box: Box, *, driver: str, accel: str, taken: Iterable[str]
 ) -> None:
-    """All of them, in `work`. The same input gives the same files; a subnet that was chosen once stays."""
+    """Write the files to `work`. The same input gives the same files; a chosen subnet stays."""
     own = box.image_id != ""
     if own:
         _write_initrd(work, spec, seed, box)
@@ -98,7 +98,7 @@ def write(
 def document(
     work: Path, spec: MachineSpec, seed: Seed, box: Box, *, driver: str, accel: str, subnet: str
 ) -> dict[str, Any]:
-    """What our Vagrantfile reads; each key is Vagrant's or the plugin's own setting of that name."""
+    """The document for our Vagrantfile; each key is a setting of Vagrant or the plugin."""
     own = box.image_id != ""
     algorithm, _, digits = box.digest.partition(":")
     size = {"cpus": spec.cpus, "memory": spec.memory_mib}
@@ -136,7 +136,7 @@ def _libvirt(seed: Seed, *, own: bool, accel: str, subnet: str) -> dict[str, Any
         "storage_pool_name": name,
         "management_network_name": name,
         "management_network_address": subnet,
-        # our own image has all it needs, and as under QEMU reaches nothing outside; a box still needs packages
+        # the golden image needs no network, as with QEMU; a box still needs packages
         "management_network_mode": "none" if own else "nat",
         "graphics_type": "none",
         "disk_driver_opts": {"cache": "unsafe"},
@@ -164,11 +164,11 @@ def free_subnet(machine_id: str, taken: Iterable[str]) -> str:
         network = ipaddress.ip_network(f"10.{64 + first % 64}.{second}.0/24")
         if not any(network.overlaps(one) for one in used if one.version == 4):
             return str(network)
-    raise PreconditionError("every network that this machine could have is in use here", fix="lab down, then lab up")
+    raise PreconditionError("all subnets for this machine are in use on this host", fix="lab down, then lab up")
 
 
 def script(seed: Seed) -> str:
-    """What runs in a box that was given."""
+    """The setup script for a given box."""
     return SCRIPT.format(
         host_key=seed.host_key_private.read_text(encoding="ascii"),
         host_key_public=seed.host_key_public.strip(),
@@ -190,7 +190,7 @@ def _write_initrd(work: Path, spec: MachineSpec, seed: Seed, box: Box) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VagrantSettings:
-    """The part of JSON_FILE that is read again here; Vagrant reads the rest."""
+    """The part of JSON_FILE that lab reads again; Vagrant reads all of it."""
 
     vm: dict[str, Any] = field(default_factory=dict)
     libvirt: dict[str, Any] = field(default_factory=dict)
@@ -200,7 +200,7 @@ class VagrantSettings:
 
 
 def read(work: Path) -> dict[str, Any]:
-    """What `write` wrote; {} when it never did, or where that cannot be read."""
+    """The document of `write`; {} when it is missing or unreadable."""
     path = work / JSON_FILE
     source = Source(path=path, name=str(path), fix="")
     try:

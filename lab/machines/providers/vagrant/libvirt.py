@@ -1,6 +1,6 @@
-"""libvirt asked and tidied directly: `vagrant status` takes seconds, `virsh` milliseconds; and what Vagrant leaves.
+"""Queries and cleans up libvirt by `virsh`, which takes milliseconds where `vagrant status` takes seconds.
 
-Everything of a machine in libvirt has one name: its domain's UUID, and a storage pool and a network called lab-ID.
+A machine's resources in libvirt: the domain with its UUID, and a storage pool and a network named lab-ID.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STATE: Final = re.compile(r"^(running|idle|paused|in shutdown|shut off|crashed|
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainStatus:
-    """libvirt's own word: "running", "paused", "shut off", …, "absent", "deaf" (libvirt), "hung" (its QEMU)."""
+    """libvirt's state: "running", "paused", "shut off", …, or "absent", "deaf" (libvirt), "hung" (its QEMU)."""
 
     state: str
     reason: str = ""
@@ -40,54 +40,54 @@ class DomainStatus:
 
 def ask(lab: Lab, uuid: str) -> DomainStatus:
     """Domain `uuid`, its QEMU and its lease in one call; a QEMU that does not answer its monitor is "hung"."""
-    # domblkerror makes libvirt talk to QEMU: domstate alone is what libvirt remembers
+    # domblkerror makes libvirt query QEMU: domstate alone is libvirt's stored state
     script = f"domstate --reason {uuid}; domblkerror {uuid}; domifaddr {uuid} --source lease"
     try:
         result = _virsh(lab, script, limit_s=ASK_S)
     except PreconditionError as error:
         return DomainStatus(state="deaf", reason=error.message)
     except LabError:
-        return DomainStatus(state="hung", reason="its QEMU does not answer")
+        return DomainStatus(state="hung", reason="QEMU does not answer")
     return parse(result.text(), result.stderr.decode("utf-8", "replace"))
 
 
 def parse(text: str, errors: str) -> DomainStatus:
-    """What the three questions of `ask` gave."""
+    """The output of the three commands of `ask`."""
     found = next((match for line in text.splitlines() if (match := _STATE.fullmatch(line.strip()))), None)
     if found is None:
         if GONE.search(errors):
-            return DomainStatus(state="absent", reason="libvirt knows no such domain")
-        return DomainStatus(state="deaf", reason=(errors.strip().splitlines() or ["libvirt says nothing"])[-1])
+            return DomainStatus(state="absent", reason="libvirt has no such domain")
+        return DomainStatus(state="deaf", reason=(errors.strip().splitlines() or ["virsh printed nothing"])[-1])
     address = _ADDRESS.search(text)
     return DomainStatus(state=found[1], reason=found[2] or "", address="" if address is None else address[1])
 
 
 def reachable(lab: Lab) -> str:
-    """Why libvirt's system daemon cannot be talked to; empty when it answers."""
+    """Why libvirt's system daemon is unreachable; empty when it answers."""
     try:
         result = _virsh(lab, "version --daemon", limit_s=20)
     except LabError as error:
         return error.message
-    return "" if result.ok else (result.tail().strip().splitlines() or ["it says nothing"])[-1]
+    return "" if result.ok else (result.tail().strip().splitlines() or ["virsh printed nothing"])[-1]
 
 
 def hypervisor(lab: Lab) -> str:
-    """QEMU's version, by libvirt's word."""
+    """The version of libvirt's QEMU."""
     lines = _virsh(lab, "version").text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("Running hypervisor")), "unknown")
 
 
 def has_kvm(lab: Lab) -> bool:
-    """Whether libvirt would run a machine on this host's processor."""
+    """Whether libvirt supports KVM."""
     return _virsh(lab, "domcapabilities --virttype kvm", limit_s=60).ok
 
 
 def make_pool(lab: Lab, name: str, files: dict[str, Path]) -> None:
-    """A storage pool of this machine's own with `files` as volumes. Idempotent; a stopped one is started."""
-    asked = _virsh(lab, f"pool-info {name}")
-    made = f"pool-define-as {name} dir --target {POOLS}/{name}; pool-build {name}; "
-    if "running" not in asked.text():
-        _must(lab, f"{'' if asked.ok else made}pool-start {name}")
+    """Create the machine's storage pool, with `files` as volumes. Idempotent; a stopped one is started."""
+    info = _virsh(lab, f"pool-info {name}")
+    define = f"pool-define-as {name} dir --target {POOLS}/{name}; pool-build {name}; "
+    if "running" not in info.text():
+        _must(lab, f"{'' if info.ok else define}pool-start {name}")
     for volume, path in files.items():
         _virsh(lab, f"vol-delete --pool {name} {volume}")
         _must(lab, f"vol-create-as {name} {volume} {path.stat().st_size} --format raw")
@@ -99,16 +99,16 @@ def volume_path(pool: str, volume: str) -> str:
 
 
 def end(lab: Lab, uuid: str) -> None:
-    """Pull the plug. Idempotent."""
+    """Destroy the domain. Idempotent."""
     result = _virsh(lab, f"destroy {uuid}")
     if not result.ok and not re.search(r"not running", result.tail()) and not GONE.search(result.tail()):
-        raise ProvisioningError("libvirt could not end the machine", fix="lab logs", detail=result.tail())
+        raise ProvisioningError("virsh destroy failed", fix="lab logs", detail=result.tail())
 
 
 def forget(lab: Lab, uuid: str, name: str) -> None:
-    """Leave no domain, network or disk of this machine; its pool and KEPT in it stay. Idempotent.
+    """Remove the machine's domain, network and disk; its pool and KEPT in it stay. Idempotent.
 
-    The copy of the box goes too: one that a killed vagrant uploaded in part looks like a whole one.
+    The copy of the box is removed too: a partial upload of a killed vagrant looks complete.
     """
     end(lab, uuid)
     _virsh(lab, f"undefine {uuid} --managed-save --snapshots-metadata --checkpoints-metadata --nvram")
@@ -120,26 +120,26 @@ def forget(lab: Lab, uuid: str, name: str) -> None:
 
 
 def purge(lab: Lab, uuid: str, name: str) -> None:
-    """Nothing of this machine stays. Idempotent. Raises ProvisioningError naming what stays all the same."""
+    """Remove everything of this machine. Idempotent. Raises ProvisioningError naming what could not be removed."""
     forget(lab, uuid, name)
     if _virsh(lab, f"pool-info {name}").ok:
-        _virsh(lab, f"pool-start {name}")  # one that is stopped lists nothing
+        _virsh(lab, f"pool-start {name}")  # a stopped one lists no volumes
         for volume in volumes(lab, name):
             _virsh(lab, f"vol-delete --pool {name} {volume}")
         for verb in ("pool-destroy", "pool-delete", "pool-undefine"):
             _virsh(lab, f"{verb} {name}")
     if left := leftovers(lab, uuid, name):
-        raise ProvisioningError(f"libvirt still has {', '.join(left)}", fix="run the command again")
+        raise ProvisioningError(f"cannot remove {', '.join(left)} from libvirt", fix="run the command again")
 
 
 def leftovers(lab: Lab, uuid: str, name: str) -> list[str]:
-    """What libvirt still has of this machine."""
-    asked = {
+    """The machine's resources that libvirt still has."""
+    queries = {
         f"domain {uuid}": f"domuuid {uuid}",
         f"pool {name}": f"pool-info {name}",
         f"network {name}": f"net-info {name}",
     }
-    return [what for what, question in asked.items() if _virsh(lab, question).ok]
+    return [what for what, query in queries.items() if _virsh(lab, query).ok]
 
 
 def volumes(lab: Lab, pool: str) -> list[str]:
@@ -166,7 +166,7 @@ def _must(lab: Lab, script: str) -> None:
 
 def _must_argv(lab: Lab, words: Sequence[str]) -> None:
     deadline = Deadline.after(ACT_S, lab.cancel)
-    fix = "fix what libvirt names, then run the command again"
+    fix = "fix libvirt's error, then run the command again"
     proc.check(_argv(words), deadline=deadline, error=ProvisioningError, fix=fix)
 
 

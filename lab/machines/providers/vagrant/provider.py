@@ -1,7 +1,7 @@
-"""Real Vagrant, for those who live with it: our thin Vagrantfile, one JSON file per machine, and libvirt or VirtualBox.
+"""Vagrant: a thin Vagrantfile, one JSON file per machine, and libvirt or VirtualBox.
 
-Vagrant makes and starts the machine. What it cannot say quickly (whether it lives) its hypervisor is asked; what it may
-leave behind is removed. A machine that Vagrant did not finish is made again: COMPLETE_MARKER is written last.
+Vagrant creates and starts the machine. Its state is queried from the hypervisor, which is faster, and leftovers of
+Vagrant are removed. An unfinished machine is created again: COMPLETE_MARKER is written last.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TESTED_WITH: Final = (
 WORK: Final = "vagrant"
 COMPLETE_MARKER: Final = "made"
 DRIVERS: Final = ("libvirt", "virtualbox")
-UP_S: Final = 3600.0  # boxes are large; what comes after has Vagrant's own, shorter limit
+UP_S: Final = 3600.0  # boxes are large; the later steps have Vagrant's own, shorter limits
 DESTROY_S: Final = 300.0
 SSH_PORT: Final = 22
 PACKAGES: Final = vagrant_check.PACKAGES
@@ -45,12 +45,12 @@ save: Final = vagrant_snapshot.save
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
-    """Vagrant, its plugin, libvirt, the box: what would stop this machine, found before anything is made."""
+    """Checks Vagrant, its plugin, libvirt and the box before anything is created."""
     return vagrant_check.check(lab, spec)
 
 
 def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> VagrantHandle:
-    """The box, and the files that Vagrant reads. Idempotent. Raises what `vagrant_box.ensure` raises."""
+    """Prepare the box, and the files that Vagrant reads. Idempotent. Raises what `vagrant_box.ensure` raises."""
     work = directory / WORK
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     driver = driver_of(spec)
@@ -69,48 +69,48 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> VagrantH
 
 
 def recover(seed: Seed, name: str, directory: Path) -> VagrantHandle:
-    """From the seed and the JSON that was written before anything was made."""
-    told = vagrant_files.read(directory / WORK).get("lab", {})
+    """From the seed and the JSON that was written before anything was created."""
+    stored = vagrant_files.read(directory / WORK).get("lab", {})
     return VagrantHandle(
         provider="vagrant",
         name=name,
         machine_id=seed.machine_id,
         directory=str(directory),
-        image_id=str(told.get("image_id", "")),
-        accel=str(told.get("accel", "")),
+        image_id=str(stored.get("image_id", "")),
+        accel=str(stored.get("accel", "")),
         uuid=vagrant_files.uuid_of(seed.machine_id),
         identity=str(seed.user_key_private),
         host_key=" ".join(seed.host_key_public.split()[:2]),
-        driver=str(told.get("driver", DRIVERS[0])),
+        driver=str(stored.get("driver", DRIVERS[0])),
     )
 
 
 def start(lab: Lab, handle: VagrantHandle) -> SshEndpoint:
-    """`vagrant up`, unless it runs already. What an earlier one did not finish is removed first."""
+    """`vagrant up`, unless it runs. An unfinished machine is removed first."""
     work = _work(handle)
     vagrant_cli.end_left(work)
     state = _state(lab, handle)
     if state.state == "deaf":
         raise PreconditionError(f"{handle.driver} does not answer: {state.reason}", fix=vagrant_cli.INSTALL)
-    made = (work / COMPLETE_MARKER).exists()
-    if made and state.state == "paused":
+    complete = (work / COMPLETE_MARKER).exists()
+    if complete and state.state == "paused":
         libvirt.resume(lab, handle.uuid)
         state = _state(lab, handle)
-    if made and state.state == "running":
+    if complete and state.state == "running":
         return _endpoint(handle, state)
-    if made and state.state == "hung":
+    if complete and state.state == "hung":
         stop(lab, handle)
-    # one that somebody else removed leaves its disk, beside which Vagrant makes no other
-    if (not made or state.state == "absent") and (work / vagrant_cli.DOT).exists():
-        why = f"{handle.driver} has it no more" if made else "an earlier vagrant up did not finish"
-        lab.bus.emit(Notice(level="info", text=f"{why}: the machine is made again"))
+    # a machine removed by another program leaves its disk, and Vagrant refuses to create a second one
+    if (not complete or state.state == "absent") and (work / vagrant_cli.DOT).exists():
+        why = f"{handle.driver} has no such machine" if complete else "an earlier vagrant up did not finish"
+        lab.bus.emit(Notice(level="info", text=f"{why}; creating the machine again"))
         _forget(lab, handle)
     return _up(lab, handle)
 
 
 def _up(lab: Lab, handle: VagrantHandle) -> SshEndpoint:
     work, directory = _work(handle), Path(handle.directory)
-    for name in (SERIAL_LOG, HEARTBEAT_LOG):  # an earlier boot's last words are not this one's
+    for name in (SERIAL_LOG, HEARTBEAT_LOG):  # logs of an earlier boot must not be read as this one's
         (directory / name).unlink(missing_ok=True)
     with lab.bus.step("vagrant", "vagrant up"):
         vagrant_cli.run(lab, work, ["up", "--provider", handle.driver], limit_s=UP_S)
@@ -119,28 +119,28 @@ def _up(lab: Lab, handle: VagrantHandle) -> SshEndpoint:
 
 
 def restore(lab: Lab, handle: VagrantHandle, name: str, kept: dict[str, Any]) -> SshEndpoint:
-    """Vagrant's own snapshot. Raises PreconditionError when it does not fit any more."""
+    """Restore Vagrant's snapshot. Raises PreconditionError when it does not match any more."""
     vagrant_snapshot.restore(lab, handle, name, kept)
     return _endpoint(handle, _state(lab, handle))
 
 
 def inspect(lab: Lab, handle: VagrantHandle) -> Observed:
-    """The hypervisor's word and the heartbeat; a box without one is logged into."""
+    """By the hypervisor's state and the heartbeat; without a heartbeat, by a login."""
     facts: dict[str, Any] = {"image_id": handle.image_id, "accel": handle.accel}
     work = _work(handle)
     if not (work / vagrant_cli.JSON_FILE).exists():
-        return Observed(phase="absent", alive=False, reason="never made", **facts)
+        return Observed(phase="absent", alive=False, reason="never created", **facts)
     state = _state(lab, handle)
     if not (work / COMPLETE_MARKER).exists():
         phase: Phase = "unknown" if state.state == "deaf" else "created"
-        return Observed(phase=phase, alive=False, reason="not made to its end", **facts)
+        return Observed(phase=phase, alive=False, reason="its creation did not finish", **facts)
     phases: dict[str, Phase] = {"absent": "absent", "deaf": "unknown", "shut off": "stopped", "crashed": "stopped"}
     if state.state != "running" or not state.address:
         reason = f"{state.state} ({state.reason})" if state.reason else state.state
         return Observed(phase=phases.get(state.state, "broken"), alive=False, reason=reason, **facts)
     endpoint = _endpoint(handle, state)
     beat = heartbeat.last_beat(Path(handle.directory) / HEARTBEAT_LOG)
-    if beat is None:  # no golden image, or a log that only root may read
+    if beat is None:  # not a golden image, or a log that only root may read
         return inspect_ssh.observed(lab, endpoint, **facts)
     facts |= {"endpoint": endpoint, "boot_id": beat.boot_id}
     if beat.age_s > heartbeat.FRESH_S:
@@ -149,7 +149,7 @@ def inspect(lab: Lab, handle: VagrantHandle) -> Observed:
 
 
 def stop(lab: Lab, handle: VagrantHandle) -> None:
-    """Pull the plug. The machine is disposable: nothing is asked of its guest. Idempotent."""
+    """Power it off. The machine is disposable: its guest is not shut down. Idempotent."""
     work = _work(handle)
     if not (work / vagrant_cli.JSON_FILE).exists():
         return
@@ -161,22 +161,22 @@ def stop(lab: Lab, handle: VagrantHandle) -> None:
 
 
 def delete(lab: Lab, handle: VagrantHandle) -> None:
-    """No domain, volume, pool, network, box, file of it stays. Idempotent; done also where Vagrant itself fails."""
+    """Remove its domain, volumes, pool, network, box and files. Idempotent, and works also where Vagrant fails."""
     work, directory = _work(handle), Path(handle.directory)
-    if (work / vagrant_cli.JSON_FILE).exists():  # written before anything is made
+    if (work / vagrant_cli.JSON_FILE).exists():  # written before anything is created
         _forget(lab, handle)
         _remove_boxes(lab, handle)
         if handle.driver == "libvirt":
             libvirt.purge(lab, handle.uuid, vagrant_files.ident(handle.machine_id))
     if not work.exists():
-        return  # the logs below are then another provider's, whose machine may run
+        return  # the logs belong to another provider then, whose machine may run
     for name in (SERIAL_LOG, HEARTBEAT_LOG):
         (directory / name).unlink(missing_ok=True)
     shutil.rmtree(work)
 
 
 def _forget(lab: Lab, handle: VagrantHandle) -> None:
-    """The machine gone from Vagrant and its hypervisor; its box and files stay, for the next `vagrant up`."""
+    """Remove the machine from Vagrant and its hypervisor; its box and files stay for the next `vagrant up`."""
     work = _work(handle)
     vagrant_cli.end_left(work)
     (work / COMPLETE_MARKER).unlink(missing_ok=True)
@@ -185,7 +185,7 @@ def _forget(lab: Lab, handle: VagrantHandle) -> None:
     except LabError as error:
         if handle.driver != "libvirt":
             raise
-        lab.bus.emit(Notice(level="info", text=f"{error.message}; removed without it"))
+        lab.bus.emit(Notice(level="info", text=f"{error.message}; removing the machine by virsh"))
     shutil.rmtree(work / vagrant_cli.DOT, ignore_errors=True)
     if handle.driver == "libvirt":
         libvirt.forget(lab, handle.uuid, vagrant_files.ident(handle.machine_id))
@@ -200,21 +200,21 @@ def _remove_boxes(lab: Lab, handle: VagrantHandle) -> None:
         for name in sorted(names):
             vagrant_cli.run(lab, work, ["box", "remove", name, "--all", "--force"], limit_s=DESTROY_S)
     except LabError as error:
-        lab.bus.emit(Notice(level="warning", text=f"its box stays in Vagrant's home: {error.message}"))
+        lab.bus.emit(Notice(level="warning", text=f"cannot remove the box from Vagrant's home: {error.message}"))
 
 
 def driver_of(spec: MachineSpec) -> str:
-    """Raises PreconditionError for one that we do not know."""
+    """Raises PreconditionError for an unknown driver."""
     driver = spec.driver or DRIVERS[0]
     if driver not in DRIVERS:
-        raise PreconditionError(f"no driver of Vagrant's is called {driver} here", fix=f"--driver {DRIVERS[0]}")
+        raise PreconditionError(f"lab does not support Vagrant's driver {driver}", fix=f"use --driver {DRIVERS[0]}")
     return driver
 
 
 def accel_of(lab: Lab, spec: MachineSpec, driver: str, box: vagrant_box.Box) -> str:
-    """What was asked for; else what libvirt offers, when a trial boot does not contradict. VirtualBox has its own.
+    """The configured accelerator, else KVM if libvirt has it and a trial boot succeeds. VirtualBox has its own.
 
-    A given box has no kernel of its own to try with: there an earlier trial on this host decides, if there was one.
+    A given box has no kernel for a trial boot: an earlier trial on this host decides, if there was one.
     """
     if spec.accel != "auto" or driver != "libvirt":
         return "" if spec.accel == "auto" else spec.accel
@@ -224,8 +224,8 @@ def accel_of(lab: Lab, spec: MachineSpec, driver: str, box: vagrant_box.Box) -> 
     if program is None:
         return "kvm"
     if box.kernel is not None:
-        asked = {"program": str(program), "digest": box.image_id}
-        return acceleration.find(lab, "auto", kernel=box.kernel, arch=spec.arch, **asked).name
+        trial = {"program": str(program), "digest": box.image_id}
+        return acceleration.find(lab, "auto", kernel=box.kernel, arch=spec.arch, **trial).name
     known = acceleration.remembered(lab, str(program))
     return "kvm" if known is None else known.name
 

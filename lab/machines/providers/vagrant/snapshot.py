@@ -1,4 +1,4 @@
-"""Vagrant's own snapshots, of its libvirt driver: a running machine's memory and disk in its own volume.
+"""Vagrant's snapshots with its libvirt driver: a running machine's memory and disk in its volume.
 
 Seen with vagrant-libvirt 0.11.2 and libvirt 9.0, emulated: saving 2 s, restoring 3 to 5 s, most of it Vagrant's start.
 """
@@ -23,32 +23,32 @@ SAVE_S: Final = 300.0
 
 
 def key(lab: Lab, work: Path) -> dict[str, str]:
-    """What must be the same for the state to mean the same; the rest of the domain libvirt compares by itself."""
-    told = vagrant_files.read(work)
-    domain: dict[str, Any] = told.get("libvirt", {})
-    box, image = told.get("vm", {}), told.get("lab", {}).get("image_id", "")
+    """What must be unchanged for a restore; libvirt compares the rest of the domain itself."""
+    stored = vagrant_files.read(work)
+    domain: dict[str, Any] = stored.get("libvirt", {})
+    box, image = stored.get("vm", {}), stored.get("lab", {}).get("image_id", "")
     model = domain.get("cpu_model") or f"{domain.get('cpu_mode')}, {own_cpu()}"
-    seen = json.dumps([domain, told.get("serials"), told.get("ports")], sort_keys=True)
+    devices = json.dumps([domain, stored.get("serials"), stored.get("ports")], sort_keys=True)
     return {
         "qemu": libvirt.hypervisor(lab),
-        "accelerator": str(told.get("lab", {}).get("accel", "")),
+        "accelerator": str(stored.get("lab", {}).get("accel", "")),
         "cpu": str(model),
         "machine type": str(domain.get("machine_type", "")),
         "topology": f"{domain.get('cpus')} CPUs, {domain.get('memory')} MiB",
         "image": str(image or box.get("box_download_checksum", "")),
         "kernel": "the image's" if image else "the box's",
-        "devices": hashlib.sha256(seen.encode()).hexdigest()[:16],
+        "devices": hashlib.sha256(devices.encode()).hexdigest()[:16],
     }
 
 
 def save(lab: Lab, handle: VagrantHandle, name: str) -> dict[str, Any]:
-    """Keep the running machine as `name`, replacing an older one; the machine goes on. Returns what `restore` needs.
+    """Save the running machine as `name`, replacing an older one; it keeps running. Returns what `restore` needs.
 
-    Raises PreconditionError with another driver, ProvisioningError with Vagrant's own words.
+    Raises PreconditionError with another driver, ProvisioningError with Vagrant's error.
     """
     if handle.driver != DRIVER:
         message = f"the vagrant provider does not support snapshots with the driver {handle.driver}"
-        raise PreconditionError(message, fix=f"--driver {DRIVER}, or use `vagrant snapshot` yourself")
+        raise PreconditionError(message, fix=f"use --driver {DRIVER}, or run `vagrant snapshot` yourself")
     work = _work(handle)
     vagrant_cli.end_left(work)
     vagrant_cli.run(lab, work, ["snapshot", "save", "--force", name], limit_s=SAVE_S)
@@ -56,7 +56,7 @@ def save(lab: Lab, handle: VagrantHandle, name: str) -> dict[str, Any]:
 
 
 def restore(lab: Lab, handle: VagrantHandle, name: str, kept: dict[str, Any]) -> None:
-    """Go on from `name`, whatever it does now. Raises PreconditionError when it does not fit any more."""
+    """Restore `name`, whatever the machine's state. Raises PreconditionError when it does not match any more."""
     work = _work(handle)
     if changed := differing(kept["key"], key(lab, work)):
         raise misfit(name, changed)

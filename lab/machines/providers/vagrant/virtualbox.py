@@ -1,4 +1,4 @@
-"""VirtualBox asked and ended directly (`VBoxManage`). Written from its documentation: not run by us."""
+"""Queries and powers off VirtualBox machines by `VBoxManage`. Written from its documentation, never run."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _FORWARD: Final = re.compile(r'^Forwarding\(\d+\)="ssh,tcp,([0-9.]*),(\d+),', re
 
 
 def ask(lab: Lab, work: Path, name: str) -> DomainStatus:
-    """Its state and where its SSH is forwarded to ("address": HOST:PORT)."""
+    """Its state and the forwarded SSH port ("address": HOST:PORT)."""
     found = _id(work, name)
     if not found:
-        return DomainStatus(state="absent", reason="Vagrant made no machine")
+        return DomainStatus(state="absent", reason="Vagrant has no machine")
     argv = [PROGRAM, "showvminfo", found, "--machinereadable"]
     try:
         result = proc.run([proc.require_tool(PROGRAM, fix=FIX), *argv[1:]], deadline=Deadline.after(ASK_S, lab.cancel))
     except LabError as error:
         return DomainStatus(state="deaf", reason=error.message)
     if not result.ok:
-        return DomainStatus(state="absent", reason="VirtualBox knows no such machine")
+        return DomainStatus(state="absent", reason="VirtualBox has no such machine")
     return parse(result.text())
 
 
@@ -40,12 +40,12 @@ def parse(text: str) -> DomainStatus:
     state = _STATE.search(text)
     forward = _FORWARD.search(text)
     address = "" if forward is None else f"{forward[1] or '127.0.0.1'}:{forward[2]}"
-    said = "no state" if state is None else state[1]
-    return DomainStatus(state=STATES.get(said, said), address=address)
+    name = "no state" if state is None else state[1]
+    return DomainStatus(state=STATES.get(name, name), address=address)
 
 
 def end(lab: Lab, work: Path, name: str) -> None:
-    """Pull the plug. Idempotent."""
+    """Power it off. Idempotent."""
     if ask(lab, work, name).state in {"absent", "shut off", "crashed"}:
         return
     argv = [proc.require_tool(PROGRAM, fix=FIX), "controlvm", _id(work, name), "poweroff"]
