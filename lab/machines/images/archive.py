@@ -95,7 +95,7 @@ def _judge(member: tarfile.TarInfo, seen: list[str]) -> None:
         raise SecurityStop(message, fix=FIX)
     if member.size > LARGEST[member.name]:
         raise SecurityStop(
-            f"{member.name} in the archive is too large ({member.size:,} bytes); it was not used", fix=FIX
+            f"{member.name} in the archive is too large: {member.size:,} bytes; it was not used", fix=FIX
         )
 
 

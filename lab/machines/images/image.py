@@ -202,9 +202,7 @@ def discard(work: Path) -> None:
         return
     prefix = f"{work.resolve()}/"
     if any(place.startswith(prefix) for place in _mount_points()):
-        raise ProvisioningError(
-            f"cannot remove {work}: a file system is mounted inside", fix=f"umount --recursive {work}"
-        )
+        raise ProvisioningError(f"cannot remove {work}: it has mounts inside", fix=f"umount --recursive {work}")
     shutil.rmtree(work)
 
 

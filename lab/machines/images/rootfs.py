@@ -76,9 +76,7 @@ def build(lab: Lab, spec: ImageSpec, ident: str, work: Path, deadline: Deadline)
     Raises PreconditionError (not root, a tool is missing), ProvisioningError (a package, the playbook).
     """
     if sys.platform == "win32" or os.geteuid() != 0:
-        raise PreconditionError(
-            "the image build needs root: Debian packages set owners", fix="run the command with sudo"
-        )
+        raise PreconditionError("the image build needs root: Debian packages set owners", fix="run it with sudo")
     tree = work / TREE
     with ThreadPoolExecutor(max_workers=1) as beside:  # dpkg keeps one core busy; the compiler takes the other
         init = beside.submit(build_init, lab, spec.go_root, GOARCH[spec.arch], work / INIT_BINARY, deadline)

@@ -42,9 +42,7 @@ def diagnose(seen: ConsoleReading) -> Diagnosis:
     if panic := panic_text(seen.serial):
         return Diagnosis(kind="guest-panic", message=f"panicked: {panic}", fix="lab down, then lab up")
     if not seen.running:
-        return Diagnosis(
-            kind="vm-ended", message="exited by itself", fix="lab logs (a common cause is too little memory)"
-        )
+        return Diagnosis(kind="vm-ended", message="exited by itself", fix="lab logs (a common cause: out of memory)")
     if seen.beat_age_s is None:
         message = "runs, but its system did not boot"
         return Diagnosis(kind="never-up", message=message, fix="lab logs, or lab down and lab up again")

@@ -73,7 +73,7 @@ def verdicts(bench: Bench, spec: MachineSpec) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("recording", "error", "words"),
     [
-        ("create-wrong-digest", SecurityStop, "another digest"),
+        ("create-wrong-digest", SecurityStop, "does not match the pinned digest"),
         ("create-wrong-driver", PreconditionError, "does not support this machine on this host"),
         ("create-not-fetched", TransientError, "could not be fetched"),
         ("create-no-file", ConfigError, "image at --source does not exist"),

@@ -73,15 +73,15 @@ def test_a_box_that_was_hashed_is_hashed_again_only_when_it_has_changed(
         vagrant_box.ensure(lab, spec, "libvirt")
     assert hashed == [path]
     path.write_bytes(path.read_bytes() + bytes(512))
-    with pytest.raises(SecurityStop, match="another digest"):
+    with pytest.raises(SecurityStop, match="does not match the digest"):
         vagrant_box.ensure(lab, spec, "libvirt")
-    with pytest.raises(SecurityStop, match="another digest"):
+    with pytest.raises(SecurityStop, match="does not match the digest"):
         vagrant_box.ensure(lab, replace(spec, digest=DIGEST), "libvirt")
 
 
 def test_a_box_with_another_digest_is_not_used(lab: Lab, tmp_path: Path) -> None:
     spec = MachineSpec(provider="vagrant", source=str(box(tmp_path, GOOD)), digest=DIGEST)
-    with pytest.raises(SecurityStop, match="another digest"):
+    with pytest.raises(SecurityStop, match="does not match the digest"):
         vagrant_box.ensure(lab, spec, "libvirt")
 
 

@@ -176,9 +176,7 @@ def _make(lab: Lab, found: KernelFile, modules: Path | None, directory: Path, de
         names.append(DISK)
         shutil.rmtree(work / "tree")
     else:
-        lab.bus.emit(
-            Notice(level="info", text="no --modules: the machine has only the drivers that are built into the kernel")
-        )
+        lab.bus.emit(Notice(level="info", text="no --modules: the machine has only the kernel's built-in drivers"))
     (work / DRIVERS).write_bytes(initrd.archive(initrd.tree_entries(loaded)))
     image_seal.seal(work, tuple(names), {"release": found.release, "form": found.form, "btf": found.btf})
     work.rename(directory)
@@ -196,6 +194,4 @@ def _with_dependencies(root: Path, release: str, deadline: Deadline) -> None:
     if (root / "lib/modules" / release / "modules.dep").exists():
         return
     argv = [proc.require_tool("depmod"), "-b", str(root), release]
-    proc.check(
-        argv, deadline=deadline, error=ProvisioningError, fix="run depmod on the folder, then run the command again"
-    )
+    proc.check(argv, deadline=deadline, error=ProvisioningError, fix="run depmod on the folder, then run it again")

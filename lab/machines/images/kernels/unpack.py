@@ -106,9 +106,7 @@ def _by_tool(*argv: str) -> Callable[[bytes], bytes]:
         tool = [proc.require_tool(argv[0]), *argv[1:]]
         result = proc.run(tool, stdin=body[:-4], deadline=Deadline.after(UNPACK_S))
         if not result.ok:
-            raise PreconditionError(
-                f"{argv[0]} failed to unpack the kernel: {result.tail()}", fix="lab doctor --install"
-            )
+            raise PreconditionError(f"{argv[0]} cannot unpack the kernel: {result.tail()}", fix="lab doctor --install")
         return result.stdout
 
     return decompress

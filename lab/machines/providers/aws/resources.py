@@ -169,9 +169,7 @@ def run(
             TagSpecifications=[{"ResourceType": kind, "Tags": labels} for kind in ("instance", "volume")],
         )
     except aws_api.LateAnswer:
-        lab.bus.emit(
-            Notice(level="warning", text="EC2 did not answer whether it created the instance; searching for it")
-        )
+        lab.bus.emit(Notice(level="warning", text="EC2 did not confirm the new instance; searching for it"))
     except TransientError:  # it may have been created
         raise
     except LabError:
@@ -229,14 +227,7 @@ def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
 
     hint = "run lab down again"
     until(ended, what="the instance to terminate", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
-    until(
-        cleared,
-        what="the security group's removal",
-        deadline=deadline,
-        hint=hint,
-        poll_s=POLL_S,
-        error=ProvisioningError,
-    )
+    until(cleared, what="its group's removal", deadline=deadline, hint=hint, poll_s=POLL_S, error=ProvisioningError)
 
 
 def tags(name: str, machine_id: str) -> list[dict[str, str]]:

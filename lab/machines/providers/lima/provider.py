@@ -55,9 +55,8 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     except LabError as error:
         return [*findings, Finding(name="lima.image", verdict="fail", message=error.message, fix=error.fix)]
     if "://" not in where and not Path(where).is_file():
-        findings.append(
-            Finding(name="lima.image", verdict="fail", message=f"file {where} does not exist", fix="correct --source")
-        )
+        message = f"file {where} does not exist"
+        findings.append(Finding(name="lima.image", verdict="fail", message=message, fix="correct --source"))
     return findings
 
 
@@ -178,10 +177,7 @@ def _driver(spec: MachineSpec) -> list[Finding]:
             return [_bad("the vz driver needs macOS", "--driver qemu")]
         if spec.arch != HOST_ARCH:
             return [
-                _bad(
-                    f"vz on this host runs {HOST_ARCH} machines, not {spec.arch}",
-                    f"--driver qemu, or --arch {HOST_ARCH}",
-                )
+                _bad(f"vz here runs {HOST_ARCH} machines, not {spec.arch}", f"--driver qemu, or --arch {HOST_ARCH}")
             ]
         if spec.image in lima_template.NOT_WITH_VZ and not spec.source:
             return [_bad(f"{spec.image} does not boot with vz", "--driver qemu, or --image debian-12")]

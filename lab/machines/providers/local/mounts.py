@@ -94,10 +94,11 @@ def undo_stale(lab: Lab, source: str, wanted: Iterable[tuple[str, str]]) -> None
 def _unmount(lab: Lab, target: str) -> None:
     result = proc.run([proc.require_tool("umount"), target], deadline=Deadline.after(TOOL_S, lab.cancel))
     if not result.ok:
-        message = f"cannot unmount {target}: it is in use"
-        raise ProvisioningError(
-            message, fix="end the processes that use it, then run lab down again", detail=result.tail()
+        message, fix = (
+            f"cannot unmount {target}: it is in use",
+            "end the processes that use it, then run lab down again",
         )
+        raise ProvisioningError(message, fix=fix, detail=result.tail())
 
 
 def _rows(path: Path) -> list[tuple[str, str]]:

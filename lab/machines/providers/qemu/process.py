@@ -42,9 +42,7 @@ def run_dir_path(machine_id: str) -> Path:
     owner = os.getuid() if hasattr(os, "getuid") else "user"
     directory = Path(tempfile.gettempdir()) / f"lab-{owner}" / machine_id[:12]
     if len(os.fsencode(directory / QMP_SOCKET)) > LONGEST_SOCKET:
-        raise PreconditionError(
-            f"the path {directory} is too long for a Unix socket", fix="set TMPDIR to a shorter path"
-        )
+        raise PreconditionError(f"{directory} is too long for a Unix socket", fix="set TMPDIR to a shorter path")
     return directory
 
 

@@ -211,19 +211,11 @@ def delete(lab: Lab, handle: QemuHandle) -> None:
     stop(lab, handle)
     directory = Path(handle.directory)
     if (directory / INITRD_FILE).exists():  # otherwise the logs belong to another provider, whose machine may run
-        for name in (
-            SERIAL_LOG,
-            HEARTBEAT_LOG,
-            QEMU_LOG,
-            OVERLAY_FILE,
-            INITRD_FILE,
-        ):  # OVERLAY_FILE and INITRD_FILE last: `inspect` uses them
+        for name in (SERIAL_LOG, HEARTBEAT_LOG, QEMU_LOG, OVERLAY_FILE, INITRD_FILE):  # INITRD_FILE last: tested above
             (directory / name).unlink(missing_ok=True)
     (directory / OVERLAY_FILE).unlink(missing_ok=True)
     run_dir = Path(handle.run_dir)
-    if (
-        run_dir.name == handle.machine_id[:12]
-    ):  # only the folder that `recover` names is removed, whatever the handle says
+    if run_dir.name == handle.machine_id[:12]:  # as `recover` names it: no other folder is removed
         shutil.rmtree(run_dir, ignore_errors=True)
     with contextlib.suppress(OSError):  # shared with other machines: removed with the last one
         run_dir.parent.rmdir()

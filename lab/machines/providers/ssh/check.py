@@ -145,10 +145,7 @@ def _disk(facts: HostFacts) -> Finding:
     if "ro" in facts.options:
         message, fix = f"cannot write {WORK}: its file system is read-only", "run `mount -o remount,rw /` there as root"
     elif "noexec" in facts.options:
-        message, fix = (
-            f"cannot run programs in {WORK}: its file system is noexec",
-            "run `mount -o remount,exec /var` there",
-        )
+        message, fix = f"cannot run programs in {WORK}: it is mounted noexec", "run `mount -o remount,exec /var` there"
     elif facts.free_mib < FREE_MIB:
         message, fix = f"/var/lib has {facts.free_mib} MiB free, {FREE_MIB} are needed", "free some space there"
     else:

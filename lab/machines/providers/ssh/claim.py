@@ -69,9 +69,7 @@ def ask(link: Transport, verb: str, doc: dict[str, Any], kind: type[T], deadline
     try:
         answer = load(dict[str, Any], result.text().strip().splitlines()[-1])
         if "error" in answer:
-            raise NotDone(
-                f"{failed.message}: {shown(answer['error'])}", fix="fix the error above, then run the command again"
-            )
+            raise NotDone(f"{failed.message}: {shown(answer['error'])}", fix="fix that, then run the command again")
         return decode(kind, answer)
     except (WireError, IndexError) as error:
         failed.message += f": cannot read its answer ({error})"

@@ -206,9 +206,7 @@ def give_back(doc: Doc) -> Doc:
         holder = claimed()
     except Refused as error:  # a call by hand, without an id, overrides it
         if "machine_id" in doc:
-            raise Refused(
-                "%s; if the machine is yours, run there: sudo python3 %s/keep.py give-back" % (error, WORK)
-            ) from None
+            raise Refused("%s; if it is yours, run: sudo python3 %s/keep.py give-back" % (error, WORK)) from None
         holder = doc
     mine = holder is not None and doc.get("machine_id") in (None, holder.get("machine_id"))
     if mine or holder is None:

@@ -68,23 +68,17 @@ def install_commands(lab: Lab, *, root: bool) -> list[list[str]]:
 
 def _spec(spec: MachineSpec, driver: str) -> Finding | None:
     if driver not in DRIVERS:
-        return _fail(
-            "driver", f"lab does not support Vagrant's driver {driver}", f"use --driver {' or '.join(DRIVERS)}"
-        )
+        return _fail("driver", f"lab does not support driver {driver}", f"use --driver {' or '.join(DRIVERS)}")
     if spec.arch != HOST_ARCH:
         message = f"Vagrant supports only this host's architecture ({HOST_ARCH}), not {spec.arch}"
         return _fail("arch", message, "use --provider qemu")
     if spec.accel not in ACCELS:
-        return _fail(
-            "accel", f"libvirt does not support the accelerator {spec.accel}", f"use --accel {' or '.join(ACCELS)}"
-        )
+        return _fail("accel", f"libvirt has no accelerator {spec.accel}", f"use --accel {' or '.join(ACCELS)}")
     try:
         if spec.source:
             vagrant_box.need_digest(spec)
         elif driver != "libvirt":
-            return _fail(
-                "box", f"driver {driver} cannot start the golden image", "set --source URL and --digest sha256:HEX"
-            )
+            return _fail("box", f"{driver} cannot start the golden image", "set --source URL and --digest sha256:HEX")
     except LabError as error:
         return _fail("box", error.message, error.fix)
     return None
