@@ -1,4 +1,4 @@
-"""How anything above talks to a machine: one seam (`base.Transport`), over SSH or on this very Linux."""
+"""Connections to a machine: one interface (`base.Transport`), over SSH or on this host."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def connect(lab: Lab, endpoint: Endpoint, deadline: Deadline) -> Transport:
     """Open a connection to `endpoint`; a context manager that closes it.
 
     Raises ProvisioningError (not reachable, key refused) and SecurityStop (another host key than the pinned one).
-    The SSH library is imported here and not before: it costs half a second on a slow host. Meanwhile the server
-    starts its side of the connection, which takes an emulated machine a quarter of a second.
+    The SSH library is imported only here, since that takes half a second on a slow host. Meanwhile the server
+    accepts the connection, which takes an emulated machine a quarter of a second.
     """
     if isinstance(endpoint, LocalEndpoint):
         from lab.remote.localhost import LocalTransport
@@ -24,7 +24,7 @@ def connect(lab: Lab, endpoint: Endpoint, deadline: Deadline) -> Transport:
         return LocalTransport(lab)
     try:
         sock = socket.create_connection((endpoint.host, endpoint.port), deadline.left_s())
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS knows
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid DNS name
         raise unreachable(endpoint, error) from error
     from lab.remote.ssh import SshTransport
 
@@ -32,6 +32,6 @@ def connect(lab: Lab, endpoint: Endpoint, deadline: Deadline) -> Transport:
 
 
 def unreachable(endpoint: SshEndpoint, error: Exception) -> ProvisioningError:
-    """No SSH connection came about, for the reason that `error` gives."""
+    """The error for a failed SSH connection, with the reason in `error`."""
     reason = str(error) or type(error).__name__
-    return ProvisioningError(f"no SSH connection to {endpoint.host}:{endpoint.port}: {reason}", fix="lab logs")
+    return ProvisioningError(f"cannot connect to {endpoint.host}:{endpoint.port} by SSH: {reason}", fix="lab logs")

@@ -1,4 +1,4 @@
-"""The Transport seam: how anything above talks to a machine. argv lists end to end, quoted in the transport."""
+"""The Transport interface to a machine. Commands are argv lists, quoted in the transport."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ AGAIN: Final = "run the command again"
 class Transport(ABC):
     """A live connection. Use it as a context manager (`connect(lab, endpoint)`); every call takes a Deadline.
 
-    Whatever comes from the machine has a bound that is checked while it comes: no call reads without one. A
-    transport brings `pipe`, `_read` and `_write`; the other calls are made of these.
+    All data from the machine has a size limit that is checked while it arrives: no call reads without one. A
+    transport implements `pipe`, `_read` and `_write`; the other calls use these.
 
     Errors: ProvisioningError (unreachable), SecurityStop (host key), TransientError (connection lost in a call).
     """
@@ -55,10 +55,10 @@ class Transport(ABC):
         err: Sink,
         max_output: int | None,
     ) -> int:
-        """Run with the streams handed over as they come; returns the exit code (negative: killed by that signal).
+        """Run and pass the streams on as they arrive; returns the exit code (negative: killed by that signal).
 
-        At the deadline, on cancel and when a sink raises, the program's process group is ended there. A sink that
-        waits makes the program wait. `max_output` None is for a person's own pipe alone.
+        At the deadline, on cancel and when a sink raises, the program's process group is ended. A sink that blocks
+        blocks the program. `max_output` None is only for a pipe of the user's.
         """
 
     def run(
@@ -79,12 +79,12 @@ class Transport(ABC):
         return Result(argv=tuple(argv), code=code, stdout=bytes(out.data), stderr=bytes(err.data))
 
     def put(self, source: Path, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
-        """Copy a file there, whole or not at all (temp + rename); parents are made."""
+        """Copy a file to the machine, whole or not at all (temp + rename); parent folders are created."""
         with source.open("rb") as file:
             self._write(file, target, deadline, mode)
 
     def put_bytes(self, data: bytes, target: str, deadline: Deadline, *, mode: int = 0o644) -> None:
-        """`put` of what is in memory."""
+        """`put` of bytes in memory."""
         self._write(BytesIO(data), target, deadline, mode)
 
     def get(
@@ -99,8 +99,8 @@ class Transport(ABC):
     ) -> None:
         """Append `source` from `offset` on to `target`; `progress` gets bytes copied so far.
 
-        However it ends, what came is on the disk, so that a next call resumes. Raises FetchError when more than
-        `max_bytes` come.
+        However it ends, the received bytes are on disk, so that a next call resumes. Raises FetchError for more than
+        `max_bytes`.
         """
         copied = 0
         with target.open("ab") as file:
@@ -108,7 +108,7 @@ class Transport(ABC):
                 for chunk in self._read(source, offset, deadline, must_exist=True, max_bytes=max_bytes + 1):
                     copied += len(chunk)
                     if copied > max_bytes:
-                        message = f"{source} holds more than {max_bytes} bytes, which is not expected"
+                        message = f"{source} is larger than the limit of {max_bytes} bytes"
                         raise FetchError(message, fix="lab ssh")
                     file.write(chunk)
                     if progress is not None:
@@ -123,15 +123,15 @@ class Transport(ABC):
 
     @abstractmethod
     def _read(self, path: str, offset: int, deadline: Deadline, *, must_exist: bool, max_bytes: int) -> Iterator[bytes]:
-        """Yield at most `max_bytes` of `path` from `offset` on, up to its present end."""
+        """Yield at most `max_bytes` of `path` from `offset` on, up to its current end."""
 
     @abstractmethod
     def _write(self, data: BufferedIOBase, target: str, deadline: Deadline, mode: int) -> None:
-        """Write what is in `data` to `target`, whole or not at all."""
+        """Write `data` to `target`, whole or not at all."""
 
     def _in_time(self, deadline: Deadline, what: str) -> None:
-        """Raise Cancelled or TransientError once it is time to stop."""
+        """Raise Cancelled, or TransientError after the deadline."""
         if self._lab.cancel.is_set() or (deadline.cancel is not None and deadline.cancel.is_set()):
             raise Cancelled
         if deadline.passed():
-            raise TransientError(f"{what}{self._where}: not done in time", fix=AGAIN)
+            raise TransientError(f"{what}{self._where} timed out", fix=AGAIN)

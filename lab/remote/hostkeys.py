@@ -1,4 +1,4 @@
-"""Host keys as text: how they are named in known_hosts, their fingerprints, and the stop when one is not the pinned."""
+"""Host keys as text: their names in known_hosts, their fingerprints, and the error when one is not the pinned key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.model.errors import SecurityStop
 
 
 def known_hosts_name(host: str, port: int) -> str:
-    """How OpenSSH writes an address in known_hosts."""
+    """The address as OpenSSH writes it in known_hosts."""
     return host if port == 22 else f"[{host}]:{port}"
 
 
@@ -29,17 +29,17 @@ def fingerprint(host_key: str) -> str:
 
 
 def refuse(where: str, seen: str, host_key: str, cause: Exception | None = None) -> NoReturn:
-    """`seen` is the fingerprint that was shown, `host_key` the pinned key. Raises SecurityStop."""
+    """`seen` is the server's fingerprint, `host_key` the pinned key. Raises SecurityStop."""
     raise SecurityStop(
-        f"{where} shows another host key than the one pinned for this machine:"
-        f" wanted {fingerprint(host_key)}, got {seen}; nothing was sent",
-        fix="if you replaced that machine yourself: lab down, then lab up",
+        f"the host key of {where} is not the one pinned for this machine:"
+        f" expected {fingerprint(host_key)}, got {seen}; nothing was sent",
+        fix="if you replaced the machine: lab down, then lab up",
     ) from cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostKeys:
-    """What known_hosts files say of one name: keys that are right, and keys that must never be taken again."""
+    """The keys of one name in known_hosts files: valid ones and revoked ones."""
 
     keys: tuple[str, ...] = ()
     revoked: tuple[str, ...] = ()
@@ -53,14 +53,14 @@ def known(text: str, name: str) -> HostKeys:
         words = line.split()
         marker = words.pop(0) if words and words[0].startswith("@") else ""
         if len(words) < 3 or words[0].startswith("#") or marker not in {"", "@revoked"}:
-            continue  # @cert-authority: certificates of hosts are not used here
+            continue  # @cert-authority: host certificates are not supported
         if names(words[0], name):
             (revoked if marker else keys).append(f"{words[1]} {words[2]}")
     return HostKeys(keys=tuple(keys), revoked=tuple(revoked))
 
 
 def names(field: str, name: str) -> bool:
-    """Whether a line's first field means `name`: a hash of it, or patterns with * and ?, any of which ! excludes."""
+    """Whether a line's first field matches `name`: by hash, or by patterns with * and ?, which ! negates."""
     if field.startswith("|1|"):
         try:
             _, _, salt, digest = field.split("|")

@@ -1,4 +1,4 @@
-"""The Transport on this very Linux: the same promises without a network."""
+"""The Transport to this host: the same interface without a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHUNK_BYTES: Final = 1 << 20
 
 
 class LocalTransport(Transport):
-    """There is nothing to close. A program that does not exist is exit code 127, as a shell there would say."""
+    """Nothing to close. A missing program gives exit code 127, as in a shell."""
 
     def pipe(
         self,
@@ -42,7 +42,7 @@ class LocalTransport(Transport):
             err(f"{argv[0]}: permission denied\n".encode())
             return 126
         except LabError as error:
-            if type(error) is not LabError:  # raised by a sink, or meant as it is
+            if type(error) is not LabError:  # raised by a sink, or not to be translated
                 raise
             raise TransientError(error.message, fix=error.fix, detail=error.detail) from error
 
@@ -54,10 +54,10 @@ class LocalTransport(Transport):
                 raise FetchError(f"no such file: {path}", fix=AGAIN) from error
             return
         except OSError as error:
-            raise FetchError(f"cannot read {path}: {error.strerror}", fix="look at that file") from error
+            raise FetchError(f"cannot read {path}: {error.strerror}", fix="check that file") from error
         with file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FetchError(f"{path} is no regular file", fix="look at that file")
+                raise FetchError(f"{path} is not a regular file", fix="check that file")
             file.seek(offset)
             while max_bytes > 0 and (chunk := file.read(min(CHUNK_BYTES, max_bytes))):
                 self._in_time(deadline, f"reading {path}")
@@ -74,12 +74,12 @@ class LocalTransport(Transport):
                 while chunk := data.read(CHUNK_BYTES):
                     self._in_time(deadline, f"writing {target}")
                     out.write(chunk)
-            temp.chmod(mode & 0o700)  # the whole machine is this user's there; here others live too
+            temp.chmod(mode & 0o700)  # this host has other users, unlike a machine
             temp.replace(path)
         finally:
             temp.unlink(missing_ok=True)
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A named pipe is opened at once, and refused then, instead of waited for."""
+    """Open without blocking, so that a named pipe is refused instead of waited for."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

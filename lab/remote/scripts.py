@@ -1,6 +1,6 @@
-"""The few commands that file transfer is made of: one round trip each, POSIX sh and coreutils only.
+"""The commands of file transfer: one round trip each, POSIX sh and coreutils only.
 
-Plain commands instead of SFTP: no second subsystem to start in an emulated guest, and a checksum in the same trip.
+Commands instead of SFTP: no subsystem to start in an emulated guest, and a checksum in the same round trip.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Final
 CHECKSUM_DIFFERS: Final = 65
 NO_SUCH_FILE: Final = 66
 
-# $1 target, $2 SHA-256 of what should arrive, $3 octal mode. A connection that breaks leaves a short file: it is
-# not the wanted one, so it is removed and the target stays as it was.
+# $1 target, $2 SHA-256 of the content, $3 octal mode. A broken connection leaves a short file: its checksum differs,
+# so it is removed and the target stays as it was.
 _PUT: Final = f"""set -eu
 case $1 in */*) d=${{1%/*}} ;; *) d=. ;; esac
 mkdir -p -- "${{d:-/}}"
@@ -24,12 +24,12 @@ chmod "$3" -- "$t"
 mv -fT -- "$t" "$1"
 """
 
-# $1 file, $2 first byte wanted, counted from 1 as tail does
+# $1 file, $2 first byte, counted from 1 as tail does
 _GET: Final = f"""[ -e "$1" ] || exit {NO_SUCH_FILE}
 exec tail -c "+$2" -- "$1"
 """
 
-# $1 the leader of a process group. It may take three seconds to end well.
+# $1 the leader of a process group, which gets three seconds to exit after TERM.
 _END: Final = """kill -s TERM -- "-$1" 2>/dev/null || exit 0
 n=0
 while kill -0 "-$1" 2>/dev/null && [ $n -lt 30 ]; do sleep 0.1; n=$((n + 1)); done
@@ -43,7 +43,7 @@ def put_argv(target: str, sha256: str, mode: int) -> tuple[str, ...]:
 
 
 def get_argv(source: str, offset: int) -> tuple[str, ...]:
-    """Print `source` from byte `offset` on to its present end."""
+    """Print `source` from byte `offset` on to its current end."""
     return ("sh", "-c", _GET, "get", source, str(offset + 1))
 
 

@@ -28,7 +28,7 @@ CHUNK_BYTES: Final = 32768
 ROOT: Final = ("sudo", "-n", "--")
 END_GROUP_S: Final = 10.0
 POLL_S: Final = 0.2
-# RFC 4254's names with Linux's numbers: Windows knows few of them
+# RFC 4254's names with Linux's numbers: Windows has few of them
 SIGNALS: Final = {
     "HUP": 1,
     "INT": 2,
@@ -46,19 +46,19 @@ SIGNALS: Final = {
 }
 
 
-class Broken(Exception):  # not an error of ours to show: the transport turns it into one
-    """The connection went away under a read; bytes may be missing, whatever the exit code says."""
+class Broken(Exception):  # internal: the transport turns it into an error for the user
+    """The connection was lost during a read; bytes may be missing, whatever the exit code."""
 
 
 class SshTransport(Transport):
-    """One connection that is kept; calls may run at the same time, each in its channel."""
+    """One persistent connection; calls may run concurrently, each in its own channel."""
 
     def __init__(self, lab: Lab, endpoint: SshEndpoint, sock: socket.socket, deadline: Deadline) -> None:
         """Log in over a connected socket. Raises ProvisioningError, LoginRefused, SecurityStop (host key)."""
         super().__init__(lab)
         self._at = f"{endpoint.host}:{endpoint.port}"
         self._where = f" in {self._at}"
-        self._root = ROOT if endpoint.become else ()  # what stands before every command
+        self._root = ROOT if endpoint.become else ()  # prefix of every command
         self._connection: fabric.Connection = log_in(endpoint, sock, deadline)
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class SshTransport(Transport):
         err: Sink,
         max_output: int | None,
     ) -> int:
-        # the shell tells its pid, then becomes the program: the leader of a process group that can be ended by name
+        # the shell prints its pid, then execs the program: the leader of a process group that can be signalled
         channel = self._start(f"echo lab-pid:$$ >&2; exec {self._line(argv)}", deadline)
         budget = Budget(f"{argv[0]}{self._where}", max_output)
         pid = PidLine(budget.of(err))
@@ -101,7 +101,7 @@ class SshTransport(Transport):
         data.seek(0)
         result = self.run(put_argv(target, digest, mode), deadline, stdin=iter(lambda: data.read(CHUNK_BYTES), b""))
         if result.code == CHECKSUM_DIFFERS:
-            raise TransientError(f"{target} did not arrive whole", fix=AGAIN)
+            raise TransientError(f"the transfer of {target} was incomplete", fix=AGAIN)
         if not result.ok:
             raise ProvisioningError(f"cannot write {target} in the machine", fix="lab ssh", detail=result.tail())
 
@@ -127,10 +127,10 @@ class SshTransport(Transport):
             code = self._code(channel, deadline, f"reading {path}")
             if code == 0 or (code == NO_SUCH_FILE and not must_exist):
                 return
-            said = channel.recv_stderr(CHUNK_BYTES) if channel.recv_stderr_ready() else b""
+            errors = channel.recv_stderr(CHUNK_BYTES) if channel.recv_stderr_ready() else b""
         if code == NO_SUCH_FILE:
-            raise FetchError(f"no such file in the machine: {path}", fix=AGAIN)
-        raise FetchError(f"cannot read {path} in the machine", fix="lab ssh", detail=said.decode("utf-8", "replace"))
+            raise FetchError(f"{path} does not exist in the machine", fix=AGAIN)
+        raise FetchError(f"cannot read {path} in the machine", fix="lab ssh", detail=errors.decode("utf-8", "replace"))
 
     def _start(self, command: str, deadline: Deadline) -> paramiko.Channel:
         try:
@@ -143,18 +143,18 @@ class SshTransport(Transport):
         return channel
 
     def _code(self, channel: paramiko.Channel, deadline: Deadline, what: str) -> int:
-        """The exit code, once both streams have ended; minus the signal's number when one killed it."""
+        """The exit code, after both streams have ended; negative: killed by that signal."""
         while not channel.status_event.wait(POLL_S):
             self._in_time(deadline, what)
         if channel.exit_status >= 0:
             return channel.exit_status & 0xFF
         name = getattr(channel, SIGNAL_ATTRIBUTE, None)
         if name is None:
-            raise self._lost("it ended without an exit code")
+            raise self._lost("no exit code was received")
         return -SIGNALS.get(name, SIGNALS["HUP"])
 
     def _end_group(self, pid: int | None) -> None:
-        """End what a given-up call left running; with the connection gone there is nobody to ask."""
+        """End the process group of an abandoned call; does nothing when the connection is lost."""
         if pid is None or not self._connection.is_connected:
             return
         with contextlib.suppress(LabError):
@@ -174,7 +174,7 @@ def _receive(read: Callable[[int], bytes], nbytes: int = CHUNK_BYTES) -> bytes:
         return read(nbytes)
     except TimeoutError:
         raise
-    except Exception as error:  # the SSH library raises many kinds here, some of its own
+    except Exception as error:  # the SSH library raises many types here, some of its own
         raise Broken(str(error) or type(error).__name__) from error
 
 
@@ -187,6 +187,6 @@ def _feed(channel: paramiko.Channel, chunks: Iterable[bytes]) -> None:
 
 
 def _close(channel: paramiko.Channel) -> None:
-    """Close, also when the connection under it is gone already (which makes the SSH library raise)."""
+    """Close, also after the connection was lost (which makes the SSH library raise)."""
     with contextlib.suppress(Exception):
         channel.close()

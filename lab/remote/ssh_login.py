@@ -1,8 +1,8 @@
-"""Opening an SSH connection: whom we trust, and as whom we come.
+"""Opens an SSH connection: host key check and login.
 
-fabric opens it, with nothing of its own settings. Trust: the endpoint's pinned host key and nothing else (no system
-known_hosts, no first-use trust). Login: the endpoint's own key and nothing else, or, for an endpoint without one, the
-user's agent and default keys. A different host key stops everything before a single byte of ours is sent.
+fabric opens it, without its own settings. Only the endpoint's pinned host key is trusted (no system known_hosts, no
+trust on first use). Only the endpoint's identity file is used, or, for an endpoint without one, the user's agent and
+default keys. Another host key aborts the connection before anything is sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_GREETING_BYTES: Final = 64 << 10
 MAX_PACKET_BYTES: Final = 1 << 20  # OpenSSH's own limit is 256 KiB
 MAX_HELD_BYTES: Final = 8 << 20  # the window is 2 MiB
 SIGNAL_ATTRIBUTE: Final = "lab_exit_signal"
-# What fabric needs to be set. Its own defaults ask for the user's name, which a container may not have.
+# Settings that fabric needs. Its own defaults look up the user's name, which a container may not have.
 SETTINGS: Final = {
     "authentication": {"strategy_class": None},
     "connect_kwargs": {},
@@ -45,11 +45,11 @@ SETTINGS: Final = {
 
 
 class LoginRefused(ProvisioningError):
-    """It is there and is who it should be, and lets us in with none of our keys."""
+    """The server has the pinned host key and accepts none of our keys."""
 
 
 class KeyUnusable(LoginRefused):
-    """The private key that was named cannot be used; nothing was tried with it."""
+    """The given private key is unusable; no login was tried."""
 
 
 def log_in(endpoint: SshEndpoint, sock: socket.socket, deadline: Deadline) -> fabric.Connection:
@@ -74,7 +74,7 @@ def log_in(endpoint: SshEndpoint, sock: socket.socket, deadline: Deadline) -> fa
     )
     client = connection.client
     client.set_log_channel(LOG)
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())  # fabric's own trusts whoever answers
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())  # fabric's default accepts any host key
     client.get_host_keys().add(known_hosts_name(endpoint.host, endpoint.port), *_pinned(endpoint.host_key))
     try:
         connection.connect_kwargs["pkey"] = None if own is None else load_identity(own)
@@ -89,35 +89,35 @@ def log_in(endpoint: SshEndpoint, sock: socket.socket, deadline: Deadline) -> fa
 
 
 def _explain(endpoint: SshEndpoint, error: BaseException) -> None:
-    """Raise what a failed login means in place of what the library says."""
+    """Raise our error for a failed login in place of the library's."""
     where = f"{endpoint.host}:{endpoint.port}"
     if isinstance(error, paramiko.BadHostKeyException):
         refuse(where, error.key.fingerprint, endpoint.host_key, error)
     if isinstance(error, paramiko.AuthenticationException | paramiko.PasswordRequiredException):
-        what = "none of your keys" if endpoint.identity_file is None else f"not with {endpoint.identity_file.name}"
-        message = f"{where} refused the login of {endpoint.user} ({what})"
+        keys = "your keys" if endpoint.identity_file is None else endpoint.identity_file.name
+        message = f"{where} refused the login of {endpoint.user} with {keys}"
         raise LoginRefused(message, fix="lab down, then lab up") from error
     if "No authentication methods available" in str(error):  # an agent without keys, and no default key
-        raise LoginRefused(f"there is no key here to open {where} with", fix="give --identity FILE") from error
+        raise LoginRefused(f"there is no SSH key for the login at {where}", fix="set --identity FILE") from error
     if isinstance(error, OSError | EOFError | paramiko.SSHException):
         raise unreachable(endpoint, error) from error
 
 
 def load_identity(path: Path) -> paramiko.PKey:
-    """A private key without a passphrase. Raises KeyUnusable saying what is wrong with the file."""
+    """A private key without a passphrase. Raises KeyUnusable with the reason."""
     try:
         return paramiko.PKey.from_path(path)
     except FileNotFoundError as error:
-        raise KeyUnusable(f"{path} does not exist", fix="give --identity with a private key file") from error
-    except (TypeError, paramiko.PasswordRequiredException) as error:  # as the crypto library says "encrypted"
-        fix = f"ssh-add {path}, and leave --identity out"
-        raise KeyUnusable(f"{path} is locked by a passphrase", fix=fix) from error
+        raise KeyUnusable(f"{path} does not exist", fix="set --identity to a private key file") from error
+    except (TypeError, paramiko.PasswordRequiredException) as error:  # how the crypto library reports an encrypted key
+        fix = f"run ssh-add {path}, and remove --identity"
+        raise KeyUnusable(f"{path} has a passphrase", fix=fix) from error
     except (OSError, ValueError, UnsupportedAlgorithm, paramiko.SSHException, UnknownKeyType) as error:
-        raise KeyUnusable(f"{path} is not a private key that can be used: {error}", fix="give another") from error
+        raise KeyUnusable(f"{path} is not a usable private key: {error}", fix="use another key") from error
 
 
 def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) -> str:
-    """The public key that the server shows, preferring `kinds`; nothing of ours is sent. Raises ProvisioningError."""
+    """The server's host key, preferring `kinds`; no login is sent. Raises ProvisioningError."""
     _silence()
     try:
         with socket.create_connection((host, port), timeout=deadline.left_s()) as sock:
@@ -135,11 +135,11 @@ def shown_key(host: str, port: int, kinds: Sequence[str], deadline: Deadline) ->
                 transport.close()
     except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:  # UnicodeError: no name that DNS knows
         message = f"no SSH server answers at {host}:{port}: {str(error) or type(error).__name__}"
-        raise ProvisioningError(message, fix="check the address, and that the machine is on") from error
+        raise ProvisioningError(message, fix="check the address, and that the machine is running") from error
 
 
 def lookup(config: Path, host: str) -> dict[str, list[str]]:
-    """What the user's and the system's OpenSSH configs say of `host`, for systems without OpenSSH.
+    """The options of `host` in the user's and the system's OpenSSH configs, for systems without OpenSSH.
 
     Option in lower case -> its values. Raises ConfigError.
     """
@@ -149,24 +149,23 @@ def lookup(config: Path, host: str) -> dict[str, list[str]]:
         found: dict[str, Any] = dict(files.base_ssh_config.lookup(host))
     except (OSError, ValueError, paramiko.SSHException) as error:
         raise ConfigError(f"cannot read the OpenSSH configuration for {host}: {error}", fix=f"edit {config}") from error
-    return {
-        name: [str(each) for each in told] if isinstance(told, list) else [str(told)] for name, told in found.items()
-    }
+    values = {name: value if isinstance(value, list) else [value] for name, value in found.items()}
+    return {name: [str(item) for item in value] for name, value in values.items()}
 
 
 def _kind(algorithm: str) -> str:
-    """An RSA key is one kind, whatever it signs with."""
+    """The host key type of a signature algorithm: all RSA algorithms are of one type."""
     return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
 def _silence() -> None:
-    """The library's own log never reaches the screen."""
+    """Keep the library's log off the terminal."""
     logging.getLogger(LOG).addHandler(logging.NullHandler())
     logging.getLogger(LOG).propagate = False
 
 
 class _NoConfig(paramiko.SSHConfig):
-    """No option for any host: where to go and as whom was decided before."""
+    """No option for any host: host and login are already known."""
 
     def lookup(self, hostname: str) -> paramiko.SSHConfigDict:  # noqa: ARG002
         return paramiko.SSHConfigDict()
@@ -184,26 +183,26 @@ def _channel_request(channel: Any, message: paramiko.Message) -> None:
 
 
 class _Bounded:
-    """A socket that hands on no endless greeting and no packet larger than any server of today sends.
+    """A socket that limits the greeting and the packet size to what current servers send.
 
-    paramiko reads a greeting until its newline, and a packet of whatever size it says, up to 4 GiB, into memory.
+    paramiko reads a greeting up to its newline, and a packet of any announced size up to 4 GiB, into memory.
     """
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self.greeting: int | None = 0  # bytes so far; None once it is over
+        self.greeting: int | None = 0  # bytes so far; None after its end
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def recv(self, nbytes: int) -> bytes:
         if nbytes > MAX_PACKET_BYTES:
-            raise paramiko.SSHException(f"a packet of {nbytes} bytes")
+            raise paramiko.SSHException(f"the server sent a packet of {nbytes} bytes")
         data: bytes = self._sock.recv(nbytes)
         if self.greeting is not None:
             self.greeting += len(data)
             if self.greeting > MAX_GREETING_BYTES:
-                raise paramiko.SSHException("a greeting without an end")
+                raise paramiko.SSHException("the server's greeting has no end")
         return data
 
 
@@ -218,16 +217,16 @@ def _extended_data(channel: Any, message: paramiko.Message) -> None:
 
 
 def _held(channel: Any) -> None:
-    """A server may not send more than was asked for; paramiko would keep it all."""
+    """Close the connection of a server that exceeds the window; paramiko would buffer it all."""
     if len(channel.in_buffer) + len(channel.in_stderr_buffer) > MAX_HELD_BYTES:
         channel.transport.close()
 
 
 class _Careful(paramiko.Transport):
-    """paramiko, with bounds; and `exit-signal`, which it drops, is kept: a killed program is no lost connection."""
+    """paramiko with limits, and with `exit-signal`, which it drops: tells a killed program from a lost connection."""
 
     _channel_handler_table: ClassVar[dict[int, Any]] = {
-        **getattr(paramiko.Transport, "_channel_handler_table"),  # noqa: B009  # the only place to see a request
+        **getattr(paramiko.Transport, "_channel_handler_table"),  # noqa: B009  # the only hook for requests
         MSG_CHANNEL_REQUEST: _channel_request,
         MSG_CHANNEL_DATA: _data,
         MSG_CHANNEL_EXTENDED_DATA: _extended_data,
@@ -235,13 +234,13 @@ class _Careful(paramiko.Transport):
 
     def __init__(self, sock: Any, **options: Any) -> None:
         self._bounded = _Bounded(sock)
-        super().__init__(self._bounded, **options)  # type: ignore[arg-type]  # all that it needs of a socket
-        # faster in an emulated machine than a cipher and a hash, which paramiko puts first
+        super().__init__(self._bounded, **options)  # type: ignore[arg-type]  # has all methods that it uses
+        # AES-GCM is faster in an emulated machine than a cipher and a MAC, which paramiko prefers
         security = self.get_security_options()
         security.ciphers = sorted(security.ciphers, key=lambda name: "-gcm@" not in name)
 
     def _check_banner(self) -> None:
-        super()._check_banner()  # type: ignore[misc]  # the only place to know when the greeting is over
+        super()._check_banner()  # type: ignore[misc]  # the only hook for the greeting's end
         self._bounded.greeting = None
 
 

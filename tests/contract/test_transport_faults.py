@@ -112,7 +112,7 @@ def test_the_right_key_does_authenticate_in_that_log(lab: Lab, server: Sshd) -> 
 
 
 def test_nobody_listens(lab: Lab, server: Sshd) -> None:
-    with pytest.raises(ProvisioningError, match="no SSH connection"):
+    with pytest.raises(ProvisioningError, match="cannot connect to"):
         connect(lab, replace(server.endpoint, port=free_port()), soon(5))
 
 
