@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def of_file(path: Path, *, synced: bool = False) -> str:
-    """Of its content; `synced`: after it is on the disk, for a digest that is written down beside it."""
+    """Of its content; `synced`: sync it first, for a digest that is stored with it."""
     with path.open("rb") as file:
         if synced:
             os.fsync(file.fileno())
@@ -16,7 +16,7 @@ def of_file(path: Path, *, synced: bool = False) -> str:
 
 
 def of_folder(top: Path) -> str:
-    """Of every file below `top` by name and content; byte-code caches do not count."""
+    """Of every file below `top` by name and content, without byte-code caches."""
     total = hashlib.sha256()
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if name != "__pycache__")

@@ -1,7 +1,7 @@
-"""Files of a run or a machine as checked values: the one way in. Whatever is on disk, what comes out is a value of the
-type that was asked for, or `Unreadable` with file, line, key, what was expected there and a fix.
+"""Reads files of a run or a machine as checked values: the result is a value of the wanted type, or `Unreadable` with
+file, line, key, the reason and a fix.
 
-What each type allows is in `lab.guest.wire.checked`; how much is read of one file, here.
+The rules of each type are in `lab.guest.wire.checked`, the size limits of a file here.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """How much is read of a file of many rows; `size` and `line` in bytes, unpacked."""
+    """The limits of a file with many rows; `size` and `line` in bytes, unpacked."""
 
     size: int = 256 << 20
     line: int = 4 << 20
     rows: int = 500_000
-    values: int = 1_000_000  # of JSON lines that are all kept
+    values: int = 1_000_000  # of JSON lines that are all kept in memory
 
 
 ROWS: Final = Rows()
-LOG: Final = Rows(size=32 << 20)  # every line of a log is kept
+LOG: Final = Rows(size=32 << 20)  # every line of a log is kept in memory
 LINE: Final = Limits(size=ROWS.line, values=100_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file: where it is, how it is called in messages, and what helps when it cannot be read."""
+    """A file: its path, its name in messages, and the fix when it cannot be read."""
 
     path: Path
     name: str
@@ -50,13 +50,13 @@ class Source:
         return Unreadable(shown_path(self.name), why, fix=self.fix, line=line)
 
     def wrong(self, error: WireError, *, line: int = 0) -> Unreadable:
-        """The same fault as one of this file; `line` where the text that was read is one of its lines."""
+        """The same error with this file's name; `line` when the text is one line of the file."""
         name, at = shown_path(self.name), line or error.line
         return Unreadable(name, error.why, fix=self.fix, line=at, column=error.column, key=error.key)
 
 
 def shown_path(name: str) -> str:
-    """A name, or a line with names in it, as text of one line, whatever its bytes are; a long one is not cut."""
+    """A name, or a text with names, as one printable line; it is not cut."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
@@ -70,7 +70,7 @@ def read(source: Source, hint: type[T], limits: Limits = LIMITS) -> T:
 
 
 def content(source: Source, size: int) -> bytes:
-    """All bytes of a plain file of at most `size` bytes. Raises Unreadable."""
+    """All bytes of a regular file of at most `size` bytes. Raises Unreadable."""
     try:
         with _opened(source) as file:
             data = file.read(size + 1)
@@ -82,25 +82,25 @@ def content(source: Source, size: int) -> bytes:
 
 
 def _opened(source: Source) -> BinaryIO:
-    """Opened to read; a folder, a pipe or a device is refused before a byte of it is waited for."""
+    """Open it for reading; a folder, a pipe or a device is refused without waiting for its data."""
     try:
         return store.retry_while_open(lambda: regular.opened(source.path))
     except regular.NotRegular as error:
-        raise source.error("not a plain file") from error
+        raise source.error("not a regular file") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in a name
         raise source.error(why_not(error)) from error
 
 
 def why_not(error: Exception) -> str:
-    """What the system says, without its number and the path that the message has already."""
+    """The system's error text, without its number and path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text[:1].lower() + text[1:]
 
 
 def lines(source: Source, one: Callable[[object], T], rows: Rows = LOG) -> tuple[tuple[T, ...], tuple[Unreadable, ...]]:
-    """The JSON lines of a log as values, and the lines that are none. A last line that was never ended is left out.
+    """The JSON lines of a log as values, and the errors of invalid lines. An unfinished last line is left out.
 
-    Raises Unreadable where the file as a whole is beyond `rows`; a missing file has no lines.
+    Raises Unreadable when the file exceeds `rows`; a missing file has no lines.
     """
     if not os.path.lexists(source.path):
         return (), ()
@@ -123,7 +123,7 @@ def lines(source: Source, one: Callable[[object], T], rows: Rows = LOG) -> tuple
 
 def packed_lines(source: Source, hint: type[T], rows: Rows = ROWS) -> Iterator[T]:
     """The JSON lines of a gzip file, one value at a time; a missing file has none. Raises Unreadable at the first
-    line that is not `hint`, and before the first one where there are too many."""
+    line that is not `hint`, and before the first line of a file that is too large."""
     for number, line in _unpacked(source, rows):
         try:
             value = decode(hint, parse(line, LINE))
@@ -135,19 +135,19 @@ def packed_lines(source: Source, hint: type[T], rows: Rows = ROWS) -> Iterator[T
 def packed_rows(
     source: Source, columns: tuple[str, ...], one: Callable[[list[str]], T], rows: Rows = ROWS
 ) -> Iterator[T]:
-    """The rows of a packed CSV file under `columns` (more may follow), each made a value by `one`."""
+    """The rows of a gzip CSV file with `columns` (more may follow), each converted by `one`."""
     number = 0
 
     def texts() -> Iterator[str]:
         nonlocal number
-        for number, line in _unpacked(source, rows):  # noqa: B007 - told in the error
+        for number, line in _unpacked(source, rows):  # noqa: B007 - used in the error
             yield line.decode("utf-8")
 
     try:
         table = csv.reader(texts(), strict=True)
         head = next(table, None)
         if head is not None and tuple(head[: len(columns)]) != columns:
-            raise source.error(f"columns are {shown(', '.join(head))}, not {', '.join(columns)}", line=1)
+            raise source.error(f"the columns are {shown(', '.join(head))}, not {', '.join(columns)}", line=1)
         for row in table:
             if len(row) < len(columns):
                 raise source.error(f"{len(columns)} fields are expected, not {len(row)}", line=number)
@@ -161,8 +161,8 @@ def packed_rows(
 
 
 def _unpacked(source: Source, rows: Rows) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines of a gzip file. It is unpacked once before, and nothing kept: too much is reported before
-    a line of it takes memory."""
+    """Numbered lines of a gzip file. It is unpacked twice: the first time only to check the limits, before any
+    line is kept in memory."""
     if not os.path.lexists(source.path):
         return
     for keep in (False, True):

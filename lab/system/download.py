@@ -1,4 +1,4 @@
-"""Pinned files over HTTP: resumed where they stopped, verified before they get their name."""
+"""Downloads pinned files over HTTP: resumes them, and verifies them before they get their final name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PORTAL_FIX: Final = "log in to this network (or set HTTPS_PROXY), then run the c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """A file known beforehand. digest: "sha256:HEX" or "sha512:HEX". size_bytes: exact."""
+    """A file with known digest and size. digest: "sha256:HEX" or "sha512:HEX". size_bytes: exact."""
 
     url: str
     digest: str
@@ -44,7 +44,7 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Retry:
-    """This try ended early; what it wrote is kept."""
+    """This try ended early; its data is kept."""
 
     reason: str
     after_s: float | None = None
@@ -59,11 +59,11 @@ def fetch(
     stall_s: float = STALL_S,
     pause_s: float = PAUSE_S,
 ) -> Path:
-    """Bring `wanted` to `target`, which has the pinned digest whenever it exists; returns it.
+    """Download `wanted` to `target`, which has the pinned digest whenever it exists; returns it.
 
-    A present file is hashed again instead of fetched. A stopped download goes on by Range from TARGET.part. `on_bytes`
-    gets (have, of). Raises SecurityStop (other bytes than pinned), TransientError (network; run again, it goes on),
-    PreconditionError (disk full, not there, a web page instead of the file), Locked, Cancelled.
+    An existing file is hashed instead of fetched. An interrupted download is resumed by Range from TARGET.part.
+    `on_bytes` gets (have, of). Raises SecurityStop (other bytes than pinned), TransientError (network; the next call
+    resumes), PreconditionError (disk full, not found, a web page instead of the file), Locked, Cancelled.
     """
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = target.with_name(target.name + LOCK_SUFFIX)
@@ -76,14 +76,14 @@ def fetch(
         resumed = part.exists()
         _fill(wanted, part, deadline=deadline, on_bytes=on_bytes, stall_s=stall_s, pause_s=pause_s)
         if resumed and not matches(part, wanted.digest):
-            # the old part may have been another file's: only a whole download proves what the server has
+            # the old part may be of another file: only a complete download shows what the server has
             part.unlink()
             _fill(wanted, part, deadline=deadline, on_bytes=on_bytes, stall_s=stall_s, pause_s=pause_s)
         if not matches(part, wanted.digest):
             part.unlink()
             raise SecurityStop(
-                f"{wanted.url} gave other bytes than the pinned {wanted.digest}; nothing of it was used",
-                fix="check the network and its mirrors; if the file was really replaced, update lab",
+                f"{wanted.url} does not match the pinned {wanted.digest}; it was not used",
+                fix="check the network and its mirrors; if the file was replaced upstream, update lab",
             )
         part.replace(target)
         store.sync_dir(target.parent)
@@ -91,23 +91,23 @@ def fetch(
 
 
 def length(url: str, deadline: Deadline) -> int:
-    """Bytes that the server announces for `url`. Raises PreconditionError, TransientError."""
+    """The size that the server announces for `url`. Raises PreconditionError, TransientError."""
     if not url.startswith(("https://", "http://")):
         raise PreconditionError(f"{url} is not an HTTP address", fix="correct the address")
     try:
         request = urllib.request.Request(url, method="HEAD", headers={"Accept-Encoding": "identity"})  # noqa: S310
         with urllib.request.urlopen(request, timeout=min(STALL_S, deadline.left_s() + 0.1)) as reply:  # noqa: S310
-            told = str(reply.headers.get("Content-Length", ""))
+            size = str(reply.headers.get("Content-Length", ""))
     except urllib.error.HTTPError as error:
-        message = f"{url}: the server said {error.code} {error.reason}"
+        message = f"{url}: the server answered {error.code} {error.reason}"
         raise PreconditionError(message, fix="correct the address") from error
     except (ValueError, http.client.InvalidURL) as error:
         raise PreconditionError(f"{url} is not an HTTP address: {error}", fix="correct the address") from error
     except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise TransientError(f"{url}: {error}", fix="run the command again") from error
-    if not told.isdigit():
-        raise PreconditionError(f"{url}: the server does not say how long it is", fix="fetch it and give its path")
-    return int(told)
+    if not size.isdigit():
+        raise PreconditionError(f"{url}: the server sends no Content-Length", fix="download it and use its path")
+    return int(size)
 
 
 def matches(path: Path, digest: str) -> bool:
@@ -121,7 +121,7 @@ def matches(path: Path, digest: str) -> bool:
 
 
 def copy(source: Path, target: Path, digest: str, deadline: Deadline) -> Path:
-    """`source` as `target`, hashed as it is read: what is used afterwards is what was proven, whoever changes `source`.
+    """Copy `source` to `target` and hash it while reading, so that later changes of `source` have no effect.
 
     Raises SecurityStop (other bytes than pinned), PreconditionError (disk full), Locked, Cancelled.
     """
@@ -135,13 +135,13 @@ def copy(source: Path, target: Path, digest: str, deadline: Deadline) -> Path:
         wanted = Pinned(url=str(source), digest=digest, size_bytes=source.stat().st_size)
         with _disk_errors(part, wanted), source.open("rb") as theirs, part.open("wb") as ours:
             while chunk := theirs.read(CHUNK_BYTES):
-                deadline.sleep(0)  # raises when a stop is asked for
+                deadline.sleep(0)  # raises when cancelled
                 found.update(chunk)
                 ours.write(chunk)
         if found.hexdigest() != expected:
             part.unlink()
-            message = f"{source} has another digest than {digest}; nothing of it was used"
-            raise SecurityStop(message, fix="correct machine.digest, or find out who changed the image")
+            message = f"{source} does not match the digest {digest}; it was not used"
+            raise SecurityStop(message, fix="correct machine.digest, or check who changed the image")
         part.replace(target)
         return target
 
@@ -155,7 +155,7 @@ def _fill(
     stall_s: float,
     pause_s: float,
 ) -> None:
-    """Grow `part` to the full size. A try that brought something does not count against TRIES."""
+    """Complete `part`. A try that received data does not count against TRIES."""
     fruitless = 0
     while True:
         have = part.stat().st_size if part.exists() else 0
@@ -171,7 +171,7 @@ def _fill(
         if fruitless >= TRIES or pause >= deadline.left_s():
             raise TransientError(
                 f"{wanted.url}: {outcome.reason} ({now} of {wanted.size_bytes} bytes are kept)",
-                fix="run the command again: it goes on where it stopped",
+                fix="run the command again: it resumes the download",
             )
         deadline.sleep(pause)
 
@@ -185,7 +185,7 @@ def _try(
     on_bytes: Callable[[int, int], None] | None,
     stall_s: float,
 ) -> _Retry | None:
-    """One request from `have` on; None when the server sent all it announced."""
+    """One request from `have` on; None when the server sent everything."""
     if not wanted.url.startswith(("https://", "http://")):
         raise PreconditionError(f"{wanted.url} is not an HTTP address", fix="correct the address")
     request = urllib.request.Request(wanted.url, headers={"Accept-Encoding": "identity"})  # noqa: S310 # checked above
@@ -198,12 +198,12 @@ def _try(
         with error:
             return _refused(wanted, part, error)
     except TimeoutError:
-        return _Retry(reason=f"nothing came for {stall_s:g} s")
+        return _Retry(reason=f"no data for {stall_s:g} s")
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         if isinstance(reason, TimeoutError):
-            return _Retry(reason=f"nothing came for {stall_s:g} s")
-        return _Retry(reason=f"the connection broke ({reason})")
+            return _Retry(reason=f"no data for {stall_s:g} s")
+        return _Retry(reason=f"the connection was lost ({reason})")
 
 
 def _receive(
@@ -215,17 +215,17 @@ def _receive(
     deadline: Deadline,
     on_bytes: Callable[[int, int], None] | None,
 ) -> _Retry | None:
-    going_on = reply.status == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-    if not going_on:
+    resumes = reply.status == 206 and reply.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    if not resumes:
         have = 0
-    # read1 hands over what is there, so a stall loses nothing; one byte past the size shows a longer file
+    # read1 returns the data received so far, so a stall loses nothing; one byte past the size shows a longer file
     chunk = reply.read1(min(CHUNK_BYTES, wanted.size_bytes + 1 - have))
     if _is_page(chunk, reply) and not wanted.name.endswith((".html", ".htm")):  # before the good part is replaced
         raise PreconditionError(
-            f"a web page came from {wanted.url} instead of {wanted.name}: a captive portal or a proxy's page",
+            f"{wanted.url} returned a web page instead of {wanted.name}, probably of a captive portal or a proxy",
             fix=PORTAL_FIX,
         )
-    with _disk_errors(part, wanted), part.open("ab" if going_on else "wb") as file:
+    with _disk_errors(part, wanted), part.open("ab" if resumes else "wb") as file:
         part.chmod(0o600)
         while chunk:
             file.write(chunk)
@@ -234,37 +234,38 @@ def _receive(
                 on_bytes(min(have, wanted.size_bytes), wanted.size_bytes)
             if have > wanted.size_bytes:
                 break
-            deadline.sleep(0)  # raises when a stop was asked for
+            deadline.sleep(0)  # raises when cancelled
             if deadline.passed():
-                return _Retry(reason="not in time")
+                return _Retry(reason="it took too long")
             chunk = reply.read1(min(CHUNK_BYTES, wanted.size_bytes + 1 - have))
         file.flush()
         os.fsync(file.fileno())
     if have > wanted.size_bytes:
         part.unlink()
         raise SecurityStop(
-            f"{wanted.url} is longer than the pinned {wanted.size_bytes} bytes; nothing of it was used",
-            fix="check the network and its mirrors; if the file was really replaced, update lab",
+            f"{wanted.url} is longer than the pinned {wanted.size_bytes} bytes; it was not used",
+            fix="check the network and its mirrors; if the file was replaced upstream, update lab",
         )
     if have < wanted.size_bytes:
-        return _Retry(reason=f"the server stopped after {have} of {wanted.size_bytes} bytes")
+        return _Retry(reason=f"the server closed the connection after {have} of {wanted.size_bytes} bytes")
     return None
 
 
 def _refused(wanted: Pinned, part: Path, error: urllib.error.HTTPError) -> _Retry:
-    """An HTTP error as a reason to try again, or raised where trying again cannot help."""
-    if error.code == 416:  # our part is no beginning of what is there now
+    """An HTTP error as a reason to retry, or raised when a retry cannot help."""
+    if error.code == 416:  # our part is not a beginning of the current file
         part.unlink(missing_ok=True)
-        return _Retry(reason="the server cannot go on from here", after_s=0)
+        return _Retry(reason="the server cannot resume the download", after_s=0)
     if error.code in (408, 425, 429) or error.code >= 500:
         after = error.headers.get("Retry-After", "")
         return _Retry(
-            reason=f"the server said {error.code} {error.reason}", after_s=float(after) if after.isdigit() else None
+            reason=f"the server answered {error.code} {error.reason}", after_s=float(after) if after.isdigit() else None
         )
     if error.code in (407, 511):
-        raise PreconditionError(f"{wanted.url}: this network asks for a login ({error.code})", fix=PORTAL_FIX)
+        raise PreconditionError(f"{wanted.url}: the network requires a login ({error.code})", fix=PORTAL_FIX)
     raise PreconditionError(
-        f"{wanted.url}: the server said {error.code} {error.reason}", fix="check the mirror or proxy; else update lab"
+        f"{wanted.url}: the server answered {error.code} {error.reason}",
+        fix="check the mirror or proxy; else update lab",
     )
 
 
@@ -281,7 +282,7 @@ def _need_space(part: Path, needed_bytes: int, wanted: Pinned) -> None:
 
 @contextlib.contextmanager
 def _disk_errors(part: Path, wanted: Pinned) -> Iterator[None]:
-    """A disk that fills up while writing is reported like one that was too small from the start."""
+    """Reports a disk that fills up during the download like one with too little space before."""
     try:
         yield
     except OSError as error:

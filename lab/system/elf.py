@@ -1,4 +1,4 @@
-"""ELF files, which pyelftools reads."""
+"""Reads ELF files with pyelftools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading(stream: IO[bytes]) -> Iterator[ELFFile]:
-    """The file in `stream`, read while one looks into it. Raises ValueError for one that is none or damaged."""
+    """The file in `stream`, read lazily. Raises ValueError for a damaged one or another format."""
     from elftools.common.exceptions import ELFError
     from elftools.construct import ConstructError
     from elftools.elf.elffile import ELFFile

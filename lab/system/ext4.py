@@ -1,4 +1,4 @@
-"""ext4 file systems made from a folder by `mke2fs -d`: nothing is mounted and nobody need be root."""
+"""Writes ext4 file systems from a folder with `mke2fs -d`, without a mount and without root."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make(
     tree: Path, disk: Path, *, label: str, size: str, options: Sequence[str], deadline: Deadline, fix: str = FIX
 ) -> None:
     """A file system of `size`, owned by root, with what is in `tree`. Raises ProvisioningError."""
-    # bound to us: one that we leave behind would write into a file that the next attempt makes
+    # dies with us: an orphan would write into the file of the next attempt
     argv = [*proc.die_with_parent([proc.require_tool("mke2fs")]), "-q", "-t", "ext4", "-m", "0", "-L", label]
     argv += [*options, "-d", str(tree), str(disk), size]
     proc.check(argv, deadline=deadline, error=ProvisioningError, fix=fix)

@@ -1,7 +1,7 @@
-"""pip and uv as we start them: what the person says of indexes, proxies and certificates counts, wherever it is
-written; nothing else of their settings does, and nothing at all of the current folder's.
+"""Settings for pip and uv: of the user's settings, in variables or files, only those for indexes, proxies and
+certificates are used; settings in the current folder are not.
 
-The standard library alone, in the syntax of Python 3.8: `labw` runs this file before there is anything else here.
+Standard library only, in the syntax of Python 3.8: `labw` runs this file before anything is installed.
 
     python -I installers.py exec KEPT FOLDER PROGRAM ARGS...   become uv (PROGRAM is its path) or pip (PROGRAM is `pip`)
     python -I installers.py index KEPT                         print the address of the package index
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Of pip's settings, whether they are variables or lines of a file, those that say where packages come from and how.
+# The settings of pip, in variables or files, that decide where packages come from and how.
 PIP_KEPT = (
     *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy", "cert", "client-cert"),
     *("keyring-provider", "retries", "timeout", "default-timeout", "use-feature", "use-deprecated"),
@@ -38,12 +38,12 @@ UV_FILE_KEPT = (
 UV_DEFAULT = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 UV_MORE = ("UV_INDEX", "UV_EXTRA_INDEX_URL")
 TRUE = ("1", "true", "yes", "on")
-# What steers a Python or an installer, and is meant for the person's own.
+# Variables that configure the user's own Python or installer.
 STEERING = re.compile(r"(PYTHON|PIP_|UV_|VIRTUAL_ENV|CONDA_PREFIX|__PYVENV_LAUNCHER__)", re.IGNORECASE)
 
 
 def environment(tool: str, kept: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of `pip` or `uv`. `kept`: a folder of ours, for uv's cache and settings."""
+    """The whole environment of `pip` or `uv`. `kept`: lab's folder for uv's cache and settings."""
     env = {name: value for name, value in environ.items() if not STEERING.match(name)}
     pip, uv = pip_settings(environ), uv_settings(environ)
     if tool == "pip":
@@ -54,7 +54,7 @@ def environment(tool: str, kept: Path, environ: Mapping[str, str]) -> dict[str, 
             env[name] = pip[key]
     cache = environ.get("UV_CACHE_DIR", "")
     ours = kept / "packages"
-    # files of the person's own cache are not linked into ours: each keeps its own mode
+    # files of the user's cache are copied, not linked, so that each keeps its mode
     env["UV_CACHE_DIR"], env["UV_LINK_MODE"] = (cache, "copy") if Path(cache).is_absolute() else (str(ours), "hardlink")
     env["UV_PYTHON_INSTALL_DIR"] = str(kept / "python")
     env["UV_CONFIG_FILE"] = str(_write(kept / "uv.toml", _toml(_for_uv(pip, uv, environ))))
@@ -62,12 +62,12 @@ def environment(tool: str, kept: Path, environ: Mapping[str, str]) -> dict[str, 
 
 
 def index(environ: Mapping[str, str]) -> str:
-    """The address of the package index, from whoever names one; "" where nobody does."""
+    """The address of the package index in the settings; "" for the default."""
     return _for_pip(pip_settings(environ), uv_settings(environ), environ).get("PIP_INDEX_URL", "")
 
 
 def pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Of PIP_KEPT, what pip would obey: the machine's file, the user's, that of the active environment, variables."""
+    """The settings in PIP_KEPT as pip reads them: the host's file, the user's, the active environment's, variables."""
     found: dict[str, str] = {}
     for path in [] if environ.get("PIP_CONFIG_FILE") == os.devnull else _pip_files(environ):
         parser = configparser.RawConfigParser()
@@ -101,7 +101,7 @@ def _pip_files(environ: Mapping[str, str]) -> list[Path]:
 
 
 def uv_settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Of UV_FILE_KEPT, what the machine's and the user's own uv.toml say. Raises ValueError for one that is no TOML."""
+    """The settings in UV_FILE_KEPT of the host's and the user's uv.toml. Raises ValueError for invalid TOML."""
     try:
         import tomllib
     except ImportError:  # before Python 3.11
@@ -138,8 +138,8 @@ def _uv_files(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _for_pip(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables for pip; where its own settings name no index, uv's does."""
-    told = {"PIP_" + key.upper().replace("-", "_"): value for key, value in pip.items()}
+    """Variables for pip; without an index in its settings, uv's is used."""
+    variables = {"PIP_" + key.upper().replace("-", "_"): value for key, value in pip.items()}
     listed = [each for each in uv.get("index") or [] if isinstance(each, dict) and isinstance(each.get("url"), str)]
     default = _any(environ, UV_DEFAULT) or uv.get("index-url")
     default = default or next((each["url"] for each in listed if each.get("default")), None)
@@ -148,53 +148,53 @@ def _for_pip(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str
         *(each["url"] for each in listed if not each.get("default") and not each.get("explicit")),
     ]
     if isinstance(default, str) and not pip.get("index-url"):
-        told["PIP_INDEX_URL"] = _address(default)
-        told.pop("PIP_NO_INDEX", None)
+        variables["PIP_INDEX_URL"] = _address(default)
+        variables.pop("PIP_NO_INDEX", None)
     if more and not pip.get("extra-index-url"):
-        told["PIP_EXTRA_INDEX_URL"] = " ".join(_address(str(each)) for each in more)
-    return told
+        variables["PIP_EXTRA_INDEX_URL"] = " ".join(_address(str(url)) for url in more)
+    return variables
 
 
 def _any(environ: Mapping[str, str], names: Iterable[str]) -> str:
-    """The first of these variables that says something."""
+    """The first of these variables that is set and not empty."""
     return next((environ[name] for name in names if environ.get(name)), "")
 
 
 def _address(named: str) -> str:
-    """uv takes NAME=URL too."""
+    """The URL of uv's NAME=URL."""
     return re.sub(r"^[\w.-]+=(?=[a-z+]+:)", "", named)
 
 
 def _for_uv(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """uv.toml for our calls; what uv's own settings do not name comes from pip's."""
-    told = dict(uv)
+    """uv.toml for our calls; settings that uv's lack come from pip's."""
+    settings = dict(uv)
     listed = [each for each in uv.get("index") or [] if isinstance(each, dict)]
     default = "index-url" in uv or any(each.get("default") for each in listed) or _any(environ, UV_DEFAULT)
     more = "extra-index-url" in uv or any(not each.get("default") for each in listed) or _any(environ, UV_MORE)
     links = [each for each in pip.get("find-links", "").split() if "://" in each or Path(each).is_dir()]
     if not default and pip.get("index-url"):
-        told["index-url"] = pip["index-url"]
+        settings["index-url"] = pip["index-url"]
     if not default and not more and pip.get("no-index", "").lower() in TRUE:
-        told["no-index"] = True
+        settings["no-index"] = True
     if not more and pip.get("extra-index-url"):
-        told["extra-index-url"] = pip["extra-index-url"].split()
-        told.setdefault("index-strategy", "unsafe-best-match")  # as pip chooses; hashes say what may come
+        settings["extra-index-url"] = pip["extra-index-url"].split()
+        settings.setdefault("index-strategy", "unsafe-best-match")  # as pip does; hashes decide which files are allowed
     if links and not environ.get("UV_FIND_LINKS"):
-        told.setdefault("find-links", links)
+        settings.setdefault("find-links", links)
     if pip.get("trusted-host") and not environ.get("UV_INSECURE_HOST"):
-        told.setdefault("allow-insecure-host", pip["trusted-host"].split())
+        settings.setdefault("allow-insecure-host", pip["trusted-host"].split())
     if pip.get("keyring-provider") == "subprocess" and not environ.get("UV_KEYRING_PROVIDER"):
-        told.setdefault("keyring-provider", "subprocess")
+        settings.setdefault("keyring-provider", "subprocess")
     proxy = pip.get("proxy")
     if proxy:
         proxy = proxy if "://" in proxy else "http://" + proxy
-        told.setdefault("http-proxy", proxy)
-        told.setdefault("https-proxy", proxy)
-    return told
+        settings.setdefault("http-proxy", proxy)
+        settings.setdefault("https-proxy", proxy)
+    return settings
 
 
 def _toml(doc: Mapping[str, Any]) -> str:
-    """Texts, truth values, numbers, lists and tables, inline: what uv.toml holds of the settings kept."""
+    """Strings, booleans, numbers, lists and tables, inline: the types in uv.toml."""
     return "".join(f"{key} = {_value(value)}\n" for key, value in doc.items())
 
 
@@ -212,7 +212,7 @@ def _value(value: Any) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    """Whole at every instant, and nobody else's to read: an address may hold a password."""
+    """Replace it atomically, readable only by its owner: an address may hold a password."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f"{path.name}.{os.getpid()}")
     part.unlink(missing_ok=True)

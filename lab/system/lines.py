@@ -1,4 +1,4 @@
-"""Cutting a byte stream into lines, and finding the line in which a remote shell tells its pid."""
+"""Splits a byte stream into lines, and finds the line with a remote shell's pid."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-LONGEST_LINE: Final = 64 * 1024  # a longer one is handed on in pieces: memory and time stay bounded
+LONGEST_LINE: Final = 64 * 1024  # a longer one is passed on in pieces, to bound memory and time
 _PID: Final = re.compile(rb"lab-pid:([0-9]{1,9})\n")
 
 
 class LineCutter:
-    """Calls `on_line` for each whole line; `end` for what is left without a newline."""
+    """Calls `on_line` for each whole line, and in `end` for the rest without a newline."""
 
     def __init__(self, on_line: Callable[[str], None] | None) -> None:
         self._on_line = on_line
@@ -33,10 +33,10 @@ class LineCutter:
 
 
 class PidLine:
-    """Takes everything up to the first `lab-pid:N` line out of a stream and hands the rest on unchanged.
+    """Removes everything up to the first `lab-pid:N` line from a stream and passes the rest on unchanged.
 
-    What stands before that line is the server's or a start-up file's talk, not the program's. A stream whose first
-    64 KiB hold no such line is handed on as it is.
+    Output before that line is from the server or a start-up file, not from the program. A stream whose first
+    64 KiB hold no such line is passed on unchanged.
     """
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
@@ -58,7 +58,7 @@ class PidLine:
             self.end()
 
     def end(self) -> None:
-        """Hand on what was held back when no such line ever came."""
+        """Pass on the data held back if there was no such line."""
         held, self._held = self._held, None
         if held:
             self._sink(held)

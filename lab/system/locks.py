@@ -1,4 +1,4 @@
-"""One writer at a time: locks that the operating system drops when their process ends, however it ends."""
+"""File locks: the operating system releases them when their process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from lab.model.errors import Locked, PreconditionError, Unreadable
 from lab.system import documents, store
 from lab.system.wait import Deadline, NotYet, until
 
-# Beside the lock, since Windows lets nobody read a locked file. It informs; only the lock itself decides.
+# A separate file, since a locked file cannot be read on Windows. It is informative; only the lock itself decides.
 HOLDER_SUFFIX: Final = ".holder"
-# something else has the place of the lock or of its folder; a full or read-only disk is another matter
+# another kind of file is in place of the lock or its folder; not a full or read-only disk
 IN_THE_WAY: Final = frozenset((errno.EISDIR, errno.ELOOP, errno.EEXIST, errno.ENOTDIR, errno.ENXIO))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds a lock: pid with its start time (a pid alone may be anyone's), command line, since when (UTC)."""
+    """The holder of a lock: pid with its start time (pids are reused), command line, since when (UTC)."""
 
     pid: Annotated[int, Range(1, (1 << 31) - 1)]
     started_s: float
@@ -43,30 +43,30 @@ def hold(
     *,
     what: str,
     deadline: Deadline,
-    fix: str = "wait for it, or give --lock-timeout SECONDS",
+    fix: str = "wait until it ends, or set --lock-timeout SECONDS",
     on_wait: Callable[[Holder | None], None] | None = None,
 ) -> Iterator[None]:
-    """Hold the lock file `path` inside the block; `what` names the thing locked, for people.
+    """Hold the lock file `path` inside the block; `what` names the locked thing in messages.
 
-    Waits until the deadline (one in the past: one try); `on_wait` hears once who is waited for. Raises Locked naming
-    the holder, Cancelled, PreconditionError where something else has the place of the lock. A killed holder's lock is
-    free at once. The file stays, unless its holder removes it inside the block.
+    Waits until the deadline (one in the past: one try); `on_wait` gets the holder once. Raises Locked naming the
+    holder, Cancelled, PreconditionError when `path` is not a regular file. A killed holder's lock is free at once.
+    The file stays, unless its holder removes it inside the block.
     """
     fd = _open(path)
-    told = False
+    waiting = False
 
     def attempt() -> bool | NotYet:
-        nonlocal told, fd
+        nonlocal waiting, fd
         while _taken(fd):
             if _still_at(fd, path):
                 return True
-            os.close(fd)  # its last holder removed the file: the lock that others see is a new one
+            os.close(fd)  # its last holder removed the file: others see a new one
             fd = _open(path)
-        seen = holder(path)
-        if on_wait is not None and not told and not deadline.passed():
-            on_wait(seen)
-        told = True
-        return NotYet(reason=str(seen or "another command"))
+        current = holder(path)
+        if on_wait is not None and not waiting and not deadline.passed():
+            on_wait(current)
+        waiting = True
+        return NotYet(reason=str(current or "another command"))
 
     try:
         try:
@@ -81,7 +81,7 @@ def hold(
             with contextlib.suppress(OSError):
                 store.retry_while_open(lambda: _beside(path).unlink(missing_ok=True))
     finally:
-        os.close(fd)  # lets go of the lock too
+        os.close(fd)  # also releases the lock
 
 
 def _open(path: Path) -> int:
@@ -93,12 +93,12 @@ def _open(path: Path) -> int:
         if error.errno not in IN_THE_WAY and not path.is_dir():  # Windows: EACCES for a folder
             raise
         place = path.parent if path.parent.exists() and not path.parent.is_dir() else Path(error.filename or path)
-        message = f"the lock {path} cannot be opened: {place}: {documents.why_not(error)}"
+        message = f"cannot open the lock {path}: {place}: {documents.why_not(error)}"
         raise PreconditionError(message, fix=f"remove {place}") from error
 
 
 def _still_at(fd: int, path: Path) -> bool:
-    """Whether `path` still names the open file: a holder may remove its lock with all that it guarded."""
+    """Whether `path` still names the open file: a holder may remove its lock with the locked folder."""
     try:
         return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:
@@ -106,13 +106,13 @@ def _still_at(fd: int, path: Path) -> bool:
 
 
 def _taken(fd: int) -> bool:
-    """Try once to take the lock; False when someone else has it. Kept until the descriptor is closed."""
+    """Try once to take the lock; False when it is held. Kept until the descriptor is closed."""
     if sys.platform == "win32":
         import msvcrt
 
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:  # what it says of a byte that is locked differs: EACCES on Windows, 0 under Wine
+        except OSError:  # the errno for a locked byte differs: EACCES on Windows, 0 under Wine
             return False
         return True
     import fcntl
@@ -125,20 +125,20 @@ def _taken(fd: int) -> bool:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who says to hold `path`; None when nobody does, or when that process is gone. Needs no lock."""
+    """The recorded holder of `path`; None without one, or when its process is gone. Needs no lock."""
     import psutil
 
     beside = _beside(path)
     try:
-        seen = documents.read(documents.Source(path=beside, name=str(beside), fix=""), Holder)
-        alive = abs(psutil.Process(seen.pid).create_time() - seen.started_s) < 1
+        recorded = documents.read(documents.Source(path=beside, name=str(beside), fix=""), Holder)
+        alive = abs(psutil.Process(recorded.pid).create_time() - recorded.started_s) < 1
     except (Unreadable, psutil.Error):
         return None
-    return seen if alive else None
+    return recorded if alive else None
 
 
 class _Busy(Locked):
-    """Time ran out while waiting; becomes Locked with the holder's name."""
+    """The deadline has passed; replaced by Locked with the holder's name."""
 
 
 def _me() -> Holder:

@@ -1,4 +1,4 @@
-"""Where tools are that PATH does not name, and what installs them: per system, in one place."""
+"""The folders of tools outside PATH, and the commands that install them, per system."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-# as text: what is decided by it is decided, and tested, on every system
+# as text, so that each system's branch can be tested on every system
 PLATFORM: str = sys.platform
 
 DEBIAN: Final = "lab doctor --install"
@@ -29,13 +29,13 @@ INSTALL: Final[dict[str, dict[str, str]]] = {
 
 
 def folders(platform: str, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Where to look after PATH.
+    """The folders to search after PATH.
 
-    An ordinary user's PATH lacks the sbin folders of Linux. A Mac's PATH lacks Homebrew and MacPorts in whatever no
-    login shell started. QEMU's Windows installer leaves PATH alone, and so does MSYS2's package.
+    A normal user's PATH lacks the sbin folders of Linux. On a Mac, programs that no login shell started lack Homebrew
+    and MacPorts in PATH. QEMU's Windows installer and MSYS2's package do not change PATH.
     """
     if platform == "darwin":
-        llvm = ("/opt/homebrew/opt/llvm/bin", "/usr/local/opt/llvm/bin")  # Homebrew leaves it out of PATH
+        llvm = ("/opt/homebrew/opt/llvm/bin", "/usr/local/opt/llvm/bin")  # Homebrew does not add it to PATH
         return ("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin", *llvm, "/usr/sbin", "/sbin")
     if platform != "win32":
         return ("/usr/sbin", "/sbin", "/usr/local/sbin")
@@ -50,6 +50,6 @@ def folders(platform: str, environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def fix(tool: str) -> str:
-    """What a user types to get a tool that is missing."""
-    otherwise = DEBIAN if PLATFORM == "linux" else f"install {tool}, and have its folder in PATH"
+    """The command that installs a missing tool."""
+    otherwise = DEBIAN if PLATFORM == "linux" else f"install {tool}, and add its folder to PATH"
     return INSTALL.get(PLATFORM, {}).get(tool, otherwise)

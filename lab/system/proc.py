@@ -1,6 +1,6 @@
 """The only importer of subprocess: run a tool to its end, or start one that outlives us.
 
-Every tool gets `environment.of` and starts in `environment.FOLDER`, unless it is given others.
+Every tool gets `environment.of` and starts in `environment.FOLDER`, unless the caller passes others.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ TAIL_BYTES: Final = 4000
 GRACE_S: Final = 5.0
 POLL_S: Final = 0.2
 DIE_WITH_PARENT: Final = ("setpriv", "--pdeathsig", "KILL")
-# Windows has no sessions: without a group of its own a child gets the Ctrl-C that is meant for us, and without this
-# flag each one opens a console window.
+# Windows has no sessions: without its own group a child gets our Ctrl-C, and without the second flag it opens a console
+# window.
 if sys.platform == "win32":
     CHILD_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 else:
@@ -37,7 +37,7 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a command ended: `code` (negative: killed by that signal), and what it printed."""
+    """The result of a command: `code` (negative: killed by that signal) and its output."""
 
     argv: tuple[str, ...]
     code: int
@@ -52,36 +52,36 @@ class Result:
         return self.stdout.decode("utf-8", "replace")
 
     def tail(self) -> str:
-        """The end of what it said, stderr first, for an error's detail."""
-        said = self.stderr.strip() or self.stdout.strip()
-        return said[-TAIL_BYTES:].decode("utf-8", "replace")
+        """The end of its stderr, else of its stdout, for an error's detail."""
+        output = self.stderr.strip() or self.stdout.strip()
+        return output[-TAIL_BYTES:].decode("utf-8", "replace")
 
 
 def die_with_parent(argv: Sequence[str]) -> list[str]:
-    """`argv`, made to die with whoever starts it, however that ends; as it is where the system has no such means."""
+    """`argv`, killed when its parent ends, however that ends; unchanged where the system does not support that."""
     known = sys.platform == "linux" and which("setpriv") is not None
     return [*DIE_WITH_PARENT, *argv] if known else list(argv)
 
 
 def program(argv: Sequence[str]) -> str:
-    """The name of the tool that `argv` is about, whatever starts it."""
+    """The name of the tool in `argv`, without a wrapper."""
     bound = tuple(argv[: len(DIE_WITH_PARENT)]) == DIE_WITH_PARENT
     return Path(argv[len(DIE_WITH_PARENT) if bound else 0]).name
 
 
 def which(name: str) -> Path | None:
-    """Where a tool is: on PATH, else where this system puts it; never in the current folder."""
+    """The path of a tool: on PATH, else in the system's folders for it; never in the current folder."""
     return _find(name, environment.path())
 
 
 def _find(name: str, path: str) -> Path | None:
     found = shutil.which(name, path=os.pathsep.join((path, *places.folders(places.PLATFORM, os.environ))))
-    # Windows looks in the current folder first, whatever it is asked
+    # Windows always searches the current folder first
     return Path(found) if found and Path(found).is_absolute() else None
 
 
 def require_tool(name: str, *, fix: str = "") -> str:
-    """The path of a tool; raises PreconditionError with `fix` (else what installs it here) where it is missing."""
+    """The path of a tool; raises PreconditionError with `fix` (default: the install command) when it is missing."""
     found = which(name)
     if found is None:
         raise PreconditionError(f"{name} is not installed", fix=fix or places.fix(name))
@@ -99,7 +99,7 @@ def run(
     log: Path | None = None,
     max_output: int = MAX_OUTPUT,
 ) -> Result:
-    """Run to the end. `env` replaces the whole environment when given. `on_line` sees each line of both streams.
+    """Run to the end. `env` replaces the whole environment. `on_line` gets each line of both streams.
 
     The child leads its own process group; at the deadline, on cancel and beyond `max_output` bytes the group gets
     TERM, a grace period, then KILL. Raises PreconditionError (tool missing), LabError (deadline), TooMuchOutput,
@@ -126,9 +126,9 @@ def pipe(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> int:
-    """`run` with its streams handed over as they come; returns the exit code (negative: killed by that signal).
+    """`run`, passing the streams on as they arrive; returns the exit code (negative: killed by that signal).
 
-    `max_output` bounds both outputs together; None is for a person's own pipe alone. What a sink raises ends it.
+    `max_output` limits both outputs together; None is only for a pipe of the user's. An error of a sink ends it.
     """
     try:
         child = subprocess.Popen(
@@ -160,7 +160,7 @@ def pipe(
 
 
 def check(argv: Sequence[str], *, deadline: Deadline, error: type[LabError], fix: str, **options: object) -> Result:
-    """`run`, raising `error` with the tool's last words when it does not exit 0."""
+    """`run`, raising `error` with the end of the tool's output when it does not exit 0."""
     result = run(argv, deadline=deadline, **options)  # type: ignore[arg-type]  # passed on as given
     if not result.ok:
         raise error(f"{program(argv)} failed with exit code {result.code}", fix=fix, detail=result.tail())
@@ -178,7 +178,7 @@ def spawn_detached(
 ) -> int:
     """Start a process that outlives this one (own session, output to `log`); returns its pid. Not waited for.
 
-    `stdin` and `output` are descriptors that it gets instead of nothing and of `log`.
+    `stdin` and `output` are descriptors that replace no input and `log`.
     """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as sink:
@@ -198,7 +198,7 @@ def spawn_detached(
 
 
 def _argv(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
-    """`argv` with the place of its program, which Windows would look for in the current folder first."""
+    """`argv` with the full path of its program, which Windows would search in the current folder first."""
     program = argv[0]
     if Path(program).name == program:
         found = _find(program, environment.path(env))
@@ -218,7 +218,7 @@ def passthrough(argv: Sequence[str]) -> int:
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """Leave no process of the child's group behind: TERM, a grace period, KILL."""
+    """End every process of the child's group: TERM, a grace period, KILL."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
         try:
@@ -237,7 +237,7 @@ def _signal_group(pid: int, number: int) -> None:
 
 
 def end_tree(pid: int) -> None:
-    """End a process and all that it started, where there are no groups to signal; Windows has no gentler way."""
+    """End a process and its descendants, where there are no process groups; Windows has no gentler way."""
     import psutil
 
     with contextlib.suppress(psutil.Error):
@@ -259,18 +259,18 @@ def _feed(child: subprocess.Popen[bytes], chunks: Iterable[bytes]) -> None:
 
 
 def _read(stream: IO[bytes], nbytes: int) -> bytes:
-    """What is there now, at least a byte; holds the stream, so that its number stays its own while it is read."""
+    """The available data, at least a byte; holds the stream, so that its descriptor is not reused while reading."""
     return os.read(stream.fileno(), nbytes)
 
 
 def _wait(child: subprocess.Popen[bytes], pumps: Pumps, deadline: Deadline) -> None:
-    """Until it has ended and its output is read; what it left behind with its streams open gets a grace period."""
+    """Until it has ended and its output is read; orphans that keep its streams open get a grace period."""
     while not pumps.ended(0.0 if child.poll() is None else POLL_S) or child.poll() is None:
         if deadline.cancel is not None and deadline.cancel.is_set():
             raise Cancelled
         if deadline.passed():
             name = Path(str(child.args[0] if isinstance(child.args, list) else child.args)).name
-            raise LabError(f"{name} did not end in time", fix="run the command again")
+            raise LabError(f"{name} timed out", fix="run the command again")
         if child.poll() is not None and pumps.quiet_s() > GRACE_S:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""Moving bytes between a program's three streams and their users, each in its own thread, under one bound."""
+"""Moves bytes between a program's three streams and their users, each in its own thread, with one size limit."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def nothing() -> None:
 
 
 class TooMuchOutput(ProvisioningError):
-    """A program printed more than whoever started it takes."""
+    """A program printed more than its caller accepts."""
 
 
 class Budget:
-    """Counts what a program prints on all its streams; `limit` None is for a person's own pipe alone."""
+    """Counts a program's output on all streams; `limit` None is only for a pipe of the user's."""
 
     def __init__(self, what: str, limit: int | None) -> None:
         self._what, self._limit = what, limit
@@ -35,7 +35,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def of(self, sink: Sink) -> Sink:
-        """`sink`, which gets nothing beyond the limit: then TooMuchOutput is raised."""
+        """`sink`, which raises TooMuchOutput beyond the limit."""
 
         def counted(chunk: bytes) -> None:
             with self._lock:
@@ -43,8 +43,8 @@ class Budget:
                 over = self._limit is not None and self._used > self._limit
             if over:
                 raise TooMuchOutput(
-                    f"{self._what} printed more than {self._limit} bytes; it was ended",
-                    fix="look at what it prints: lab exec -- COMMAND | head",
+                    f"{self._what} printed more than {self._limit} bytes and was ended",
+                    fix="check its output: lab exec -- COMMAND | head",
                 )
             sink(chunk)
 
@@ -52,7 +52,7 @@ class Budget:
 
 
 class Gather:
-    """Everything that came, its lines as they come, and a copy of it in `log`."""
+    """Collects all data, passes on its lines as they arrive, and copies it to `log`."""
 
     def __init__(self, on_line: Callable[[str], None] | None = None, log: IO[bytes] | None = None) -> None:
         self.data = bytearray()
@@ -71,9 +71,9 @@ class Gather:
 
 
 class Pumps:
-    """Reads streams to their ends while `feed` writes standard input: none may block another.
+    """Reads streams to their ends while `feed` writes standard input, without blocking each other.
 
-    A sink that waits (a pipe that nobody reads just now) makes its stream wait: nothing piles up here. `stop` is
+    A sink that blocks (a pipe without an active reader) blocks its stream: nothing is buffered here. `stop` is
     called when a sink or a read raises.
     """
 
@@ -94,12 +94,12 @@ class Pumps:
         return not any(thread.is_alive() for thread in self._readers)
 
     def join(self, timeout_s: float) -> None:
-        """Let the readers come to their ends, whatever they find there."""
+        """Wait for the readers to end, ignoring their errors."""
         for thread in self._readers:
             thread.join(timeout_s)
 
     def quiet_s(self) -> float:
-        """For how long nothing came; 0 while a sink holds what came."""
+        """Seconds without data; 0 while a sink blocks."""
         return 0.0 if self._sinking else time.monotonic() - self._moved_s
 
     def _pump(self, read: Read, sink: Sink, close: Callable[[], None]) -> None:
@@ -126,5 +126,5 @@ class Pumps:
 
 
 def no_longer_read() -> contextlib.AbstractContextManager[None]:
-    """A program may end without reading all of its input; its exit code tells whether that was right."""
+    """A program may end without reading all of its input; its exit code tells whether it succeeded."""
     return contextlib.suppress(OSError, EOFError)

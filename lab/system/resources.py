@@ -1,4 +1,4 @@
-"""Where the files are that `lab` ships: demo/, playbooks/, vagrant/. The only place that knows."""
+"""Locates the files that `lab` ships: demo/, playbooks/, vagrant/."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PACKAGE: Final = Path(__file__).resolve().parent.parent
 
 @cache
 def root() -> Path:
-    """The folder that holds FOLDERS: the checkout, or what an installed wheel carries beside the code.
+    """The folder that holds FOLDERS: the checkout, or the data of an installed wheel.
 
-    Raises PreconditionError when neither is whole, as after a partial copy.
+    Raises PreconditionError when neither is complete, as after a partial copy.
     """
     for candidate in (PACKAGE / "_data", PACKAGE.parent):
         if all((candidate / name).is_dir() for name in FOLDERS):
             return candidate
     raise PreconditionError(
-        f"this installation of lab lacks {', '.join(FOLDERS)} (looked in {PACKAGE / '_data'} and {PACKAGE.parent})",
-        fix="install lab again, or run ./labw in a whole checkout",
+        f"the lab installation lacks {', '.join(FOLDERS)} (searched in {PACKAGE / '_data'} and {PACKAGE.parent})",
+        fix="reinstall lab, or run ./labw in a complete checkout",
     )

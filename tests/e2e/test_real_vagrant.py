@@ -159,7 +159,7 @@ def test_a_box_by_url_becomes_a_lab_machine(home: Path, served: tuple[str, str])
     before = everything()
     wrong = run_lab("up", "talk", *VAGRANT, "--source", url, "--digest", "sha256:" + "0" * 64, home=home, limit_s=300)
     assert wrong.code == 9
-    assert "nothing of it was used" in wrong.stdout + wrong.stderr
+    assert "it was not used" in wrong.stdout + wrong.stderr
     assert everything() == before
     run_lab("down", "talk", home=home)
     good(run_lab("up", "talk", *VAGRANT, "--source", url, "--digest", digest, home=home, limit_s=UP_S))

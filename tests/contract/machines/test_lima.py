@@ -75,7 +75,7 @@ def verdicts(bench: Bench, spec: MachineSpec) -> dict[str, str]:
     [
         ("create-wrong-digest", SecurityStop, "does not match the pinned digest"),
         ("create-wrong-driver", PreconditionError, "does not support this machine on this host"),
-        ("create-not-fetched", TransientError, "could not be fetched"),
+        ("create-not-fetched", TransientError, "cannot fetch the image"),
         ("create-no-file", ConfigError, "image at --source does not exist"),
         ("create-badyaml", ProvisioningError, "failed to unmarshal"),
     ],

@@ -111,7 +111,7 @@ def test_state_handle_empty_a_newer_labs_state_is_not_overwritten(lab: Lab, fold
 @pytest.mark.parametrize("name", ["machine.json", "journal.jsonl", "host_ed25519"])
 def test_state_handle_empty_up_says_what_to_do(lab: Lab, folder: Path, name: str) -> None:
     a_folder(name)(folder)
-    with pytest.raises(ProvisioningError, match=f"{name} is not a plain file") as caught:
+    with pytest.raises(ProvisioningError, match=f"{name} is not a regular file") as caught:
         lifecycle.up(lab, MachineSpec(name="m"), lock_timeout_s=1)
     assert caught.value.fix == "lab down m"
 

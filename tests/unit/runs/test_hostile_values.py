@@ -168,4 +168,4 @@ def test_a_folder_in_the_place_of_a_manifest_is_listed_with_its_problem(root: Pa
     lab = lab_at(root.parent / "home")
     (lab.paths.runs / "one" / "manifest.json").mkdir(parents=True)
     (folder,) = flow.complete(lab.paths)
-    assert _line(_row(folder)) == "one  manifest.json cannot be read: not a plain file"
+    assert _line(_row(folder)) == "one  manifest.json cannot be read: not a regular file"

@@ -51,7 +51,7 @@ def test_where_each_system_puts_them(system: str, environment: dict[str, str], t
         ("linux", "qemu-img", "lab doctor --install"),
         ("darwin", "qemu-system-aarch64", "brew install qemu"),
         ("win32", "qemu-system-x86_64", "winget install SoftwareFreedomConservancy.QEMU"),
-        ("darwin", "mke2fs", "install mke2fs, and have its folder in PATH"),
+        ("darwin", "mke2fs", "install mke2fs, and add its folder to PATH"),
     ],
 )
 def test_what_is_missing_is_told_with_what_installs_it(
