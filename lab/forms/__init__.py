@@ -1,4 +1,4 @@
-"""Forms: the catalog, toolchains, builds, the artifact cache, and the proof that a form instruments."""
+"""Forms: the catalog, toolchains, builds, the artifact cache, and the check that a form instruments."""
 
 from lab.forms.build_machine import BuildMachine
 from lab.forms.building import Outcome, attempt, build

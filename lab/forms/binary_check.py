@@ -1,4 +1,4 @@
-"""What a built binary is: for which machine, with its symbols, and really woven."""
+"""Checks a built binary: its architecture, its symbols, and the woven functions."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ SYMBOLS: Final = (".symtab", ".debug_info")
 
 
 def prove(recipe: Recipe, binary: Path) -> None:
-    """Raise DemoError naming the form when the binary is for another CPU, stripped, or lacks what should be woven in.
+    """Raise DemoError naming the form when the binary is for another CPU, is stripped, or lacks a woven function.
 
-    Go's linker drops what nothing calls, so a woven function that is in the binary is called by it.
+    Go's linker drops functions that nothing calls, so a woven function in the binary is called.
     """
     cpu, sections = elf(binary)
     if recipe.goarch and cpu != recipe.goarch:
-        raise DemoError(
-            f"{recipe.label}: built for {cpu or 'no ELF machine'}, not {recipe.goarch}", fix="check its build steps"
-        )
+        message = f"{recipe.label}: the binary is for {cpu or 'no ELF machine'}, not {recipe.goarch}"
+        raise DemoError(message, fix="check its build steps")
     if recipe.keep_symbols and not all(name in sections for name in SYMBOLS):
-        raise DemoError(f"{recipe.label}: the binary is stripped", fix="take -s and -w out of its build steps")
+        raise DemoError(f"{recipe.label}: the binary is stripped", fix="remove -s and -w from its build steps")
     missing = unwoven(binary, recipe.spec.woven)
     if missing:
-        told = "; ".join(f"{host} does not call {woven}" for host, woven in missing.items())
+        calls = "; ".join(f"{host} does not call {woven}" for host, woven in missing.items())
         raise DemoError(
-            f"{recipe.label}: the build ended well and wove nothing where it should: {told}",
-            fix="check the form's aspects and that its build tool is the version that go.mod requires",
+            f"{recipe.label}: the build succeeded, but weaving is missing: {calls}",
+            fix="check the form's aspects, and that its build tool has the version in go.mod",
         )
 
 
 def unwoven(binary: Path, woven: dict[str, str]) -> dict[str, str]:
-    """The entries of `woven` whose function is in the binary and what is woven into it ("A | B": either) is not."""
+    """The entries of `woven` whose function is in the binary without the one woven into it ("A | B": either)."""
     with binary.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         hosts = {host: weft for host, weft in woven.items() if _has(data, host)}
         return {host: weft for host, weft in hosts.items() if not any(_has(data, one) for one in weft.split(" | "))}

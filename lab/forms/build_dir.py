@@ -1,4 +1,4 @@
-"""The copy of a source in which a form may do what it likes: overlay laid, go.mod extended, modules fetched."""
+"""The copy of a source that a form may change: adds its overlay, extends go.mod, fetches modules."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ class BuildDir:
     toolchain: Toolchain
     root: Path
     env: dict[str, str]
-    packages: int = 0  # that a build compiles, the standard library included
-    modules: int = 0  # compiled in, beside the service's own
-    new_sums: int = 0  # checksums that neither the source nor the form brought
+    packages: int = 0  # compiled by the build, including the standard library
+    modules: int = 0  # compiled in, without the service's own
+    new_sums: int = 0  # checksums in neither the source nor the form
     folders: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> its folder in the module cache
-    module_dirs: frozenset[str] = frozenset()  # of every module that is compiled in or looked up
-    versions: dict[str, Module] = field(default_factory=dict)  # of the modules that this form's program is made of
+    module_dirs: frozenset[str] = frozenset()  # of all compiled and looked up modules
+    versions: dict[str, Module] = field(default_factory=dict)  # of the modules in this form's program
 
     def argv(self, step: Sequence[str], values: Mapping[str, str], tools: Mapping[str, Path]) -> list[str]:
-        """A step's words, ready to run on this host."""
+        """A step's command line for this host."""
         programs = {"go": self.toolchain.go, **{name: str(path) for name, path in tools.items()}}
         return filled(step, {"goarch": self.env["GOARCH"], **self.modules_at(str), **values}, programs)
 
     def modules_at(self, where: Callable[[str], str]) -> dict[str, str]:
-        """The placeholders {module:NAME}, with each folder as `where` puts it."""
+        """The placeholders {module:NAME}, with each folder mapped by `where`."""
         return {f"module:{name}": where(folder) for name, folder in self.folders.items()}
 
     def moved(self) -> tuple[Change, ...]:
-        """Modules of the service's program that this copy has in another version."""
+        """Modules of the service's program that have another version in this copy."""
         own = self.recipe.own or Own()
         return fit.changes(own, {path: module for path, module in self.versions.items() if path in own.modules})
 
     def facts(self) -> dict[str, str]:
-        """What a built artifact tells of its making."""
+        """Facts about the build that the artifact reports."""
         return {
             "go": self.toolchain.version,
             "modules": str(self.modules),
@@ -70,23 +70,23 @@ class BuildDir:
 
 
 def how_to_mend(scratch: BuildDir, log: Path) -> str:
-    """What to do when a source does not compile. Go leaves out files that need cgo, and what they declare is missed."""
+    """The fix for a source that does not compile. Go skips files that need cgo, so their declarations are missing."""
     if wants := scratch.recipe.remarks.get("cgo"):
-        return f"do without C in {wants}: forms are built with cgo off"
+        return f"remove the need for cgo in {wants}: forms are built with cgo off"
     moved = fit.told(scratch.moved())
-    return f"read {log}, correct the source or the form{f' (in which {moved})' if moved else ''}"
+    return f"read {log}, then correct the source or the form{f' (changed modules: {moved})' if moved else ''}"
 
 
 def filled(step: Sequence[str], values: Mapping[str, str], programs: Mapping[str, str]) -> list[str]:
-    """A step's words with placeholders filled; words that come out empty are left out."""
+    """A step's command line with placeholders filled; empty words are left out."""
     words = [PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), word) for word in step[1:]]
     return [programs.get(step[0], step[0]), *filter(None, words)]
 
 
 def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadline: Deadline) -> BuildDir:
-    """Make the copy in `root` (which must not exist) and fetch all it needs.
+    """Create the copy in `root` (which must not exist) and fetch its modules.
 
-    Raises DemoError (modules do not fit), TransientError (network).
+    Raises DemoError (modules do not match), TransientError (network).
     """
     _copy(recipe, root)
     env = _environment(lab, recipe, toolchain, _temporary(root))
@@ -113,7 +113,7 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
 
 
 def _temporary(root: Path) -> Path:
-    """Beside the copy, so that it goes with it: a weaver leaves what it has made behind, 100 MB a build."""
+    """Next to the copy, so that it is removed with it: a weaver leaves 100 MB of files per build."""
     place = root.with_name(root.name + ".tmp")
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     return place
@@ -137,7 +137,7 @@ def _environment(lab: Lab, recipe: Recipe, toolchain: Toolchain, temporary: Path
 def _copy(recipe: Recipe, root: Path) -> None:
     shutil.copytree(recipe.source.copy(), root)
     for overlay in recipe.overlays:
-        for name, path in _contents(overlay):  # in the copy the form's file wins
+        for name, path in _contents(overlay):  # the form's file replaces the source's
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, root / name)
 
@@ -152,7 +152,7 @@ def _sums_of(path: Path) -> set[str]:
 
 
 def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
-    """Checksums that the form brings join the source's, so that nothing has to be trusted on first use."""
+    """Merge the form's checksums with the source's, so that no module is trusted on first use."""
     known = _sums_of(root / "go.sum").union(*(_sums_of(path) for tree in recipe.sums for _, path in _contents(tree)))
     if recipe.sums:
         store.write_text(root / "go.sum", "".join(f"{line}\n" for line in sorted(known)))
@@ -160,7 +160,7 @@ def _merge_sums(recipe: Recipe, root: Path) -> set[str]:
 
 
 def _extend_module(scratch: BuildDir, deadline: Deadline) -> None:
-    """Add what the form asks for to go.mod, whatever else is in there."""
+    """Add the form's requirements to go.mod."""
     module = scratch.recipe.spec.module
     if module == ModuleSpec():
         return
@@ -170,8 +170,8 @@ def _extend_module(scratch: BuildDir, deadline: Deadline) -> None:
 
 
 def _resolve(scratch: BuildDir, deadline: Deadline, options: Sequence[str]) -> tuple[Sequence[Doc], dict[str, Doc]]:
-    """Let go.mod name every module of the build, download them: packages that are compiled, modules looked up."""
-    # A service's go.mod may change in the copy: helpers and tools build from what is committed.
+    """Add every module of the build to go.mod and download it. Returns compiled packages, and looked up modules."""
+    # Only a service's go.mod may change in the copy: helpers and tools use the committed one.
     module = scratch.recipe.spec.module
     mode = "-mod=mod" if scratch.recipe.keep_symbols else "-mod=readonly"
     ask = [scratch.toolchain.go, "list", mode, *options, "-json=Module"]
@@ -181,16 +181,16 @@ def _resolve(scratch: BuildDir, deadline: Deadline, options: Sequence[str]) -> t
 
 
 def _unfinished(scratch: BuildDir) -> tuple[str, ...]:
-    """Options to resolve a source that only the machine completes: what it will make is taken from its module so far.
+    """Options to resolve a source whose generated modules exist only later, in the machine.
 
-    A go.mod beside the real one, without the replacements whose folders are not there yet.
+    Writes a second go.mod, without the replacements whose folders do not exist yet.
     """
     other = scratch.root.with_name(scratch.root.name + ".mod")
     shutil.copy2(scratch.root / "go.mod", other)
     store.write_text(other.with_suffix(".sum"), "".join(f"{line}\n" for line in _sums_of(scratch.root / "go.sum")))
     go = scratch.toolchain.go
-    said = json.loads(_run(scratch, [go, "mod", "edit", "-json", str(other)], Deadline.after(RESOLVE_S)))
-    for each in said.get("Replace") or ():
+    mod = json.loads(_run(scratch, [go, "mod", "edit", "-json", str(other)], Deadline.after(RESOLVE_S)))
+    for each in mod.get("Replace") or ():
         to = each["New"]
         if "Version" not in to and not (scratch.root / to["Path"]).is_dir():
             _run(
@@ -202,20 +202,20 @@ def _unfinished(scratch: BuildDir) -> tuple[str, ...]:
 
 
 def _module_folder(wanted: str, toolchain: Toolchain, env: dict[str, str], root: Path, deadline: Deadline) -> str:
-    """Download a module and say where it is; outside of any module, since inside its replacement would be looked up."""
+    """Download a module and return its folder; outside any module, where replacements would apply."""
     empty = outside(root.with_name(root.name + ".empty"))
     argv = [toolchain.go, "mod", "download", "-json", wanted]
-    said = proc.run(argv, deadline=deadline, env={**env, "GOFLAGS": FLAGS}, cwd=empty)  # -mod is refused there
+    result = proc.run(argv, deadline=deadline, env={**env, "GOFLAGS": FLAGS}, cwd=empty)  # Go refuses -mod there
     shutil.rmtree(empty)
     try:
-        return str(json.loads(said.text())["Dir"])
+        return str(json.loads(result.text())["Dir"])
     except (ValueError, KeyError) as error:
-        raise refusal(f"module {wanted} could not be fetched", said.tail(), empty) from error
+        raise refusal(f"cannot fetch module {wanted}", result.tail(), empty) from error
 
 
 def _run(scratch: BuildDir, argv: Sequence[str], deadline: Deadline) -> str:
-    said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root)
-    if not said.ok:
-        told = " ".join((Path(argv[0]).name, *argv[1:3]))
-        raise refusal(f"{scratch.recipe.label}: {told} failed", said.tail(), scratch.recipe.source.origin)
-    return said.text()
+    result = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root)
+    if not result.ok:
+        command = " ".join((Path(argv[0]).name, *argv[1:3]))
+        raise refusal(f"{scratch.recipe.label}: `{command}` failed", result.tail(), scratch.recipe.source.origin)
+    return result.text()

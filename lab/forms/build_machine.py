@@ -1,6 +1,6 @@
-"""Builds inside a machine: the host copies sources and downloads modules, the machine's own Go and clang do the rest.
+"""Builds inside a machine: the host copies sources and downloads modules, the machine's Go and clang compile them.
 
-The machine needs no network. What it compiled stays in its build cache, so the next build there is quick.
+The machine needs no network. Its build cache stays, so the next build in it is fast.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ FIRST: Final = 'for each; do command -v "$each" >/dev/null && { echo "$each"; ex
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildMachine:
-    """A machine to build in, over a live connection. `root`: our folder there. `carry(folder, digest)` makes a folder
-    of this host readable there and says where."""
+    """A machine to build in, over a live connection. `root`: our folder in it. `carry(folder, digest)` makes a folder
+    of this host readable in it and returns its path."""
 
     link: Transport
     root: str
@@ -56,37 +56,37 @@ class BuildMachine:
     carry: Callable[[Path, str], str]
 
     def place(self, deadline: Deadline) -> Place:
-        """How recipes name it. Raises PreconditionError when nothing can be built there."""
+        """The build place for recipes. Raises PreconditionError when the machine cannot build."""
         self._fit(deadline)
 
         def program(candidates: Sequence[str]) -> tuple[str, str]:
-            said = self.link.run(["sh", "-c", FIRST, "first", *candidates], deadline.sooner(ASK_S))
-            if not said.ok:
+            result = self.link.run(["sh", "-c", FIRST, "first", *candidates], deadline.sooner(ASK_S))
+            if not result.ok:
                 raise _lacks(candidates[0])
-            name, _, version = said.text().partition("\n")
+            name, _, version = result.text().partition("\n")
             return name.strip(), version.partition("\n")[0]
 
         return Place(name="machine", goos="linux", goarch=GOARCH[self.arch], program=program)
 
     def _fit(self, deadline: Deadline) -> None:
-        said = self.link.run(["sh", "-c", FACTS, "facts", f"{self.root}/build"], deadline.sooner(ASK_S)).text().split()
-        memory_mib, free_mib = int(said[1]) // 1024, int(said[6]) // 1024
+        words = self.link.run(["sh", "-c", FACTS, "facts", f"{self.root}/build"], deadline.sooner(ASK_S)).text().split()
+        memory_mib, free_mib = int(words[1]) // 1024, int(words[6]) // 1024
         if memory_mib < NEEDED_MIB:
-            message = f"building there needs {NEEDED_MIB} MiB of memory, the machine has {memory_mib}"
-            raise PreconditionError(message, fix="--build host, or a machine with more --memory")
+            message = f"a build in the machine needs {NEEDED_MIB} MiB of memory, it has {memory_mib}"
+            raise PreconditionError(message, fix="use --build host, or a machine with more --memory")
         if free_mib < DISK_MIB:
-            message = f"building there needs {DISK_MIB} MiB of disk, {free_mib} are free in {self.root}"
-            raise PreconditionError(message, fix="--build host, or a new machine")
+            message = f"a build in the machine needs {DISK_MIB} MiB of disk, {free_mib} are free in {self.root}"
+            raise PreconditionError(message, fix="use --build host, or a new machine")
 
     def need_go(self, version: str, deadline: Deadline) -> None:
         """Raise PreconditionError unless the machine has exactly this Go."""
-        said = self.link.run([GO, "version"], deadline.sooner(ASK_S))
-        if version not in said.text().split():
+        result = self.link.run([GO, "version"], deadline.sooner(ASK_S))
+        if version not in result.text().split():
             raise _lacks(version)
 
 
 def bundle(lab: Lab, scratches: Sequence[BuildDir], room: Path) -> tuple[Path, str]:
-    """One folder with every source and every module that they need, and the digest of what it stands for."""
+    """One folder with every source and all modules that they need, and the digest of their recipes."""
     tree = room / "bundle"
     for number, scratch in enumerate(scratches):
         shutil.copytree(scratch.root, tree / "src" / str(number), symlinks=True)
@@ -94,7 +94,7 @@ def bundle(lab: Lab, scratches: Sequence[BuildDir], room: Path) -> tuple[Path, s
     for folder in sorted(set().union(*(scratch.module_dirs for scratch in scratches))):
         if Path(folder).is_relative_to(modules):
             _link(Path(folder), tree / "mod" / Path(folder).relative_to(modules))
-    # what tells Go that these modules are whole, without the archives they came in
+    # the files by which Go accepts these modules without their archives
     for path in (modules / "cache" / "download").rglob("*"):
         if path.suffix in {".mod", ".info", ".ziphash"} or path.name == "list":
             target = tree / "mod" / path.relative_to(modules)
@@ -116,9 +116,9 @@ def _link(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def carried(lab: Lab, shop: BuildMachine, scratches: Sequence[BuildDir], room: Path) -> Iterator[str]:
-    """The bundle in the machine; its copy here is gone afterwards."""
+    """Copy the bundle into the machine; its copy on this host is removed."""
     tree, digest = bundle(lab, scratches, room)
-    with lab.bus.step("carry", f"sources and modules of {len(scratches)} builds into the machine"):
+    with lab.bus.step("carry", f"copy sources and modules of {len(scratches)} builds to the machine"):
         at = shop.carry(tree, digest)
     shutil.rmtree(tree)
     yield at
@@ -126,7 +126,7 @@ def carried(lab: Lab, shop: BuildMachine, scratches: Sequence[BuildDir], room: P
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestBuild:
-    """One build in the machine: its source lies in `at`/src/`number`."""
+    """One build in the machine: its source is in `at`/src/`number`."""
 
     shop: BuildMachine
     scratch: BuildDir
@@ -141,7 +141,7 @@ class GuestBuild:
     def compile(
         self, lab: Lab, tools: Mapping[str, str], out: Path, on_line: Callable[[str], None], deadline: Deadline
     ) -> cache.Built:
-        """Copy the source, run the steps, bring the binary home and prove it. Idempotent: it begins again."""
+        """Copy the source, run the steps, fetch the binary and check it. Idempotent: it starts from the beginning."""
         began, recipe = time.monotonic(), self.scratch.recipe
         self._check(["sh", "-c", COPY, "copy", self.work, f"{self.at}/src/{self.number}"], deadline, on_line)
         key = recipe.key()
@@ -154,14 +154,14 @@ class GuestBuild:
         return fitting.proven(lab, self.scratch, key, out, began, deadline, built="in the machine")
 
     def result(self) -> str:
-        """Where the binary is in the machine."""
+        """The binary's path in the machine."""
         return f"{self.work}/{self.scratch.recipe.name}"
 
     def _module(self, lab: Lab, folder: str) -> str:
         return f"{self.at}/mod/{Path(folder).relative_to(lab.paths.build / 'modules').as_posix()}"
 
     def _environment(self, recipe: Recipe) -> dict[str, str]:
-        """The whole of it: nothing of the machine's own is inherited."""
+        """The whole environment: nothing is inherited from the machine."""
         root = f"{self.shop.root}/build"
         return {
             "PATH": "/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin",
@@ -177,7 +177,7 @@ class GuestBuild:
         }
 
     def _step(self, argv: Sequence[str], deadline: Deadline, on_line: Callable[[str], None]) -> None:
-        """As a unit: one that a killed command left behind is ended first, and none outlives a second one's start."""
+        """Run it as a transient unit: one left by a killed command is stopped first, so that only one runs."""
         env = [f"{name}={value}" for name, value in self._environment(self.scratch.recipe).items()]
         command = ["env", "-i", *env, "nice", "-n", "5", *argv]
         self.shop.link.run(["systemctl", "stop", UNIT], deadline.sooner(ASK_S))
@@ -185,29 +185,29 @@ class GuestBuild:
         self._check(["systemd-run", *unit, "--", *command], deadline, on_line)
 
     def _check(self, argv: Sequence[str], deadline: Deadline, on_line: Callable[[str], None]) -> None:
-        said = self.shop.link.run(argv, deadline, on_line=on_line)
+        result = self.shop.link.run(argv, deadline, on_line=on_line)
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {shlex.join(argv)}\n{said.tail()}\n")
-        if not said.ok:
+            log.write(f"$ {shlex.join(argv)}\n{result.tail()}\n")
+        if not result.ok:
             raise DemoError(
-                f"{self.scratch.recipe.label} does not build in the machine (exit code {said.code})",
-                fix=f"read {self.log}, or --build host",
-                detail=said.tail(),
+                f"{self.scratch.recipe.label} does not build in the machine (exit code {result.code})",
+                fix=f"read {self.log}, or use --build host",
+                detail=result.tail(),
                 log=str(self.log),
             )
 
     def _fetch(self, out: Path, deadline: Deadline) -> None:
-        said = self.shop.link.run(["sha256sum", "--", self.result()], deadline.sooner(ASK_S))
-        if not said.ok:
-            message = f"{self.scratch.recipe.label}: its steps made no {{out}}"
-            raise DemoError(message, fix="let a build step write to {out}", detail=said.tail())
+        result = self.shop.link.run(["sha256sum", "--", self.result()], deadline.sooner(ASK_S))
+        if not result.ok:
+            message = f"{self.scratch.recipe.label}: its build steps did not write {{out}}"
+            raise DemoError(message, fix="let a build step write {out}", detail=result.tail())
         out.unlink(missing_ok=True)
         self.shop.link.get(self.result(), out, deadline, max_bytes=MAX_BINARY_BYTES)
-        if digests.of_file(out) != said.text().split()[0]:
-            message = f"{self.scratch.recipe.label} came home different from what the machine has"
+        if digests.of_file(out) != result.text().split()[0]:
+            message = f"{self.scratch.recipe.label}: the fetched binary differs from the one in the machine"
             raise TransientError(message, fix="run the command again")
 
 
 def _lacks(what: str) -> PreconditionError:
-    return PreconditionError(f"the machine has no {what} to build with", fix="--build host, or the default image")
+    return PreconditionError(f"the machine has no {what} for the build", fix="use --build host, or the default image")

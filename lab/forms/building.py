@@ -1,4 +1,4 @@
-"""From forms to artifacts: what the cache has is taken, what does not fit is refused, the rest is built."""
+"""Builds the artifacts of forms: uses the cache, refuses forms that do not match the service, builds the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lab.system.wait import Deadline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What could be made: binaries by form name and by helper name, and why other forms have none."""
+    """The result: binaries by form name and by helper name, and the errors of the other forms."""
 
     artifacts: dict[str, Artifact]
     failed: dict[str, LabError] = field(default_factory=dict)
@@ -35,9 +35,9 @@ class Outcome:
 def build(
     lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: BuildMachine | None = None
 ) -> dict[str, Artifact]:
-    """Every binary that these forms need: as `attempt`, where each form has to succeed.
+    """Every binary that these forms need: as `attempt`, but each form must succeed.
 
-    Raises what `attempt` found; several failures together as an ExceptionGroup.
+    Raises the error of `attempt`, or several as an ExceptionGroup.
     """
     made = attempt(lab, forms, service, arch=arch, workshop=workshop)
     raise_all(made.failed.values(), "several builds failed")
@@ -47,11 +47,11 @@ def build(
 def attempt(
     lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: BuildMachine | None = None
 ) -> Outcome:
-    """Every binary that can be had; a form that does not fit the service or does not build leaves the others going.
+    """Every binary that can be built; a form that does not match the service or fails to build does not stop others.
 
-    They are compiled on this host, or in `workshop`; nothing that the cache has. Safe beside another `lab` that builds
-    the same. A form's failure is a DemoError (it was refused, does not build, was not woven), PreconditionError or
-    TransientError (download). Raises Cancelled, and what keeps every form from being built.
+    Compiles on this host or in `workshop` what is not in the cache. Safe with another `lab` that builds the same. A
+    form's failure is a DemoError (refused, does not build, not woven), PreconditionError or TransientError (download).
+    Raises Cancelled, and errors that affect every form.
     """
     began = time.monotonic()
     place = HOST if workshop is None else workshop.place(Deadline.after(BUILD_S, lab.cancel))
@@ -62,7 +62,7 @@ def attempt(
         if failed:
             wanted = {name: recipe for name, recipe in wanted.items() if name in _parts(left)} if left else {}
         found = _find(lab, wanted)
-        if len(found) < len(wanted):  # now copied: what was edited meanwhile counts for every form or for none
+        if len(found) < len(wanted):  # read again with a copy: an edit meanwhile applies to every form or to none
             wanted = recipes_for(lab, left, service, arch, place, Shelf(room / "read"), room / "asked-to-copy")
             found = _find(lab, wanted, {artifact.key: artifact for artifact in found.values()})
         warm_s = time.monotonic() - began
@@ -76,19 +76,19 @@ def attempt(
     for form in left:
         if broken := [errors[part] for part in _parts([form]) if part in errors]:
             failed[form.name] = broken[0]
-    owned = {form.name: _told(lab, form, wanted, out) for form in forms if form.name not in failed}
+    owned = {form.name: _with_changes(lab, form, wanted, out) for form in forms if form.name not in failed}
     helpers = {name: out[name] for name, recipe in wanted.items() if not recipe.keep_symbols and name in out}
     return Outcome(artifacts=owned | helpers, failed={f.name: failed[f.name] for f in forms if f.name in failed})
 
 
 def _parts(forms: Sequence[Form]) -> list[str]:
-    """The names of the artifacts that these forms are made of, helpers of every form last."""
+    """The names of the artifacts of these forms, common helpers last."""
     agents = [form.agent.artifact for form in forms if form.agent]
     return [*dict.fromkeys((*(artifact_of(form) for form in forms), *agents, *HELPERS))]
 
 
 def _find(lab: Lab, wanted: Mapping[str, Recipe], known: Mapping[str, Artifact] | None = None) -> dict[str, Artifact]:
-    """What the cache has, by name; those in `known` (by key) were found a moment ago."""
+    """The cached artifacts, by name; those in `known` (by key) were just checked."""
 
     def look(recipe: Recipe) -> Artifact | None:
         return (known or {}).get(recipe.key()) or cache.find(lab, recipe.key(), recipe.name)
@@ -99,7 +99,7 @@ def _find(lab: Lab, wanted: Mapping[str, Recipe], known: Mapping[str, Artifact] 
 
 
 def _refused(lab: Lab, forms: Sequence[Form], wanted: Mapping[str, Recipe]) -> dict[str, LabError]:
-    """Forms that cannot work with this service, told before a build that takes minutes."""
+    """Forms that cannot work with this service, found before a build that takes minutes."""
     found: dict[str, LabError] = {}
     for form in forms:
         error = fit.refusal(form, wanted[artifact_of(form)].own or Own())
@@ -108,18 +108,16 @@ def _refused(lab: Lab, forms: Sequence[Form], wanted: Mapping[str, Recipe]) -> d
     for form in forms:
         for line in fit.beside(form, wanted[artifact_of(form)].own or Own()) if form.name not in found else ():
             lab.bus.emit(Notice(level="warning", text=f"form {form.name}: {line.what}"))
-    for refused in found.values() if len(found) < len(forms) else ():  # else it is the command's own error
-        lab.bus.emit(Notice(level="warning", text=f"{refused.message}. The other forms go on."))
+    for refused in found.values() if len(found) < len(forms) else ():  # otherwise it is the command's error
+        lab.bus.emit(Notice(level="warning", text=f"{refused.message}; building the other forms"))
     return found
 
 
-def _told(lab: Lab, form: Form, wanted: Mapping[str, Recipe], made: Mapping[str, Artifact]) -> Artifact:
-    """A form's artifact with all that it changes, which is shown."""
+def _with_changes(lab: Lab, form: Form, wanted: Mapping[str, Recipe], made: Mapping[str, Artifact]) -> Artifact:
+    """A form's artifact with all its changes, which are emitted."""
     recipe, artifact = wanted[artifact_of(form)], made[artifact_of(form)]
     own = recipe.own or Own()
     changes = (*fit.copied(own, recipe.overlays), *artifact.changes)
     if not form.of and changes:
-        lab.bus.emit(
-            Notice(level="info", text=f"form {form.name} differs from the service as it is: {fit.told(changes)}")
-        )
+        lab.bus.emit(Notice(level="info", text=f"form {form.name} changes the service: {fit.told(changes)}"))
     return replace(artifact, changes=(*own.lowered, *changes, *fit.beside(form, own)))

@@ -1,4 +1,4 @@
-"""Built binaries by the digest of their inputs: found again only when the file is still what was published."""
+"""Built binaries by the digest of their inputs: found only when the file is still as published."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEMP_PREFIX: Final = ".making-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A binary that was just made, not yet in the cache. `inputs` say how its key came to be."""
+    """A new binary that is not in the cache yet. `inputs` are those of its key."""
 
     name: str
     key: str
@@ -45,7 +45,7 @@ def folder(lab: Lab, key: str) -> Path:
 
 
 def find(lab: Lab, key: str, name: str) -> Artifact | None:
-    """The artifact under `key`, hashed again; None when it is absent, torn or no longer what its manifest says."""
+    """The artifact under `key`, hashed again; None when it is missing, damaged or differs from its manifest."""
     place = folder(lab, key)
     try:
         doc = json.loads((place / MANIFEST_FILE).read_text(encoding="utf-8"))
@@ -79,7 +79,7 @@ def _texts(listed: list[str] | None) -> tuple[str, ...] | None:
 
 
 def publish(lab: Lab, built: Built) -> Artifact:
-    """Put a binary into the cache whole: written beside, synced, renamed. What was under the key before is dropped."""
+    """Put a binary into the cache atomically: written to a temporary folder, synced, renamed. Replaces an older one."""
     lab.paths.artifacts.mkdir(parents=True, exist_ok=True, mode=0o700)
     making = lab.paths.artifacts / f"{TEMP_PREFIX}{secrets.token_hex(6)}"
     making.mkdir(mode=0o700)
@@ -100,7 +100,7 @@ def publish(lab: Lab, built: Built) -> Artifact:
     found = find(lab, built.key, built.name)
     if found is None:
         place = folder(lab, built.key)
-        raise LabError(f"{built.name} was written to {place} and reads back differently", fix="check that disk")
+        raise LabError(f"{built.name} in {place} differs from what was written", fix="check the disk")
     return found
 
 
@@ -120,7 +120,7 @@ def _manifest(built: Built, binary: Path) -> dict[str, object]:
 
 
 def _swap(lab: Lab, making: Path, place: Path) -> None:
-    """A folder cannot be renamed over a full one: the old (corrupt) one steps aside first."""
+    """A folder cannot be renamed over a non-empty one: the old (corrupt) one is renamed first."""
     if place.exists():
         old = lab.paths.artifacts / f"{TEMP_PREFIX}old-{secrets.token_hex(6)}"
         place.rename(old)

@@ -1,4 +1,4 @@
-"""Under which keys a demo's binaries are kept, without building any: for whoever keeps a cache between machines."""
+"""The cache keys of a demo's binaries, without building any: for a cache that is shared between machines."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lab.system import resources
 
 
 def keys(lab: Lab, forms: Sequence[Form], service: Service, arch: Arch) -> dict[str, str]:
-    """What it is -> key of the artifact, as a build on this host keeps it: forms, tools that weave, helpers.
+    """Label -> artifact key of a build on this host: forms, weaving tools, helpers.
 
-    Go is asked what the service's source is, so its modules may be downloaded. Raises ConfigError (a folder is
-    missing), PreconditionError (a program that decides a key is not installed), DemoError (Go does not take it).
+    Go lists the service's source, which may download its modules. Raises ConfigError (a folder is missing),
+    PreconditionError (a program that is part of a key is not installed), DemoError (Go rejects the source).
     """
     owners, shelf = recipes.siblings(forms).values(), Shelf()
     with scratch_room(lab) as room:

@@ -1,4 +1,4 @@
-"""What this host needs to build the forms."""
+"""Checks what this host needs to build the forms."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from lab.system import places, proc, resources, toolchain
 from lab.system.places import PLATFORM
 from lab.system.wait import Deadline
 
-# Modules 1 GB, compiler caches 2 GB, artifacts 0.4 GB: seen, and rounded up.
+# Modules 1 GB, compiler caches 2 GB, artifacts 0.4 GB: measured, and rounded up.
 NEEDED_GIB: Final = 5
 
 
 def checks(lab: Lab, *, deep: bool = False) -> list[Finding]:
-    """Forms and service readable, a Go to be had, a BPF compiler for the agents, room for the caches.
+    """Forms and service are readable, Go is available, a BPF compiler is installed, there is space for the caches.
 
     `deep` also fetches the toolchain, which may download it.
     """
@@ -45,7 +45,7 @@ def _go(lab: Lab, *, deep: bool) -> Finding:
     except LabError as error:
         return Finding(name="go", verdict="fail", message=error.message, fix=error.fix)
     if found is None:
-        return Finding(name="go", verdict="ok", message=f"{version} will be fetched once (65 MB)")
+        return Finding(name="go", verdict="ok", message=f"{version} is fetched at the first build (65 MB)")
     return Finding(name="go", verdict="ok", message=f"{version} from {found.source} in {found.root}")
 
 
@@ -61,8 +61,8 @@ def _compilers() -> list[Finding]:
             if found:
                 out.append(Finding(name=name, verdict="ok", message=f"{found} builds its BPF objects"))
             else:
-                message = f"none of {', '.join(names)} is installed: {agent} cannot be built here"
-                # elsewhere than on Linux forms are built in the machine, unless that is emulated
+                message = f"none of {', '.join(names)} is installed: this host cannot build {agent}"
+                # on other systems forms are built in the machine, unless it is emulated
                 verdict: Literal["warn", "fail"] = "fail" if PLATFORM == "linux" else "warn"
                 out.append(Finding(name=name, verdict=verdict, message=message, fix=places.fix(min(names, key=len))))
     return out
@@ -73,7 +73,7 @@ def _room(lab: Lab) -> Finding:
     free_gib = shutil.disk_usage(place).free / 1024**3
     done = Path(lab.paths.artifacts).is_dir()
     if free_gib < NEEDED_GIB and not done:
-        message = f"{free_gib:.1f} GiB free in {place}, {NEEDED_GIB} GiB are needed to build every form"
+        message = f"{place} has {free_gib:.1f} GiB free, building every form needs {NEEDED_GIB} GiB"
         return Finding(
             name="room for builds",
             verdict="fail",

@@ -1,6 +1,6 @@
-"""Whether a form fits a service, and what it changes in it: by data of the form and facts of the service.
+"""Whether a form matches a service, and what it changes in it: from the form's data and the service's modules.
 
-The service's own choice of a module wins. Where a form cannot work with it, the form is refused by name.
+The service's choice of a module wins. A form that cannot work with it is refused.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ def order(version: str) -> tuple[Any, ...]:
 
 
 def below(name: str, top: str) -> bool:
-    """Whether a package or module is `top` or lies below it."""
+    """Whether a package or module is `top` or below it."""
     return name == top or name.startswith(f"{top}/")
 
 
 def refusal(form: Form, own: Own) -> DemoError | None:
-    """Why this form cannot be made of this service; None when nothing speaks against it."""
+    """The error when this form cannot be built for this service, else None."""
     found = [line for conflict in form.conflicts if not conflict.warns for line in _met(conflict, own)]
     if not found:
         return None
     return DemoError(
         f"form {form.name} does not fit this service: {found[0]}",
-        fix=f"leave out form {form.name}, or change the service as this says",
+        fix=f"leave out form {form.name}, or change that in the service",
         detail="\n".join(found) if len(found) > 1 else None,
     )
 
 
 def beside(form: Form, own: Own) -> tuple[Change, ...]:
-    """What the service makes beside this form, which can be made all the same: by module, version and line."""
+    """Conflicts of the service with this form that are only warnings: by module, version and line."""
     lines = [line for conflict in form.conflicts if conflict.warns for line in _met(conflict, own)]
     return tuple(Change(what=line, kind="beside") for line in lines)
 
@@ -70,7 +70,7 @@ def _met(conflict: Conflict, own: Own) -> list[str]:
     return [
         *(f"{_imported(one, own)}; {conflict.why}" for one in imports),
         *(f"{_replaced(name, to, own)}; {conflict.why}" for name, to in replaced.items()),
-        *(f"it is made with {name} {used}; {conflict.why}" for name, used in newer.items()),
+        *(f"it uses {name} {used}; {conflict.why}" for name, used in newer.items()),
     ]
 
 
@@ -81,12 +81,12 @@ def _imported(one: Import, own: Own) -> str:
 
 def _replaced(name: str, module: Module, own: Own) -> str:
     if module.used == f"./vendor/{name}":
-        return f"{module.used} holds other code than {name} {module.version}".rstrip()
+        return f"{module.used} differs from {name} {module.version}".rstrip()
     return f"{place(own.top, name)} replaces {name} by {module.used}"
 
 
 def place(root: Path, module: str) -> str:
-    """Where a module is replaced, as file:line; for people."""
+    """The place of a module's replace line, as file:line."""
     for folder in (root, *root.resolve().parents):
         for path in (folder / "go.mod", folder / "go.work") if folder == root else (folder / "go.work",):
             if not present(path):
@@ -98,26 +98,26 @@ def place(root: Path, module: str) -> str:
 
 
 def edits(label: str, module: ModuleSpec, own: Own, mod: Mapping[str, Any]) -> list[str]:
-    """Options of `go mod edit` that add what a form asks for. `mod`: the go.mod, as `go mod edit -json` tells it.
+    """Options of `go mod edit` that add a form's requirements. `mod`: the go.mod, from `go mod edit -json`.
 
-    Raises DemoError (the service excludes, or replaces by an older one, what the form cannot do without).
+    Raises DemoError when the service excludes a version that the form needs, or replaces it by an older one.
     """
     chosen = {**module.require, **_held(label, module, own)}
     for each in mod.get("Exclude") or ():
         if chosen.get(each["Path"]) == each["Version"]:
             raise DemoError(
                 f"{label} does not fit this service: go.mod excludes {each['Path']} {each['Version']}, which it needs",
-                fix=f"leave out {label}, or that line of go.mod",
+                fix=f"leave out {label}, or remove that line of go.mod",
             )
-    asked = {each["Path"]: each["Version"] for each in mod.get("Require") or ()}
-    asked |= {each["Old"]["Path"]: "" for each in mod.get("Replace") or ()}
+    required = {each["Path"]: each["Version"] for each in mod.get("Require") or ()}
+    required |= {each["Old"]["Path"]: "" for each in mod.get("Replace") or ()}
     out = []
     for path, version in module.require.items():
         mine = own.modules.get(path)
         if mine is None or not RELEASE.fullmatch(mine.version) or order(mine.version) < order(version):
             out.append(f"-require={path}@{version}")
-        # what no code of the service uses is the form's alone: a tool must be the version that the form's build runs
-        if mine is None and asked.get(path, version) != version:
+        # a module that the service does not use: a tool must have the version that the form's build runs
+        if mine is None and required.get(path, version) != version:
             out.append(f"-replace={path}={path}@{version}")
     out += [f"-replace={path}={path}@{chosen[path]}" for path in module.hold if path in chosen]
     out += [f"-replace={path}={to if to.startswith('.') else f'{path}@{to}'}" for path, to in module.replace.items()]
@@ -125,9 +125,9 @@ def edits(label: str, module: ModuleSpec, own: Own, mod: Mapping[str, Any]) -> l
 
 
 def _held(label: str, module: ModuleSpec, own: Own) -> dict[str, str]:
-    """The version of each held module; none for one that the service replaces by other code, which stays.
+    """The version of each held module; none for one that the service replaces by other code.
 
-    They are kept together: when one has to be raised or added, the others are raised with it as far as it needs.
+    They are changed together: when one must be raised or added, the others are raised as needed.
     """
     mine = {path: own.modules[path] for path in module.hold if path in own.modules}
     low = {
@@ -152,19 +152,19 @@ def _held(label: str, module: ModuleSpec, own: Own) -> dict[str, str]:
 
 
 def changes(own: Own, modules: Mapping[str, Module]) -> tuple[Change, ...]:
-    """What a program made of `modules` has otherwise than the service's own."""
+    """The differences of a program built of `modules` from the service's own."""
     out = []
     for name, module in sorted(modules.items()):
         mine = own.modules.get(name)
         if mine is None:
             out.append(Change(what=name, kind="added", after=module.used))
-        elif mine.used != module.used and (_released(mine.used) or _released(module.used)):  # folders lie elsewhere
+        elif mine.used != module.used and (_released(mine.used) or _released(module.used)):  # folders' paths differ
             out.append(Change(what=name, kind=_kind(mine.used, module.used), before=mine.used, after=module.used))
     return tuple(out)
 
 
 def copied(own: Own, overlays: Iterable[Tree]) -> tuple[Change, ...]:
-    """What the copy of the source has otherwise than the source: a form's file takes the place of one of its name."""
+    """The files of the source that a form's files of the same name replace in the copy."""
     names = [name for tree in overlays for name, _ in files(tree.origin) if (own.top / name).exists()]
     return tuple(Change(what=name, kind="file") for name in names)
 
@@ -182,7 +182,7 @@ def _kind(before: str, after: str) -> str:
 def told(changed: Iterable[Change]) -> str:
     """The changes in one line; "" for none."""
     listed = list(changed)
-    files = [f"{one.what} of the service is the form's in the copy" for one in listed if one.kind == "file"]
+    files = [f"the form's {one.what} replaces the service's" for one in listed if one.kind == "file"]
     versions = [
         clause(one.what, one.kind, one.before, one.after) for one in listed if one.kind not in ("file", "added")
     ]

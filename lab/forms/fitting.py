@@ -1,4 +1,4 @@
-"""Go asked whether a form fits a service, before anything is woven, and what the built program holds, after."""
+"""Checks by Go: whether a form's modules compile with the service, before weaving, and what the binary holds, after."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.system.wait import Deadline
 
 
 def compiles(lab: Lab, scratch: BuildDir, deadline: Deadline) -> None:
-    """Compile the service plainly with the form's modules where they differ: seconds, where weaving takes minutes.
+    """Compile the service without weaving, with the form's modules where they differ: that takes seconds, not minutes.
 
     Raises DemoError naming the modules.
     """
@@ -26,26 +26,26 @@ def compiles(lab: Lab, scratch: BuildDir, deadline: Deadline) -> None:
     if not moved:
         return
     argv = [scratch.toolchain.go, "list", "-export", "-f", "{{with .Error}}{{.}}{{end}}", "-deps", scratch.recipe.main]
-    env = {**scratch.env, "GOCACHE": scratch.toolchain.build_cache(lab)}  # a weaver's knows nothing of plain builds
-    said = proc.run(argv, deadline=deadline, env=env, cwd=scratch.root)
-    if not said.ok:
+    env = {**scratch.env, "GOCACHE": scratch.toolchain.build_cache(lab)}  # a weaver's cache has no plain builds
+    result = proc.run(argv, deadline=deadline, env=env, cwd=scratch.root)
+    if not result.ok:
         raise DemoError(
-            f"{scratch.recipe.label} does not fit this service, which does not compile with {fit.told(moved)}",
+            f"{scratch.recipe.label} does not fit this service: it does not compile with {fit.told(moved)}",
             fix=f"leave out {scratch.recipe.label}, or make the service compile with these versions",
-            detail=said.tail(),
+            detail=result.tail(),
         )
 
 
 def proven(
     lab: Lab, scratch: BuildDir, key: str, binary: Path, began: float, deadline: Deadline, **facts: str
 ) -> cache.Built:
-    """A binary that was just made, once it is shown to be what its recipe says; `facts` are reported with it.
+    """A new binary, after checking it against its recipe; `facts` are reported with it.
 
     Raises DemoError.
     """
     recipe = scratch.recipe
     prove(recipe, binary)
-    cold_s = round(time.monotonic() - began, 1)  # what it is made of is asked by us, not by the build
+    cold_s = round(time.monotonic() - began, 1)  # reading its sources is not part of the build
     made_of = sources.read(lab, scratch.toolchain, binary, deadline)
     return cache.Built(
         name=recipe.name,
@@ -61,14 +61,14 @@ def proven(
 
 
 def changes(scratch: BuildDir, binary: Path, modules: Collection[str] | None, deadline: Deadline) -> tuple[Change, ...]:
-    """What the built program has otherwise than the service's own.
+    """The differences of the built program from the service's own.
 
-    Its build information names what its source imports; what was woven in is known by the `modules` of its code.
+    Its build information has the modules that its source imports; the woven ones are in `modules`.
     """
     own = scratch.recipe.own
     if own is None:
         return ()
     argv = [scratch.toolchain.go, "version", "-m", "-json", str(binary)]
-    said = proc.check(argv, deadline=deadline, error=DemoError, fix="check the form's build steps", env=scratch.env)
+    result = proc.check(argv, deadline=deadline, error=DemoError, fix="check the form's build steps", env=scratch.env)
     woven = {path: at for path, at in scratch.versions.items() if modules is None or path in modules}
-    return fit.changes(own, woven | modules_of(said.text()))
+    return fit.changes(own, woven | modules_of(result.text()))

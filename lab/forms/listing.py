@@ -1,4 +1,4 @@
-"""What can be compared: every folder of demo/forms, the service, and the Go helpers beside it."""
+"""The forms in demo/forms, the service, and the Go helpers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SERVICE_DIR: Final = "demo/service"
 FORMS_DIR: Final = "demo/forms"
 HELPERS_DIR: Final = "demo"
 
-# A helper without a build.yaml of its own is a plain Go program.
+# A helper without a build.yaml is a plain Go program.
 PLAIN: Final = BuildSpec(steps=(("go", "build", "-v", "{ldflags}", "-o", "{out}", "{main}"),), exclude=("README.md",))
 
 
@@ -46,7 +46,7 @@ def catalog(root: Path) -> dict[str, Form]:
 
 
 def choose(forms: dict[str, Form], names: tuple[str, ...]) -> dict[str, Form]:
-    """The forms asked for, in the order given. Raises UsageError naming each that does not exist."""
+    """The forms of these names, in this order. Raises UsageError naming the unknown ones."""
     unknown = [f"{name!r}{nearest(name, forms)}" for name in names if name not in forms]
     if unknown:
         raise UsageError(f"unknown form {', '.join(unknown)}", fix=f"choose from: {', '.join(forms)}")
@@ -54,12 +54,12 @@ def choose(forms: dict[str, Form], names: tuple[str, ...]) -> dict[str, Form]:
 
 
 def helper_build(folder: Path) -> BuildSpec:
-    """How the Go helper in `folder` is built. Raises ConfigError."""
+    """The build of the Go helper in `folder`. Raises ConfigError."""
     if not (folder / "go.mod").is_file():
-        raise ConfigError(f"{folder} holds no Go module", fix=f"create {folder / 'go.mod'}, or name another helper")
+        raise ConfigError(f"{folder} is not a Go module", fix=f"create {folder / 'go.mod'}, or use another helper")
     return load_build(folder) if (folder / BUILD_FILE).is_file() else PLAIN
 
 
 def artifact_of(form: Form) -> str:
-    """The name of the artifact that holds this form's service binary."""
+    """The name of the artifact with this form's service binary."""
     return form.of or form.name

@@ -1,4 +1,4 @@
-"""Recipes made into artifacts: copies and downloads side by side, one heavy build per core pair."""
+"""Builds artifacts from recipes: copies and downloads in parallel, one heavy build per two CPUs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lab.system import locks, proc
 from lab.system.toolchain import Toolchain, find
 from lab.system.wait import Deadline
 
-BUILD_THERE_S: Final = 3 * 3600.0  # where the machine is emulated, compiling takes about ten times as long
+BUILD_THERE_S: Final = 3 * 3600.0  # in an emulated machine, compiling takes about ten times as long
 DOWNLOADS: Final = 4
 V = TypeVar("V")
 Made = dict[str, Artifact | LabError]
@@ -33,7 +33,7 @@ Made = dict[str, Artifact | LabError]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One recipe to make, with its place in the list that people see."""
+    """One recipe to build, with its position in the displayed list."""
 
     recipe: Recipe
     index: int
@@ -41,7 +41,7 @@ class Job:
 
 
 def _jobs(missing: Sequence[Recipe]) -> list[Recipe]:
-    """Tools before what they weave, each once."""
+    """Each tool once, before the recipes that use it."""
     return [*{tool.key(): tool for recipe in missing for tool in recipe.tools}.values(), *missing]
 
 
@@ -50,9 +50,9 @@ def _toolchains(lab: Lab, missing: Sequence[Recipe], deadline: Deadline) -> dict
 
 
 def make(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine | None, room: Path) -> Made:
-    """Each recipe's artifact, or why there is none, by its name; `room` is a folder for copies.
+    """Each recipe's artifact or error, by its name; `room` is a folder for copies.
 
-    Compilations by slots, tools before what they weave. Raises Cancelled, and what is no LabError.
+    Compiles in slots, tools before the recipes that use them. Raises Cancelled, and other errors than LabError.
     """
     if not missing:
         return {}
@@ -94,7 +94,7 @@ def _prepared(
 
 
 def _settled(future: Future[V]) -> V | LabError:
-    """A result or its failure; what stops everything is raised."""
+    """A result or its LabError; Cancelled and other errors are raised."""
     error = future.exception()
     if error is None:
         return future.result()
@@ -104,7 +104,7 @@ def _settled(future: Future[V]) -> V | LabError:
 
 
 def _make_there(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine, room: Path) -> Made:
-    """The same in a machine, one after the other: its CPUs are few, and Go uses all of them by itself."""
+    """The same in a machine, one after the other: it has few CPUs, and Go uses all of them."""
     jobs = _jobs(missing)
     deadline = Deadline.after(BUILD_THERE_S, lab.cancel)
     for version in {_version(recipe) for recipe in jobs}:
@@ -143,9 +143,10 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine, room: P
 def _obtain_there(
     lab: Lab, job: Job, bench: GuestBuild, tools: Mapping[str, str], out: Path, deadline: Deadline
 ) -> Artifact:
-    """A tool is made there even when the cache has it: it is in that machine that it is needed."""
+    """Build it in the machine; a tool also when the cache has it, since the machine needs it."""
     recipe = job.recipe
-    with lab.bus.step(f"build:{recipe.name}", f"build {recipe.label} there", index=job.index, of=job.of) as step:
+    title = f"build {recipe.label} in the machine"
+    with lab.bus.step(f"build:{recipe.name}", title, index=job.index, of=job.of) as step:
         counter = _Counter(lab, recipe.name, bench.scratch.packages)
         built = bench.compile(lab, tools, out, counter, deadline)
         artifact = replace(cache.publish(lab, built), built_now=True)
@@ -161,7 +162,7 @@ def _obtain(
     plain: Sequence[Future[Artifact]],
     deadline: Deadline,
 ) -> Artifact:
-    """Build one recipe unless another `lab` has just done so. What did not compile in `plain` is not woven."""
+    """Build one recipe unless another `lab` has just done so. Not woven if a build in `plain` has failed."""
     recipe, key = job.recipe, job.recipe.key()
     for one in plain:
         if one.done() and (error := one.exception()) is not None:
@@ -182,7 +183,7 @@ def _obtain(
 
 
 def _compile(lab: Lab, scratch: BuildDir, key: str, tools: Mapping[str, Path], deadline: Deadline) -> cache.Built:
-    """Run the steps, prove the binary."""
+    """Run the steps and check the binary."""
     began = time.monotonic()
     recipe = scratch.recipe
     out = scratch.root.with_name(scratch.root.name + ".out")
@@ -192,25 +193,25 @@ def _compile(lab: Lab, scratch: BuildDir, key: str, tools: Mapping[str, Path], d
     for step in recipe.spec.steps:
         _step(lab, scratch, [*_gently(), *scratch.argv(step, values, tools)], counter, deadline)
     if not out.is_file():
-        raise DemoError(f"{recipe.label}: its steps made no {{out}}", fix="let a build step write to {out}")
+        raise DemoError(f"{recipe.label}: its build steps did not write {{out}}", fix="let a build step write {out}")
     return fitting.proven(lab, scratch, key, out, began, deadline)
 
 
 def _step(lab: Lab, scratch: BuildDir, argv: Sequence[str], counter: _Counter, deadline: Deadline) -> None:
     log = lab.paths.logs / f"build-{scratch.recipe.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root, on_line=counter, log=log)
-    if not said.ok:
+    result = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root, on_line=counter, log=log)
+    if not result.ok:
         raise DemoError(
-            f"{scratch.recipe.label} does not build (exit code {said.code})",
+            f"{scratch.recipe.label} does not build (exit code {result.code})",
             fix=how_to_mend(scratch, log),
-            detail=said.tail(),
+            detail=result.tail(),
             log=str(log),
         )
 
 
 class _Counter:
-    """Counts the packages that `go build -v` names, as progress."""
+    """Emits the number of packages that `go build -v` prints, as progress."""
 
     def __init__(self, lab: Lab, name: str, total: int) -> None:
         self._lab, self._name, self._total, self._done = lab, name, total, 0
@@ -223,13 +224,13 @@ class _Counter:
 
 
 def slots() -> int:
-    """How many heavy builds may run at once on this host: one per pair of CPUs."""
+    """The number of concurrent heavy builds on this host: one per two CPUs."""
     return max(1, (os.cpu_count() or 2) // 2)
 
 
 @contextlib.contextmanager
 def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
-    """Wait for one of the slots, which all `lab` processes of this home share."""
+    """Wait for a build slot; all `lab` processes of this home share them."""
     with contextlib.ExitStack() as stack:
         while True:
             for i in range(slots()):
@@ -242,7 +243,7 @@ def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
                 yield
                 return
             if deadline.passed():
-                raise LabError("no build slot became free in time", fix="run the command again")
+                raise LabError("timed out waiting for a build slot", fix="run the command again")
             deadline.sleep(0.5)
 
 

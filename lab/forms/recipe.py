@@ -1,4 +1,4 @@
-"""A build as a value: every input of one binary, and the digest of them all under which it is kept."""
+"""A build as a value: every input of one binary, and their digest, which is its cache key."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from lab.model.service import Service
 from lab.system import proc
 from lab.system.wait import Deadline
 
-# Raised whenever this folder builds differently from the same files, or reads them differently.
+# Raise it when the code in this folder builds or reads the same files differently.
 RECIPE: Final = 2
 
 
 def on_host(candidates: Sequence[str]) -> tuple[str, str]:
-    """The first program of `candidates` that this host has, and what it says of its version."""
+    """The first program of `candidates` on this host, and its version text."""
     chosen = next((name for name in candidates if proc.which(name)), candidates[0])
     proc.require_tool(chosen)
     return chosen, proc.run([chosen, "--version"], deadline=Deadline.after(20)).text().partition("\n")[0]
@@ -34,7 +34,7 @@ def on_host(candidates: Sequence[str]) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where build steps run: for which system and CPU a tool is made ("" = this host's own), and what is there."""
+    """Where build steps run: system and CPU of tools ("" = this host's), and the installed programs."""
 
     name: str = "host"
     goos: str = ""
@@ -47,7 +47,7 @@ HOST: Final = Place()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How one binary is made. `label` is what people call it; goos "" means the host's own system and CPU."""
+    """The build of one binary. `label` is its name in messages; goos "" means the host's system and CPU."""
 
     name: str
     label: str
@@ -60,14 +60,14 @@ class Recipe:
     goos: str = ""
     goarch: str = ""
     build_id_var: str = ""
-    keep_symbols: bool = False  # a service: stripping it would break agents and hide what was woven
+    keep_symbols: bool = False  # a service: agents and the weaving check need its symbols
     programs: tuple[tuple[str, str, str], ...] = ()  # (variable, program, version text): what `uses` found
     place: str = HOST.name
-    remarks: Mapping[str, str] = field(default_factory=dict)  # what the artifact tells of its source; no input
-    own: Own | None = None  # the service's program without a form; follows from `source`
+    remarks: Mapping[str, str] = field(default_factory=dict)  # about the source, for the artifact; not an input
+    own: Own | None = None  # the service's program without a form; derived from `source`
 
     def inputs(self) -> dict[str, str]:
-        """Every input by name; files by the digest of what was read of them."""
+        """Every input by name; files by the digest of the bytes that were read."""
         out = {
             "recipe": str(RECIPE),
             "main": self.main,
@@ -85,7 +85,7 @@ class Recipe:
             out[f"tool {tool.name}"] = tool.key()
         for variable, program, version in self.programs:
             out[f"program {variable}"] = f"{program}: {version}"
-        if self.place != HOST.name:  # the same bytes are expected; who compares them must know them apart
+        if self.place != HOST.name:  # the same bytes are expected, but a comparison must know the difference
             out["place"] = self.place
         return out
 
@@ -94,11 +94,11 @@ class Recipe:
         return _digest(json.dumps(self.inputs(), sort_keys=True).encode())
 
     def build_id(self, key: str) -> str:
-        """What the program is to tell as its id; "" for one that has no variable for it."""
+        """The program's id; "" when it has no variable for it."""
         return key[:16] if self.build_id_var else ""
 
     def ldflags(self, key: str) -> str:
-        """The linker flag that sets it, one word; "" where there is nothing to set."""
+        """The linker flag that sets the id; "" when it has no variable for it."""
         return f"-ldflags=-X={self.build_id_var}={self.build_id(key)}" if self.build_id_var else ""
 
 
@@ -111,9 +111,9 @@ def for_form(
     shelf: Shelf | None = None,
     source: GoSource | None = None,
 ) -> Recipe:
-    """The recipe of a form that has a build of its own; without `source` every file of the service's folder counts.
+    """The recipe of a form with its own build; without `source` every file of the service's folder is an input.
 
-    Raises ConfigError when a folder it names is missing.
+    Raises ConfigError when one of its folders is missing.
     """
     if form.build is None:
         raise ConfigError(f"form {form.name} has no build", fix=f"use the artifact of form {form.of}")
@@ -184,7 +184,7 @@ def _digest(data: bytes) -> str:
 
 
 def siblings(forms: Iterable[Form]) -> dict[str, Form]:
-    """Of `forms`, those with a build; a form that uses another's binary is replaced by that other one."""
+    """The forms with a build; a form that uses another form's binary is replaced by that form."""
     out: dict[str, Form] = {}
     for form in forms:
         owner = form if not form.of else load_form(form.root.parent / form.of)

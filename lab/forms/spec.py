@@ -1,4 +1,4 @@
-"""A form, its artifacts and what the machine is, resolved to what the guest half runs. Pure."""
+"""Resolves a form, its artifacts and the machine's facts to the spec that the guest half runs. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lab.model.form import Artifact, ExpectRule, ExtraRule, Form, FormAgent
 from lab.model.scenario import Scenario
 from lab.model.service import Service
 
-# What a request costs where no like run was measured before, nanoseconds: CPU and p50, by whether the machine is
-# emulated. Only the size of the two controls hangs on it; what they really cost is read back from each response.
+# The assumed cost of a request without an earlier measurement, in nanoseconds: CPU and p50, for an emulated machine or
+# not. Only the size of the two controls depends on it; their real cost is read back from each response.
 NOMINAL_NS: Final[dict[bool, dict[str, float]]] = {
     False: {"cpu": 1.0e6, "wait": 2.0e6},
     True: {"cpu": 30.0e6, "wait": 60.0e6},
 }
 THRESHOLD: Final = {"cpu": "cpu_s_per_1k_requests", "wait": "latency_p50_ms"}
-# Under emulation nothing smaller stands out.
+# Smaller differences are not detectable under emulation.
 EMULATED_PCT: Final = 10.0
 DEFAULT_PCT: Final = {"cpu": 2.0, "wait": 5.0}
 
@@ -34,9 +34,9 @@ def form_spec(
     scenario: Scenario | None = None,
     costs: Mapping[str, float] | None = None,
 ) -> FormSpec:
-    """One form, ready to run there. `costs` (nanoseconds: "cpu", "wait") are those of a measured baseline.
+    """The spec of one form. `costs` (nanoseconds: "cpu", "wait") are those of a measured baseline.
 
-    Raises ConfigError when the service cannot be delayed as a control needs.
+    Raises ConfigError when the service lacks the delay that a control needs.
     """
     binary = artifacts[form.name]
     kind = form.delay[0] if form.delay else ""
@@ -62,7 +62,7 @@ def delay_ns(
     scenario: Scenario | None,
     costs: Mapping[str, float] | None = None,
 ) -> int:
-    """The control's size: a multiple of the scenario's threshold of what a request costs, nominally without `costs`."""
+    """The control's size: a multiple of the scenario's threshold, in percent of a request's cost (or NOMINAL_NS)."""
     kind, multiple = delay
     emulated = bool(facts.get("emulated", False))
     given = scenario.threshold_pct.get(THRESHOLD[kind], DEFAULT_PCT[kind]) if scenario else DEFAULT_PCT[kind]
@@ -96,12 +96,12 @@ def _agent(agent: FormAgent, artifacts: Mapping[str, Artifact], facts: Mapping[s
 
 
 def holds(when: Mapping[str, tuple[str, ...]], facts: Mapping[str, Any]) -> bool:
-    """Whether every condition is met; a fact the machine did not tell meets none."""
+    """Whether every condition is met; an unknown fact meets none."""
     return all(str(facts.get(key, "")) in values for key, values in when.items())
 
 
 def expectation(form: Form, service: Service, facts: Mapping[str, Any], topology: str) -> FormExpectation:
-    """What this form is known to give here: by what holds in any service, then by what is written beside this one."""
+    """The spans expected of this form: by the form's rules for any service, then by the service's own."""
     own = service.expected.get(form.name)
     known = own is not None or form.default_expect == "none"
     written = (form.expected, own) if own is not None else (form.expected,)
@@ -109,8 +109,8 @@ def expectation(form: Form, service: Service, facts: Mapping[str, Any], topology
     rules = [rule for rule in here if not rule.topology or topology in rule.topology]
     extra = [_extra(rule) for one in written for rule in one.extra if holds(rule.when, facts)]
     if service.ready_path:
-        asked = "GET " + service.ready_path.partition("?")[0]
-        extra.append(ExtraSpan("*", "http", "server", asked, start=True, cause="lab asks whether the service is ready"))
+        probe = "GET " + service.ready_path.partition("?")[0]
+        extra.append(ExtraSpan("*", "http", "server", probe, start=True, cause="lab asks whether the service is ready"))
     requests = {
         request: tuple(_expected(form, request, node, rules, known=known) for node in nodes)
         for request, nodes in service.reference.items()
@@ -119,7 +119,7 @@ def expectation(form: Form, service: Service, facts: Mapping[str, Any], topology
 
 
 def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule], *, known: bool) -> Expectation:
-    """The last rule that selects the node decides. Where nothing is known, a span may hang anywhere and is counted."""
+    """The last rule that selects the node decides. Without any rules a span may have any parent and is only counted."""
     free = "always" if known or not node.parent else "may-be-wrong"
     none = Expectation(node=node.id, mode="none", cause="this form gives no spans")
     out = none if form.default_expect == "none" else Expectation(node=node.id, parent=free)
@@ -138,7 +138,7 @@ def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule],
 
 
 def selects(rule: ExpectRule, request: str, node: SpanNode) -> bool:
-    """Whether the rule speaks of this node of this request type."""
+    """Whether the rule applies to this node of this request type."""
     return (
         rule.request in ("*", request)
         and rule.node in ("*", node.id)

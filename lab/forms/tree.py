@@ -1,4 +1,4 @@
-"""The folder of binaries as the machine sees it: one place for each artifact, one digest for all."""
+"""The folder of binaries for the machine: one path for each artifact, one digest for all."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TREE_S: Final = 300.0
 
 
 def tree_path(artifact: Artifact) -> str:
-    """Where the artifact is, relative to the tree's root: what plans name."""
+    """The artifact's path relative to the tree's root, as used in plans."""
     return f"{BIN_DIR}/{artifact.name}"
 
 
 def artifact_tree(lab: Lab, artifacts: Mapping[str, Artifact]) -> tuple[Path, str]:
-    """Lay the artifacts out (hard links where the file system allows) and return the folder and the tree's digest.
+    """Create the tree (by hard links where possible) and return the folder and the tree's digest.
 
-    The same artifacts give the same folder, which is made once; a damaged one is made again.
+    The same artifacts give the same folder, which is created once; a damaged one is created again.
     """
     unique = {tree_path(artifact): artifact for artifact in artifacts.values()}
     listing = "".join(f"{path}\0{artifact.sha256}\n" for path, artifact in sorted(unique.items()))
@@ -45,7 +45,7 @@ def artifact_tree(lab: Lab, artifacts: Mapping[str, Artifact]) -> tuple[Path, st
 
 
 def _whole(place: Path, unique: Mapping[str, Artifact]) -> bool:
-    """The same file as in the cache (which was hashed when it was found there), or a copy with the right digest."""
+    """Whether each file is the one in the cache (which was hashed when it was found), or a copy with its digest."""
     for path, artifact in unique.items():
         file = place / path
         if not file.is_file():

@@ -1,4 +1,4 @@
-"""What a command needs built, as recipes: every folder they name is read once, for all of them."""
+"""The recipes that a command needs: every folder in them is read once."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ HELPERS: Final = ("sink", "load")
 def recipes_for(
     lab: Lab, forms: Sequence[Form], service: Service, arch: Arch, place: Place, shelf: Shelf, room: Path
 ) -> dict[str, Recipe]:
-    """Recipes by artifact name, plain ones first (what does not compile is not woven).
+    """Recipes by artifact name, plain ones first (a source that does not compile is not woven).
 
-    Every folder they name is read once, as `shelf` does it.
+    Every folder in them is read once, by `shelf`.
     """
     out: dict[str, Recipe] = {}
     everything = recipes.siblings(forms)
@@ -54,7 +54,7 @@ def recipes_for(
 def read_sources(
     lab: Lab, forms: Iterable[Form], service: Service, arch: Arch, shelf: Shelf, room: Path
 ) -> dict[str, GoSource]:
-    """The service's source by the version of the Go that builds it; `room` is for questions to Go."""
+    """The service's source by the Go version that builds it; `room` is a folder for Go's queries."""
     versions = sorted({form.build.toolchain for form in forms if form.build})
     deadline = Deadline.after(BUILD_S, lab.cancel)
     toolchains = {version: find(lab, version, deadline=deadline) for version in versions}
@@ -67,21 +67,21 @@ def read_sources(
 def tell_if_edited(
     lab: Lab, forms: Iterable[Form], service: Service, arch: Arch, wanted: Mapping[str, Recipe], room: Path
 ) -> None:
-    """Say that the source is no longer what was built: an edit counts for the next command."""
+    """Warn when the source was edited during the build: the edit applies to the next command."""
     owners = recipes.siblings(forms).values()
     built = {wanted[form.name].source.digest for form in owners if form.name in wanted}
     try:
         found = read_sources(replace(lab, bus=Bus()), owners, service, arch, Shelf(), room)
         now = {source.tree.digest for source in found.values()}
     except LabError:
-        now = set()  # Go does not take it as it is now
+        now = set()  # Go rejects the edited source
     if built - now:
-        text = f"{service.root} was edited while forms were built: they are of the source as it was before"
-        lab.bus.emit(Notice(level="warning", text=f"{text}. Run the command again to build the edit."))
+        text = f"{service.root} was edited during the build: the forms were built from the source before the edit"
+        lab.bus.emit(Notice(level="warning", text=f"{text}; run the command again to build the edit"))
 
 
 def _drop_abandoned(rooms: Path) -> None:
-    """Copies of a process that was killed: older than any build may last."""
+    """Remove copies of killed processes: those older than any build may take."""
     for room in rooms.glob("*") if rooms.is_dir() else ():
         if time.time() - room.stat().st_mtime > 2 * BUILD_S:
             shutil.rmtree(room, ignore_errors=True)
@@ -89,7 +89,7 @@ def _drop_abandoned(rooms: Path) -> None:
 
 @contextlib.contextmanager
 def scratch_room(lab: Lab) -> Iterator[Path]:
-    """A folder for this process's copies, gone afterwards."""
+    """A folder for this process's copies, removed afterwards."""
     _drop_abandoned(lab.paths.build / "scratch")
     room = lab.paths.build / "scratch" / secrets.token_hex(4)
     room.mkdir(parents=True, mode=0o700)

@@ -142,7 +142,7 @@ def test_stale_edit_during_build(tmp_path: Path) -> None:
     word(service, f"first {tmp_path}")
     told: list[str] = []
     made = build(service, lambda: word(service, f"second {tmp_path}"), told)
-    assert any("was edited while forms were built" in text for text in told)
+    assert any("was edited during the build" in text for text in told)
     assert {said(made[form.name].path) for form in two_forms()} == {f"first {tmp_path}"}
     told.clear()
     again = build(service, told=told)

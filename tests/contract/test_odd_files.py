@@ -127,7 +127,7 @@ def test_two_names_that_go_prints_alike_are_told(tmp_path: Path) -> None:
     service = lay(tmp_path / "src", Layout(files={"svc/word.go": OK}))
     for each in (b"\xff.go", b"\xfe.go"):
         (service.root / os.fsdecode(each)).write_text("package main\n")
-    with pytest.raises(ConfigError, match=r"Go cannot tell .*udcfe.* and .*udcff.* apart"):
+    with pytest.raises(ConfigError, match=r"Go cannot distinguish .*udcfe.* and .*udcff.*"):
         read(service, tmp_path, copy=False)
 
 
@@ -156,7 +156,6 @@ def test_a_missing_package_of_the_services_own_is_told_where_it_is_imported(
         read(service, tmp_path, copy=False)
     module = package.partition("/")[0]
     assert told.value.message == (
-        f"{top}/{at}: package ex.org/{package} does not exist in module ex.org/{module}: {top}/{package}"
-        " holds no Go file"
+        f"{top}/{at}: package ex.org/{package} does not exist in module ex.org/{module}: {top}/{package} has no Go file"
     )
     assert told.value.fix == f"correct the import at {top}/{at}, or add that package"

@@ -74,12 +74,12 @@ def test_a_workspace(service: Service, at: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message", "fix"),
     [
-        ("go.mod", "module example.org/service\n\ngo 1.99\n", "asks for Go 1.99", "lower the go line of go.mod"),
+        ("go.mod", "module example.org/service\n\ngo 1.99\n", "requires Go 1.99", "lower the go line of go.mod"),
         (
             "cmd/it/c.go",
             'package main\n\nimport "C"\n\nconst words2 = 1\n',
             "does not build",
-            "do without C in cmd/it/c",
+            "remove the need for cgo in cmd/it/c",
         ),
         ("cmd/it/c.go", "package main\n\nfunc f() int { return words }\n", "does not build", "correct the source"),
     ],

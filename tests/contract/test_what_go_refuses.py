@@ -24,7 +24,7 @@ CGO: Final = 'package main\n\nimport "C"\n\nconst word = "ok"\n'
     [
         pytest.param(
             {"svc/go.mod": "module ex.org/svc\n\n// a comment\ngo 1.27\n"},
-            r"svc/go\.mod:4: it asks for Go 1\.27, forms are built by 1\.26\.1",
+            r"svc/go\.mod:4 requires Go 1\.27, forms are built with 1\.26\.1",
             r"lower the go line of go\.mod to 1\.26",
             id="go-line of a newer Go",
         ),
@@ -35,7 +35,7 @@ CGO: Final = 'package main\n\nimport "C"\n\nconst word = "ok"\n'
                 "svc/go.mod": f"{MOD}\nrequire ex.org/lib v0.0.0\n\nreplace ex.org/lib => ../lib\n",
                 "svc/word.go": ASKS,
             },
-            r"lib/go\.mod:3 asks for Go 1\.99",
+            r"lib/go\.mod:3 requires Go 1\.99",
             r"lower the go line of .*lib/go\.mod to 1\.26\.1",
             id="go-line of a dependency",
         ),
@@ -66,7 +66,7 @@ CGO: Final = 'package main\n\nimport "C"\n\nconst word = "ok"\n'
         pytest.param(
             {"svc/main.go": CGO, "svc/word.go": CGO},
             r"main\.go needs cgo",
-            r"does without C",
+            r"without cgo",
             id="cgo in the only file",
         ),
         pytest.param(
@@ -86,8 +86,8 @@ def test_a_source_that_cannot_be_built(files: dict[str, str], message: str, fix:
 @pytest.mark.parametrize(
     ("include", "why"),
     [
-        ("../../2", "outside of the module"),
-        ("../../x/one.inc", "outside of the module"),
+        ("../../2", "outside the module"),
+        ("../../x/one.inc", "outside the module"),
         ("{top}/svc/own.inc", "by an absolute path"),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_main_that_is_no_program(main: str, message: str, tmp_path: Path) -> N
 def test_a_folder_without_a_module(tmp_path: Path) -> None:
     service = lay(tmp_path / "src", Layout(files={"svc/word.go": OK}))
     (service.root / "go.mod").unlink()
-    with pytest.raises(ConfigError, match=r"holds no go\.mod") as told:
+    with pytest.raises(ConfigError, match=r"has no go\.mod") as told:
         read(service, tmp_path, copy=False)
     assert "go mod init" in told.value.fix
 
@@ -169,7 +169,7 @@ def test_a_go_line_of_a_downloaded_module(tmp_path: Path, served: Path) -> None:
     source = read(lay(tmp_path / "patch", service_with(patch)), tmp_path)
     assert [str(each) for each in source.lowered] == [f"go line of {patch}@v1.0.0/go.mod lowered from 1.26.8 to 1.26.1"]
     assert "go 1.26.1" in (source.tree.copy() / "_beside0/go.mod").read_text()
-    with pytest.raises(LabError, match=rf"{minor}@v1\.0\.0 asks for Go 1\.27\.0, forms are built by 1\.26\.1"):
+    with pytest.raises(LabError, match=rf"{minor}@v1\.0\.0 requires Go 1\.27\.0, forms are built with 1\.26\.1"):
         read(lay(tmp_path / "minor", service_with(minor)), tmp_path)
 
 
@@ -200,7 +200,7 @@ def test_cgo_of_a_module(files: dict[str, str], warned: bool, tmp_path: Path, se
     module(served, path, "v1.0.0", {"go.mod": f"module {path}\n\ngo 1.24\n", **files})
     service, told = lay(tmp_path / "src", service_with(path)), []
     read(service, tmp_path, copy=False, sink=lambda record: told.append(getattr(record.event, "text", "")))
-    assert "modules of shop are downloaded, once" in told
+    assert "downloading modules of shop (once)" in told
     assert any(f"{path} v1.0.0" in text for text in told) is warned
     source = read(service, tmp_path)
     assert [each.name for each in source.cgo] == [f"{path} v1.0.0"]

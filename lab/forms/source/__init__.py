@@ -1,1 +1,1 @@
-"""What a build reads of a stranger's source, as Go's own tools say."""
+"""The files of a service's source that a build reads, as listed by Go's own tools."""

@@ -1,4 +1,4 @@
-"""Files that assembly includes, and where they lie in the copy of a source (go.dev/doc/asm)."""
+"""Files that assembly includes, and their places in the copy of a source (go.dev/doc/asm)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ INCLUDE: Final = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', re.MULTI
 
 
 def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path, str]) -> dict[str, Path]:
-    """By its name in the copy, each file that the assembly `names` of the folder `base` includes and that is there.
+    """The existing files that the assembly files `names` in the folder `base` include, by their names in the copy.
 
-    `within` is where `base` lies in the copy; `homes` are the folders of modules, each with its place in the copy.
-    Raises DemoError when the same line would lead elsewhere in the copy: the file is outside of the module.
+    `within` is the place of `base` in the copy; `homes` maps folders of modules to their places in the copy.
+    Raises DemoError when an include line would have another target in the copy: the file is outside the module.
     """
     out: dict[str, Path] = {}
     todo, seen = list(names), set(names)
@@ -27,7 +27,7 @@ def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path,
         text = content(one) if one.is_file() else b""
         for found in INCLUDE.finditer(text):
             name = found[1].decode("utf-8", "surrogateescape")
-            if name in seen or not (base / name).is_file():  # Go's own headers, or Go says that it is not there
+            if name in seen or not (base / name).is_file():  # one of Go's headers, or missing, which Go reports
                 continue
             path, place = Path(os.path.normpath(base / name)), os.path.normpath(f"{within}{name}").replace(os.sep, "/")
             places = {
@@ -36,7 +36,7 @@ def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path,
             absolute = Path(name).is_absolute()
             if absolute or place not in places:
                 line = text.count(b"\n", 0, found.start()) + 1
-                why = "by an absolute path" if absolute else "outside of the module"
+                why = "by an absolute path" if absolute else "outside the module"
                 raise DemoError(
                     f"{os.path.normpath(one)}:{line} includes {path}, {why}",
                     fix=f"keep {path.name} in the module and include it by a relative path",

@@ -1,4 +1,4 @@
-"""Names of files as they are on disk. Go prints U+FFFD for each byte of a name that is not UTF-8."""
+"""File names as they are on disk. Go prints U+FFFD for each byte of a name that is not UTF-8."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ codecs.register_error("lab-go", _each_byte)
 
 
 def restored(packages: list[dict[str, Any]], lists: Iterable[str]) -> list[dict[str, Any]]:
-    """The same packages, with the files in `lists` and their folders by the names that they have. Raises ConfigError
-    where two files of a folder have names that Go prints alike."""
+    """The same packages, with the real names of the files in `lists` and of their folders. Raises ConfigError
+    when Go prints the names of two files in a folder alike."""
     lists = tuple(lists)
     for package in packages:
         module = package.get("Module") or {}
@@ -37,18 +37,19 @@ def restored(packages: list[dict[str, Any]], lists: Iterable[str]) -> list[dict[
     return packages
 
 
-def _path(told: str, folder: str = "") -> str:
+def _path(printed: str, folder: str = "") -> str:
     path = Path(folder)
-    for part in told.split("/"):
+    for part in printed.split("/"):
         path = path / _name(path, part) if part else Path("/") if path == Path() else path
     return str(path.relative_to(folder) if folder else path)
 
 
-def _name(folder: Path, told: str) -> str:
-    if LOST not in told or os.path.lexists(folder / told):
-        return told
-    there = sorted(each.name for each in folder.iterdir() if os.fsencode(each.name).decode("utf-8", "lab-go") == told)
-    if len(there) > 1:
-        both = " and ".join(ascii(each) for each in there[:2])
-        raise ConfigError(f"{folder}: Go cannot tell {both} apart, whose names are not UTF-8", fix="rename one of them")
-    return there[0] if there else told
+def _name(folder: Path, printed: str) -> str:
+    if LOST not in printed or os.path.lexists(folder / printed):
+        return printed
+    names = (entry.name for entry in folder.iterdir())
+    matches = sorted(name for name in names if os.fsencode(name).decode("utf-8", "lab-go") == printed)
+    if len(matches) > 1:
+        both = " and ".join(ascii(name) for name in matches[:2])
+        raise ConfigError(f"{folder}: Go cannot distinguish {both}, which are not UTF-8", fix="rename one of them")
+    return matches[0] if matches else printed

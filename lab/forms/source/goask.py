@@ -1,4 +1,4 @@
-"""One way to ask Go about a source, and to turn what it refuses into an error with the right fix."""
+"""Runs Go commands on a source, and turns their failures into errors with the right fix."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from lab.system import proc
 from lab.system.toolchain import Toolchain
 from lab.system.wait import Deadline
 
-# Words of a download that failed, as against a module that cannot be resolved.
+# The output of a failed download, in contrast to a module that cannot be resolved.
 NETWORK: Final = re.compile(
     r"dial tcp|i/o timeout|connection re(set|fused)|no such host|TLS handshake|unexpected EOF|50[0234] "
 )
 NEWER_GO: Final = re.compile(r"(?:go: )?(?:module )?(.+?) requires go >= (\S+) \(running go ([\w.]+)")
 MISSING: Final = re.compile(r"(?:no required module provides|cannot find module providing) package ([^\s:;]+)")
-# What Go says -> what fixes it. The first that matches counts; {folder} is where the person would run Go.
+# Go's output -> the fix. The first match counts; {folder} is where to run Go.
 FIXES: Final = (
     (r"pattern .*: no matching files found", "add the file that //go:embed names, or correct that line"),
-    (r"pattern .*: (cannot embed|invalid pattern)", "correct the //go:embed line, or what it names"),
+    (r"pattern .*: (cannot embed|invalid pattern)", "correct the //go:embed line, or the files that it names"),
     (r"errors parsing .*go\.(mod|work)", "correct the file at that line"),
     (r"replacement directory .* does not exist|replaced by .*reading .*go\.mod", "correct that replace line"),
     (r"missing go\.sum entry|updates to go\.mod needed", "run `go mod tidy` in {folder}"),
-    (r"directory not found|no Go files in", "correct `main` in service.yaml: it names the folder of a Go program"),
+    (r"directory not found|no Go files in", "set `main` in service.yaml to the folder of a Go program"),
     (r"no required module provides|cannot find module providing", "run `go get` for that package in {folder}"),
-    (r"checksum mismatch|SECURITY ERROR", "find out who changed that module; go.sum names what it was"),
+    (r"checksum mismatch|SECURITY ERROR", "check who changed that module; go.sum has the expected checksum"),
     (r"(404|410) |unknown revision|invalid version", "correct that module's version in {folder}/go.mod"),
     (r"reading .*: 40[013] ", "check that module's name and version in {folder}/go.mod, or GOPROXY and GOPRIVATE"),
     (r"is not in std|use of internal package|import cycle|malformed import path", "correct that import"),
@@ -42,25 +42,25 @@ FIXES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """A Go, the environment it runs in and how long it may take."""
+    """A Go toolchain with its environment and deadline."""
 
     toolchain: Toolchain
     env: dict[str, str]
     deadline: Deadline
-    on_line: Callable[[str], None] | None = None  # sees what Go prints meanwhile
+    on_line: Callable[[str], None] | None = None  # gets each line of output
 
     def run(self, words: Sequence[str], folder: Path) -> proc.Result:
-        """`go WORDS` in `folder`, which stays as it is called: a path by link leads elsewhere with `..`."""
+        """Run `go WORDS` in `folder`, by this very path: through a symbolic link, `..` has another target."""
         env = {**self.env, "PWD": str(folder)}
         argv = [self.toolchain.go, *words]
         return proc.run(argv, deadline=self.deadline, env=env, cwd=folder, on_line=self.on_line)
 
     def text(self, words: Sequence[str], folder: Path, what: str) -> str:
-        """What it prints. Raises as `refusal` says, with `what` failed."""
-        said = self.run(words, folder)
-        if not said.ok:
-            raise refusal(f"{what}: `go {' '.join(words[:2])}` failed", said.tail(), folder)
-        return said.text()
+        """Its output. Raises the error of `refusal`; `what` is the subject of the message."""
+        result = self.run(words, folder)
+        if not result.ok:
+            raise refusal(f"{what}: `go {' '.join(words[:2])}` failed", result.tail(), folder)
+        return result.text()
 
     def document(self, words: Sequence[str], folder: Path, what: str) -> dict[str, Any]:
         """The JSON object it prints."""
@@ -68,26 +68,26 @@ class Go:
 
 
 def refusal(message: str, detail: str, folder: Path) -> LabError:
-    """The error for what Go says: a network that failed may be tried again, the rest has its own fix."""
+    """The error for Go's output: a network failure may be retried, others have their own fix."""
     if NETWORK.search(detail):
         fix = "check the network or GOPROXY, then run the command again"
         return TransientError(message, fix=fix, detail=detail)
     if newer := NEWER_GO.search(detail):
         who, wanted, ours = newer.groups()
         file = Path(who, "go.mod") if Path(who).is_absolute() else Path(who)
-        fix = f"require a version of {who.partition('@')[0]} that asks for Go {ours} or an older one"
+        fix = f"require a version of {who.partition('@')[0]} for Go {ours} or older"
         if file.name == "go.mod":
             fix, who = f"lower the go line of {file} to {ours}", f"{file}:{line_of(file, 'go', wanted)}"
-        message = f"{message}: {who} asks for Go {wanted}, forms are built by {ours}"
+        message = f"{message}: {who} requires Go {wanted}, forms are built with {ours}"
         return DemoError(message, fix=fix, detail=detail)
-    otherwise = "run `go build` in {folder} and correct what it names"
+    otherwise = "run `go build` in {folder} and correct its errors"
     fix = next((fix for pattern, fix in FIXES if re.search(pattern, detail)), otherwise)
     return DemoError(message, fix=fix.format(folder=folder), detail=detail)
 
 
 def missing_here(found: Sequence[Mapping[str, Any]], modules: Mapping[str, Path], top: Path) -> DemoError | None:
-    """The error for a package of one of these modules (path -> folder) that is imported and is not there: nobody else
-    serves it, so `go get` would not help. `found`: the packages that Go listed in `top`."""
+    """The error for an imported package that is missing in one of these modules (path -> folder), where `go get` would
+    not help. `found`: the packages that Go listed in `top`."""
     for error in (each.get("Error") or {} for each in found):
         lost = MISSING.search(str(error.get("Err")))
         homes = [path for path in modules if lost and f"{lost[1]}/".startswith(f"{path}/")]
@@ -97,7 +97,7 @@ def missing_here(found: Sequence[Mapping[str, Any]], modules: Mapping[str, Path]
         folder = modules[home] / lost[1].removeprefix(home).strip("/")
         at = os.path.normpath(top / str(error.get("Pos") or "go.mod"))
         return DemoError(
-            f"{at}: package {lost[1]} does not exist in module {home}: {folder} holds no Go file",
+            f"{at}: package {lost[1]} does not exist in module {home}: {folder} has no Go file",
             fix=f"correct the import at {at}, or add that package",
         )
     return None
@@ -110,7 +110,7 @@ def line_of(file: Path, *words: str) -> int:
 
 
 def outside(folder: Path) -> Path:
-    """A new folder for questions about one module: it lies in no other, whatever our home lies in."""
+    """A new folder for queries about one module: it is a module itself, so that it is not inside another."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "go.mod").write_text("module lab.example/outside\n\ngo 1.21\n", encoding="utf-8")
     return folder

@@ -1,7 +1,7 @@
-"""What a build of a service reads, to the file: asked of `go list -deps`, and nothing else of its folders.
+"""The files that a build of a service reads, as `go list -deps` lists them; no other file of its folders.
 
-So a disk image, a home of ours, results or a broken link beside the source are never looked at, and a file is part of
-the source however it is called and wherever a link has it.
+So a disk image, a lab home, results or a broken link in the source's folder are ignored, and a listed file is part of
+the source whatever its name or the target of a link.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from lab.model.service import Service
 from lab.system.toolchain import Toolchain, environment
 from lab.system.wait import Deadline
 
-PROFILE: Final = "default.pgo"  # read beside the main package, and named by no field (go.dev/doc/pgo)
-FLAGS: Final = "-buildvcs=false"  # an empty variable would let the file of `go env -w` speak
+PROFILE: Final = "default.pgo"  # read in the main package's folder, but in no field of `go list` (go.dev/doc/pgo)
+FLAGS: Final = "-buildvcs=false"  # an empty variable would let the settings of `go env -w` apply
 ASK_S: Final = 900.0  # modules may have to be downloaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoSource:
-    """A service as it was read: its files as one module, and the package to build in there."""
+    """A service's source: its files as one module, and the package to build."""
 
     tree: Tree
     main: str
@@ -45,14 +45,14 @@ class GoSource:
     own: Own = field(default_factory=Own)
 
     def remarks(self) -> dict[str, str]:
-        """What an artifact tells of its source beside its key."""
+        """Facts about the source for the artifact, besides its key."""
         lines = {"lowered": "; ".join(map(str, self.lowered)), "cgo": ", ".join(each.name for each in self.cgo)}
         return {name: text for name, text in lines.items() if text}
 
     def notices(self) -> Iterator[tuple[Literal["info", "warning"], str]]:
-        """What a person should know of it before it is built."""
+        """Notices about the source before a build."""
         for name, size in self.tree.large:
-            yield "info", f"{name} ({figures.size(size)}) is embedded: it is part of the source"
+            yield "info", f"{name} ({figures.size(size)}) is embedded and part of the source"
         for line in self.lowered:
             yield "info", f"in the copy: {line}"
         for need in self.cgo:
@@ -61,9 +61,9 @@ class GoSource:
 
 
 def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: Shelf, room: Path) -> GoSource:
-    """The service's source, hashed or copied as `shelf` has it; `room` is a new folder for questions.
+    """Read the service's source, hashed or copied by `shelf`; `room` is a new folder for Go's queries.
 
-    Raises ConfigError, DemoError (Go does not take it, by Go's own words), TransientError (network).
+    Raises ConfigError, DemoError (Go rejects it, with Go's output), TransientError (network).
     """
     go = Go(
         toolchain=toolchain,
@@ -74,95 +74,95 @@ def read(lab: Lab, toolchain: Toolchain, service: Service, goarch: str, shelf: S
             GOFLAGS=FLAGS,
             GOWORK="",
             GOCACHE=toolchain.build_cache(lab),
-            GODEBUG="embedfollowsymlinks=1",  # a link counts as the file it leads to
+            GODEBUG="embedfollowsymlinks=1",  # a link counts as its target
         ),
         deadline=Deadline.after(ASK_S, lab.cancel),
         on_line=_Downloads(lab, service.name),
     )
     room.mkdir(parents=True, mode=0o700)
-    asked = _asked(go, service, room, lab.paths.home)
-    packages = asked.packages()
+    query = _query(go, service, room, lab.paths.home)
+    packages = query.packages()
     kind = next((each.get("Name") for each in packages if not each.get("DepOnly")), "main")
     if kind != "main":
-        message = f"{service.root}: {service.main} is package {kind}, and only a package main is a program"
-        raise DemoError(message, fix="correct `main` in service.yaml: it names the folder of a Go program")
-    lowered = asked.lowered(packages)
+        message = f"{service.root}: {service.main} is package {kind}, not package main"
+        raise DemoError(message, fix="set `main` in service.yaml to the folder of a Go program")
+    lowered = query.lowered(packages)
     source = GoSource(
-        tree=shelf.put(service.root, asked.entries(packages)),
-        main=asked.layout.main,
+        tree=shelf.put(service.root, query.entries(packages)),
+        main=query.layout.main,
         lowered=lowered,
-        own=replace(own.read(packages, asked.layout.top), lowered=tuple(map(_change, lowered))),
-        cgo=cgo.needs(packages, asked.with_cgo()),
+        own=replace(own.read(packages, query.layout.top), lowered=tuple(map(_change, lowered))),
+        cgo=cgo.needs(packages, query.with_cgo()),
     )
-    if shelf.room is None:  # every command begins so
+    if shelf.room is None:  # the first read of a command
         for level, text in source.notices():
             lab.bus.emit(Notice(level=level, text=text))
     return source
 
 
-def _asked(go: Go, service: Service, room: Path, home: Path) -> _Asked:
+def _query(go: Go, service: Service, room: Path, home: Path) -> _Query:
     found = layout(go, service.root.absolute(), service.main)
     tops = [found.top, *(each.folder for each in found.beside), *([found.work.parent / "vendor"] if found.work else [])]
     pipes = frozenset(irregular.find(tops, home))
-    asked = _Asked(go=go, layout=found, room=room, pipes=pipes)
+    query = _Query(go=go, layout=found, room=room, pipes=pipes)
     if pipes:
-        asked.overlay = irregular.overlay(pipes, room / "pipe")
-    asked.layout = unfold(go, found, room, asked.shown())
-    return asked
+        query.overlay = irregular.overlay(pipes, room / "pipe")
+    query.layout = unfold(go, found, room, query.shown())
+    return query
 
 
 class _Downloads:
-    """Says once that modules are downloaded, which may take minutes."""
+    """Emits one notice when modules are downloaded, which may take minutes."""
 
     def __init__(self, lab: Lab, name: str) -> None:
-        self._lab, self._name, self._told = lab, name, False
+        self._lab, self._name, self._shown = lab, name, False
 
     def __call__(self, line: str) -> None:
-        if not self._told and line.startswith("go: downloading "):
-            self._told = True
-            self._lab.bus.emit(Notice(level="info", text=f"modules of {self._name} are downloaded, once"))
+        if not self._shown and line.startswith("go: downloading "):
+            self._shown = True
+            self._lab.bus.emit(Notice(level="info", text=f"downloading modules of {self._name} (once)"))
 
 
 @dataclass(slots=True, kw_only=True)
-class _Asked:
-    """A layout and what Go says of it."""
+class _Query:
+    """A module layout, and the Go commands that list its packages."""
 
     go: Go
     layout: ModuleLayout
     room: Path
     overlay: dict[str, str] = field(default_factory=dict)
-    pipes: frozenset[Path] = frozenset()  # of the overlay: what has the name of a file and is none
+    pipes: frozenset[Path] = frozenset()  # of the overlay: not regular files, in spite of their names
 
     def packages(self) -> list[dict[str, Any]]:
         """Every package of the build, from `go list -e -deps`."""
         while True:
             self._write()
-            said = self._list("readonly", self.go)
-            found = self._found(said)
-            if said.ok and not any(each.get("Error") for each in found):
+            result = self._list("readonly", self.go)
+            found = self._found(result)
+            if result.ok and not any(each.get("Error") for each in found):
                 return found
-            # a go.sum that lacks lines is completed in our own copy of it; what go.mod lacks is not made up
-            if "cannot find module providing" not in said.tail() + json.dumps([each.get("Error") for each in found]):
-                said = self._list("mod", self.go)
-                found = self._found(said)
-            if said.ok and not any(each.get("Error") for each in found):
+            # missing lines of go.sum are added in our copy; missing requirements of go.mod are not
+            if "cannot find module providing" not in result.tail() + json.dumps([each.get("Error") for each in found]):
+                result = self._list("mod", self.go)
+                found = self._found(result)
+            if result.ok and not any(each.get("Error") for each in found):
                 return found
-            if not self._lower(said.tail()):
-                raise self._refused(said.tail(), found)
+            if not self._lower(result.tail()):
+                raise self._refused(result.tail(), found)
 
     def with_cgo(self) -> list[dict[str, Any]]:
-        """The same with cgo on: what there is to lose."""
+        """The same with cgo on."""
         go = replace(self.go, env={**self.go.env, "CGO_ENABLED": "1"})
         return self._found(self._list("mod", go))
 
-    def _found(self, said: Any) -> list[dict[str, Any]]:
-        """The packages that Go listed. Raises ConfigError for one that is made of what is no file."""
-        packages = filenames.restored(list(objects(said.text())), READ)
+    def _found(self, result: Any) -> list[dict[str, Any]]:
+        """The packages that Go listed. Raises ConfigError for one with a pipe, socket or device."""
+        packages = filenames.restored(list(objects(result.text())), READ)
         irregular.refuse(self.pipes, packages, READ)
         return packages
 
     def shown(self) -> list[str]:
-        """The option that shows Go other files than are there."""
+        """Go's -overlay option, which replaces files."""
         if not self.overlay:
             return []
         (self.room / "overlay.json").write_text(json.dumps({"Replace": self.overlay}), encoding="utf-8")
@@ -174,7 +174,7 @@ class _Asked:
         return go.run([*words, self.layout.main], self.layout.top)
 
     def _write(self) -> None:
-        """Our own go.mod, with each module where it really is; its go lines lowered beside it."""
+        """Write our go.mod, with each module's real folder, and the go.mod files with lowered go lines."""
         self.layout.write(self.go, self.room / "go.mod", lambda _, each: str(each.folder), final=False)
         (self.room / "go.sum").write_bytes(self._sums())
         for at, each in enumerate(self.layout.beside):
@@ -185,7 +185,7 @@ class _Asked:
             self.overlay[name] = str(self.room / f"{at}.boundary")
 
     def _own_mod(self, at: int, each: Beside) -> Path:
-        """The go.mod that a module beside is to have."""
+        """The go.mod of a module in a folder, as the build is to see it."""
         target = self.room / f"{at}.mod"
         if each.text:
             target.write_text(each.text, encoding="utf-8")
@@ -202,9 +202,9 @@ class _Asked:
         lines = {line for path in self.layout.sums if present(path) for line in content(path).splitlines()}
         return b"".join(line + b"\n" for line in sorted(lines))
 
-    def _lower(self, said: str) -> bool:
-        """A downloaded module that asks for a later patch level: taken from a folder, with its go line lowered."""
-        newer = NEWER_GO.search(said)
+    def _lower(self, output: str) -> bool:
+        """Use a downloaded module that requires a later patch level from a folder, with its go line lowered."""
+        newer = NEWER_GO.search(output)
         if newer is None or "@" not in newer[1] or newer[1].startswith("/") or language(newer[2]) != language(newer[3]):
             return False
         if any(each.old == newer[1] for each in self.layout.beside):
@@ -213,7 +213,7 @@ class _Asked:
         got = self.go.run(["mod", "download", "-json", newer[1]], outside(self.room / "outside"))
         zipped = next(objects(got.text()), {}).get("Zip")
         if not zipped:
-            raise refusal(f"module {newer[1]} could not be fetched", got.tail(), self.layout.top)
+            raise refusal(f"cannot fetch module {newer[1]}", got.tail(), self.layout.top)
         with zipfile.ZipFile(zipped) as content:
             content.extractall(self.room / "unpacked")
         folder = self.room / "unpacked" / newer[1]
@@ -225,10 +225,10 @@ class _Asked:
         )
         return True
 
-    def _refused(self, said: str, found: Sequence[Mapping[str, Any]]) -> LabError:
+    def _refused(self, output: str, found: Sequence[Mapping[str, Any]]) -> LabError:
         errors = [each["Error"] for each in found if each.get("Error")]
         lines = [f"{each['Pos']}: {each['Err']}" if each.get("Pos") else str(each["Err"]) for each in errors]
-        detail = "\n".join(dict.fromkeys(lines)) or said
+        detail = "\n".join(dict.fromkeys(lines)) or output
         excluded = {str(each["ImportPath"]) for each in found if "exclude all Go files" in str(each.get("Error"))}
         if excluded:
             with_cgo = [each for each in self.with_cgo() if each["ImportPath"] in excluded and each.get("CgoFiles")]
@@ -241,7 +241,7 @@ class _Asked:
         return refusal(f"{self.layout.top}: Go cannot build {self.layout.main}", detail, self.layout.top)
 
     def entries(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
-        """Every file of the copy: packages, go.mod and go.sum of the service, and modules beside it."""
+        """Every file of the copy: packages, go.mod and go.sum of the service, and its modules in folders."""
         out: dict[str, Path | bytes] = {}
         modules = [package["Module"] for package in self._local(packages)]
         homes = {Path(module["Dir"]): self._home(module) for module in modules}
@@ -261,14 +261,14 @@ class _Asked:
         yield from out.items()
 
     def _local(self, packages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """Packages of the service and of modules in folders; the others are named by version and checksum."""
+        """Packages of the service and of modules in folders; the others are fixed by version and checksum."""
         for package in packages:
             module = package.get("Module") or {}
             if module.get("Main") or (module.get("Replace") and not module["Replace"].get("Version")):
                 yield package
 
     def _within(self, package: Mapping[str, Any]) -> str:
-        """Where the package lies in the copy, with a slash at its end; "" for the top."""
+        """The package's folder in the copy, with a trailing slash; "" for the top."""
         module = package["Module"]
         inner = Path(package["Dir"]).relative_to(module["Dir"]).as_posix()
         return self._home(module) if inner == "." else f"{self._home(module)}{inner}/"
@@ -277,11 +277,11 @@ class _Asked:
         return "" if module.get("Main") else f"{self._beside(module['Replace']['Path'])}/"
 
     def _beside(self, folder: str) -> str:
-        """The module in this folder is one in the copy, however many versions it replaces."""
+        """The place of the module in this folder: one in the copy, however many versions it replaces."""
         return f"{BESIDE}{next(at for at, each in enumerate(self.layout.beside) if str(each.folder) == folder)}"
 
     def lowered(self, packages: Sequence[Mapping[str, Any]]) -> tuple[Lowered, ...]:
-        """Of the lines that are lowered, those of modules that are built."""
+        """The lowered lines of modules that are built."""
         used = {str(package["Module"]["Dir"]) for package in self._local(packages)}
         used |= {each.old for each in self.layout.beside if str(each.folder) in used}
         return tuple(each for each in self.layout.lowered if each.whose in used or each.place.endswith("go.work"))

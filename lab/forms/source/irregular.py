@@ -1,7 +1,7 @@
-"""Named pipes, sockets and devices in a source that are called like files of a program.
+"""Named pipes, sockets and devices in a source whose names look like source files.
 
-Go opens whatever is called so, and waits for a pipe. It is shown a file in its place that is no Go: one that the build
-leaves out by its name does not matter, one that the build reads is reported by name.
+Go opens any file of such a name, and blocks on a pipe. An overlay replaces it by a file that is not Go: one that the
+build excludes by its name does not matter, one that the build reads is reported by name.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any, Final
 from lab.model.errors import ConfigError
 from lab.model.regular import irregular, kind
 
-# what Go opens of a folder, by its name (goodOSArchFile and matchFile in go.dev/src/go/build/build.go)
+# the file names that Go opens (goodOSArchFile and matchFile in go.dev/src/go/build/build.go)
 OPENED: Final = (
     *(".go", ".c", ".cc", ".cxx", ".cpp", ".m", ".s", ".h", ".hh", ".hpp", ".hxx", ".f", ".F", ".for", ".f90"),
     *(".S", ".sx", ".swig", ".swigcxx", ".syso"),
 )
-MOST: Final = 500_000  # entries that are looked at; the folders themselves come before what links lead to
-TEXT: Final = "this is in the place of what is no regular file\n"
+MOST: Final = 500_000  # entries to scan; the folders themselves before the targets of links
+TEXT: Final = "this replaces a file that is not regular\n"
 
 
 def find(tops: Iterable[Path], home: Path) -> Iterator[Path]:
-    """Those below the folders `tops`, without those below `home`, which is ours. Nothing is opened."""
+    """Those below the folders `tops`, except below lab's `home`. Nothing is opened."""
     real = [os.path.realpath(top) for top in tops]
-    seen = {os.path.realpath(home)}  # and each folder that a link led to
+    seen = {os.path.realpath(home)}  # and each target of a link
     folders, left = deque((os.fspath(top), False) for top in tops), MOST
     while folders and left > 0:
         folder, linked = folders.popleft()
@@ -39,7 +39,7 @@ def find(tops: Iterable[Path], home: Path) -> Iterator[Path]:
         try:
             entries = list(os.scandir(folder))
         except OSError:
-            continue  # Go says so, where it needs it
+            continue  # Go reports it if it needs the folder
         left -= len(entries)
         for entry in entries:
             if entry.is_dir() and not entry.name.startswith("."):
@@ -49,12 +49,12 @@ def find(tops: Iterable[Path], home: Path) -> Iterator[Path]:
 
 
 def _odd(entry: os.DirEntry[str]) -> bool:
-    """Neither a file nor a folder; a link that leads nowhere does not make Go wait."""
+    """Neither a file nor a folder; Go does not block on a broken link."""
     return not entry.is_file() and not entry.is_dir() and Path(entry.path).exists()
 
 
 def refuse(found: Collection[Path], packages: Iterable[Mapping[str, Any]], lists: Iterable[str]) -> None:
-    """Raises ConfigError for one that a package is made of."""
+    """Raises ConfigError for one that is part of a package."""
     for package in packages if found else ():
         for name in [name for each in lists for name in package.get(each) or ()]:
             if (path := Path(package["Dir"], name)) in found:
@@ -62,9 +62,9 @@ def refuse(found: Collection[Path], packages: Iterable[Mapping[str, Any]], lists
 
 
 def overlay(found: Collection[Path], text: Path) -> dict[str, str]:
-    """What Go is to see in their place; `text` is a new file. Tests are none of a program: theirs are not there.
+    """The overlay that replaces them; `text` is a new file. Test files are removed, since a program has none.
 
-    Raises ConfigError for a name that is not UTF-8: Go cannot be told it.
+    Raises ConfigError for a name that is not UTF-8, which an overlay cannot hold.
     """
     text.write_text(TEXT, encoding="utf-8")
     for path in found:
@@ -74,5 +74,5 @@ def overlay(found: Collection[Path], text: Path) -> dict[str, str]:
 
 
 def error(path: Path) -> ConfigError:
-    """One of them, as the error that people see."""
+    """The error for one of them."""
     return irregular(path, kind(path.stat().st_mode))

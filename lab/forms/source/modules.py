@@ -1,7 +1,7 @@
-"""The modules of a build that lie in folders, as Go's own tools read go.mod and go.work.
+"""The modules of a build that are in folders, as Go's own tools read go.mod and go.work.
 
-A workspace is written out as one go.mod: forms add modules to it, which Go does not allow across a workspace. What
-go.work uses becomes a requirement with a replacement, and its replace lines come before those of its modules, as in Go.
+A workspace is written as one go.mod, since forms add modules, which Go does not allow in a workspace. Each `use` of
+go.work becomes a requirement with a replacement, and its replace lines precede those of its modules, as in Go.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from lab.forms.source.goask import Go, line_of
 from lab.model import regular
 from lab.model.errors import ConfigError, DemoError
 
-BESIDE: Final = "_beside"  # no package pattern matches a folder that begins so (`go help packages`)
+BESIDE: Final = "_beside"  # package patterns do not match folders with this prefix (`go help packages`)
 MAJOR: Final = re.compile(r"[./]v(\d+)(?:-unstable)?$")
 NUMBERS: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lowered:
-    """A line that asks for a newer Go than ours, in the file `place`: `what` is "go" or "toolchain"."""
+    """A line that requires a newer Go than ours, in the file `place`: `what` is "go" or "toolchain"."""
 
     place: str
     what: str
     before: str
-    after: str  # "" when the line is left out
+    after: str  # "" when the line is removed
 
     @property
     def whose(self) -> str:
@@ -38,37 +38,37 @@ class Lowered:
         return self.place.removesuffix("go.mod").rstrip("/\\")
 
     def __str__(self) -> str:
-        change = f"lowered from {self.before} to {self.after}" if self.after else f"{self.before} left out"
+        change = f"lowered from {self.before} to {self.after}" if self.after else f"{self.before} removed"
         return f"{self.what} line of {self.place} {change}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """A module in a folder, beside the one that is built. `old`: "path" or "path@version", as replace lines say it."""
+    """A module in a folder, besides the built one. `old`: "path" or "path@version", as in replace lines."""
 
     old: str
     folder: Path
-    go: str = ""  # what its go line is lowered to; "": it stays
-    text: str = ""  # the go.mod that it is to have, where it has none
+    go: str = ""  # its lowered go line; "": unchanged
+    text: str = ""  # its go.mod, when it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleLayout:
-    """`top` holds the go.mod of the package `main`; `edits` make it the only one, once each module has a folder."""
+    """`top` holds the go.mod of the package `main`; `edits` make it the only one, after each module has a folder."""
 
     top: Path
     main: str
     go: str
     beside: tuple[Beside, ...] = ()
     edits: tuple[str, ...] = ()
-    drops: tuple[str, ...] = ()  # replacements whose folder is not there
-    sums: tuple[Path, ...] = ()  # go.sum files whose lines count
+    drops: tuple[str, ...] = ()  # replacements whose folder is missing
+    sums: tuple[Path, ...] = ()  # the go.sum files to merge
     lowered: tuple[Lowered, ...] = ()
-    work: Path | None = None  # the go.work that counts
-    boundaries: tuple[str, ...] = ()  # go.mod files that end a module in `beside`: another begins there
+    work: Path | None = None  # the go.work in use
+    boundaries: tuple[str, ...] = ()  # go.mod files that end a module in `beside`, where another begins
 
     def write(self, go: Go, target: Path, where: Callable[[int, Beside], str], *, final: bool) -> None:
-        """The one go.mod, with each folder as `where` puts it; the `final` one does without what is not there."""
+        """Write the one go.mod, with each folder mapped by `where`; the `final` one omits missing replacements."""
         shutil.copyfile(self.top / "go.mod", target)
         target.chmod(0o600)
         edits = [f"-go={self.go}", "-toolchain=none", *self.edits]
@@ -78,14 +78,14 @@ class ModuleLayout:
 
 
 def layout(go: Go, start: Path, main: str) -> ModuleLayout:
-    """How the package `main`, as called from the folder `start`, is built.
+    """The module layout of the package `main`, relative to the folder `start`.
 
-    Raises ConfigError (no go.mod), DemoError (a file that Go does not read, a go line of a newer language).
+    Raises ConfigError (no go.mod), DemoError (a file that Go cannot read, a go line of a newer language).
     """
     aim = Path(os.path.normpath(start / main))
     top = next((each for each in (aim, *aim.parents, start) if regular.present(each / "go.mod")), None)
     if top is None:
-        raise ConfigError(f"{start} holds no go.mod", fix=f"run `go mod init` in {start}")
+        raise ConfigError(f"{start} has no go.mod", fix=f"run `go mod init` in {start}")
     inside = aim.is_dir() or not _is_import(start, main)
     reader = _Reader(go)
     own = reader.module(top)
@@ -109,7 +109,7 @@ def _is_import(start: Path, main: str) -> bool:
 
 
 class _Reader:
-    """go.mod files by `go mod edit -json`, each once; notes go lines that are newer than this Go."""
+    """Reads go.mod files by `go mod edit -json`, each once; collects go lines that are newer than this Go."""
 
     def __init__(self, go: Go) -> None:
         self.go = go
@@ -121,22 +121,22 @@ class _Reader:
         if folder not in self._read:
             words = ["mod", "edit", "-json", str(folder / "go.mod")]
             doc = self.go.document(words, folder, str(folder / "go.mod"))
-            if not (doc.get("Module") or {}).get("Path"):  # an empty path is what Go prints without the line
+            if not (doc.get("Module") or {}).get("Path"):  # Go prints an empty path without the line
                 raise DemoError(f"{folder / 'go.mod'} has no module line", fix=f"run `go mod init` in {folder}")
             self._read[folder] = doc
         return self._read[folder]
 
     def go_line(self, file: Path, doc: dict[str, Any]) -> str:
-        """The Go that this file may ask for here. Raises DemoError for a newer language, at its place."""
+        """The go line of this file for this build. Raises DemoError with its place for a newer language."""
         wanted, chosen = str(doc.get("Go") or ""), str(doc.get("Toolchain") or "")
         if newer(chosen.removeprefix("go"), self.ours):
             self.lowered.append(Lowered(place=str(file), what="toolchain", before=chosen, after=""))
         if not newer(wanted, self.ours):
-            return wanted or "1.16"  # what Go takes a file without the line for
+            return wanted or "1.16"  # Go's default without the line
         if language(wanted) != language(self.ours):
             line = line_of(file, "go", wanted)
             raise DemoError(
-                f"{file}:{line}: it asks for Go {wanted}, forms are built by {self.ours}",
+                f"{file}:{line} requires Go {wanted}, forms are built with {self.ours}",
                 fix=f"lower the go line of go.mod to {'.'.join(map(str, language(self.ours)))}",
             )
         self.lowered.append(Lowered(place=str(file), what="go", before=wanted, after=self.ours))
@@ -144,12 +144,12 @@ class _Reader:
 
 
 def newer(wanted: str, ours: str) -> bool:
-    """Whether Go `wanted` ("1.26.8", "1.27rc1") comes after `ours`."""
+    """Whether Go `wanted` ("1.26.8", "1.27rc1") is later than `ours`."""
     return _order(wanted) > _order(ours)
 
 
 def language(version: str) -> tuple[int, int]:
-    """The (major, minor) that decide what source means."""
+    """The (major, minor) of the Go language."""
     return _order(version)[:2]
 
 
@@ -160,7 +160,7 @@ def _order(version: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """A go.work that names the module: the folders it uses, its replace lines, its checksums."""
+    """A go.work that uses the module: its folders, replace lines and checksums."""
 
     file: Path | None = None
     used: tuple[Path, ...] = ()
@@ -169,7 +169,7 @@ class _Work:
 
 
 def _workspace(go: Go, start: Path, reader: _Reader, top: Path) -> _Work:
-    """Go takes the nearest go.work; where it does not name the module it is none of this build's."""
+    """The nearest go.work, as Go selects it; ignored when it does not use the module."""
     file = go.text(["env", "GOWORK"], start, f"{start}").strip()
     if not file or file == "off":
         return _Work()
@@ -196,7 +196,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 class _Found:
-    """What go.mod, go.work and the go.mod files it uses lead to."""
+    """The modules and edits that follow from go.mod, go.work and the go.mod files that it uses."""
 
     def __init__(self, top: Path, own: dict[str, Any], work: _Work, reader: _Reader) -> None:
         self._reader = reader
@@ -212,7 +212,7 @@ class _Found:
         for old, to, folder in self._replacements(top, own, work):
             path = old.partition("@")[0]
             if path in workspace or path == own["Module"]["Path"]:
-                continue  # Go ignores a replacement of what the workspace itself holds
+                continue  # Go ignores a replacement of a workspace module
             if to.get("Version"):
                 edits.append(f"-replace={old}={to['Path']}@{to['Version']}")
                 continue
@@ -220,7 +220,7 @@ class _Found:
             if regular.present(place / "go.mod"):
                 named[old] = self._beside(old, place)
             else:
-                edits.append(f"-replace={old}={place}")  # Go says what is wrong with it, when it is needed
+                edits.append(f"-replace={old}={place}")  # Go reports the error if it is needed
                 drops.append(old)
         for path, place in workspace.items():
             named[path] = self._beside(path, place)
@@ -228,7 +228,7 @@ class _Found:
         self.edits, self.drops = tuple(edits), tuple(drops)
 
     def _beside(self, old: str, place: Path) -> Beside:
-        """What it asks for is no matter unless it is built: then Go itself says so."""
+        """An error in its go.mod matters only if it is built; then Go reports it."""
         try:
             doc = self._reader.module(place)
             allowed = self._reader.go_line(place / "go.mod", doc)
@@ -237,7 +237,7 @@ class _Found:
         return Beside(old=old, folder=place, go=allowed if newer(str(doc.get("Go") or ""), allowed) else "")
 
     def _replacements(self, top: Path, own: dict[str, Any], work: _Work) -> Iterator[tuple[str, dict[str, Any], Path]]:
-        """(what is replaced, by what, where a relative folder counts from); those of go.work win."""
+        """(old, new, base of a relative folder); those of go.work win."""
         seen: set[str] = set()
         for each in work.replaces:
             old = _old(each)
@@ -257,6 +257,6 @@ def _old(each: dict[str, Any]) -> str:
 
 
 def _zero(path: str) -> str:
-    """The version that Go itself gives a module which only a replacement names."""
+    """The version that Go gives a module that only a replacement names."""
     found = MAJOR.search(path)
     return f"v{found[1] if found else 0}.0.0-00010101000000-000000000000"

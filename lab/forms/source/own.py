@@ -1,4 +1,4 @@
-"""What a service's own program is made from, by what `go list -deps` and a binary's build information say."""
+"""The modules and imports of a service's own program, from `go list -deps` and a binary's build information."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ IMPORT: Final = re.compile(r'^\s*(?:import\s+)?(?:[\w.]+\s+)?["`]([^"`]+)["`]')
 
 
 def modules(packages: Sequence[Doc]) -> dict[str, Doc]:
-    """The modules that packages belong to, the main one left out."""
+    """The modules of these packages, without the main one."""
     all_of = (doc.get("Module") for doc in packages)
     return {module["Path"]: module for module in all_of if module and not module.get("Main")}
 
 
 def folders(found: Mapping[str, Doc]) -> set[str]:
-    """Where these modules are."""
+    """The folders of these modules."""
     return {module["Dir"] for module in found.values() if module.get("Dir")}
 
 
 def used(module: Doc, top: Path | None = None) -> Module:
-    """A module as `go list -json` and `go version -m -json` tell it; its folder as seen from `top`."""
+    """A module from `go list -json` or `go version -m -json`; its folder relative to `top`."""
     version, other = module.get("Version", ""), module.get("Replace")
     if not other:
         return Module(version=version, used=version)
@@ -40,7 +40,7 @@ def used(module: Doc, top: Path | None = None) -> Module:
 
 
 def read(listed: Sequence[Doc], top: Path) -> Own:
-    """By the packages of the build in `top`. Modules in folders are the service's own code too."""
+    """From the packages of the build in `top`. Modules in folders are also the service's own code."""
     packages = [doc for doc in listed if not doc.get("Standard")]
     of = {doc["ImportPath"]: doc.get("Module") or {} for doc in packages}
     imports: dict[str, Import] = {}
@@ -55,9 +55,9 @@ def read(listed: Sequence[Doc], top: Path) -> Own:
     return Own(top=top, modules=found, imports=tuple(imports.values()))
 
 
-def binary(told: str) -> dict[str, Module]:
-    """The modules of a built program, by `go version -m -json`."""
-    return {dep["Path"]: used(dep) for doc in objects(told) for dep in doc.get("Deps") or ()}
+def binary(output: str) -> dict[str, Module]:
+    """The modules of a built program, from the output of `go version -m -json`."""
+    return {dep["Path"]: used(dep) for doc in objects(output) for dep in doc.get("Deps") or ()}
 
 
 def _shown(path: str, top: Path | None) -> str:

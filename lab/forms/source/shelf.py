@@ -1,6 +1,6 @@
-"""Folders read once for a whole command: hashed and, where they are to be built, copied in the same pass.
+"""Reads folders once per command: hashes them and, for a build, copies them in the same pass.
 
-A recipe holds what was read and never looks at the original again, so its key is of the very bytes that are compiled.
+A recipe never reads the original again, so its key is of the very bytes that are compiled.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Final
 from lab.model import regular
 from lab.model.errors import ConfigError, TransientError
 
-PIECE: Final = 1 << 20  # bytes held in memory at a time, however large a file is
-# Entries of our own folders that are no part of a program.
+PIECE: Final = 1 << 20  # bytes in memory at a time, for a file of any size
+# Entries of lab's folders that are not part of a program.
 SKIPPED: Final = frozenset({".git", ".hg", ".gitignore", "build.yaml"})
-Entry = tuple[str, Path | bytes]  # name below the folder, and where its content is, or the content itself
+Entry = tuple[str, Path | bytes]  # name below the folder, and the path of its content, or the content itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tree:
-    """What was read of the folder `origin`; `root` is the copy, None when it was only hashed."""
+    """The result of reading the folder `origin`; `root` is the copy, None when it was only hashed."""
 
     origin: Path
     digest: str
@@ -32,7 +32,7 @@ class Tree:
     large: tuple[tuple[str, int], ...] = ()  # (name, bytes) of files above LARGE
 
     def copy(self) -> Path:
-        """Where the copy lies."""
+        """The folder of the copy."""
         if self.root is None:
             raise AssertionError(f"{self.origin} was only hashed")
         return self.root
@@ -50,7 +50,7 @@ class Shelf:
         self._held: dict[tuple[Path, tuple[str, ...]], Tree] = {}
 
     def folder(self, origin: Path, exclude: Iterable[str] = ()) -> Tree:
-        """All files of a folder of ours; a file counts as a folder with that one file."""
+        """All files of one of lab's folders; a file counts as a folder with that one file."""
         key = (origin, tuple(exclude))
         if key not in self._held:
             listed = [(origin.name, origin)] if origin.is_file() else files(origin, exclude)
@@ -58,7 +58,7 @@ class Shelf:
         return self._held[key]
 
     def put(self, origin: Path, entries: Iterable[Entry]) -> Tree:
-        """Read these files, in the order of their names. Raises ConfigError (unreadable), TransientError (vanished)."""
+        """Read these files, sorted by name. Raises ConfigError (unreadable), TransientError (removed meanwhile)."""
         root = None
         if self.room is not None:
             self.room.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,7 +77,7 @@ class Shelf:
 
 
 def _read(content: Path | bytes, target: Path | None) -> tuple[bool, str, int]:
-    """(may it be run, digest, bytes) of one file, written to `target` while it is read."""
+    """(is executable, digest, bytes) of one file, written to `target` while it is read."""
     digest, size, runs = hashlib.sha256(), 0, False
     with ExitStack() as stack:
         out = None
@@ -92,7 +92,7 @@ def _read(content: Path | bytes, target: Path | None) -> tuple[bool, str, int]:
     if isinstance(content, Path):
         runs = bool(content.stat().st_mode & 0o100)
     if target is not None:
-        target.chmod(0o700 if runs else 0o600)  # a build may write in its copy, however the source is kept
+        target.chmod(0o700 if runs else 0o600)  # a build may write in its copy, whatever the source's mode
     return runs, digest.hexdigest(), size
 
 
@@ -111,9 +111,9 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def files(root: Path, exclude: Iterable[str] = ()) -> Iterator[tuple[str, Path]]:
-    """(relative name, path) of every file of a folder of ours that may be part of a program.
+    """(relative name, path) of every file of one of lab's folders that may be part of a program.
 
-    A link counts as the file it leads to; what is no file (a pipe, an editor's dangling lock) is no part of a program.
+    A link counts as its target; other types (a pipe, an editor's dangling lock) are left out.
     """
     left_out = SKIPPED | {name.rstrip("/") for name in exclude}
     for path in sorted(root.iterdir(), key=lambda p: p.name):

@@ -1,7 +1,7 @@
-"""A vendor folder, which Go builds from: what differs in it from the module it names, or cannot be had, counts.
+"""A vendor folder that Go builds from: modules in it that differ from their version, or are unavailable, are kept.
 
-Forms add modules, which Go does not allow beside a vendor folder. So a module whose vendored files are those of its
-version is taken by that version, and any other from the vendor folder, as a module of its own.
+Forms add modules, which Go does not allow with a vendor folder. So a module whose vendored files are those of its
+version is used by that version, and any other from the vendor folder, as a module of its own.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ MODULES: Final = "vendor/modules.txt"
 
 
 def unfold(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str] = ()) -> ModuleLayout:
-    """The layout with each module of the vendor folder, if Go builds from one, named as it is to be taken.
+    """The layout with each module of the vendor folder, if Go builds from one, by version or by folder.
 
-    `options` are of `go list`.
+    `options` are for `go list`.
     """
     place = layout.work.parent if layout.work else layout.top
     if not regular.present(place / MODULES):
@@ -58,7 +58,7 @@ def unfold(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str] = ()
 
 
 def _packages(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str]) -> list[dict[str, Any]]:
-    """The build as Go does it from the vendor folder."""
+    """The packages of the build from the vendor folder."""
     words = [*LIST, "-mod=vendor", *options]
     if layout.work is None:
         file = room / "vendor.mod"
@@ -67,17 +67,17 @@ def _packages(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str]) 
         go.text(["mod", "edit", f"-go={layout.go}", "-toolchain=none", str(file)], room, str(layout.top / "go.mod"))
         words.append(f"-modfile={file}")
     env = {**go.env, "GOWORK": str(layout.work or "off")}
-    said = replace(go, env=env).run([*words, layout.main], layout.top)
-    found = filenames.restored(list(objects(said.text())), READ)
+    result = replace(go, env=env).run([*words, layout.main], layout.top)
+    found = filenames.restored(list(objects(result.text())), READ)
     errors = [str(each["Error"]["Err"]) for each in found if each.get("Error")]
-    if not said.ok or errors:
-        detail = "\n".join(errors) or said.tail()
+    if not result.ok or errors:
+        detail = "\n".join(errors) or result.tail()
         raise refusal(f"{layout.top}: Go cannot build {layout.main} from its vendor folder", detail, layout.top)
     return found
 
 
 def _originals(go: Go, layout: ModuleLayout, modules: Sequence[Mapping[str, Any]], room: Path) -> dict[str, Path]:
-    """Module path -> where the files are that it is vendored from, as far as they can be had."""
+    """Module path -> the folder of the files that it is vendored from, where available."""
     out, wanted = {}, {}
     for module in modules:
         other = module.get("Replace") or module
@@ -86,8 +86,8 @@ def _originals(go: Go, layout: ModuleLayout, modules: Sequence[Mapping[str, Any]
     for each in layout.beside:
         out[each.old.partition("@")[0]] = each.folder
     if wanted:
-        said = go.run(["mod", "download", "-json", *wanted], outside(room / "outside"))
-        for got in objects(said.text()):
+        result = go.run(["mod", "download", "-json", *wanted], outside(room / "outside"))
+        for got in objects(result.text()):
             name = f"{got.get('Path')}@{got.get('Version')}"
             if got.get("Dir") and name in wanted:
                 out[wanted[name]] = Path(got["Dir"])
@@ -95,7 +95,7 @@ def _originals(go: Go, layout: ModuleLayout, modules: Sequence[Mapping[str, Any]
 
 
 def _same(packages: Sequence[Mapping[str, Any]], folder: Path, original: Path | None) -> bool:
-    """Whether each vendored file that is built is that of the module."""
+    """Whether each vendored file of the build is the same as in the module."""
     if original is None:
         return False
     for package in packages:

@@ -103,7 +103,7 @@ def test_what_no_code_of_the_service_uses_is_the_forms_alone() -> None:
         (Conflict(why="w", replaces=(NET,)), "go.mod replaces golang.org/x/net by v0.30.0; w"),
         (Conflict(why="w", forks=(NET,)), ""),  # by another version: no other code than a released one
         (Conflict(why="w", replaces=(NET,), only_with=("example.test/absent",)), ""),
-        (Conflict(why="w", since={NET: "v0.30.0"}), "it is made with golang.org/x/net v0.30.0; w"),
+        (Conflict(why="w", since={NET: "v0.30.0"}), "it uses golang.org/x/net v0.30.0; w"),
         (Conflict(why="w", since={NET: "v0.31.0"}), ""),
         (Conflict(why="w", since={GRPC: "v1.0.0"}), ""),  # a folder has no version
     ],
