@@ -108,7 +108,7 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
         modules=len(compiled | looked),
         new_sums=len(_sums_of(root / "go.sum") - sums),
         module_dirs=frozenset(own.folders(compiled | looked)) | frozenset(folders.values()),
-        versions={path: own.used(each) for path, each in compiled.items()},
+        versions={path: own.used(module) for path, module in compiled.items()},
     )
 
 
@@ -190,12 +190,12 @@ def _unfinished(scratch: BuildDir) -> tuple[str, ...]:
     store.write_text(other.with_suffix(".sum"), "".join(f"{line}\n" for line in _sums_of(scratch.root / "go.sum")))
     go = scratch.toolchain.go
     mod = json.loads(_run(scratch, [go, "mod", "edit", "-json", str(other)], Deadline.after(RESOLVE_S)))
-    for each in mod.get("Replace") or ():
-        to = each["New"]
+    for entry in mod.get("Replace") or ():
+        to = entry["New"]
         if "Version" not in to and not (scratch.root / to["Path"]).is_dir():
             _run(
                 scratch,
-                [go, "mod", "edit", f"-dropreplace={each['Old']['Path']}", str(other)],
+                [go, "mod", "edit", f"-dropreplace={entry['Old']['Path']}", str(other)],
                 Deadline.after(RESOLVE_S),
             )
     return ("-e", "-modfile", str(other))

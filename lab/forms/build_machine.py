@@ -36,7 +36,7 @@ MAX_BINARY_BYTES: Final = 1 << 30
 SETTINGS: Final = {
     **FIXED,
     "GOPROXY": "off",
-    "GOSUMDB": "off",  # go.sum vouches for each module; the machine can ask nobody
+    "GOSUMDB": "off",  # go.sum verifies each module; the machine has no network
     "GOENV": "off",
     "GOOS": "linux",
 }

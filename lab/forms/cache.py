@@ -68,7 +68,7 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
             facts=dict(doc["facts"]),
             modules=_texts(made_of["modules"]),
             woven_files=_texts(made_of["woven"]),
-            changes=tuple(decode(Change, each) for each in doc["changes"]),
+            changes=tuple(decode(Change, change) for change in doc["changes"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

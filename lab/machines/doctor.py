@@ -32,10 +32,10 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
         return [*findings, Finding(name="provider", verdict="fail", message=error.message, fix=error.fix)]
     findings += host_packages.check_host(spec.arch) if provider.FEATURES.custom_kernel else []
     stored = state.look(lab, spec.name).machine
-    seen = None if stored is None else steps.observed(lab, stored)
-    if seen is not None and seen.phase == "running":
+    current = None if stored is None else steps.observed(lab, stored)
+    if current is not None and current.phase == "running":
         # its memory and disk are in use already: do not require them again
-        findings.append(Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({seen.reason})"))
+        findings.append(Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({current.reason})"))
     else:
         findings += provider.check(lab, spec)
     if deep and provider.FEATURES.custom_kernel:
@@ -44,7 +44,7 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
 
 
 def install_commands(lab: Lab) -> list[list[str]]:
-    """argv lists that install and start what is missing, in order; empty when nothing is, or where there is no apt."""
+    """argv lists that install and start what is missing, in order; empty when nothing is missing, or without apt."""
     if proc.which("apt-get") is None:
         return []
     root = hasattr(os, "geteuid") and os.geteuid() == 0

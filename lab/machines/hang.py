@@ -80,9 +80,9 @@ class Pulse:
         if now.beats:
             # before we looked it had as much of the host as while we did
             own_s = self.own_s * max(1.0, now.age_s / max(self.watched_s, 0.1))
-            seen = self.watched_s >= WATCHED_S and self.own_s >= SEEN_S
+            watched = self.watched_s >= WATCHED_S and self.own_s >= SEEN_S
             silent = max(now.age_s, self.watched_s) >= max(SILENT_S * now.slow, GAPS * now.gap_s)
-            return "hung" if seen and silent and own_s >= OWN_S else "unsure"
+            return "hung" if watched and silent and own_s >= OWN_S else "unsure"
         return "hung" if self.own_s >= EARLY_S * now.slow and self.busy_s >= BUSY * self.own_s else "unsure"
 
 
@@ -90,9 +90,9 @@ def _ran_s(now: Reading) -> float:
     return max((ran for ran, _ in now.cpu_s), default=0.0)
 
 
-def error(name: str, seen: Observed, log: str | None = None) -> Hung:
+def error(name: str, current: Observed, log: str | None = None) -> Hung:
     """The error for a machine whose state is `hung`."""
-    return Hung(name, seen.reason, log)
+    return Hung(name, current.reason, log)
 
 
 def words(pulse: Pulse, now: Reading, places: list[str]) -> str:

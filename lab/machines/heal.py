@@ -19,16 +19,16 @@ FREED: Final = 5  # at most; a machine that hangs again at once is not cured by 
 
 
 def healed(
-    lab: Lab, machine: Machine, seen: Observed, act: Callable[[Machine], Machine], *, keep: bool = False
+    lab: Lab, machine: Machine, current: Observed, act: Callable[[Machine], Machine], *, keep: bool = False
 ) -> Machine:
-    """The result of `act`, after recovering the machine from every hang before and during it. `seen`: its state now.
+    """The result of `act`, after recovering the machine from every hang before and during it. `current`: its state now.
 
     keep: a machine that was ready is resumed or Hung is raised: a restart would lose what runs in it.
 
     Raises ProvisioningError when it still hangs after RESTARTS restarts, and what `act` raises.
     """
     restarts = frees = 0
-    hung = hang.error(machine.spec.name, seen) if seen.phase == "hung" else None
+    hung = hang.error(machine.spec.name, current) if current.phase == "hung" else None
     while True:
         if hung is None:
             try:

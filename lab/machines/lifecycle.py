@@ -37,11 +37,11 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float, keep: bool = False
     with presence.exclusive(lab, spec.name, lock_timeout_s):
         machine = _wanted(lab, spec)
         presence.forget_down(lab, spec.name)
-        seen = steps.observed(lab, machine)
-        if steps.ready(machine, seen):
+        current = steps.observed(lab, machine)
+        if steps.ready(machine, current):
             with lab.bus.step("up", f"machine {spec.name}") as shown:
-                shown.skip(f"already ready ({seen.reason})")
-            return replace(machine, endpoint=seen.endpoint or machine.endpoint)
+                shown.skip(f"already ready ({current.reason})")
+            return replace(machine, endpoint=current.endpoint or machine.endpoint)
         if step := journal.interrupted(journal.read(lab, spec.name)):
             lab.bus.emit(Notice(level="info", text=f"an earlier command was interrupted in step {step}; continuing"))
         if machine.handle is None:
@@ -54,7 +54,7 @@ def up(lab: Lab, spec: MachineSpec, *, lock_timeout_s: float, keep: bool = False
             return machine
 
         with lab.bus.step("up", f"machine {spec.name}"):
-            return heal.healed(lab, machine, seen, every_step, keep=keep)
+            return heal.healed(lab, machine, current, every_step, keep=keep)
 
 
 def plan(lab: Lab, spec: MachineSpec) -> list[dict[str, str]]:
@@ -82,10 +82,10 @@ def status(lab: Lab, name: str) -> Observed:
     if machine is None:
         reason = "its creation was interrupted" if name in state.names(lab) else "there is no such machine"
         return Observed(phase="absent", alive=False, reason=reason)
-    seen = steps.observed(lab, machine)
-    if seen.alive and not steps.ready(machine, seen):
-        return replace(seen, reason=f"{seen.reason}, but not ready: lab up")
-    return seen
+    current = steps.observed(lab, machine)
+    if current.alive and not steps.ready(machine, current):
+        return replace(current, reason=f"{current.reason}, but not ready: lab up")
+    return current
 
 
 def glance(lab: Lab, name: str) -> Observed:
@@ -100,8 +100,8 @@ def glance(lab: Lab, name: str) -> Observed:
 
 def tell_hang(lab: Lab, name: str) -> None:
     """A warning when the machine hangs; inspects only one with a heartbeat, which needs no login."""
-    if (lab.paths.machine(name) / HEARTBEAT_LOG).exists() and (seen := glance(lab, name)).phase == "hung":
-        lab.bus.emit(Notice(level="warning", text=f"{hang.error(name, seen).message} (lab up {name})"))
+    if (lab.paths.machine(name) / HEARTBEAT_LOG).exists() and (current := glance(lab, name)).phase == "hung":
+        lab.bus.emit(Notice(level="warning", text=f"{hang.error(name, current).message} (lab up {name})"))
 
 
 def known(lab: Lab, name: str) -> None:
@@ -137,12 +137,12 @@ def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) ->
     """Why a machine that was ready is unreachable: it panicked, exited or hangs; else `error` unchanged."""
     if (gone := presence.taken_down(lab, machine)) is not None:
         return gone
-    seen = steps.observed(lab, machine)
-    if machine.is_this_host or seen.alive or isinstance(error, hang.Hung):
+    current = steps.observed(lab, machine)
+    if machine.is_this_host or current.alive or isinstance(error, hang.Hung):
         return error
-    if seen.phase == "hung":
-        return hang.error(machine.spec.name, seen)
-    found = readiness.diagnose(seen, lab.paths.machine(machine.spec.name), said=error)
+    if current.phase == "hung":
+        return hang.error(machine.spec.name, current)
+    found = readiness.diagnose(current, lab.paths.machine(machine.spec.name), said=error)
     found.fix = "run the command again: it starts the machine and continues"
     return found
 
@@ -238,13 +238,13 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
 def _running(lab: Lab, name: str) -> Machine:
     stored = state.look(lab, name)
     found = stored.machine
-    seen = None if found is None else steps.observed(lab, found)
-    if seen is not None and seen.phase == "hung":
-        raise hang.error(name, seen)
-    if found is None or seen is None or seen.endpoint is None or seen.phase == "broken":
-        why = (stored.problem or "there is no such machine") if seen is None else seen.reason
+    current = None if found is None else steps.observed(lab, found)
+    if current is not None and current.phase == "hung":
+        raise hang.error(name, current)
+    if found is None or current is None or current.endpoint is None or current.phase == "broken":
+        why = (stored.problem or "there is no such machine") if current is None else current.reason
         raise PreconditionError(f"machine {name} does not run: {why}", fix=f"lab up {name}")
-    return replace(found, endpoint=seen.endpoint)
+    return replace(found, endpoint=current.endpoint)
 
 
 def _reachable(lab: Lab, name: str) -> None:

@@ -32,14 +32,14 @@ def wait_alive(lab: Lab, provider: Provider, handle: Handle, directory: Path) ->
     accel = handle.accel
 
     def probe() -> Observed | NotYet:
-        seen = provider.inspect(lab, handle)
-        if seen.alive:
-            return seen
-        if seen.phase == "hung":
-            raise hang.error(handle.name, seen, str(directory / SERIAL_LOG))
-        if seen.phase in {"stopped", "absent", "created"} or console.panic_text(_serial(directory)):
-            raise diagnose(seen, directory)
-        return NotYet(reason=seen.reason)
+        current = provider.inspect(lab, handle)
+        if current.alive:
+            return current
+        if current.phase == "hung":
+            raise hang.error(handle.name, current, str(directory / SERIAL_LOG))
+        if current.phase in {"stopped", "absent", "created"} or console.panic_text(_serial(directory)):
+            raise diagnose(current, directory)
+        return NotYet(reason=current.reason)
 
     try:
         deadline = Deadline.after(acceleration.scaled_s(BOOT_S, accel), lab.cancel)
@@ -101,17 +101,17 @@ class _Late(ProvisioningError):
     """The deadline has passed; replaced by a diagnosis."""
 
 
-def diagnose(seen: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
+def diagnose(current: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
     """Why a machine is not ready, with its console's tail. `said`: the error of connecting to it."""
     text = _serial(directory)
-    running = seen.phase in {"running", "broken"}
-    if seen.phase == "hung":
-        return hang.error(directory.name, seen, str(directory / SERIAL_LOG))
-    if seen.phase == "broken":
-        return ProvisioningError(f"the machine is broken: {seen.reason}", fix="lab down, then lab up")
+    running = current.phase in {"running", "broken"}
+    if current.phase == "hung":
+        return hang.error(directory.name, current, str(directory / SERIAL_LOG))
+    if current.phase == "broken":
+        return ProvisioningError(f"the machine is broken: {current.reason}", fix="lab down, then lab up")
     if not (directory / SERIAL_LOG).exists():  # a provider without a console: its status is the only evidence
         because = "" if said is None else f" ({said.message})"
-        return ProvisioningError(f"the machine is not ready: {seen.reason}{because}", fix="lab up")
+        return ProvisioningError(f"the machine is not ready: {current.reason}{because}", fix="lab up")
     beat = heartbeat.last_beat(directory / "heartbeat.jsonl")
     age = None if beat is None else beat.age_s
     found = console.diagnose(

@@ -82,9 +82,9 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
     check(lab, machine, name)
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         found = _existing(lab, machine)
-        seen = steps.observed(lab, found)
-        if not steps.ready(found, seen) or found.handle is None:
-            raise PreconditionError(f"machine {machine} is not ready: {seen.reason}", fix=f"lab up {machine}")
+        current = steps.observed(lab, found)
+        if not steps.ready(found, current) or found.handle is None:
+            raise PreconditionError(f"machine {machine} is not ready: {current.reason}", fix=f"lab up {machine}")
         provider, path = _saver(found), _record(lab, machine, name)
         with (
             lab.bus.step("snapshot", f"save machine {machine} as snapshot {name}"),
@@ -169,14 +169,14 @@ def _restored(
     assert machine.handle is not None
     readiness.wait_alive(lab, steps.provider_of(machine), machine.handle, directory)
     with _session(lab, machine) as link:
-        seen = _proof(lab, link)
-        if (seen.boot_id, seen.nonce) != (doc["boot_id"], doc["nonce"]) or seen.uptime_s < float(doc["uptime_s"]):
-            message = f"the restored machine is not the saved one (boot {seen.boot_id}, up {seen.uptime_s:.0f} s)"
+        proof = _proof(lab, link)
+        if (proof.boot_id, proof.nonce) != (doc["boot_id"], doc["nonce"]) or proof.uptime_s < float(doc["uptime_s"]):
+            message = f"the restored machine is not the saved one (boot {proof.boot_id}, up {proof.uptime_s:.0f} s)"
             raise ProvisioningError(message, fix="lab up")
         seconds = time.monotonic() - began
         on_restored(link, doc)
         link.run(["sh", "-c", DROP, "drop", str(int(float(doc["uptime_s"]) * 100))], Deadline.after(ASK_S, lab.cancel))
-    return machine, seen, seconds
+    return machine, proof, seconds
 
 
 def _proof(lab: Lab, link: Transport) -> BootProof:

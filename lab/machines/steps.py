@@ -58,10 +58,10 @@ def observed(lab: Lab, machine: Machine) -> Observed:
     return provider_of(machine).inspect(lab, machine.handle)
 
 
-def ready(machine: Machine, seen: Observed) -> bool:
+def ready(machine: Machine, current: Observed) -> bool:
     """Whether every step of `up` was done in the boot that is alive now, from the wanted image."""
-    this_boot = machine.ready_boot_id != "" and seen.boot_id == machine.ready_boot_id
-    return seen.alive and this_boot and seen.image_id == machine.image_id
+    this_boot = machine.ready_boot_id != "" and current.boot_id == machine.ready_boot_id
+    return current.alive and this_boot and current.image_id == machine.image_id
 
 
 def run(lab: Lab, machine: Machine, step: Step, index: int, of: int) -> Machine:
@@ -75,8 +75,8 @@ def run(lab: Lab, machine: Machine, step: Step, index: int, of: int) -> Machine:
 
 
 def _running(lab: Lab, machine: Machine) -> str | None:
-    seen = observed(lab, machine)
-    return "already running" if seen.phase == "running" else None
+    current = observed(lab, machine)
+    return "already running" if current.phase == "running" else None
 
 
 def _check_host(lab: Lab, machine: Machine) -> Machine:
@@ -100,9 +100,9 @@ def raise_failed(failed: list[Finding], kind: type[LabError]) -> None:
 
 def _made(lab: Lab, machine: Machine) -> str | None:
     """A golden machine that is paused or stopped by a signal is resumed as it is: its disk is in use."""
-    seen = observed(lab, machine)
-    broken = seen.phase == "broken" and provider_of(machine).FEATURES.custom_kernel
-    return seen.reason if broken else "already running" if seen.phase == "running" else None
+    current = observed(lab, machine)
+    broken = current.phase == "broken" and provider_of(machine).FEATURES.custom_kernel
+    return current.reason if broken else "already running" if current.phase == "running" else None
 
 
 def _image_not_needed(lab: Lab, machine: Machine) -> str | None:
@@ -136,9 +136,9 @@ def _start(lab: Lab, machine: Machine) -> Machine:
 
 
 def _started(lab: Lab, machine: Machine) -> str | None:
-    seen = observed(lab, machine)
+    current = observed(lab, machine)
     # a killed `up` may have started it without storing its endpoint: then `start` finds and stores it
-    return "already running" if seen.phase == "running" and seen.endpoint == machine.endpoint else None
+    return "already running" if current.phase == "running" and current.endpoint == machine.endpoint else None
 
 
 def _wait_ready(lab: Lab, machine: Machine) -> Machine:
@@ -147,10 +147,10 @@ def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     at = machine.endpoint if provider_of(machine).FEATURES.starts_ready else None
     if isinstance(at, SshEndpoint) and readiness.ssh_is_up(at, machine.accel):  # cheaper than a login
         return machine
-    seen = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
-    if isinstance(machine.endpoint, SshEndpoint) and not seen.listens:  # probing the port costs the machine a process
+    current = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
+    if isinstance(machine.endpoint, SshEndpoint) and not current.listens:  # a probe costs the machine a process
         readiness.wait_banner(lab, machine.endpoint, machine.accel)
-    return replace(machine, image_id=machine.image_id or seen.image_id, accel=seen.accel or machine.accel)
+    return replace(machine, image_id=machine.image_id or current.image_id, accel=current.accel or machine.accel)
 
 
 def _no_playbook(_: Lab, machine: Machine) -> str | None:
@@ -212,9 +212,9 @@ def _check_identity(lab: Lab, machine: Machine, answer: playbook.Verified) -> No
     if answer.image_id != machine.image_id:
         message = f"the machine runs image {answer.image_id or 'unknown'}, not {machine.image_id}"
         raise ProvisioningError(message, fix=f"lab down {machine.spec.name}, then lab up")
-    seen = observed(lab, machine)
-    if seen.boot_id and seen.boot_id != answer.boot_id:
-        message = f"SSH reaches boot {answer.boot_id}, the heartbeat comes from boot {seen.boot_id}"
+    current = observed(lab, machine)
+    if current.boot_id and current.boot_id != answer.boot_id:
+        message = f"SSH reaches boot {answer.boot_id}, the heartbeat comes from boot {current.boot_id}"
         raise ProvisioningError(message, fix="run the command again")
 
 

@@ -96,15 +96,15 @@ class _Watch:
             if beat is None or beat.age_s <= hang.LATE_S:
                 continue
             with contextlib.suppress(LabError):
-                seen = self._provider.inspect(self._lab, self._handle)
-                broken_at_s = (broken_at_s or time.monotonic()) if seen.phase == "broken" else 0.0
+                now = self._provider.inspect(self._lab, self._handle)
+                broken_at_s = (broken_at_s or time.monotonic()) if now.phase == "broken" else 0.0
                 if self._over.is_set():
                     return
                 if broken_at_s and time.monotonic() - broken_at_s >= BROKEN_S:
                     name = self._handle.name
-                    self.hung = ProvisioningError(f"machine {name} is suspended: {seen.reason}", fix=f"lab up {name}")
-                elif seen.phase == "hung":
-                    hung = hang.error(self._handle.name, seen, str(self._folder / SERIAL_LOG))
+                    self.hung = ProvisioningError(f"machine {name} is suspended: {now.reason}", fix=f"lab up {name}")
+                elif now.phase == "hung":
+                    hung = hang.error(self._handle.name, now, str(self._folder / SERIAL_LOG))
                     if not free.freed(self._lab, self._provider, self._handle, hung):
                         self.hung = hung
                 if self.hung is None:

@@ -51,7 +51,7 @@ class LocalTransport(Transport):
             file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # closed below, on every way out
         except FileNotFoundError as error:
             if must_exist:
-                raise FetchError(f"no such file: {path}", fix=AGAIN) from error
+                raise FetchError(f"{path} does not exist", fix=AGAIN) from error
             return
         except OSError as error:
             raise FetchError(f"cannot read {path}: {error.strerror}", fix="check that file") from error

@@ -140,12 +140,12 @@ def _uv_files(environ: Mapping[str, str]) -> list[Path]:
 def _for_pip(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     """Variables for pip; without an index in its settings, uv's is used."""
     variables = {"PIP_" + key.upper().replace("-", "_"): value for key, value in pip.items()}
-    listed = [each for each in uv.get("index") or [] if isinstance(each, dict) and isinstance(each.get("url"), str)]
+    listed = [entry for entry in uv.get("index") or [] if isinstance(entry, dict) and isinstance(entry.get("url"), str)]
     default = _any(environ, UV_DEFAULT) or uv.get("index-url")
-    default = default or next((each["url"] for each in listed if each.get("default")), None)
+    default = default or next((entry["url"] for entry in listed if entry.get("default")), None)
     more = _any(environ, UV_MORE).split() or [
         *(uv.get("extra-index-url") or []),
-        *(each["url"] for each in listed if not each.get("default") and not each.get("explicit")),
+        *(entry["url"] for entry in listed if not entry.get("default") and not entry.get("explicit")),
     ]
     if isinstance(default, str) and not pip.get("index-url"):
         variables["PIP_INDEX_URL"] = _address(default)
@@ -168,10 +168,10 @@ def _address(named: str) -> str:
 def _for_uv(pip: Mapping[str, str], uv: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """uv.toml for our calls; settings that uv's lack come from pip's."""
     settings = dict(uv)
-    listed = [each for each in uv.get("index") or [] if isinstance(each, dict)]
-    default = "index-url" in uv or any(each.get("default") for each in listed) or _any(environ, UV_DEFAULT)
-    more = "extra-index-url" in uv or any(not each.get("default") for each in listed) or _any(environ, UV_MORE)
-    links = [each for each in pip.get("find-links", "").split() if "://" in each or Path(each).is_dir()]
+    listed = [entry for entry in uv.get("index") or [] if isinstance(entry, dict)]
+    default = "index-url" in uv or any(entry.get("default") for entry in listed) or _any(environ, UV_DEFAULT)
+    more = "extra-index-url" in uv or any(not entry.get("default") for entry in listed) or _any(environ, UV_MORE)
+    links = [entry for entry in pip.get("find-links", "").split() if "://" in entry or Path(entry).is_dir()]
     if not default and pip.get("index-url"):
         settings["index-url"] = pip["index-url"]
     if not default and not more and pip.get("no-index", "").lower() in TRUE:
@@ -202,9 +202,9 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_value(str(key))} = {_value(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{_value(str(key))} = {_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_value(each) for each in value) + "]"
+        return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, str):
         signs = {'"': '\\"', "\\": "\\\\"}
         return '"' + "".join(signs.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in value) + '"'

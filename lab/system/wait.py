@@ -61,8 +61,8 @@ def until(
     error: type[LabError] = ProvisioningError,
 ) -> T:
     """Call `probe` until it returns anything but NotYet. Raises `error` with the last reason, and `hint` as fix."""
-    while isinstance(seen := probe(), NotYet):
+    while isinstance(result := probe(), NotYet):
         if deadline.passed():
-            raise error(f"timed out waiting for {what}: {seen.reason}", fix=hint)
+            raise error(f"timed out waiting for {what}: {result.reason}", fix=hint)
         deadline.sleep(poll_s)
-    return seen
+    return result

@@ -21,13 +21,13 @@ BESIDE: str = "uv.exe" if os.name == "nt" else "uv"  # labw's own
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class For:
-    """A Linux whose Python the wheels are for. `arch` as `uname -m` says it; every glibc since 2.17 will do."""
+    """The target of the wheels: a Linux with this Python. `arch` as in `uname -m`; glibc 2.17 or newer."""
 
     python: tuple[int, int]
     arch: str
 
     def words(self, *, uv: bool) -> list[str]:
-        """How uv or pip names it."""
+        """The options of uv or pip for it."""
         version = ".".join(map(str, self.python))
         if uv:
             return ["--python-platform", f"{self.arch}-manylinux_2_28", "--python-version", version]

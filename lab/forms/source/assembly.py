@@ -21,13 +21,13 @@ def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path,
     Raises DemoError when an include line would have another target in the copy: the file is outside the module.
     """
     out: dict[str, Path] = {}
-    todo, seen = list(names), set(names)
+    todo, visited = list(names), set(names)
     while todo:
         one = base / todo.pop()
         text = content(one) if one.is_file() else b""
         for found in INCLUDE.finditer(text):
             name = found[1].decode("utf-8", "surrogateescape")
-            if name in seen or not (base / name).is_file():  # one of Go's headers, or missing, which Go reports
+            if name in visited or not (base / name).is_file():  # one of Go's headers, or missing, which Go reports
                 continue
             path, place = Path(os.path.normpath(base / name)), os.path.normpath(f"{within}{name}").replace(os.sep, "/")
             places = {
@@ -41,7 +41,7 @@ def included(base: Path, within: str, names: Sequence[str], homes: Mapping[Path,
                     f"{os.path.normpath(one)}:{line} includes {path}, {why}",
                     fix=f"keep {path.name} in the module and include it by a relative path",
                 )
-            seen.add(name)
+            visited.add(name)
             todo.append(name)
             out[place] = base / name
     return out

@@ -88,7 +88,7 @@ def refusal(message: str, detail: str, folder: Path) -> LabError:
 def missing_here(found: Sequence[Mapping[str, Any]], modules: Mapping[str, Path], top: Path) -> DemoError | None:
     """The error for an imported package that is missing in one of these modules (path -> folder), where `go get` would
     not help. `found`: the packages that Go listed in `top`."""
-    for error in (each.get("Error") or {} for each in found):
+    for error in (package.get("Error") or {} for package in found):
         lost = MISSING.search(str(error.get("Err")))
         homes = [path for path in modules if lost and f"{lost[1]}/".startswith(f"{path}/")]
         if not lost or not homes:

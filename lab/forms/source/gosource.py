@@ -175,27 +175,27 @@ class _Query:
 
     def _write(self) -> None:
         """Write our go.mod, with each module's real folder, and the go.mod files with lowered go lines."""
-        self.layout.write(self.go, self.room / "go.mod", lambda _, each: str(each.folder), final=False)
+        self.layout.write(self.go, self.room / "go.mod", lambda _, module: str(module.folder), final=False)
         (self.room / "go.sum").write_bytes(self._sums())
-        for at, each in enumerate(self.layout.beside):
-            if each.go or each.text:
-                self.overlay[str(each.folder / "go.mod")] = str(self._own_mod(at, each))
+        for at, module in enumerate(self.layout.beside):
+            if module.go or module.text:
+                self.overlay[str(module.folder / "go.mod")] = str(self._own_mod(at, module))
         for at, name in enumerate(self.layout.boundaries):
             (self.room / f"{at}.boundary").write_text(f"module lab.example/boundary{at}\n", encoding="utf-8")
             self.overlay[name] = str(self.room / f"{at}.boundary")
 
-    def _own_mod(self, at: int, each: Beside) -> Path:
+    def _own_mod(self, at: int, module: Beside) -> Path:
         """The go.mod of a module in a folder, as the build is to see it."""
         target = self.room / f"{at}.mod"
-        if each.text:
-            target.write_text(each.text, encoding="utf-8")
+        if module.text:
+            target.write_text(module.text, encoding="utf-8")
             return target
-        if not each.go:
-            return each.folder / "go.mod"
-        shutil.copyfile(each.folder / "go.mod", target)
+        if not module.go:
+            return module.folder / "go.mod"
+        shutil.copyfile(module.folder / "go.mod", target)
         target.chmod(0o600)
-        words = ["mod", "edit", f"-go={each.go}", "-toolchain=none", str(target)]
-        self.go.text(words, self.room, str(each.folder / "go.mod"))
+        words = ["mod", "edit", f"-go={module.go}", "-toolchain=none", str(target)]
+        self.go.text(words, self.room, str(module.folder / "go.mod"))
         return target
 
     def _sums(self) -> bytes:

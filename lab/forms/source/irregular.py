@@ -27,15 +27,15 @@ TEXT: Final = "this replaces a file that is not regular\n"
 def find(tops: Iterable[Path], home: Path) -> Iterator[Path]:
     """Those below the folders `tops`, except below lab's `home`. Nothing is opened."""
     real = [os.path.realpath(top) for top in tops]
-    seen = {os.path.realpath(home)}  # and each target of a link
+    visited = {os.path.realpath(home)}  # and each target of a link
     folders, left = deque((os.fspath(top), False) for top in tops), MOST
     while folders and left > 0:
         folder, linked = folders.popleft()
         if linked or Path(folder).name == home.name:
             at = os.path.realpath(folder)
-            if at in seen or any(f"{top}/".startswith(f"{at.rstrip('/')}/") for top in real):
+            if at in visited or any(f"{top}/".startswith(f"{at.rstrip('/')}/") for top in real):
                 continue
-            seen |= {at} if linked else set()
+            visited |= {at} if linked else set()
         try:
             entries = list(os.scandir(folder))
         except OSError:

@@ -238,15 +238,15 @@ class _Found:
 
     def _replacements(self, top: Path, own: dict[str, Any], work: _Work) -> Iterator[tuple[str, dict[str, Any], Path]]:
         """(old, new, base of a relative folder); those of go.work win."""
-        seen: set[str] = set()
+        replaced: set[str] = set()
         for each in work.replaces:
             old = _old(each)
-            seen.add(old)
+            replaced.add(old)
             yield old, each["New"], work.file.parent if work.file else top
         files = [(top, own), *((folder, self._reader.module(folder)) for folder in work.used)]
         for folder, doc in files:
             for each in doc.get("Replace") or ():
-                if each["Old"]["Path"] in seen or _old(each) in seen:
+                if each["Old"]["Path"] in replaced or _old(each) in replaced:
                     continue
                 yield _old(each), each["New"], folder
 

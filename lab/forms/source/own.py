@@ -51,7 +51,7 @@ def read(listed: Sequence[Doc], top: Path) -> Own:
             module = of.get(package, {})
             if package not in imports and module and not module.get("Main"):
                 imports[package] = Import(package=package, module=module["Path"], at=_at(doc, package, top))
-    found = {path: used(each, top) for path, each in modules(packages).items()}
+    found = {path: used(module, top) for path, module in modules(packages).items()}
     return Own(top=top, modules=found, imports=tuple(imports.values()))
 
 

@@ -69,7 +69,7 @@ def _packages(go: Go, layout: ModuleLayout, room: Path, options: Sequence[str]) 
     env = {**go.env, "GOWORK": str(layout.work or "off")}
     result = replace(go, env=env).run([*words, layout.main], layout.top)
     found = filenames.restored(list(objects(result.text())), READ)
-    errors = [str(each["Error"]["Err"]) for each in found if each.get("Error")]
+    errors = [str(package["Error"]["Err"]) for package in found if package.get("Error")]
     if not result.ok or errors:
         detail = "\n".join(errors) or result.tail()
         raise refusal(f"{layout.top}: Go cannot build {layout.main} from its vendor folder", detail, layout.top)

@@ -89,18 +89,18 @@ def check(directory: Path, *, deep: bool = False) -> dict[str, str]:
     if sealed is None:
         raise SecurityStop(f"{directory} has no readable seal", fix=f"rm -r {directory}, then run the command again")
     digests: dict[str, str] = sealed["digests"]
-    seen = _read_witness(directory)
+    checked = _read_witness(directory)
     for name, expected in digests.items():
         path = directory / name
         if not path.is_file():
             raise _broken(directory, f"{name} is missing")
-        if not deep and seen.get(name) == _witness(path):
+        if not deep and checked.get(name) == _witness(path):
             continue
         actual = digest(path)
         if actual != expected:
             raise _broken(directory, f"{name} has digest {actual[:16]}…, its seal says {expected[:16]}…")
-        seen[name] = _witness(path)
-        store.write_json(directory / WITNESS_FILE, seen)
+        checked[name] = _witness(path)
+        store.write_json(directory / WITNESS_FILE, checked)
     return digests
 
 

@@ -26,7 +26,7 @@ NO_ROOT_FIX: Final = "run it as root (the image is built in private mount namesp
 
 
 def enclosed(tree: Path, argv: Sequence[str]) -> list[str]:
-    """The command that runs `argv` in private namespaces around `tree`, and dies with whoever started it."""
+    """The command that runs `argv` in private namespaces around `tree`, and dies with its parent."""
     return [
         *proc.die_with_parent(UNSHARE),
         sys.executable,

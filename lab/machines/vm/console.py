@@ -34,22 +34,22 @@ class Diagnosis:
     fix: str
 
 
-def diagnose(seen: ConsoleReading) -> Diagnosis:
+def diagnose(reading: ConsoleReading) -> Diagnosis:
     """The first cause that the evidence shows, surest first. QEMU's exit code is no evidence: 0 after a panic."""
     # our init's error says more than the panic that its exit causes
-    if (failed := _INIT.findall(seen.serial)) and seen.beat_age_s is None:
+    if (failed := _INIT.findall(reading.serial)) and reading.beat_age_s is None:
         return Diagnosis(kind="boot-failed", message=f"did not boot: {failed[-1].strip()}", fix="lab down, then lab up")
-    if panic := panic_text(seen.serial):
+    if panic := panic_text(reading.serial):
         return Diagnosis(kind="guest-panic", message=f"panicked: {panic}", fix="lab down, then lab up")
-    if not seen.running:
+    if not reading.running:
         return Diagnosis(kind="vm-ended", message="exited by itself", fix="lab logs (a common cause: out of memory)")
-    if seen.beat_age_s is None:
+    if reading.beat_age_s is None:
         message = "runs, but its system did not boot"
         return Diagnosis(kind="never-up", message=message, fix="lab logs, or lab down and lab up again")
-    if seen.beat_age_s > seen.fresh_s:
-        message = f"hangs: no heartbeat for {seen.beat_age_s:.0f} s"
+    if reading.beat_age_s > reading.fresh_s:
+        message = f"hangs: no heartbeat for {reading.beat_age_s:.0f} s"
         return Diagnosis(kind="guest-hang", message=message, fix="lab down, then lab up")
-    killed = _OOM.search(seen.serial)
+    killed = _OOM.search(reading.serial)
     why = f" ({killed[1]} was killed: out of memory)" if killed else ""
     message = f"is running, but its SSH server does not answer{why}"
     return Diagnosis(kind="ssh-slow", message=message, fix="run the command again on a less busy host")

@@ -20,7 +20,7 @@ MACHINES: Final[dict[Arch, str]] = {
 }
 # The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost. With
 # RDRAND the kernel's random numbers are ready before a second CPU runs, and switch no code under it later (ADR 10).
-# One instruction is 2**shift ns of guest time; while the guest idles its clock goes on as the host's.
+# One instruction is 2**shift ns of guest time; while the guest idles, its clock follows the host's.
 ICOUNT: Final = f"shift={INSTRUCTION_NS.bit_length() - 1},sleep=on"
 EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem,+rdrand", "aarch64": "cortex-a72"}
 

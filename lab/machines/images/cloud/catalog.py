@@ -1,4 +1,4 @@
-"""Cloud images: Debian's dated ones by a name of ours, or one by URL (or path); always with a digest."""
+"""Cloud images: Debian's dated ones by image name, or one by URL (or path); always with a digest."""
 
 from __future__ import annotations
 

@@ -136,12 +136,12 @@ def inspect(lab: Lab, handle: AwsHandle) -> Observed:
     address, stopped = str(_kept(directory).get("address", "")), None
     if address and _knock(address):
         try:
-            seen = inspect_ssh.observed(lab, _endpoint(handle, address), accel="none")
+            answer = inspect_ssh.observed(lab, _endpoint(handle, address), accel="none")
         except SecurityStop as error:
             stopped = error  # EC2 may have given the address to another instance
         else:
-            if seen.alive:
-                return seen
+            if answer.alive:
+                return answer
     try:
         found = aws_resources.instances(aws_api.client(region), handle.machine_id)
     except LabError as error:

@@ -74,7 +74,7 @@ def image(ec2: Any, spec: MachineSpec) -> dict[str, Any]:
     if not found:
         message = f"EC2 has no image {spec.source or spec.image} in this region"
         raise ConfigError(message, fix="--image debian-12, or --source ami-…")
-    newest: dict[str, Any] = max(found, key=lambda each: str(each["CreationDate"]))
+    newest: dict[str, Any] = max(found, key=lambda image: str(image["CreationDate"]))
     if newest["Architecture"] != ours:
         message = f"{newest['ImageId']} is for {newest['Architecture']}, not {ours}"
         raise ConfigError(message, fix="use another --source, or the image's --arch")
@@ -115,7 +115,7 @@ def group(ec2: Any, name: str, machine_id: str, vpc: str) -> str:
         ec2,
         "create_security_group",
         GroupName=f"lab-{machine_id[:12]}",
-        Description=f"lab machine {name}: SSH from where it was made",
+        Description=f"lab machine {name}: SSH from the host that created it",
         VpcId=vpc,
         TagSpecifications=[{"ResourceType": "security-group", "Tags": tags(name, machine_id)}],
     )
@@ -124,19 +124,19 @@ def group(ec2: Any, name: str, machine_id: str, vpc: str) -> str:
 
 def open_to(ec2: Any, machine_id: str, address: str) -> None:
     """Allow SSH from that address only. Idempotent; an earlier address is removed."""
-    for each in groups(ec2, machine_id):
+    for group_ in groups(ec2, machine_id):
         wanted = [_rule(address)]
         # EC2 returns more keys than it accepts
         current = [
             {key: rule[key] for key in ("IpProtocol", "FromPort", "ToPort", "IpRanges") if key in rule}
-            for rule in each["IpPermissions"]
+            for rule in group_["IpPermissions"]
         ]
         ranges = {span["CidrIp"] for rule in current for span in rule.get("IpRanges", [])}
         if ranges == {f"{address}/32"}:
             continue
         if current:
-            call(ec2, "revoke_security_group_ingress", GroupId=each["GroupId"], IpPermissions=current)
-        call(ec2, "authorize_security_group_ingress", GroupId=each["GroupId"], IpPermissions=wanted)
+            call(ec2, "revoke_security_group_ingress", GroupId=group_["GroupId"], IpPermissions=current)
+        call(ec2, "authorize_security_group_ingress", GroupId=group_["GroupId"], IpPermissions=wanted)
 
 
 def run(
@@ -197,8 +197,8 @@ def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, 
         error=aws_api.LateAnswer,
     )
     if others:
-        first, *others = sorted([first, *others], key=lambda each: each["InstanceId"] != known)  # stable: then by age
-        ids = [each["InstanceId"] for each in others]
+        first, *others = sorted([first, *others], key=lambda item: item["InstanceId"] != known)  # stable: then by age
+        ids = [item["InstanceId"] for item in others]
         lab.bus.emit(Notice(level="warning", text=f"EC2 created more than one instance; terminating {', '.join(ids)}"))
         call(ec2, "terminate_instances", InstanceIds=ids)
     return first
@@ -206,7 +206,7 @@ def only_one(lab: Lab, ec2: Any, machine_id: str, known: str = "") -> dict[str, 
 
 def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
     """Delete every instance and group with our tag. Idempotent. Raises ProvisioningError when that takes too long."""
-    ids = [each["InstanceId"] for each in instances(ec2, machine_id)]
+    ids = [item["InstanceId"] for item in instances(ec2, machine_id)]
     if ids:
         call(ec2, "terminate_instances", InstanceIds=ids)
     deadline = Deadline.after(ENDED_S, lab.cancel)
@@ -217,8 +217,8 @@ def remove(lab: Lab, ec2: Any, machine_id: str) -> None:
 
     def cleared() -> bool | NotYet:
         try:
-            for each in groups(ec2, machine_id):
-                call(ec2, "delete_security_group", GroupId=each["GroupId"])
+            for item in groups(ec2, machine_id):
+                call(ec2, "delete_security_group", GroupId=item["GroupId"])
         except aws_api.Ec2Refused as error:
             if error.code != "DependencyViolation":
                 raise
@@ -239,5 +239,5 @@ def new_token() -> str:
 
 
 def _rule(address: str) -> dict[str, Any]:
-    span = {"CidrIp": f"{address}/32", "Description": "whoever ran lab up"}
+    span = {"CidrIp": f"{address}/32", "Description": "the host that ran lab up"}
     return {"IpProtocol": "tcp", "FromPort": SSH_PORT, "ToPort": SSH_PORT, "IpRanges": [span]}

@@ -118,7 +118,7 @@ def instance(lab: Lab, directory: Path, name: str) -> Instance | None:
         log = _kept(directory, result)
         raise _unknown("list", log, result.text()[:400] or result.tail()) from error
     errors = tuple(_ERRORS.findall(result.stderr.decode("utf-8", "replace")))
-    return next((replace(each, errors=(*each.errors, *errors)) for each in found if each.name == name), None)
+    return next((replace(listed, errors=(*listed.errors, *errors)) for listed in found if listed.name == name), None)
 
 
 def parse_list(text: str) -> list[Instance]:
@@ -138,7 +138,7 @@ def parse_list(text: str) -> list[Instance]:
                 arch=str(doc.get("arch", "")),
                 port=int(doc.get("sshLocalPort") or 0),
                 host=str(doc.get("sshAddress") or "127.0.0.1"),
-                errors=tuple(str(each) for each in doc.get("errors") or ()),
+                errors=tuple(str(error) for error in doc.get("errors") or ()),
             )
         )
     return found

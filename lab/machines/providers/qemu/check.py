@@ -56,17 +56,17 @@ def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
             fix += f" --arch {arch}"
         return Finding(name="qemu", verdict="fail", message=message, fix=fix)
     try:
-        seen = acceleration.version(text)
+        version = acceleration.version(text)
     except LabError as error:
         return Finding(name="qemu", verdict="fail", message=error.message, fix=error.fix)
-    if seen < acceleration.OLDEST:
+    if version < acceleration.OLDEST:
         oldest = ".".join(map(str, acceleration.OLDEST))
         message = f"{text} is too old: QEMU {oldest} or newer is needed"
         return Finding(name="qemu", verdict="fail", message=message, fix=f"install QEMU {oldest} or newer")
     first, last = acceleration.TESTED
-    if not first <= seen <= last:
+    if not first <= version <= last:
         text += f" (not tested: lab's tests run with {_range(first, last)})"
-    return Finding(name="qemu", verdict="ok", message=text, data={"version": list(seen), "tested": [*first, *last]})
+    return Finding(name="qemu", verdict="ok", message=text, data={"version": list(version), "tested": [*first, *last]})
 
 
 def _range(first: tuple[int, int], last: tuple[int, int]) -> str:

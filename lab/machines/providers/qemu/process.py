@@ -75,7 +75,7 @@ def ask(socket: Path, uuid: str) -> QemuStatus | None:
         with session(socket, uuid, Deadline.after(ASK_S)) as qmp:
             status = str(qmp.execute("query-status")["status"])
             port = forwarded_port(qmp.monitor("info usernet")) or 0
-            outlets = [str(each["filename"]) for each in qmp.execute("query-chardev")]
+            outlets = [str(device["filename"]) for device in qmp.execute("query-chardev")]
             kept = not any(name.startswith("disconnected:") for name in outlets)
             return QemuStatus(status=status, port=port, kept=kept)
     except LabError:

@@ -82,7 +82,7 @@ def read(handle: QemuHandle) -> Reading | None:
         with _session(handle) as qmp:
             if qmp.execute("query-status")["status"] != "running":
                 return None
-            threads = [int(each["thread-id"]) for each in qmp.execute("query-cpus-fast")]
+            threads = [int(cpu["thread-id"]) for cpu in qmp.execute("query-cpus-fast")]
             life: tuple[object, ...] = () if beat is None else (beat.boot_id, beat.uptime_s)
             beats = beat is not None and beat.steady
             if not beats:
@@ -203,8 +203,8 @@ def _booting(qmp: Qmp, directory: Path) -> tuple[object, ...]:
     """The progress of a machine without heartbeats: newly translated code, disk operations, console output."""
     translated = _TRANSLATED.search(qmp.monitor("info jit"))
     disks = tuple(
-        (each["stats"].get("rd_operations"), each["stats"].get("wr_operations"))
-        for each in qmp.execute("query-blockstats")
+        (disk["stats"].get("rd_operations"), disk["stats"].get("wr_operations"))
+        for disk in qmp.execute("query-blockstats")
     )
     with contextlib.suppress(OSError):
         return (translated and translated[1], disks, (directory / SERIAL_LOG).stat().st_size)
@@ -214,7 +214,7 @@ def _booting(qmp: Qmp, directory: Path) -> tuple[object, ...]:
 def _times(threads: list[int], uuid: str) -> tuple[tuple[float, float], ...]:
     """For each thread, the seconds that it ran and that it waited for a processor."""
     try:
-        words = [Path(f"/proc/{each}/schedstat").read_text(encoding="ascii").split() for each in threads]
+        words = [Path(f"/proc/{thread}/schedstat").read_text(encoding="ascii").split() for thread in threads]
         return tuple((int(ran) / 1e9, int(waited) / 1e9) for ran, waited, *_ in words)
     except (OSError, ValueError):
         return _estimate(uuid)

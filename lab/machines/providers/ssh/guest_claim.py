@@ -122,9 +122,9 @@ def snapshot(place: str) -> Doc | None:
         return {"kind": "other"} if os.path.exists(place) else None
     with open(place, "rb") as file:
         data = file.read()
-        seen = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
     content = {"sha256": hashlib.sha256(data).hexdigest(), "base64": base64.b64encode(data).decode()}
-    return {**content, "mode": seen.st_mode & 0o7777, "uid": seen.st_uid, "gid": seen.st_gid}
+    return {**content, "mode": status.st_mode & 0o7777, "uid": status.st_uid, "gid": status.st_gid}
 
 
 def same(one: Doc | None, other: Doc | None) -> bool:
@@ -214,8 +214,8 @@ def give_back(doc: Doc) -> Doc:
     if not mine:
         return {"undone": [], "left": []}
     kept = changes()
-    found: dict[str, Outcome] = {"file " + place: undo_file(place, each) for place, each in kept["files"].items()}
-    found.update({"sysctl " + name: undo_sysctl(name, each) for name, each in kept["sysctls"].items()})
+    found: dict[str, Outcome] = {"file " + place: undo_file(place, record) for place, record in kept["files"].items()}
+    found.update({"sysctl " + name: undo_sysctl(name, record) for name, record in kept["sysctls"].items()})
     if os.path.lexists(CHANGES) and read_json(CHANGES) != kept:
         found[CHANGES] = "unreadable, so other changes are unknown"
     rows = read_json(GUEST_MOUNTS) if this_boot(GUEST_MOUNTS) else []
