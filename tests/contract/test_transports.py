@@ -250,7 +250,7 @@ def test_get_resumes_by_offset(link: Transport, tmp_path: Path) -> None:
 
 
 def test_get_of_a_missing_file(link: Transport, tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match="no such file"):
+    with pytest.raises(FetchError, match="does not exist"):
         link.get(str(tmp_path / "missing"), tmp_path / "target", soon(), max_bytes=9)
 
 

@@ -153,7 +153,7 @@ def test_a_hang_is_said_at_once_wherever_it_is_met_and_up_heals_it(home: Path) -
     assert status(home)["phase"] == "hung"
     assert "is hung" in run_lab("logs", NAME, home=home).stderr
     healed = up(home)
-    assert "started again (1 of at most 3)" in healed.stderr, healed.stderr
+    assert "restarting it (1 of at most 3)" in healed.stderr, healed.stderr
     assert boot_id(home) != before
     assert execute(home, "cat", "/root/kept").stdout == "kept\n", "what was on its disk is kept"
 
@@ -169,5 +169,5 @@ def test_an_up_that_is_killed_before_a_hang_is_followed_by_one_that_converges(ho
     assert execute(home, "sh", "-c", HANG).code == 0
     until_silent(home)
     healed = up(home)
-    assert "started again" in healed.stderr, healed.stderr
+    assert "restarting it" in healed.stderr, healed.stderr
     assert execute(home, "true").code == 0

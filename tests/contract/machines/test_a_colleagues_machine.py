@@ -109,7 +109,7 @@ def test_a_wrong_user_and_a_wrong_key(lab: Lab, server: Sshd, tmp_path: Path) ->
     assert "does not exist" in error.message
     (tmp_path / "text").write_text("no key\n")
     error, _ = refused(lab, replace(SPEC, identity=str(tmp_path / "text")))
-    assert "not a private key" in error.message
+    assert "not a usable private key" in error.message
     error, _ = refused(lab, replace(SPEC, identity=str(_locked(tmp_path))))
     assert "passphrase" in error.message
     assert "ssh-add" in error.fix

@@ -118,7 +118,7 @@ def test_state_handle_empty_up_says_what_to_do(lab: Lab, folder: Path, name: str
 
 def test_state_handle_empty_a_key_that_is_none_is_told(lab: Lab, folder: Path) -> None:
     no_key(folder)
-    with pytest.raises(LabError, match="host_ed25519 cannot be read: not a private key") as caught:
+    with pytest.raises(LabError, match="host_ed25519 cannot be read: not an OpenSSH private key") as caught:
         keys.seed(folder)
     assert caught.value.fix == "lab down m"
 
