@@ -87,7 +87,7 @@ def tear(what: str) -> None:
 def test_an_unreadable_claim_is_given_back_only_by_its_own_machine(lab: Lab, told: list[str], what: str) -> None:
     mine = made(lab, "m")
     tear(what)
-    with pytest.raises(Locked, match="cannot be read") as caught:
+    with pytest.raises(Locked, match="cannot read the claim") as caught:
         made(lab, "second")
     assert caught.value.fix == f"if no other lab uses this host: sudo rm -r {local.OWNER_FILE}"
     for name in ("m", "second"):  # of lost state: nothing tells that the claim is its own

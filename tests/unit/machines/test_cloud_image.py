@@ -157,9 +157,9 @@ def test_a_disk_larger_than_the_machine_s_is_refused(tmp_path: Path) -> None:
     disk = made(tmp_path, mbr((0x83, 2048, 100)))
     with disk.open("r+b") as file:
         file.truncate(2 << 30)
-    with pytest.raises(PreconditionError, match=r"2\.0 GiB, the machine's disk 1 GiB") as caught:
+    with pytest.raises(PreconditionError, match=r"2\.0 GiB, the machine's disk only 1 GiB") as caught:
         cloud_disk.check(disk, "raw", "x86_64", 1, tmp_path, Deadline.after(SOON))
-    assert caught.value.fix == "machine.disk_gib: 2"
+    assert caught.value.fix == "set machine.disk_gib to 2"
 
 
 def test_the_root_is_the_largest_linux_partition() -> None:

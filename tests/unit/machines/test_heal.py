@@ -92,7 +92,7 @@ def test_one_that_hangs_in_a_step_is_started_again_and_the_steps_go_on(
     heal.healed(lab, machine(lab), RUNS, acting("hung", "hung", "done"))
     assert did == ["free", "stop"] * 2
     assert "no heartbeat for 9 s" in notices[0]
-    assert "started again (1 of at most 3)" in notices[0]
+    assert "restarting it (1 of at most 3)" in notices[0]
 
 
 def test_restarts_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ def test_a_folder_that_is_no_toolchain_is_named(spec: ImageSpec, tmp_path: Path)
 
 def test_too_little_space_is_told_in_bytes(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(PreconditionError, match=r"needs \d+(,\d{3}){3} bytes in .*; [\d,]+ are free"):
+    with pytest.raises(PreconditionError, match=r"needs \d+(,\d{3}){3} bytes in .*, [\d,]+ are free"):
         image.need_space(tmp_path / "images", needed_mib=free // image.MIB + 10_000)
     image.need_space(tmp_path / "images", needed_mib=1)
 

@@ -74,7 +74,7 @@ def test_what_is_no_kernel_is_told_with_its_name(tmp_path: Path, data: bytes, ca
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         kernel_file.read(tmp_path / "none", "x86_64")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="cannot read the kernel"):
         kernel_file.read(tmp_path, "x86_64")
 
 

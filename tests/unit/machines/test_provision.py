@@ -79,7 +79,7 @@ def test_an_answer_that_cannot_be_read_is_no_good_news(text: str) -> None:
 @pytest.mark.parametrize("wrong", ["", "../../etc", "a b", "\\u001b[31m", "x" * 200])
 def test_an_id_that_is_none_is_refused_where_it_arrives(wrong: str) -> None:
     for ids in (f'"boot_id": "{wrong}"', f'"boot_id": "b", "image_id": "{wrong or "/"}"'):
-        with pytest.raises(ProvisioningError, match=r"the machine's (boot|image) id is not one"):
+        with pytest.raises(ProvisioningError, match=r"the machine reports an invalid (boot|image) id"):
             playbook.parse_verify(f'{{"checks": [{ONE}], {ids}}}')
 
 

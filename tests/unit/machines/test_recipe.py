@@ -54,8 +54,8 @@ def code(modules: tuple[ModuleType, ...]) -> str:
 @pytest.mark.parametrize(
     ("modules", "recipe", "recorded"),
     [
-        pytest.param(BAKED, image.RECIPE, (1, "0b9a2285e6c79af6"), id="baked"),
-        pytest.param(CLOUD, cloud_convert.RECIPE, (1, "038fcc7d6f38d324"), id="cloud"),
+        pytest.param(BAKED, image.RECIPE, (1, "a0b36ec7f1a17581"), id="baked"),
+        pytest.param(CLOUD, cloud_convert.RECIPE, (1, "7865f72fbad0ab22"), id="cloud"),
     ],
 )
 def test_changed_code_is_noticed(modules: tuple[ModuleType, ...], recipe: int, recorded: tuple[int, str]) -> None:

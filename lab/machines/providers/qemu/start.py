@@ -99,10 +99,10 @@ def _try(handle: QemuHandle, command: list[str], log: Path, deadline: Deadline) 
     last = Deadline.after(LAST_S)
     while qemu_process.running(keeps) and not last.passed():  # it exits after QEMU, when the logs are written
         last.sleep(KEPT_POLL_S)
-    output = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
-    if PORT_TAKEN in output:
+    tail = store.tail(log, LAST_BYTES).decode("utf-8", "replace")
+    if PORT_TAKEN in tail:
         return None
-    raise ProvisioningError("QEMU exited right after its start", fix="lab doctor", detail=output.strip(), log=str(log))
+    raise ProvisioningError("QEMU exited right after its start", fix="lab doctor", detail=tail.strip(), log=str(log))
 
 
 def argv(handle: QemuHandle, port: int) -> list[str]:
