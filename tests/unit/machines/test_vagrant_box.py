@@ -117,7 +117,7 @@ def test_a_box_whose_disk_is_a_link_out_of_it_is_refused(tmp_path: Path, kind: b
 @pytest.mark.parametrize("place", ["/etc/shadow", "../../shadow"])
 def test_a_box_whose_metadata_names_a_disk_of_this_host_is_refused(tmp_path: Path, place: str) -> None:
     path = box(tmp_path, {"provider": "libvirt", "format": "qcow2", "disks": [{"path": "box.img"}, {"path": place}]})
-    with pytest.raises(SecurityStop, match="on this host|of this host"):
+    with pytest.raises(SecurityStop, match="on this host"):
         vagrant_box.inspect(path, HOST_ARCH, "libvirt")
 
 
