@@ -261,7 +261,7 @@ TORN = ["", "[]", '{"machine_id', '{"machine_id": 1}', "[" * 100_000]
 def test_a_claim_that_cannot_be_read_is_given_back_by_hand_only(there: There, text: str) -> None:
     (there.root / "lab/claim.json").write_text(text)
     for verb in ("claim", "give-back"):
-        assert "claim.json cannot be read" in there.ask(verb, code=1, machine_id="m1")["error"]
+        assert "cannot read the claim" in there.ask(verb, code=1, machine_id="m1")["error"]
     assert (there.root / "lab").is_dir()
     assert there.ask("give-back")["left"] == []
     assert not (there.root / "lab").exists()
@@ -272,7 +272,7 @@ def test_a_journal_of_changes_that_cannot_be_read_is_named(there: There, text: s
     (there.root / "lab/changes.json").write_text(text)
     told = there.give_back()
     assert len(told["left"]) == 1
-    assert "changes.json: it cannot be read" in told["left"][0]
+    assert "changes.json: unreadable" in told["left"][0]
     assert not (there.root / "lab").exists()
 
 
