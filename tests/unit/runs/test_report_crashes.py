@@ -56,7 +56,7 @@ ROW = b"1,2,3,200,browse,r,\n"
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
-        (b"when,what\n", ":1: columns are when, what"),
+        (b"when,what\n", ":1: the columns are when, what"),
         (ROW[:-6] + b"\n", ":2: 7 fields are expected, not"),
         (b"x" + ROW, ":2: intended_ns: an integer is expected"),
         ("٣,2,3,200,browse,r,\n".encode(), ":2: intended_ns: an integer is expected"),
