@@ -42,18 +42,18 @@ def _run(arguments: list[str]) -> None:
 
 
 def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None:
-    """The last line that programs wait for, also when it went wrong."""
+    """The last line that programs wait for, written after a failure too."""
     import contextlib
     import json
 
-    words = [word for word in arguments if not word.startswith("-")]
-    told = {"message": str(error), "fix": error.fix if isinstance(error, LabError) else ""}
-    with contextlib.suppress(OSError):  # a full disk cannot be told on that disk
-        print(json.dumps({"result": {"command": words[0] if words else "", "exit": code, "error": told}}), flush=True)
+    verb = next((word for word in arguments if not word.startswith("-")), "")
+    failure = {"message": str(error), "fix": error.fix if isinstance(error, LabError) else ""}
+    with contextlib.suppress(OSError):  # the disk that is full may be the one stdout goes to
+        print(json.dumps({"result": {"command": verb, "exit": code, "error": failure}}), flush=True)
 
 
 def _end(error: BaseException) -> int:
-    """The exit code of whatever ended the command, told where it has to be."""
+    """The exit code for whatever ended the command; prints the failure where there is one."""
     match error:
         case SystemExit(__context__=OSError() as cause) if _nobody_reads(cause):
             return 0
@@ -83,23 +83,23 @@ def _nobody_reads(error: OSError) -> bool:
 
 
 def _of_this_host(error: OSError) -> str | None:
-    """What helps against a disk or a folder that is not as it must be; None for everything else."""
+    """The fix for a disk or folder of this host that cannot be used; None for any other error."""
     import errno
 
     if error.filename == streams.STDOUT:
-        return "send the output to a place that takes it"
+        return "redirect stdout to a file or pipe that can be written"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return "free disk space (lab cache prune), or give --home DIR on a larger disk; then run the command again"
+            return "free disk space (lab cache prune) or set --home DIR on a larger disk, then run the command again"
         case errno.EROFS | errno.EACCES | errno.ENOTDIR | errno.ENAMETOOLONG:
-            return "give another --home DIR, or the right to write there"
+            return "set --home DIR to a writable folder, or change the permissions"
         case errno.EISDIR | errno.ELOOP | errno.EEXIST | errno.ENOTEMPTY if (place := _place(error)) is not None:
-            return f"remove {place}, which is in the way; then run the command again"
+            return f"remove {place}, then run the command again"
     return None
 
 
 def _place(error: OSError) -> object:
-    """The file that the error is about: where something is moved, what it is moved to."""
+    """The file that the error is about; of a move, its target."""
     return error.filename if error.filename2 is None else error.filename2
 
 
@@ -119,7 +119,7 @@ def _flatten(group: BaseExceptionGroup[BaseException]) -> tuple[list[LabError], 
 
 
 def _tell(errors: list[LabError]) -> int:
-    """What and where, cause, fix, log: for each. The exit code is the first error's."""
+    """Print message, cause, detail, fix and log of each error. The exit code is the first error's."""
     from lab.cli import session
 
     for error in errors:
@@ -140,7 +140,7 @@ def _tell(errors: list[LabError]) -> int:
 
 
 def _bug(error: BaseException) -> int:
-    """Not foreseen: the traceback goes to a file, one line to the screen."""
+    """An unexpected exception: write the traceback to a file, one line to stderr."""
     import os
     import tempfile
     import traceback

@@ -1,4 +1,4 @@
-"""The table of verbs. Only the file of the verb that was asked for is imported."""
+"""The table of verbs. Only the module of the given verb is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from lab.cli.options import Group
 
-# verb -> module of lab.cli; several verbs may share a file when they share their words
+# verb -> module of lab.cli; related verbs may share a module
 VERBS: Final[dict[str, str]] = {
     "demo": "demo",
     "doctor": "doctor",

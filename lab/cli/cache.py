@@ -1,4 +1,4 @@
-"""`lab cache`: what the cache holds, what a demo takes from it, one of its images as a file, and making room."""
+"""`lab cache`: list the cache, list what a demo needs from it, export an image, free space."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def register(app: typer.Typer) -> None:
         options: Options,
         wanted: dict[str, Any],
         action: Annotated[
-            str, typer.Argument(metavar=ACTIONS, help="List it; what a demo takes; make room; an image as a file.")
+            str, typer.Argument(metavar=ACTIONS, help="List; list what a demo needs; free space; export an image.")
         ] = "ls",
         ident: Annotated[str, typer.Argument(metavar="ID", help="export: the image.")] = "",
         file: Annotated[str, typer.Argument(metavar="FILE", help="export: the file to write.")] = "",
         service: flags.Service = None,
     ) -> int:
-        """List the cache with sizes, or remove what nothing uses.
+        """List the cache with sizes, or remove unused entries.
 
-        `keys`: the paths below the cache that a demo of these forms takes from it, each named by the digest of all
-        inputs; keep them between machines (CI) and the next demo makes none of them.
+        `keys`: the cache entries that a demo of these forms needs, each named by the digest of all its inputs; save
+        and restore them in CI, and the next demo builds none of them.
 
-        `export ID FILE`: a golden image as one file and its digest, for --source and --digest on another host.
+        `export ID FILE`: write a golden image to a file and print its digest, for --source and --digest elsewhere.
         """
 
         def asked_for(config: Config) -> DemoRequest:
@@ -51,10 +51,10 @@ def register(app: typer.Typer) -> None:
             from lab.model.figures import size
 
             if action not in ACTIONS.split("|"):
-                raise UsageError(f"cache {action}: write one of {ACTIONS}", fix="lab cache ls")
+                raise UsageError(f"unknown action: cache {action} (use one of {ACTIONS})", fix="lab cache ls")
             if action == "export":
                 if not file:
-                    raise UsageError("cache export: which image, into which file?", fix="lab cache export ID FILE")
+                    raise UsageError("cache export needs an image id and a file", fix="lab cache export ID FILE")
                 target = Path(file).expanduser().absolute()
                 digest = flow.export(lab, ident, target)
                 doc: dict[str, Any] = {"file": str(target), "digest": digest}

@@ -1,4 +1,4 @@
-"""`lab forms`, `lab providers`: what there is."""
+"""`lab forms`, `lab providers`: list both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "forms")
     def forms(options: Options) -> int:
-        """Every form: how it instruments and which binary it uses."""
+        """List the forms: how each instruments and which binary it uses."""
         from lab.forms import catalog
         from lab.system import resources
 
@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "providers")
     def providers(options: Options) -> int:
-        """Every provider, its features, and where it was really run."""
+        """List the providers, their features, and what each was tested with."""
         import dataclasses
 
         from lab.machines.providers import PROVIDERS
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
             for name, provider in PROVIDERS.items()
         ]
         lines = [
-            f"{name}: {_can(features[name])}; run on: {provider.TESTED_WITH}" for name, provider in PROVIDERS.items()
+            f"{name}: {_can(features[name])}; tested: {provider.TESTED_WITH}" for name, provider in PROVIDERS.items()
         ]
         answer(options, {"providers": rows}, "\n".join(lines))
         return 0

@@ -1,4 +1,4 @@
-"""`lab config`, `lab paths`: what is in force and where things are."""
+"""`lab config`, `lab paths`: the effective config, and lab's folders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def register(app: typer.Typer) -> None:
     @verb(app, "config")
     def config(
         options: Options,
-        origin: Annotated[bool, typer.Option("--origin", help="Also where each value comes from.")] = False,
-        sample: Annotated[bool, typer.Option("--sample", help="A commented lab.yaml with every key.")] = False,
-        schema: Annotated[bool, typer.Option("--schema", help="JSON Schema of lab.yaml, for editors.")] = False,
+        origin: Annotated[bool, typer.Option("--origin", help="Also show where each value comes from.")] = False,
+        sample: Annotated[bool, typer.Option("--sample", help="Print a lab.yaml with every key.")] = False,
+        schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of lab.yaml.")] = False,
     ) -> int:
-        """The config in force."""
+        """Show the effective config."""
         from lab.model import describe
 
         if sample or schema:
@@ -40,19 +40,19 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "paths")
     def paths(options: Options) -> int:
-        """Where lab keeps things."""
+        """Show the folders that lab uses."""
         from lab.model.paths import Paths
         from lab.system import resources
 
-        there = Paths(home=sessions.home(options))
+        folders = Paths(home=sessions.home(options))
         doc = {
-            "home": str(there.home),
-            "cache": str(there.cache),
-            "images": str(there.images),
-            "artifacts": str(there.artifacts),
-            "machines": str(there.machines),
-            "runs": str(there.runs),
-            "logs": str(there.logs),
+            "home": str(folders.home),
+            "cache": str(folders.cache),
+            "images": str(folders.images),
+            "artifacts": str(folders.artifacts),
+            "machines": str(folders.machines),
+            "runs": str(folders.runs),
+            "logs": str(folders.logs),
             "resources": str(resources.root()),
         }
         sessions.answer(options, doc, "\n".join(f"{key}: {value}" for key, value in doc.items()))

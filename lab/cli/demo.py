@@ -14,7 +14,7 @@ from lab.model.config import Config, keys
 if TYPE_CHECKING:
     from lab.flows.request import DemoRequest
 
-SCENARIO: Final = "demo.scenario"  # what a demo is about: an argument here, an option of the other verbs
+SCENARIO: Final = "demo.scenario"  # an argument of `demo`, an option of the other verbs
 DEMO: Final = [path for path in flags.DEMO if path != SCENARIO]
 Scenario = Annotated[str | None, typer.Argument(metavar="SCENARIO", help=f"{keys()[SCENARIO].help}.")]
 
@@ -32,10 +32,10 @@ def register(app: typer.Typer) -> None:
         down: Annotated[bool, typer.Option("--down", help="Remove the machine afterwards (CI).")] = False,
         yes: flags.Yes = False,
     ) -> int:
-        """Machine, forms, load, results, report: all of it, in one go.
+        """Run everything: machine, forms, load, results, report.
 
-        Does what is missing, and goes on where a cut run stopped.
-        Prints one verdict line per form and the report's path. Exit code 6 when a cell or a proof failed.
+        Skips what is done already and resumes an interrupted run.
+        Prints one verdict per form and the path of the report. Exit code 6 when a cell or a proof failed.
         """
         wanted |= {SCENARIO: scenario, "machine.name": name}
 

@@ -1,4 +1,4 @@
-"""`lab deploy`: build once, put into the machine, prove each form."""
+"""`lab deploy`: build the forms, copy them into the machine, prove each."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def register(app: typer.Typer) -> None:
         service: flags.Service = None,
         yes: flags.Yes = False,
     ) -> int:
-        """Build forms, put them there, prove that each instruments.
+        """Build forms, deploy them, prove that each instruments.
 
-        A warm cache builds nothing. The proof is by canary requests.
+        Forms in the cache are not built again. The proof is by canary requests.
         """
         wanted["machine.name"] = name
 
@@ -51,14 +51,14 @@ def register(app: typer.Typer) -> None:
             proofs = flow(lab, asked)
         bad = [name for name, proof in proofs.items() if not proof["ok"]]
         code = 6 if bad else 0
-        lines = [f"{name}: {_said(proof)}" for name, proof in proofs.items()]
+        lines = [f"{name}: {_outcome(proof)}" for name, proof in proofs.items()]
         result_line(options, {"command": "deploy", "exit": code, "proofs": proofs}, "\n".join(lines))
         return code
 
 
-def _said(proof: Mapping[str, Any]) -> str:
+def _outcome(proof: Mapping[str, Any]) -> str:
     if not proof["built"]:
         return f"NOT BUILT: {proof['reason']} (fix: {proof['fix']})"
     if not proof["ok"]:
         return f"NOT PROVEN: {proof['reason']}"
-    return f"proven, not as the reference: {proof['gaps']}" if proof["gaps"] else "proven"
+    return f"proven, but differs from the reference: {proof['gaps']}" if proof["gaps"] else "proven"

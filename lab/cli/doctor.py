@@ -1,4 +1,4 @@
-"""`lab doctor`: what stands in the way, each with one fix."""
+"""`lab doctor`: check this host; each finding has one fix."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def register(app: typer.Typer) -> None:
         options: Options,
         wanted: dict[str, Any],
         install: Annotated[
-            bool, typer.Option("--install", help="Show the commands that fix it, then run them.")
+            bool, typer.Option("--install", help="Show the commands that install what is missing, then run them.")
         ] = False,
-        deep: Annotated[bool, typer.Option("--deep", help="Also hash every cached image and artifact again.")] = False,
+        deep: Annotated[bool, typer.Option("--deep", help="Also verify every cached image and artifact.")] = False,
         yes: flags.Yes = False,
     ) -> int:
-        """Check host, provider, forms and caches. Exit code 4 when something blocks."""
+        """Check host, provider, forms and caches. Exit code 4 when a check fails."""
         with session(options, "doctor", wanted) as lab:
             from lab.flows import doctor as flow
 
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 def _ask(commands: Sequence[Sequence[str]]) -> bool:
     """Show the commands and ask; without a terminal the answer is no."""
-    sys.stderr.write("These commands install what is missing:\n")
+    sys.stderr.write("these commands install what is missing:\n")
     for argv in commands:
         sys.stderr.write(f"  {shlex.join(argv)}\n")
     if not sys.stdin.isatty():

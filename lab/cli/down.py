@@ -19,12 +19,12 @@ def register(app: typer.Typer) -> None:
         options: Options,
         wanted: dict[str, Any],
         name: flags.Name = None,
-        everything: Annotated[bool, typer.Option("--all", help="Every machine.")] = False,
-        purge: Annotated[bool, typer.Option("--purge", help="Also the cache of images and artifacts.")] = False,
+        everything: Annotated[bool, typer.Option("--all", help="Remove every machine.")] = False,
+        purge: Annotated[bool, typer.Option("--purge", help="Also remove the cache of images and artifacts.")] = False,
     ) -> int:
-        """Stop and remove a machine. No process, port or file of it stays; results and the cache are kept.
+        """Stop and remove a machine. Removes its processes, ports and files; keeps results and the cache.
 
-        Without a name: every default machine (`lab`, `lab-local`, …), none that was given a name.
+        Without a name: every default machine (`lab`, `lab-local`, …), but no machine that you named.
         """
         with session(options, "down", {"machine.name": name, **wanted}) as lab:
             from lab.flows.cache import purge as purge_cache

@@ -1,4 +1,4 @@
-"""`lab fetch`: bring a run home."""
+"""`lab fetch`: fetch a run from the machine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def register(app: typer.Typer) -> None:
         options: Options,
         run: flags.Run = None,
         name: flags.At = None,
-        to: Annotated[Path | None, typer.Option("--to", help="Also copy the whole run there.")] = None,
+        to: Annotated[Path | None, typer.Option("--to", help="Also copy the complete run to this folder.")] = None,
     ) -> int:
-        """Finish bringing a cut run home, or copy a whole one. Resumed, and verified by digest; --to copies."""
+        """Fetch the rest of an interrupted run, or copy a complete one. Resumes, and verifies digests; --to copies."""
         with session(options, "fetch", {"machine.name": name}) as lab:
             from lab.flows.fetch import fetch as flow
 

@@ -12,7 +12,7 @@ from lab.model.config import keys
 from lab.model.errors import UsageError
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the machine (default: from the config).")]
-At = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the machine (in every command).")]
+At = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the machine.")]
 Service = Annotated[Path | None, typer.Option("--service", help="Folder of your own Go service, with service.yaml.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the audience page.")]
@@ -29,7 +29,7 @@ DEMO: Final = tuple(path for path in _FLAGS if path.startswith("demo."))
 
 
 def parameter(path: str) -> inspect.Parameter:
-    """The flag of a config key, as typer reads it; None: not given."""
+    """The flag of a config key, as typer reads it; its value is None when not given."""
     one = keys()[path]
     number = {"min": one.low, "max": one.high} if one.kind in (int, float) else {}
     option = typer.Option(one.flag, metavar=one.metavar, help=f"{one.help}.", **number)  # type: ignore[arg-type]
@@ -40,8 +40,8 @@ def parameter(path: str) -> inspect.Parameter:
 def one_name(by_place: str | None, option: str | None) -> str | None:
     """A machine's name, given in one of two ways. Raises UsageError for two machines."""
     if by_place is not None and option is not None and by_place != option:
-        raise UsageError(f"two machines are named: {by_place} and {option}", fix="name one")
+        raise UsageError(f"two machine names given: {by_place} and --name {option}", fix="give one name")
     given = option if by_place is None else by_place
     if given == "":
-        raise UsageError("'' cannot be a machine's name", fix="leave it out, or use up to 40 of a-z, 0-9 and -")
+        raise UsageError("invalid machine name ''", fix="leave it out, or use up to 40 of a-z, 0-9 and -")
     return given

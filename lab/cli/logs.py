@@ -1,4 +1,4 @@
-"""`lab logs`: the machine's console and the guest half's last words."""
+"""`lab logs`: the ends of the machine's console and of the newest logs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def register(app: typer.Typer) -> None:
     def logs(
         options: Options,
         name: flags.Name = None,
-        lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of each.")] = 40,
+        lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Lines to show of each log.")] = 40,
     ) -> int:
-        """The ends of the machine's console and of the newest logs. A cut run's service logs are among them."""
+        """Show the ends of the machine's console and of the newest logs. With service logs of an interrupted run."""
         with session(options, "logs", {"machine.name": name}) as lab:
             from lab.flows.logs import tails
             from lab.machines import lifecycle
 
-            if name is not None:  # else the newest commands are what was asked for
+            if name is not None:  # else the logs of the newest commands are shown
                 lifecycle.known(lab, name)
             lifecycle.tell_hang(lab, lab.config.machine.name)
             found = tails(lab, lab.config.machine.name, lines)

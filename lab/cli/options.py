@@ -21,7 +21,7 @@ from lab.model.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to show and where to look; the same for every command."""
+    """Output format and folders; the same for every command."""
 
     json: bool = False
     plain: bool = False
@@ -32,17 +32,17 @@ class Options:
 
 
 _COMMON: dict[str, Any] = {
-    "json": Annotated[bool, typer.Option("--json", help="Answer as JSON; long work as one record per line.")],
-    "plain": Annotated[bool, typer.Option("--plain", help="Plain lines: no colour, no movement.")],
-    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Only the answer, warnings and failures.")],
-    "verbose": Annotated[bool, typer.Option("--verbose", "-v", help="Also what the tools print.")],
-    "home": Annotated[Path | None, typer.Option("--home", envvar="LAB_HOME", help="Where lab keeps everything.")],
-    "config": Annotated[Path | None, typer.Option("--config", help="Project file instead of ./lab.yaml.")],
+    "json": Annotated[bool, typer.Option("--json", help="Print JSON; of long work one record per line.")],
+    "plain": Annotated[bool, typer.Option("--plain", help="Print plain lines: no colour, no live display.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Print only the result, warnings and errors.")],
+    "verbose": Annotated[bool, typer.Option("--verbose", "-v", help="Also print the output of the tools.")],
+    "home": Annotated[Path | None, typer.Option("--home", envvar="LAB_HOME", help="Folder for all of lab's data.")],
+    "config": Annotated[Path | None, typer.Option("--config", help="Project file (default: ./lab.yaml).")],
 }
 
 
 class Light:
-    """Does not convert what needs no conversion: typer loads pydantic for it, which takes 0.2 s."""
+    """Skips conversions that change nothing: typer loads pydantic for them, which takes 0.2 s."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the class that is beside it
@@ -57,25 +57,25 @@ class Group(Light, TyperGroup):
 
 
 class Command(Light, TyperCommand):
-    """A command that takes no empty value: one of a variable that nobody set is a slip, and is not "any" or "here"."""
+    """A command that refuses empty values: they come from unset shell variables and mean neither "any" nor "here"."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        # to a command of its own, as it is; several words of one kind are no command
+        # arguments for a command in the machine pass unchanged; an optional list of words is not such a command
         passes = any(parameter.nargs == -1 and parameter.required for parameter in self.params)
         before = ""
         for word in itertools.takewhile(lambda word: word != "--", args):
             option, given, value = word.partition("=")
             if given and option.startswith("--"):
-                before, word = option, value  # noqa: PLW2901 - what is looked at
+                before, word = option, value  # noqa: PLW2901 - the value is checked
             if not word.strip() and (before.startswith("-") or not passes):
-                what = f"{before} is given an empty value" if before.startswith("-") else "an argument is empty"
-                raise UsageError(f"lab {ctx.info_name}: {what}", fix="leave it out, or write what is meant")
+                what = f"{before} has an empty value" if before.startswith("-") else "an argument is empty"
+                raise UsageError(f"lab {ctx.info_name}: {what}", fix="leave it out, or give a value")
             before = word
         return super().parse_args(ctx, args)
 
 
 def _process(parameter: Any, convert: Callable[..., object], ctx: Any, value: Any) -> object:
-    """A parameter's value from what was written, by typer where there is something to convert or to refuse."""
+    """A parameter's value; typer converts or refuses it where plain text is not enough."""
     kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if kind == list[str] and isinstance(value, tuple) and value:
         value = list(value)
@@ -89,7 +89,7 @@ def _process(parameter: Any, convert: Callable[..., object], ctx: Any, value: An
 
 
 def first_sentence(function: Callable[..., object]) -> str:
-    """What `lab --help` shows of a command: given so, typer cuts nothing from it."""
+    """The line of a command in `lab --help`; passed as short_help, so that typer does not cut it."""
     paragraph = (inspect.getdoc(function) or "").partition("\n\n")[0]
     return paragraph.partition(". ")[0].rstrip(".").replace("\n", " ") + "."
 
@@ -106,10 +106,10 @@ def verb(
         hints = typing.get_type_hints(function, include_extras=True)
         given = list(inspect.signature(function).parameters.values())[1:]
         own = [p.replace(annotation=hints[p.name]) for p in given if p.name != "wanted"]
-        by_place = hints.get("name") == flags.Name  # such a verb takes the same as an option, as all others do
+        by_place = hints.get("name") == flags.Name  # such a verb takes --name too, as all others do
         own += [inspect.Parameter("at", inspect.Parameter.KEYWORD_ONLY, annotation=flags.At, default=None)] * by_place
-        asked = {path: flags.parameter(path) for path in takes}
-        own += asked.values()
+        config_flags = {path: flags.parameter(path) for path in takes}
+        own += config_flags.values()
         common = [
             inspect.Parameter(
                 key,
@@ -124,8 +124,8 @@ def verb(
         @functools.wraps(function)
         def command(**values: Any) -> None:
             options = Options(**{key: values.pop(key) for key in _COMMON})
-            if asked:
-                values["wanted"] = {path: values.pop(one.name) for path, one in asked.items()}
+            if config_flags:
+                values["wanted"] = {path: values.pop(one.name) for path, one in config_flags.items()}
             if by_place:
                 values["name"] = flags.one_name(values["name"], values.pop("at"))
             code = function(options, **values)

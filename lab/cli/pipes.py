@@ -1,7 +1,7 @@
-"""This process's own three streams, as a command in a machine gets them: unbuffered, byte for byte.
+"""This process's stdin, stdout and stderr for a command in a machine: unbuffered, byte for byte.
 
-Plain reads and writes, in threads: a terminal that nobody types into, a pipe that nobody reads and a closed stream are
-all the same on Linux, macOS and Windows.
+Blocking reads and writes in threads: an idle terminal, a pipe without a reader and a closed stream behave the same on
+Linux, macOS and Windows.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from lab.system.pumps import Sink
 
 CHUNK_BYTES: Final = 65536
 PAUSE_S: Final = 0.02
-NOBODY_READS: Final = 128 + 13  # as a shell tells that SIGPIPE ended a program
+NOBODY_READS: Final = 128 + 13  # a shell's exit code for a program that SIGPIPE ended
 
 
 def given() -> Iterator[bytes]:
-    """Standard input as it comes; nothing where it is closed.
+    """Chunks of standard input; none when it is closed.
 
-    The number is read and never `sys.stdin`: its lock would hold up the end of a process whose thread waits for a line.
+    Reads the file descriptor, not `sys.stdin`: its lock would block the exit of a process whose thread reads a line.
     """
-    if sys.stdin is None:  # closed by whoever started us: the number may be another file's by now
+    if sys.stdin is None:  # closed by the caller: descriptor 0 may be another file by now
         return iter(())
-    if hasattr(signal, "SIGTTIN"):  # in the background a terminal has no input, which is no reason to stop
+    if hasattr(signal, "SIGTTIN"):  # a background job that reads its terminal would be stopped
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
     try:
         number = sys.stdin.fileno()
@@ -41,10 +41,10 @@ def _read(number: int) -> Iterator[bytes]:
     while True:
         try:
             chunk = os.read(number, CHUNK_BYTES)
-        except BlockingIOError:  # somebody else made it non-blocking
+        except BlockingIOError:  # another process made it non-blocking
             threading.Event().wait(PAUSE_S)
             continue
-        except OSError:  # a folder, or a terminal that is not ours now
+        except OSError:  # a folder, or a terminal of another foreground job
             return
         if not chunk:
             return
@@ -52,7 +52,7 @@ def _read(number: int) -> Iterator[bytes]:
 
 
 def sink(stream: TextIO | None) -> Sink:
-    """Writes each chunk whole and at once. Raises OSError, as when nobody reads any more."""
+    """Writes each chunk completely and unbuffered. Raises OSError, for example when the reader has closed the pipe."""
     if stream is None:
         return lambda _: None
     with contextlib.suppress(OSError, ValueError):
@@ -63,7 +63,7 @@ def sink(stream: TextIO | None) -> Sink:
         rest = memoryview(chunk)
         while rest:
             written = raw.write(rest)
-            if written is None:  # it takes nothing just now
+            if written is None:  # the pipe is full
                 threading.Event().wait(PAUSE_S)
             else:
                 rest = rest[written:]

@@ -18,18 +18,18 @@ def register(app: typer.Typer) -> None:
     def report(
         options: Options,
         runs: Annotated[list[str] | None, typer.Argument(metavar="RUN", help=flags.RUN_HELP)] = None,
-        compare: Annotated[bool, typer.Option("--compare", help="Lay the runs' verdicts side by side.")] = False,
+        compare: Annotated[bool, typer.Option("--compare", help="Show the runs' verdicts side by side.")] = False,
         no_open: Annotated[bool, typer.Option("--no-open", help="Do not open it in a browser.")] = False,
     ) -> int:
-        """Write the report again from the run's files and open it. Works offline, without the machine.
+        """Write the report of a run again from its files and open it. Works offline, without the machine.
 
-        --compare takes several runs, of other days, machines or versions, and refuses those that are unlike.
+        --compare takes several runs, of other days, machines or versions, and refuses those that are not comparable.
         """
         named = list(runs or [])
         if len(named) > 1 and not compare:
             from lab.model.errors import UsageError
 
-            raise UsageError("a report is of one run", fix=f"lab report --compare {' '.join(named)}")
+            raise UsageError("lab report takes one run", fix=f"lab report --compare {' '.join(named)}")
         if compare:
             return _compare(options, named)
         with session(options, "report") as lab:

@@ -1,4 +1,4 @@
-"""`lab runs`: what has been measured."""
+"""`lab runs`: list the runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "runs")
     def runs(options: Options) -> int:
-        """Every run here, newest last, and which of them are incomplete.
+        """List the runs, newest last; marks those that are incomplete.
 
         Compares the names and sizes of each run's files with its manifest; `lab report` compares the contents too.
         """
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
             rows = [_row(folder) for folder in report.complete(lab.paths)]
             rows += [{"run_id": name, "complete": False} for name in report.cut(lab.paths)]
-        lines = [shown_path(_line(row)) for row in rows] or ["no run yet; lab demo makes one"]
+        lines = [shown_path(_line(row)) for row in rows] or ["no runs; create one with lab demo"]
         answer(options, {"runs": rows}, "\n".join(lines))
         return 0
 
@@ -52,7 +52,7 @@ def _row(folder: Path) -> dict[str, Any]:
     }
     if different:
         what = "1 file differs" if len(different) == 1 else f"{len(different)} files differ"
-        row["problem"] = f"{what} from its manifest; lab report {folder.name} names them"
+        row["problem"] = f"{what} from the manifest; lab report {folder.name} lists them"
     return row
 
 
@@ -60,6 +60,6 @@ def _line(row: dict[str, Any]) -> str:
     if "problem" in row:
         return f"{row['run_id']}  {row['problem']}"
     if not row["complete"]:
-        return f"{row['run_id']}  incomplete; run its lab demo command again to resume it"
+        return f"{row['run_id']}  incomplete; run the same lab demo again to resume it"
     forms = ", ".join(map(str, row["forms"]))
     return f"{row['run_id']}  {row['scenario']}  {row['profile']}  {row['grade']}  {forms}"

@@ -26,43 +26,43 @@ from lab.system import private
 
 Check = Callable[[Config], object]
 
-NAMES_NONE = ("down", "status")  # without a name these are about every default machine, and about every machine
+NAMES_NONE = ("down", "status")  # without a name: `down` removes every default machine, `status` shows every machine
 
 # set by the first signal, read by main for the exit code
 received: list[int] = []
 
 
 def home(options: Options) -> Path:
-    """LAB_HOME: the flag or variable, else the system's place for data of programs."""
+    """LAB_HOME: the flag or variable, else the user data folder of this system."""
     if options.home is not None:
         try:
             place = options.home.expanduser().absolute()
             if place.is_symlink() and not place.exists():
-                raise OSError(f"{place} is a link that leads nowhere")
-        except (OSError, RuntimeError) as error:  # no such user; a current folder that is gone; a loop of links
+                raise OSError(f"{place} is a dangling symbolic link")
+        except (OSError, RuntimeError) as error:  # no such user; a deleted current folder; a loop of links
             from lab.model.errors import UsageError
 
-            raise UsageError(f"--home {options.home}: {error}", fix="give the path of a folder: --home DIR") from error
+            raise UsageError(f"--home {options.home}: {error}", fix="set --home DIR to a folder") from error
         return place
     import platformdirs
 
     place = Path(platformdirs.user_data_dir("invisible-lab", appauthor=False))
-    if not place.is_absolute():  # no HOME, and no line in the table of users
+    if not place.is_absolute():  # no HOME, and no entry in the passwd database
         from lab.model.errors import PreconditionError
 
-        raise PreconditionError("this user has no home folder: HOME is not set", fix="set HOME, or give --home DIR")
+        raise PreconditionError("this user has no home folder: HOME is not set", fix="set HOME or --home DIR")
     return place
 
 
 def load_config(options: Options, flags: Mapping[str, Any], also: Check = lambda _: None) -> Loaded:
-    """The config of this command. Raises ConfigError, with what `also` has to say where the config is wrong already."""
+    """The config of this command. Raises ConfigError, which also has what `also` finds in a config that is wrong."""
     project = options.config or Path("lab.yaml")
     files = {"user file": home(options) / "config.yaml", "project file": project}
     if options.config is not None and not options.config.is_file():
         from lab.model.errors import ConfigError
 
-        what = "is no file" if os.path.lexists(options.config) else "does not exist"
-        raise ConfigError(f"{options.config} {what}", fix=f"create {options.config} or leave --config out")
+        what = "is not a file" if os.path.lexists(options.config) else "does not exist"
+        raise ConfigError(f"{options.config} {what}", fix=f"create {options.config} or leave out --config")
     return load(files, os.environ, flags, also)
 
 
@@ -89,12 +89,12 @@ def session(
             yield lab
         except BaseException as error:
             if isinstance(error, LabError) and error.log is None and log.exists():
-                error.log = str(log)  # the boundary shows where the whole story is
+                error.log = str(log)  # `main` prints this path with the error
             raise
 
 
 def _named(lab: Lab, *, makes: bool) -> Lab:
-    """The machine that is meant where nobody named one; makes: by a verb that may make it."""
+    """The lab with the default machine's name; makes: the verb may create that machine."""
     from lab.machines import naming
 
     name = naming.wanted(lab) if makes else naming.there(lab)
@@ -102,8 +102,8 @@ def _named(lab: Lab, *, makes: bool) -> Lab:
 
 
 def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
-    """The command's answer on stdout: one JSON document, or text for people; nothing where nobody reads it."""
-    if sys.stdout is None:  # closed by whoever started us
+    """Print the command's result to stdout: one JSON document or text; nothing when stdout is closed."""
+    if sys.stdout is None:  # closed by the caller
         return
     from lab.render import jsonl, words
 
@@ -116,7 +116,7 @@ def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
     except OSError as error:
         if not jsonl.gone(error):
             raise
-        # what is still buffered would be written once more, and complained about, when the interpreter ends
+        # else the interpreter writes the buffer again at exit and prints the error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -131,9 +131,9 @@ def log_path(paths: Paths, name: str) -> Path:
 
 
 class LogFile:
-    """Every record, one JSON line each; made with the first one, so that read-only commands leave nothing.
+    """Writes every record as one JSON line; created by the first record, so that read-only commands leave no file.
 
-    Where it cannot be made, the command goes on without it, after one warning.
+    When the file cannot be created, the command continues without it after one warning.
     """
 
     def __init__(self, path: Path) -> None:
@@ -157,7 +157,7 @@ class LogFile:
                 fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             except OSError as error:
                 self._failed = True
-                sys.stderr.write(f"warning: no log of this command: {error.filename}: {error.strerror}\n")
+                sys.stderr.write(f"warning: cannot write the log of this command: {error.filename}: {error.strerror}\n")
                 return
             # a file's name that is not UTF-8 is text with lone surrogates: JSON can write those as \uXXXX
             self._file = os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -167,16 +167,16 @@ class LogFile:
 
 @contextlib.contextmanager
 def _signals(lab: Lab) -> Iterator[None]:
-    """First Ctrl-C: stop at the next safe point. Second: now."""
+    """The first Ctrl-C stops at the next safe point, the second at once."""
 
     def on_signal(number: int, _frame: object) -> None:
         if received:
-            sys.stderr.write("\nlab: stopped at once; run the command again to go on\n")
+            sys.stderr.write("\nlab: stopped; run the command again to continue\n")
             sys.stderr.flush()
             os._exit(128 + number)
         received.append(number)
         lab.cancel.set()
-        sys.stderr.write("\nlab: stopping at the next safe point (again: stop now)\n")
+        sys.stderr.write("\nlab: stopping at the next safe point (press Ctrl-C again to stop now)\n")
         sys.stderr.flush()
 
     numbers = [signal.SIGINT, signal.SIGTERM]

@@ -1,4 +1,4 @@
-"""`lab snapshot` and `lab restore`: a machine kept as it is, and back in seconds."""
+"""`lab snapshot` and `lab restore`: save the state of a running machine and restore it in seconds."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def register(app: typer.Typer) -> None:
         show: Annotated[bool, typer.Option("--list", help="List the snapshots.")] = False,
         remove: Annotated[bool, typer.Option("--remove", help="Delete the snapshot TAG.")] = False,
     ) -> int:
-        """Keep a ready machine with all that runs in it.
+        """Save a ready machine with everything that runs in it.
 
-        `lab restore` brings it back. A second snapshot of one name replaces the first.
-        With --form those forms are started, proven and kept up in it: demo-ready.
+        `lab restore` restores it. A snapshot replaces an earlier one of the same name.
+        With --form, these forms are started, proven and kept running on standby: demo-ready.
         """
         wanted["machine.name"] = name
 
@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
                 keep(lab, machine, tag, asked_for(lab.config))
             kept = snapshots.names(lab, machine)
         text = (
-            f"{machine} is kept as {tag}; back to it: lab restore {machine}"
+            f"saved {machine} as snapshot {tag}; restore it with lab restore {machine}"
             if not (show or remove)
             else ", ".join(kept)
         )
@@ -70,13 +70,13 @@ def register(app: typer.Typer) -> None:
         wanted: dict[str, Any],
         name: flags.Name = None,
         tag: Annotated[str, typer.Option("--from", metavar="TAG", help="Name of the snapshot.")] = AS,
-        attach: Annotated[bool, typer.Option("--attach", help="Attach agents again before the proofs.")] = False,
-        no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail rather than boot.")] = False,
+        attach: Annotated[bool, typer.Option("--attach", help="Attach new agents before the proofs.")] = False,
+        no_fallback: Annotated[bool, typer.Option("--no-fallback", help="Fail instead of booting.")] = False,
     ) -> int:
-        """Bring a machine back to a snapshot, in seconds.
+        """Restore a machine from a snapshot, in seconds.
 
-        Where that cannot be, the machine is booted, and the command says so.
-        Forms that were kept up in it are proven again, one request each. Exit code 6 when one is not.
+        When that fails, boots the machine instead and prints the reason.
+        Proves each standby form again with one request. Exit code 6 when a proof fails.
         """
         with session(options, "restore", {"machine.name": name, **wanted}) as lab:
             from lab.flows.snapshot import restore
@@ -103,15 +103,15 @@ def register(app: typer.Typer) -> None:
 
 
 def _forms(came: RestoreReport) -> list[str]:
-    """One line for each form that is up."""
+    """One line for each standby form."""
     lines = []
     for name, proof in came.proofs.items():
         if not proof["ok"]:
             lines.append(f"{name}: NOT PROVEN: {proof['reason']}")
             continue
-        spans = f"{proof['spans']} spans" if proof["spans"] else "no span, as it must be"
+        spans = f"{proof['spans']} spans" if proof["spans"] else "no spans, as expected"
         agent = f", agent attached in {seconds(proof['attach_s'])}" if proof.get("attach_s") else ""
-        lines.append(f"{name}: up and proven now: {spans}{agent}")
+        lines.append(f"{name}: running and proven: {spans}{agent}")
     if came.proven_s is not None:
-        lines.append(f"all of it after {seconds(came.proven_s)}")
+        lines.append(f"all forms proven after {seconds(came.proven_s)}")
     return lines

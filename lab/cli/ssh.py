@@ -1,4 +1,4 @@
-"""`lab ssh`, `exec`, `ssh-config`, `inventory`: into the machine by hand or from other tools."""
+"""`lab ssh`, `exec`, `ssh-config`, `inventory`: reach the machine by hand or from other tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "ssh")
     def ssh(options: Options, name: flags.Name = None) -> int:
-        """A shell in the machine, over OpenSSH with the pinned host key."""
+        """Open a shell in the machine, over OpenSSH with the pinned host key."""
         with session(options, "ssh", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
             from lab.system import proc
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "exec")
     def execute(options: Options, argv: Argv, name: flags.At = None) -> int:
-        """Run one command in the machine, as a pipe. Its input, outputs and exit code are yours."""
+        """Run one command in the machine. Passes on stdin, stdout, stderr and the exit code."""
         from lab.cli import pipes
         from lab.render.jsonl import gone
 
@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "ssh-config")
     def ssh_config(options: Options, name: flags.Name = None) -> int:
-        """The OpenSSH config that reaches the machine (for `ssh -F`)."""
+        """Print an OpenSSH config for the machine (for `ssh -F`)."""
         with session(options, "ssh-config", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
 
@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "inventory")
     def inventory(options: Options) -> int:
-        """Every machine as an Ansible inventory (JSON)."""
+        """Print every machine as an Ansible inventory (JSON)."""
         with session(options, "inventory") as lab:
             from lab.machines import lifecycle
 

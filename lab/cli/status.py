@@ -1,4 +1,4 @@
-"""`lab status`: what is there now; asks, never remembers, needs no lock."""
+"""`lab status`: the state of each machine now; asks its provider, takes no lock."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "status")
     def status(options: Options, name: flags.Name = None) -> int:
-        """Each machine: phase, why, image, acceleration, kernel. Exit code 0 also when nothing runs."""
+        """Show each machine: phase, reason, image, acceleration, kernel. Exit code 0 also when none runs."""
         with session(options, "status", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
 
             names = lifecycle.names(lab) if name is None else [name]
             look = lifecycle.glance if name is None else lifecycle.status
             rows = []
-            for each in names:
-                seen = look(lab, each)
+            for machine in names:
+                state = look(lab, machine)
                 rows.append(
                     {
-                        "name": each,
-                        "phase": seen.phase,
-                        "alive": seen.alive,
-                        "reason": seen.reason,
-                        "image": seen.image_id,
-                        "accel": seen.accel,
-                        "kernel": seen.kernel,
+                        "name": machine,
+                        "phase": state.phase,
+                        "alive": state.alive,
+                        "reason": state.reason,
+                        "image": state.image_id,
+                        "accel": state.accel,
+                        "kernel": state.kernel,
                     }
                 )
-        lines = [_line(row) for row in rows] or ["no machine; lab up makes one"]
+        lines = [_line(row) for row in rows] or ["no machines; create one with lab up"]
         answer(options, {"machines": rows}, "\n".join(lines))
         return 0

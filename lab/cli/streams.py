@@ -1,4 +1,4 @@
-"""stdout and stderr as we write to them: no character is lost in any encoding, and a write that fails says where."""
+"""stdout and stderr: characters outside the stream's encoding are replaced, a failed write names the stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final, TextIO
 
 STDOUT: Final = "standard output"
 ERRORS: Final = "lab-ascii"
-# What stands for a character where the stream's encoding has no place for it.
+# Replacements for characters that the stream's encoding does not have.
 PLAIN: Final = str.maketrans(
     {
         **dict.fromkeys("−‐‑‒–—―─━", "-"),
@@ -58,16 +58,16 @@ def plain(text: str) -> str:
     """`text` in ASCII: its equivalent where there is one, else the letter without its marks, else the escape."""
     out = []
     for char in text:
-        told = char.translate(PLAIN)
-        if not told.isascii():
-            told = unicodedata.normalize("NFKD", told).translate(PLAIN)
-            told = "".join(each for each in told if not unicodedata.combining(each))
-        out.append(told if told.isascii() else char.encode("ascii", "backslashreplace").decode())
+        ascii_ = char.translate(PLAIN)
+        if not ascii_.isascii():
+            ascii_ = unicodedata.normalize("NFKD", ascii_).translate(PLAIN)
+            ascii_ = "".join(letter for letter in ascii_ if not unicodedata.combining(letter))
+        out.append(ascii_ if ascii_.isascii() else char.encode("ascii", "backslashreplace").decode())
     return "".join(out)
 
 
 def prepare() -> None:
-    """Call once, before anything is written."""
+    """Call once, before the first write."""
     codecs.register_error(ERRORS, _replaced)
     if sys.stderr is None:  # closed by the caller (2>&-): the answer on stdout still counts
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the whole process
@@ -85,7 +85,7 @@ def _replaced(error: UnicodeError) -> tuple[str, int]:
 
 
 class _Stdout(io.FileIO):
-    """Fails once, by name: which of our files failed decides what helps. What comes later has nowhere to go."""
+    """The first failed write raises, with the stream's name, which decides the fix; later writes are dropped."""
 
     lost = False
 
@@ -98,7 +98,7 @@ class _Stdout(io.FileIO):
 
 
 class _Stderr(io.FileIO):
-    """Work does not end because nobody can be told of it."""
+    """Ignores failed writes: a command does not fail because stderr is closed."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -108,9 +108,9 @@ class _Stderr(io.FileIO):
 
 
 def _named(stream: TextIO, kind: type[io.FileIO]) -> TextIO:
-    """The same stream over a file of that kind; what is no plain file (none at all, a console of Windows) as it is."""
+    """The same stream over a file of that kind; unchanged when it is not a plain file (None, a Windows console)."""
     raw = getattr(getattr(stream, "buffer", None), "raw", getattr(stream, "buffer", None))  # itself under `python -u`
-    ours = stream in (sys.__stdout__, sys.__stderr__)  # nobody has put another in its place
+    ours = stream in (sys.__stdout__, sys.__stderr__)  # not replaced by a test or a caller
     if not ours or not isinstance(stream, io.TextIOWrapper) or type(raw) is not io.FileIO:
         return stream
     stream.flush()

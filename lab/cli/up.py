@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
         name: flags.Name = None,
         plan: Annotated[bool, typer.Option("--plan", help="Print the steps and do nothing.")] = False,
     ) -> int:
-        """Make a machine ready: kernel, BPF tools, compilers. A second `up` changes nothing."""
+        """Create and start a machine with kernel, BPF tools and compilers. Changes nothing when it is ready."""
         with session(options, "up", {"machine.name": name, **wanted}) as lab:
             from lab.machines import lifecycle
 

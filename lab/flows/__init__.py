@@ -1,1 +1,1 @@
-"""The only code that knows the order across rooms."""
+"""The flows: the only code that knows the order of work across packages."""

@@ -1,4 +1,4 @@
-"""The cache as people see it: entries with sizes, and what may go."""
+"""The cache: its entries with sizes, and which of them may be removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
 
-KEEP_S: Final = 14 * 86400.0  # what was used within two weeks stays
+KEEP_S: Final = 14 * 86400.0  # entries used within two weeks stay
 
 
 def listing(lab: Lab) -> list[dict[str, Any]]:
@@ -34,10 +34,10 @@ def listing(lab: Lab) -> list[dict[str, Any]]:
 
 
 def keys(lab: Lab, asked: DemoRequest) -> list[dict[str, Any]]:
-    """What a demo takes from the cache: path below it (named by the digest of all inputs), what it is, whether there.
+    """The entries that a demo needs: path below the cache (named by the digest of all inputs), content, existence.
 
-    Nothing is made but the toolchain, which is an input of the image. An entry under another name is never used, so
-    whoever keeps these between machines may hand back too much or too little.
+    Builds only the toolchain, which is an input of the image. An entry under another name is never used, so a CI cache
+    may restore too much or too little.
     """
     spec = lab.config.machine.spec()
     found = {}
@@ -55,24 +55,24 @@ def keys(lab: Lab, asked: DemoRequest) -> list[dict[str, Any]]:
 
 
 def digest(rows: Iterable[Mapping[str, Any]]) -> str:
-    """One key for all of them."""
+    """One key for all entries."""
     return hashlib.sha256("".join(f"{path}\n" for path in sorted(row["path"] for row in rows)).encode()).hexdigest()
 
 
 def size(path: Path) -> int:
-    """Bytes really on disk (sparse images count what they hold)."""
+    """Bytes allocated on disk (of sparse images only the data)."""
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file() and not p.is_symlink()]
     return sum(_on_disk(p.stat()) for p in files)
 
 
-def _on_disk(seen: os.stat_result) -> int:
-    if sys.platform == "win32":  # tells no blocks
-        return seen.st_size
-    return seen.st_blocks * 512
+def _on_disk(stat: os.stat_result) -> int:
+    if sys.platform == "win32":  # has no st_blocks
+        return stat.st_size
+    return stat.st_blocks * 512
 
 
 def prune(lab: Lab) -> int:
-    """Remove entries that were not used for two weeks and that no machine's image is; returns bytes freed."""
+    """Remove entries that were not used for two weeks and are no machine's image; returns bytes freed."""
     used = _used_images(lab)
     freed = 0
     for row in listing(lab):
@@ -89,7 +89,7 @@ def prune(lab: Lab) -> int:
 
 def _used_images(lab: Lab) -> set[str]:
     machines = [lifecycle.machine(lab, name) for name in lifecycle.names(lab)]
-    # with a kernel of the user's own the id is IMAGE+KERNEL
+    # with a custom kernel the id is IMAGE+KERNEL
     return {part for machine in machines if machine is not None for part in machine.image_id.split("+")}
 
 
@@ -101,14 +101,14 @@ def export(lab: Lab, ident: str, target: Path) -> str:
 
 
 def purge(lab: Lab) -> None:
-    """Remove the whole cache. Raises PreconditionError while a machine still stands on it."""
+    """Remove the whole cache. Raises PreconditionError while a machine exists."""
     if lifecycle.names(lab):
         raise PreconditionError("machines still use the cache", fix="lab down --all --purge")
     _remove_tree(lab.paths.cache)
 
 
 def _remove_tree(path: Path) -> None:
-    """Go's module cache is read-only: give the right to write first."""
+    """Go's module cache is read-only: make it writable first."""
     for folder in (path, *(p for p in path.rglob("*") if p.is_dir() and not p.is_symlink())):
         with contextlib.suppress(OSError):
             folder.chmod(0o700)

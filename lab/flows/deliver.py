@@ -1,4 +1,4 @@
-"""Get artifacts into a machine: as a read-only disk where the provider has disks, else file by file; nothing twice."""
+"""Copy artifacts into a machine: as a read-only disk where the provider has disks, else file by file; only once."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from lab.system.wait import Deadline
 
 DISK_LIMIT_S: Final = 300.0
 SPARE_KIB: Final = 8192
-SERIAL_CHARS: Final = 20  # virtio-blk serials are cut there
+SERIAL_CHARS: Final = 20  # virtio-blk truncates serials to this length
 KEEP_DISKS: Final = 4
 PROGRAMS: Final = (b"\x7fELF", b"#!")
 
 
 def guest_root(lab: Lab, machine: Machine) -> str:
-    """Our folder in the machine; on this very Linux it stays below LAB_HOME."""
+    """Our folder in the machine; on this host itself it is below LAB_HOME."""
     return str(lab.paths.machine(machine.spec.name) / "guest") if machine.is_this_host else "/var/lib/lab"
 
 
@@ -35,7 +35,7 @@ def deliver(
 ) -> tuple[str, tuple[str, ...]]:
     """Make the files of `tree` (its content named by `digest`) readable in the machine.
 
-    Returns the folder there, and what the guest half's `prepare` needs to mount it (nothing where files were copied).
+    Returns the folder there, and the arguments with which `prepare` in the guest mounts it (none for copied files).
     """
     if machine.is_this_host:
         return str(tree), ()
@@ -63,7 +63,7 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
             if _unchanged(image):
                 _used(image)
                 return image
-            lab.bus.emit(Notice(level="warning", text=f"{image.name} is not what was made; it is made again"))
+            lab.bus.emit(Notice(level="warning", text=f"artifact disk {image.name} was changed; building it again"))
         size_kib = ext4.needed_kib(tree, SPARE_KIB)
         _need_space(folder, size_kib * 1024)
         part = image.with_suffix(".part")
@@ -85,12 +85,12 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
 
 
 def _used(image: Path) -> None:
-    """The date of its last use; that of its making stays, since snapshots know the disk by it."""
+    """Set the time of last use; the modification time stays, since snapshots identify the disk by it."""
     os.utime(image, ns=(time.time_ns(), image.stat().st_mtime_ns))
 
 
 def _seal(image: Path) -> None:
-    """Written last: what the image is known by. Each binary in it is hashed again in the machine before it is used."""
+    """Written last: the stamp of a complete image. The guest hashes each binary in it again before use."""
     store.write_json(image.with_suffix(".json"), _witness(image))
 
 
@@ -102,20 +102,20 @@ def _unchanged(image: Path) -> bool:
 
 
 def _witness(image: Path) -> dict[str, int]:
-    seen = image.stat()
-    return {"size": seen.st_size, "mtime_ns": seen.st_mtime_ns, "inode": seen.st_ino}
+    stat = image.stat()
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino}
 
 
 def _need_space(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
         raise PreconditionError(
-            f"{folder} needs {wanted} bytes for the artifact disk, {free} are free", fix="lab cache prune"
+            f"{folder} has {free} bytes free, the artifact disk needs {wanted}", fix="lab cache prune"
         )
 
 
 def _prune(folder: Path) -> None:
-    """Keep those that were used last; a disk in use stays readable through QEMU's open file."""
+    """Keep the disks used last; one in use stays readable through QEMU's open file."""
     disks = sorted(folder.glob("*.ext4"), key=lambda p: p.stat().st_atime, reverse=True)
     for old in disks[KEEP_DISKS:]:
         old.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ def _prune(folder: Path) -> None:
 
 
 def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadline: Deadline) -> None:
-    """File by file; a mark written last says that all of them are there."""
+    """Copy file by file; a marker written last means that all files are complete."""
     mark = f"{at}/.whole"
     if transport.run(["test", "-f", mark], deadline).ok:
         return
@@ -139,7 +139,7 @@ def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadl
 
 
 def _is_program(path: Path) -> bool:
-    """Windows keeps no such mark for files of another system: there their first bytes tell."""
+    """Windows has no executable bit: decide by the first bytes there."""
     if places.PLATFORM != "win32":
         return bool(path.stat().st_mode & 0o100)
     with path.open("rb") as file:

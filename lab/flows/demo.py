@@ -1,6 +1,6 @@
-"""The main job: machine, forms, run, results, report; doing only what is missing, going on where a kill left it.
+"""The demo: machine, forms, run, results, report; skips what is done and resumes after a kill.
 
-The tuple `DEMO` is the diagram: each stage takes the value that the one before gives; failure is an exception.
+The tuple `DEMO` lists the stages: each takes the value that the one before returns; a failure is an exception.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lab.model.lab import Lab
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """`act` gives the next value, which `name` tells of."""
+    """`act` returns the next value, which `name` describes."""
 
     name: str
     act: Callable[[Work, Any], Any]
@@ -38,14 +38,14 @@ DEMO: Final[tuple[Stage, ...]] = (
 
 
 def demo(lab: Lab, asked: DemoRequest) -> Reported:
-    """Run the whole of it. Raises LabError subclasses; a run that was cut is found by its plan and gone on with."""
+    """Run all stages. Raises LabError subclasses; an interrupted run is found by its plan and resumed."""
     reported: Reported = run(lab, DEMO, asked)
     return reported
 
 
 def run(lab: Lab, way: tuple[Stage, ...], value: Any) -> Any:
-    """Every stage in order; what the last one gives."""
-    resume.writable(lab)  # now, rather than after minutes of making
+    """Run every stage in order; returns the last one's value."""
+    resume.writable(lab)  # fail now, rather than after minutes of work
     recorder = resume.Recorder()
     lab.bus.add(recorder)
     with ExitStack() as open_:

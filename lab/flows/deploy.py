@@ -1,4 +1,4 @@
-"""Forms into the machine, each proven by canary requests; no load."""
+"""Deploy forms into the machine and prove each by canary requests; no load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Proofs = dict[str, dict[str, Any]]
 def deploy(lab: Lab, asked: DemoRequest) -> Proofs:
     """Form -> {"ok", "reason", "gaps", "built", "changes"}. The lives run without cells: start, canary, proof, stop.
 
-    A form that could not be built has "built": false, and a "fix".
+    A form that failed to build has "built": false and a "fix".
     """
     proofs: Proofs = demo.run(lab, DEPLOY, asked)
     return {form.name: proofs[form.name] for form in asked.forms}
@@ -28,7 +28,7 @@ def deploy(lab: Lab, asked: DemoRequest) -> Proofs:
 def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
     directory, facts = fetched.run.directory, fetched.run.facts
     proofs: Proofs = {
-        life.form: {"ok": False, "reason": "it was never started", "gaps": ""} for life in fetched.run.plan.lives
+        life.form: {"ok": False, "reason": "the form was not started", "gaps": ""} for life in fetched.run.plan.lives
     }
     for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
         ended = documents.read(source(directory, path.relative_to(directory).as_posix()), LifeEnd)
@@ -37,8 +37,8 @@ def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
     resume.discard(directory)
     for name, proof in proofs.items():
         proof |= {"built": True, "changes": encode(facts.artifacts[name].changes)}
-    for each in facts.left_out:
-        proofs[each.form] = {"ok": False, "reason": each.reason, "fix": each.fix, "gaps": "", "built": False}
+    for entry in facts.left_out:
+        proofs[entry.form] = {"ok": False, "reason": entry.reason, "fix": entry.fix, "gaps": "", "built": False}
     return proofs
 
 

@@ -1,4 +1,4 @@
-"""Every room's checks in one list, and the commands that fix what they find."""
+"""All checks in one list, and the commands that install what is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Commands = Sequence[Sequence[str]]
 
 
 def checks(lab: Lab, *, deep: bool = False) -> list[Finding]:
-    """All findings, in the order a person would fix them."""
+    """All findings, in the order in which to fix them."""
     with lab.bus.step("doctor", "checks"):
         findings = [*machines.checks(lab, lab.config.machine.spec(), deep=deep), *forms.checks(lab, deep=deep)]
         for finding in findings:
@@ -32,7 +32,7 @@ def checks(lab: Lab, *, deep: bool = False) -> list[Finding]:
 
 
 def install(lab: Lab, *, confirm: Callable[[Commands], bool]) -> None:
-    """Run the commands that install what is missing, after `confirm` has shown them. Idempotent."""
+    """Run the commands that install missing tools, after `confirm` has shown them. Idempotent."""
     commands = machines.install_commands(lab)
     if not commands:
         return
@@ -45,13 +45,13 @@ def install(lab: Lab, *, confirm: Callable[[Commands], bool]) -> None:
                 argv,
                 deadline=Deadline.after(INSTALL_S, lab.cancel),
                 error=PreconditionError,
-                fix=f"run it yourself: {shlex.join(argv)}",
+                fix=f"run it by hand: {shlex.join(argv)}",
                 on_line=lambda line: lab.bus.emit(Output(text=line)),
             )
 
 
 def ready_for_demo(lab: Lab, asked: DemoRequest, *, install_missing: bool) -> None:
-    """Before anything is started: blocking findings become one failure; with `install_missing` they are fixed first."""
+    """Call before anything starts: raises the failed checks as one error; with `install_missing` it installs first."""
     blocked = _blocking(lab, asked)
     if blocked and install_missing and machines.install_commands(lab):
         install(lab, confirm=lambda _: True)

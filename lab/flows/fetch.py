@@ -1,4 +1,4 @@
-"""A run brought home by hand: the rest of a cut one, or a verified copy of a whole one."""
+"""`lab fetch`: the rest of an interrupted run, or a verified copy of a complete one."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ def fetch(lab: Lab, run_id: str | None, to: Path | None) -> Path:
 
 
 def _rest(lab: Lab, folder: Path) -> Path:
-    """What the machine has sealed of this run; sealing here needs the demo's facts, so that `lab demo` publishes it."""
+    """Fetch the sealed files of this run; only `lab demo` publishes it, since that needs the facts of the demo."""
     machine = lifecycle.machine(lab, lab.config.machine.name)
     if machine is None:
-        raise UsageError(f"machine {lab.config.machine.name} is gone, and with it the rest of the run", fix="lab demo")
+        raise UsageError(f"the rest of the run is lost: no machine {lab.config.machine.name}", fix="lab demo")
     plan = documents.read(sealed.source(folder, PLAN_FILE), Plan)
     fetch_run(lab, machine, drive.Site(root=guest_root(lab, machine), run_id=plan.run_id), folder)
     return folder
 
 
 def _copy(folder: Path, to: Path) -> Path:
-    """Copy a run; the copy takes its name only when each file of it is the one that the manifest names."""
+    """Copy a run; the copy gets its final name only after each file was compared with the manifest."""
     target = to.expanduser().absolute() / folder.name
     if target.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{to} lies inside the run itself", fix="give another folder with --to")
+        raise UsageError(f"{to} is inside the run", fix="use another folder with --to")
     part = target.with_name(f".{folder.name}.part")
     if target.is_symlink():
-        raise UsageError(f"{target} is a link", fix=f"remove {target}, or give another folder with --to")
+        raise UsageError(f"{target} is a symbolic link", fix=f"remove {target}, or use another folder with --to")
     shutil.rmtree(part, ignore_errors=True)
     try:
         shutil.copytree(folder, part, symlinks=True)
     except OSError as error:
-        raise FetchError(f"{to} cannot be written: {error}", fix="give another folder with --to") from error
+        raise FetchError(f"cannot write {to}: {error}", fix="use another folder with --to") from error
     sealed.check(part)
     shutil.rmtree(target, ignore_errors=True)
     store.retry_while_open(lambda: part.replace(target))

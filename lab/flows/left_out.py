@@ -1,4 +1,4 @@
-"""Forms that were asked for and could not be made: named once, at the end, with their reason."""
+"""Requested forms that failed to build: listed once, at the end, with the reason."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from lab.model.errors import LabError
 from lab.model.form import Form
 from lab.model.run import LeftOut
 
-COMPILER: Final = re.compile(r"\S+\.go:\d+:")  # a line of the Go compiler that says where
+COMPILER: Final = re.compile(r"\S+\.go:\d+:")  # a line of the Go compiler with a position
 FEW: Final = 3
 
 
 def left_out(forms: Iterable[Form], failed: Mapping[str, LabError]) -> tuple[LeftOut, ...]:
-    """One entry a form, in the order in which they were asked for."""
+    """One entry for each failed form, in the order of the request."""
     return tuple(
         LeftOut(form=form.name, title=form.title, reason=reason(failed[form.name]), fix=failed[form.name].fix)
         for form in forms
@@ -24,11 +24,11 @@ def left_out(forms: Iterable[Form], failed: Mapping[str, LabError]) -> tuple[Lef
 
 
 def reason(error: LabError) -> str:
-    """The message, with the first places that the compiler names."""
+    """The message, with the first positions that the compiler reports."""
     lines = [line.strip() for line in (error.detail or "").splitlines() if COMPILER.search(line)]
     return ": ".join([error.message, "; ".join(lines[:FEW])]) if lines else error.message
 
 
 def lines(entries: Sequence[LeftOut]) -> list[str]:
-    """For people: what has no binary, why, and what to do."""
-    return [f"{each.form}: NOT BUILT: {each.reason} (fix: {each.fix})" for each in entries]
+    """One line of text for each form that failed to build: reason and fix."""
+    return [f"{entry.form}: NOT BUILT: {entry.reason} (fix: {entry.fix})" for entry in entries]

@@ -1,4 +1,4 @@
-"""What there is to read when something went wrong."""
+"""The ends of the logs, for `lab logs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ready machine and built forms: what a demo needs before anything is put into the machine."""
+"""The first stage of a demo: a ready machine and built forms, before anything is copied into the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.model.run import LeftOut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A machine that is up and artifacts that are built. asked: with the forms that have one."""
+    """A machine that is up and artifacts that are built. asked: only with the forms that were built."""
 
     asked: DemoRequest
     machine: Machine
@@ -33,7 +33,7 @@ class Prepared:
 
 
 def prepare(lab: Lab, asked: DemoRequest) -> Prepared:
-    """Both side by side: one waits mostly for downloads, the other for the compiler."""
+    """Prepare both in parallel: one waits mostly for downloads, the other for the compiler."""
     spec = lab.config.machine.spec()
     if workshop.wanted(lab.config):
         machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True)
@@ -50,7 +50,7 @@ def prepare(lab: Lab, asked: DemoRequest) -> Prepared:
 
 
 def _built(lab: Lab, asked: DemoRequest, arch: Arch, shop: forms.BuildMachine | None) -> forms.Outcome:
-    """Raises what the forms failed with where none is left to run, or none to compare the others with."""
+    """Raises the build errors when no form is left to run, or when the baseline is missing."""
     made = forms.attempt(lab, asked.forms, asked.service, arch=arch, workshop=shop)
     bare = [form.name for form in asked.forms if form.mechanism == "none" and not form.of]
     if len(made.failed) == len(asked.forms):
@@ -62,5 +62,5 @@ def _built(lab: Lab, asked: DemoRequest, arch: Arch, shop: forms.BuildMachine | 
 
 def _prepared(machine: Machine, asked: DemoRequest, made: forms.Outcome) -> Prepared:
     able = dataclasses.replace(asked, forms=tuple(form for form in asked.forms if form.name not in made.failed))
-    gone = left_out(asked.forms, made.failed)
-    return Prepared(asked=able, machine=machine, artifacts=made.artifacts, left_out=gone)
+    failed = left_out(asked.forms, made.failed)
+    return Prepared(asked=able, machine=machine, artifacts=made.artifacts, left_out=failed)

@@ -1,4 +1,4 @@
-"""From a run directory to its summary and report; works anywhere, without the machine."""
+"""From a run directory to its summary and report; needs no machine."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from lab.system import documents, store
 from lab.verdict import several
 
 WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE)
-SEVERAL: Final = 4  # runs that a message names
-SHOWN: Final = 80  # letters of what was asked for
+SEVERAL: Final = 4  # runs that a message lists
+SHOWN: Final = 80  # letters of the given name that a message shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """Where the answer is, and the answer in lines."""
+    """The report's path, and its result as lines of text."""
 
     directory: Path
     html: Path
@@ -48,39 +48,39 @@ class Reported:
 
     @property
     def exit_code(self) -> int:
-        """0, or 6 when a form was not built or a planned cell is not valid in everything (a gate, a proof, a crash)."""
+        """0, or 6 when a form was not built or a planned cell is not valid (a gate, a proof, a crash)."""
         lost = any(form.cells.valid < form.cells.planned for form in self.summary.forms.values())
         return DemoError.exit_code if lost or self.summary.left_out else 0
 
 
 def find(paths: Paths, run_id: str | None) -> Path:
-    """The directory of a whole run: the one named, or the newest. Raises UsageError."""
-    there = complete(paths)
+    """The directory of a complete run: the one named, or the newest. Raises UsageError."""
+    folders = complete(paths)
     if run_id is None:
-        if not there:
-            raise UsageError(f"there is no run in {paths.runs}", fix="lab demo")
-        return there[-1]
-    whole = {path.name: path for path in there}
+        if not folders:
+            raise UsageError(f"no runs in {paths.runs}", fix="lab demo")
+        return folders[-1]
+    whole = {path.name: path for path in folders}
     name = pick(run_id, [*whole, *cut(paths)])
     if name not in whole:
-        raise UsageError(f"run {name} is incomplete", fix="run its lab demo command again: it resumes the run")
+        raise UsageError(f"run {name} is incomplete", fix="run the same lab demo again to resume it")
     return whole[name]
 
 
 def pick(wanted: str, known: Collection[str]) -> str:
-    """The run that is called so, or the only one that begins so. Raises UsageError."""
+    """The run of this name, or the only one whose name starts with it. Raises UsageError."""
     found = [wanted] if wanted in known else [name for name in known if wanted.strip() and name.startswith(wanted)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError(f"there is no run {wanted[:SHOWN]!r}{nearest(wanted[:SHOWN], known)}", fix="lab runs")
+        raise UsageError(f"no run {wanted[:SHOWN]!r}{nearest(wanted[:SHOWN], known)}", fix="lab runs")
     more = f" and {len(found) - SEVERAL} more" if len(found) > SEVERAL else ""
     begin = documents.shown_path(", ".join(found[:SEVERAL]))
-    raise UsageError(f"{wanted!r} is ambiguous: {begin}{more} begin so", fix="write more of the run's name")
+    raise UsageError(f"{wanted!r} is ambiguous: it matches {begin}{more}", fix="give more of the run's name")
 
 
 def complete(paths: Paths) -> list[Path]:
-    """Whole runs, oldest first; whether the manifest can be read, its reader says."""
+    """Complete runs, oldest first; does not read their manifests."""
     if not paths.runs.is_dir():
         return []
     folders = (p for p in paths.runs.iterdir() if not p.name.startswith((INCOMPLETE_PREFIX, ".")))
@@ -88,15 +88,15 @@ def complete(paths: Paths) -> list[Path]:
 
 
 def cut(paths: Paths) -> dict[str, Path]:
-    """Runs that are not whole yet by their names, oldest first."""
-    there = sorted(paths.runs.glob(f"{INCOMPLETE_PREFIX}*")) if paths.runs.is_dir() else []
-    return {path.name.removeprefix(INCOMPLETE_PREFIX): path for path in there}
+    """Name -> folder of the incomplete runs, oldest first."""
+    folders = sorted(paths.runs.glob(f"{INCOMPLETE_PREFIX}*")) if paths.runs.is_dir() else []
+    return {path.name.removeprefix(INCOMPLETE_PREFIX): path for path in folders}
 
 
 def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
     """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent.
 
-    run: what the caller has read there and knows to be as it was sealed.
+    run: the run, where the caller has read and verified it already.
     """
     with lab.bus.step("report", "report") as step:
         run = run or runs_read.read(directory)
@@ -117,7 +117,7 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
         lines=tuple(
             documents.shown_path(line)
             for line in (
-                *(f"problem of the run: {said}" for said in summary.problems),
+                *(f"problem of the run: {problem}" for problem in summary.problems),
                 *(f"{name}: proof FAILED: {why}" for name, why in summary.unproven.items()),
                 *(_line(row) for row in summary.lines),
                 *([] if summary.lines else [f"no instrumented form in this run; {_cells(summary.cells)}"]),
@@ -129,7 +129,7 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """Several runs, and what they say of the same things."""
+    """Several runs and their verdicts on the same comparisons."""
 
     runs: tuple[str, ...]
     rows: tuple[several.Row, ...]
@@ -137,22 +137,22 @@ class Compared:
 
 
 def compare(lab: Lab, directories: Sequence[Path]) -> Compared:
-    """Judge each run from its files and lay the verdicts side by side. Raises UsageError where they are unlike."""
+    """Judge each run from its files and list the verdicts side by side. Raises UsageError for unlike runs."""
     with lab.bus.step("compare", f"compare {len(directories)} runs"):
         runs = [verdict.summarize(runs_read.read(directory)) for directory in directories]
         if unlike := several.differences(runs):
-            told = documents.shown_path("; ".join(unlike))
+            differences = documents.shown_path("; ".join(unlike))
             fix = "compare runs of one machine, kernel, Go and load; or of counted clocks with one image"
-            raise UsageError(f"NOT COMPARABLE: these runs differ in {told}", fix=fix)
+            raise UsageError(f"NOT COMPARABLE: the runs differ in {differences}", fix=fix)
         rows = several.side_by_side(runs)
-    said = [*map(several.about, runs), *several.lines(rows)]
-    none = ["no comparison that may earn a word is in all of them"] if not rows else []
-    shown = tuple(documents.shown_path(line) for line in (*said, *none))
+    lines = [*map(several.about, runs), *several.lines(rows)]
+    none = ["the runs have no verdict on the same comparison"] if not rows else []
+    shown = tuple(documents.shown_path(line) for line in (*lines, *none))
     return Compared(runs=tuple(run.run_id for run in runs), rows=tuple(rows), lines=shown)
 
 
 def to_compare(paths: Paths, named: Sequence[str]) -> list[Path]:
-    """The directories of these runs; one alone is compared with the newest. Raises UsageError."""
+    """The directories of these runs; a single run is compared with the newest. Raises UsageError."""
     found = list(dict.fromkeys(find(paths, name) for name in (*named, *([None] if len(named) < 2 else []))))
     if len(found) < 2:
         raise UsageError("a comparison needs two runs", fix="lab report --compare RUN RUN (lab runs lists them)")
@@ -160,11 +160,11 @@ def to_compare(paths: Paths, named: Sequence[str]) -> list[Path]:
 
 
 def _check_places(directory: Path) -> None:
-    """A folder where a file is to be written is found before the first one is. Raises FetchError."""
+    """Check all paths before the first write: none may be a folder. Raises FetchError."""
     for name in WRITTEN:
         if (directory / name).is_dir():
             path = documents.shown_path(str(directory / name))
-            raise FetchError(f"{path} is a folder, and the report writes a file there", fix=f"remove {path}")
+            raise FetchError(f"cannot write {path}: it is a folder", fix=f"remove {path}")
 
 
 def _line(row: Line) -> str:

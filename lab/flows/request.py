@@ -1,4 +1,4 @@
-"""What a demo is asked to do, read and checked before anything starts: scenario, service, forms."""
+"""The request of a demo, read and checked before anything starts: scenario, service, forms."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOPOLOGY_AUTO: Final = "auto"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoRequest:
-    """A demo's files, all read and consistent."""
+    """The files of a demo, read and consistent."""
 
     scenario: Scenario
     service: Service
@@ -42,11 +42,11 @@ def scenarios_dir() -> Path:
 
 
 def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool = True) -> DemoRequest:
-    """Read what `demo` names. Raises ConfigError once, with every unknown name and every faulty file."""
+    """Read the files that `demo` names. Raises one ConfigError with every unknown name and every faulty file."""
     problems: list[str] = []
     known = listing.catalog(resources.root())
     own = service_dir / SCENARIO_FILE if service_dir and demo.scenario == DemoConfig().scenario else None
-    # whatever lies there under that name is meant: a folder or a pipe is reported, not passed over
+    # a folder or a pipe of that name is reported, not skipped
     named = str(own) if own is not None and os.path.lexists(own) else demo.scenario
     scenario = collect(lambda: _scenario(named, problems), problems)
     chosen = scenario is not None and bool(scenario.forms) and not forms_given
@@ -55,21 +55,21 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
         at = (
             f"{scenario.places.at(f'forms[{scenario.forms.index(name)}]')}: " if scenario is not None and chosen else ""
         )
-        problems.append(f"{at}no form {name!r}{nearest(name, known)} (there are: {', '.join(known)})")
+        problems.append(f"{at}no form {name!r}{nearest(name, known)} (known: {', '.join(known)})")
     if not names:
-        problems.append("no form is named")
+        problems.append("no forms given")
     service = None
     folder = service_dir or (_service_dir(scenario, problems) if scenario is not None else None)
     if folder is not None:
         service = collect(lambda: load_service(folder, problems), problems)
     if scenario is not None and service is not None:
         unmatched = _unmatched(scenario, service, demo.topology)
-        # the sample shop's scenario was only taken because there is no other: its names help nobody here
+        # the sample scenario was only the default: its names are of no use for this service
         alone = own if unmatched and own is not None and not os.path.lexists(own) else None
-        problems += unmatched if alone is None else [f"{alone} is missing: it says what to ask this service"]
+        problems += unmatched if alone is None else [f"{alone} is missing: it lists the requests to this service"]
         problems += _unknown_forms(service, known)
         if alone is not None and len(problems) == 1:
-            raise ConfigError(problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or name a scenario")
+            raise ConfigError(problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or give a scenario")
     if problems or scenario is None or service is None:
         raise problems_error(problems)
     return DemoRequest(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
@@ -84,7 +84,7 @@ def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:
 
 
 def _unmatched(scenario: Scenario, service: Service, topology: str) -> list[str]:
-    """Nothing could be said of a request whose spans nobody wrote down, nor of a topology that is not there."""
+    """Request types without a reference tree, and a topology that the service does not have."""
     trees, places = service.reference, scenario.places
     problems = [
         f"{places.at(f'requests[{at}].type')}: request type {request.type!r} has no tree in"
@@ -95,12 +95,12 @@ def _unmatched(scenario: Scenario, service: Service, topology: str) -> list[str]
         and service.places[REFERENCE_FILE].sound("requests" if not trees else f"requests.{request.type}")
     ]
     own = topology == TOPOLOGY_AUTO
-    wanted, asked = (scenario.topology, places.at("topology")) if own else (topology, "--topology")
+    wanted, at_place = (scenario.topology, places.at("topology")) if own else (topology, "--topology")
     sound = service.sound("topologies") and (not own or places.sound("topology"))
     if sound and wanted not in service.topologies:
-        there = ", ".join(service.topologies)
+        known = ", ".join(service.topologies)
         near = nearest(wanted, service.topologies)
-        problems.append(f"{asked}: {service.name} has no topology {wanted!r}{near} (there are: {there})")
+        problems.append(f"{at_place}: {service.name} has no topology {wanted!r}{near} (known: {known})")
     return problems
 
 
@@ -110,26 +110,26 @@ def _scenario(name: str, problems: list[str]) -> Scenario:
         return load_scenario(path, problems)
     path = scenarios_dir() / f"{name}.yaml"
     if not path.is_file():
-        there = sorted(p.stem for p in scenarios_dir().glob("*.yaml"))
-        raise ConfigError(f"no scenario {name!r}{nearest(name, there)} (there are: {', '.join(there)})", fix="name one")
+        known = sorted(p.stem for p in scenarios_dir().glob("*.yaml"))
+        raise ConfigError(f"no scenario {name!r}{nearest(name, known)} (known: {', '.join(known)})", fix="use one")
     return load_scenario(path, problems)
 
 
 def _service_dir(scenario: Scenario, problems: list[str]) -> Path | None:
-    """A relative path counts from the scenario's own folder, when a service is there; else from ours. None, and a
-    problem at its place, when there is no such folder."""
+    """The folder of the scenario's service: relative to the scenario, else to lab's resources. None, and a problem with
+    its place, when it does not exist."""
     if not scenario.places.sound("service"):
         return None
     beside = scenario.path.parent / scenario.service  # an absolute one stays as it is
     found = beside if os.path.lexists(beside / SERVICE_FILE) else resources.root() / scenario.service
     if found.is_dir():
         return found
-    problems.append(f"{scenario.places.at('service')}: {scenario.service!r} is no folder beside it, nor one of lab's")
+    problems.append(f"{scenario.places.at('service')}: no folder {scenario.service!r} beside it or in lab's resources")
     return None
 
 
 def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any], clock: Clock = "real") -> RunParameters:
-    """No "auto" left: profile, topology and rate for this kind of machine."""
+    """Replace every "auto": profile, topology and rate for this kind of machine."""
     demo, scenario = asked.demo, asked.scenario
     profile = demo.profile if demo.profile != "auto" else ("stage" if emulated else "quick")
     topology = scenario.topology if demo.topology == TOPOLOGY_AUTO else demo.topology

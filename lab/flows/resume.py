@@ -1,4 +1,4 @@
-"""A run's directory while it is incomplete: found again by its plan, with the host's events kept in it."""
+"""The directory of an incomplete run: found again by its plan; holds the host's events."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NEED_BYTES: Final = 64 << 20
 
 
 def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
-    """The directory of this run and its plan: those of a cut run with the same plan, else a new directory.
+    """The directory of this run and its plan: those of an interrupted run with the same plan, else a new directory.
 
-    Raises PreconditionError where the runs' directory cannot be written or has no room.
+    Raises PreconditionError where the directory of the runs is not writable or has too little space.
     """
     writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
@@ -30,9 +30,9 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
         if before is None or identity(before) != identity(plan):
             continue
         if _ended_empty(folder):
-            discard(folder)  # its machine would only say again why nothing was measured, whatever was put right since
+            discard(folder)  # its machine would only repeat why nothing was measured, even when that is fixed since
         else:
-            lab.bus.emit(Notice(level="info", text=f"going on with {before.run_id}, which was cut"))
+            lab.bus.emit(Notice(level="info", text=f"resuming {before.run_id}, which was interrupted"))
             return folder, before
     folder = lab.paths.incomplete_run(plan.run_id)
     (folder / GUEST_DIR).mkdir(parents=True, mode=0o700)
@@ -41,7 +41,7 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
 
 
 def _ended_empty(folder: Path) -> bool:
-    """Sealed by the machine, and no cell in it: over, with nothing to go on with."""
+    """Whether the machine sealed this run without a cell: it has ended, and there is nothing to resume."""
     try:
         return not documents.read(source(folder, f"{GUEST_DIR}/{MANIFEST_FILE}"), GuestManifest).cells
     except Unreadable:
@@ -56,28 +56,26 @@ def _plan_of(folder: Path) -> Plan | None:
 
 
 def writable(lab: Lab) -> None:
-    """Raises PreconditionError where the runs' directory cannot be written or has no room. Leaves nothing there."""
+    """Raises PreconditionError where the directory of the runs is not writable or has too little space."""
     runs = lab.paths.runs
     try:
         runs.mkdir(parents=True, exist_ok=True, mode=0o700)
         store.write_text(runs / ".writable", "")
         (runs / ".writable").unlink()
     except OSError as error:
-        raise PreconditionError(
-            f"{runs} cannot be written: {error}", fix="give --home DIR, a folder of yours"
-        ) from error
+        raise PreconditionError(f"cannot write {runs}: {error}", fix="set --home DIR to a writable folder") from error
     free = shutil.disk_usage(runs).free
     if free < NEED_BYTES:
-        raise PreconditionError(f"{runs} needs {NEED_BYTES} bytes free, {free} are", fix="lab cache prune")
+        raise PreconditionError(f"{runs} has {free} bytes free, a run needs {NEED_BYTES}", fix="lab cache prune")
 
 
 def discard(folder: Path) -> None:
-    """Remove an incomplete run whose answer has been read (proofs of `lab deploy`)."""
+    """Remove an incomplete run that is of no more use (the proofs of `lab deploy` after they are read)."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
 class Recorder:
-    """Keeps the host's records in the run: held until the run has a directory, numbered on after a kill."""
+    """Writes the host's records into the run: buffers them until it has a directory, continues numbers after a kill."""
 
     def __init__(self) -> None:
         self._held: list[Record] = []
@@ -86,7 +84,7 @@ class Recorder:
         self._closed = False
 
     def into(self, folder: Path) -> None:
-        """From now on records go to the run's host-events.jsonl, those held so far first."""
+        """From now on write records to the run's host-events.jsonl, the buffered ones first."""
         self._path = folder / HOST_EVENTS_FILE
         records, _ = documents.lines(source(folder, HOST_EVENTS_FILE), Record.from_json)
         self._base = max((record.seq for record in records), default=0)
@@ -95,7 +93,7 @@ class Recorder:
             self(record)
 
     def close(self) -> None:
-        """Nothing is written any more: the file is about to be sealed."""
+        """Write nothing any more: the file is about to be sealed."""
         self._closed = True
 
     def __call__(self, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""Run two independent pieces of work side by side; both end before this returns, all failures are reported."""
+"""Run two independent functions in parallel; both end before this returns, all failures are reported."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ LOOK_S = 0.2  # short, so that the main thread sees signals
 
 
 def run_parallel(cancel: threading.Event, first: Callable[[], A], second: Callable[[], B]) -> tuple[A, B]:
-    """Both results. The first failure asks the other to stop; two failures travel as an ExceptionGroup."""
+    """Both results. The first failure cancels the other; two failures are raised as an ExceptionGroup."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         one, other = pool.submit(first), pool.submit(second)
         stopped = _watch(cancel, {one, other})
     errors = [error for future in (one, other) if (error := future.exception()) is not None]
     if stopped:
         cancel.clear()
-        # the one that stopped only because the other failed has nothing to tell
+        # Cancelled is no error of its own here: it only follows from the other failure
         errors = [error for error in errors if not isinstance(error, Cancelled)] or errors
     raise_all(errors, "several things failed")
     return one.result(), other.result()
 
 
 def _watch(cancel: threading.Event, running: set[Future[Any]]) -> bool:
-    """Until all have ended; whether a failure, and nobody else, set `cancel`."""
+    """Wait until all have ended; returns whether a failure, not the caller, set `cancel`."""
     stopped = False
     while running:
         ended, running = wait(running, LOOK_S)

@@ -1,4 +1,4 @@
-"""What a request costs the uninstrumented service, taken from the newest run like this one: the controls' ruler."""
+"""CPU and latency of a baseline request in the newest comparable run: the measure for the controls."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BASELINE: Final = "baseline"
 
 
 def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, accel: str) -> dict[str, float] | None:
-    """{"cpu": ns of CPU per request, "wait": ns of median latency} of the baseline; None when no run here is like it.
+    """{"cpu": ns of CPU per request, "wait": ns of median latency} of the baseline; None without a comparable run.
 
-    Like it: same scenario, kind of machine, clock and topology. A run that cannot be read, or without a valid
-    baseline, is passed over.
+    Comparable: same scenario, kind of machine, clock and topology. Skips runs that are not readable or have no valid
+    baseline.
     """
     for directory in reversed(report.complete(lab.paths)):
         try:
@@ -35,7 +35,7 @@ def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, acc
 
 
 def _costs(run: Summary) -> dict[str, float] | None:
-    """CPU over all requests; the median weighted by how often each type of request is asked."""
+    """CPU over all requests; the median weighted by the share of each request type."""
     level = next(iter(run.forms[BASELINE].metrics.values()), None) if BASELINE in run.forms else None
     weights = {part.type: part.weight for part in run.provenance.mix if part.weight > 0}
     medians = {kind: ms for kind, ms in level.latency_p50_ms.items() if kind in weights} if level else {}

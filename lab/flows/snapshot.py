@@ -1,4 +1,4 @@
-"""A machine kept with the forms that are up in it, and back with each of them proven."""
+"""Snapshot a machine with its standby forms, and restore it with each form proven again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.remote.base import Transport
 
 @dataclass(slots=True)
 class RestoreReport:
-    """How it came back. proofs: form -> {"ok", "reason", "seconds", …}; proven_s: from the beginning to the last."""
+    """Result of a restore. proofs: form -> {"ok", "reason", "seconds", …}; proven_s: seconds to the last proof."""
 
     went: RestoreResult
     proofs: standby.Proofs = field(default_factory=dict)
@@ -32,16 +32,16 @@ class RestoreReport:
 
 
 def keep(lab: Lab, machine: str, tag: str, asked: DemoRequest | None) -> None:
-    """Keep `machine` as `tag`, with the forms of `asked` up and proven. Raises as `hold` and `snapshots.save` do."""
-    snapshots.check(lab, machine, tag)  # before a minute of starting forms
+    """Save `machine` as `tag`, with the forms of `asked` running and proven. Raises as `hold` and `snapshots.save`."""
+    snapshots.check(lab, machine, tag)  # fail before forms are started, which takes a minute
     held = standby.hold(lab, machine, asked) if asked is not None else None
     snapshots.save(lab, machine, tag, held=held)
 
 
 def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool = False) -> RestoreReport:
-    """The machine as it was kept, and every form that was kept up in it proven again; reattach: by new agents.
+    """Restore the machine and prove every standby form again; reattach: with new agents.
 
-    Where it had to be booted the forms are started again. Raises DemoError when they cannot be asked.
+    When it was booted instead, starts the forms again. Raises DemoError when they do not answer.
     """
     began = time.monotonic()
     proofs: standby.Proofs = {}
@@ -56,7 +56,7 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
             except DemoError as error:
                 if not fallback:
                     raise
-                lab.bus.emit(Notice(level="warning", text=f"{error.message}: they are started again"))
+                lab.bus.emit(Notice(level="warning", text=f"{error.message}; starting the forms again"))
 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, on_restored=on_restored)
     if went.held and not proofs:
@@ -66,10 +66,10 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
 
 
 def _asked(machine: str, held: dict[str, Any]) -> DemoRequest:
-    """What was asked for when it was kept. Raises ConfigError when that is not there any more."""
+    """The request of the snapshot, read again. Raises ConfigError when its files do not exist any more."""
     demo = DemoConfig(scenario=held["scenario"], forms=tuple(held["forms"]), topology=held["topology"])
     try:
         return request.read(demo, service_dir=Path(held["service"]))
     except ConfigError as error:
-        message = f"machine {machine} is up, but its forms cannot be started again: {error.message}"
-        raise ConfigError(message, fix="lab snapshot --form … with what there is now", detail=error.detail) from error
+        message = f"machine {machine} is up, but cannot start its standby forms: {error.message}"
+        raise ConfigError(message, fix="lab snapshot --form … with the current files", detail=error.detail) from error

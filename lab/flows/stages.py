@@ -1,4 +1,4 @@
-"""The stages of a demo behind the machine and its artifacts: each takes one value and gives the next.
+"""The stages of a demo: each takes one value and returns the next.
 
 The order is `DEMO` in `lab.flows.demo`.
 """
@@ -34,13 +34,13 @@ from lab.system.wait import Deadline
 
 SEAL_S: Final = 60.0
 SETUP_S: Final = 900.0
-COUNTED_SLOWER: Final = 30  # a guest second of a CPU that counts, on a host that is busy with other things
-CLOCK_S: Final = 3.0  # less is what asking takes
+COUNTED_SLOWER: Final = 30  # host seconds for a guest second with counted instructions, on a busy host
+CLOCK_S: Final = 3.0  # a smaller difference may be the round trip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What every stage has at hand. open: what one stage opens and a later one closes, at the latest the end."""
+    """Shared by all stages. open: resources that one stage opens and a later one closes, at the latest at the end."""
 
     lab: Lab
     recorder: resume.Recorder
@@ -49,7 +49,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """Artifacts in the machine, at `artifacts`, and what is known of it: enough to plan."""
+    """Artifacts in the machine, at `artifacts`, and its facts: enough to plan."""
 
     prepared: Prepared
     transport: Transport
@@ -62,7 +62,7 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan and its run's directory here."""
+    """A plan and the directory of its run on this host."""
 
     deployed: Deployed
     plan: Plan
@@ -71,7 +71,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A run under way in the machine, and all that its manifest will say of it."""
+    """A run in progress in the machine, and the facts for its manifest."""
 
     machine: Machine
     site: drive.Site
@@ -89,7 +89,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A run that is here, each file as the machine sealed it."""
+    """A fetched run, each file as the machine sealed it."""
 
     run: Started
     seal: GuestManifest
@@ -97,7 +97,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """A whole run under its own name, and its content."""
+    """A complete run under its final name, and its content."""
 
     directory: Path
     run: Run
@@ -108,7 +108,7 @@ def machine_and_artifacts(work: Work, asked: DemoRequest) -> Prepared:
 
 
 def deploy(work: Work, prepared: Prepared) -> Deployed:
-    """Over a connection that stays; until the run has started, nobody takes the machine down."""
+    """Deploy over a connection that stays open; until the run has started, `lab down` is refused."""
     transport = work.open.enter_context(lifecycle.connected(work.lab, prepared.machine))
     work.open.enter_context(presence.kept(work.lab, prepared.machine))
     return put(work.lab, prepared, transport)
@@ -123,21 +123,21 @@ def plan_proofs(work: Work, deployed: Deployed) -> Planned:
 
 
 def start(work: Work, planned: Planned) -> Started:
-    """Start the plan in the machine; forms that were kept up there end for it, which is reported."""
+    """Start the plan in the machine; it ends standby forms there, with a notice."""
     lab, deployed, plan = work.lab, planned.deployed, planned.plan
     site = drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with lab.bus.step("start", "start the run in the machine"):
         deadline = Deadline.after(SETUP_S, lab.cancel)
-        said = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
-        if said.get("gave_way"):
-            lab.bus.emit(Notice(level="info", text="the forms on standby in the machine were stopped for this run"))
+        answer = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
+        if answer.get("gave_way"):
+            lab.bus.emit(Notice(level="info", text="stopped the standby forms in the machine for this run"))
     work.open.close()
     machine, facts = deployed.prepared.machine, _circumstances(deployed)
     return Started(machine=machine, site=site, plan=plan, directory=planned.directory, facts=facts)
 
 
 def follow(work: Work, run: Started) -> Followed:
-    """Until the guest half has ended; its events are drawn on the way."""
+    """Wait until the guest half has ended; shows its events meanwhile."""
     lab, plan = work.lab, run.plan
     cells = [cell for life in plan.lives for cell in life.cells]
     longest = sum(cell.requests / cell.rate_rps + plan.timeouts.ready_s + plan.timeouts.first_span_s for cell in cells)
@@ -145,10 +145,10 @@ def follow(work: Work, run: Started) -> Followed:
     limit = Deadline.after(300 + slower * longest, lab.cancel)
     with lab.bus.step("run", "demo under load" if cells else "canary requests") as step:
         gone = functools.partial(presence.taken_down, lab, run.machine)
-        seen = drive.follow(lab, lambda: lifecycle.connected(lab, run.machine), run.site, plan, limit, gone)
-        step.say(f"{len(seen.cells)} cells" if cells else f"{len(plan.lives)} forms")
-        if seen.unproven:
-            step.fail(f"{len(seen.unproven)} of {len(plan.forms)} forms not proven: {', '.join(seen.unproven)}")
+        followed = drive.follow(lab, lambda: lifecycle.connected(lab, run.machine), run.site, plan, limit, gone)
+        step.say(f"{len(followed.cells)} cells" if cells else f"{len(plan.lives)} forms")
+        if unproven := followed.unproven:
+            step.fail(f"{len(unproven)} of {len(plan.forms)} forms not proven: {', '.join(unproven)}")
     return Followed(run=run)
 
 
@@ -158,7 +158,7 @@ def bring(work: Work, followed: Followed) -> Fetched:
 
 
 def seal(work: Work, fetched: Fetched) -> Sealed:
-    """manifest.json, with the grade that the cells and facts earn; from then on the run is whole."""
+    """Write manifest.json with the grade; from then on the run is complete."""
     work.recorder.close()
     directory = fetched.run.directory
     files = manifest.files(directory, fetched.seal)
@@ -171,29 +171,29 @@ def seal(work: Work, fetched: Fetched) -> Sealed:
 
 
 def tell(work: Work, sealed: Sealed) -> report.Reported:
-    """The report; what its twin read goes into the ledger, for sessions to come."""
-    told = report.write(work.lab, sealed.directory, sealed.run)
-    twin = {metric: read.effect_pct for metric, read in told.summary.controls.twin.items()}
+    """Write the report, and add the twin's readings to the noise ledger for later runs."""
+    reported = report.write(work.lab, sealed.directory, sealed.run)
+    twin = {metric: read.effect_pct for metric, read in reported.summary.controls.twin.items()}
     if twin:
         session = noise.Session(run_id=sealed.run.id, twin_pct=twin)
         noise.add(work.lab.paths, sealed.run.manifest.profile_hash, session)
-    return told
+    return reported
 
 
 def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
-    """Put the artifacts there, read the machine's facts, resolve what each form is expected to show there."""
+    """Copy the artifacts into the machine, read its facts, resolve the expectations of each form there."""
     deadline = Deadline.after(SETUP_S, lab.cancel)
     home = drive.GuestHome(root=deliver.guest_root(lab, prepared.machine))
     tree, digest = forms.artifact_tree(lab, prepared.artifacts)
-    with lab.bus.step("guest", "artifacts and guest half into the machine") as step:
+    with lab.bus.step("guest", "copy artifacts and guest half into the machine") as step:
         drive.install(transport, home, deadline)
         at, mount = deliver.deliver(lab, prepared.machine, transport, home.root, tree, digest, deadline)
         facts, clock_s = drive.facts(transport, home, deadline, *mount)
         step.say(facts["kernel"])
     if abs(time.time() - clock_s) >= CLOCK_S:
-        # a restored machine's: everything in it agrees, so it is not corrected but measured
+        # a restored machine: its clock is consistent inside, so it is measured, not corrected
         facts["clock_behind_s"] = round(_behind_s(transport, deadline), 1)
-    facts["emulated"] = prepared.emulated or bool(facts.get("emulated"))  # not every machine can tell by itself
+    facts["emulated"] = prepared.emulated or bool(facts.get("emulated"))  # not every machine can detect it
     clock = prepared.machine.clock
     if clock == COUNTED:
         facts |= {"clock": clock, "instruction_ns": INSTRUCTION_NS}
@@ -207,22 +207,22 @@ def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
 def _behind_s(transport: Transport, deadline: Deadline) -> float:
     """How far the machine's clock is behind this host's."""
     before = time.time()
-    said = transport.run(["date", "+%s.%N"], deadline, max_output=drive.MAX_FACT).text()[: drive.MAX_FACT].strip()
+    output = transport.run(["date", "+%s.%N"], deadline, max_output=drive.MAX_FACT).text()[: drive.MAX_FACT].strip()
     try:
-        clock_s = load(float, said)
+        clock_s = load(float, output)
     except WireError as error:
-        raise DemoError(f"the machine's clock cannot be read: {error}", fix="lab doctor") from error
+        raise DemoError(f"cannot read the machine's clock: {error}", fix="lab doctor") from error
     return (before + time.time()) / 2 - clock_s
 
 
 def _specs(lab: Lab, prepared: Prepared, wish: planning.RunParameters, facts: dict[str, Any]) -> dict[str, FormSpec]:
-    """Every form, resolved for this machine; the controls are sized by what a like run measured."""
+    """Every form, resolved for this machine; the controls are sized by a comparable run."""
     asked = prepared.asked
     here = {"provider": prepared.machine.spec.provider, "accel": prepared.machine.accel}
     controls = any(form.delay for form in asked.forms)
     costs = sizing.measured(lab, scenario=asked.scenario.name, wish=wish, **here) if controls else None
     if controls and costs is None:
-        lab.bus.emit(Notice(level="info", text="no run like this yet: the controls get a nominal size, not a measured"))
+        lab.bus.emit(Notice(level="info", text="no comparable run yet: the controls get a nominal size"))
     return {
         form.name: forms.form_spec(
             *(form, prepared.artifacts, facts),
@@ -246,7 +246,7 @@ def plan_of(deployed: Deployed, run_id: str) -> Plan:
 
 
 def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Planned:
-    """The plan, or that of a cut run which is the same but for its name."""
+    """The plan, or that of an interrupted run that differs only in its name."""
     run_id = manifest.new_run_id(deployed.prepared.asked.scenario.name)
     directory, plan = resume.claim(work.lab, part(plan_of(deployed, run_id)))
     work.recorder.into(directory)
@@ -259,15 +259,15 @@ def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Pl
 
 
 def fetch_run(lab: Lab, machine: Machine, site: drive.Site, directory: Path) -> GuestManifest:
-    """The sealed folder home; also of a run in which no form was proven, which its report then says."""
-    with lab.bus.step("fetch", "results home, verified") as step, lifecycle.connected(lab, machine) as transport:
+    """Fetch the sealed folder, also of a run without a proven form: its report shows that."""
+    with lab.bus.step("fetch", "fetch and verify results") as step, lifecycle.connected(lab, machine) as transport:
 
-        def told(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             lab.bus.emit(Progress(name="fetch", done=done, total=total, unit="bytes"))
 
         drive.wait_sealed(transport, site, Deadline.after(SEAL_S, lab.cancel))
         target, deadline = directory / GUEST_DIR, Deadline.after(SETUP_S, lab.cancel)
-        sealed = fetch.fetch(transport, site.out, target, deadline, progress=told)
+        sealed = fetch.fetch(transport, site.out, target, deadline, progress=progress)
         step.say(f"{len(sealed.files)} files, {sum(f.size for f in sealed.files)} bytes")
     return sealed
 

@@ -1,4 +1,4 @@
-"""Whether forms are built in the machine, and the machine as a workshop."""
+"""Whether forms are built in the machine, and the machine as a build host."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ UNPACK: Final = 'rm -rf -- "$2" && mkdir -p -- "$2" && tar -xf "$1" -C "$2" && r
 
 
 def wanted(config: Config) -> bool:
-    """Whether the machine may be where forms are built; then it has to be up first."""
+    """Whether forms may be built in the machine; then it has to be up first."""
     return config.demo.build == "guest" or (config.demo.build == "auto" and sys.platform != "linux")
 
 
 def there(config: Config, machine: Machine) -> bool:
-    """By choice, or where this host is no Linux and the machine's CPU is a real one. This very Linux is the host."""
+    """By choice, or where this host is not Linux and the machine's CPU is not emulated. Never for this host itself."""
     if machine.is_this_host:
         return False
     return config.demo.build == "guest" or machine.accel != "tcg"
 
 
 def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms.BuildMachine:
-    """The machine as a workshop: what is built from is carried there as a read-only disk, or as one archive."""
+    """The machine as a build host: copies the sources there as a read-only disk, or as one archive."""
 
     def carry(folder: Path, digest: str) -> str:
         deadline = Deadline.after(CARRY_S, lab.cancel)
@@ -50,14 +50,14 @@ def opened(lab: Lab, machine: Machine, transport: Transport, root: str) -> forms
 
 
 def _archive(transport: Transport, folder: Path, at: str, deadline: Deadline) -> str:
-    """Ten thousand small files as one: each file put by itself would cost a round trip."""
+    """Copy ten thousand small files as one archive: each file by itself would cost a round trip."""
     packed = folder.with_suffix(".tar")
     with tarfile.open(packed, "w") as tar:
         tar.add(folder, arcname=".")
     transport.put(packed, f"{at}.tar", deadline)
     packed.unlink()
-    said = transport.run(["sh", "-c", UNPACK, "unpack", f"{at}.tar", at], deadline)
-    if not said.ok:
-        message = "what is built from cannot be unpacked in the machine"
-        raise ProvisioningError(message, fix="--build host", detail=said.tail())
+    unpacked = transport.run(["sh", "-c", UNPACK, "unpack", f"{at}.tar", at], deadline)
+    if not unpacked.ok:
+        message = "cannot unpack the sources in the machine"
+        raise ProvisioningError(message, fix="use --build host", detail=unpacked.tail())
     return at

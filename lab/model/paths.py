@@ -98,7 +98,7 @@ class Paths:
     def machine(self, name: str) -> Path:
         """Below `machines`, whatever is asked for: `down` removes it. Raises UsageError for what cannot be a name."""
         if not is_name(name):
-            raise UsageError(f"{name[:80]!r} cannot be a machine's name", fix="use up to 40 of a-z, 0-9 and -")
+            raise UsageError(f"invalid machine name {name[:80]!r}", fix="use up to 40 of a-z, 0-9 and -")
         return self.machines / name
 
     @property

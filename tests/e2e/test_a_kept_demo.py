@@ -110,7 +110,7 @@ def test_a_form_that_died_is_told_and_costs_the_exit_code(home: Path) -> None:
 def test_what_measures_has_the_machine_to_itself(home: Path) -> None:
     restored(home)
     ran = good(run_lab("deploy", "talk", "--form", "baseline", home=home, limit_s=LIMIT_S))
-    assert "were ended for this run" in ran.stdout + ran.stderr
+    assert "stopped the standby forms" in ran.stdout + ran.stderr
     assert_proven(restored(home, "--no-fallback"))
 
 

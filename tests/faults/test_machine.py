@@ -94,7 +94,7 @@ def test_up_stopped_by_ctrl_c_ends_soon_and_converges(home: Path) -> None:
         first.signal(signal.SIGINT)
         assert first.wait(STOP_S) == 130, first.said()
         assert first.hears("stopping at the next safe point")
-        assert first.hears("run the command again to go on")
+        assert first.hears("run the command again to continue")
     up(home)
     assert len(pids(home)) == 1
 
@@ -135,7 +135,7 @@ def test_a_panic_in_a_demo_is_told_as_one_and_the_demo_goes_on(home: Path) -> No
     assert "panicked" in json.loads(status.stdout)["machines"][0]["reason"]
     with running(*argv, home=home) as again:
         assert again.wait(240) in {0, 6}, again.said()  # 6: a busy host made the cell INVALID
-        assert again.hears("which was cut"), again.said()
+        assert again.hears("which was interrupted"), again.said()
         done = again.result()
     assert Path(done["report"]).is_file()
     assert [path.name for path in (home / "runs").iterdir()] == [done["run_id"]]

@@ -61,12 +61,12 @@ def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None
         assert first.wait(STOP_S) == 130, first.said()
         assert time.monotonic() - asked < STOP_S
         assert first.hears("stopping at the next safe point")
-        assert first.hears("run the command again to go on")
+        assert first.hears("run the command again to continue")
     cut = run_ids(home)
     assert len(cut) == 1
 
     with running(*argv, home=home) as second:
-        second.until(lambda: second.hears(f"going on with {cut[0]}, which was cut"), "the cut run to be found")
+        second.until(lambda: second.hears(f"resuming {cut[0]}, which was interrupted"), "the cut run to be found")
         kept = second.until(lambda: cells(home), "a whole cell")
         assert working_in(home), "a search that finds nothing now would find nothing at the end"
         second.signal(signal.SIGKILL)
@@ -74,7 +74,7 @@ def test_stopped_and_killed_it_goes_on_and_keeps_whole_cells(home: Path) -> None
 
     with running(*argv, home=home) as third:
         assert third.wait() in {0, 6}, third.said()  # 6: a busy host made a cell INVALID
-        assert third.hears(f"going on with {cut[0]}, which was cut")
+        assert third.hears(f"resuming {cut[0]}, which was interrupted")
         done = third.result()
     assert done["run_id"] == cut[0]
     assert run_ids(home) == cut, "no second run beside it"

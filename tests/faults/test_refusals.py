@@ -37,7 +37,7 @@ def test_a_results_folder_that_cannot_be_written(home: Path) -> None:
 def test_a_results_folder_without_room_is_told_with_both_numbers(home: Path) -> None:
     with mounted(home / "runs", "size=32m"):
         ran = run_lab(*demo_argv("no", "baseline", *HERE), home=home)
-        refused(ran, 4, "needs 67108864 bytes free, 33554432 are")
+        refused(ran, 4, "has 33554432 bytes free, a run needs 67108864")
         assert list((home / "runs").iterdir()) == []
     assert not (home / "machines").exists()
 

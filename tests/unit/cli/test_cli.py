@@ -106,7 +106,7 @@ def test_a_name_that_leads_out_of_the_machines_is_refused(lab_cli: Cli, verb: st
         path.write_text("dear")
     done = lab_cli(*verb.split(), "--", str(tmp_path / "other") if name == "ABSOLUTE" else name)
     assert done.code == 2, done.stderr + done.stdout
-    assert "cannot be a machine's name" in done.stderr
+    assert "invalid machine name" in done.stderr
     assert all(path.exists() for path in kept)
     assert not list(lab_cli.home.glob("**/lock*"))
 
@@ -200,7 +200,7 @@ def test_down_names_what_is_in_its_way(lab_cli: Cli, place: str, code: int, kind
     assert "bug" not in done.stderr
     assert done.code == (0 if ordinary else code), done.stderr
     assert (f"fix:   remove {path}" in done.stderr) == (done.code == 4)
-    assert ("warning: no log" in done.stderr) == (place == "../logs" and kind != "folder")
+    assert ("warning: cannot write the log" in done.stderr) == (place == "../logs" and kind != "folder")
 
 
 def test_the_log_takes_a_name_that_is_not_utf8(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_machine_is_named_by_place_or_by_option(lab_cli: Cli, words: str) -> N
     assert lab_cli(verb, *rest, name, "--name", name).code == by_place.code
     both = lab_cli(verb, *rest, name, "--name", "b")
     assert both.code == 2
-    assert "two machines are named: a and b" in both.stderr
+    assert "two machine names given: a and --name b" in both.stderr
 
 
 @pytest.mark.parametrize("verb", ["up", "down", "status", "deploy", "demo", "exec", "ssh", "logs", "snapshot", "fetch"])

@@ -43,7 +43,7 @@ def test_an_empty_value_of_an_option_is_refused(lab_cli: Cli, words: str) -> Non
     for given in ([option, ""], [f"{option}="], [option, " "]):
         done = lab_cli(verb, *given)
         assert done.code == 2, done.stderr
-        assert f"lab {verb}: {option} is given an empty value" in done.stderr
+        assert f"lab {verb}: {option} has an empty value" in done.stderr
     assert not lab_cli.home.exists()
 
 
@@ -59,7 +59,7 @@ def test_a_run_that_is_not_there_is_never_another(lab_cli: Cli, runs: Path, verb
     for wanted in ("", " ", ".", "..", "*", "[2]*", "/", "../runs", "-", "?026", "x" * 100_000, "2027"):
         done = lab_cli(*verb.split(), "--", wanted)
         assert (done.code, done.stdout) == (2, ""), done.stderr
-        assert "there is no run " in done.stderr
+        assert "no run " in done.stderr
         assert "fix:   lab runs" in done.stderr
         assert len(done.stderr) < 400
 
@@ -68,7 +68,7 @@ def test_a_run_that_is_not_there_is_never_another(lab_cli: Cli, runs: Path, verb
 def test_the_beginning_of_several_runs_is_told(lab_cli: Cli, runs: Path, verb: str) -> None:
     done = lab_cli(*verb.split(), "2026")
     assert done.code == 2
-    assert "'2026' is ambiguous: 2026-11-01-one, 2026-11-02-two, 2026-11-03-three begin so" in done.stderr
+    assert "'2026' is ambiguous: it matches 2026-11-01-one, 2026-11-02-two, 2026-11-03-three" in done.stderr
     one = lab_cli(*verb.split(), "2026-11-01")
     assert one.code == 0, one.stderr
     (runs / "2026-11-02-two").rename(runs / "2026-11-01-one-more")
@@ -82,7 +82,7 @@ def test_a_cut_run_is_told_by_report_and_meant_by_fetch(lab_cli: Cli, runs: Path
     assert "run 2026-11-03-three is incomplete" in reported.stderr
     fetched = lab_cli("fetch", "2026-11-03")
     assert fetched.code == 2
-    assert "machine lab is gone, and with it the rest of the run" in fetched.stderr
+    assert "the rest of the run is lost: no machine lab" in fetched.stderr
     assert len(list(runs.iterdir())) == 3
 
 

@@ -79,7 +79,7 @@ def test_a_full_stdout_is_not_a_full_disk(tmp_path: Path, argv: tuple[str, ...],
     told = done.stderr.decode().splitlines()
     assert told == [
         "error: standard output: No space left on device",
-        "fix:   send the output to a place that takes it",
+        "fix:   redirect stdout to a file or pipe that can be written",
     ]
     assert done.returncode == 4
 

@@ -89,7 +89,7 @@ def test_a_disk_that_cannot_be_made_is_an_error_and_no_image(lab: Lab, tmp_path:
 def test_too_little_room_names_what_is_needed_and_free(lab: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = shutil.disk_usage(tree).free
     monkeypatch.setattr(ext4, "SLACK", 2.0 * free / sum(map(len, FILES.values())))
-    with pytest.raises(PreconditionError, match=r"needs \d+ bytes for the artifact disk, \d+ are free") as caught:
+    with pytest.raises(PreconditionError, match=r"has \d+ bytes free, the artifact disk needs \d+") as caught:
         disk(lab, tree, "d1")
     assert caught.value.fix == "lab cache prune"
 

@@ -115,7 +115,7 @@ def test_the_run_that_is_told_of_is_the_one_that_is_there(tmp_path: Path) -> Non
     again = write(home, reported.directory)
     about = again.summary.provenance
     assert replace(reported.summary, provenance=about) == again.summary, "the files of the report itself are counted"
-    assert any(step.title == "results home, verified" and step.seconds for step in again.summary.steps)
+    assert any(step.title == "fetch and verify results" and step.seconds for step in again.summary.steps)
 
 
 def test_a_file_that_changes_once_it_is_here_is_found(tmp_path: Path) -> None:

@@ -75,11 +75,11 @@ def test_a_good_copy_survives_a_bad_one(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_copy_goes_neither_into_the_run_nor_through_a_link(lab: Lab, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="lies inside the run itself"):
+    with pytest.raises(UsageError, match="is inside the run"):
         fetch(lab, None, lab.paths.run("20260102-b") / "sub")
     (tmp_path / "to").mkdir()
     (tmp_path / "to" / "20260102-b").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="is a link"):
+    with pytest.raises(UsageError, match="is a symbolic link"):
         fetch(lab, None, tmp_path / "to")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> Non
 
 def test_the_rest_of_a_cut_run_needs_its_machine(lab: Lab) -> None:
     (lab.paths.runs / f"{INCOMPLETE_PREFIX}20260103-c").mkdir()
-    with pytest.raises(UsageError, match="is gone, and with it the rest of the run") as caught:
+    with pytest.raises(UsageError, match="the rest of the run is lost") as caught:
         fetch(lab, None, None)
     assert caught.value.fix == "lab demo"
 

@@ -39,7 +39,7 @@ def test_unknown_names_are_told_together_with_the_nearest() -> None:
 
 
 def test_no_form_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="no form is named"):
+    with pytest.raises(ConfigError, match="no forms given"):
         request.read(DemoConfig(forms=()))
 
 
@@ -123,7 +123,7 @@ def test_a_service_without_a_scenario_is_one_complaint_and_not_the_shops(tmp_pat
     (tmp_path / "own/scenario.yaml").unlink()
     with pytest.raises(ConfigError) as caught:
         request.read(DemoConfig(forms=("baseline",)), service_dir=tmp_path / "own")
-    assert caught.value.message == f"{tmp_path}/own/scenario.yaml is missing: it says what to ask this service"
+    assert caught.value.message == f"{tmp_path}/own/scenario.yaml is missing: it lists the requests to this service"
     assert f"write {tmp_path}/own/scenario.yaml" in caught.value.fix
     with pytest.raises(ConfigError) as caught:
         request.read(DemoConfig(forms=("ebfp",)), service_dir=tmp_path / "own")
