@@ -1,6 +1,6 @@
 """The guest half's command line. Answers are one JSON document on stdout; exit codes as everywhere in lab.
 
-0 ok · 2 usage · 4 a mount or file is lacking · 6 sealed, not complete · 8 another run holds the machine · 75 stopped
+0 ok · 2 usage · 4 a mount or file is missing · 6 sealed, not complete · 8 another run has the lock · 75 stopped
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ EXIT_OK, EXIT_USAGE, EXIT_LACKING, EXIT_FAILED, EXIT_BUSY, EXIT_STOPPED = 0, 2, 
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="guest.pyz", description="the half of lab that runs inside the machine")
+    top = argparse.ArgumentParser(prog="guest.pyz", description="the part of lab that runs inside the machine")
     verbs = top.add_subparsers(dest="verb", required=True)
     for verb, text in (
-        ("run", "do what is missing of a plan"),
+        ("run", "run a plan, or resume it"),
         ("start", "the same, detached"),
-        ("held", "keep a plan's forms up until stopped; SIGUSR1: prove each again"),
+        ("held", "keep a plan's forms running on standby; SIGUSR1: prove each again"),
         ("hold", "the same, detached"),
     ):
         one = verbs.add_parser(verb, help=text)
         one.add_argument("--plan", type=Path, required=True)
         one.add_argument("--out", type=Path, required=True)
         one.add_argument("--artifacts", type=Path, required=True)
-    for verb, text in (("status", "what the run does now"), ("stop", "stop at the next safe point")):
+    for verb, text in (("status", "show the state of the run"), ("stop", "stop at the next safe point")):
         verbs.add_parser(verb, help=text).add_argument("--out", type=Path, required=True)
-    verbs.add_parser("facts", help="what this machine is")
-    ready = verbs.add_parser("prepare", help="mount kernel file systems and the artifact disk; then the facts")
+    verbs.add_parser("facts", help="show the facts of this machine")
+    ready = verbs.add_parser("prepare", help="mount kernel file systems and the artifact disk, show the facts")
     ready.add_argument("--journal", type=Path, required=True)
-    ready.add_argument("--serial", help="of the artifact disk; none: artifacts came as files")
+    ready.add_argument("--serial", help="serial of the artifact disk; none: artifacts are files")
     ready.add_argument("--at", type=Path, help="where to mount it")
     verbs.add_parser("undo", help="unmount what prepare mounted").add_argument("--journal", type=Path, required=True)
     return top
 
 
 def answer(args: argparse.Namespace) -> tuple[int, Any]:
-    """Do the verb; its exit code and its document. Only what the verb needs is imported: an emulated CPU is slow."""
+    """Run the verb; returns exit code and document. Imports only what the verb needs: an emulated CPU is slow."""
     if args.verb in ("run", "held"):
         return _run(args)
     if args.verb in ("start", "hold", "status", "stop"):
@@ -97,26 +97,26 @@ def _run(args: argparse.Namespace) -> tuple[int, Any]:
     return code, {"outcome": manifest.outcome, "reason": manifest.reason, "cells": list(manifest.cells)}
 
 
-# by name, so that a verb that cannot raise one does not import it
+# by name, so that a verb does not import exceptions that it cannot raise
 ENDS: dict[str, tuple[int, str, str]] = {
-    "Busy": (EXIT_BUSY, "%s", "wait for it, or stop it"),
-    "OtherPlan": (EXIT_USAGE, "%s", "give another --out"),
-    "WireError": (EXIT_USAGE, "the plan cannot be read: %s", "make the plan again"),
-    "MountFailed": (EXIT_LACKING, "%s", "see the error; `mount` as root shows it too"),
-    "Stopped": (EXIT_STOPPED, "stopped%.0s", "the same start goes on"),
+    "Busy": (EXIT_BUSY, "%s", "wait for that run, or stop it"),
+    "OtherPlan": (EXIT_USAGE, "%s", "use another --out"),
+    "WireError": (EXIT_USAGE, "the plan cannot be read: %s", "create the plan again"),
+    "MountFailed": (EXIT_LACKING, "%s", "run the mount by hand as root"),
+    "Stopped": (EXIT_STOPPED, "stopped%.0s", "run start again to resume"),
 }
 
 
 def main() -> int:
     args = parser().parse_args()
-    os.umask(0o077)  # what is written here, by us or by a service, is nobody else's on a machine that others share
+    os.umask(0o077)  # on a shared machine no other user reads what we or a service write
     try:
         code, document = answer(args)
     except Exception as error:
         if type(error).__name__ in ENDS:
             code, text, fix = ENDS[type(error).__name__]
         elif isinstance(error, OSError):
-            code, text, fix = EXIT_LACKING, "%s", "see the error"
+            code, text, fix = EXIT_LACKING, "%s", "fix the error above"
         else:
             raise
         document = {"error": text % error, "fix": fix}

@@ -1,1 +1,1 @@
-"""What the guest half asks of Linux and does to it: processes, control groups, mounts, files."""
+"""Linux for the guest half: processes, control groups, mounts, files."""

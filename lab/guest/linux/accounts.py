@@ -1,7 +1,7 @@
-"""CPU and memory per role: one cgroup per role where the kernel lets us, else /proc of each process.
+"""CPU and memory per role: one cgroup per role where the kernel permits it, else /proc of each process.
 
-cgroup v2 is used in a unit that systemd delegated to us, or where there is no systemd to own the tree; then cgroup v1's
-cpuacct; then /proc. Each counts user and system time of everything the role ever ran, in seconds.
+cgroup v2 is used in a unit that systemd delegated to us, or without systemd; then cpuacct of cgroup v1; then /proc.
+Each counts user and system time of every process that the role ever ran, in seconds.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from lab.guest.linux.procfs import (
 )
 
 ROLES = ("service", "agent", "sink", "load")
-LEADER = "leader"  # a group for the guest half itself: what it starts is in a group of ours from the fork on
-DELEGATED_ENV = "LAB_GUEST_DELEGATED"  # set by `start` when it asked systemd for Delegate=yes
+LEADER = "leader"  # a group for the guest half itself: its children are in a group of ours from the fork on
+DELEGATED_ENV = "LAB_GUEST_DELEGATED"  # set by `start` in a unit with Delegate=yes
 
 
 @dataclass
 class Accounts:
-    """Where each role's use is counted. source: cgroup2 | cgroup1 | proc."""
+    """The accounting of each role. source: cgroup2 | cgroup1 | proc."""
 
     source: str
     root: Path | None
@@ -37,7 +37,7 @@ class Accounts:
     ended: dict[str, tuple[float, float]] = field(default_factory=lambda: dict.fromkeys(ROLES, (0.0, 0.0)))
 
     def entry(self, role: str) -> Callable[[], None]:
-        """What a child does between fork and exec to be counted under `role`."""
+        """The function that a child calls between fork and exec to be counted under `role`."""
         if self.root is None:
             return _nothing
         procs = str(self.root / role / "cgroup.procs")
@@ -53,7 +53,7 @@ class Accounts:
         self.pids[role].append(pid)
 
     def reaped(self, role: str, pid: int, user_s: float, system_s: float) -> None:
-        """A child ended with this use; only /proc accounting needs it, cgroups remember."""
+        """Add the usage of an ended child; only /proc accounting needs it, cgroups keep it."""
         self.pids[role].remove(pid)
         user, system = self.ended[role]
         self.ended[role] = (user + user_s, system + system_s)
@@ -82,7 +82,7 @@ class Accounts:
         return sum(now for now, _ in found), sum(peak for _, peak in found)
 
     def close(self) -> None:
-        """Leave and remove our groups; those that still hold a process stay for the next start to remove."""
+        """Leave and remove our groups; a group with a process in it stays for the next start to remove."""
         if self.root is None:
             return
         _enter(self.root.parent)
@@ -97,7 +97,7 @@ def _nothing() -> None:
 def open_accounts(
     tag: str, *, delegated: bool, systemd: bool, sources: tuple[str, ...] = ("cgroup2", "cgroup1")
 ) -> Accounts:
-    """Make the groups under a name of our own; falls back quietly, the source is reported in every cell."""
+    """Create the groups under our own name; falls back silently, every cell reports the source."""
     for source in sources:
         if source == "cgroup2" and systemd and not delegated:
             continue
@@ -125,7 +125,7 @@ def open_accounts(
 
 
 def _own_group(source: str) -> Path | None:
-    """The folder of this process's own group in a mounted hierarchy."""
+    """The folder of this process's group in a mounted hierarchy."""
     own = parse_own_cgroup(read("/proc/self/cgroup", ""), "" if source == "cgroup2" else "cpuacct")
     if own is None:
         return None
@@ -138,7 +138,7 @@ def _own_group(source: str) -> Path | None:
 
 
 def _enter(group: Path) -> None:
-    """This process goes into a group; where it may not, it stays."""
+    """Move this process into a group, if permitted."""
     with contextlib.suppress(OSError), open(group / "cgroup.procs", "a", encoding="utf-8") as file:
         file.write("0")
 

@@ -1,4 +1,4 @@
-"""Files that are never torn: written beside, synced, renamed."""
+"""Atomic file writes: to a temporary file, synced, renamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sync_dir(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path`: the old file or the new one is there at every instant."""
+    """Replace `path` atomically."""
     temp = path.with_name(".%s.%d" % (path.name, os.getpid()))
     with open(temp, "w", encoding="utf-8") as file:
         file.write(text)
@@ -28,13 +28,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def publish(temp: Path, final: Path) -> None:
-    """Make a folder appear whole: sync what is in it, rename, sync its parent."""
+    """Publish a folder atomically: sync its files, rename it, sync its parent."""
     for file in sorted(temp.rglob("*")):
         if file.is_file():
             with open(file, "rb") as handle:
                 os.fsync(handle.fileno())
     sync_dir(temp)
-    if final.exists():  # left by a run that was killed before it could tell; never sealed, so replaceable
+    if final.exists():  # left by a killed run; never sealed, so replaceable
         shutil.rmtree(str(final))
     os.replace(str(temp), str(final))
     sync_dir(final.parent)

@@ -1,4 +1,4 @@
-"""Our own child processes: started in their role's group, pinned, logged, reaped with their use, never left behind."""
+"""Our child processes: started in the group of their role, pinned, logged, reaped with their usage, always ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.guest.linux.procfs import boot_id, session, start_ticks
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 TAIL_BYTES = 4000
-LOGS_DIR = "logs"  # apart from what a child writes in its own folder
+LOGS_DIR = "logs"  # separate from the files that a child writes into its folder
 WORD_LINES, WORD_CHARS = 6, 400
 
 
@@ -53,11 +53,11 @@ class Child:
         self.process.returncode = self.code
         self.rss_peak_mib = use.ru_maxrss / 1024.0
         self.accounts.reaped(self.role, self.pid, use.ru_utime, use.ru_stime)
-        _signal_all(session(self.pid), signal.SIGKILL)  # a service may have started others, which must not outlive it
+        _signal_all(session(self.pid), signal.SIGKILL)  # its descendants must not outlive a service
         return self.code
 
     def ended(self) -> str:
-        """How it ended, for people; "" while it runs."""
+        """How it ended, as text; "" while it runs."""
         code = self.poll()
         if code is None:
             return ""
@@ -85,23 +85,23 @@ class Child:
             os.kill(self.pid, number)
 
     def said(self) -> str:
-        """The end of what it wrote on stderr."""
+        """The end of its stderr."""
         return tail(self.log)
 
     def last_words(self) -> str:
-        """The ends of what it wrote on stderr and on stdout, for a message; "" when it wrote nothing."""
+        """The ends of its stderr and stdout, for a message; "" when both are empty."""
         ends = {"stderr": self.said(), "stdout": tail(self.out)}
         written = {name: last_lines(text) for name, text in ends.items()}
-        return "; ".join("%s wrote on %s: %s" % (self.name, name, text) for name, text in written.items() if text)
+        return "; ".join("%s wrote to %s: %s" % (self.name, name, text) for name, text in written.items() if text)
 
     def lines(self) -> list[str]:
-        """What it wrote on stdout, whole lines only."""
+        """Complete lines of its stdout."""
         text = self.out.read_text(encoding="utf-8", errors="replace")
         return text.split("\n")[:-1]
 
 
 def last_lines(text: str) -> str:
-    """The last lines that say something, in one; from a Go program's panic on, where there is one."""
+    """The last non-empty lines, joined; from a Go panic on, where there is one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     crash = next((i for i in reversed(range(len(lines))) if lines[i].startswith(("panic: ", "fatal error: "))), None)
     if crash is not None:
@@ -121,7 +121,7 @@ def tail(path: Path, size: int = TAIL_BYTES) -> str:
 
 @dataclass
 class ChildProcesses:
-    """Starts children and notes them in the host's register, so that whoever comes next can end what is left."""
+    """Starts children and adds them to the register of the host, so that a later start can end those left over."""
 
     accounts: Accounts
     out: Path
@@ -176,7 +176,7 @@ class ChildProcesses:
         return child
 
     def stop_all(self, deadline_s: float) -> None:
-        """End whatever still runs, agents first, then in reverse order of start."""
+        """End all running children, agents first, then in reverse order of start."""
         running = [c for c in self.children if c.poll() is None]
         for child in sorted(running, key=lambda c: (c.role != "agent", -self.children.index(c))):
             child.stop(deadline_s)

@@ -1,9 +1,9 @@
-"""End everything that a machine's runs started there, prove that it is gone, and name what is left.
+"""End every process that a machine's runs started there, verify it, and list what is left.
 
-A process belongs to a run by what it cannot lose by accident: its control group, its pid and start time in the
-register, the run's folder in its environment or command line, or a parent that belongs to the run. Never by its name.
-The lock and the register lie outside the machine's folder, which anybody may remove while a run goes on. This file
-travels alone, over SSH too: it imports nothing of the other modules here.
+A process belongs to a run by its control group, by its pid and start time in the register, by the run's folder in its
+environment or command line, or by a parent that belongs to the run; never by its name. Lock and register are outside
+the machine's folder, which may be removed during a run. This file is also sent alone over SSH: it imports none of the
+other modules here.
     python3 ending.py RUNS_FOLDER [look]
 """
 
@@ -25,17 +25,17 @@ import time
 from typing import Any
 
 OUT_ENV = "LAB_GUEST_OUT"  # in every process of a run: the run's folder
-RUNTIME_ENV = "LAB_GUEST_RUNTIME"  # another place for lock and register: for tests, which must not meet a real run
+RUNTIME_ENV = "LAB_GUEST_RUNTIME"  # another folder for lock and register: for tests beside a real run
 LOCK, REGISTER = "lock", "children.jsonl"
 LEADERS, LAUNCHERS = ("run", "held"), ("start", "hold", "prepare")  # verbs of the guest half
 BPF_FS = "/sys/fs/bpf"
-GRACE_S = 60.0  # a leader stops at its next safe point, its agents first; slow where the machine is emulated
+GRACE_S = 60.0  # a leader stops at its next safe point, its agents first; slow in an emulated machine
 REST_S, LOOK_S = 10.0, 0.1
 MOST = 8 << 20  # bytes that are read of one file
 
 
 class Process:
-    """One process as /proc shows it; with the pid its start time says which one it is."""
+    """One process from /proc; pid and start time together identify it."""
 
     def __init__(self, pid: int) -> None:
         with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as file:
@@ -46,7 +46,7 @@ class Process:
         self.env = dict(word.partition("=")[::2] for word in _words(pid, "environ"))
 
     def verb(self) -> str:
-        """Of the guest half, when that is what it runs; else ""."""
+        """The verb, when this process is the guest half; else ""."""
         for index, word in enumerate(self.argv[:-1]):
             program = word.rpartition("/")[2]
             if word == "lab.guest" or (program.startswith("guest-") and program.endswith(".pyz")):
@@ -54,12 +54,12 @@ class Process:
         return ""
 
     def folder(self) -> str:
-        """The folder of a run that it was told to work in, or whose marks it carries; "" for a stranger."""
+        """The run's folder from its options or environment; "" when it belongs to no run."""
         for option in ("--out", "--journal") if self.verb() else ():
             if option in self.argv[:-1]:
-                told = self.argv[self.argv.index(option) + 1]
-                return told if option == "--out" else os.path.join(os.path.dirname(told), "runs")
-        home = self.env.get("HOME", "")  # an older lab's mark: its children had both in their run's folder
+                path = self.argv[self.argv.index(option) + 1]
+                return path if option == "--out" else os.path.join(os.path.dirname(path), "runs")
+        home = self.env.get("HOME", "")  # an older lab set both to the run's folder
         return self.env.get(OUT_ENV) or (home if home == self.env.get("TMPDIR") else "")
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ def _words(pid: int, name: str) -> list[str]:
 
 
 def processes() -> dict[int, Process]:
-    """Everything that runs; a zombie has ended."""
+    """Every running process; zombies are left out."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -85,7 +85,7 @@ def processes() -> dict[int, Process]:
 
 
 def runtime() -> str:
-    """Where lock and register lie: one place for the whole host, whichever machine or home a run belongs to."""
+    """The folder of lock and register: one for the whole host, for runs of every machine and home."""
     own = "/run/lab-guest" if os.getuid() == 0 else "%s/lab-guest-%d" % (tempfile.gettempdir(), os.getuid())
     return os.environ.get(RUNTIME_ENV) or own
 
@@ -96,12 +96,12 @@ def runs_of(out: str) -> str:
 
 
 def tag(runs: str) -> str:
-    """What the control groups and units of a machine's runs have in their name; follows from the folder alone."""
+    """The part of the names of a machine's control groups and units that follows from its folder."""
     return hashlib.sha256(os.path.realpath(runs).encode()).hexdigest()[:12]
 
 
 def groups(runs: str) -> list[str]:
-    """Our folders in every mounted hierarchy; those of lab 0.1's first runs were called after their plan."""
+    """Our folders in every mounted hierarchy; lab 0.1 named those of its first runs after their plan."""
     names = {"lab-" + tag(runs)}
     for path in _of_each(runs, "guest/state.json", "state.json"):
         names.update("lab-" + str(row.get("plan_digest", ""))[:12] for row in _lines(path))
@@ -115,7 +115,7 @@ def groups(runs: str) -> list[str]:
 
 
 def members(folders: list[str]) -> set[int]:
-    """Who is in these groups or below them."""
+    """The pids in these groups or below them."""
     found: set[int] = set()
     for top in folders:
         for folder, _, _ in os.walk(top):
@@ -125,7 +125,7 @@ def members(folders: list[str]) -> set[int]:
 
 
 def registered(runs: str) -> list[dict[str, Any]]:
-    """What runs of this machine started in this boot."""
+    """The register's rows of this machine's runs in this boot."""
     rows = [row for row in _lines("%s/%s" % (runtime(), REGISTER)) if row.get("runs") == os.path.realpath(runs)]
     for path in _of_each(runs, "guest/work/children.jsonl", "work/children.jsonl"):  # an older lab's
         rows += _lines(path)
@@ -145,7 +145,7 @@ def content(path: str, most: int = MOST) -> bytes:
 
 
 def _of_each(runs: str, *names: str) -> list[str]:
-    """These files of every run; none through a link, which may lead to the runs of another machine."""
+    """These files of every run; skips symbolic links, which may lead to the runs of another machine."""
     found = [path for name in names for path in glob.glob("%s/*/%s" % (glob.escape(runs), name))]
     return [path for path in found if os.path.realpath(path) == os.path.realpath(runs) + path[len(runs) :]]
 
@@ -160,33 +160,33 @@ def _lines(path: str) -> list[dict[str, Any]]:
 
 
 def of_runs(runs: str) -> list[Process]:
-    """Every process of this machine's runs, but the caller and those that started it."""
-    there, rows = processes(), registered(runs)
+    """Every process of this machine's runs, except the caller and its ancestors."""
+    running, rows = processes(), registered(runs)
     inside, marks = members(groups(runs)), (runs + "/", os.path.realpath(runs) + "/")
-    ours = {pid for pid, one in there.items() if pid in inside or (one.folder() + "/").startswith(marks)}
+    ours = {pid for pid, one in running.items() if pid in inside or (one.folder() + "/").startswith(marks)}
     for row in rows:
-        started, one = row["pid"], there.get(row["pid"])
-        if one is None or one.ticks == row["ticks"]:  # its session is nobody else's before all have left it
-            ours |= {pid for pid, other in there.items() if started in (pid, other.session)}
-    while more := {pid for pid, one in there.items() if one.parent in ours} - ours:
+        started, one = row["pid"], running.get(row["pid"])
+        if one is None or one.ticks == row["ticks"]:  # a session id is not reused before all its processes ended
+            ours |= {pid for pid, other in running.items() if started in (pid, other.session)}
+    while more := {pid for pid, one in running.items() if one.parent in ours} - ours:
         ours |= more
-    return [there[pid] for pid in sorted(ours - above(there))]
+    return [running[pid] for pid in sorted(ours - above(running))]
 
 
-def above(there: dict[int, Process]) -> set[int]:
-    """This process and those that started it."""
+def above(running: dict[int, Process]) -> set[int]:
+    """This process and its ancestors."""
     found, pid = set(), os.getpid()
     while pid and pid not in found:
         found.add(pid)
-        pid = there[pid].parent if pid in there else 0
+        pid = running[pid].parent if pid in running else 0
     return found
 
 
 def take() -> int | None:
-    """The open lock file, locked; None: somebody has it. Whoever has it may remove it, and `forget` does."""
+    """The open lock file, locked; None when another process has it. The holder may remove it, as `forget` does."""
     path = "%s/%s" % (runtime(), LOCK)
     while True:
-        with contextlib.suppress(FileNotFoundError):  # removed between two of these steps: again
+        with contextlib.suppress(FileNotFoundError):  # removed between two of these steps: retry
             os.makedirs(runtime(), mode=0o700, exist_ok=True)
             if os.stat(runtime()).st_uid != os.getuid():
                 raise PermissionError("%s belongs to another user" % runtime())
@@ -203,10 +203,10 @@ def take() -> int | None:
 
 
 def forget(runs: str) -> None:
-    """Take our part of the register away, and lock and folder with it. Only for who has the lock."""
-    path, there = "%s/%s" % (runtime(), REGISTER), processes()
+    """Remove our rows from the register, and lock and folder with the last row. Call with the lock held."""
+    path, running = "%s/%s" % (runtime(), REGISTER), processes()
     others = [row for row in _lines(path) if row.get("runs") != os.path.realpath(runs)]
-    others = [row for row in others if row.get("pid") in there and there[row["pid"]].ticks == row.get("ticks")]
+    others = [row for row in others if row.get("pid") in running and running[row["pid"]].ticks == row.get("ticks")]
     if not others:
         shutil.rmtree(runtime(), ignore_errors=True)
         return
@@ -216,19 +216,19 @@ def forget(runs: str) -> None:
 
 
 def holder() -> dict[str, Any]:
-    """What the lock's holder wrote: digest, out, pid, holds."""
+    """The content of the lock file: digest, out, pid, holds."""
     return next(iter(_lines("%s/%s" % (runtime(), LOCK))), {})
 
 
 def end_children(runs: str) -> int:
-    """For a leader that begins: end what an earlier one left running; how many those were."""
+    """For a leader that starts: end the processes of an earlier one; returns their number."""
     half = REST_S / 2
     return len(_end(runs, ((signal.SIGTERM, half, False), (signal.SIGKILL, half, False)), sparing=LAUNCHERS)[0])
 
 
 def end(runs: str, grace_s: float = GRACE_S) -> dict[str, Any]:
-    """Nothing of this machine's runs stays. "left": what could not be ended or removed, one text each."""
-    if os.path.isdir("/run/systemd/system"):  # a unit that is just being started has no process to be found by yet
+    """End and remove everything of this machine's runs. "left": one text for each thing that stays."""
+    if os.path.isdir("/run/systemd/system"):  # a unit that is being started has no process yet
         older = [os.path.basename(top)[len("lab-") :] for top in groups(runs)]
         units = ["lab-guest-%s-*.service" % tag(runs), *("lab-guest-%s.service" % name for name in older)]
         subprocess.run(["systemctl", "stop", *units], stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -240,27 +240,27 @@ def end(runs: str, grace_s: float = GRACE_S) -> dict[str, Any]:
 def _end(
     runs: str, stages: tuple[tuple[int, float, bool], ...], sparing: tuple[str, ...] = ()
 ) -> tuple[dict[int, Process], list[str]]:
-    """Each stage: a signal, how long to wait, and whether it is for leaders only, which end their own children."""
-    seen: dict[int, Process] = {}
+    """Each stage: a signal, how long to wait, and whether it goes only to leaders, which end their own children."""
+    known: dict[int, Process] = {}
     found: list[Process] = []
     for number, wait_s, leaders in stages:
-        told: set[tuple[int, int]] = set()
+        signalled: set[tuple[int, int]] = set()
         ends = time.monotonic() + wait_s
         while True:
             found = [one for one in of_runs(runs) if one.verb() not in sparing]
-            seen.update((one.pid, one) for one in found)
+            known.update((one.pid, one) for one in found)
             now = [one for one in found if not leaders or one.verb() in LEADERS]
             for one in found:
                 if one.verb() in LAUNCHERS:
                     _signal(one, signal.SIGKILL)  # it would only start more
-                elif one in now and (number == signal.SIGKILL or (one.pid, one.ticks) not in told):
-                    told.add((one.pid, one.ticks))
+                elif one in now and (number == signal.SIGKILL or (one.pid, one.ticks) not in signalled):
+                    signalled.add((one.pid, one.ticks))
                     _signal(one, number)
-                    _signal(one, signal.SIGCONT)  # one that is stopped would not hear the first
+                    _signal(one, signal.SIGCONT)  # a stopped process does not handle the first
             if not now or time.monotonic() > ends:
                 break
             time.sleep(LOOK_S)
-    return seen, ["%s still runs" % one for one in found]
+    return known, ["%s still runs" % one for one in found]
 
 
 def _signal(one: Process, number: int) -> None:
@@ -269,7 +269,7 @@ def _signal(one: Process, number: int) -> None:
 
 
 def _clear(runs: str, ended: dict[int, Process]) -> list[str]:
-    """Under the lock, so that no run begins meanwhile: pins of dead targets, groups, register and the lock itself."""
+    """Remove pins of dead targets, groups, register and lock; holds the lock, so that no run starts meanwhile."""
     left = []
     lock = take()
     for pid in {row["pid"] for row in registered(runs)} | ended.keys():

@@ -1,4 +1,4 @@
-"""What this machine is: one flat document, every fact asked from the kernel, "unknown" where it does not tell."""
+"""The facts of this machine: one flat document, each read from the kernel, "unknown" where it has none."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ BTF = "/sys/kernel/btf/vmlinux"
 
 
 def systemd_runs() -> bool:
-    """Whether systemd is this machine's init, so that units can be asked for."""
+    """Whether systemd is this machine's init, so that it can run units."""
     return read("/proc/1/comm", "").strip() == "systemd" and Path("/run/systemd/system").is_dir()
 
 
 def facts() -> dict[str, Any]:
-    """One JSON document for host fingerprint, forms' conditions and doctor."""
+    """One JSON document for the host fingerprint, the conditions of forms, and doctor."""
     cpuinfo = read("/proc/cpuinfo", "")
     return {
         "kernel": platform.release(),
@@ -80,7 +80,7 @@ def _memory_mib(meminfo: str) -> int:
 
 
 def _virtualisation(cpuinfo: str) -> str:
-    """The maker's name as DMI or the hypervisor tells it; "none" only on what looks like bare metal."""
+    """The vendor from DMI or the hypervisor; "none" only on what looks like bare metal."""
     for path in ("/sys/class/dmi/id/sys_vendor", "/sys/firmware/devicetree/base/compatible", "/sys/hypervisor/type"):
         text = read(path, "").replace("\0", " ").strip()
         if text:
@@ -93,7 +93,7 @@ def _hypervisor(cpuinfo: str) -> bool:
 
 
 def _emulated(cpuinfo: str) -> bool:
-    """A hint that instructions are emulated: QEMU's software CPU names itself; else QEMU without KVM's own clock."""
+    """A hint at emulation: the CPU's name is that of QEMU's software CPU, or QEMU without kvm-clock."""
     if "TCG" in cpuinfo or "QEMU Virtual CPU" in cpuinfo:
         return True
     clocks = read("/sys/devices/system/clocksource/clocksource0/available_clocksource", "")

@@ -1,4 +1,4 @@
-"""Where processes listen on TCP, as the kernel tells it."""
+"""The TCP sockets on which processes listen, from /proc."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse_listening(text: str) -> dict[str, tuple[str, int]]:
 
 
 def _address(hexadecimal: str) -> str:
-    """Words of four bytes in the processor's own order."""
+    """The address from its four-byte words in host byte order."""
     words = [int(hexadecimal[i : i + 8], 16) for i in range(0, len(hexadecimal), 8)]
     packed = struct.pack("=%dI" % len(words), *words)
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)

@@ -1,4 +1,4 @@
-"""HTTP on 127.0.0.1, without proxies and without surprises."""
+"""HTTP on 127.0.0.1, without proxies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def get(port: int, path: str, timeout_s: float = 5.0) -> tuple[int, Mapping[str, str], bytes] | None:
-    """Status, headers, body; None when nobody answers."""
+    """Status, headers, body; None without an answer."""
     return _ask("GET", port, path, None, timeout_s)
 
 
@@ -19,7 +19,7 @@ def get_json(port: int, path: str, timeout_s: float = 5.0) -> dict[str, Any] | N
 
 
 def post_json(port: int, path: str, doc: Any, timeout_s: float = 10.0) -> dict[str, Any] | None:
-    """The answer's document; None when nobody answers or the answer is a refusal."""
+    """The document of the answer; None without an answer or with another status than 200."""
     return _document(_ask("POST", port, path, json.dumps(doc).encode(), timeout_s))
 
 

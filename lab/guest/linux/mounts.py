@@ -1,4 +1,4 @@
-"""Mounts that a run needs: the artifact disk by its serial, the kernel's own file systems. Journalled, so undone."""
+"""The mounts of a run: the artifact disk by its serial, kernel file systems. Journalled, so that `undo` finds them."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ KERNEL_FS = (
     ("tracefs", "/sys/kernel/tracing"),
 )
 
-PLUG_S = 30.0  # an emulated guest takes seconds to see a disk that was plugged in
+PLUG_S = 30.0  # an emulated guest takes seconds to detect a new disk
 
 
 class MountFailed(Exception):
-    """A mount could not be made; the text says which and why."""
+    """A mount failed; the text says which and why."""
 
 
 def find_disk(serial: str, root: Path = Path("/sys/block")) -> str:
-    """Device node of the disk with this serial. Raises MountFailed naming the serials there are."""
-    seen = {}
+    """Device node of the disk with this serial. Raises MountFailed with the known serials."""
+    names = {}
     for block in sorted(root.glob("*")):
         for name in ("serial", "device/serial"):
             text = read(block / name, "").strip()
             if text:
-                seen[text] = block.name
-    if serial not in seen:
-        raise MountFailed("no disk with serial %s; there are: %s" % (serial, ", ".join(sorted(seen)) or "none"))
-    return "/dev/" + seen[serial]
+                names[text] = block.name
+    if serial not in names:
+        raise MountFailed("no disk with serial %s (known: %s)" % (serial, ", ".join(sorted(names)) or "none"))
+    return "/dev/" + names[serial]
 
 
 def mount_disk(serial: str, at: Path) -> str:
-    """Mount the disk read-only; idempotent; returns its device. A disk just plugged in is waited for."""
+    """Mount the disk read-only; idempotent; returns its device. Waits for a disk that was just plugged in."""
     device = _wait_for_disk(serial)
     for source, target, _, _ in mounted():
         if target == str(at):
@@ -63,7 +63,7 @@ def _wait_for_disk(serial: str) -> str:
 
 
 def mount_kernel_fs(journal: Path) -> list[str]:
-    """Mount what is missing of bpffs, securityfs, tracefs; returns what this call mounted."""
+    """Mount bpffs, securityfs and tracefs where missing; returns the new mount points."""
     ours = _journal(journal)
     done = []
     for kind, target in KERNEL_FS:
@@ -78,7 +78,7 @@ def mount_kernel_fs(journal: Path) -> list[str]:
 
 
 def undo(journal: Path) -> list[str]:
-    """Unmount what we mounted, newest first, where it is still mounted as we did; idempotent."""
+    """Unmount our mounts, newest first, where they are unchanged; idempotent."""
     undone = []
     for kind, target in reversed(_journal(journal)):
         if any(row[0] == kind and row[1] == target and row[2] == kind for row in mounted()):

@@ -1,4 +1,4 @@
-"""Reading the kernel's text files: one pure parser each, tested from recorded output, and thin readers."""
+"""Kernel text files: one pure parser each, tested with recorded output, and thin readers."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def parse_cpu_stat(text: str) -> tuple[float, float]:
 def parse_cpuacct(text: str, text_user: str, text_sys: str) -> tuple[float, float]:
     """User and system seconds of cgroup v1: cpuacct.usage, in the proportion of its _user and _sys; nanoseconds.
 
-    The last two count whoever a clock tick meets: beside a busy neighbour, seen to miss five sixths of what ran.
+    The last two only sample at clock ticks: beside a busy neighbour they missed five sixths of the time.
     """
     total, user, system = int(text) / 1e9, int(text_user), int(text_sys)
     in_user = total * user / (user + system) if user + system else total
@@ -104,7 +104,7 @@ def parse_mounts(text: str) -> list[tuple[str, str, str, str]]:
 
 
 def read(path: str | Path, default: str | None = None) -> str:
-    """A small file's text; `default`, when given, for a file that is not there or may not be read."""
+    """The text of a small file; `default`, when given, for a file that is missing or not readable."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -118,7 +118,7 @@ def boot_id() -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in ticks since boot: with the pid, its identity. None: gone or a zombie."""
+    """Start of a process in ticks since boot: with the pid, its identity. None: it has ended or is a zombie."""
     try:
         _, _, ticks, state = parse_pid_stat(read("/proc/%d/stat" % pid))
     except (OSError, ValueError):
@@ -127,12 +127,12 @@ def start_ticks(pid: int) -> int | None:
 
 
 def alive(pid: int, ticks: int, boot: str) -> bool:
-    """Whether this very process still runs; a pid alone is never trusted."""
+    """Whether this process still runs; a pid alone may be reused."""
     return boot == boot_id() and start_ticks(pid) == ticks
 
 
 def session(leader: int) -> list[int]:
-    """Who runs in the session that `leader` began, itself included; its pid is nobody else's before all left."""
+    """The pids in the session of `leader`, itself included; the id is not reused before all have ended."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         text = read(path, "")
@@ -147,7 +147,7 @@ def system_times() -> SystemTimes:
 
 
 def pressure() -> dict[str, float]:
-    """Seconds since boot per resource, where the kernel tells."""
+    """Seconds since boot per resource, where the kernel has PSI."""
     found = {name: read("/proc/pressure/" + name, "") for name in ("cpu", "memory", "io")}
     return {name: parse_pressure(text) for name, text in found.items() if text}
 

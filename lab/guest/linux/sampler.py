@@ -1,7 +1,7 @@
-"""Cumulative counters read while a cell runs, and their use inside the measured window. The second half is pure.
+"""Cumulative counters, read while a cell runs, and the usage inside the measured window. The second half is pure.
 
-The window's edges are known only afterwards (the load generator tells them), so counters are read often and the edges
-interpolated between the two readings around them.
+The load generator reports the edges of the window only afterwards, so counters are read often and interpolated at the
+edges.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lab.guest.linux.procfs import SystemTimes, bpf_run_s, parse_status_mib, pre
 from lab.guest.wire import Usage
 
 PERIOD_S = 0.25
-SLOW_EVERY = 4  # memory and BPF counters are dearer to read: every so many samples
+SLOW_EVERY = 4  # read memory and BPF counters, which cost more, only with every fourth sample
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
 _BPF_ENABLE_STATS = 32
@@ -58,7 +58,7 @@ def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) ->
 
 
 class BpfStatistics:
-    """Kernel accounting of BPF run time, on while this is open; no sysctl is touched. `on`: it could be."""
+    """Kernel accounting of BPF run time, enabled while this is open, without a sysctl. `on`: the kernel permits it."""
 
     def __init__(self, *, wanted: bool = True) -> None:
         number = _SYS_BPF.get(platform.machine())
@@ -82,7 +82,7 @@ class BpfStatistics:
 
 @dataclass(frozen=True)
 class WindowUse:
-    """What was used between the window's edges."""
+    """Usage between the edges of the window."""
 
     usage: tuple[Usage, ...]
     window_s: float
@@ -129,7 +129,7 @@ def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: st
 
 
 def _at(samples: Sequence[Sample], values: Sequence[float], wall_ns: int) -> float:
-    """A cumulative value at one moment; the nearest reading outside the readings."""
+    """A cumulative value at one moment; before the first and after the last sample, the nearest."""
     for (a, low), (b, high) in zip(zip(samples, values), zip(samples[1:], values[1:])):
         if wall_ns <= a.wall_ns:
             return low

@@ -1,4 +1,4 @@
-"""The guest half's only waiting: on a condition, with a deadline, ended early when a stop was asked for."""
+"""The only waits of the guest half: on a condition, with a deadline, cancelled by a stop request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Condition = Callable[[], Optional[T]]
 
 
 class Stopped(Exception):
-    """A stop was asked for; everything whole is kept and the next start goes on."""
+    """Stopped on request; complete results are kept and the next start resumes."""
 
 
 class Cancel:
-    """Set by the signal handler, looked at by every wait."""
+    """Set by the signal handler, checked by every wait."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -19,9 +19,9 @@ from lab.guest.wire import Canary, CanaryRequest, Span
 
 @dataclass
 class SentCanaries:
-    """Canary requests that were answered: what was sent, and answers that are wrong in themselves.
+    """Answered canary requests, and the answers with an unexpected status.
 
-    count: spans that were there with the last answer; at: its time by the monotonic clock, in seconds.
+    count: spans in the sink at the last answer; at: its time by the monotonic clock, in seconds.
     """
 
     sent: list[Sent]
@@ -40,21 +40,21 @@ def prove(bench: RunContext, running: Running) -> Canary:
 def send(bench: RunContext, running: Running, kinds: Sequence[str]) -> SentCanaries:
     """One request of each type. Raises LifeFailed."""
     plan = bench.plan
-    asked = SentCanaries(sent=[], wrong=[])
+    canaries = SentCanaries(sent=[], wrong=[])
     status = {request.type: request.status for request in plan.requests}
     for index, kind in enumerate(kinds):
         request, _ = send_once(bench, running.work, running.target, kind, index, plan.seed)
-        asked.sent.append(request)
+        canaries.sent.append(request)
         if request.status not in status.get(kind, ()) and request.status >= 0:
-            asked.wrong.append("%s answered %d" % (kind, request.status))
-    asked.count, asked.at = running.sink.count(), time.monotonic()
-    return asked
+            canaries.wrong.append("%s answered %d" % (kind, request.status))
+    canaries.count, canaries.at = running.sink.count(), time.monotonic()
+    return canaries
 
 
 def judge(bench: RunContext, running: Running, asked: SentCanaries, quiet_s: Optional[float] = None) -> Canary:
-    """Wait for the spans of these requests and compare them with what the form is known to give.
+    """Wait for the spans of these requests and compare them with the form's expectation.
 
-    quiet_s: how long no span must come after the last answer, where none or no more may come; None: the plan's.
+    quiet_s: how long no span may arrive after the last answer, where none or no more are expected; None: the plan's.
     """
     form, sent = running.form, asked.sent
     requests, start_spans, reason = _judged(bench, running, asked, quiet_s or bench.plan.timeouts.quiet_s)
@@ -77,7 +77,7 @@ def judge(bench: RunContext, running: Running, asked: SentCanaries, quiet_s: Opt
 def _judged(
     bench: RunContext, running: Running, asked: SentCanaries, quiet_s: float
 ) -> tuple[tuple[CanaryRequest, ...], int, str]:
-    """Collect spans until the proof holds, or no more come, or the deadline passes."""
+    """Collect spans until the proof holds, no more arrive, or the deadline passes."""
     plan, form, sent = bench.plan, running.form, asked.sent
     trees = type_trees(plan.reference, form.expected)
     needed = sum(sum(required(trees[s.type]).values()) for s in sent) if form.proof == "some" else 0
@@ -89,7 +89,7 @@ def _judged(
     while True:
         wanted = needed - len(spans)
         if spans and not form.expected.known:
-            wanted = 0  # how many will come nobody knows: until no more do
+            wanted = 0  # their number is unknown: wait until no more arrive
         fresh = _collect(bench, running, wanted, quiet_s, last, since)
         last, since = -1, time.monotonic()
         spans += fresh
@@ -103,7 +103,7 @@ def _judged(
 def _collect(
     bench: RunContext, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
 ) -> list[Span]:
-    """What arrived since the last call: waits for as many spans as wanted, else until their count is still.
+    """Spans since the last call: waits for as many as wanted, else until their count is stable.
 
     The count was `last` at the monotonic time `since`.
     """
@@ -130,6 +130,6 @@ def _collect(
 
 
 def rotate(running: Running) -> bool:
-    """Go on in a new file, so that spans of before are not taken for those of a request to come."""
+    """Start a new file, so that earlier spans are not counted for the next request."""
     number = len(list(running.work.glob("early-*.spans.jsonl.gz")))
     return running.sink.rotate(running.work / ("early-%d.spans.jsonl.gz" % number))

@@ -1,4 +1,4 @@
-"""One measured cell: load, counters, drain, gates, and its folder published whole."""
+"""One measured cell: load, counters, drain, gates, and its folder published atomically."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ SENTINEL_ROUNDS = 200_000
 
 
 def cell_folder(ident: str, attempt: int) -> str:
-    """The folder's name below cells/; a rerun is kept beside the first attempt."""
+    """Name of the folder below cells/; a rerun has its own beside the first attempt."""
     return ident if attempt == 1 else "%s.%d" % (ident, attempt)
 
 
 def sentinel() -> float:
-    """Seconds that a fixed piece of work takes now."""
+    """Seconds that a fixed CPU loop takes now."""
     began = time.perf_counter()
     value = 1
     for _ in range(SENTINEL_ROUNDS):
@@ -53,7 +53,7 @@ def sentinel() -> float:
 
 
 def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) -> Cell:
-    """Measure and publish; always gives a cell, with the gates that it missed when something broke."""
+    """Measure and publish; always returns a cell, with its missed gates when something failed."""
     name = cell_folder(cell.id, attempt)
     temp = bench.out / CELLS_DIR / (".tmp-" + name)
     shutil.rmtree(str(temp), ignore_errors=True)
@@ -64,12 +64,12 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     refused = running.sink.refused()
     counted = bench.plan.clock == COUNTED
     failed = _warm_up(bench, running, cell) if counted else ""
-    told: dict[str, Any] = {}
+    load: dict[str, Any] = {}
     with contextlib.closing(BpfStatistics(wanted=bool(running.agents))) as statistics:
         samples = [_sample(bench, running, statistics, slow=True)]
         if not failed:
             now = replace(cell, warmup_requests=0) if counted else cell
-            told, failed = _loaded(bench, running, now, temp / REQUESTS_FILE, statistics, samples)
+            load, failed = _loaded(bench, running, now, temp / REQUESTS_FILE, statistics, samples)
         quiet = _drained(bench, running)
         if counted:
             samples.append(_sample(bench, running, statistics, slow=True))
@@ -78,7 +78,7 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
-    seen = _Seen(samples, told, failed, broken, quiet, refused, sentinel_s)
+    seen = _Seen(samples, load, failed, broken, quiet, refused, sentinel_s)
     result = _result(bench, running, cell, attempt, seen, temp)
     write_text(temp / CELL_FILE, dump(result) + "\n")
     publish(temp, bench.out / CELLS_DIR / name)
@@ -87,15 +87,15 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
 
 
 def _drained(bench: RunContext, running: Running) -> bool:
-    """Whether every span is in the sink; a form that was proven to give none need not be waited for as long."""
+    """Whether every span is in the sink; waits less for a form that is proven to send none."""
     quiet_s = bench.plan.timeouts.quiet_s
-    if running.form.proof != "some" and bench.plan.clock != COUNTED:  # counted, all forms are there for equally long
+    if running.form.proof != "some" and bench.plan.clock != COUNTED:  # counted, all forms run equally long
         quiet_s = min(1.0, quiet_s)
     return still(bench, running.sink, quiet_s, bench.plan.timeouts.drain_s)
 
 
 def _warm_up(bench: RunContext, running: Running, cell: CellPlan) -> str:
-    """Apart from what is counted, and until all of it is over; why it failed, or ""."""
+    """Run the warm-up, outside of what is counted, to its end; returns why it failed, or ""."""
     if not cell.warmup_requests:
         return ""
     warm_up = replace(cell, requests=cell.warmup_requests, warmup_requests=0)
@@ -118,9 +118,9 @@ def _loaded(
     statistics: BpfStatistics | None = None,
     samples: list[Sample] | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Run the load generator, adding to `samples` all along; ends early when a part of the form dies.
+    """Run the load generator and append to `samples` meanwhile; ends early when a process of the form dies.
 
-    Returns its summary, and why there is none.
+    Returns its summary, and why it has none.
     """
     load = start_load(bench, running.work, running.target, cell, rows)
     until_s = time.monotonic() + longest_s(bench, cell)
@@ -142,12 +142,12 @@ def _loaded(
     finally:
         load.stop(2.0)
         bench.nursery.children.remove(load)
-    told = summary(load)
-    if told is None and not failed:
+    result = summary(load)
+    if result is None and not failed:
         failed = "%s: %s" % (load.ended(), load.said().strip()[-300:])
-    if told is not None and load.code != 0:
+    if result is not None and load.code != 0:
         failed = load.ended()
-    return told or {}, failed if not running.broken() else ""
+    return result or {}, failed if not running.broken() else ""
 
 
 def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
@@ -160,11 +160,11 @@ def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one cell left behind, before it is judged."""
+    """The raw results of a cell, before it is judged."""
 
     samples: list[Sample]
-    told: dict[str, Any]  # the load generator's summary; empty when it gave none
-    failed: str  # why it gave none
+    summary: dict[str, Any]  # of the load generator; empty when it has none
+    failed: str  # why it has none
     broken: dict[str, str]  # role -> how it ended; "" while it lives
     quiet: bool
     refused: int
@@ -172,23 +172,23 @@ class _Seen:
 
 
 def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
-    told = seen.told
-    start_ns, end_ns = int(told.get("window_start_ns", 0)), int(told.get("window_end_ns", 0))
+    load = seen.summary
+    start_ns, end_ns = int(load.get("window_start_ns", 0)), int(load.get("window_end_ns", 0))
     counted = bench.plan.clock == COUNTED
-    if counted and start_ns:  # all that was counted, between two moments of rest
+    if counted and start_ns:  # everything counted, between two idle moments
         start_ns, end_ns = seen.samples[0].wall_ns, seen.samples[-1].wall_ns
     use = _use(bench, seen.samples, start_ns, end_ns)
     spans, total = _count_spans(folder / SPANS_FILE, start_ns, end_ns)
-    builds = {str(k): int(v) for k, v in (told.get("headers", {}).get("build") or {}).items()}
+    builds = {str(k): int(v) for k, v in (load.get("headers", {}).get("build") or {}).items()}
     cpus = os.cpu_count() or 1
     tools = cpu_set(bench.plan.layout.tools)
     load_s = sum(u.user_s + u.system_s for u in use.usage if u.role == "load")
     facts = gating.Facts(
-        scheduled=int(told.get("scheduled", cell.requests)),
-        completed=int(told.get("completed", 0)),
-        late=int(told.get("late", 0)),
+        scheduled=int(load.get("scheduled", cell.requests)),
+        completed=int(load.get("completed", 0)),
+        late=int(load.get("late", 0)),
         late_shift=gating.late_shift(sends(folder / REQUESTS_FILE), bench.plan.requests),
-        unexpected=int(told.get("unexpected", 0)),
+        unexpected=int(load.get("unexpected", 0)),
         window_s=use.window_s,
         cpus=cpus,
         load_cpus=len(tools) or cpus,
@@ -196,7 +196,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
         steal_s=use.system.steal_s,
         busy_s=use.system.busy_s,
         clock_step_s=use.clock_step_s,
-        pause_s=0.0 if counted else use.pause_s,  # a count stands still with the machine
+        pause_s=0.0 if counted else use.pause_s,  # counted time pauses with the machine
         build_ids=builds,
         build_id=running.form.build_id if bench.plan.service.build_header else "",
         spans_still=seen.quiet,
@@ -219,7 +219,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
         reasons=reasons,
         gates=found,
         rate_rps=cell.rate_rps,
-        achieved_rps=float(told.get("achieved_rps", 0.0)),
+        achieved_rps=float(load.get("achieved_rps", 0.0)),
         scheduled=facts.scheduled,
         completed=facts.completed,
         late=facts.late,
@@ -239,8 +239,8 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
         sentinel_s=seen.sentinel_s,
         spans=spans,
         spans_total=total,
-        by_type=_by_type(told),
-        delay_ns=(told.get("delay_ns") or {}).get("mean") if running.form.delay_kind else None,
+        by_type=_by_type(load),
+        delay_ns=(load.get("delay_ns") or {}).get("mean") if running.form.delay_kind else None,
         build_ids=builds,
         boot_id=boot_id(),
         agent_exit=next((a.code for a in running.agents if a.poll() is not None), None),
@@ -265,9 +265,9 @@ def _count_spans(path: Path, start_ns: int, end_ns: int) -> tuple[dict[str, int]
     return dict(counts), total
 
 
-def _by_type(told: dict[str, Any]) -> dict[str, TypeStats]:
+def _by_type(load: dict[str, Any]) -> dict[str, TypeStats]:
     found = {}
-    for name, stats in (told.get("by_type") or {}).items():
+    for name, stats in (load.get("by_type") or {}).items():
         values = {key: stats.get(key) for key in ("p50_ms", "p90_ms", "p99_ms")}
         if int(stats.get("count", 0)) and values["p50_ms"] is not None:
             found[str(name)] = TypeStats(
@@ -280,7 +280,7 @@ def _by_type(told: dict[str, Any]) -> dict[str, TypeStats]:
 
 
 def _short(cell: Cell) -> dict[str, Any]:
-    """What the live view shows of a finished cell."""
+    """A finished cell for the live view."""
     cpu = {u.role: round(u.user_s + u.system_s, 4) for u in cell.usage}
     return {
         "id": cell.id,

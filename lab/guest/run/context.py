@@ -1,4 +1,4 @@
-"""What every step of a run gets as its first argument."""
+"""The first argument of every step of a run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PASSED_ON = (
     "LANG",
     "TZ",
     ending.RUNTIME_ENV,
-)  # nothing else of the caller's environment reaches a child: no proxy, no OTEL_*
+)  # a child gets nothing else of the caller's environment: no proxy, no OTEL_*
 
 
 class LifeFailed(Exception):
-    """A form could not be started or proven; the run goes on with the others. The text says why."""
+    """A form failed to start or has no proof; the run continues with the others. The text says why."""
 
 
 @dataclass
 class RunContext:
-    """One run: its plan, its folders, and the effects that steps share."""
+    """One run: its plan, its folders, and the objects that its steps share."""
 
     plan: Plan
     out: Path
@@ -39,7 +39,7 @@ class RunContext:
     nursery: ChildProcesses
     cancel: Cancel
     systemd: bool = False
-    digests: dict[tuple[int, ...], str] = field(default_factory=dict)  # of files, as stat(2) knows them
+    digests: dict[tuple[int, ...], str] = field(default_factory=dict)  # of files, by their stat(2) values
 
     def form(self, name: str) -> FormSpec:
         return self.plan.forms[name]
@@ -48,15 +48,15 @@ class RunContext:
         return str(self.artifacts / relative)
 
     def sha256(self, path: str) -> str:
-        """A file's digest, read once as long as it is the same file: each life runs the same few. Raises OSError."""
-        seen = os.stat(path)
-        key = (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+        """The digest of a file, cached while it is unchanged: each life runs the same few files. Raises OSError."""
+        stat = os.stat(path)
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         if key not in self.digests:
             self.digests[key] = sha256_file(path)
         return self.digests[key]
 
     def env(self, work: Path, extra: dict[str, str]) -> dict[str, str]:
-        """A child's whole environment."""
+        """The complete environment of a child."""
         base = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         base.setdefault("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         return {**base, "HOME": str(work), "TMPDIR": str(work), **extra, ending.OUT_ENV: str(self.out)}

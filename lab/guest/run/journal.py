@@ -1,4 +1,4 @@
-"""What the guest half tells while it works: events appended one line each, and its state replaced whole."""
+"""Events and state of the guest half: events are appended, one line each; the state file is replaced."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ EVENTS_MOST = 256 << 20  # bytes of events.jsonl that are read
 
 
 class Journal:
-    """events.jsonl. A record's identity is (boot id, seq); seq goes on where a killed start left it.
+    """events.jsonl. A record's identity is (boot id, seq); seq continues after a killed start.
 
-    Each line is one write, so a kill never tears one; a line torn by a power loss is ended, and readers skip it.
+    Each line is one write, so a kill never truncates one; one truncated by a power loss is ended, and readers skip it.
     """
 
     SYNCED = frozenset(("state", "proof", "cell", "failed", "done"))
@@ -45,7 +45,7 @@ class Journal:
 
 
 def _last_seq(path: Path) -> tuple[int, bool]:
-    """Highest number in the file, and whether its last line has no end."""
+    """Highest number in the file, and whether its last line is truncated."""
     if not path.exists():
         return 0, False
     data = content(str(path), EVENTS_MOST)
@@ -59,7 +59,7 @@ def _last_seq(path: Path) -> tuple[int, bool]:
 
 
 def write_state(out: Path, digest: str, phase: str, done: int, total: int, reason: str = "") -> None:
-    """Replace state.json, naming this process."""
+    """Replace state.json with this process's state."""
     state = GuestState(
         plan_digest=digest,
         pid=os.getpid(),

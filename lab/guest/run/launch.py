@@ -1,4 +1,4 @@
-"""A run that outlives whoever asked for it: a transient systemd unit, or a session leader of its own."""
+"""Start a detached run: as a transient systemd unit, or as a session leader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BEGIN_S = 30.0
 
 
 def own_argv() -> list[str]:
-    """How to run this very program again, as a zipapp or from its folder."""
+    """The argv that runs this program again, as a zipapp or from its folder."""
     entry = Path(sys.argv[0]).resolve()
     if entry.name == "__main__.py":  # python -m lab.guest
         return [sys.executable, "-m", "lab.guest"]
@@ -32,7 +32,7 @@ def own_argv() -> list[str]:
 
 
 def unit_argv(digest: str, command: list[str], out: Path) -> list[str]:
-    """A unit that owns its cgroup subtree and takes all its processes along when it ends."""
+    """A unit that owns its cgroup subtree and ends all its processes when it stops."""
     return [
         "systemd-run",
         "--quiet",
@@ -51,9 +51,9 @@ def unit_argv(digest: str, command: list[str], out: Path) -> list[str]:
 
 
 def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
-    """Begin or go on, detached; a second start of the same plan changes nothing. Raises Busy, OtherPlan, OSError.
+    """Start or resume, detached; a second start of the same plan changes nothing. Raises Busy, OtherPlan, OSError.
 
-    Forms that were only kept up give way: "gave_way" in the answer.
+    Stops standby forms first: "gave_way" in the answer.
     """
     plan = load(Plan, plan_file.read_bytes())
     digest = plan.digest()
@@ -78,14 +78,14 @@ def _command(verb: str, plan_file: Path, out: Path, artifacts: Path) -> list[str
 
 
 def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
-    """Keep the plan's forms up, detached, instead of those that were kept up before. Raises Busy, OSError."""
+    """Keep the plan's forms running on standby, detached, in place of earlier ones. Raises Busy, OSError."""
     plan = load(Plan, plan_file.read_bytes())
     give_way(out)
     held = holder()
     if held:
         raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in (EVENTS_FILE, STATE_FILE):  # whoever follows the new one must not read of the old one
+    for name in (EVENTS_FILE, STATE_FILE):  # a reader of the new one must not see the old one's events
         with contextlib.suppress(FileNotFoundError):
             (out / name).unlink()
     _launch(plan.digest(), _command("held", plan_file, out, artifacts), out)
@@ -93,7 +93,7 @@ def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
 
 
 def give_way(out: Path, deadline_s: float = 90.0) -> bool:
-    """End what only keeps forms up; False: nothing did. Idempotent."""
+    """Stop the standby process of this machine; False when there is none. Idempotent."""
     held = holder()
     if not held.get("holds") or ending.runs_of(str(held.get("out", ""))) != ending.runs_of(str(out)):
         return False
@@ -128,11 +128,11 @@ def _launch(digest: str, command: list[str], out: Path) -> None:
         if process is not None and process.poll() is not None:
             break
         time.sleep(0.05)
-    raise OSError("the run did not begin: %s" % log.read_text(encoding="utf-8", errors="replace")[-600:].strip())
+    raise OSError("the run did not start: %s" % log.read_text(encoding="utf-8", errors="replace")[-600:].strip())
 
 
 def status(out: Path) -> dict[str, Any]:
-    """State as far as files and the lock tell; alive is true only while the lock is held for this folder."""
+    """The state from files and lock; alive is true only while the lock is held for this folder."""
     state = read_state(out)
     sealed = read_seal(out)
     held = holder()
@@ -147,7 +147,7 @@ def status(out: Path) -> dict[str, Any]:
 
 
 def stop(out: Path, deadline_s: float = 90.0) -> dict[str, Any]:
-    """Ask the run to stop at its next safe point and wait for it; idempotent."""
+    """Stop the run at its next safe point and wait for that; idempotent."""
     held = holder()
     if held.get("out") == str(out):
         os.kill(_int(held.get("pid")), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""One process life of one form: sink, service, agents, readiness, and the end of all of them."""
+"""One process life of one form: start sink, service and agents, wait for readiness, stop them all."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Running:
 
 
 def start_life(bench: RunContext, life: Life, ident: str, work: Path) -> Running:
-    """Everything up to an attached agent and a service that answers with the right build. Raises LifeFailed."""
+    """Start a form until its agents are attached and its service answers with the right build. Raises LifeFailed."""
     form = bench.form(life.form)
     service = bench.plan.service
     free = os.statvfs(str(bench.out))
@@ -80,14 +80,14 @@ def start_life(bench: RunContext, life: Life, ident: str, work: Path) -> Running
 
 
 def start_agents(bench: RunContext, running: Running) -> None:
-    """One for each process of the service. Raises LifeFailed."""
+    """Start one agent for each process of the service. Raises LifeFailed."""
     running.agents_began = time.monotonic()
     running.agent_said = []
     running.agents = [_start_agent(bench, running, child) for child in running.services]
 
 
 def attach(bench: RunContext, running: Running) -> None:
-    """Wait until every agent says that it is attached. Raises LifeFailed with its own words."""
+    """Wait until every agent reports that it is attached. Raises LifeFailed with the agent's error."""
     for agent in running.agents:
         _wait_attached(bench, running, agent)
     running.attach_s = time.monotonic() - running.agents_began
@@ -103,9 +103,9 @@ def _check_digests(bench: RunContext, form: FormSpec) -> None:
         try:
             found = bench.sha256(path)
         except OSError as error:
-            raise LifeFailed("the artifact %s cannot be read: %s" % (relative, error.strerror)) from error
+            raise LifeFailed("cannot read artifact %s: %s" % (relative, error.strerror)) from error
         if found != digest:
-            raise LifeFailed("the artifact %s is not the one planned: sha256 %s, not %s" % (relative, found, digest))
+            raise LifeFailed("artifact %s differs from the plan: sha256 %s, not %s" % (relative, found, digest))
 
 
 def _values(running: Running, name: str) -> dict[str, str]:
@@ -124,11 +124,11 @@ def _start_process(bench: RunContext, running: Running, process: ProcessSpec, *,
         _write_files(running, process)
         return bench.nursery.spawn(process.name, "service", argv, env, running.work, cpus=cpus)
     except OSError as error:
-        raise LifeFailed("the service process %s cannot be started: %s" % (process.name, error)) from error
+        raise LifeFailed("cannot start the service process %s: %s" % (process.name, error)) from error
 
 
 def _write_files(running: Running, process: ProcessSpec) -> None:
-    """A service that takes its port from a configuration file finds it in the folder that it starts in."""
+    """Write the configuration files of a service into its working directory."""
     values = {"port:" + key: str(port) for key, port in running.ports.items()}
     for name, text in process.files.items():
         path = running.work / name
@@ -137,20 +137,20 @@ def _write_files(running: Running, process: ProcessSpec) -> None:
 
 
 def _check_build(bench: RunContext, running: Running) -> None:
-    """The processes run the planned file, and the one that answers says so itself."""
+    """Check that the processes run the planned binary, by digest and by the build id that the service reports."""
     service, form = bench.plan.service, running.form
     for child in running.services:
         found = bench.sha256("/proc/%d/exe" % child.pid)
         if found != form.sha256:
-            raise LifeFailed("%s runs another file than planned: sha256 %s" % (child.name, found))
+            raise LifeFailed("%s runs another binary than planned: sha256 %s" % (child.name, found))
     answer = loopback.get(running.target, service.ready_path) if service.ready_path else None
     headers = answer[1] if answer is not None else {}
     if service.build_header and form.build_id:
-        told = headers.get(service.build_header.lower(), "")
-        if told != form.build_id:
-            raise LifeFailed("the service answers as build %r, planned is %r" % (told, form.build_id))
+        build_id = headers.get(service.build_header.lower(), "")
+        if build_id != form.build_id:
+            raise LifeFailed("the service reports build %r, the plan has %r" % (build_id, form.build_id))
     if service.form_header and headers.get(service.form_header.lower(), form.name) != form.name:
-        raise LifeFailed("the service answers as form %r" % headers[service.form_header.lower()])
+        raise LifeFailed("the service reports form %r" % headers[service.form_header.lower()])
 
 
 def _start_agent(bench: RunContext, running: Running, target: Child) -> Child:
@@ -162,12 +162,12 @@ def _start_agent(bench: RunContext, running: Running, target: Child) -> Child:
     env = bench.env(running.work, {key: fill(value, values) for key, value in spec.env.items()})
     name = "agent-" + target.name
     try:
-        # SIGTERM, not SIGKILL, when we die: the agent then takes its pinned maps away
+        # SIGTERM, not SIGKILL, when we die: the agent then removes its pinned maps
         return bench.nursery.spawn(
             name, "agent", argv, env, running.work, cpus=bench.plan.layout.service, death_signal=signal.SIGTERM
         )
     except OSError as error:
-        raise LifeFailed("the agent cannot be started: %s" % error) from error
+        raise LifeFailed("cannot start the agent: %s" % error) from error
 
 
 def _wait_attached(bench: RunContext, running: Running, agent: Child) -> None:
@@ -183,7 +183,7 @@ def _wait_attached(bench: RunContext, running: Running, agent: Child) -> None:
 
 
 def _why(agent: Child) -> str:
-    """An agent's own words: the last JSON line of its stderr, else the last line."""
+    """The agent's error: the last JSON line of its stderr, else the last line."""
     lines = [line for line in agent.said().splitlines() if line.strip()]
     for line in reversed(lines):
         try:
@@ -192,11 +192,11 @@ def _why(agent: Child) -> str:
             continue
         if isinstance(doc, dict) and "error" in doc:
             return "%s (%s)" % (doc["error"], doc["hint"]) if doc.get("hint") else str(doc["error"])
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"
 
 
 def stop_life(bench: RunContext) -> dict[str, int]:
-    """Agents, then the service backwards, then the sink; returns exit codes by name."""
+    """Stop the agents, the service in reverse order, then the sink; returns exit codes by name."""
     children = list(bench.nursery.children)
     bench.nursery.stop_all(bench.plan.timeouts.stop_s)
     return {child.name: child.code for child in children if child.code is not None}

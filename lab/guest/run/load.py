@@ -1,4 +1,4 @@
-"""The load generator as the guest half sees it: a plan file in, one JSON line out."""
+"""The load generator: reads a plan file, prints one JSON line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_plan(bench: RunContext, port: int, cell: CellPlan) -> dict[str, Any]:
 
 
 def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Path) -> Child:
-    """Begin warm-up and window; the rows go to `out`, which does not exist yet."""
+    """Start warm-up and window; the rows go to `out`, which must not exist yet."""
     name = "load-%s" % cell.id
     plan_file = work / (name + ".json")
     write_text(plan_file, json.dumps(load_plan(bench, port, cell)))
@@ -47,13 +47,13 @@ def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Pa
 
 
 def longest_s(bench: RunContext, cell: CellPlan) -> float:
-    """When a load generator that has not ended is stuck."""
+    """Seconds after which a running load generator is stuck."""
     planned = (cell.warmup_requests + cell.requests) / max(cell.rate_rps, 0.001)
     return planned * 1.5 + 2 * bench.plan.timeouts.request_s + bench.plan.timeouts.ready_s
 
 
 def summary(child: Child) -> dict[str, Any] | None:
-    """The last line it printed, when that is its summary."""
+    """The summary from the last line of its output."""
     for line in reversed(child.lines()):
         try:
             doc = json.loads(line)
@@ -64,7 +64,7 @@ def summary(child: Child) -> dict[str, Any] | None:
 
 
 def sends(out: Path) -> list[tuple[int, int, int, int, str]]:
-    """The rows it wrote: intended, start and end (nanoseconds), status, type; none when the file is torn."""
+    """The rows of the file: intended, start and end (nanoseconds), status, type; none when it is truncated."""
     try:
         with gzip.open(out, "rt", encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
@@ -77,7 +77,7 @@ def sends(out: Path) -> list[tuple[int, int, int, int, str]]:
 def send_once(
     bench: RunContext, work: Path, port: int, kind: str, index: int, seed: int
 ) -> tuple[Sent, dict[str, Any]]:
-    """One request of one type, outside any load. Raises LifeFailed when it could not even be tried."""
+    """Send one request of one type, outside any load. Raises LifeFailed when the load generator fails."""
     cell = CellPlan(id="canary", level="", rate_rps=1.0, seed=seed, warmup_requests=0, requests=1)
     name = "canary-%d-%s" % (index, kind)
     plan_file = work / "canary.plan.json"
@@ -92,6 +92,6 @@ def send_once(
         doc = json.loads(child.lines()[-1])
         sent = Sent(kind, str(doc["request_id"]), int(doc["status"]), int(doc["start_ns"]), int(doc["end_ns"]))
     except (IndexError, ValueError, KeyError) as error:
-        said = child.said().strip() or child.ended()
-        raise LifeFailed("the canary %s could not be sent: %s" % (kind, said)) from error
+        why = child.said().strip() or child.ended()
+        raise LifeFailed("cannot send the canary %s: %s" % (kind, why)) from error
     return sent, doc

@@ -1,4 +1,4 @@
-"""One run per host: a lock that the kernel drops with its holder, outside every folder that others may remove."""
+"""One run per host: a lock that the kernel releases with its holder, outside every folder that may be removed."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ class Busy(Exception):
     """Another start holds the lock. digest: of its plan; out: its folder."""
 
     def __init__(self, digest: str, out: str, pid: int) -> None:
-        super().__init__("a run is under way in %s (pid %d)" % (out, pid))
+        super().__init__("a run is in progress in %s (pid %d)" % (out, pid))
         self.digest = digest
         self.out = out
         self.pid = pid
 
 
 class Lock:
-    """Held while the object is open; runs of one host exclude each other, also when the lock file was removed.
+    """Held while the object is open; excludes all other runs on this host, also when the lock file was removed.
 
-    holds: only keeps forms up, and gives way to a run.
+    holds: this is the standby process, which stops for a run.
     """
 
     def __init__(self, out: Path, digest: str, *, holds: bool = False) -> None:
         self._runs = ending.runs_of(str(out))
-        fd, told = ending.take(), ending.holder()
+        fd, other = ending.take(), ending.holder()
         tries = 20
-        while fd is None and tries and not os.path.exists("/proc/%s" % told.get("pid")):  # whoever only asked
+        while fd is None and tries and not os.path.exists("/proc/%s" % other.get("pid")):  # a probe has it for a moment
             time.sleep(0.05)
-            fd, told, tries = ending.take(), ending.holder(), tries - 1
+            fd, other, tries = ending.take(), ending.holder(), tries - 1
         if fd is None:
-            raise Busy(str(told.get("digest", "")), str(told.get("out", "")), int(told.get("pid", 0)))
-        other = _elsewhere(self._runs)
-        if other is not None:
+            raise Busy(str(other.get("digest", "")), str(other.get("out", "")), int(other.get("pid", 0)))
+        stranger = _elsewhere(self._runs)
+        if stranger is not None:
             os.close(fd)
-            raise Busy("", other.folder(), other.pid)
+            raise Busy("", stranger.folder(), stranger.pid)
         self._fd = fd
         os.ftruncate(fd, 0)
         doc = {"digest": digest, "out": str(out), "pid": os.getpid(), "holds": holds}
@@ -52,25 +52,25 @@ class Lock:
 
 
 def holder() -> dict[str, Any]:
-    """Who holds the lock now: digest, out, pid, holds; empty when nobody does."""
-    told = ending.holder()
-    if not os.path.exists("/proc/%s" % told.get("pid")):
+    """The holder of the lock: digest, out, pid, holds; empty when it is free."""
+    found = ending.holder()
+    if not os.path.exists("/proc/%s" % found.get("pid")):
         return {}
     fd = ending.take()
     if fd is None:
-        return told
+        return found
     os.close(fd)
     return {}
 
 
 def _elsewhere(runs: str) -> ending.Process | None:
-    """A process of another machine's run on this host, if there is one; the lock cannot tell when it was removed."""
-    there, mine, place = ending.processes(), (runs + "/", os.path.realpath(runs) + "/"), ending.RUNTIME_ENV
-    for pid in there.keys() - ending.above(there):
-        one = there[pid]
+    """A process of another machine's run on this host; needed when the lock file was removed."""
+    running, mine, place = ending.processes(), (runs + "/", os.path.realpath(runs) + "/"), ending.RUNTIME_ENV
+    for pid in running.keys() - ending.above(running):
+        one = running[pid]
         works = one.verb() in ending.LEADERS or ending.OUT_ENV in one.env
         if works and not (one.folder() + "/").startswith(mine) and one.env.get(place) == os.environ.get(place):
-            # one that sees another /run is in a container or another mount namespace: another host to us
+            # a process with another /run is in a container or mount namespace: another host to us
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.stat("/proc/%d/root/run" % pid), os.stat("/run")):
                     return one

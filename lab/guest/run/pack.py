@@ -1,8 +1,8 @@
-"""Sends a sealed folder in one stream. Run by its source alone: `python3 -I -S -c SOURCE FOLDER`.
+"""Send a sealed folder in one stream. Runs from its source alone: `python3 -I -S -c SOURCE FOLDER`.
 
-Standard input: one JSON object, path -> how many of its bytes the other side has. Standard output: for the manifest
-and then for each file that it names, in its order, frames of four bytes of length (big endian) and so many bytes; a
-length of 0 ends a file, UNREADABLE one that cannot be read.
+Standard input: one JSON object, path -> bytes that the other side already has. Standard output: for the manifest and
+for each of its files in order, frames of a four-byte length (big endian) and that many bytes; length 0 ends a file,
+UNREADABLE ends a file that cannot be read.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def main() -> None:
             out.write(UNREADABLE)
             return
         _frames(out, raw)
-        out.flush()  # it is judged there while the files are read here
+        out.flush()  # the receiver checks it while the files are read here
         try:
             files = [(str(entry["path"]), int(entry["size"])) for entry in json.loads(raw)["files"]]
         except (ValueError, KeyError, TypeError, RecursionError):
-            return  # what is wrong with it is found by whom it was sent to
+            return  # the receiver reports what is wrong with it
         for path, size in files:
             start = have.get(path, 0)
             _send(out, os.path.join(folder, path), start if start <= size else 0, size)
@@ -69,7 +69,7 @@ def _frames(out: BinaryIO, data: bytes) -> None:
 
 
 def _regular(path: str, flags: int) -> int:
-    """A named pipe or a device would be waited for, or never end."""
+    """Open regular files only: a named pipe or a device would block or never end."""
     number = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)

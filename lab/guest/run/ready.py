@@ -1,4 +1,4 @@
-"""Waiting until a service may be asked, and why it may not: what it answers, where it listens, what it printed."""
+"""Wait until a service is ready, else report why not: what it answers, where it listens, what it printed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SETTINGS = 4
 
 
 def wait_ready(bench: RunContext, services: list[Child], port: int) -> None:
-    """Until `port` answers as ready.path and ready.status ask for. Raises LifeFailed with what was seen instead."""
+    """Wait until `port` answers as ready.path and ready.status require. Raises LifeFailed with the last answer."""
     spec = bench.plan.service
     last = ""
 
@@ -47,7 +47,7 @@ HTTP2 = "an HTTP/2 server without TLS answers"
 
 
 def _fault(spec: ServiceSpec, port: int) -> str:
-    """What is not as it should be yet; "" when the service is ready."""
+    """Why the service is not ready; "" when it is."""
     place = "port %s (127.0.0.1:%d)" % (spec.ready_port, port)
     try:
         socket.create_connection(("127.0.0.1", port), ANSWER_S).close()
@@ -59,7 +59,7 @@ def _fault(spec: ServiceSpec, port: int) -> str:
     if answer is None:
         if _speaks_http2(port):
             return "%s on %s, as gRPC servers do: lab sends requests over HTTP/1.1 only" % (HTTP2, place)
-        return "%s accepts connections and gives no HTTP answer to GET %s" % (place, spec.ready_path)
+        return "%s accepts connections but does not answer GET %s" % (place, spec.ready_path)
     status, _, body = answer
     if status in spec.ready_status or (not spec.ready_status and 200 <= status < 300):
         return ""
@@ -70,7 +70,7 @@ def _fault(spec: ServiceSpec, port: int) -> str:
 
 
 def _speaks_http2(port: int) -> bool:
-    """Such a server speaks first: a SETTINGS frame of stream 0."""
+    """Whether the server sends a SETTINGS frame of stream 0 first."""
     try:
         with socket.create_connection(("127.0.0.1", port), ANSWER_S) as connection:
             connection.settimeout(ANSWER_S)
@@ -86,11 +86,11 @@ def _speaks_http2(port: int) -> bool:
 
 
 def _elsewhere(spec: ServiceSpec, services: list[Child], port: int) -> str:
-    """Where the service listens, when that is not where it was asked to."""
+    """Where the service listens, when not on the requested port."""
     places = listening([pid for child in services for pid in session(child.pid)])
     if any(place.rsplit(":", 1)[1] == str(port) for place in places):
         return ""
     if not places:
-        return "it listens on no TCP port at all"
+        return "it listens on no TCP port"
     text = "it listens on %s: does it take {port:%s} from its argv, env or files?"
     return text % (", ".join(places), spec.ready_port)

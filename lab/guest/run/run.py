@@ -1,4 +1,4 @@
-"""A whole run: lives in the plan's order, whole cells kept over any kill, one rerun of an invalid cell, the seal."""
+"""A run: lives in the order of the plan, complete cells kept over any kill, one rerun of an invalid cell, the seal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class OtherPlan(Exception):
 
 
 def run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> GuestManifest:
-    """Do what is missing of the plan and seal `out`; idempotent. Raises Busy, OtherPlan, Stopped."""
+    """Run the missing part of the plan and seal `out`; idempotent. Raises Busy, OtherPlan, Stopped."""
     digest = plan.digest()
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = Lock(out, digest)
@@ -80,14 +80,14 @@ def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], can
     nursery = ChildProcesses(accounts=accounts, out=out)
     bench = RunContext(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
     if left:
-        journal.emit("notice", text="ended %d processes that a killed start had left" % left)
+        journal.emit("notice", text="ended %d processes left by a killed run" % left)
     if not (out / FACTS_FILE).exists():
         write_text(out / FACTS_FILE, json.dumps({**facts(), "accounting": accounts.source}, sort_keys=True) + "\n")
     try:
         return _lives(bench)
     except Stopped:
         journal.emit("state", phase="stopped")
-        _state(bench, "failed", "stopped by request; the same start goes on from here")
+        _state(bench, "failed", "stopped on request; run start again to resume")
         raise
     except BaseException as error:
         journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
@@ -100,7 +100,7 @@ def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], can
 
 
 def _clear(out: Path, work: Path) -> None:
-    """Drop what a killed start left half done."""
+    """Remove the incomplete folders of a killed start."""
     shutil.rmtree(str(work), ignore_errors=True)
     work.mkdir()
     for folder in (out / CELLS_DIR, out / LIVES_DIR):
@@ -115,7 +115,7 @@ def _lives(bench: RunContext) -> GuestManifest:
     for life in bench.plan.lives:
         while not _life_failure(bench, life):
             todo = [(c, n) for c in life.cells for n in [_next_attempt(bench, c)] if n]
-            if not todo and (life.cells or _started(bench, life)):  # a life without cells is there for its proof
+            if not todo and (life.cells or _started(bench, life)):  # a life without cells is run for its proof
                 break
             _one_life(bench, life, todo)
             _state(bench, "running")
@@ -123,7 +123,7 @@ def _lives(bench: RunContext) -> GuestManifest:
 
 
 def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
-    """Start the form, prove it, run its cells until one of its parts dies; failures are reported and kept."""
+    """Start the form, prove it, run its cells until one of its processes dies; reports and records failures."""
     ident = _life_id(bench, life)
     work = bench.work / ident
     work.mkdir()
@@ -141,7 +141,7 @@ def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -
                 break
             sleep(bench.cancel, bench.plan.timeouts.idle_s)
     except LifeFailed as failure:
-        # "failed" would end the run; this ends one form's life
+        # not "failed", which would end the whole run
         bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), first_span_s=None)
         _publish_life(bench, ident, life, None, None, str(failure))
     finally:
@@ -152,15 +152,15 @@ def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -
 
 
 def _tell_ready(bench: RunContext, running: Running) -> None:
-    said = "ready after %.1f s" % running.startup_s
+    text = "ready after %.1f s" % running.startup_s
     if running.attach_s is not None:
-        said += ", agent attached after %.1f s" % running.attach_s
+        text += ", agent attached after %.1f s" % running.attach_s
     bench.journal.emit(
         "life",
         id=running.id,
         form=running.form.name,
         phase="ready",
-        said=said,
+        said=text,
         startup_s=running.startup_s,
         attach_s=running.attach_s,
     )
@@ -191,7 +191,7 @@ def _tell_proof(bench: RunContext, canary: Canary) -> None:
 def _publish_life(
     bench: RunContext, ident: str, life: Life, running: Running | None, canary: Canary | None, failure: str
 ) -> None:
-    """lives/ID appears before the first cell, so that a kept cell never lacks its proof."""
+    """Publish lives/ID before the first cell, so that every cell has its proof."""
     temp = bench.out / LIVES_DIR / (".tmp-" + ident)
     temp.mkdir()
     doc = {"schema": 1, "id": ident, "block": life.block, "form": life.form, "ok": not failure, "reason": failure}
@@ -207,7 +207,7 @@ def _publish_life(
 
 
 def _keep_logs(bench: RunContext, ident: str, work: Path) -> None:
-    """What our processes wrote on stderr is evidence; the folder of a life without one stays as it is."""
+    """Keep the stderr of our processes in the folder of the life."""
     folder = bench.out / LIVES_DIR / ident
     for log in sorted((work / LOGS_DIR).glob("*.log")):
         text = tail(log, LOG_BYTES)
@@ -241,7 +241,7 @@ def _started(bench: RunContext, life: Life) -> bool:
 
 
 def _life_failure(bench: RunContext, life: Life) -> str:
-    """Why this life cannot be: the reason of a start of it that failed; "" when none did."""
+    """The reason of a failed start of this life; "" when none failed."""
     for path in sorted((bench.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
         doc = json.loads(path.read_text(encoding="utf-8"))
         if not doc["ok"]:
@@ -264,10 +264,10 @@ def _finish(bench: RunContext) -> GuestManifest:
     _state(bench, "sealing")
     cells = [c for life in plan.lives for c in life.cells]
     kept = tuple(cell_folder(c.id, a.attempt) for c in cells for a in _attempts(bench, c))
-    told = {life.form: reason for life in plan.lives for reason in [_life_failure(bench, life)] if reason}
+    failures = {life.form: reason for life in plan.lives for reason in [_life_failure(bench, life)] if reason}
     missing = [c.id for c in cells if not _attempts(bench, c)]
-    reason = "; ".join("%s: %s" % item for item in sorted(told.items()))
-    outcome: Literal["complete", "failed"] = "failed" if missing or told else "complete"
+    reason = "; ".join("%s: %s" % item for item in sorted(failures.items()))
+    outcome: Literal["complete", "failed"] = "failed" if missing or failures else "complete"
     bench.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)
     manifest = seal(bench.out, plan.run_id, plan.digest(), kept, outcome, reason)
     _state(bench, outcome, reason)

@@ -1,4 +1,4 @@
-"""The seal: manifest.json, written last, naming every file with size and digest."""
+"""The seal: manifest.json, written last, lists every file with size and digest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.guest.wire import MANIFEST_FILE, STATE_FILE, FileEntry, GuestManifest, 
 
 WORK_DIR = "work"  # scratch: sockets, databases, files still being written
 LOCK_FILE = "lock"
-LAUNCH_LOG = "launch.log"  # what a detached start printed; still open while the folder is sealed
+LAUNCH_LOG = "launch.log"  # output of a detached start; still open while the folder is sealed
 UNSEALED = frozenset((MANIFEST_FILE, STATE_FILE, LOCK_FILE, LAUNCH_LOG))
 
 
@@ -37,7 +37,7 @@ def entries(out: Path) -> tuple[FileEntry, ...]:
 def seal(
     out: Path, run_id: str, digest: str, cells: tuple[str, ...], outcome: Literal["complete", "failed"], reason: str
 ) -> GuestManifest:
-    """Write the manifest; after it nothing that it names may change."""
+    """Write the manifest; its files must not change afterwards."""
     manifest = GuestManifest(
         run_id=run_id,
         plan_digest=digest,

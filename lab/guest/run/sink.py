@@ -1,4 +1,4 @@
-"""The span sink as the guest half sees it: a child with three routes."""
+"""The span sink: a child process with three HTTP routes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sink:
         return int(stats.get("bad_posts", 0)) + int(stats.get("dropped", 0))
 
     def rotate(self, out: Path) -> bool:
-        """Close the current file and go on in `out`; False: it did not answer."""
+        """Close the current file and continue in `out`; False without an answer."""
         if loopback.post_json(self.port, "/rotate", {"out": str(out)}) is None:
             return False
         self.file = out
@@ -51,7 +51,7 @@ def start_sink(bench: RunContext, work: Path, first_file: Path) -> Sink:
     child = bench.nursery.spawn("sink", "sink", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
     found = until(bench.cancel, lambda: child.lines() or child.ended(), bench.plan.timeouts.ready_s)
     if not isinstance(found, list):
-        raise LifeFailed("the span sink did not start: %s: %s" % (found or "no word", child.said().strip()))
+        raise LifeFailed("the span sink did not start: %s: %s" % (found or "no output", child.said().strip()))
     port = int(str(json.loads(found[0])["listening"]).rsplit(":", 1)[1])
     return Sink(child=child, port=port, file=first_file)
 
@@ -59,7 +59,7 @@ def start_sink(bench: RunContext, work: Path, first_file: Path) -> Sink:
 def still(bench: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
     """Wait until the span count has not moved for `quiet_s`."""
     step_s = min(0.5, max(0.05, quiet_s / 10))
-    seen: list[int] = []
+    counts: list[int] = []
     needed = max(2, int(quiet_s / step_s))
 
     def quiet() -> str:
@@ -68,14 +68,14 @@ def still(bench: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> b
         count = sink.count()
         if count is None:
             return ""
-        seen.append(count)
-        return "still" if len(seen) > needed and len(set(seen[-needed:])) == 1 else ""
+        counts.append(count)
+        return "still" if len(counts) > needed and len(set(counts[-needed:])) == 1 else ""
 
     return until(bench.cancel, quiet, deadline_s, step_s) == "still"
 
 
 def read_spans(path: Path, wanted: Callable[[Span], bool] | None = None) -> Iterator[Span]:
-    """Spans of one file; a torn end (the sink was killed) ends it quietly, the gates tell the rest."""
+    """Spans of one file; stops silently at a truncated end (the sink was killed), which the gates report."""
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             for line in file:

@@ -1,7 +1,7 @@
-"""Forms kept up together, each with its own sink, and proven again on request: what a demo-ready snapshot keeps.
+"""Standby: forms kept running together, each with its own sink, and proven again on request, for snapshots.
 
-A memory snapshot brings the processes back as they were. Agents are attached again once their form is proven, so that
-those in a snapshot are fresh: an agent's maps fill with use. Services go on as they are.
+A memory snapshot restores the processes as they were. New agents are attached once their form is proven, so that
+those in a snapshot are fresh: an agent's maps fill with use. Services stay as they are.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from lab.guest.run.seal import LAUNCH_LOG, WORK_DIR
 from lab.guest.wire import PLAN_FILE, Canary, Plan, dump
 
 REPROVE = signal.SIGUSR1  # prove every form again
-REATTACH = signal.SIGUSR2  # the same, by agents that are attached again
+REATTACH = signal.SIGUSR2  # the same, with new agents
 LOOK_S = 5.0
-SILENT = 0.5  # of what a first proof waits for spans that must not come: this form was silent then
+SILENT = 0.5  # share of a first proof's wait for spans that must not arrive
 
 
 def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> None:
-    """Start every form, prove it, then wait; ends when asked to. Raises Busy, Stopped.
+    """Start every form, prove it, then wait for signals until stopped. Raises Busy, Stopped.
 
-    Tells "state" held with the round (1: the start), after one "proof" per form; a form that fails is reported and the
-    others stay up. What an earlier one left is cleared.
+    Emits one "proof" per form, then "state" held with the round (1: the start); a form that fails is reported and the
+    others stay up. Removes what an earlier process left.
     """
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = Lock(out, plan.digest(), holds=True)
@@ -48,7 +48,7 @@ def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Ca
         for path in out.iterdir():
             if path.is_dir():
                 shutil.rmtree(str(path))
-            elif path.name != LAUNCH_LOG:  # it is written to now
+            elif path.name != LAUNCH_LOG:  # still open
                 path.unlink()
         write_text(out / PLAN_FILE, dump(plan) + "\n")
         _held(_bench(plan, out, artifacts, env, cancel))
@@ -70,14 +70,14 @@ def _held(bench: RunContext) -> None:
     asked, wake = os.pipe()
     for end in (asked, wake):
         os.set_blocking(end, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)  # a wait ends with the signal, not at its next look
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)  # a signal ends the wait at once
     for number in (REPROVE, REATTACH):
         signal.signal(number, lambda *_: None)
     try:
         up = _start(bench)
         rounds = 1
         while True:
-            _told(bench, rounds)
+            _report(bench, rounds)
             wanted = _wait(bench, asked)
             rounds += 1
             _reprove(bench, up, rounds, reattach=wanted == REATTACH)
@@ -93,23 +93,23 @@ def _held(bench: RunContext) -> None:
 
 
 def _wait(bench: RunContext, asked: int) -> int:
-    """Until it is asked for a round, and for which. Raises Stopped."""
+    """Wait for the signal of the next round; returns it. Raises Stopped."""
     while True:
         bench.cancel.check()
         if select.select([asked], [], [], LOOK_S)[0]:
-            said = os.read(asked, 4096)
+            signals = os.read(asked, 4096)
             for number in (REATTACH, REPROVE):
-                if number in said:
+                if number in signals:
                     return number
 
 
-def _told(bench: RunContext, rounds: int) -> None:
+def _report(bench: RunContext, rounds: int) -> None:
     bench.journal.emit("state", phase="held", round=rounds)
     write_state(bench.out, bench.plan.digest(), "held", rounds, rounds)
 
 
 def _start(bench: RunContext) -> list[Running]:
-    """Every form of the plan up and proven by one request of each type; of one that fails nothing stays up."""
+    """Start every form of the plan and prove it by one request of each type; a form that fails is stopped."""
     up = []
     for life in bench.plan.lives:
         work, others = bench.work / life.form, list(bench.nursery.children)
@@ -131,17 +131,17 @@ def _start(bench: RunContext) -> list[Running]:
 
 
 def _renew(bench: RunContext, running: Running) -> None:
-    """Another agent for each that is there; `attach` waits for them. Raises LifeFailed."""
+    """Replace each agent; `attach` waits for the new ones. Raises LifeFailed."""
     for agent in [agent for agent in running.agents if agent in bench.nursery.children]:
-        agent.kill()  # what it still held is from before; the new one takes its pins away
+        agent.kill()  # its spans are old; the new one removes its pins
         bench.nursery.children.remove(agent)
-        with contextlib.suppress(FileNotFoundError):  # one that never attached
+        with contextlib.suppress(FileNotFoundError):  # it never attached
             (running.work / (agent.name + ".ready")).unlink()
     start_agents(bench, running)
 
 
 def _reprove(bench: RunContext, up: list[Running], rounds: int, *, reattach: bool) -> None:
-    """One request each. Whose answer takes long is asked first: a form that must stay silent is waited for."""
+    """Send one request to each form, to silent ones first, since their proof takes longest."""
     began = time.monotonic()
     sent: dict[str, SentCanaries] = {}
     failed: dict[str, str] = {}
@@ -167,7 +167,7 @@ def _reprove(bench: RunContext, up: list[Running], rounds: int, *, reattach: boo
     silent = [running for running in up if running.form.proof != "some"]
     others = [running for running in up if running not in agents and running not in silent]
     if reattach:
-        tried(lambda running: _renew(bench, running), agents)  # they attach while the others are asked
+        tried(lambda running: _renew(bench, running), agents)  # they attach while the others answer
     tried(ask, silent + others)
     if reattach:
         tried(lambda running: attach(bench, running), agents)
@@ -184,7 +184,7 @@ def _proof(
     *,
     reattach: bool = True,
 ) -> None:
-    """`seconds`: since it was asked for; spans: how many the requests gave; reattach: by a new agent."""
+    """Emit a proof. seconds: since the request for it; spans: their number; reattach: with a new agent."""
     spans = sum(len(request.spans) for request in canary.requests)
     bench.journal.emit(
         "proof",

@@ -1,1 +1,1 @@
-"""Pure: spans to trees, trees to counts, gates; the host scores with the same code."""
+"""Pure scoring, shared with the host: spans to trees, trees to counts, gates."""

@@ -1,8 +1,8 @@
-"""What a cell may be used for: every gate with its value and limit, and what each gate can touch. Pure, so that the
+"""The validity of a cell: every gate with its value and limit, and the figures that it affects. Pure, so that the
 verdict can judge again.
 
-A missed hard gate voids the families of figures that it can touch, and nothing else, and earns the cell one rerun;
-a soft one is printed beside the figure.
+A missed hard gate voids only the families of figures that it affects, and the cell is rerun once; a soft one is
+printed beside the figure.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lab.guest.wire import Gate, Gates, RequestSpec, Usage
 
 FAMILIES = ("spans", "cpu", "memory", "latency")
 EVERYTHING = frozenset(FAMILIES)
-# What each gate can touch. Who is not in it (a gate of a newer guest half) may touch everything.
+# The families that each gate affects; a gate that is not listed (of a newer guest half) affects all.
 TOUCHES = {
     "load_alive": EVERYTHING,
     "service_alive": EVERYTHING,
     "agent_alive": EVERYTHING,
     "sink_alive": EVERYTHING,
-    "completed": EVERYTHING,  # the traffic was not whole: neither is anything that counts it
+    "completed": EVERYTHING,  # the traffic was incomplete, and so is every count of it
     "errors": EVERYTHING,
     "build_id": EVERYTHING,
     "clock_step": EVERYTHING,
@@ -36,13 +36,13 @@ TOUCHES = {
 }
 LATE_FLOOR_NS = 1_000_000  # a send is late beyond this or 1 % of the cell's median latency
 MEDIAN_MIN = 5  # answers of one request type: fewer have no median
-PAUSE_MAX_S = 2.0  # the sampler ran this late: the machine stood still
-BUSY_FLOOR = 0.02  # below this share of all CPUs, "unattributed" is noise of the counters' own grain
+PAUSE_MAX_S = 2.0  # a longer gap between samples: the machine was paused
+BUSY_FLOOR = 0.02  # below this share of all CPUs, "unattributed" is noise of the counters' resolution
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the gates look at, for one cell."""
+    """The inputs of the gates, for one cell."""
 
     scheduled: int
     completed: int
@@ -58,7 +58,7 @@ class Facts:
     clock_step_s: float  # largest change of wall clock against monotonic clock
     pause_s: float  # longest gap between two samples, beyond the sampling period
     build_ids: dict[str, int]
-    build_id: str  # the one expected; empty: the service tells none
+    build_id: str  # expected; empty: the service reports none
     spans_still: bool
     sink_dropped: int
     usage: Sequence[Usage] = field(default=())
@@ -71,7 +71,7 @@ class Facts:
 def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
     """All gates of one cell, hard ones first."""
     wrong = sum(n for value, n in facts.build_ids.items() if value != facts.build_id) if facts.build_id else 0
-    untold = bool(facts.build_id) and not facts.build_ids and facts.completed > 0
+    unreported = bool(facts.build_id) and not facts.build_ids and facts.completed > 0
     load = _ratio(facts.load_cpu_s, facts.window_s * max(1, facts.load_cpus))
     steal = _ratio(facts.steal_s, facts.window_s * max(1, facts.cpus))
     done = _ratio(facts.completed, facts.scheduled)
@@ -89,7 +89,7 @@ def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
             "%d of %d sends left late and raise the median latency by this share" % (facts.late, facts.scheduled),
             hard=limits.late_hard,
         ),
-        Gate("errors", facts.unexpected == 0, facts.unexpected, 0.0, "answers that were not asked for"),
+        Gate("errors", facts.unexpected == 0, facts.unexpected, 0.0, "answers with an unexpected status"),
         Gate("load_cpu", load <= limits.load_cpu_share_max, load, limits.load_cpu_share_max, "share of its CPUs"),
         Gate("steal", steal <= limits.steal_max, steal, limits.steal_max, "share of all CPUs taken by the hypervisor"),
         Gate(
@@ -101,23 +101,23 @@ def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
         ),
         Gate(
             "build_id",
-            wrong == 0 and not untold,
+            wrong == 0 and not unreported,
             float(wrong),
             0.0,
             "answers of another build than %s" % facts.build_id,
         ),
         Gate(
-            "spans_still", facts.spans_still, 0.0 if facts.spans_still else 1.0, 0.0, "span count still after the drain"
+            "spans_still", facts.spans_still, 0.0 if facts.spans_still else 1.0, 0.0, "1: spans arrived after the drain"
         ),
         Gate("sink_dropped", facts.sink_dropped == 0, facts.sink_dropped, 0.0, "posts or spans the sink refused"),
-        Gate("pause", facts.pause_s <= PAUSE_MAX_S, facts.pause_s, PAUSE_MAX_S, "the machine stood still", hard=False),
+        Gate("pause", facts.pause_s <= PAUSE_MAX_S, facts.pause_s, PAUSE_MAX_S, "seconds without a sample", hard=False),
         _unattributed(facts, limits.unattributed_max),
     )
 
 
 @dataclass(frozen=True)
 class Validity:
-    """What a cell may be used for. void: family -> why not, one sentence per missed gate; others are valid."""
+    """The validity of a cell. void: family -> one sentence per missed gate; other families are valid."""
 
     void: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -129,7 +129,7 @@ class Validity:
         return self.void.keys().isdisjoint(families)
 
     def but(self, family_void: Iterable[str], *reasons: str) -> Validity:
-        """The same, with these families void for these reasons too; a reason is listed once."""
+        """A copy with these families also void for these reasons; lists each reason once."""
         void = dict(self.void)
         for family in (name for name in FAMILIES if name in set(family_void)):
             void[family] = tuple(dict.fromkeys((*void.get(family, ()), *reasons)))
@@ -137,7 +137,7 @@ class Validity:
 
 
 def validity(found: Sequence[Gate]) -> Validity:
-    """What the gates of one cell leave of it."""
+    """The validity of a cell by its gates."""
     out = Validity()
     for gate in found:
         if gate.hard and not gate.ok:
@@ -154,9 +154,9 @@ def reasons(found: Sequence[Gate]) -> tuple[str, ...]:
 
 
 def late_sends(rows: Sequence[tuple[Any, ...]]) -> tuple[int, float]:
-    """How many left late, and beyond how many nanoseconds a send of this cell is late.
+    """The number of late sends, and the limit in nanoseconds beyond which a send of this cell is late.
 
-    rows: intended_ns, start_ns, end_ns, status, type, and whatever else.
+    rows: intended_ns, start_ns, end_ns, status, type, and further columns.
     """
     taken = sorted(row[2] - row[0] for row in rows)
     limit = max(float(LATE_FLOOR_NS), 0.01 * percentile(taken, 0.5)) if taken else float(LATE_FLOOR_NS)
@@ -166,27 +166,27 @@ def late_sends(rows: Sequence[tuple[Any, ...]]) -> tuple[int, float]:
 def late_shift(
     rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec], quantile: float = 0.5, fewest: int = MEDIAN_MIN
 ) -> float:
-    """How much the late sends moved this percentile of latency, as a share of it.
+    """The change of this latency percentile by late sends, as a share of it.
 
-    Latency counts from the intended time, so a send that left late is in it. Compared is the same figure with those
-    sends counted from when they left: per request type, and combined as the verdict combines types. A handful of late
-    sends among hundreds moves a median by next to nothing, and many by a lot: their number alone tells neither.
+    Latency counts from the intended time, so it includes lateness. Compares with the same figure with late sends
+    counted from when they left: per request type, combined as the verdict combines types. The number of late sends
+    alone does not show the effect: a few among hundreds hardly move a median.
     """
     wanted = {spec.type: frozenset(spec.status) for spec in specs if not spec.expect_timeout}
     _, limit = late_sends(rows)
-    told: dict[str, list[int]] = {}
+    full: dict[str, list[int]] = {}
     bare: dict[str, list[int]] = {}
     for row in rows:
         intended, start, end, status, kind = row[:5]
         if status in wanted.get(kind, frozenset()):
-            told.setdefault(kind, []).append(end - intended)
+            full.setdefault(kind, []).append(end - intended)
             bare.setdefault(kind, []).append(end - (start if start - intended > limit else intended))
     logs = [
         math.log(
-            max(1.0, percentile(sorted(told[kind]), quantile)) / max(1.0, percentile(sorted(bare[kind]), quantile))
+            max(1.0, percentile(sorted(full[kind]), quantile)) / max(1.0, percentile(sorted(bare[kind]), quantile))
         )
-        for kind in told
-        if len(told[kind]) >= fewest
+        for kind in full
+        if len(full[kind]) >= fewest
     ]
     return math.expm1(sum(logs) / len(logs)) if logs else 0.0
 
@@ -210,7 +210,7 @@ def _alive(role: str, ended: str) -> Gate:
 
 
 def _unattributed(facts: Facts, limit: float) -> Gate:
-    """CPU that no role owns: kernel threads, interrupts, and whatever else runs on a machine that is not only ours."""
+    """CPU that no role owns: kernel threads, interrupts, and other programs on a shared machine."""
     owned = sum(u.user_s + u.system_s for u in facts.usage)
     rest = max(0.0, facts.busy_s - owned)
     share = _ratio(rest, facts.busy_s)

@@ -1,8 +1,8 @@
-"""Which request a fragment of spans belongs to. Pure.
+"""Match fragments of spans with requests. Pure.
 
-Traces carry no request id (nothing is injected into the service), so a fragment belongs to a request that was under way
-when it began, of a type whose reference it fits best. Many may be under way at once: fragments are seated one by one,
-and one that finds all its places taken makes others move up, so that as many as possible find a place.
+Traces carry no request id (nothing is injected into the service), so a fragment belongs to a request that was in
+progress when it began, of the type whose reference it fits best. Many may be in progress at once: fragments are placed
+one by one, and one whose places are all taken moves others, so that as many as possible are placed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ SLACK_NS = 2_000_000  # two clocks of one machine, read one after the other, may
 TRANSPORT_ERROR = 0
 LAG_MAX_NS = 200_000_000
 ROOTS_MIN = 10
-IN_TIME = 0.8  # of a life's roots begin within a request when its clock is right; the rest is warm-up and what is lost
-MOVES_MAX = 300  # how many fragments may be asked to move up to seat one more; each is a level of recursion
+IN_TIME = 0.8  # share of a life's roots that begin within a request when its clock is right; others are warm-up or lost
+MOVES_MAX = 300  # fragments that may move to place one more; each is a level of recursion
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Row:
 
 @dataclass(eq=False)
 class Slot:
-    """One request and the fragments it was given; seats: node id -> fragments that begin there."""
+    """One request and its fragments; seats: node id -> fragments that begin there."""
 
     row: Row
     seats: dict[str, list[Fragment]] = field(default_factory=dict)
-    rest: list[Fragment] = field(default_factory=list)  # of the same trace, below a span that never came
+    rest: list[Fragment] = field(default_factory=list)  # of the same trace, below a span that was not received
 
     @property
     def parts(self) -> list[Fragment]:
@@ -51,7 +51,7 @@ class Slot:
 def match(
     parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]
 ) -> tuple[list[Slot], list[Fragment]]:
-    """Slots in order of their requests' start, and the fragments that fit none of them."""
+    """Slots in order of request start, and the fragments that fit none."""
     matcher = _Matcher([Slot(row=row) for row in sorted(rows, key=lambda r: r.start_ns)], trees)
     waiting = [part for part in parts if part.lost or not matcher.place(part, root=True)]
     by_trace = {part.trace_id: slot for slot in matcher.slots for part in slot.parts}
@@ -66,11 +66,11 @@ def match(
 
 
 def lag_ns(parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, TypeTree]) -> int:
-    """How much too early this life's spans say that they began; 0 nearly always.
+    """How much too early the clock of this life's spans is; nearly always 0.
 
-    An eBPF agent adds to the kernel's clock an offset that it takes once, as the smallest of some rounds of reading
-    both clocks: whoever interrupts one round makes all its spans too early, by milliseconds on a busy machine. Roots
-    then begin before their requests. The least shift by which most begin within a request of their type undoes it.
+    An eBPF agent adds to the kernel's clock an offset that it measures once, as the smallest of several readings of
+    both clocks: an interruption makes all its spans too early, by milliseconds on a busy machine. Roots then begin
+    before their requests. The smallest shift with which most begin within a request of their type corrects it.
     """
     starts: dict[str, list[int]] = {}
     spans: dict[str, list[Row]] = {}
@@ -97,13 +97,13 @@ def lag_ns(parts: Sequence[Fragment], rows: Sequence[Row], trees: dict[str, Type
 
 
 def _under_way(at: int, starts: list[int], rows: list[Row]) -> bool:
-    """Whether the last request that had begun by then had not ended yet."""
+    """Whether the last request that began by then was still in progress."""
     index = bisect_right(starts, at + SLACK_NS) - 1
     return index >= 0 and at <= rows[index].end_ns + SLACK_NS
 
 
 class _Matcher:
-    """All requests of a cell, with what has been seated so far."""
+    """All requests of a cell, with the fragments placed so far."""
 
     def __init__(self, slots: list[Slot], trees: dict[str, TypeTree]) -> None:
         self.slots = slots
@@ -138,7 +138,7 @@ class _Matcher:
         return False
 
     def _places(self, part: Fragment, *, root: bool) -> list[tuple[Slot, SpanNode]]:
-        """Requests under way when the fragment began and the node where it would hang, best first."""
+        """Requests in progress when the fragment began, and the node where it fits, best first."""
         found: list[tuple[tuple[int, int], Slot, SpanNode]] = []
         scores: dict[str, int] = {}
         index = bisect_right(self.starts, part.start_ns + SLACK_NS) - 1
@@ -149,12 +149,12 @@ class _Matcher:
             if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
                 continue
             for node in entries(part, tree, root=root):
-                # a hop whose parent was lost starts a trace of its own: not where the node has come already
+                # a hop whose parent was lost starts a trace of its own: not where the node was received already
                 if not root and _covered(slot, tree, node):
                     continue
                 if tree.type not in scores:
                     scores[tree.type] = assign((part,), tree).score
-                # a root begins right after its request; others go where a place is lost soonest
+                # a root begins right after its request; others go to the request that ends first
                 rank = slot.row.start_ns if root else -slot.row.end_ns
                 found.append(((scores[tree.type], rank), slot, node))
         found.sort(key=lambda item: item[0], reverse=True)
@@ -162,7 +162,7 @@ class _Matcher:
 
 
 def _covered(slot: Slot, tree: TypeTree, node: SpanNode) -> bool:
-    """Whether what this request was given so far has the node already, as often as it can."""
+    """Whether the fragments of this request already have the node as often as allowed."""
     return list(assign(slot.parts, tree).node_of.values()).count(node.id) >= node.count_max
 
 
@@ -181,7 +181,7 @@ def entries(part: Fragment, tree: TypeTree, *, root: bool) -> list[SpanNode]:
 
 
 def is_warm_up(part: Fragment, window_start_ns: int, tail_ns: int, trees: dict[str, TypeTree]) -> bool:
-    """Began before the window, or fits the reference and began while warm-up requests may still have been under way."""
+    """Began before the window, or fits the reference and began while warm-up requests may still be in progress."""
     if part.start_ns < window_start_ns or part.start_ns >= tail_ns:
         return part.start_ns < window_start_ns
     nodes = [node for tree in trees.values() for node in tree.nodes.values()]

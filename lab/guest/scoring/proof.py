@@ -1,4 +1,4 @@
-"""Canary spans against what a form is known to give. Pure."""
+"""Compare canary spans with the expectation of a form. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLACK_NS = 20_000_000  # canaries are sent one at a time, with longer breaks tha
 
 @dataclass(frozen=True)
 class Sent:
-    """One canary request as the load generator tells it. status 0: transport error, -1: timeout."""
+    """One canary request, from the load generator. status 0: transport error, -1: timeout."""
 
     type: str
     request_id: str
@@ -25,7 +25,7 @@ class Sent:
 
 
 def required(tree: TypeTree) -> dict[str, int]:
-    """Node id -> spans that one first request must give in this form."""
+    """Node id -> spans that a first request must have in this form."""
     return {n.id: n.count_min for n in tree.nodes.values() if _certain(tree, n.id) and n.count_min}
 
 
@@ -77,21 +77,21 @@ def _unexpected(result: Assignment, request: str, expected: FormExpectation) -> 
 
 
 def differences(requests: Sequence[CanaryRequest]) -> str:
-    """What is not as expected, or, where nothing is known of the form, not as the reference; "" when all is."""
-    told = []
+    """Differences from the expectation or, without one, from the reference; "" when there are none."""
+    found = []
     for r in requests:
         if r.missing:
-            told.append("%s: no span for %s" % (r.type, ", ".join(r.missing)))
+            found.append("%s: no span for %s" % (r.type, ", ".join(r.missing)))
         if r.wrong_parent:
-            told.append("%s: wrong parent of %s" % (r.type, ", ".join(r.wrong_parent)))
-    return "; ".join(told)
+            found.append("%s: wrong parent of %s" % (r.type, ", ".join(r.wrong_parent)))
+    return "; ".join(found)
 
 
 def judge_some(requests: Sequence[CanaryRequest], expected: FormExpectation) -> str:
     """Why the proof of an instrumented form fails; "" when it holds.
 
-    Where it is known what the form gives, every expected span was seen under its right parent. Where nothing is known,
-    a span of a request arrived: what else it gives or lacks is what the run is there to find out.
+    With an expectation, every expected span must arrive under the right parent. Without one, one span of a request is
+    enough: the run finds out the rest.
     """
     if expected.known:
         return differences(requests)
@@ -101,12 +101,12 @@ def judge_some(requests: Sequence[CanaryRequest], expected: FormExpectation) -> 
 
 
 def judge_none(spans: Sequence[Span]) -> str:
-    """Why the proof of an uninstrumented form fails: every kind of span by name, with who made it."""
+    """Why the proof of an uninstrumented form fails: every kind of span, with its scope."""
     if not spans:
         return ""
     made = Counter("%s by %s" % (_name(signature(s)), s.scope or "an unnamed scope") for s in spans)
-    told = ", ".join("%d x %s" % (count, name) for name, count in sorted(made.items()))
-    return "%d spans arrived from a form that must give none: the service makes them itself (%s)" % (len(spans), told)
+    kinds = ", ".join("%d x %s" % (count, name) for name, count in sorted(made.items()))
+    return "%d spans arrived from a form without instrumentation: the service creates them (%s)" % (len(spans), kinds)
 
 
 def _name(sig: Signature) -> str:

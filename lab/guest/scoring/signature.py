@@ -1,7 +1,7 @@
-"""What a span is about, whoever made it: (kind, family, target).
+"""The signature of a span, independent of its instrumentation: (kind, family, target).
 
 Four dialects are read: the OpenTelemetry SDK's wrappers (otelhttp, otelgrpc, otelsql), dd-trace-go over OTLP, and the
-probes of the eBPF agent. Pure. A target that a dialect does not tell is "" and matches any pattern, weakly.
+probes of the eBPF agent. Pure. A target that a dialect does not have is "" and matches any pattern, weakly.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ def signature(span: Span) -> Signature:
     """Normalise one span."""
     family = _family(span)
     kind = span.kind
-    said = _text(span.attributes, "span.kind")
-    if kind in ("internal", "") and said in ("server", "client", "producer", "consumer"):
-        kind = said
+    attribute = _text(span.attributes, "span.kind")
+    if kind in ("internal", "") and attribute in ("server", "client", "producer", "consumer"):
+        kind = attribute
     target = {"http": _http, "grpc": _grpc, "sql": _sql}.get(family, _other)(span)
     return Signature(kind=kind, family=family, target=target)
 
 
 def fits(sig: Signature, kind: str, family: str, match: str) -> int:
-    """NO, WEAK (the span does not tell enough to be sure) or EXACT against a reference node's pattern."""
+    """NO, WEAK (the span has no target) or EXACT against the pattern of a reference node."""
     if (kind not in ("*", sig.kind)) or (family not in ("*", sig.family)):
         return NO
     if match == "*":
@@ -146,7 +146,7 @@ def _sql(span: Span) -> str:
 
 
 def statement(query: str) -> str:
-    """ "VERB table" of one SQL statement; the verb alone where no table can be read."""
+    """ "VERB table" of one SQL statement; the verb alone where no table is found."""
     words = query.split(None, 1)
     if not words:
         return ""

@@ -1,7 +1,7 @@
-"""What a cell's traffic gave, per request type and reference node. Pure.
+"""Count the spans of a cell, per request type and reference node. Pure.
 
-Canary and warm-up have no row in requests.csv.gz and fall out; what begins inside the window and fits no request is
-reported as extra or orphan by its signature.
+Canary and warm-up have no row in requests.csv.gz and are not counted; a span that begins inside the window and fits no
+request is reported as extra or orphan by its signature.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class NodeTally:
     received: int
     parents_ok: int  # as the reference: child of the nearest received ancestor
     parents_as_expected: int
-    rootless: int  # not as the reference, and roots of traces of their own
+    rootless: int  # unlike the reference, roots of their own traces
     mode: str
     cause: str
-    calls_to_first_loss: int | None  # 1-based call of the window that lost its span first; None: none lost
+    calls_to_first_loss: int | None  # 1-based index of the first call in the window without its span; None: none lost
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Tally:
     orphans: dict[str, int]  # label -> spans whose parent was never received
     requests: dict[str, int]  # type -> requests that reached the service
     outside: int  # spans of canary and warm-up
-    lag_ns: int = 0  # how much too early the spans' clock was; undone before anything was counted
+    lag_ns: int = 0  # how much too early the clock of the spans was; corrected before counting
 
 
 def tally(
@@ -77,7 +77,7 @@ def tally(
     window_start_ns: int,
     prior: dict[str, int] | None = None,
 ) -> Tally:
-    """Count a cell. prior: node id -> calls of this life seen before the file began (canary), for `first` modes."""
+    """Count a cell. prior: node id -> earlier calls of this life (canary), for `first` modes."""
     trees = type_trees(reference, expected)
     parts = fragments(spans)
     lag = lag_ns(parts, rows, trees)
@@ -116,8 +116,8 @@ def _later(span: Span, by_ns: int) -> Span:
 
 
 def _earlier(node: SpanNode, before: list[Fragment], prior: dict[str, int] | None) -> int:
-    seen = sum(1 for p in before for sig in p.signatures if fits(sig, node.kind, node.family, node.match) != NO)
-    return seen + (prior or {}).get(node.id, 0)
+    count = sum(1 for p in before for sig in p.signatures if fits(sig, node.kind, node.family, node.match) != NO)
+    return count + (prior or {}).get(node.id, 0)
 
 
 def _node_tally(
@@ -163,7 +163,7 @@ def _node_tally(
 def _bounds(rule: Expectation, low: int, high: int, left: int) -> tuple[int, int]:
     if rule.mode == "none":
         return 0, 0
-    if rule.mode == "first":  # what is left of the first calls; how they spread over the types is not known
+    if rule.mode == "first":  # the remaining first calls; their distribution over types is unknown
         return min(low, left), min(high, left)
     if rule.mode == "range":
         return math.floor(low * rule.min_ratio), math.ceil(high * rule.max_ratio)
@@ -199,7 +199,7 @@ def _extras(
 
 
 def _known(rule: ExtraSpan, request: str) -> bool:
-    """What comes once when the service starts excuses nothing under load."""
+    """Spans of the start of the service do not count under load."""
     return not rule.start and (request == "*" or rule.request in ("*", request))
 
 

@@ -1,6 +1,6 @@
-"""Spans to trees, and trees against a reference: which node each span is, whether its parent is the right one. Pure.
+"""Build trees of spans and compare them with a reference: the node of each span, and whether its parent is right. Pure.
 
-A fragment is what hangs together by parent links; a trace that lost a span falls into several.
+A fragment is a set of spans connected by parent links; a trace that lost a span has several.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EXACT_NODE = Expectation(node="")
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """Spans connected by parent links, parents before children. `lost` = its top names a parent never received."""
+    """Spans connected by parent links, parents before children. `lost`: the parent of its top was never received."""
 
     trace_id: str
     spans: tuple[Span, ...]
@@ -34,14 +34,14 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Assignment:
-    """How a fragment reads as one request type. Keys are span ids; `extra` has no node in the reference."""
+    """A fragment read as one request type. Keys are span ids; `extra` has no node in the reference."""
 
     type: str
     node_of: dict[str, str]
     extra: tuple[Span, ...]
     parent_ok: dict[str, bool]  # as the reference: the nearest received ancestor
     as_expected: dict[str, bool]  # as this form's expectation allows
-    rootless: frozenset[str]  # of those that are not as the reference: they name no parent at all
+    rootless: frozenset[str]  # of those unlike the reference: they have no parent
     score: int
 
 
@@ -78,7 +78,7 @@ def _ancestors(node: SpanNode, by_id: dict[str, SpanNode]) -> list[str]:
 
 
 def fragments(spans: Iterable[Span]) -> list[Fragment]:
-    """Group spans into fragments, ordered by the start of their tops; a span id seen twice counts once."""
+    """Group spans into fragments, ordered by the start of their tops; a repeated span id counts once."""
     by_id: dict[tuple[str, str], Span] = {}
     for span in spans:
         by_id.setdefault((span.trace_id, span.span_id), span)
@@ -104,7 +104,7 @@ def _grow(top: Span, children: dict[tuple[str, str], list[Span]]) -> Fragment:
 
 
 def assign(parts: Sequence[Fragment], tree: TypeTree) -> Assignment:
-    """Read fragments of one request as `tree`: every span gets the free node that fits its signature and place best."""
+    """Read fragments of one request as `tree`: every span gets the free node that fits signature and position best."""
     node_of: dict[str, str] = {}
     free = {node.id: node.count_max for node in tree.nodes.values()}
     extra: list[Span] = []
@@ -135,7 +135,7 @@ def assign(parts: Sequence[Fragment], tree: TypeTree) -> Assignment:
 
 
 def _above(span: Span, by_id: dict[str, Span], node_of: dict[str, str]) -> str | None:
-    """The node above, seen through spans that are no node; "" when a parent was never received, None above a root."""
+    """The nearest ancestor that is a node; "" when a parent was never received, None above a root."""
     steps = len(by_id)
     while span.parent_id and steps:
         if span.parent_id in node_of:
@@ -166,12 +166,12 @@ def _best_node(sig: Signature, parent: str | None, tree: TypeTree, free: dict[st
 def _judge_parents(
     by_id: dict[str, Span], tree: TypeTree, node_of: dict[str, str]
 ) -> tuple[dict[str, bool], dict[str, bool]]:
-    seen = set(node_of.values())
+    received = set(node_of.values())
     reference_ok: dict[str, bool] = {}
     expected_ok: dict[str, bool] = {}
     for span_id, node in node_of.items():
         actual = _above(by_id[span_id], by_id, node_of)
-        near = next((a for a in tree.above[node] if a in seen), None)
+        near = next((a for a in tree.above[node] if a in received), None)
         reference_ok[span_id] = actual == near
         expected_ok[span_id] = _as_expected(tree, node, actual)
     return reference_ok, expected_ok
@@ -192,7 +192,7 @@ def _as_expected(tree: TypeTree, node: str, actual: str | None) -> bool:
 
 
 def _allowed_parents(tree: TypeTree, node: str) -> set[str | None]:
-    """The parent node; where that one is not surely received, the next one above too, up to being a root."""
+    """The parent node; where that one may be missing, also the next one above, up to none at all."""
     allowed: set[str | None] = set()
     for ancestor in tree.above[node]:
         allowed.add(ancestor)
@@ -203,7 +203,7 @@ def _allowed_parents(tree: TypeTree, node: str) -> set[str | None]:
 
 
 def surely_received(rule: Expectation) -> bool:
-    """Whether every call makes this span, by what is known of the form."""
+    """Whether every call creates this span, by the expectation of the form."""
     return rule.mode == "exact" or (rule.mode == "range" and rule.min_ratio >= 1.0)
 
 

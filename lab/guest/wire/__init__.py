@@ -1,4 +1,4 @@
-"""Whatever crosses between host and guest, defined once: plan, cell, event, span, request.
+"""The data exchanged between host and guest, defined once: plan, cell, event, span, request.
 
 Frozen dataclasses encoded as plain JSON objects by `encode` and read back, checked, by `decode` and `load`. Unknown
 keys are ignored (a newer writer), missing ones take the default or raise `WireError`; `checked.py` has the limits.

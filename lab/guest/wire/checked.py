@@ -1,7 +1,7 @@
-"""One check per type, made from its hints: the dataclasses of this folder are the schema of what they are read from.
+"""One check per type, built from its hints: the dataclasses of this folder are the schema of the documents.
 
-A number has a range, a text a length, a free value a depth. What is wrong is reported by its place
-(`forms[2].seed`), what was expected there, and what is there instead.
+Limits the range of numbers, the length of texts and the depth of free values. An error has the place
+(`forms[2].seed`), the expected value and the found value.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Place = Union[str, int]
 
 @dataclass(frozen=True)
 class Limits:
-    """What one document may make its reader keep."""
+    """Limits of one document, so that its reader's memory is bounded."""
 
     size: int = 16 << 20  # bytes
     values: int = 1_000_000
@@ -42,13 +42,13 @@ class Range:
 
 LIMITS = Limits()
 INTEGERS = Range(-(1 << 63), (1 << 64) - 1)
-# no quantity that a run measures comes near, and no arithmetic on such figures leaves the range of a float
+# far beyond every measured quantity, and arithmetic on such figures stays within the range of a float
 NUMBERS = Range(-1e18, 1e18)
 Count = Annotated[int, Range(0, (1 << 63) - 1)]
 
 
 class WireError(ValueError):
-    """A document is not what it claims to be. `place`: keys and indices from its top; line and column: of its text."""
+    """A document is invalid. `place`: keys and indices from its top; line and column: of its text."""
 
     def __init__(self, why: str, *, line: int = 0, column: int = 0) -> None:
         super().__init__(why)
@@ -58,7 +58,7 @@ class WireError(ValueError):
         self.place: list[Place] = []
 
     def inside(self, part: Place) -> WireError:
-        """The same error, seen from one level above."""
+        """The same error with its place one level up."""
         self.place.insert(0, part)
         return self
 
@@ -75,7 +75,7 @@ class WireError(ValueError):
 
 
 def shown(value: Any) -> str:
-    """A value as a message repeats it: short, on one line, of characters that every terminal takes."""
+    """A value for a message: short, on one line, printable on every terminal."""
     text = value if isinstance(value, str) else repr(value)
     text = text if len(text) <= SHOWN else text[:SHOWN] + "…"
     return text if text.isprintable() else json.dumps(text)[1:-1]
@@ -103,7 +103,7 @@ def _wrong(expected: str, value: Any) -> WireError:
 
 @functools.cache
 def checker(hint: Any) -> Check:
-    """The check of one type. Hints that are not understood are a fault of ours, found when the module is tested."""
+    """The check of one type. An unsupported hint is a bug, found by the tests of the module."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _number(args[0], args[1])
@@ -221,7 +221,7 @@ def _text(value: Any) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise WireError("a string holds half a character (a lone surrogate)") from None
+            raise WireError("a string with a lone surrogate") from None
     return value
 
 

@@ -1,4 +1,4 @@
-"""Wire values to plain JSON and back. `load` is the one way in: JSON text, then the values that a type asks for."""
+"""Wire values to plain JSON and back. `load` is the only reader: it parses JSON text, then checks it by type."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def parse(text: Union[str, bytes], limits: Limits = LIMITS) -> Any:
     if len(text) > limits.size:
         raise WireError("larger than %d bytes" % limits.size)
     plain = _decoded(text) if isinstance(text, bytes) else text
-    # each value follows a comma or an opening bracket: counted before any of them takes memory
+    # each value follows a comma or an opening bracket: counted before they take memory
     if plain.count(",") + plain.count("[") + plain.count("{") > limits.values:
         raise WireError("more than %d values" % limits.values)
     try:
@@ -68,7 +68,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _no_number(constant: str) -> Any:
-    raise WireError("%s is no number of JSON" % constant)
+    raise WireError("%s is not a JSON number" % constant)
 
 
 def _integer(text: str) -> int:
@@ -82,5 +82,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice: Optional[str] = next(name for name in names if names.count(name) > 1)
-        raise WireError("the key %.60r is there twice" % twice)
+        raise WireError("duplicate key %.60r" % twice)
     return found

@@ -1,4 +1,4 @@
-"""What the host sends: the plan. All the guest half needs, and nothing it has to decide but gates and the one rerun."""
+"""The plan, sent by the host: all that the guest half needs; it decides only gates and the one rerun."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.guest.wire.checked import Count
 from lab.guest.wire.codec import canonical
 
 SCHEMA = 1
-COUNTED = "counted"  # of a plan's clock: the machine's goes by executed instructions
+COUNTED = "counted"  # a plan's clock: the machine counts executed instructions
 MOST_NODES = 500  # of one request type
 DEEPEST = 32  # nodes from a root down
 
@@ -22,13 +22,13 @@ class ProcessSpec:
 
     name: str
     argv: tuple[str, ...]
-    env: dict[str, str] = field(default_factory=dict)  # the service's own settings; a form's win over them
+    env: dict[str, str] = field(default_factory=dict)  # the service's settings; those of a form take precedence
     files: dict[str, str] = field(default_factory=dict)  # name -> text, written into the work folder before the start
 
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """How to start the service and know that it is ready."""
+    """How to start the service and detect that it is ready."""
 
     name: str
     topology: str
@@ -43,7 +43,7 @@ class ServiceSpec:
     delay_header: str = ""
 
 
-# --- spans: what is wanted, what is expected -----------------------------------------------------------------------
+# --- spans: reference and expectation ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class SpanNode:
 
 
 def reference_faults(name: str, nodes: Sequence[SpanNode]) -> Iterator[tuple[int, str, str]]:
-    """What is wrong with a reference: index of the node, its key, why. A parent that comes first is part of no cycle;
-    without bounds of size and depth, the search for the best node would take hours.
+    """The faults of a reference: index of the node, its key, why. Parents come first, which excludes cycles; without
+    limits of size and depth, the search for the best node would take hours.
     """
     if len(nodes) > MOST_NODES:
         yield MOST_NODES, "id", "%s has %d spans; at most %d are allowed" % (name, len(nodes), MOST_NODES)
@@ -75,12 +75,12 @@ def reference_faults(name: str, nodes: Sequence[SpanNode]) -> Iterator[tuple[int
             continue
         depth[node.id] = depth.get(node.parent, 0) + 1
         if depth[node.id] == DEEPEST + 1:
-            yield index, "parent", "more than %d spans of %s lie one below the other" % (DEEPEST, name)
+            yield index, "parent", "the spans of %s are nested more than %d deep" % (name, DEEPEST)
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a form is known to give for one reference node under the conditions of this run.
+    """The spans that a form is expected to have for one reference node under the conditions of this run.
 
     mode: exact (as the reference) | none | first (`first` calls of a fresh agent) | range (ratio of the reference).
     parent: always | may-be-lost | may-be-wrong (another span of the request) | root | the id of another node.
@@ -97,7 +97,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class ExtraSpan:
-    """Spans beyond the reference that a form is known to give; `start` = once when the service starts."""
+    """Expected spans of a form beyond the reference; `start`: once when the service starts."""
 
     request: str
     family: str
@@ -112,8 +112,8 @@ class ExtraSpan:
 class FormExpectation:
     """All of a form's expectations: request type -> one Expectation per reference node.
 
-    known: whether anybody wrote down what the form gives on this service. If not, its spans are counted against the
-    reference alone, and one of them is proof enough that it instruments.
+    known: whether the service has an expectation for the form. If not, its spans are compared with the reference only,
+    and one span is proof that it instruments.
     """
 
     requests: dict[str, tuple[Expectation, ...]] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class FormSpec:
     env: dict[str, str] = field(default_factory=dict)
     args: tuple[str, ...] = ()  # appended to the argv of the process that listens on the target port
     agent: Optional[AgentSpec] = None
-    proof: str = "none"  # some: spans of canaries seen before load, all that are known to come; none: zero spans proven
+    proof: str = "none"  # some: all expected spans of canaries arrived before load; none: zero spans arrived
     expected: FormExpectation = field(default_factory=FormExpectation)
     delay_kind: str = ""  # "cpu" | "wait": a control; the realised delay is read from the response header
 
@@ -174,11 +174,11 @@ class RequestSpec:
 
 @dataclass(frozen=True)
 class Gates:
-    """Limits of a cell; what a missed one voids is in lab.guest.scoring.gates."""
+    """Limits of a cell; lab.guest.scoring.gates has what a missed one voids."""
 
     completed_min: float = 0.995
-    late_shift_max: float = 0.02  # of the median latency: what late sends may add to it
-    late_hard: bool = True  # an emulated CPU cannot keep a millisecond: there it is printed, not judged
+    late_shift_max: float = 0.02  # share of the median latency that late sends may add
+    late_hard: bool = True  # soft on an emulated CPU, which cannot keep a millisecond
     load_cpu_share_max: float = 0.7
     steal_max: float = 0.05
     unattributed_max: float = 0.05
@@ -200,7 +200,7 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Life:
-    """One process life of one form, with its cells in order; they belong to its block where they name none."""
+    """One process life of one form, with its cells in order; a cell without a block is of the life's."""
 
     block: Count
     form: str
@@ -224,7 +224,7 @@ class Timeouts:
     ready_s: float = 60.0
     first_span_s: float = 60.0
     drain_s: float = 45.0
-    quiet_s: float = 3.0  # the span count must stand still this long
+    quiet_s: float = 3.0  # the span count must be stable this long
     stop_s: float = 20.0
     request_s: float = 10.0
     idle_s: float = 2.0  # between cells
@@ -241,7 +241,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything the guest half needs, and nothing it has to decide but steadiness, gates and the one rerun."""
+    """All that the guest half needs; it decides only steadiness, gates and the one rerun."""
 
     run_id: str
     scenario: str
@@ -263,5 +263,5 @@ class Plan:
     schema: int = SCHEMA
 
     def digest(self) -> str:
-        """Identity of the plan: starting the same plan twice is one start."""
+        """Identity of the plan: a second start of the same plan does nothing."""
         return hashlib.sha256(canonical(self)).hexdigest()

@@ -1,4 +1,4 @@
-"""What comes back: cells, canaries, spans, events, and the seal."""
+"""The results of the guest half: cells, canaries, spans, events, and the seal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Span:
 
 @dataclass(frozen=True)
 class CanaryRequest:
-    """One canary: the request, the spans it made, and how they compare with expectation (node id -> spans seen)."""
+    """One canary: the request, its spans, and how they compare with the expectation (node id -> spans received)."""
 
     type: str
     request_id: str
@@ -38,7 +38,7 @@ class CanaryRequest:
     end_ns: int
     spans: tuple[Span, ...]
     seen: dict[str, int]
-    missing: tuple[str, ...]  # node ids: expected but not seen (in the reference, where nothing is known of the form)
+    missing: tuple[str, ...]  # node ids: expected (without an expectation: in the reference) but not received
     wrong_parent: tuple[str, ...]
     unexpected: Count  # spans neither expected nor known extra
 
@@ -53,12 +53,12 @@ class Canary:
     requests: tuple[CanaryRequest, ...]
     first_span_s: Optional[float] = None  # first canary request sent -> first span in the sink
     start_spans: Count = 0  # spans made by the service's start alone
-    gaps: str = ""  # what a form of which nothing is known gave otherwise than the reference; no reason to fail
+    gaps: str = ""  # differences from the reference of a form without expectation; no failure
 
 
 @dataclass(frozen=True)
 class LifeEnd:
-    """What life.json says of one process life; more keys are for people."""
+    """life.json of one process life; it has further keys for people."""
 
     form: str
     ok: bool
@@ -68,7 +68,7 @@ class LifeEnd:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one role used in the measured window. CPU seconds; MiB at the window's end (peak where the kernel tells)."""
+    """Usage of one role in the measured window. CPU seconds; MiB at its end (peak where the kernel has it)."""
 
     role: str  # service | agent | sink | load | system
     user_s: float
@@ -80,7 +80,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Gate:
-    """One validity gate with its value and limit; a missed `hard` one voids what `scoring.gates` says it touches."""
+    """One validity gate with its value and limit; a missed `hard` one voids the families in `scoring.gates`."""
 
     name: str
     ok: bool
@@ -102,14 +102,14 @@ class TypeStats:
 
 @dataclass(frozen=True)
 class Cell:
-    """cell.json: one measured cell, whole or absent."""
+    """cell.json: one measured cell, complete or absent."""
 
     id: str
     block: Count
     form: str
     level: str
     attempt: Count
-    valid: bool  # no hard gate was missed; else the gates tell which figures still are
+    valid: bool  # no hard gate was missed; else the gates show which figures are still valid
     reasons: tuple[str, ...]
     gates: tuple[Gate, ...]
     rate_rps: float
@@ -125,8 +125,8 @@ class Cell:
     busy_s: float  # whole system, all CPUs, in the window
     steal_s: float
     irq_s: float
-    psi: dict[str, float]  # cpu/memory/io "some" seconds in the window, where the kernel tells
-    bpf_run_s: Optional[float]  # inside the service's CPU already; shown, never added
+    psi: dict[str, float]  # cpu/memory/io "some" seconds in the window, where the kernel has PSI
+    bpf_run_s: Optional[float]  # part of the service's CPU; shown, never added
     attach_s: Optional[float]
     first_span_s: Optional[float]
     startup_s: float
@@ -163,7 +163,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class GuestManifest:
-    """guest/manifest.json, written last: the folder is whole when this is there and agrees."""
+    """guest/manifest.json, written last: the folder is complete when this exists and agrees."""
 
     run_id: str
     plan_digest: str
@@ -177,7 +177,7 @@ class GuestManifest:
 
 @dataclass(frozen=True)
 class GuestState:
-    """state.json: what the guest half does now, for `status` and for a host that comes back."""
+    """state.json: the state of the guest half, for `status` and for a host that reconnects."""
 
     plan_digest: str
     pid: int

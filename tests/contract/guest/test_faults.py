@@ -118,14 +118,14 @@ def test_a_form_that_weaves_nothing_fails_its_proof(artifacts: Path, out: Path) 
 def test_another_binary_than_planned_is_refused(artifacts: Path, out: Path) -> None:
     code, answer = run_guest(plan(artifacts, [baseline(artifacts, sha256="0" * 64)]), out, artifacts)
     assert code == 6
-    assert "is not the one planned" in answer["reason"]
+    assert "differs from the plan" in answer["reason"]
 
 
 def test_wrong_build_id_is_refused(artifacts: Path, out: Path) -> None:
     code, answer = run_guest(plan(artifacts, [baseline(artifacts, build_id="other")]), out, artifacts)
     assert code == 6
     build = (artifacts / "build-id").read_text()
-    assert f"answers as build {build!r}, planned is 'other'" in answer["reason"]
+    assert f"reports build {build!r}, the plan has 'other'" in answer["reason"]
 
 
 @pytest.mark.parametrize("seed", [1, 2])

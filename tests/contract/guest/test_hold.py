@@ -104,7 +104,7 @@ def test_a_form_that_fails_is_told_and_the_others_stay(artifacts: Path, out: Pat
         process.send_signal(signal.SIGUSR1)
         second = proofs(out, 2)
         assert not second["baseline"]["ok"]
-        assert "could not be sent" in second["baseline"]["reason"] or "killed" in second["baseline"]["reason"], second
+        assert "cannot send" in second["baseline"]["reason"] or "killed" in second["baseline"]["reason"], second
 
 
 def test_it_gives_way_to_a_run_and_to_another_hold(artifacts: Path, out: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_good_cell_passes_every_gate() -> None:
             "late",
             "late: 0.031, limit 0.02 (300 of 2000 sends left late and raise the median latency by this share)",
         ),
-        ({"unexpected": 1}, "errors", "errors: 1, limit 0 (answers that were not asked for)"),
+        ({"unexpected": 1}, "errors", "errors: 1, limit 0 (answers with an unexpected status)"),
         ({"load_cpu_s": 14.1}, "load_cpu", "load_cpu: 0.705, limit 0.7 (share of its CPUs)"),
         ({"steal_s": 1.1}, "steal", "steal: 0.055, limit 0.05 (share of all CPUs taken by the hypervisor)"),
         (
@@ -54,7 +54,7 @@ def test_a_good_cell_passes_every_gate() -> None:
         ),
         ({"build_ids": {"b1": 1999, "b2": 1}}, "build_id", "build_id: 1, limit 0 (answers of another build than b1)"),
         ({"build_ids": {}}, "build_id", "build_id: 0, limit 0 (answers of another build than b1)"),
-        ({"spans_still": False}, "spans_still", "spans_still: 1, limit 0 (span count still after the drain)"),
+        ({"spans_still": False}, "spans_still", "spans_still: 1, limit 0 (1: spans arrived after the drain)"),
         ({"sink_dropped": 4}, "sink_dropped", "sink_dropped: 4, limit 0 (posts or spans the sink refused)"),
         ({"agent_exit": "agent-shop exited with code 5"}, "agent_alive", "agent agent-shop exited with code 5"),
         ({"service_exit": "shop killed by signal 9"}, "service_alive", "service shop killed by signal 9"),

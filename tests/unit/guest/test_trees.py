@@ -89,7 +89,7 @@ def test_a_service_that_makes_spans_itself_is_told_by_their_names() -> None:
     spans = [http(ident, "server", "GET /events", **own) for ident in ("a", "b")]
     spans.append(span("query", "client", attributes={"db.query.text": "SELECT 1"}, **own))
     assert judge_none(spans) == (
-        "3 spans arrived from a form that must give none: the service makes them itself "
+        "3 spans arrived from a form without instrumentation: the service creates them "
         "(1 x client sql SELECT by example.org/own, 2 x server http GET /events by example.org/own)"
     )
 

@@ -218,7 +218,7 @@ def _record(  # noqa: PLR0917 - one made-up cell, all its parts
     gates = (
         Gate("completed", True, 1.0, 0.995, "completed ÷ scheduled"),
         Gate("late", valid, shift, 0.02, f"{late} of {count} sends left late"),
-        Gate("errors", True, 0.0, 0.0, "answers that were not asked for"),
+        Gate("errors", True, 0.0, 0.0, "answers with an unexpected status"),
         Gate("steal", True, 0.0, 0.05, "share of all CPUs taken by the hypervisor"),
         Gate("unattributed", dice.random() > 0.3, 0.061, 0.05, "share of busy CPU that no role owns", hard=False),
     )

@@ -22,7 +22,7 @@ LATE = Gate("late", False, 0.034, 0.02, "7 of 180 sends left late and raise the 
 MISSED = {
     "late": LATE,
     "steal": Gate("steal", False, 0.2, 0.05, "share of all CPUs taken by the hypervisor"),
-    "spans_still": Gate("spans_still", False, 1.0, 0.0, "span count still after the drain"),
+    "spans_still": Gate("spans_still", False, 1.0, 0.0, "1: spans arrived after the drain"),
     "build_id": Gate("build_id", False, 3.0, 0.0, "answers of another build than b1"),
 }
 
