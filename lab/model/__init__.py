@@ -1,1 +1,1 @@
-"""Frozen values and pure functions; the lowest room but `guest.wire`."""
+"""Frozen values and pure functions; imports no other package of lab but `guest.wire`."""

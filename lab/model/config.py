@@ -1,6 +1,6 @@
-"""lab.yaml as frozen values: the only home of a default, a help text, a unit and of what is allowed.
+"""lab.yaml as frozen values: the only place of defaults, help texts, units and allowed values.
 
-`lab.model.key` tells how a key is added; those of `machine:` are in `lab.model.machine`.
+`lab.model.key` describes how to add a key; those of `machine:` are in `lab.model.machine`.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ Profile = Literal["stage", "quick", "rehearsal", "full"]
 class DemoConfig:
     """`demo:` in lab.yaml."""
 
-    scenario: str = key("shop", "What a demo does: a name in demo/scenarios or a path", metavar="NAME|FILE")
+    scenario: str = key("shop", "Scenario to run: a name in demo/scenarios or a path", metavar="NAME|FILE")
     forms: tuple[str, ...] = key(
         ("baseline", "twin", "orchestrion-otel", "ebpf"),
         "Forms to compare; see `lab forms`",
         flag="--form",
         metavar="A,B,…",
     )
-    profile: Literal["auto", Profile] = key("auto", "How much is measured; auto: stage under emulation, else quick")
+    profile: Literal["auto", Profile] = key("auto", "How much to measure; auto: stage under emulation, else quick")
     seed: int = key(1, "Seed of order, arrivals and data")
     topology: str = key("auto", "all (one process) or split (one process per service); auto: the scenario's")
     rate_rps: float = key(0.0, "Requests per second; 0: the scenario's own for this kind of machine", flag="--rate")
     build: Literal["auto", "host", "guest"] = key(
-        "auto", "Where forms are built; auto: host on Linux or for an emulated guest"
+        "auto", "Where to build forms; auto: host on Linux or for an emulated guest"
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of lab.yaml."""
+    """lab.yaml."""
 
     machine: MachineConfig = MachineConfig()  # noqa: RUF009 - a frozen value
     demo: DemoConfig = DemoConfig()

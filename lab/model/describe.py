@@ -1,4 +1,4 @@
-"""The config told: values, JSON Schema and the commented sample, all from its keys."""
+"""Values, JSON Schema and a commented sample of the config, all from its keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def values(config: Config) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A value as it would stand in YAML."""
+    """A value in YAML syntax."""
     if isinstance(value, list):
         return "[" + ", ".join(map(str, value)) + "]"
     if isinstance(value, bool):
@@ -28,7 +28,7 @@ def shown(value: Any) -> str:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of lab.yaml."""
-    top = schema_object({"schema": {"const": 1, "description": "version of this file's shape"}})
+    top = schema_object({"schema": {"const": 1, "description": "version of the file format"}})
     for one in keys().values():
         place = top["properties"]
         for part in filter(None, [one.section]):

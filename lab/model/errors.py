@@ -1,6 +1,6 @@
-"""Every way `lab` fails, with its exit code. The message says what and where; `fix` is one command or one edit.
+"""The errors of `lab`, with their exit codes. The message says what and where; `fix` is one command or one edit.
 
-Several failures of one moment travel as an ExceptionGroup of these. Anything else that escapes is a bug in `lab`.
+Several errors at once are raised as an ExceptionGroup of these. Any other exception is a bug in `lab`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import ClassVar
 class LabError(Exception):
     """A failure that a person can act on.
 
-    message: what happened and where, one sentence. fix: one command or one edit. detail: evidence (a log's tail),
-    shown below. log: path of the full log, when there is one. Raise it `from` its cause.
+    message: what failed and where, one sentence. fix: one command or one edit. detail: evidence (the end of a log),
+    printed below. log: path of the full log, if any. Raise it `from` its cause.
     """
 
     exit_code: ClassVar[int] = 1
@@ -24,7 +24,7 @@ class LabError(Exception):
         self.fix = fix
         self.detail = detail
         self.log = log
-        self.told = False  # by a step that it ended
+        self.told = False  # reported by the step that it ended
 
 
 class UsageError(LabError):
@@ -40,31 +40,31 @@ class ConfigError(LabError):
 
 
 class PreconditionError(LabError):
-    """Something this host or machine lacks; what `lab doctor` reports."""
+    """This host or machine lacks something that `lab doctor` checks."""
 
     exit_code = 4
 
 
 class ProvisioningError(LabError):
-    """A machine could not be made, started, reached or prepared."""
+    """Creating, starting, reaching or preparing a machine failed."""
 
     exit_code = 5
 
 
 class DemoError(LabError):
-    """A form could not be built or proven, a cell failed, or a gate was missed."""
+    """A build, a proof or a cell failed, or a gate was missed."""
 
     exit_code = 6
 
 
 class FetchError(LabError):
-    """Results are incomplete on this host; run again, the command resumes."""
+    """The results on this host are incomplete; running the command again resumes."""
 
     exit_code = 7
 
 
 class Unreadable(FetchError):
-    """A file is not what it must be: `file`, `line` (0: the whole) and `key` (`cells[3].form`) say where."""
+    """A file is invalid: `file`, `line` (0: the whole file) and `key` (`cells[3].form`) say where."""
 
     def __init__(self, file: str, why: str, *, fix: str, line: int = 0, column: int = 0, key: str = "") -> None:
         self.file = file
@@ -76,34 +76,34 @@ class Unreadable(FetchError):
 
 
 class Locked(LabError):
-    """Another command works on the same thing; the message names it."""
+    """Another command holds the lock; the message names it."""
 
     exit_code = 8
 
 
 class SecurityStop(LabError):
-    """A host key or a digest is not the pinned one. Nothing was sent, nothing was used."""
+    """A host key or digest differs from the pinned one. Nothing was sent or used."""
 
     exit_code = 9
 
 
 class TransientError(LabError):
-    """Run again, the command may work."""
+    """The command may succeed when run again."""
 
     exit_code = 75
 
 
 class Cancelled(LabError):
-    """Stopped on request at a safe point; run again, the command goes on from here."""
+    """Stopped on request at a safe point; running the command again continues from there."""
 
     exit_code = 130
 
-    def __init__(self, message: str = "stopped on request", *, fix: str = "run the command again to go on") -> None:
+    def __init__(self, message: str = "stopped on request", *, fix: str = "run the command again to continue") -> None:
         super().__init__(message, fix=fix)
 
 
 def raise_all(failed: Iterable[BaseException], message: str) -> None:
-    """One failure alone as it is, several as a group under `message`, none not at all; equal ones once."""
+    """Raise a single error as it is, several as a group with `message`; equal ones count once."""
     unlike = list({(type(error), str(error)): error for error in failed}.values())
     if len(unlike) == 1:
         raise unlike[0]

@@ -1,4 +1,4 @@
-"""What happens, as plain data: a closed union inside a `Record`. Core emits once; sinks draw.
+"""Events as plain data: a closed union inside a `Record`. The flows emit them; sinks display and log them.
 
 A step's events are Started, then any Output/Progress/Notice, then exactly one Finished. Nested steps name their parent.
 A replay of the log through the same renderer gives the same screen.
@@ -22,7 +22,7 @@ Outcome = Literal["done", "skipped", "failed", "interrupted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted:
-    """A named piece of work began. `total` is its number of parts or bytes, when known."""
+    """A step began. index, of: its number among several."""
 
     name: str
     title: str
@@ -43,7 +43,7 @@ class StepFinished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a step is: `done` of `total` in `unit` ("bytes", "cells", "requests", …)."""
+    """Progress of a step: `done` of `total` in `unit` ("bytes", "cells", "requests", …)."""
 
     name: str
     done: float
@@ -60,7 +60,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something a person should know, outside the pass or fail of a step."""
+    """A message to the user that is not the result of a step."""
 
     level: Literal["info", "warning"]
     text: str
@@ -78,7 +78,7 @@ class CheckDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestEvent:
-    """Something the guest half wrote (see lab.guest.wire.GuestRecord); `data` as it was on the wire."""
+    """An event of the guest half (see lab.guest.wire.GuestRecord); `data` as received."""
 
     kind: str
     at_ns: int
@@ -93,7 +93,7 @@ _KINDS: dict[str, type[Any]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One event with its place: (source, boot, seq) is its identity; `at` is UTC seconds; `step` encloses it."""
+    """One event with its context: (source, boot, seq) is its identity; `at` is UTC seconds; `step` encloses it."""
 
     seq: int
     at: float
@@ -132,7 +132,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
-    """A Record as it is written: its event's name and the fields of that event."""
+    """A Record in JSON: the name of its event and the fields of that event."""
 
     seq: Count
     at: float
@@ -148,7 +148,7 @@ Sink = Callable[[Record], None]
 
 
 class Bus:
-    """Numbers events and hands each to every sink, in order, from any thread. A failing sink is a bug and raises."""
+    """Numbers events and passes each to every sink, in order, from any thread. An exception of a sink is a bug."""
 
     def __init__(self, sinks: tuple[Sink, ...] = ()) -> None:
         self._sinks = list(sinks)
@@ -166,7 +166,7 @@ class Bus:
 
     @contextmanager
     def step(self, name: str, title: str, *, index: int | None = None, of: int | None = None) -> Iterator[StepHandle]:
-        """Run a block as a step; its exception marks it failed (or interrupted) and goes on unchanged."""
+        """Run a block as a step; an exception marks it failed (or interrupted) and is raised again."""
         stack: list[int] = self._stack()
         with self._lock:
             self._steps += 1
@@ -207,7 +207,7 @@ class Bus:
 
 
 class StepHandle:
-    """What a step's block may say about its end: `skip("already ready")`, `say("7.1 s")`, or `fail(why)` and go on."""
+    """Sets the result of a step: `skip("already ready")`, `say("7.1 s")`, or `fail(why)` without an exception."""
 
     def __init__(self) -> None:
         self.outcome: Outcome = "done"
@@ -229,7 +229,7 @@ def _failed(name: str, error: BaseException, seconds: float) -> StepFinished:
     stopped = isinstance(error, KeyboardInterrupt | Cancelled)
     message, fix = str(error), ""
     if isinstance(error, LabError):
-        # the innermost step tells the message and the fix; outer ones only that they failed
+        # only the innermost step reports message and fix
         message, fix = ("", "") if error.told else (message, error.fix)
         error.told = error.told or not stopped
     return StepFinished(

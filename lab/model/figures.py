@@ -1,4 +1,4 @@
-"""How figures are written, the same on the screen, in every sentence and in the report."""
+"""Number formats, the same on the screen, in sentences and in the report."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def effect(pct: float | None) -> str:
 
 
 def stated(pct: float | None, lost: str = "") -> str:
-    """An effect, or the noise in which it is lost: then its size is the noise's, and is not written."""
+    """An effect; for one that is lost in noise, the noise instead of the size."""
     return f"lost in noise ({lost})" if lost else effect(pct)
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """+30 … +42; a dash where there is none."""
+    """+30 … +42; a dash without an interval."""
     return NONE if low is None or high is None else f"{signed(low, _digits(low))} … {signed(high, _digits(high))}"
 
 
@@ -32,7 +32,7 @@ def _digits(pct: float) -> int:
 
 
 def signed(value: float, digits: int) -> str:
-    """With its sign, a real minus; from ten million on three digits and an exponent."""
+    """With its sign, a real minus sign; from ten million on three digits and an exponent."""
     body = f"{value:+.{digits}f}" if abs(value) < 1e7 else f"{value:+.3g}"
     return body.replace("-", MINUS)
 
@@ -74,7 +74,7 @@ def size(value: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """Grouped by thousands; a dash where nothing was counted, which is not zero."""
+    """Grouped by thousands; a dash for None, which is not zero."""
     return NONE if value is None else f"{value:,}"
 
 

@@ -13,7 +13,7 @@ Mechanism = Literal["none", "compile-time", "run-time"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The service's own version of a module stays if it is `at_least` this; what has none or less gets `otherwise`."""
+    """Keeps the service's version of a module from `at_least` on; an older or missing one becomes `otherwise`."""
 
     at_least: str
     otherwise: str
@@ -21,31 +21,31 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleSpec:
-    """What is added to the go.mod of the copy, whatever that module is called."""
+    """Additions to the go.mod of the copy."""
 
     require: dict[str, str] = field(default_factory=dict)  # module -> version
     hold: dict[str, Hold] = field(default_factory=dict)  # modules that the form's own requirements may not raise
     replace: dict[str, str] = field(default_factory=dict)  # module -> "./folder of the overlay" or its version
     packages: tuple[str, ...] = ()  # injected by the weaver, so resolved beside the main package
-    lookups: tuple[str, ...] = ()  # packages that the weaver looks for and nobody compiles
+    lookups: tuple[str, ...] = ()  # packages that the weaver resolves but that are not compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """What a service may not have if a form is to work with it. A name stands for the module and all below it."""
+    """A condition under which a form does not fit a service. A name matches the module and everything below it."""
 
     why: str
     imports: tuple[str, ...] = ()  # imported by the service's own packages
     forks: tuple[str, ...] = ()  # in its program, replaced by a folder or another module
     replaces: tuple[str, ...] = ()  # the same, or replaced by another version
-    only_with: tuple[str, ...] = ()  # speaks of programs that hold all of these modules
+    only_with: tuple[str, ...] = ()  # applies to programs that contain all of these modules
     since: dict[str, str] = field(default_factory=dict)  # module in its program -> this version or a newer one
-    warns: bool = False  # the form is made all the same; this is reported with it
+    warns: bool = False  # the form is built anyway; this is reported as a warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A Go program that a build step runs on the host, built from a module folder of its own."""
+    """A Go program that a build step runs on the host, built from its own module folder."""
 
     name: str
     module: str  # folder with go.mod and go.sum, relative to the form's
@@ -54,25 +54,25 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSpec:
-    """How a binary is made from a copy of its source. Steps are argv lists; paths are relative to the form's folder."""
+    """How to build a binary from a copy of its source. Steps are argv lists; paths are relative to the form."""
 
     toolchain: str = "go1.26.1"
-    overlay: tuple[str, ...] = ()  # folders laid over the copy; their file wins over one that is there already
+    overlay: tuple[str, ...] = ()  # folders copied into the copy; they replace files
     module: ModuleSpec = field(default_factory=ModuleSpec)
-    sums: tuple[str, ...] = ()  # go.sum files whose lines join the copy's
+    sums: tuple[str, ...] = ()  # go.sum files whose lines are added to the copy's
     tools: tuple[ToolSpec, ...] = ()
     steps: tuple[tuple[str, ...], ...] = ()
     env: dict[str, str] = field(default_factory=dict)
-    woven: dict[str, str] = field(default_factory=dict)  # function in the binary -> function that must be there too
+    woven: dict[str, str] = field(default_factory=dict)  # function in the binary -> function that must also be in it
     modules: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> "path@version", downloaded, not required
-    uses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variable -> programs of the host, first found wins
+    uses: dict[str, tuple[str, ...]] = field(default_factory=dict)  # variable -> host programs, the first found
     before: tuple[tuple[str, ...], ...] = ()  # steps that complete the source, run before modules are resolved
-    exclude: tuple[str, ...] = ()  # entries of the source that are made by hand while developing
+    exclude: tuple[str, ...] = ()  # entries of the source that exist only during development
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OffWhen:
-    """Probes left out when every condition holds, e.g. lockdown in (integrity, confidentiality)."""
+    """Probes that are switched off when every condition holds, e.g. lockdown in (integrity, confidentiality)."""
 
     when: dict[str, tuple[str, ...]]
     off: tuple[str, ...]
@@ -123,7 +123,7 @@ class ExtraRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a form is known to give: differences from a reference, and spans beyond it. Later rules win."""
+    """The expectation of a form: differences from a reference, and spans beyond it. Later rules win."""
 
     rules: tuple[ExpectRule, ...] = ()
     extra: tuple[ExtraRule, ...] = ()
@@ -146,7 +146,7 @@ class Form:
     conflicts: tuple[Conflict, ...] = ()
     proof: Literal["some", "none"] = "none"
     default_expect: Literal["all", "none"] = "all"
-    expected: Expected = field(default_factory=Expected)  # what holds in any service
+    expected: Expected = field(default_factory=Expected)  # for every service
     claims: tuple[str, ...] = ()
 
 
@@ -164,6 +164,6 @@ class Artifact:
     warm_s: float | None = None
     built_now: bool = False
     facts: dict[str, str] = field(default_factory=dict)  # go version, module count, …
-    modules: tuple[str, ...] | None = None  # whose code is in it, its own left out; None: it cannot be told
-    woven_files: tuple[str, ...] | None = None  # that a weaver put code into, at least
-    changes: tuple[Change, ...] = ()  # of this program against the service's own
+    modules: tuple[str, ...] | None = None  # whose code is in it, except its own; None: unknown
+    woven_files: tuple[str, ...] | None = None  # files that a weaver changed, at least
+    changes: tuple[Change, ...] = ()  # against the service's own program

@@ -1,7 +1,7 @@
-"""A key of lab.yaml: one field of a config dataclass, and all that is derived from it.
+"""A key of lab.yaml: one field of a config dataclass, and everything derived from it.
 
 To add a key, add one field, such as `clock: Literal["auto", Clock] = key("auto", "Clock of the machine")`. Its type
-gives the values that are allowed, its name the unit, the flag (`--clock`) and the variable (`LAB_MACHINE_CLOCK`).
+defines the allowed values, its name the unit, the flag (`--clock`) and the variable (`LAB_MACHINE_CLOCK`).
 The loader, the flags, `lab config`, its sample and its JSON Schema read it from there. Refresh the reference with
 `lab config --sample > docs/reference/lab.yaml` and `lab config --schema > docs/reference/lab.schema.json`.
 """
@@ -19,7 +19,7 @@ from lab.model import units
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """What is known of one key. `flag`: "" where it has none; `choices`: every text that is allowed, () for any."""
+    """The description of one key. `flag`: "" where it has none; `choices`: every allowed text, () for any."""
 
     path: str  # "machine.cpus"
     name: str
@@ -41,14 +41,14 @@ class Key:
 def key(default: Any, text: str, *, flag: str | None = None, **more: Any) -> Any:
     """A field with its default and its help; `more`: metavar of the flag, low and high of a number.
 
-    Where `flag` is not given it follows from the name; "" means none.
+    Without `flag` it follows from the name; "" means none.
     """
     about = {"metavar": None, "low": 0, "high": None} | more
     return dataclasses.field(default=default, metadata={"help": text, "flag": flag, **about})
 
 
 def walk(config: type[Any], section: str = "") -> Iterator[Key]:
-    """Every key of a config dataclass and of those in it, in order."""
+    """Every key of a config dataclass and its nested ones, in order."""
     hints = typing.get_type_hints(config)
     for item in dataclasses.fields(config):
         hint, about = hints[item.name], dict(item.metadata)

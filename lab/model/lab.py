@@ -1,4 +1,4 @@
-"""`Lab`: everything a function needs from its surroundings, passed as the first argument."""
+"""`Lab`: the context of a command, passed as the first argument."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.model.paths import Paths
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:
-    """config: what is wanted. paths: where things are. bus: who hears of it. cancel: set once, at the first Ctrl-C."""
+    """config: the merged config. paths: folders. bus: receives events. cancel: set once, by the first Ctrl-C."""
 
     config: Config
     paths: Paths

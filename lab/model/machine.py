@@ -1,4 +1,4 @@
-"""Machines as values: what is wanted, what was made, how to reach it, what was seen."""
+"""Machines as values: their spec, handle, endpoint and observed state."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Arch = Literal["x86_64", "aarch64"]
 HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian has the same names
 Clock = Literal["real", "counted"]
-INSTRUCTION_NS: Final = 2  # how far a counted clock advances by one instruction; a power of two (docs/adr)
+INSTRUCTION_NS: Final = 2  # nanoseconds that a counted clock advances per instruction; a power of two (docs/adr)
 Phase = Literal["absent", "created", "running", "hung", "stopped", "broken", "unknown"]
 
 
 def default_name(provider: str) -> str:
-    """What a provider's machine is called where nobody named it: each has its own, so that they live side by side."""
+    """The name of a provider's default machine: one per provider, so that they exist side by side."""
     return "lab" if provider == "qemu" or not is_name(f"lab-{provider}") else f"lab-{provider}"
 
 
@@ -31,41 +31,41 @@ def _absolute(path: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineConfig:
-    """`machine:` in lab.yaml. What only some providers read is "" elsewhere."""
+    """`machine:` in lab.yaml. Keys of other providers are ""."""
 
     name: str = key("", "Name of the machine; default: lab for qemu, lab-PROVIDER for the others", flag="")
-    provider: str = key("qemu", "What makes the machine: see `lab providers`")
+    provider: str = key("qemu", "Provider of the machine: see `lab providers`")
     image: str = key("debian-12", "Image recipe")
     cpus: int = key(2, "Virtual CPUs", low=1, high=64)
     memory_mib: int = key(2048, "Memory of the machine", low=512, metavar="MIB")
-    disk_gib: int = key(16, "Size of the machine's disk (grows as it is used)", low=1, flag="")
-    accel: Literal["auto", "kvm", "hvf", "whpx", "tcg"] = key("auto", "QEMU's accelerator; auto: chosen by trying")
+    disk_gib: int = key(16, "Size of the machine's disk (allocated as it is used)", low=1, flag="")
+    accel: Literal["auto", "kvm", "hvf", "whpx", "tcg"] = key("auto", "QEMU's accelerator; auto: the first that works")
     clock: Literal["auto", Clock] = key(
         "auto", "Clock of the machine; counted: by executed instructions (qemu, emulated, one CPU); auto: real"
     )
-    arch: Literal["auto", Arch] = key("auto", "Architecture; auto: this host's own")
-    source: str = key("", "URL or path of a cloud image, golden image or box, instead of making one", metavar="URL")
+    arch: Literal["auto", Arch] = key("auto", "Architecture; auto: that of this host")
+    source: str = key("", "URL or path of a cloud image, golden image or box, instead of building one", metavar="URL")
     digest: str = key(
-        "", "sha256:HEX or sha512:HEX of that source; a source without one is refused", metavar="ALGO:HEX"
+        "", "sha256:HEX or sha512:HEX of that source; required with a source", metavar="ALGO:HEX"
     )
-    kernel: str = key("", "qemu: a kernel of your own (vmlinux or bzImage), instead of the image's", metavar="FILE")
+    kernel: str = key("", "qemu: your own kernel (vmlinux or bzImage), instead of the image's", metavar="FILE")
     modules: str = key("", "qemu: folder lib/modules/VERSION that belongs to that kernel", metavar="DIR")
     driver: str = key("", "vagrant: libvirt or virtualbox; lima: vz or qemu; default: what this host has")
     address: str = key("", "ssh: [USER@]HOST[:PORT] or a name from ~/.ssh/config", metavar="[USER@]HOST[:PORT]")
-    identity: str = key("", "ssh: private key file; default: what OpenSSH would take", metavar="FILE")
+    identity: str = key("", "ssh: private key file; default: the one that OpenSSH uses", metavar="FILE")
     allow_host_changes: bool = key(
         default=False,
-        text="ssh: may the playbook change that host (undone by down)",
+        text="ssh: permit the playbook to change that host (`lab down` undoes it)",
         flag="--allow-host-changes/--no-host-changes",
     )
-    region: str = key("", "aws: region; default: the account's own setting")
+    region: str = key("", "aws: region; default: that of the account")
     instance: str = key("", "aws: instance type", metavar="TYPE")
     ansible: Literal["auto", "host", "guest"] = key(
-        "auto", "Where the playbook runs, if not baked in; auto: guest on Windows, else host"
+        "auto", "Where Ansible runs the playbook, if the image has it not applied; auto: guest on Windows, else host"
     )
 
     def spec(self) -> MachineSpec:
-        """The machine that is meant on this host, wherever the command was started: it outlives that folder."""
+        """The spec on this host, with absolute paths: the machine outlives the current folder."""
         files = {name: _absolute(getattr(self, name)) for name in ("kernel", "modules")}
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         arch = HOST_ARCH if self.arch == "auto" else self.arch
@@ -74,7 +74,7 @@ class MachineConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec(MachineConfig):
-    """What is wanted, with nothing left to find out but the accelerator."""
+    """The complete spec of a machine, except for the accelerator."""
 
     name: str = "lab"
     arch: Arch = HOST_ARCH
@@ -82,7 +82,7 @@ class MachineSpec(MachineConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """Made by us before anything exists and injected by whatever the provider has. Keys are OpenSSH text."""
+    """Created before the machine and injected by the provider. Keys are OpenSSH text."""
 
     machine_id: str  # 32 hex digits; also the VM's UUID
     host_key_private: Path
@@ -95,7 +95,7 @@ class Seed:
 class SshEndpoint:
     """A machine reached over SSH. `host_key` is the pinned public key ("ssh-ed25519 AAAA…").
 
-    identity_file: None for what the user's agent and default keys open. become: everything runs as root by `sudo -n`.
+    identity_file: None for the user's agent and default keys. become: commands run as root by `sudo -n`.
     """
 
     host: str
@@ -108,7 +108,7 @@ class SshEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSsh:
-    """An SshEndpoint as it is written to a file."""
+    """An SshEndpoint in a file."""
 
     host: str
     port: Annotated[int, Range(1, 65535)]
@@ -129,7 +129,7 @@ class StoredSsh:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEndpoint:
-    """This very Linux."""
+    """This host."""
 
 
 Endpoint = SshEndpoint | LocalEndpoint
@@ -137,20 +137,20 @@ Endpoint = SshEndpoint | LocalEndpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """What a provider can do, as data; callers read a flag, never a provider's name."""
+    """The features of a provider; callers read a flag, never a provider's name."""
 
-    isolated: bool  # a machine of its own: changing it needs no permission
+    isolated: bool  # a disposable machine: changing it needs no permission
     snapshots: bool = False
     disks: bool = False
     custom_kernel: bool = False
     counted: bool = False  # can run a machine whose clock counts instructions
-    starts_ready: bool = False  # what starts it ends only when its SSH has answered: one look is enough
-    status_by_login: bool = False  # asking for it costs a login: whoever logs in anyway need not ask before
+    starts_ready: bool = False  # `start` returns only after SSH has answered: one probe is enough
+    status_by_login: bool = False  # its status costs a login: a caller that logs in anyway skips it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """What `create` made, stored in machine.json. Each provider extends it by its own facts (`providers.PROVIDERS`)."""
+    """The result of `create`, stored in machine.json. Each provider adds its own facts (`providers.PROVIDERS`)."""
 
     provider: str
     name: str
@@ -160,20 +160,20 @@ class Handle:
     accel: str = ""
     clock: Clock = "real"
     kernel_release: str = ""  # where the provider starts kernels
-    kernel_seen: tuple[int, ...] = ()  # by what the user's own kernel file is known again
+    kernel_seen: tuple[int, ...] = ()  # identifies the custom kernel file
 
     @property
     def made(self) -> bool:
-        """Whether `create` came to its end: what `recover` finds is only good for `inspect`, `stop` and `delete`."""
+        """Whether `create` finished: a handle from `recover` works only for `inspect`, `stop` and `delete`."""
         return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What the provider says now. `alive` = running and its heartbeat or status is fresh; `endpoint` when running.
+    """The state from the provider. `alive`: running and its heartbeat or status is fresh; `endpoint` when running.
 
-    `kernel`: the release that it was started with, where the provider starts kernels. `listens`: whether it told that
-    its SSH server does; where a machine does not tell, its port is asked.
+    `kernel`: the release that it was started with, where the provider starts kernels. `listens`: whether the machine
+    reported that its SSH server listens; else its port is probed.
     """
 
     phase: Phase
@@ -208,14 +208,14 @@ class Machine:
     endpoint: Endpoint | None = None
     image_id: str = ""
     accel: str = ""
-    ready_boot_id: str = ""  # the boot in which every step of `up` was last seen done
+    ready_boot_id: str = ""  # the boot in which every step of `up` was last done
 
     @property
     def clock(self) -> Clock:
-        """What it goes by."""
+        """The kind of its clock."""
         return "real" if self.handle is None else self.handle.clock
 
     @property
     def is_this_host(self) -> bool:
-        """Nothing is between it and us: no SSH, no other file system."""
+        """Whether it is this host itself: no SSH, the same file system."""
         return isinstance(self.endpoint, LocalEndpoint)

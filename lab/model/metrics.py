@@ -1,4 +1,4 @@
-"""What forms are compared by: one table of metrics, and the figures of a cell that they are read from."""
+"""The table of metrics by which forms are compared, and the figures of a cell that they are read from."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Final, Literal
 from lab.guest.wire import COUNTED
 
 REAL: Final = "real"
-ALL_LEVELS: Final = "all"  # the level of a figure that is fitted over the levels of a block
+ALL_LEVELS: Final = "all"  # the level of a figure fitted over all levels of a block
 Kind = Literal["work", "time", "memory", "spans"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFigures:
-    """Figures of one cell. latencies: type -> sorted milliseconds of its expected answers. None: cannot be told."""
+    """Figures of one cell. latencies: type -> sorted milliseconds of its expected answers. None: unknown."""
 
     requests: int  # answered
     spans: int  # delivered
@@ -29,10 +29,10 @@ class CellFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One thing that forms are compared by; a new one is one more entry in METRICS.
+    """One metric; a new one is one more entry in METRICS.
 
-    families: which of lab.guest.scoring.gates' families it rests on, so that only gates that touch them can void it.
-    clock: the only clock on which it means anything; "" any. control: the kind of delay that proves it would be seen.
+    families: of lab.guest.scoring.gates; only gates that affect them can void it. clock: the only clock on which it is
+    valid; "" any. control: the kind of delay that proves that an effect would be detected.
     """
 
     name: str
@@ -43,16 +43,16 @@ class Metric:
     families: tuple[str, ...]
     threshold_pct: float = 5.0
     clock: str = ""
-    instead_of: str = ""  # the metric it stands for on its clock: takes its threshold and its place among the primary
+    instead_of: str = ""  # the metric that it replaces on its clock, with its threshold and its place among the primary
     control: str = ""
     gain: bool = False  # larger is better
     quantile: str = ""  # p50, p90, p99: of latency, one figure per request type
-    read: Callable[[CellFigures], float | None] | None = None  # of one cell; with `fit` per second
+    read: Callable[[CellFigures], float | None] | None = None  # from one cell; with `fit` per second
     fit: Literal["", "standing", "marginal"] = ""  # of a line through the levels of a block: at no load, per request
 
 
 def per(part: float | None, whole: float, scale: float = 1.0) -> float | None:
-    """The ratio; None where one side was not read or is nothing."""
+    """The ratio; None where one side is None or zero."""
     return part / whole * scale if part is not None and whole else None
 
 
@@ -175,12 +175,12 @@ PRIMARY: Final = ("cpu_s_per_1k_requests", "latency_p50_ms")
 
 
 def applicable(clock: str, levels: int) -> tuple[Metric, ...]:
-    """The metrics that a run on this clock and with so many load levels can have, in the table's order."""
+    """The metrics of a run on this clock with this number of load levels, in the order of the table."""
     return tuple(m for m in METRICS.values() if m.clock in {"", clock} and (levels > 1 or not m.fit))
 
 
 def primary(named: Sequence[str], clock: str) -> tuple[str, ...]:
-    """The metrics that may earn a word, as the scenario named them before the run; of a count, those of work."""
+    """The primary metrics, as the scenario named them before the run; on a counted clock, those of work."""
     stands = {m.instead_of: m.name for m in METRICS.values() if m.clock == clock and m.instead_of}
     found = [METRICS[name] for name in (stands.get(name, name) for name in named or PRIMARY) if name in METRICS]
     kept = [m.name for m in found if m.clock in {"", clock} and (m.kind == "work" or clock != COUNTED)]
@@ -188,5 +188,5 @@ def primary(named: Sequence[str], clock: str) -> tuple[str, ...]:
 
 
 def headline(clock: str) -> tuple[str, ...]:
-    """The metrics that a control watches over: what a report shows first."""
+    """The metrics with a control: a report shows them first."""
     return tuple(m.name for m in applicable(clock, 1) if m.control)

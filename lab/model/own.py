@@ -1,4 +1,4 @@
-"""What a service's own program is made from, and what a form's program has otherwise."""
+"""The modules of a service's own program, and how a form's program differs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A module of a program: the version that the build asked for, and what it was given ("v1.2.3", "./folder",
-    "other/path v1.2.3")."""
+    """A module of a program: the required version, and the one used ("v1.2.3", "./folder", "other/path v1.2.3")."""
 
     version: str
     used: str
@@ -30,9 +29,9 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is another one in a form's program than in the service's own: a module, or a file of the source.
+    """A difference of a form's program from the service's own: a module, or a file of the source.
 
-    "beside" is what the service itself makes beside the form, in one line.
+    "beside": instrumentation that the service itself has, in one line.
     """
 
     what: str
@@ -48,11 +47,11 @@ class Own:
     top: Path = Path()
     modules: dict[str, Module] = field(default_factory=dict)
     imports: tuple[Import, ...] = ()
-    lowered: tuple[Change, ...] = ()  # lines of go.mod and go.work, in the copy that every form is made from
+    lowered: tuple[Change, ...] = ()  # lines of go.mod and go.work, in the copy that every form is built from
 
 
 def clause(what: str, kind: str, before: str, after: str) -> str:
-    """A change of a module's version, or of a line of go.mod, for people."""
+    """A change of a module version, or of a line of go.mod, as text."""
     if kind == "beside":
         return what
     if not after:

@@ -15,14 +15,14 @@ MACHINE_FILE: Final = "machine.json"
 JOURNAL_FILE: Final = "journal.jsonl"
 KNOWN_HOSTS_FILE: Final = "known_hosts"
 IDENTITY_FILE: Final = "id_ed25519"
-HOST_KEY_FILE: Final = "host_ed25519"  # made by us before the machine exists, so that it can be pinned
+HOST_KEY_FILE: Final = "host_ed25519"  # created before the machine, so that it can be pinned
 SSH_CONFIG_FILE: Final = "ssh.config"
 SERIAL_LOG: Final = "serial.log"
 HEARTBEAT_LOG: Final = "heartbeat.jsonl"
 OVERLAY_FILE: Final = "disk.qcow2"
 # QMP's Unix socket must stay below 104 bytes (macOS); it lives in a short run directory, not under LAB_HOME
 QMP_SOCKET: Final = "qmp"
-SNAPSHOTS_DIR: Final = "snapshots"  # NAME.json each; the states themselves are in the overlay
+SNAPSHOTS_DIR: Final = "snapshots"  # one NAME.json each; the states are in the overlay
 
 PLAN_FILE: Final = "plan.json"
 MANIFEST_FILE: Final = "manifest.json"
@@ -43,14 +43,14 @@ SPANS_FILE: Final = "spans.jsonl.gz"
 INCOMPLETE_PREFIX: Final = "incomplete-"
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-# a folder cannot have these names on Windows
+# not allowed as folder names on Windows
 DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(10)), *(f"lpt{i}" for i in range(10))}
 )
 
 
 def is_name(name: str) -> bool:
-    """Whether a machine can be called so: its folder is, and on every system."""
+    """Whether this is a valid machine name: its folder has it, on every system."""
     return NAME.fullmatch(name) is not None and name not in DEVICES
 
 
@@ -70,7 +70,7 @@ class Paths:
 
     @property
     def kernels(self) -> Path:
-        """Kernels of the user's own with their modules, by digest."""
+        """Custom kernels with their modules, by digest."""
         return self.cache / "kernels"
 
     @property
@@ -96,7 +96,7 @@ class Paths:
         return self.home / "machines"
 
     def machine(self, name: str) -> Path:
-        """Below `machines`, whatever is asked for: `down` removes it. Raises UsageError for what cannot be a name."""
+        """Always below `machines`, since `down` removes it. Raises UsageError for an invalid name."""
         if not is_name(name):
             raise UsageError(f"invalid machine name {name[:80]!r}", fix="use up to 40 of a-z, 0-9 and -")
         return self.machines / name
@@ -113,7 +113,7 @@ class Paths:
 
     @property
     def noise(self) -> Path:
-        """What the twin read in each session, by what those sessions have in common."""
+        """The twin's readings of each session, by profile hash."""
         return self.home / "noise"
 
     def stage(self, machine: str) -> Path:

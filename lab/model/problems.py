@@ -1,7 +1,7 @@
-"""What is wrong with a document: one mistake is one line, and every independent mistake is reported in one pass.
+"""The problems of a document: each mistake is one line, and all independent mistakes are reported in one pass.
 
-A value that is missing or of the wrong type closes its key: what lies below it was never read, so further lines about
-it would be of the same mistake.
+A missing value or one of the wrong type closes its key: everything below it is unread, so further problems there
+follow from the same mistake.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ PLACE: Final = re.compile(r".+?:\d+:\d+(?=: )")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where the keys of a document that was read stand, for what another file says about them."""
+    """The places of the keys of a document, for messages about them from other files."""
 
     name: str = ""
     marks: Mapping[str, str] = field(default_factory=dict)  # key path -> file:line:column
     closed: frozenset[str] = frozenset()
 
     def at(self, path: str) -> str:
-        """file:line:column of a key; of the whole document where the key is not given."""
+        """file:line:column of a key; of the document where the key is missing."""
         return f"{self.marks.get(path, f'{self.name}:1:1')}: {path}"
 
     def sound(self, *paths: str) -> bool:
-        """Whether these were read as they stand there, or are not given at all."""
+        """Whether these keys are valid, or missing."""
         return not any(_related(one, path) for one in self.closed for path in paths)
 
 
@@ -47,7 +47,7 @@ class Document:
     closed: set[str] = field(default_factory=set)
 
     def problem(self, node: yaml.Node | None, path: str, text: str, *, closes: bool = False) -> None:
-        """Note it, unless it speaks of what lies at or below a closed key. `closes`: the value cannot be used."""
+        """Record a problem, unless it is at or below a closed key. `closes`: the value is invalid."""
         silent = any(_below(path, one) for one in self.closed)
         if closes:
             self.closed.add(path)
@@ -56,20 +56,20 @@ class Document:
         mark = node.start_mark if node is not None else None
         place = f"{self.name}:{mark.line + 1}:{mark.column + 1}" if mark else self.name
         line = f"{place}: {path + ': ' if path else ''}{text}"
-        if line not in self.problems:  # a section may be read many times
+        if line not in self.problems:  # a section may be read several times
             self.problems.append(line)
 
     def sound(self, *paths: str) -> bool:
-        """Whether these values, and all in them, could be used: else a rule that joins them would tell nothing new."""
+        """Whether these values and all values in them are valid: only then are rules across them checked."""
         return not any(_related(one, path) for one in self.closed for path in paths)
 
     def places(self) -> Places:
-        """Where everything stands, for rules that join several files."""
+        """The places of all keys, for rules across several files."""
         marks = {path: f"{self.name}:{at.line + 1}:{at.column + 1}" for path, at in _marks(self.root, "")}
         return Places(name=self.name, marks=marks, closed=frozenset(self.closed))
 
     def finish(self, problems: list[str] | None = None) -> None:
-        """Raise what was noted; or let it join `problems`, so that what could be read is still compared."""
+        """Raise the problems; or append them to `problems`, so that the valid part is still checked."""
         if problems is not None:
             problems += self.problems
         elif self.problems:
@@ -83,23 +83,23 @@ class Told(str):
     fix: str
 
     def __new__(cls, error: ConfigError) -> Self:
-        told = super().__new__(cls, error.message)
-        told.fix = error.fix
-        return told
+        message = super().__new__(cls, error.message)
+        message.fix = error.fix
+        return message
 
 
 def problems_error(problems: list[str]) -> ConfigError:
-    """One error for everything that is wrong, first problem first; what `collect` joined counts one by one."""
-    lines = (line.strip() for told in problems for line in told.split("\n") if not line.endswith(" problems:"))
-    each = list(dict.fromkeys(lines))
-    head = each[0] if len(each) == 1 else "\n  ".join([f"{len(each)} problems:", *each])
-    placed = next(filter(None, map(PLACE.match, each)), None)
-    own = next((told.fix for told in problems if isinstance(told, Told)), "use the names that there are")
+    """One error for all problems, in order; those that `collect` appended count one by one."""
+    split = (line.strip() for problem in problems for line in problem.split("\n") if not line.endswith(" problems:"))
+    lines = list(dict.fromkeys(split))
+    head = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} problems:", *lines])
+    placed = next(filter(None, map(PLACE.match, lines)), None)
+    own = next((problem.fix for problem in problems if isinstance(problem, Told)), "use a known name")
     return ConfigError(head, fix=f"edit {placed[0]}" if placed else own)
 
 
 def collect(read_one: Callable[[], V], problems: list[str]) -> V | None:
-    """Run a reader; its ConfigError's text joins `problems`, so that several files are reported together."""
+    """Run a reader; appends its ConfigError to `problems`, so that several files are reported together."""
     try:
         return read_one()
     except ConfigError as error:

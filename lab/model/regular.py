@@ -1,6 +1,6 @@
-"""The one way to open a file that somebody else wrote: a regular file, or an error at once.
+"""Open files of other users and programs: regular files only, else an error at once.
 
-A named pipe, a socket or a device in its place would make a reader wait, or never end.
+Reading a named pipe, a socket or a device may block or never end.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ KINDS: Final = (
 
 
 class NotRegular(OSError):
-    """What is there is no regular file; `strerror` says what it is."""
+    """The path is not a regular file; `strerror` says what it is."""
 
 
 def kind(mode: int) -> str:
-    """What a file is that is not a regular one; "" for a regular one."""
+    """The kind of an irregular file; "" for a regular one."""
     if stat.S_ISREG(mode):
         return ""
-    return next((name for test, name in KINDS if test(mode)), "no file")
+    return next((name for test, name in KINDS if test(mode)), "of an unknown kind")
 
 
 def opened(path: Path) -> BinaryIO:
-    """Opened to read, without waiting. Raises NotRegular, before it is opened where that can be seen, and OSError."""
+    """Open a file to read, without blocking. Raises NotRegular, if possible before it opens the file, and OSError."""
     _refuse(path.stat().st_mode, path)
     fd = os.open(path, FLAGS)
     try:
@@ -51,7 +51,7 @@ def _refuse(mode: int, path: Path) -> None:
 
 
 def present(path: Path) -> bool:
-    """Whether there is such a file. Raises ConfigError where something else has its name; a folder may."""
+    """Whether the file exists; False for a folder. Raises ConfigError for other irregular files."""
     try:
         what = kind(path.stat().st_mode)
     except OSError:
@@ -62,12 +62,12 @@ def present(path: Path) -> bool:
 
 
 def irregular(path: Path, what: str) -> ConfigError:
-    """The error for a file of a source that cannot be one."""
-    return ConfigError(f"{path} is {what}, not a regular file", fix=f"remove {path}, or put a file there")
+    """The error for an irregular file in a source."""
+    return ConfigError(f"{path} is {what}, not a regular file", fix=f"remove {path}, or replace it by a file")
 
 
 def content(path: Path) -> bytes:
-    """All of a file of a source. Raises ConfigError."""
+    """The content of a file of a source. Raises ConfigError."""
     try:
         with opened(path) as file:
             return file.read()

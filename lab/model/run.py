@@ -1,7 +1,7 @@
-"""A run as a value: everything that verdict and report need, read once from a run directory.
+"""A run as a value: the input of verdict and report, read once from a run directory.
 
-Requests and spans stay on disk until asked for: a run may hold hundreds of thousands. Every value carries the path of
-the file it came from, relative to the run directory, so that a claim can point at its evidence.
+Requests and spans are read from disk on demand: a run may have hundreds of thousands. Every value has the path of its
+file, relative to the run directory, as evidence for claims.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
     @property
     def latency_ms(self) -> float:
-        """From the intended send time: a late generator or a busy service cannot hide waiting."""
+        """From the intended send time, so that it includes waiting for a late generator or a busy service."""
         return (self.end_ns - self.intended_ns) / 1e6
 
 
@@ -52,7 +52,7 @@ class RunCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCanary:
-    """The proof of one form in one process life. `block` and `attempt` are None where the path does not tell."""
+    """The proof of one form in one process life. `block` and `attempt` are None where the path does not have them."""
 
     canary: Canary
     path: str
@@ -62,7 +62,7 @@ class RunCanary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunForm:
-    """What the host knows of a form in this run: identity, and what building it took. None = unknown."""
+    """The host's facts of a form in this run: identity and build costs. None: unknown."""
 
     name: str
     title: str = ""
@@ -76,12 +76,12 @@ class RunForm:
     files_changed: int | None = None
     modules_added: int | None = None
     claims: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()  # of its program against the service's own
+    changes: tuple[Change, ...] = ()  # against the service's own program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A form that was asked for and has no binary: it does not fit the service, or does not build."""
+    """A requested form without a binary: it does not fit the service, or does not build."""
 
     form: str
     title: str = ""
@@ -91,7 +91,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunGrade:
-    """What the machine's figures are worth, as it was decided when the run came home."""
+    """The quality grade of the machine's figures, decided when the run was sealed on the host."""
 
     word: str = ""
     reasons: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class RunGrade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunManifest:
-    """manifest.json: what was run, where and by which command. Empty text: an earlier version did not write it."""
+    """manifest.json: the run's inputs, host and command. Empty text: an earlier version did not write it."""
 
     run_id: str = ""
     created: str = ""  # UTC, ISO 8601
@@ -121,15 +121,15 @@ class RunManifest:
     lab_version: str = ""
     threshold_pct: dict[str, float] = field(default_factory=dict)  # metric -> T, written before the run
     primary: tuple[str, ...] = ()
-    profile_hash: str = ""  # runs with one hash measure alike, so that the noise of one tells of the next
-    floor_pct: dict[str, float] = field(default_factory=dict)  # metric -> F when it was sealed; none: too few sessions
+    profile_hash: str = ""  # runs with one hash are comparable and share a noise ledger
+    floor_pct: dict[str, float] = field(default_factory=dict)  # metric -> noise floor; empty: too few sessions
     grade: RunGrade = RunGrade()
-    files: tuple[FileEntry, ...] | None = None  # each file that was sealed; None: an earlier version named none
+    files: tuple[FileEntry, ...] | None = None  # the sealed files; None: an earlier version listed none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineFacts:
-    """What a report rests on of the facts that the guest half found; all of them are in `Run.facts`, to be shown."""
+    """The facts of the guest half that a report uses; `Run.facts` has all of them."""
 
     kernel: str = ""
     arch: str = ""
@@ -138,13 +138,13 @@ class MachineFacts:
     emulated: bool = False
     battery: bool = False
     clock_behind_s: float | None = None  # of a restored machine, against the host's clock
-    clock: str = "real"  # counted: it advances by the instructions that are executed
-    instruction_ns: float | None = None  # how far a counted clock advances by one instruction
+    clock: str = "real"  # counted: it advances by executed instructions
+    instruction_ns: float | None = None  # nanoseconds that a counted clock advances per instruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A whole run. `problems`: sentences about what is missing or could not be read; nothing is left out silently."""
+    """A complete run. `problems`: sentences about missing or unreadable parts; none is omitted silently."""
 
     manifest: RunManifest
     plan: Plan
@@ -163,7 +163,7 @@ class Run:
         return self.manifest.run_id or self.plan.run_id
 
     def form(self, name: str) -> RunForm:
-        """Host facts of a form; a bare one from the plan when the manifest does not name it."""
+        """The host's facts of a form; from the plan when it is not in the manifest."""
         for form in self.manifest.forms:
             if form.name == name:
                 return form

@@ -1,4 +1,4 @@
-"""A scenario as data: what a demo does (one YAML in demo/scenarios)."""
+"""A scenario as data: the load of a demo (one YAML file in demo/scenarios)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lab.model.problems import Places
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedLoad:
-    """What a cell sends where instructions are counted: so many requests, at one of two rates.
+    """The load of a cell where instructions are counted: a number of requests and a rate.
 
-    0: as many and as fast as an emulated machine gets in `seconds`.
+    0: the number and rate of an emulated machine in `seconds`.
     """
 
     rate_rps: float = 0.0
@@ -25,7 +25,7 @@ class CountedLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Load mix, rates, durations and what is compared. `rate_rps` and `seconds` are per kind of machine and profile."""
+    """Load mix, rates, durations and primary metrics. `rate_rps` and `seconds` are per kind of machine and profile."""
 
     path: Path
     name: str
@@ -44,7 +44,7 @@ class Scenario:
     places: Places = field(default_factory=Places, compare=False, repr=False)
 
 
-# what lab-load takes (demo/load/plan.go); a test ties the two
+# limits of lab-load (demo/load/plan.go); a test compares the two
 RATE_MAX_RPS: Final = 100_000
 REQUESTS_MAX: Final = 5_000_000
 INT64: Final = 1 << 63
@@ -57,7 +57,7 @@ LIFE_BLOCKS: Final = 4  # blocks in one such life
 
 
 def request_faults(request: RequestSpec) -> list[tuple[str, str]]:
-    """(key, what is wrong) of one request type: what lab-load would refuse only in a cell, on a machine made for it."""
+    """(key, message) of the faults of one request type, which lab-load would refuse only later, in a cell."""
     checks = [
         ("type", label_fault(request.type)),
         ("path", path_fault(request.path)),
@@ -68,34 +68,34 @@ def request_faults(request: RequestSpec) -> list[tuple[str, str]]:
 
 
 def placeholder_faults(request: RequestSpec) -> list[tuple[str, str]]:
-    """(key, what is wrong) of the {names} in path and body, and of the params that are drawn for them."""
+    """(key, message) of the faults of the {names} in path and body and of their params."""
     used = set(re.findall(PLACEHOLDER, request.path + request.body))
-    faults = [("path", f"params does not say how to draw {{{name}}}") for name in sorted(used - set(request.params))]
+    faults = [("path", f"{{{name}}} is not in params") for name in sorted(used - set(request.params))]
     faults += [("params", f"{{{name}}} is in neither path nor body") for name in sorted(set(request.params) - used)]
     return faults
 
 
 def path_fault(path: str) -> str:
-    """Why `path` cannot stand in an HTTP request line as it is; "" when it can."""
+    """Why `path` cannot be used in an HTTP request line; "" when it can."""
     if not path.startswith("/"):
         return f"{path!r} does not start with /"
     if path.startswith("//"):
         return f"{path!r} starts with //, which names a host"
     if "#" in path:
-        return f"{path!r} holds #: what follows it is never sent; write %23 where the character is meant"
+        return f"{path!r} contains #: the rest is not sent; write %23 for the character"
     if re.search(CONTROL, path):
-        return f"{path!r} holds a control character"
+        return f"{path!r} contains a control character"
     if found := re.search(r"\s", path):
-        return f"{path!r} holds {found[0]!r}: a request line has none; write %20 for a space"
+        return f"{path!r} contains {found[0]!r}; write %20 for a space"
     if found := re.search(r"%(?![0-9A-Fa-f]{2}).{0,2}", path):
-        return f"{path!r} holds {found[0]!r}, which is no percent-encoded byte; write %25 for the character %"
+        return f"{path!r} contains {found[0]!r}, which is not a percent-encoded byte; write %25 for the character %"
     return ""
 
 
 def header_fault(name: str, value: str) -> str:
     """Why this header cannot be sent; "" when it can."""
     if not re.fullmatch(HTTP_WORD, name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
-        return f"{name!r}: {value!r} cannot be sent" if value else f"{name!r} is not a header's name"
+        return f"{name!r}: {value!r} cannot be sent" if value else f"{name!r} is not a header name"
     if name.lower() in ("host", "content-length", "transfer-encoding", "connection", "trailer"):
         return f"{name!r} is set by the load generator"
     return ""

@@ -1,4 +1,4 @@
-"""A service as data: how to build and start it, and the spans that a person instrumenting it by hand would want."""
+"""A service as data: how to build and start it, and the reference spans of instrumentation by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.model.problems import Places
 
 SERVICE_FILE: Final = "service.yaml"
 
-# both become words of `go build`, on this host: neither may be read as an option or as several words
+# both become arguments of `go build` on this host: neither may be an option or several words
 PACKAGE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*")
 VARIABLE: Final = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._/+~-]*\.[A-Za-z_][A-Za-z0-9_]*")
 
@@ -38,10 +38,10 @@ class Service:
     topologies: dict[str, tuple[ProcessSpec, ...]]
     delays: dict[str, tuple[str, ...]]  # "cpu" | "wait" -> argv appended, with {ns}
     reference: dict[str, tuple[SpanNode, ...]]
-    # form -> what it is known to give here; a form that is not in it was never written about for this service
+    # form -> its expectation here; a form that is not in it has none for this service
     expected: dict[str, Expected] = field(default_factory=dict)
     places: Mapping[str, Places] = field(default_factory=dict, compare=False, repr=False)  # by the name of the file
 
     def sound(self, *keys: str) -> bool:
-        """Whether these keys of service.yaml were read as they stand there."""
+        """Whether these keys of service.yaml are valid."""
         return self.places[SERVICE_FILE].sound(*keys)

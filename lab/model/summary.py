@@ -1,6 +1,6 @@
-"""summary.json, schema 2: what `verdict` makes of a run, and the only source of every figure in its reports.
+"""summary.json, schema 2: the verdict on a run, and the only source of every figure in its reports.
 
-These keys stay. One that is added has a default, so that the summary of an older run still reads.
+The keys are stable. A new key has a default, so that the summary of an older run can still be read.
 lab/verdict/summary.schema.json is generated from these classes. None: not measured or not counted, which is not zero.
 `evidence`: files of the run. A metric's name ends in its unit.
 """
@@ -23,7 +23,7 @@ Word = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """What the machine's figures are worth."""
+    """The quality grade of the machine's figures."""
 
     word: GradeWord
     reasons: Texts
@@ -34,7 +34,7 @@ class Grade:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """One metric of one form against the baseline or another form, and the word that it earns."""
+    """One metric of one form against the baseline or another form, and its verdict word."""
 
     form: str
     against: str
@@ -43,19 +43,19 @@ class Verdict:
     effect_pct: float | None
     low_pct: float | None
     high_pct: float | None
-    confidence: float | None = None  # that the interval reached
-    mde_pct: float | None  # the smallest effect that nine of ten such runs would tell from none
-    lost: str = ""  # the noise in which the effect is lost, so that no report prints its size
+    confidence: float | None = None  # of the interval
+    mde_pct: float | None  # the smallest effect that nine of ten such runs would detect
+    lost: str = ""  # the noise in which the effect is lost; then no report prints its size
     blocks: Count
     word: Word
     reasons: Texts
     primary: bool
     threshold_pct: float
-    floor_pct: float | None = None  # of noise, by earlier sessions; None: too few of them
+    floor_pct: float | None = None  # noise floor from earlier sessions; None: too few of them
     value: float | dict[str, float] | None  # latency: by request type
     reference_value: float | None
     per_block_pct: tuple[float, ...]
-    types: Texts  # request types that a latency rests on
+    types: Texts  # request types that a latency is from
     per_type_pct: dict[str, float]
     unequal: dict[str, str]  # request type -> how the spans of the two differ
     evidence: Texts
@@ -73,7 +73,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pillar:
-    """A published claim, what this run measured of it, and how far to trust that."""
+    """A published claim, this run's measurement of it, and the confidence in that."""
 
     pillar: str  # performance | safety | portability | stability
     mechanism: str
@@ -85,7 +85,7 @@ class Pillar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlEffect:
-    """What was read of a control: of the twin against the baseline alone, of a delay against the mean of both."""
+    """The effect of a control: of the twin against the baseline, of a delay against the mean of both."""
 
     effect_pct: float
     low_pct: float | None
@@ -97,7 +97,7 @@ class ControlEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay(ControlEffect):
-    """A known delay; realised_pct: what it amounts to, seen and near: whether that was read."""
+    """A known delay; realised_pct: its real size; seen, near: whether it was detected, and with the right size."""
 
     form: str
     metric: str
@@ -108,7 +108,7 @@ class Delay(ControlEffect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """The twin by metric, and the two delays; empty where a control read nothing."""
+    """The twin by metric, and the two delays; empty where a control has no figure."""
 
     twin: dict[str, ControlEffect] = field(default_factory=dict)
     delay_cpu: Delay | None = None
@@ -129,7 +129,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissedGate:
-    """A gate of an attempt that was missed; a hard one voids what it can touch."""
+    """A missed gate of an attempt; a hard one voids the families that it affects."""
 
     gate: str
     value: float
@@ -168,7 +168,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStep:
-    """One step of the host; seconds: None where it never ended."""
+    """One step of the host; seconds: None where it did not end."""
 
     title: str
     depth: Count
@@ -179,7 +179,7 @@ class HostStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """How often a type of request is asked, against the others."""
+    """The weight of a request type in the mix."""
 
     type: str
     weight: float
@@ -187,7 +187,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Everything needed to repeat the run, or to doubt it."""
+    """Everything needed to repeat or review the run."""
 
     created: str
     command: Texts
@@ -213,7 +213,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The whole of it. unproven: form -> why its proof failed; ecdf: latency; problems: sentences."""
+    """The summary of a run. unproven: form -> why its proof failed; ecdf: latency; problems: sentences."""
 
     schema: Literal[2]
     run_id: str
@@ -241,8 +241,8 @@ class Summary:
     problems: Texts
 
     def verdict(self, form: str, against: str, metric: str) -> Verdict | None:
-        """The comparison at the level at which words are earned, else at the lowest, if there is one."""
+        """The comparison at the primary level, else at the lowest, if any."""
         level = next((row.level for row in self.verdicts if row.primary), "")
-        sought = (form, against, metric)
-        found = [row for row in self.verdicts if (row.form, row.against, row.metric) == sought]
+        wanted = (form, against, metric)
+        found = [row for row in self.verdicts if (row.form, row.against, row.metric) == wanted]
         return next((row for row in found if row.level == level), found[0] if found else None)

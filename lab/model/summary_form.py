@@ -16,7 +16,7 @@ Texts = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """valid: in everything; usable: family of figures -> planned cells that have a valid attempt for it."""
+    """valid: in all families; usable: family of figures -> planned cells with a valid attempt for it."""
 
     planned: Count
     valid: Count
@@ -28,7 +28,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """ok: None where no proof came so far. gaps: what a form of which nothing is known gave unlike the reference."""
+    """ok: None while there is no proof. gaps: differences from the reference of a form without expectation."""
 
     ok: bool | None
     reason: str
@@ -37,7 +37,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
-    """Spans that a person would want, and how many of them came; parents_ok: the share under the right parent."""
+    """Reference spans and how many were received; parents_ok: the share under the right parent."""
 
     reference: Count | None
     received: Count | None
@@ -58,21 +58,21 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing(Gap):
-    """Spans that did not come; known: the form's expectation says so."""
+    """Spans that were not received; known: the form's expectation has them missing."""
 
     known: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misplaced(Gap):
-    """Spans that came and hang elsewhere; roots: as traces of their own."""
+    """Spans that were received under another parent; roots: as roots of their own traces."""
 
     roots: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage(Cover):
-    """Against the hand-written reference. not_counted: why there is no figure; "" where there is one."""
+    """Coverage of the hand-written reference. not_counted: why there is no figure; "" where there is one."""
 
     by_type: dict[str, Cover]
     misplaced: tuple[Misplaced, ...]
@@ -89,7 +89,7 @@ class SpanCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conformance:
-    """Against what the form is known to give. not_counted: why there is no figure; "" where there is one."""
+    """Conformance with the form's expectation. not_counted: why there is no figure; "" where there is one."""
 
     expected: Count | None
     received: Count | None
@@ -114,7 +114,7 @@ class Node:
     reference: Count
     received: Count
     expected: Count
-    conforming: Count = 0  # received, as far as the form's expectation foresees them
+    conforming: Count = 0  # received, up to the form's expectation
     parents_right: Count
     parents_conforming: Count = 0
     roots: Count
@@ -125,7 +125,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockShift:
-    """How much too early spans were stamped (undone before counting), over the cells that are counted."""
+    """How much too early span timestamps were (corrected before counting), over the counted cells."""
 
     cells: Count
     max_ms: float
@@ -134,7 +134,7 @@ class ClockShift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """What building the form took, and what it changed."""
+    """The costs of building the form, and its changes."""
 
     cold_s: float | None
     warm_s: float | None
@@ -159,7 +159,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Percentiles over all valid cells together, for people; verdicts rest on per-cell percentiles instead."""
+    """Percentiles over all valid cells together, for display; verdicts use per-cell percentiles instead."""
 
     count: Count
     p50_ms: float | None
@@ -198,7 +198,7 @@ class FormSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A span in a waterfall; mark: whether it hangs where it should. Times: ms from the request's start."""
+    """A span in a waterfall; mark: whether its parent is right. Times: ms from the request's start."""
 
     name: str
     service: str
@@ -209,7 +209,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSpan(Bar):
-    """A span of the reference; as_expected: its place is what is known of the form."""
+    """A span of the reference; as_expected: its parent is as the form's expectation."""
 
     as_expected: bool
 
@@ -224,7 +224,7 @@ class ExtraSpan(Bar):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceRow:
-    """One reference span and what came of it; known: that it is missing was foreseen."""
+    """One reference span and the received ones; known: the form's expectation has it missing."""
 
     node: str
     kind: str
@@ -238,7 +238,7 @@ class TraceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One canary request of one form; expected: whether it is known what the form gives."""
+    """One canary request of one form; expected: whether the form has an expectation."""
 
     form: str
     type: str

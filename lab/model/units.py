@@ -1,4 +1,4 @@
-"""The unit of a number is in its key's name; what to write instead where the value names one too."""
+"""The unit of a number is in the name of its key; a hint where the value has a unit too."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _KEY_UNITS: Final[dict[str, tuple[str, float]]] = {
 
 
 def of(key: str) -> tuple[str, str]:
-    """The ending of a key's name and the unit it stands for: ("_mib", "MiB"); two times "" where it has none."""
+    """The suffix of a key's name and its unit: ("_mib", "MiB"); ("", "") where it has none."""
     return next(((suffix, unit) for suffix, (unit, _) in _KEY_UNITS.items() if key.endswith(suffix)), ("", ""))
 
 
 def hint(key: str, raw: str) -> str:
-    """What to write for `raw` under `key`, to be put behind a complaint; "" where it is no number with a unit."""
+    """What to write instead of `raw` under `key`, to append to a message; "" where it is no number with a unit."""
     found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]+)\s*", raw)
     suffix, unit = of(key)
     if not found or not suffix or found[2].lower() not in _UNITS:
         return ""
     value = float(found[1]) * _UNITS[found[2].lower()] / _KEY_UNITS[suffix][1]
-    return f"; the key counts {unit}: write {value:g}"
+    return f"; the unit is {unit}: write {value:g}"

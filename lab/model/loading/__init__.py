@@ -1,1 +1,1 @@
-"""YAML files into checked values: one mistake is one line, with its place."""
+"""Read YAML files into checked values: each mistake is one line with its place."""

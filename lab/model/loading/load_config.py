@@ -1,4 +1,4 @@
-"""lab.yaml, environment and flags to a frozen Config; each value knows its source."""
+"""Merge lab.yaml, environment and flags into a frozen Config with the source of each value."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lab.model.problems import collect, problems_error
 
 ENV_PREFIX: Final = "LAB_"
 SECTIONS: Final = {one.section: type(getattr(Config(), one.section)) for one in keys().values() if one.section}
-# Other programs are called `lab` too, and have variables of their own: only these families are ours whole.
+# Other programs named `lab` have variables too: only unknown names in these families are errors.
 ENV_FAMILIES: Final = tuple(f"{ENV_PREFIX}{name.upper()}_" for name in SECTIONS)
-TYPO: Final = 0.9  # how like a variable of ours a name outside of the families must be to be taken for a slip
+TYPO: Final = 0.9  # similarity from which a name outside the families counts as a typo of one of ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The config, and where each key's value came from ("machine.cpus" -> "project file lab.yaml")."""
+    """The config, and the source of each value ("machine.cpus" -> "project file lab.yaml")."""
 
     config: Config
     origin: Mapping[str, str]
@@ -39,8 +39,8 @@ def load(
     """Merge default < user file < project file < environment < flag.
 
     files: source name -> path (missing files are skipped). flags: key path -> value, a list as "a,b"; None = not given.
-    Raises ConfigError with every problem of every source in one message; with those that `also` raises for the values
-    that could be read, so that a wrong key here and a wrong name there are reported together.
+    Raises one ConfigError with every problem of every source, and with those that `also` raises for the values read so
+    far, so that a wrong key and a wrong name are reported together.
     """
     values: dict[str, Any] = {}
     origin = dict.fromkeys(keys(), "default")
@@ -77,7 +77,7 @@ def _build(values: Mapping[str, Any]) -> Config:
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, Any]:
-    """The values that are right; what is wrong joins `problems`."""
+    """The valid values; appends the others to `problems`."""
     doc = read(path)
     at_top = [one.name for one in keys().values() if not one.section]
     doc.only("schema", *SECTIONS, *at_top).schema(1)
@@ -114,7 +114,7 @@ def _is_slip(name: str, known: Mapping[str, str]) -> bool:
 
 
 def _converted(where: str, raw: str, one: Key, problems: list[str]) -> Any:
-    """A value that is given as text; None where it cannot be used, which joins `problems`."""
+    """A value from text; None for an invalid one, which is appended to `problems`."""
     try:
         return _convert(raw, one)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""Readers of the two files called expected-spans.yaml: a form's own, and the one beside a service.
+"""Readers of the two kinds of expected-spans.yaml: of a form, and of a service.
 
-A form's file says what holds of that form in any service, by mechanism: it cannot name a request type, a span of a
-reference tree or a topology. Those are names of one service, and what is known of a form there lies beside it.
+A form's file has the rules for every service: it must not name a request type, a span of a reference tree or a
+topology. Those are names of one service; rules with them are in the file beside that service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EXPECTED_FILE: Final = "expected-spans.yaml"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")
 FAMILIES: Final = ("http", "grpc", "sql", "internal")
 CONDITIONS: Final = ("lockdown", "arch", "kernel")
-# what a machine can say of itself (lab/guest/linux/facts.py); a kernel's release may be anything
+# possible facts of a machine (lab/guest/linux/facts.py); a kernel release may be anything
 FACTS: Final = {"lockdown": ("none", "integrity", "confidentiality", "unknown"), "arch": ("x86_64", "aarch64")}
 PARENTS: Final = ("always", "may-be-lost", "may-be-wrong", "root")
 RULE_KEYS: Final = ("family", "kind", "expect", "parent", "cause", "when")
@@ -32,7 +32,7 @@ ANY: Final = "*"
 
 
 def load_expected(path: Path) -> tuple[Literal["all", "none"], Expected]:
-    """Read a form's expected-spans.yaml: (default, what holds in any service). Raises ConfigError."""
+    """Read a form's expected-spans.yaml: (default, rules for every service). Raises ConfigError."""
     doc = read(path).schema(1).only("schema", "default", "rules", "extra")
     default = doc.text("default", "all", one_of=("all", "none"))
     rules = [_general(item.only(*RULE_KEYS, *RULE_NAMES), RULE_NAMES) for item in doc.sections("rules")]
@@ -44,13 +44,13 @@ def load_expected(path: Path) -> tuple[Literal["all", "none"], Expected]:
 
 def _general(item: Section, names: tuple[str, ...]) -> Section:
     for key in (name for name in names if item.has(name)):
-        item.complain(key, f"belongs to one service: write it into the {EXPECTED_FILE} beside that service")
+        item.complain(key, f"is specific to one service: move it to the {EXPECTED_FILE} beside that service")
     return item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceNames:
-    """The names of one service that its expected-spans.yaml may use; `topologies`: None where they cannot be told."""
+    """The names of one service that its expected-spans.yaml may use; `topologies`: None where they are unknown."""
 
     reference: Mapping[str, tuple[SpanNode, ...]]
     places: Places
@@ -60,9 +60,9 @@ class ServiceNames:
 def load_own_expected(
     path: Path, known: ServiceNames, problems: list[str] | None = None
 ) -> tuple[dict[str, Expected], Places]:
-    """Read the expected-spans.yaml beside a service: form -> what is known of it there; and where it stands.
+    """Read the expected-spans.yaml beside a service: form -> its expectation there; and the places of the keys.
 
-    Raises ConfigError; with `problems` they join that list instead.
+    Raises ConfigError; with `problems`, appends to that list instead.
     """
     doc = read(path).schema(1).only("schema", "forms")
     forms = doc.section("forms")
@@ -79,20 +79,20 @@ def load_own_expected(
 
 
 def _named(item: Section, known: ServiceNames) -> Section:
-    """A rule that names what the service does not have would silently say nothing."""
+    """Check the names in a rule: one with an unknown name would never match."""
     for topology in item.strs("topology"):
         if known.topologies is not None and topology not in known.topologies:
             near = nearest(topology, known.topologies)
-            item.complain("topology", f"{topology!r} is no topology of the service{near}")
+            item.complain("topology", f"{topology!r} is not a topology of the service{near}")
     reference, request = known.reference, item.text("request", ANY)
     if request not in {ANY, *reference}:
         if known.places.sound(yamltext.join("requests", request)):
-            item.complain("request", f"{request!r} is no request type of the reference{nearest(request, reference)}")
+            item.complain("request", f"{request!r} is not a request type of the reference{nearest(request, reference)}")
         return item
     trees = reference if request == ANY else {request: reference[request]}
     ids = (f"requests.{name}[{at}].id" for name, tree in trees.items() for at in range(max(1, len(tree))))
     if not known.places.sound(*ids):
-        return item  # it may be the span whose id could not be read
+        return item  # it may be a span with an invalid id
     nodes = {one.id for tree in trees.values() for one in tree}
     _check_node(item, "node", nodes)
     if item.has("parent") and isinstance(item.plain("parent"), dict):
@@ -103,7 +103,7 @@ def _named(item: Section, known: ServiceNames) -> Section:
 def _check_node(item: Section, key: str, nodes: Collection[str]) -> None:
     node = item.text(key, ANY)
     if node not in {ANY, *nodes}:
-        item.complain(key, f"{node!r} is no span of the reference{nearest(node, nodes)}")
+        item.complain(key, f"{node!r} is not a span of the reference{nearest(node, nodes)}")
 
 
 def _rule(item: Section) -> ExpectRule:
@@ -118,11 +118,11 @@ def _rule(item: Section) -> ExpectRule:
         if mode == "first" and (expect.has("min_ratio") or expect.has("max_ratio")):
             item.complain("expect", "either `first`, or `min_ratio` and `max_ratio`")
         if not expect.names and expect.sound("first"):
-            item.complain("expect", "`first`, or `min_ratio` and `max_ratio`, is needed")
+            item.complain("expect", "`first`, or `min_ratio` and `max_ratio`, is required")
     else:
         mode = item.text("expect", "exact", one_of=("none", "exact"))
     if mode != "exact" and not item.has("cause"):
-        item.complain("cause", "is needed where spans are not as in the reference (`unknown` is allowed)")
+        item.complain("cause", "is required where spans differ from the reference (`unknown` is allowed)")
     if item.has("parent") and isinstance(item.plain("parent"), dict):
         parent = item.section("parent").only("node").require("node").text("node")
     else:

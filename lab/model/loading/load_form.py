@@ -22,7 +22,7 @@ def load_form(root: Path) -> Form:
     )
     doc.require("name", "title", "mechanism")
     if doc.has("name") and doc.text("name") != root.name:
-        doc.complain("name", f"must be the folder's name, {root.name!r}")
+        doc.complain("name", f"must be the name of the folder, {root.name!r}")
     proof = doc.section("proof").only("spans")
     delay = doc.section("delay").only("cpu", "wait")
     default, expected = load_expected(root / EXPECTED_FILE)
@@ -45,7 +45,7 @@ def load_form(root: Path) -> Form:
         claims=doc.strs("claims"),
     )
     if form.build is None and not form.of:
-        doc.complain("build", "is needed, or `of:` naming the form whose binary is used")
+        doc.complain("build", "is required, or `of:` with the form whose binary is used")
     doc.document.finish()
     return form
 

@@ -1,4 +1,4 @@
-"""Reader of a topology: the processes of a service, and how each learns where to listen."""
+"""Reader of a topology: the processes of a service, and how each gets its port."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PLACEHOLDER: Final = re.compile(r"\{port:([^{}]*)\}")
 
 
 def load_processes(
-    topologies: Section, name: str, ports: Collection[str], told: Collection[str]
+    topologies: Section, name: str, ports: Collection[str], required: Collection[str]
 ) -> tuple[ProcessSpec, ...]:
-    """The processes of topology `name`, in start order; `told` are the ports that some process must be given."""
+    """The processes of topology `name`, in start order; `required`: ports that must be used."""
     items = topologies.sections(name)
     processes = tuple(_process(item, ports) for item in items)
-    topologies.check(name, "" if processes else "at least one process is needed")
+    topologies.check(name, "" if processes else "at least one process is required")
     for key, values in (
         ("name", [process.name.replace(" ", "_") for process in processes if process.name]),
         ("files", [file for process in processes for file in process.files]),
@@ -28,12 +28,12 @@ def load_processes(
         for twice in sorted({value for value in values if values.count(value) > 1}):
             topologies.complain(name, f"two processes have the {'name' if key == 'name' else 'file'} {twice!r}")
     given = {port for process in processes for text in _texts(process) for port in PLACEHOLDER.findall(text)}
-    for port in sorted(set(told) - given) if processes and topologies.sound(name) else ():
+    for port in sorted(set(required) - given) if processes and topologies.sound(name) else ():
         topologies.complain(
             name,
-            f"no process is given port {port}: {{port:{port}}} is in no argv, env or files. lab chooses a free port for"
-            " each start, so a service whose port is fixed in its source cannot be started; make it a flag, a variable"
-            " or a setting of a file",
+            f"no process gets port {port}: {{port:{port}}} is in no argv, env or files. lab chooses a free port for"
+            " each start, so the service must take its port from a flag, a variable or a file instead of a constant in its"
+            " source",
         )
     return processes
 
@@ -47,12 +47,12 @@ def _process(item: Section, ports: Collection[str]) -> ProcessSpec:
         item.check("name", file_name_fault(process.name))
     for key, texts in (("argv", process.argv), ("env", process.env.values()), ("files", process.files.values())):
         for text in texts:
-            item.check(key, "a NUL character cannot be handed to a process" if "\0" in text else "")
+            item.check(key, "a NUL character cannot be passed to a process" if "\0" in text else "")
             for port in PLACEHOLDER.findall(text):
                 if port not in ports and item.document.sound("ports"):
                     item.complain(key, f"{{port:{port}}}: {port!r} is not one of ports{nearest(port, ports)}")
     for name in process.env:
-        fault = "" if re.fullmatch(r"[^=\0]+", name) else f"{name!r} is not a variable's name"
+        fault = "" if re.fullmatch(r"[^=\0]+", name) else f"{name!r} is not a variable name"
         item.section("env").check(name, fault)
     for name in process.files:
         item.section("files").check(name, _file_fault(name))

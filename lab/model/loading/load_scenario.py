@@ -20,12 +20,12 @@ from lab.model.scenario import (
     request_faults,
 )
 
-SCENARIO_FILE: Final = "scenario.yaml"  # beside a service of one's own: taken when no other scenario is named
+SCENARIO_FILE: Final = "scenario.yaml"  # beside your own service: the default scenario for it
 PROFILES: Final = ("stage", "quick", "rehearsal", "full")
 
 
 def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
-    """Read one scenario. Raises ConfigError with every problem; with `problems` they join that list instead."""
+    """Read one scenario. Raises ConfigError with every problem; with `problems`, appends to that list instead."""
     doc = read(path).schema(1)
     doc.only(
         *(
@@ -67,11 +67,11 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
         forms=doc.strs("forms"),
     )
     if doc.has("name"):
-        doc.check("name", file_name_fault(scenario.name))  # a run's folder is named by it
+        doc.check("name", file_name_fault(scenario.name))  # part of the name of a run's folder
     names = [request.type for request in scenario.requests if request.type]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        doc.complain("requests", f"the type {name!r} is there twice")
-    doc.check("requests", "" if scenario.requests else "at least one request type is needed")
+        doc.complain("requests", f"duplicate type {name!r}")
+    doc.check("requests", "" if scenario.requests else "at least one request type is required")
     doc.document.finish(problems)
     return dataclasses.replace(scenario, places=doc.document.places())
 
@@ -82,7 +82,7 @@ def _request(item: Section) -> RequestSpec:
     params = {name: item.section("params").plain(name) for name in item.section("params").names}
     for name, param in params.items():
         if not is_param(param):
-            text = "write {int: [first, last]}, first not above last, or {choice: [a, b]}, numbers there in quotes"
+            text = "use {int: [first, last]}, first not above last, or {choice: [a, b]} with numbers in quotes"
             item.section("params").complain(name, text)
     request = RequestSpec(
         type=item.text("type"),

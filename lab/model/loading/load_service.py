@@ -1,4 +1,4 @@
-"""Readers of a service's folder: how to start it, and the spans that each request type should give."""
+"""Readers of a service's folder: how to start it, and the reference spans of each request type."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from lab.model.scenario import header_fault, path_fault
 from lab.model.service import PACKAGE, SERVICE_FILE, VARIABLE, Service
 
 REFERENCE_FILE: Final = "reference-spans.yaml"
-ALL: Final = frozenset({""})  # nothing of the document could be used
-PORT: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # stands between braces: {port:NAME}
+ALL: Final = frozenset({""})  # the whole document is invalid
+PORT: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")  # used in braces: {port:NAME}
 
 
 def load_service(root: Path, problems: list[str] | None = None) -> Service:
     """Read a service's folder. Raises ConfigError with every problem of its files.
 
-    With `problems` they join that list, and what could be read of service.yaml is returned, when it is a document.
+    With `problems`, appends to that list and returns the valid part of service.yaml, when it is a document.
     """
     if not root.is_dir():
         where = root.parent if root.exists() else "the folder that holds service.yaml"
-        raise ConfigError(f"{root} is no folder", fix=f"name the service's folder: --service {where}")
+        raise ConfigError(f"{root} is not a folder", fix=f"--service {where}")
     found: list[str] = []
     reference, named = collect(lambda: load_reference(root / REFERENCE_FILE, found), found) or ({}, Places(closed=ALL))
     service = collect(lambda: _service(root, reference, found), found)
@@ -55,7 +55,7 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], problems: l
     doc.require("name", "ports", "target", "ready", "topologies")
     ports = doc.strs("ports")
     if doc.has("ports") and not ports and doc.sound("ports"):
-        doc.complain("ports", "at least one port is needed", closes=True)
+        doc.complain("ports", "at least one port is required", closes=True)
     ready = doc.section("ready").only("port", "path", "status").require("port")
     headers = doc.section("headers").only("build", "form", "delay")
     for section, key in ((doc, "target"), (ready, "port")):
@@ -70,13 +70,13 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], problems: l
         doc.check("name", label_fault(doc.text("name")))
     for name in ports:
         doc.check(
-            "ports", "" if PORT.fullmatch(name) else f"{name!r} is not a port's name: use letters, digits, _ and -"
+            "ports", "" if PORT.fullmatch(name) else f"{name!r} is not a port name: use letters, digits, _ and -"
         )
-    doc.check("ports", "a name is there twice" if len(set(ports)) < len(ports) else "")
+    doc.check("ports", "duplicate name" if len(set(ports)) < len(ports) else "")
     _check_ready(ready, headers)
-    told = {name for name in (doc.text("target"), ready.text("port")) if name in ports}
+    needed = {name for name in (doc.text("target"), ready.text("port")) if name in ports}
     topologies = {
-        name: load_processes(doc.section("topologies"), name, ports, told) for name in doc.section("topologies").names
+        name: load_processes(doc.section("topologies"), name, ports, needed) for name in doc.section("topologies").names
     }
     delays = doc.section("delays").only("cpu", "wait")
     service = Service(
@@ -102,18 +102,18 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], problems: l
 
 
 def _check_ready(ready: Section, headers: Section) -> None:
-    """Without a path a connection is enough: then nothing answers with a status or a header."""
+    """Without a path a connection is enough: then there is no status and no header to check."""
     if ready.has("path"):
         ready.check("path", path_fault(ready.text("path")))
     elif ready.sound("path"):
         for section, key in ((ready, "status"), (headers, "build"), (headers, "form")):
-            section.check(key, "needs ready.path: without it nothing is asked over HTTP" if section.has(key) else "")
+            section.check(key, "requires ready.path: without it lab sends no HTTP request" if section.has(key) else "")
     for name in headers.names:
         headers.check(name, header_fault(headers.text(name), ""))
 
 
 def load_reference(path: Path, problems: list[str] | None = None) -> tuple[dict[str, tuple[SpanNode, ...]], Places]:
-    """Read reference-spans.yaml: request type -> its tree, parents before children; and where they stand."""
+    """Read reference-spans.yaml: request type -> its tree, parents before children; and the places of the keys."""
     doc = read(path).schema(1).only("schema", "requests").require("requests")
     out: dict[str, tuple[SpanNode, ...]] = {}
     requests = doc.section("requests")
@@ -121,7 +121,7 @@ def load_reference(path: Path, problems: list[str] | None = None) -> tuple[dict[
         items = requests.sections(name)
         out[name] = tuple(map(_span_node, items))
         for index, key, why in reference_faults(name, out[name]):
-            if all(item.sound("id") for item in items[: index + 1]):  # else the span may well be there
+            if all(item.sound("id") for item in items[: index + 1]):  # else the span may be one with an invalid id
                 items[index].complain(key, why)
     doc.document.finish(problems)
     return out, doc.document.places()

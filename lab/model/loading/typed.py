@@ -1,4 +1,4 @@
-"""A mapping of YAML as a dataclass: the fields are its keys, and those without a default are needed."""
+"""Read a YAML mapping as a dataclass: the fields are its keys, and those without a default are required."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def build(section: Section, kind: type[T]) -> T:
-    """Read it by the types of the fields; problems are noted in its document."""
+    """Read it by the types of the fields; appends problems to its document."""
     fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(kind)  # type: ignore[arg-type]  # of a dataclass
     hints = typing.get_type_hints(kind)
     needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]

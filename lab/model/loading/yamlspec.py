@@ -1,4 +1,4 @@
-"""Strict YAML: every problem of a file told once, all in one pass, with file:line:column, key path and nearest key."""
+"""Strict YAML: reports every problem of a file in one pass, with file:line:column, key path and nearest key."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from lab.model.loading import yamltext
 from lab.model.problems import Document
 
 MAX_BYTES: Final = 1 << 20
-CLOSE: Final = 0.6  # how like a known word another must be to be taken for a slip
+CLOSE: Final = 0.6  # similarity from which an unknown word counts as a typo of a known one
 
 
 def parse(name: str, text: str) -> Section:
-    """Read a mapping from YAML text. Raises ConfigError at once where the text is not YAML at all."""
+    """Read a mapping from YAML text. Raises ConfigError at once where the text is not valid YAML."""
     document = Document(name)
     if len(text.encode()) > MAX_BYTES:
         raise ConfigError(f"{name} is larger than {MAX_BYTES} bytes", fix=f"edit {name}")
@@ -33,7 +33,7 @@ def parse(name: str, text: str) -> Section:
 
 
 def read(path: Path) -> Section:
-    """`parse` of a file; a missing or unreadable one is a ConfigError too, and so is what may never end (a pipe)."""
+    """`parse` of a file. Raises ConfigError also for a missing, unreadable or irregular file (a pipe)."""
     try:
         with regular.opened(path) as file:
             data = file.read(MAX_BYTES + 1)
@@ -57,12 +57,12 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 
 def not_one_of(word: str, known: Collection[str]) -> str:
-    """What is wrong with a word that is not `known`."""
+    """The message for a word that is not `known`."""
     return f"{word!r} is not one of {', '.join(known)}{nearest(word, known)}"
 
 
 def out_of_range(value: float, low: float | None, high: float | None, raw: str = "") -> str:
-    """What is wrong with a number that is not finite or not within bounds; "" when it is. raw: as it was written."""
+    """The message for a number that is not finite or out of bounds; "" when it is valid. raw: its text."""
     if math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high):
         return ""
     bounds = f"{'' if low is None else f'at least {low:g}'}{'' if high is None else f' and at most {high:g}'}".strip()
@@ -72,7 +72,7 @@ def out_of_range(value: float, low: float | None, high: float | None, raw: str =
 
 @dataclass(slots=True)
 class Section:
-    """A mapping of the file. Getters note problems and return the default, so that reading goes on."""
+    """A mapping of the file. Getters record problems and return the default, so that reading continues."""
 
     document: Document
     node: yaml.Node
@@ -91,8 +91,8 @@ class Section:
         return Section(document, node, path, items)
 
     def only(self, *known: str) -> Section:
-        """Note each key that is not `known`, with the nearest known one. When that one is missing it is what was meant:
-        a value is read as its, and a mapping under a wrong name is one mistake.
+        """Record each key that is not `known`, with the nearest known one. When that one is missing, its value is read
+        under the nearest name, so that a typo is one mistake.
         """
         for key in [key for key in self.items if key not in known]:
             value = self.items.pop(key)
@@ -115,11 +115,11 @@ class Section:
         self.document.problem(self.items.get(key, self.node), yamltext.join(self.path, key), text, closes=closes)
 
     def sound(self, *keys: str) -> bool:
-        """Whether the values of these keys could be used: else what follows from them is no mistake of its own."""
+        """Whether the values of these keys are valid: errors that follow from an invalid one are not reported."""
         return self.document.sound(*(yamltext.join(self.path, key) for key in keys))
 
     def check(self, key: str, fault: str) -> None:
-        """Note `fault`, if there is one."""
+        """Record `fault`, if there is one."""
         if fault:
             self.complain(key, fault)
 
@@ -202,22 +202,22 @@ class Section:
             yield key, self.section(key)
 
     def plain(self, key: str) -> Any:
-        """The value as plain YAML data (for values that another program defines); None where text and tag differ."""
+        """The value as plain YAML data (for values that another program defines); None for an invalid one."""
         if not self.has(key):
             return None
         try:
             return yaml.safe_load(yaml.serialize(self.items[key]))
         except (yaml.YAMLError, ValueError) as error:
-            said = getattr(error, "problem", None) or str(error).splitlines()[0]
-            self.complain(key, f"not plain YAML data: {said}", closes=True)
+            why = getattr(error, "problem", None) or str(error).splitlines()[0]
+            self.complain(key, f"not plain YAML data: {why}", closes=True)
             return None
 
     def require(self, *keys: str) -> Section:
         if not self.path and not self.items:
-            self.document.problem(self.node, "", f"holds nothing: {', '.join(keys)} must be there", closes=True)
+            self.document.problem(self.node, "", f"is empty; required: {', '.join(keys)}", closes=True)
         for key in keys:
             if not self.has(key):
-                self.complain(key, "is needed", closes=True)
+                self.complain(key, "is required", closes=True)
         return self
 
     def schema(self, expected: int) -> Section:

@@ -1,4 +1,4 @@
-"""YAML text to nodes: refused whole where it is not YAML or could blow up, and searched for keys given twice."""
+"""YAML text to nodes; refuses invalid YAML, aliases and deep nesting, and finds duplicate keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.model.errors import ConfigError
 
 MAX_DEPTH: Final = 24
 HALF: Final = re.compile("[\ud800-\udfff]")
-HALF_FAULT: Final = "holds half a character (U+D800 to U+DFFF), which no file or program takes"
+HALF_FAULT: Final = "contains a lone surrogate (U+D800 to U+DFFF), which is not valid text"
 
 
 def compose(name: str, text: str) -> yaml.Node:
@@ -26,20 +26,20 @@ def compose(name: str, text: str) -> yaml.Node:
 
 
 def wrong_keys(node: yaml.Node, path: str = "") -> Iterator[tuple[yaml.Node, str, str]]:
-    """(where, path, problem) of each key that its mapping has already, and of each text that is none, at any depth."""
+    """(node, path, problem) of each duplicate key and each invalid text, at any depth."""
     if isinstance(node, yaml.SequenceNode):
         for i, item in enumerate(node.value):
             yield from wrong_keys(item, f"{path}[{i}]")
     elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                yield key_node, path, "a key is one value, not a list or mapping"
+                yield key_node, path, "a key must be one value, not a list or mapping"
                 continue
             key = str(key_node.value)
-            if key in seen:
-                yield key_node, join(path, key), "given twice"
-            seen.add(key)
+            if key in keys:
+                yield key_node, join(path, key), "duplicate key"
+            keys.add(key)
             yield from wrong_keys(value_node, join(path, key))
     elif isinstance(node, yaml.ScalarNode) and HALF.search(str(node.value)):
         yield node, path, HALF_FAULT
@@ -50,7 +50,7 @@ def join(path: str, key: str) -> str:
 
 
 def _guard(name: str, text: str) -> None:
-    """Refuse aliases (they can blow up) and deep nesting before anything is built."""
+    """Refuse aliases (they can expand without bound) and deep nesting before anything is built."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
@@ -67,8 +67,8 @@ def _guard(name: str, text: str) -> None:
 
 def _syntax_error(name: str, error: yaml.YAMLError) -> ConfigError:
     place = _place(name, getattr(error, "problem_mark", None))
-    said = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return ConfigError(f"{place}: not valid YAML: {said}", fix=f"edit {place}")
+    why = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return ConfigError(f"{place}: not valid YAML: {why}", fix=f"edit {place}")
 
 
 def _place(name: str, mark: Any) -> str:

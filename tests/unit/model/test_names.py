@@ -91,7 +91,7 @@ def test_a_scenario_names_its_run_folder(tmp_path: Path, name: str) -> None:
     [
         ("/hello?q=a b", "write %20"),
         ("/a\\tb", "control character"),
-        ("/a\\u00a0b", "a request line has none"),
+        ("/a\\u00a0b", "write %20 for a space"),
         ("/50%", "write %25"),
         ("/a%zz", "write %25"),
         ("/a#top", "write %23"),
@@ -131,10 +131,10 @@ def test_what_lab_load_would_refuse_or_ignore(tmp_path: Path, more: str) -> None
 @pytest.mark.parametrize(
     ("argv", "env", "fault"),
     [
-        ("[]", "{}", "no process is given port http: {port:http} is in no argv, env or files"),
+        ("[]", "{}", "no process gets port http: {port:http} is in no argv, env or files"),
         ('["--p={port:htp}"]', '{P: "{port:http}"}', "'htp' is not one of ports; did you mean 'http'?"),
         ('["a\\0b"]', '{P: "{port:http}"}', "a NUL character"),
-        ("[]", '{"A=B": "{port:http}"}', "'A=B' is not a variable's name"),
+        ("[]", '{"A=B": "{port:http}"}', "'A=B' is not a variable name"),
     ],
 )
 def test_fixed_port_is_refused_before_the_build(tmp_path: Path, argv: str, env: str, fault: str) -> None:
@@ -181,7 +181,7 @@ def test_problems_of_both_files_come_together(tmp_path: Path) -> None:
 
 def test_half_a_character_is_named_with_its_place(tmp_path: Path) -> None:
     assert "service.yaml:8:44" in service(tmp_path, '"{port:http}"', '"\\ud800{port:http}"')
-    assert "scenario.yaml:3:8: title: holds half a character" in scenario(tmp_path, "title: Hi", 'title: "\\udc80"')
+    assert "scenario.yaml:3:8: title: contains a lone surrogate" in scenario(tmp_path, "title: Hi", 'title: "\\udc80"')
 
 
 def test_a_pattern_is_no_main_package(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_pattern_is_no_main_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["none", "service.yaml"])
 def test_a_service_that_is_no_folder_is_one_fault(tmp_path: Path, name: str) -> None:
     (tmp_path / "service.yaml").write_text(SERVICE)
-    with pytest.raises(ConfigError, match="is no folder") as error:
+    with pytest.raises(ConfigError, match="is not a folder") as error:
         load_service(tmp_path / name)
     assert "\n" not in error.value.message
     assert "--service" in error.value.fix

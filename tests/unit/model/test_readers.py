@@ -58,8 +58,8 @@ def test_what_is_known_of_a_form_lies_beside_a_service_and_names_its_own_spans(t
     path.write_text(head + "      - {request: saet, cause: x}\n      - {node: counts, cause: x}\n")
     with pytest.raises(ConfigError) as caught:
         load_service(tmp_path / "own")
-    assert "'saet' is no request type of the reference; did you mean 'seat'?" in str(caught.value)
-    assert "'counts' is no span of the reference; did you mean 'count'?" in str(caught.value)
+    assert "'saet' is not a request type of the reference; did you mean 'seat'?" in str(caught.value)
+    assert "'counts' is not a span of the reference; did you mean 'count'?" in str(caught.value)
 
 
 def test_reference_parents_must_come_first(tmp_path: Path) -> None:
@@ -80,13 +80,13 @@ def test_a_form_that_hides_spans_must_say_why(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "form.yaml").write_text("schema: 1\nname: other\ntitle: t\nmechanism: none\n")
     (folder / "expected-spans.yaml").write_text("schema: 1\nrules:\n  - {request: get, expect: none}\n")
-    with pytest.raises(ConfigError, match="cause: is needed"):
+    with pytest.raises(ConfigError, match="cause: is required"):
         load_form(folder)
     (folder / "expected-spans.yaml").write_text("schema: 1\n")
     with pytest.raises(ConfigError) as error:
         load_form(folder)
-    assert "must be the folder's name, 'mine'" in error.value.message
-    assert "build: is needed" in error.value.message
+    assert "must be the name of the folder, 'mine'" in error.value.message
+    assert "build: is required" in error.value.message
 
 
 def test_scenario_problems_are_told_together(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_scenario_problems_are_told_together(tmp_path: Path) -> None:
         "weight",
         "params.x",
         "status",
-        "rate_rps.native: is needed",
+        "rate_rps.native: is required",
         "out of range",
         "did you mean 'arrivals'",
     ):
@@ -122,11 +122,11 @@ def test_what_the_load_generator_would_refuse_is_told_before_a_machine_is_made(t
         "s.yaml:6:49: requests[0].params.id: write {int: [first, last]}, first not above last",
         "{no} is in neither path nor body",
         "'seats/{who}' does not start with /",
-        "params does not say how to draw {who}",
+        "{who} is not in params",
         "'get' is not an upper-case HTTP method",
-        "'b,c' holds ','",
+        "'b,c' contains ','",
         "requests[2].params.n: write",
-        "requests: the type 'a' is there twice",
+        "requests: duplicate type 'a'",
     ):
         assert part in error.value.message
 

@@ -36,7 +36,7 @@ def test_every_kind_of_field_is_read() -> None:
     ("text", "fault"),
     [
         ("tols: []", "b:1:7: tols: unknown key; did you mean 'tools'?"),
-        ("tools: [{name: t, module: m}]", "b:1:9: tools[0].package: is needed"),
+        ("tools: [{name: t, module: m}]", "b:1:9: tools[0].package: is required"),
         ("module:\n  hold: {m: {at_lest: v1, otherwise: v2}}", "did you mean 'at_least'?"),
         ("steps: [go]", "b:1:9: steps[0]: a list is expected"),
         ("env: [a]", "b:1:6: env: a mapping is expected"),

@@ -47,22 +47,22 @@ def test_a_wrong_unit_says_what_to_write(line: str, hint: str) -> None:
 
 
 def test_a_key_given_twice() -> None:
-    assert "name: given twice" in problems("schema: 1\nname: alpha\nname: beta\n")
+    assert "name: duplicate key" in problems("schema: 1\nname: alpha\nname: beta\n")
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("machine:\n  cpus: 2\n  cpus: 4\n", ["lab.yaml:3:3: machine.cpus: given twice"]),
-        ("machine:\n  cpus: 2\n  cpus: 4\n  cpus: 8\n", [f"lab.yaml:{n}:3: machine.cpus: given twice" for n in (3, 4)]),
+        ("machine:\n  cpus: 2\n  cpus: 4\n", ["lab.yaml:3:3: machine.cpus: duplicate key"]),
+        ("demo:\n  seed: 2\n  seed: 4\n  seed: 8\n", [f"lab.yaml:{n}:3: demo.seed: duplicate key" for n in (3, 4)]),
         (
             "demo: {}\ndemo: {seed: 1, seed: 2}\n",
-            ["lab.yaml:2:1: demo: given twice", "lab.yaml:2:17: demo.seed: given twice"],
+            ["lab.yaml:2:1: demo: duplicate key", "lab.yaml:2:17: demo.seed: duplicate key"],
         ),
         ("machine: 5\n", ["lab.yaml:1:10: machine: a mapping is expected"]),
         (
             "dmeo: {a: {b: 1, b: 2}}\n",
-            ["lab.yaml:1:18: dmeo.a.b: given twice", "dmeo: unknown key; did you mean 'demo'?"],
+            ["lab.yaml:1:18: dmeo.a.b: duplicate key", "dmeo: unknown key; did you mean 'demo'?"],
         ),
     ],
 )
@@ -196,4 +196,4 @@ def test_problems_that_were_joined_before_are_told_one_by_one() -> None:
         "  no form 'x'",
     ]
     assert both.fix == "edit lab.yaml:3:15"
-    assert problems_error(["no form 'x'"]).fix == "use the names that there are"
+    assert problems_error(["no form 'x'"]).fix == "use a known name"
