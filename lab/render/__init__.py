@@ -1,4 +1,4 @@
-"""Events to rich terminal, plain text, JSON lines. Draws, never decides; imports only model."""
+"""Show events on a rich terminal, as plain text or as JSON lines. Imports only model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ View = Literal["rich", "plain", "json", "quiet"]
 
 
 class Screen(Protocol):
-    """A sink with a life: entered before the first event, left after the last."""
+    """A sink that is a context manager: entered before the first event, left after the last."""
 
     def __call__(self, record: Record) -> None: ...
 
@@ -22,7 +22,7 @@ class Screen(Protocol):
 
 
 def choose(*, json: bool, plain: bool, quiet: bool) -> View:
-    """Which view: flags first, then what stderr is. CI logs and pipes get plain lines."""
+    """The view by the flags, else by the kind of stderr. CI logs and pipes get plain lines."""
     if json:
         return "json"
     if quiet:

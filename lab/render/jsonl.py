@@ -16,18 +16,18 @@ from lab.render import words
 
 
 def dumps(doc: Mapping[str, Any], stream: TextIO, *, sort_keys: bool = False) -> str:
-    """One line of JSON for `stream`: characters as they are where it writes UTF-8, escaped where another code page
-    (cp1252) would lose some of them."""
+    """One line of JSON for `stream`: unescaped where it writes UTF-8, escaped where another code page (cp1252) would
+    lose characters."""
     return json.dumps(doc, ensure_ascii=not words.shows_unicode(stream.encoding), sort_keys=sort_keys)
 
 
 def gone(error: OSError) -> bool:
-    """Whether it says that nobody reads any more: Windows calls that an invalid argument."""
+    """Whether the reader has closed the pipe: on Windows that is EINVAL."""
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 class JsonLines:
-    """Writes each record as it comes; a closed pipe ends the writing, not the work."""
+    """Writes each record at once; a closed pipe ends the writing, not the command."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream: TextIO | None = stream or sys.stdout
@@ -49,7 +49,7 @@ class JsonLines:
             self._drop(self._stream)
 
     def _drop(self, stream: TextIO) -> None:
-        """Nobody reads any more. What the stream still holds goes nowhere, or Python would fail on it at its exit."""
+        """Redirect the stream to the null device: else Python fails at exit when it flushes the buffer."""
         self._stream = None
         with contextlib.suppress(io.UnsupportedOperation):
             nowhere = os.open(os.devnull, os.O_WRONLY)

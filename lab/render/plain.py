@@ -1,4 +1,4 @@
-"""Plain lines on stderr, for pipes, CI logs and screen readers: every step's start and end, a heartbeat in between."""
+"""Plain lines on stderr, for pipes, CI logs and screen readers: start and end of every step, a heartbeat between."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKS: Final = {"done": "ok", "skipped": "already", "failed": "FAILED", "interru
 
 
 class Plain:
-    """A line per event that a person wants; under `quiet` only warnings and failures."""
+    """One line for each event of interest; with `quiet` only warnings and failures."""
 
     def __init__(self, *, verbose: bool = False, quiet: bool = False, stream: TextIO | None = None) -> None:
         self._verbose = verbose
@@ -78,8 +78,8 @@ class Plain:
                     f" — fix: {event.fix}" if event.fix else ""
                 )
             case GuestEvent():
-                said = words.guest(event)
-                return "" if self._quiet or not said else f"  {said}"
+                text = words.guest(event)
+                return "" if self._quiet or not text else f"  {text}"
 
     def _finished(self, step: int, event: StepFinished) -> str:
         title, _ = self._running.pop(step, (event.name, 0.0))

@@ -1,4 +1,4 @@
-"""The live terminal: running steps with time, bytes and the last line said; finished ones scroll away above."""
+"""The live terminal: running steps with time, bytes and the last line of output; finished ones scroll up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MARKS: Final = {
     "failed": "[red]✗[/]",
     "interrupted": "[yellow]■[/]",
 }
-# Where a code page has no such signs (cp1252), each would come out as the same question mark.
+# For a code page without these characters (cp1252), which would show each as a question mark.
 ASCII_MARKS: Final = {
     "done": "[green]ok[/]",
     "skipped": "[dim]-[/]",
@@ -41,7 +41,7 @@ SAID_WIDTH: Final = 48
 
 
 class Terminal:
-    """Draws on stderr with rich; NO_COLOR and narrow windows are rich's business."""
+    """Draws on stderr with rich, which handles NO_COLOR and narrow windows."""
 
     def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
         self._verbose = verbose
@@ -90,14 +90,14 @@ class Terminal:
                 if self._verbose or event.verdict != "ok":
                     self._check(event)
             case GuestEvent():
-                said = words.guest(event)
-                if said and event.kind in ("proof", "cell", "notice", "failed"):
-                    self._print(f"    [dim]{escape(said)}[/]")
-                elif said:
-                    self._update(record.step, said=said[:SAID_WIDTH])
+                text = words.guest(event)
+                if text and event.kind in ("proof", "cell", "notice", "failed"):
+                    self._print(f"    [dim]{escape(text)}[/]")
+                elif text:
+                    self._update(record.step, said=text[:SAID_WIDTH])
 
     def _check(self, event: CheckDone) -> None:
-        """Once, however many steps look at the same thing; what to do on a line of its own, where the eye finds it."""
+        """Print a finding once, even when several steps check it; its fix is on a separate line."""
         if event in self._checked:
             return
         self._checked.append(event)

@@ -1,4 +1,4 @@
-"""How an event reads as one line; shared by the terminal and the plain view, so that both say the same."""
+"""An event as one line of text, the same in the terminal and the plain view."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, Final
 from lab.model.events import GuestEvent, Progress
 from lab.model.figures import size
 
-# what a terminal obeys: CSI and OSC sequences, and single control characters but for tab and newline
+# terminal control: CSI and OSC sequences, and control characters except tab and newline
 _ORDERS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shows_unicode(encoding: str | None) -> bool:
-    """Whether a stream of this encoding (None: text in memory) has a place for every character."""
+    """Whether this encoding (None: text in memory) has every character."""
     return encoding is None or encoding.lower().startswith("utf")
 
 
 def harmless(text: str) -> str:
-    """`text` without what a terminal would obey: a console's log and a run's names are written by others."""
+    """`text` without terminal control sequences: console logs and names of runs are untrusted."""
     return _ORDERS.sub("", text)
 
 
@@ -30,7 +30,7 @@ def progress(event: Progress) -> str:
 
 
 def guest(event: GuestEvent) -> str:
-    """What the guest half says, for people; "" for what is only data."""
+    """The text of an event of the guest half; "" for pure data."""
     data: dict[str, Any] = event.data
     form = str(data.get("form", ""))
     if event.kind == "life":
@@ -38,7 +38,7 @@ def guest(event: GuestEvent) -> str:
     if event.kind == "proof":
         reason, gaps = str(data.get("reason", "")), str(data.get("gaps", ""))
         word = "ok" if data.get("ok") else "FAILED"
-        more = f": {reason}" if reason else f" (not as the reference: {gaps})" if gaps else ""
+        more = f": {reason}" if reason else f" (differs from the reference: {gaps})" if gaps else ""
         return f"{form}: proof {word}{more}"
     if event.kind == "cell":
         return f"{data.get('id', '')}: {_cell(data)}"
@@ -48,7 +48,7 @@ def guest(event: GuestEvent) -> str:
 
 
 def _cell(data: dict[str, Any]) -> str:
-    """What a measured cell is good for: a missed gate voids what it can touch and nothing else."""
+    """The validity of a measured cell: a missed gate voids only the families that it affects."""
     if data.get("valid"):
         return "valid"
     void, reasons = [str(family) for family in data.get("void", [])], "; ".join(map(str, data.get("reasons", [])))

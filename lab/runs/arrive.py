@@ -1,6 +1,6 @@
-"""The receiving end of `lab/guest/run/pack.py`: what comes is checked while it comes, before and as it is written.
+"""The receiver of `lab/guest/run/pack.py`: checks the stream before and while it is written.
 
-Nothing is opened before the manifest is whole and its names are checked; no file grows beyond what the manifest says.
+Opens no file before the manifest is complete and its names are checked; no file grows beyond its size there.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lab.system import digests, store
 
 MAX_MANIFEST_BYTES: Final = 8 << 20
 MAX_FRAME_BYTES: Final = 1 << 20
-ROOM_BYTES: Final = 64 << 20  # what is left free on the disk
-MORE_FILES: Final = "the machine sent more files than its manifest names"
+ROOM_BYTES: Final = 64 << 20  # stays free on the disk
+MORE_FILES: Final = "the machine sent more files than its manifest lists"
 UNREADABLE: Final = 0xFFFFFFFF
 Progress = Callable[[int, int], None]
 
 
 def whole(path: Path, entry: FileEntry) -> bool:
-    """Is the file at `path` the one that the manifest names?"""
+    """Whether the file at `path` is the one in the manifest."""
     return (
         path.is_file()
         and not path.is_symlink()
@@ -35,12 +35,12 @@ def whole(path: Path, entry: FileEntry) -> bool:
 
 
 def part_of(path: Path) -> Path:
-    """Where a file is while it arrives: a name that no manifest may hold."""
+    """The path of a file during transfer: a name that no manifest may have."""
     return path.with_name(f".{path.name}.part")
 
 
 class Frames:
-    """Cuts the stream: `data` gets what belongs to the present file; `end` follows it, with why it cannot be read."""
+    """Splits the stream: `data` gets the chunks of the current file; `end` follows, with why it cannot be read."""
 
     def __init__(self, data: Callable[[memoryview], None], end: Callable[[str], None]) -> None:
         self._data, self._end = data, end
@@ -65,13 +65,13 @@ class Frames:
         if length in (0, UNREADABLE):
             self._end("" if length == 0 else "cannot be read in the machine")
         elif length > MAX_FRAME_BYTES:
-            raise SecurityStop(f"the machine sent a piece of {length} bytes; it was not taken", fix="lab down")
+            raise SecurityStop(f"the machine sent a frame of {length} bytes, which was refused", fix="lab down")
         else:
             self._left = length
 
 
 class Arrival:
-    """One try at bringing a folder home. `bad`: files that came and are not what the manifest says, with why."""
+    """One attempt to fetch a folder. `bad`: received files that differ from the manifest, with why."""
 
     def __init__(
         self, target: Path, have: Mapping[str, int], check: Callable[[GuestManifest], None], progress: Progress
@@ -93,14 +93,14 @@ class Arrival:
 
     @property
     def place(self) -> str:
-        """What arrives now, for a message."""
+        """The file in transfer, for a message."""
         return "its manifest" if self.manifest is None or self.complete else self.manifest.files[self._index].path
 
     def feed(self, chunk: bytes) -> None:
         self._frames.feed(chunk)
 
     def close(self) -> None:
-        """Keep on the disk what came of the present file: the next try goes on behind it."""
+        """Keep the received part of the current file on disk: the next attempt resumes after it."""
         if self._file is not None:
             with self._file as file, contextlib.suppress(OSError):
                 file.flush()
@@ -111,7 +111,7 @@ class Arrival:
         if self.manifest is None:
             if len(self.raw) + len(piece) > MAX_MANIFEST_BYTES:
                 raise SecurityStop(
-                    f"the machine's manifest has more than {MAX_MANIFEST_BYTES} bytes; nothing was fetched",
+                    f"the machine's manifest is larger than {MAX_MANIFEST_BYTES} bytes; nothing was fetched",
                     fix="lab down, then lab demo",
                 )
             self.raw += piece
@@ -121,7 +121,7 @@ class Arrival:
             raise SecurityStop(MORE_FILES, fix="lab down")
         if self._file is None or self._size > self.manifest.files[self._index].size:
             raise SecurityStop(
-                f"the machine sent more of {self.place} than its manifest says; the rest was not taken", fix="lab down"
+                f"the machine sent more of {self.place} than the size in its manifest; the rest was refused", fix="lab down"
             )
         self._file.write(piece)
         self._progress(self._done + self._size, self._total)
@@ -143,7 +143,7 @@ class Arrival:
             else:
                 part.unlink(missing_ok=True)
                 expected = f"(size {entry.size}, sha256 {entry.sha256[:12]}…)"
-                self.bad[entry.path] = why or f"is not what its manifest says {expected}"
+                self.bad[entry.path] = why or f"differs from its manifest {expected}"
         self._done += entry.size
         self._index += 1
         self._progress(self._done, self._total)
@@ -161,12 +161,12 @@ class Arrival:
         need = self._total - sum(self.have.values())
         free = shutil.disk_usage(self._target).free
         if need > free - ROOM_BYTES:
-            message = f"the results take {need} bytes more, and {self._target} has {free} free"
+            message = f"the results need {need} more bytes, {self._target} has {free} free"
             raise FetchError(message, fix="free disk space, then lab fetch")
         self._open_next()
 
     def _open_next(self) -> None:
-        """Make the next file ready for what comes; one that is whole already stays closed, and nothing may come."""
+        """Open the next file; a complete one stays closed and must get no data."""
         assert self.manifest is not None
         self._file, self._size = None, 0
         if self.complete:

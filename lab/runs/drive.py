@@ -1,4 +1,4 @@
-"""Start the guest half, follow what it writes, and find it again after a lost connection or our own death."""
+"""Start the guest half, follow its events, and reattach after a lost connection or a kill of this command."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from lab.system import documents
 from lab.system.wait import Deadline
 
 POLL_S: Final = 1.0
-SILENCE_S: Final = 90.0  # with no new event for so long, ask whether the guest half still lives
+SILENCE_S: Final = 90.0  # without a new event for this long, check whether the guest half still runs
 RECONNECTS: Final = 5
 SEAL_POLL_S: Final = 0.2
 MAX_EVENTS_BYTES: Final = documents.LOG.size
 MAX_ANSWER_BYTES: Final = 8 << 20
 MAX_FACT: Final = 4096  # characters
-# the guest half's exit codes are ours
+# exit codes of the guest half
 ENDS: Final[dict[int, type[LabError]]] = {4: PreconditionError, 8: Locked, 75: TransientError}
 Connect = Callable[[], AbstractContextManager[Transport]]
-Gone = Callable[[], LabError | None]  # why the machine is not there any more; None while it is
+Gone = Callable[[], LabError | None]  # why the machine was removed; None while it exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestHome:
-    """Our folder inside the machine, which holds the guest half."""
+    """Our folder inside the machine, with the guest half."""
 
     root: str
     python: str = "python3"
@@ -52,7 +52,7 @@ class GuestHome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site(GuestHome):
-    """Where one run is inside the machine."""
+    """The paths of one run inside the machine."""
 
     run_id: str
 
@@ -67,7 +67,7 @@ class Site(GuestHome):
 
 @dataclass(slots=True)
 class Followed:
-    """What has been read of the guest's events so far."""
+    """The events of the guest read so far."""
 
     offset: int = 0
     rest: bytes = b""
@@ -79,37 +79,37 @@ class Followed:
 
 
 def install(transport: Transport, home: GuestHome, deadline: Deadline) -> None:
-    """Put the guest half there, once per version."""
+    """Copy the guest half into the machine, once per version."""
     if not transport.run(["test", "-s", home.guest], deadline).ok:
         transport.put_bytes(zipapp.build(), home.guest, deadline, mode=0o755)
 
 
 def call(transport: Transport, home: GuestHome, deadline: Deadline, verb: str, *options: str) -> dict[str, Any]:
-    """Run one verb of the guest half and read its one-line JSON answer. Raises DemoError with its last words."""
+    """Run one verb of the guest half and read its one-line JSON answer. Raises DemoError with its error."""
     result = transport.run([home.python, home.guest, verb, *options], deadline, max_output=MAX_ANSWER_BYTES)
     try:
         answer: dict[str, Any] | None = load(dict[str, Any], result.text().strip().splitlines()[-1])
     except (WireError, IndexError):
         answer = None
     if not result.ok or answer is None:
-        told = answer or {}
+        failure = answer or {}
         kind = ENDS.get(result.code, DemoError)
         raise kind(
-            f"the guest half failed at {verb!r}: {told.get('error') or f'exit code {result.code}'}",
-            fix=str(told.get("fix") or "lab doctor"),
-            detail=None if told else result.tail(),
+            f"the guest half failed at {verb!r}: {failure.get('error') or f'exit code {result.code}'}",
+            fix=str(failure.get("fix") or "lab doctor"),
+            detail=None if failure else result.tail(),
         )
     return answer
 
 
 def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str) -> tuple[dict[str, Any], float]:
-    """Make the machine ready for runs; what it tells of itself, checked, and the seconds of its clock.
+    """Prepare the machine for runs; returns its facts, checked, and the seconds of its clock.
 
-    Raises DemoError where a fact is not of its kind: everything later rests on them, the report last.
+    Raises DemoError for a fact of the wrong type: everything later depends on them, including the report.
     """
     answer = call(transport, home, deadline, "prepare", "--journal", f"{home.root}/mounts.json", *mount)
     try:
-        told = decode(_Facts, answer)
+        checked = decode(_Facts, answer)
         for name, value in answer.items():
             if (
                 len(name) > MAX_FACT
@@ -118,16 +118,14 @@ def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str
             ):
                 raise WireError(f"at most {MAX_FACT} printable characters are expected").inside(shown(name))
     except WireError as error:
-        message = f"a fact that the machine reports is not valid: {error}"
-        raise DemoError(
-            message, fix=f"look at it (lab exec -- python3 {home.guest} facts), or make it again"
-        ) from error
-    return {name: value for name, value in answer.items() if name != "clock_ns"}, told.clock_ns / 1e9
+        fix = f"see lab exec -- python3 {home.guest} facts, or create the machine again"
+        raise DemoError(f"the machine has an invalid fact: {error}", fix=fix) from error
+    return {name: value for name, value in answer.items() if name != "clock_ns"}, checked.clock_ns / 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts(MachineFacts):
-    """What `prepare` answers, as far as anything is decided by it."""
+    """The part of the answer of `prepare` that decides something."""
 
     clock_ns: Count
     kernel: str
@@ -135,12 +133,12 @@ class _Facts(MachineFacts):
 
 
 def pid(transport: Transport, site: Site, deadline: Deadline) -> int:
-    """Of the leader that runs there. Raises DemoError."""
+    """The pid of the leader that runs there. Raises DemoError."""
     state = call(transport, site, deadline, "status", "--out", site.out).get("state")
     try:
         return decode(_State, state).pid
     except WireError as error:
-        raise DemoError(f"the guest half does not tell its pid: {error}", fix="run the command again") from error
+        raise DemoError(f"the guest half reports no valid pid: {error}", fix="run the command again") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +149,7 @@ class _State:
 def start(
     transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline, *, verb: str = "start"
 ) -> dict[str, Any]:
-    """Start the plan in the machine with the binaries in `artifacts`; starting the same plan twice is one start."""
+    """Start the plan in the machine with the binaries in `artifacts`; a second start of the same plan does nothing."""
     transport.put_bytes(dump(plan).encode(), site.plan, deadline)
     options = ("--plan", site.plan, "--out", site.out, "--artifacts", artifacts)
     return call(transport, site, deadline, verb, *options)
@@ -160,24 +158,24 @@ def start(
 def follow(
     lab: Lab, connect: Connect, site: Site, plan: Plan, deadline: Deadline, gone: Gone = lambda: None
 ) -> Followed:
-    """Read events until the guest half says done or failed; a lost connection is made again and goes on at the offset.
+    """Read events until the guest half is done or failed; reconnects after a lost connection and resumes at the offset.
 
-    Raises DemoError (it died or failed), ProvisioningError (the machine cannot be reached any more), what `gone` gives.
+    Raises DemoError (it died or failed), ProvisioningError (the machine is unreachable), and the error from `gone`.
     """
-    seen = Followed()
+    followed = Followed()
     total = sum(len(life.cells) for life in plan.lives)
     for attempt in range(RECONNECTS + 1):
         try:
             with connect() as transport:
-                _read_until_end(lab, transport, site, seen, total, deadline, gone)
+                _read_until_end(lab, transport, site, followed, total, deadline, gone)
             break
         except TransientError as error:
             if attempt == RECONNECTS:
-                raise ProvisioningError("the machine was lost during the demo", fix="lab demo") from error
-            lab.bus.emit(Notice(level="warning", text="connection lost; the demo goes on in the machine, reconnecting"))
-    if seen.ended == "failed":
-        raise DemoError(f"the demo failed in the machine: {seen.reason}", fix="lab logs")
-    return seen
+                raise ProvisioningError("lost the connection to the machine during the demo", fix="lab demo") from error
+            lab.bus.emit(Notice(level="warning", text="connection lost; the demo continues, reconnecting"))
+    if followed.ended == "failed":
+        raise DemoError(f"the demo failed in the machine: {followed.reason}", fix="lab logs")
+    return followed
 
 
 def _read_until_end(
@@ -196,7 +194,7 @@ def _read_until_end(
             _still_alive(transport, site, deadline)
             silent = Deadline.after(SILENCE_S)
         if deadline.passed():
-            raise DemoError("the demo did not end in time", fix="lab logs, then lab demo to go on")
+            raise DemoError("the demo did not end in time", fix="see lab logs, then run lab demo again to resume")
         if seen.ended and not fresh:
             return
         if not seen.ended:
@@ -204,7 +202,7 @@ def _read_until_end(
 
 
 def read_new(transport: Transport, site: Site, seen: Followed, deadline: Deadline) -> list[GuestRecord]:
-    """The whole lines written since the last look; a half line waits for its end."""
+    """The complete lines written since the last call; keeps an incomplete one for the next."""
     events = f"{site.out}/{EVENTS_FILE}"
     data = b"".join(transport.stream(events, seen.offset, deadline, max_bytes=MAX_EVENTS_BYTES - seen.offset + 1))
     seen.offset += len(data)
@@ -217,7 +215,7 @@ def read_new(transport: Transport, site: Site, seen: Followed, deadline: Deadlin
             try:
                 fresh.append(load(GuestRecord, line))
             except WireError:
-                continue  # a torn line from a killed guest half; its successor writes the event again
+                continue  # a truncated line of a killed guest half; the next one writes the event again
     return fresh
 
 
@@ -230,14 +228,14 @@ def _tell(lab: Lab, record: GuestRecord, seen: Followed, total: int) -> None:
     if record.kind == "proof" and not record.data.get("ok"):
         seen.unproven[str(record.data.get("form", ""))] = str(record.data.get("reason", ""))
     if record.kind == "state" and record.data.get("phase") == "running":
-        seen.ended = ""  # what ended before was an earlier try of the same plan
+        seen.ended = ""  # an earlier attempt of the same plan had ended
     if record.kind in ("done", "failed"):
         seen.ended = record.kind
         seen.reason = str(record.data.get("reason", ""))
 
 
 def wait_sealed(transport: Transport, site: Site, deadline: Deadline) -> None:
-    """The seal covers the events too, so that it comes after the last of them; a moment is all it takes."""
+    """Wait for the seal: it also covers the events, so it follows shortly after the last one."""
     while not deadline.passed() and not transport.run(["test", "-s", f"{site.out}/{SEAL_FILE}"], deadline).ok:
         deadline.sleep(SEAL_POLL_S)
 
@@ -246,7 +244,7 @@ def _still_alive(transport: Transport, site: Site, deadline: Deadline) -> None:
     state = call(transport, site, deadline, "status", "--out", site.out)
     if not state.get("alive"):
         raise DemoError(
-            f"the guest half is gone (last phase: {state.get('phase', 'unknown')})",
-            fix="lab demo goes on with what is missing",
+            f"the guest half exited (last phase: {state.get('phase', 'unknown')})",
+            fix="run lab demo again to resume",
             detail=str(state.get("reason", "")),
         )

@@ -1,4 +1,4 @@
-"""Bring the guest's folder home: resumed by offset, verified by digest. What comes is hostile until proven whole."""
+"""Fetch the guest's folder: resumes by offset, verifies by digest, treats the stream as hostile."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,120}")
 
 
 def check_entries(manifest: GuestManifest) -> None:
-    """Refuse a manifest that names anything but plain files below its own folder. Raises SecurityStop."""
-    seen: set[str] = set()
+    """Refuse a manifest with anything but regular files below its own folder. Raises SecurityStop."""
+    names: set[str] = set()
     total = 0
     if len(manifest.files) > MAX_FILES:
         raise _refused(f"{len(manifest.files)} files, more than {MAX_FILES}")
@@ -40,9 +40,9 @@ def check_entries(manifest: GuestManifest) -> None:
         bad = not parts or entry.path != "/".join(parts) or not all(NAME.fullmatch(part) for part in parts)
         if bad or any(part.split(".")[0].lower() in DEVICES or part.endswith(".") for part in parts):
             raise _refused(f"the file name {entry.path[:80]!r}")
-        if entry.path.lower() in seen:
+        if entry.path.lower() in names:
             raise _refused(f"two files that differ only by case: {entry.path!r}")
-        seen.add(entry.path.lower())
+        names.add(entry.path.lower())
         total += entry.size
         if entry.size < 0 or entry.size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
             raise _refused(f"a size of {entry.size} bytes for {entry.path!r}")
@@ -51,18 +51,18 @@ def check_entries(manifest: GuestManifest) -> None:
 
 
 def _refused(what: str) -> SecurityStop:
-    return SecurityStop(f"the machine's manifest holds {what}; nothing was fetched", fix="lab down, then lab demo")
+    return SecurityStop(f"the machine's manifest has {what}; nothing was fetched", fix="lab down, then lab demo")
 
 
 def fetch(
     transport: Transport, source: str, target: Path, deadline: Deadline, *, progress: Callable[[int, int], None]
 ) -> GuestManifest:
-    """Copy the sealed folder `source` to `target` in one stream; what is here already is not sent again.
+    """Copy the sealed folder `source` to `target` in one stream; existing data is not sent again.
 
-    `progress(done_bytes, total_bytes)`. Raises FetchError (not sealed, not whole; resumes), SecurityStop.
+    `progress(done_bytes, total_bytes)`. Raises FetchError (not sealed, incomplete; resumes), SecurityStop.
     """
     arrival = _bring(transport, source, target, deadline, progress)
-    if arrival.bad:  # what was here, or came, was not right: those files from their beginnings
+    if arrival.bad:  # wrong data, here or received: fetch those files from the start
         arrival = _bring(transport, source, target, deadline, progress)
     if arrival.bad:
         path, why = next(iter(arrival.bad.items()))
@@ -74,7 +74,7 @@ def fetch(
 
 
 def _have(target: Path) -> dict[str, int]:
-    """How many bytes of each file are here, whole or in part. Links lead elsewhere: they go."""
+    """The bytes of each file that are here, complete or in part. Removes symbolic links."""
     have: dict[str, int] = {}
     parts: dict[str, int] = {}
     for path in sorted(target.rglob("*")):
@@ -85,15 +85,15 @@ def _have(target: Path) -> dict[str, int]:
             whole_path = path.with_name(name)
             into = parts if path == part_of(whole_path) else have
             into[whole_path.relative_to(target).as_posix()] = path.stat().st_size
-    have.pop(MANIFEST_FILE, None)  # it is of the try that brought it
+    have.pop(MANIFEST_FILE, None)  # of an earlier attempt
     return parts | have
 
 
 def _bring(
     transport: Transport, source: str, target: Path, deadline: Deadline, progress: Callable[[int, int], None]
 ) -> Arrival:
-    """One stream: what is missing here."""
-    arrival, said = Arrival(target, _have(target), check_entries, progress), Gather()
+    """Fetch the missing data in one stream."""
+    arrival, stderr = Arrival(target, _have(target), check_entries, progress), Gather()
     script = (Path(lab.__file__).parent / PACKER).read_text(encoding="utf-8")
     try:
         code = transport.pipe(
@@ -101,31 +101,31 @@ def _bring(
             deadline,
             stdin=(json.dumps(arrival.have).encode(),),
             out=arrival.feed,
-            err=Budget("the machine's packer", MAX_SAID_BYTES).of(said.feed),
+            err=Budget("the machine's packer", MAX_SAID_BYTES).of(stderr.feed),
             max_output=MAX_STREAM_BYTES,
         )
     except (SecurityStop, FetchError, Cancelled):
         raise
     except LabError as error:
-        raise FetchError(f"{arrival.place} did not arrive whole: {error.message}", fix="lab fetch") from error
+        raise FetchError(f"the transfer of {arrival.place} stopped: {error.message}", fix="lab fetch") from error
     except OSError as error:
-        raise FetchError(f"{target} cannot be written: {error}", fix="free disk space, then lab fetch") from error
+        raise FetchError(f"cannot write {target}: {error}", fix="free disk space, then lab fetch") from error
     finally:
         arrival.close()
     if arrival.manifest is None:
         why = f"no {MANIFEST_FILE} in {source}" if code == 0 else f"it cannot be read (exit code {code})"
-        raise FetchError(f"the run in the machine is not sealed: {why}", fix="lab fetch", detail=_text(said))
+        raise FetchError(f"the run in the machine is not sealed: {why}", fix="lab fetch", detail=_text(stderr))
     if not arrival.complete:
-        raise FetchError(f"{arrival.place} did not arrive whole", fix="lab fetch", detail=_text(said))
+        raise FetchError(f"the transfer of {arrival.place} is incomplete", fix="lab fetch", detail=_text(stderr))
     return arrival
 
 
-def _text(said: Gather) -> str | None:
-    return said.data.decode("utf-8", "replace") or None
+def _text(stderr: Gather) -> str | None:
+    return stderr.data.decode("utf-8", "replace") or None
 
 
 def _remove_strangers(target: Path, manifest: GuestManifest) -> None:
-    """What an earlier try brought and this seal does not name: another machine's cells, parts of files."""
+    """Remove files of earlier attempts that are not in this seal: another machine's cells, parts of files."""
     named = {entry.path for entry in manifest.files}
     for path in target.rglob("*"):
         if (path.is_file() or path.is_symlink()) and path.relative_to(target).as_posix() not in named:

@@ -1,4 +1,4 @@
-"""manifest.json of a run: what was measured with what, and the digest of every file. Written by the host, last."""
+"""manifest.json of a run: its inputs, and the digest of every file. Written by the host, last."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lab.model.scenario import Scenario
 from lab.runs.noise import profile_hash
 from lab.system import digests, store
 
-# written after the manifest from what it seals, so they are not in it
+# derived from the sealed files after the manifest, so they are not in it
 DERIVED: Final = frozenset({"summary.json", "report.html", "report.md", "junit.xml", MANIFEST_FILE, "events.jsonl"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
-    """What the host knows about a run beyond the plan."""
+    """The host's facts about a run beyond the plan."""
 
     provider: str
     accel: str
@@ -40,13 +40,13 @@ class Circumstances:
 
 
 def new_run_id(scenario: str) -> str:
-    """A sortable name: UTC minute, scenario, four random hex digits."""
+    """A sortable name: UTC time, scenario, four random hex digits."""
     now = dt.datetime.now(dt.UTC)
     return f"{now:%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
 
 
 def host_facts() -> dict[str, Any]:
-    """The host's fingerprint; nothing that names a person."""
+    """The host's fingerprint, without personal data."""
     return {
         "os": platform.system(),
         "release": platform.release(),
@@ -57,7 +57,7 @@ def host_facts() -> dict[str, Any]:
 
 
 def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
-    """Every file of a run, with its digest: of what `guest` names, the one by which it was verified as it came."""
+    """Every file of a run with its digest; for files in `guest`, the digest by which they were verified."""
     known = {f"{GUEST_DIR}/{entry.path}": entry for entry in guest.files}
     found = []
     for path in sorted(directory.rglob("*")):
@@ -70,7 +70,7 @@ def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
 
 
 def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> dict[str, Any]:
-    """manifest.json of a run with these files, all but its grade and the noise that is known."""
+    """manifest.json of a run with these files, without its grade and noise floor."""
     tools = toolchain(facts.artifacts.values())
     return {
         "schema": SCHEMA,
@@ -123,7 +123,7 @@ def _form(form: Form, plan: Plan, artifacts: Mapping[str, Artifact]) -> dict[str
 
 
 def _modules_added(plan: Plan, built: Artifact | None, artifacts: Mapping[str, Artifact]) -> int | None:
-    """Modules whose code is in this form's binary and not in the uninstrumented one's; None without such a one."""
+    """Number of modules in this form's binary that the uninstrumented one does not have; None without that one."""
     plain = (artifacts.get(name) for name, spec in plan.forms.items() if spec.mechanism == "none")
     base = next(filter(None, plain), None)
     if built is None or base is None or built.modules is None or base.modules is None:
@@ -132,14 +132,14 @@ def _modules_added(plan: Plan, built: Artifact | None, artifacts: Mapping[str, A
 
 
 def _files_changed(form: Form, built: Artifact | None) -> int | None:
-    """Source files that the build put code into, at least; 0 for a form that leaves the program alone."""
+    """Number of source files that the build changed, at least; 0 for a form without compile-time changes."""
     if form.mechanism != "compile-time":
         return 0
     return len(built.woven_files) if built and built.woven_files is not None else None
 
 
 def toolchain(artifacts: Iterable[Artifact]) -> dict[str, str]:
-    """Versions that the builders noted, artifact by artifact; the same key says the same thing everywhere."""
+    """Versions recorded by the builders; a key has the same value in every artifact."""
     out: dict[str, str] = {}
     for artifact in artifacts:
         out.update(artifact.facts)
@@ -168,7 +168,7 @@ def _listed(names: tuple[str, ...] | None) -> list[str] | None:
 
 
 def publish(incomplete: Path, doc: Mapping[str, Any]) -> Path:
-    """Write manifest.json and rename incomplete-ID to ID: everything is in it."""
+    """Write manifest.json and rename incomplete-ID to ID."""
     store.write_json(incomplete / MANIFEST_FILE, doc)
     final = incomplete.with_name(incomplete.name.removeprefix(INCOMPLETE_PREFIX))
     incomplete.replace(final)

@@ -1,4 +1,4 @@
-"""events.jsonl: the records of both halves in one order. Pure; a Record's identity is (source, boot, seq)."""
+"""events.jsonl: the records of host and guest in one order. Pure; a Record's identity is (source, boot, seq)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lab.model.events import GuestEvent, Record
 
 
 def merged(host: Iterable[Record], guest: Iterable[GuestRecord], *, behind_s: float = 0.0) -> list[Record]:
-    """Host records (without their copies of guest events) and guest records, by time; the same ones only once.
+    """Host records (without their copies of guest events) and guest records, by time, without duplicates.
 
-    behind_s: how far the guest's clock was behind the host's: its records' `at` is the host's time, `at_ns` its own.
+    behind_s: seconds that the guest's clock was behind the host's: `at` is in host time, `at_ns` in guest time.
     """
     out = {(record.source, record.boot, record.seq): record for record in host if not _copied(record)}
     for item in guest:

@@ -1,7 +1,7 @@
-"""The ledger of noise: what the twin read in every session, one small file each, by what sessions have in common.
+"""The noise ledger: the twin's readings of every session, one small file each, by profile hash.
 
-F, the noise floor, is the 95th percentile of those readings. It is fixed when a run is sealed, as T was before it
-began, and travels in the run's manifest: a report says the same wherever and whenever it is written again.
+F, the noise floor, is the 95th percentile of those readings. It is fixed when a run is sealed and stored in its
+manifest, so that a report is the same wherever and whenever it is written again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lab.system import documents, store
 from lab.system.documents import Source
 
 SESSIONS_MIN: Final = 20
-SESSIONS_MAX: Final = 500  # the newest; a floor is about how the machine is now
+SESSIONS_MAX: Final = 500  # the newest; a floor describes the current machine
 QUANTILE: Final = 0.95
 # Facts of the machine that its noise depends on.
 FACTS: Final = ("arch", "cpu_model", "cpus", "kernel", "memory_mib", "virtualisation")
@@ -28,14 +28,14 @@ FACTS: Final = ("arch", "cpu_model", "cpus", "kernel", "memory_mib", "virtualisa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """What the twin read against the baseline in one run, in per cent by metric."""
+    """The twin against the baseline in one run, in per cent by metric."""
 
     run_id: str
     twin_pct: dict[str, float] = field(default_factory=dict)
 
 
 def profile_hash(plan: Plan, provider: str, acceleration: str, facts: Mapping[str, Any], go: str) -> str:
-    """Sessions with one hash measure alike: the same load in as many blocks, on a machine of the same kind."""
+    """Sessions with one hash are comparable: the same load and number of blocks, on a machine of the same kind."""
     cells = [(life.block, cell.level, cell.rate_rps, cell.requests) for life in plan.lives for cell in life.cells]
     of = {
         "scenario": plan.scenario,
@@ -53,16 +53,16 @@ def profile_hash(plan: Plan, provider: str, acceleration: str, facts: Mapping[st
 
 
 def floors(paths: Paths, profile: str) -> dict[str, float]:
-    """F by metric, of sessions so far; a metric with fewer than SESSIONS_MIN has none."""
-    told: dict[str, list[float]] = {}
+    """F by metric from the sessions so far; a metric with fewer than SESSIONS_MIN has none."""
+    readings: dict[str, list[float]] = {}
     for session in sessions(paths, profile):
         for metric, pct in session.twin_pct.items():
-            told.setdefault(metric, []).append(abs(pct))
-    return {m: percentile(sorted(v), QUANTILE) for m, v in sorted(told.items()) if len(v) >= SESSIONS_MIN}
+            readings.setdefault(metric, []).append(abs(pct))
+    return {m: percentile(sorted(v), QUANTILE) for m, v in sorted(readings.items()) if len(v) >= SESSIONS_MIN}
 
 
 def sessions(paths: Paths, profile: str) -> list[Session]:
-    """The newest, oldest first; what cannot be read is no session."""
+    """The newest sessions, oldest first; skips unreadable files."""
     folder = paths.noise / profile
     found = []
     for path in sorted(folder.glob("*.json"))[-SESSIONS_MAX:]:
@@ -74,7 +74,7 @@ def sessions(paths: Paths, profile: str) -> list[Session]:
 
 
 def add(paths: Paths, profile: str, session: Session) -> Path:
-    """Keep it; a session that is there already is replaced, whole."""
+    """Store a session; replaces an existing one atomically."""
     path = paths.noise / profile / f"{session.run_id}.json"
     store.write_json(path, {"run_id": session.run_id, "twin_pct": session.twin_pct})
     return path

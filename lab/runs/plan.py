@@ -1,4 +1,4 @@
-"""The plan of a run, pure: scenario, forms and seed in, blocks of shuffled lives out."""
+"""Make the plan of a run from scenario, forms and seed: blocks of shuffled lives. Pure."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from lab.model.machine import Clock
 from lab.model.scenario import BLOCKS, COUNTED_LIVES, LIFE_BLOCKS, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
 
-# seconds that suffice on a quiet native machine; an emulated guest gets them times its slowness
+# factor on the timeouts of a quiet native machine for an emulated guest
 EMULATED_FACTOR: Final = 8.0
-LEVEL: Final = "one"  # one load level in this release; the full protocol finds three
+LEVEL: Final = "one"  # one load level in this release
 FAST: Final = "fast"
-SLOW: Final = "slow"  # the same requests, spread over longer: the difference is what standing by costs
+SLOW: Final = "slow"  # the same requests over a longer time: the difference is the standing cost
 SLOW_DOWN: Final = 3.0
-COUNTED_QUIET_S: Final = 1.5  # above what a batch of spans waits for its export; a counted second is never late
+COUNTED_QUIET_S: Final = 1.5  # longer than the export interval of a span batch; a counted second is never late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunParameters:
-    """What the person asked for, resolved: no "auto" left."""
+    """The parameters of a run, resolved: no "auto"."""
 
     profile: str
     seed: int
@@ -54,9 +54,9 @@ class RunParameters:
 def make(
     run_id: str, scenario: Scenario, service: Service, forms: Mapping[str, FormSpec], tools: Tools, wish: RunParameters
 ) -> Plan:
-    """Everything the guest half needs. Same inputs, same plan: order, arrivals and data come from `wish.seed`.
+    """The plan for the guest half. Same inputs, same plan: order, arrivals and data come from `wish.seed`.
 
-    Raises ConfigError where the scenario asks for request types without a reference tree or an unknown topology.
+    Raises ConfigError for request types without a reference tree, and for an unknown topology.
     """
     _check(scenario, service, wish)
     return Plan(
@@ -80,13 +80,13 @@ def make(
 
 
 def without_load(plan: Plan) -> Plan:
-    """Each form once, for its proof alone."""
+    """The plan with each form once and without cells, for the proofs only."""
     lives = tuple(dataclasses.replace(life, cells=()) for life in plan.lives if life.block == 1)
     return dataclasses.replace(plan, lives=lives)
 
 
 def identity(plan: Plan) -> bytes:
-    """The plan without its run's name: two wishes with one identity are one run, so a killed one is gone on with."""
+    """The plan without its run id: a killed run with the same identity is resumed."""
     return canonical(dataclasses.replace(plan, run_id=""))
 
 
@@ -94,7 +94,7 @@ def _check(scenario: Scenario, service: Service, wish: RunParameters) -> None:
     problems = []
     if wish.topology not in service.topologies:
         known = ", ".join(service.topologies)
-        problems.append(f"{service.root}: no topology {wish.topology!r} (there are: {known})")
+        problems.append(f"{service.root}: no topology {wish.topology!r} (known: {known})")
     problems += [
         f"{scenario.path}: request type {r.type!r} has no tree in {service.root / 'reference-spans.yaml'}"
         f"{nearest(r.type, service.reference)}"
@@ -104,11 +104,11 @@ def _check(scenario: Scenario, service: Service, wish: RunParameters) -> None:
     requests = wish.requests or wish.rate_rps * scenario.seconds[wish.profile]
     if wish.rate_rps > RATE_MAX_RPS or requests > REQUESTS_MAX:
         problems.append(
-            f"{scenario.path}: {requests:,.0f} requests per cell at {wish.rate_rps:g}/s; the load generator holds"
-            f" {REQUESTS_MAX:,} and sends at most {RATE_MAX_RPS:,}/s"
+            f"{scenario.path}: {requests:,.0f} requests per cell at {wish.rate_rps:g}/s; the load generator sends at"
+            f" most {REQUESTS_MAX:,} at {RATE_MAX_RPS:,}/s"
         )
     if problems:
-        raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}, or --rate")
+        raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}, or use --rate")
 
 
 def _service(service: Service, topology: str) -> ServiceSpec:
@@ -128,7 +128,7 @@ def _service(service: Service, topology: str) -> ServiceSpec:
 
 
 def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
-    """One life per form and block; a block is a random permutation of all forms, its arrivals the same for each."""
+    """One life per form and block; a block is a random permutation of all forms with the same arrivals for each."""
     requests = max(1, math.ceil(wish.rate_rps * scenario.seconds[wish.profile]))
     lives = []
     for block in range(1, BLOCKS[wish.profile] + 1):
@@ -149,9 +149,9 @@ def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> t
 
 
 def _counted_lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
-    """Several blocks in each life, since a count does not drift; several lives, since no two start alike.
+    """Several blocks in each life, since counts do not drift; several lives, since no two starts are equal.
 
-    Every block has its own requests, the same for all forms; the first of a life is sent slowly once more.
+    Every block has its own requests, the same for all forms; the first of a life is also sent slowly.
     """
     lives = []
     for number in range(1, COUNTED_LIVES[wish.profile] + 1):
@@ -192,7 +192,7 @@ def _timeouts(factor: float, *, counted: bool) -> Timeouts:
 
 
 def _layout(cpus: int) -> Layout:
-    """Service and agent apart from load and sink where there are enough CPUs."""
+    """Separate CPUs for service and agent, and for load and sink, where there are enough."""
     if cpus < 4:
         return Layout(said=f"service, agent, load and sink share {cpus} CPUs")
     half = cpus // 2

@@ -1,8 +1,8 @@
-"""A run directory as a `Run`. The guest's half is hostile input: only plain files below the root, all of them as the
-manifest names them, each read by `lab.system.documents`.
+"""Read a run directory as a `Run`. The guest's part is hostile input: only regular files below the root that match
+the manifest, each read by `lab.system.documents`.
 
-What is missing or broken although it is as it was sealed becomes a sentence in `Run.problems`, as long as the plan and
-the manifest can be read. Reading changes nothing and may be repeated.
+A part that was missing or broken already when sealed becomes a sentence in `Run.problems`, as long as plan and
+manifest are readable. Reading changes nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ LONGEST_INTEGER: Final = 20
 
 
 def read(root: Path, *, rows: Rows = ROWS) -> Run:
-    """Read the run in `root`. Raises FetchError where a file differs from the manifest, and Unreadable where plan or
-    manifest cannot be read."""
+    """Read the run in `root`. Raises FetchError where a file differs from the manifest, Unreadable for plan and
+    manifest."""
     manifest, files, doubt = sealed.check(root)
     return opened(root, manifest, files, doubt, rows=rows)
 
@@ -49,7 +49,7 @@ def read(root: Path, *, rows: Rows = ROWS) -> Run:
 def opened(
     root: Path, manifest: RunManifest, files: dict[str, int], doubt: tuple[str, ...] = (), *, rows: Rows = ROWS
 ) -> Run:
-    """The run in `root` whose `files` are known to be those of `manifest`. Raises Unreadable for the plan."""
+    """The run in `root` whose `files` were compared with `manifest`. Raises Unreadable for the plan."""
     problems = list(doubt)
     guest = paths.GUEST_DIR
     plan = _plan(source(root, f"{guest}/{paths.PLAN_FILE}"))
@@ -71,7 +71,7 @@ def opened(
 
 
 def moved(run: Run, root: Path) -> Run:
-    """The same run, whose folder has another name now: rows are read there."""
+    """The same run after its folder was renamed: rows are read from there."""
     cells = tuple(_cell(root, found.cell, found.folder, ROWS) for found in run.cells)
     return dataclasses.replace(run, cells=cells, files=sealed.inventory(root))
 
@@ -96,7 +96,7 @@ def _optional(root: Path, name: str, hint: type[T], problems: list[str]) -> T | 
 
 
 def _machine(root: Path, manifest: RunManifest, facts: dict[str, object], problems: list[str]) -> MachineFacts:
-    """What is used of the facts, the guest's own over those in the manifest; a wrong kind in `facts` empties it."""
+    """The facts for the report, the guest's before the manifest's; empties `facts` when one has a wrong type."""
     try:
         return decode(MachineFacts, {**manifest.guest, **facts})
     except WireError as error:
@@ -109,12 +109,12 @@ def _machine(root: Path, manifest: RunManifest, facts: dict[str, object], proble
 
 
 def _cells(root: Path, files: dict[str, int], problems: list[str], rows: Rows) -> tuple[RunCell, ...]:
-    """Each folder with a cell.json, reruns included, in the order in which they ran."""
+    """Each folder with a cell.json, including reruns, in order of time."""
     found = []
     for name in _named(files, paths.CELL_FILE):
         cell = _optional(root, name, Cell, problems)
         if cell is not None and cell.window_start_ns > cell.window_end_ns:
-            late = WireError(f"its window ends before it starts ({cell.window_start_ns})").inside("window_end_ns")
+            late = WireError(f"the window ends before it starts ({cell.window_start_ns})").inside("window_end_ns")
             problems.append(source(root, name).wrong(late).message)
         elif cell is not None:
             found.append(_cell(root, cell, name.rpartition("/")[0], rows))
@@ -147,7 +147,7 @@ def _named(files: dict[str, int], name: str) -> list[str]:
 
 
 def _lines(root: Path, name: str, one: Callable[[object], T], problems: list[str]) -> tuple[T, ...]:
-    """The values of a log; lines that are none are reported once, by the first of them."""
+    """The values of a log; invalid lines are reported once, by the first of them."""
     try:
         found, bad = documents.lines(source(root, name), one)
     except Unreadable as error:

@@ -1,4 +1,4 @@
-"""Whether the files of a run are those that its manifest names: asked before a word is said about the run."""
+"""Compare the files of a run with its manifest, before any report on it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from lab.system.documents import Source, read, shown_path, why_not
 
 MAX_FILES: Final = 20_000
 SHOWN: Final = 5
-FIX: Final = "bring back an unchanged copy of the folder, or measure again: lab demo"
-# what is read of a run beside its guest/ folder
+FIX: Final = "restore an unchanged copy of the folder, or run lab demo again"
+# files that are read of a run outside its guest/ folder
 READ: Final = frozenset({paths.HOST_EVENTS_FILE})
 
 
 def source(root: Path, name: str) -> Source:
-    """A file of the run in `root`, as messages name it: by its run, also while that is incomplete."""
+    """A file of the run in `root`; messages name it by the run id, also while the run is incomplete."""
     return Source(path=root / name, name=f"{root.name.removeprefix(paths.INCOMPLETE_PREFIX)}/{name}", fix=FIX)
 
 
 def check(root: Path) -> tuple[RunManifest, dict[str, int], tuple[str, ...]]:
-    """Compare each file with the manifest, by size and SHA-256. Returns the manifest, every file with its size, and
-    what could not be compared, for the report.
+    """Compare each file with the manifest, by size and SHA-256. Returns the manifest, every file with its size, and a
+    note on files that could not be compared.
 
-    Raises FetchError naming the files that differ, Unreadable.
+    Raises FetchError with the files that differ, Unreadable.
     """
     found = files = inventory(root)
     manifest = read(source(root, paths.MANIFEST_FILE), RunManifest)
@@ -39,19 +39,19 @@ def check(root: Path) -> tuple[RunManifest, dict[str, int], tuple[str, ...]]:
     if named is None:
         named = _by_guest(root, manifest, files)
         doubt = (
-            f"{paths.MANIFEST_FILE} names no files (an earlier lab wrote it): only {paths.GUEST_DIR}/ was compared",
+            f"{paths.MANIFEST_FILE} lists no files (an earlier lab wrote it): only {paths.GUEST_DIR}/ was compared",
         )
         files = {name: size for name, size in files.items() if name.startswith(f"{paths.GUEST_DIR}/")}
     changed = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
-        what = f"changed since it was sealed: {', '.join(changed[:SHOWN])}{more}; no report is made of it"
+        what = f"changed since it was sealed: {', '.join(changed[:SHOWN])}{more}; no report was written"
         raise FetchError(f"{shown_path(root.name)}: {what}", fix=FIX)
     return manifest, found, doubt
 
 
 def glance(root: Path) -> tuple[RunManifest, dict[str, str]]:
-    """The manifest of a run, and the files that differ from it by name or size: quick, no file is read for it.
+    """The manifest of a run, and the files that differ from it by name or size; fast, since it reads no files.
 
     Raises FetchError, Unreadable.
     """
@@ -61,7 +61,7 @@ def glance(root: Path) -> tuple[RunManifest, dict[str, str]]:
 
 
 def _by_guest(root: Path, manifest: RunManifest, files: Mapping[str, int]) -> tuple[FileEntry, ...]:
-    """What the machine sealed itself, and its seal, of which the manifest has the digest."""
+    """The files that the machine sealed, and the seal itself, whose digest is in the manifest."""
     name = f"{paths.GUEST_DIR}/{paths.MANIFEST_FILE}"
     guest = read(source(root, name), GuestManifest)
     own = FileEntry(name, files[name], manifest.guest_manifest_sha256 or _digest(root, name))
@@ -71,7 +71,7 @@ def _by_guest(root: Path, manifest: RunManifest, files: Mapping[str, int]) -> tu
 def differences(
     root: Path, named: tuple[FileEntry, ...], files: Mapping[str, int], *, by_content: bool = True
 ) -> dict[str, str]:
-    """File -> how it differs from what the manifest names; by names and sizes alone, nothing is read."""
+    """File -> its difference from the manifest; without `by_content` only names and sizes are compared."""
     found: dict[str, str] = {}
     for entry in named:
         if entry.path not in files:
@@ -79,7 +79,7 @@ def differences(
         elif files[entry.path] != entry.size:
             found[entry.path] = f"{files[entry.path]} bytes, not {entry.size}"
         elif by_content and _digest(root, entry.path) != entry.sha256:
-            found[entry.path] = "another content"
+            found[entry.path] = "different content"
     known = {entry.path for entry in named}
     extra = (name for name in files if name not in known and (name in READ or name.startswith(f"{paths.GUEST_DIR}/")))
     return found | dict.fromkeys(extra, "not in the manifest")
@@ -93,22 +93,22 @@ def _digest(root: Path, name: str) -> str:
 
 
 def inventory(root: Path) -> dict[str, int]:
-    """Every file below `root` with its size. Raises FetchError for links, devices, names that are no text, too many."""
+    """Every file below `root` with its size. Raises FetchError for links, devices, unprintable names, too many files."""
     files: dict[str, int] = {}
     todo = [root]
     while todo:
         for path in sorted(_entries(root, todo.pop())):
             name = path.relative_to(root).as_posix()
-            seen = path.lstat()
+            stat_ = path.lstat()
             if not name.isprintable():
                 raise FetchError(
-                    f"{shown_path(root.name)}: the name {name!a} is no plain text",
+                    f"{shown_path(root.name)}: the name {name!a} has unprintable characters",
                     fix=f"remove it from {shown_path(str(root))}",
                 )
-            if stat.S_ISDIR(seen.st_mode):
+            if stat.S_ISDIR(stat_.st_mode):
                 todo.append(path)
-            elif stat.S_ISREG(seen.st_mode):
-                files[name] = seen.st_size
+            elif stat.S_ISREG(stat_.st_mode):
+                files[name] = stat_.st_size
             else:
                 raise FetchError(
                     f"{shown_path(root.name)}: {name!r} is neither a file nor a folder",

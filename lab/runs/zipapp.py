@@ -1,4 +1,4 @@
-"""The guest half as one reproducible file: the same sources give the same bytes."""
+"""Build the guest half as one reproducible file: same sources, same bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHEBANG: Final = b"#!/usr/bin/env python3\n"
 
 @functools.cache
 def build() -> bytes:
-    """Bytes of guest.pyz: `lab/guest` under its own name, with a `__main__`; runs under Python >= 3.9."""
+    """Bytes of guest.pyz: the package `lab.guest` with a `__main__`; runs under Python >= 3.9."""
     root = Path(lab.__file__).parent
     files = {"__main__.py": MAIN.encode(), "lab/__init__.py": b'"""The guest half of lab."""\n'}
     for path in sorted((root / "guest").rglob("*.py")):
@@ -35,5 +35,5 @@ def build() -> bytes:
 
 @functools.cache
 def name() -> str:
-    """Its file in a machine: another version lies under another name."""
+    """The name of its file in a machine; differs between versions."""
     return f"guest-{hashlib.sha256(build()).hexdigest()[:12]}.pyz"

@@ -39,7 +39,7 @@ def test_late_voids_spans_on_no_screen(data: dict[str, Any], said: str) -> None:
         ({"ok": True, "reason": "", "gaps": ""}, "ebpf: proof ok"),
         (
             {"ok": True, "reason": "", "gaps": "visit: wrong parent of count"},
-            "ebpf: proof ok (not as the reference: visit: wrong parent of count)",
+            "ebpf: proof ok (differs from the reference: visit: wrong parent of count)",
         ),
         ({"ok": False, "reason": "no span arrived", "gaps": ""}, "ebpf: proof FAILED: no span arrived"),
     ],

@@ -83,7 +83,7 @@ def test_a_fact_that_is_none_is_refused_by_its_name(tmp_path: Path, wrong: dict[
 @pytest.mark.parametrize("state", ["null", "[]", "{}", '{"pid": "x"}', '{"pid": -1}'])
 def test_a_leader_without_a_pid_is_an_error_of_ours(tmp_path: Path, state: str) -> None:
     transport, site = answers(tmp_path, f"""echo '{{"state": {state}}}'""")
-    with pytest.raises(DemoError, match="does not tell its pid"):
+    with pytest.raises(DemoError, match="reports no valid pid"):
         drive.pid(transport, site, Deadline.after(20))
 
 

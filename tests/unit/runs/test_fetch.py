@@ -102,7 +102,7 @@ def test_a_cut_line_goes_on_where_it_was(transport: Cut, tmp_path: Path) -> None
 def test_a_changed_file_is_found(transport: Cut, tmp_path: Path) -> None:
     sample(tmp_path / "src")
     (tmp_path / "src" / "a.json").write_bytes(b"[]")
-    with pytest.raises(FetchError, match=r"a\.json is not what its manifest says"):
+    with pytest.raises(FetchError, match=r"a\.json differs from its manifest"):
         get(transport, tmp_path / "src", tmp_path / "dst")
     assert not (tmp_path / "dst" / "a.json").exists()
 

@@ -96,7 +96,7 @@ def test_fetch_unbounded_file(liar: Liar, tmp_path: Path) -> None:
 def test_fetch_unbounded_files(liar: Liar, tmp_path: Path) -> None:
     more = frame(b"hello") + frame(b"")
     liar.says = (manifest(tmp_path, entry("a", b"hello")), more, more)
-    with pytest.raises(SecurityStop, match="more files than its manifest names"):
+    with pytest.raises(SecurityStop, match="more files than its manifest lists"):
         get(liar, tmp_path, tmp_path / "dst")
 
 

@@ -121,7 +121,7 @@ def test_a_window_of_centuries_has_few_ticks(root: Path) -> None:
 def test_a_window_that_ends_before_it_starts_is_no_cell(root: Path) -> None:
     change(cell(root) / "cell.json", window_start_ns=2, window_end_ns=1)
     (problem,) = told(root)
-    assert "cell.json cannot be read: window_end_ns: its window ends before it starts (2)" in problem
+    assert "cell.json cannot be read: window_end_ns: the window ends before it starts (2)" in problem
 
 
 def test_a_log_of_more_than_32_mib_is_not_kept(root: Path) -> None:

@@ -31,7 +31,7 @@ def bit(root: Path) -> str:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    return f"{path.relative_to(root).as_posix()} (another content)"
+    return f"{path.relative_to(root).as_posix()} (different content)"
 
 
 def gone(root: Path) -> str:
@@ -75,7 +75,7 @@ def test_report_no_digest_of_a_run_whose_manifest_names_no_files(root: Path) -> 
     text = dump(GuestManifest(sealed.run_id, sealed.plan_digest, "", sealed.cells, inside, "complete"))
     (root / "guest/manifest.json").write_text(text)
     change(root / "manifest.json", files=None, guest_manifest_sha256="")
-    assert "names no files" in read(root).problems[0]
+    assert "lists no files" in read(root).problems[0]
     bit(root)
-    with pytest.raises(FetchError, match="another content"):
+    with pytest.raises(FetchError, match="different content"):
         read(root)
