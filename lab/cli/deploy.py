@@ -61,4 +61,4 @@ def _outcome(proof: Mapping[str, Any]) -> str:
         return f"NOT BUILT: {proof['reason']} (fix: {proof['fix']})"
     if not proof["ok"]:
         return f"NOT PROVEN: {proof['reason']}"
-    return f"proven, but differs from the reference: {proof['gaps']}" if proof["gaps"] else "proven"
+    return f"proven, differs from the reference: {proof['gaps']}" if proof["gaps"] else "proven"

@@ -1,4 +1,4 @@
-"""A summary to what people and CI read: `html`, `markdown` and `junit`, pure text out."""
+"""Write a summary as text for people and CI: `html`, `markdown` and `junit`."""
 
 from lab.report.junit import junit
 from lab.report.markdown import markdown

@@ -1,4 +1,4 @@
-"""The verdict card: one line per form, form against form, and what nobody may claim from this run."""
+"""The verdict card: one line per form, form against form, and the claims that this run does not support."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def section(summary: Summary) -> Html:
     alone = [line for line in summary.lines if line.against == "baseline"]
     pairs = [line for line in summary.lines if line.against != "baseline"]
     titles = ("", *(METRICS[name].title for name in headline(summary.clock)), "spans received", "verdict")
-    head = tag("div", *(tag("span", said) for said in titles))
+    head = tag("div", *(tag("span", title) for title in titles))
     head = Html(head.replace("<div>", '<div class="row head">', 1))
     return part(
         "verdict",
@@ -34,9 +34,9 @@ def section(summary: Summary) -> Html:
 
 
 def _first(summary: Summary) -> Html | None:
-    """What a reader must know before any figure: files that are not as they were sealed, proofs that failed."""
-    said = [*(f"Problem of the run: {one}" for one in summary.problems), *phrases.unproven(summary)]
-    return listed(said, "unproven")
+    """Warnings before any figure: files that changed since they were sealed, failed proofs."""
+    warnings = [*(f"Problem of the run: {one}" for one in summary.problems), *phrases.unproven(summary)]
+    return listed(warnings, "unproven")
 
 
 def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
@@ -54,15 +54,15 @@ def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
 
 
 def _left_out(summary: Summary) -> Html | None:
-    """Forms that were asked for and are not among the figures."""
+    """Requested forms without figures."""
     return listed(
-        [join((tag("b", each.form), f" was not built: {each.reason}. Fix: {each.fix}.")) for each in summary.left_out]
+        [join((tag("b", one.form), f" was not built: {one.reason}. Fix: {one.fix}.")) for one in summary.left_out]
     )
 
 
 def _big(row: Verdict | None) -> Html:
     if row is None or row.effect_pct is None:
-        # the whole of it stands once, under the verdict
+        # the full reason is shown once, under the verdict
         why = row.reasons[0].partition(" (")[0] if row else "not measured"
         return tag("div", tag("b", figures.NONE), tag("small", why), class_="big")
     under = ""
@@ -84,10 +84,10 @@ def _spans(form: FormSummary) -> Html:
     cover, conform = form.coverage, form.conformance
     if cover.not_counted:
         return tag("div", tag("b", figures.NONE), tag("small", f"not counted: {cover.not_counted}"), class_="big spans")
-    wanted = f"{cover.received:,} of {cover.reference:,} wanted"
-    known = f"{figures.share(conform.ratio)} of those known to come"
-    told = f"{wanted}; {known if conform.ratio is not None else conform.not_counted}"
-    return tag("div", tag("b", figures.share(cover.ratio)), bar(cover.ratio), tag("small", told), class_="big spans")
+    wanted = f"{cover.received:,} of {cover.reference:,} reference spans"
+    known = f"{figures.share(conform.ratio)} of the expected spans"
+    text = f"{wanted}; {known if conform.ratio is not None else conform.not_counted}"
+    return tag("div", tag("b", figures.share(cover.ratio)), bar(cover.ratio), tag("small", text), class_="big spans")
 
 
 def _word(line: Line, row: Verdict | None) -> Html:
@@ -126,25 +126,25 @@ def _pair(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
 
 
 def _ruler(summary: Summary) -> Html | None:
-    """The twin and the controls in one sentence each: how fine this run's ruler is."""
+    """One sentence each on the twin and the controls: the resolution of this run."""
     found = []
     if twin := summary.controls.twin:
         parts = [
             f"{METRICS[m].title} {figures.effect(twin[m].effect_pct)}" for m in headline(summary.clock) if m in twin
         ]
         found.append(
-            join((tag("b", "The twin"), " is the baseline under a second name. It should read 0 %; it read ",
+            join((tag("b", "The twin"), " is the baseline under a second name. Its effect should be 0 %; it is ",
                   ", ".join(parts), "."))
         )  # fmt: skip
     for control, what in ((summary.controls.delay_cpu, "extra CPU"), (summary.controls.delay_wait, "extra waiting")):
         if control and control.realised_pct is not None:
             found.append(
                 join((tag("b", f"A known {what}"), f" of {figures.effect(control.realised_pct)} was added to the",
-                      f" baseline. The lab read {figures.effect(control.effect_pct)}."))
+                      f" baseline. The lab measured {figures.effect(control.effect_pct)}."))
             )  # fmt: skip
     return listed(found, "ruler")
 
 
 def _limits(summary: Summary) -> Html:
-    claims = tag("ul", *(tag("li", said) for said in summary.may_not_claim))
-    return tag("aside", tag("h3", "From this run nobody may claim"), claims, class_="limits")
+    claims = tag("ul", *(tag("li", claim) for claim in summary.may_not_claim))
+    return tag("aside", tag("h3", "Claims that this run does not support"), claims, class_="limits")

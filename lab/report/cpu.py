@@ -1,4 +1,4 @@
-"""Where the CPU went: per request, stacked by role. BPF programs run inside the service's time: marked, not added."""
+"""CPU per request, stacked by role. BPF programs are part of the service's time: outlined, not added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.report.markup import Html, number, part, table, tag
 WIDTH: Final = 1120.0
 NAMES_W: Final = 150.0
 ROW_H: Final = 38.0
-WHY_LONGEST: Final = 120  # characters that fit beside the names
+WHY_LONGEST: Final = 120  # characters of a reason that fit beside the names
 PARTS: Final = (
     ("service_user", "service, user", "s-su"),
     ("service_system", "service, system", "s-ss"),
@@ -27,9 +27,9 @@ def section(summary: Summary) -> Html:
     return part(
         "cpu",
         "Where the CPU went",
-        f"{_unit(summary)} per request, service and agent together. Traps and BPF programs run inside the service's "
-        "own time: the outlined part is theirs and is not added.",
-        legend(*((css, said) for _, said, css in PARTS), ("s-bpf", "of it: BPF programs")),
+        f"{_unit(summary)} per request, service and agent together. The service's time includes traps and "
+        "BPF programs: the outlined part is theirs and is not added.",
+        legend(*((css, text) for _, text, css in PARTS), ("s-bpf", "of it: BPF programs")),
         tag("div", _draw(summary), class_="scroll"),
         _table(summary),
     )
@@ -51,11 +51,11 @@ def _draw(summary: Summary) -> Html:
         y = ROW_H * index
         x = NAMES_W
         parts += [marker(look[name], 8, y + ROW_H / 2, 5), label(22, y + ROW_H / 2 + 4, name, "name")]
-        for key, said, css in PARTS:
+        for key, role, css in PARTS:
             width = cpu.get(key, 0.0) / top * room
             if width <= 0:
                 continue
-            parts.append(box(x, y + 7, width, ROW_H - 14, css, f"{name}: {said} {figures.amount(cpu[key])} ms"))
+            parts.append(box(x, y + 7, width, ROW_H - 14, css, f"{name}: {role} {figures.amount(cpu[key])} ms"))
             if width > 46:
                 parts.append(label(x + 6, y + ROW_H / 2 + 4, figures.amount(cpu[key]), f"on {css}-text"))
             if key == "service_system" and cpu.get("bpf_run"):
@@ -75,7 +75,7 @@ def _draw(summary: Summary) -> Html:
 
 
 def _why(summary: Summary, name: str) -> str:
-    why = str(summary.forms[name].absent.get("cpu", "no counter was read"))
+    why = str(summary.forms[name].absent.get("cpu", "no counters"))
     return why if len(why) <= WHY_LONGEST else why[: WHY_LONGEST - 1] + "…"
 
 

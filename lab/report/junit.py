@@ -1,4 +1,4 @@
-"""The run's gates as JUnit XML: what CI may fail on. A verdict word is never a failure; a broken run is."""
+"""The run's gates as JUnit XML for CI. A verdict word is never a failure; a broken run is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FULL: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One test: `failure` or `skipped` is why; both empty: passed."""
+    """One test case: `failure` or `skipped` is the reason; both empty: passed."""
 
     suite: str
     name: str
@@ -61,7 +61,7 @@ def _write(node: ET.Element, case: Case) -> None:
 
 
 def _run(summary: Summary) -> Iterator[Case]:
-    yield Case(suite="run", name="files as they were sealed", failure="; ".join(summary.problems))
+    yield Case(suite="run", name="files unchanged since sealed", failure="; ".join(summary.problems))
 
 
 def _proofs(summary: Summary) -> Iterator[Case]:
@@ -69,18 +69,18 @@ def _proofs(summary: Summary) -> Iterator[Case]:
         proof = form.proof
         failure = f"proof FAILED: {proof.reason}" if proof.ok is False else ""
         skipped = "no proof was recorded" if proof.ok is None else ""
-        gaps = f"not as the reference: {proof.gaps}" if proof.gaps else ""
+        gaps = f"differs from the reference: {proof.gaps}" if proof.gaps else ""
         yield Case(suite="proofs", name=name, failure=failure, skipped=skipped, said=gaps)
 
 
 def _cells(summary: Summary) -> Iterator[Case]:
-    """One case a planned cell: an INVALID attempt that a valid rerun replaced is reported, not failed."""
+    """One case per planned cell: an INVALID attempt with a valid rerun is reported, not failed."""
     by_cell: dict[str, list[Attempt]] = {}
     for attempt in summary.timeline:
         by_cell.setdefault(attempt.cell, []).append(attempt)
     for name, attempts in by_cell.items():
         last = attempts[-1]
-        doubts = [said for attempt in attempts for said in attempt.disagreements]
+        doubts = [doubt for attempt in attempts for doubt in attempt.disagreements]
         valid = any(attempt.valid for attempt in attempts)
         reasons = "; ".join(reason for attempt in attempts for reason in attempt.reasons)
         worth = "; ".join(dict.fromkeys(phrases.void(attempt) for attempt in attempts))
@@ -92,13 +92,13 @@ def _cells(summary: Summary) -> Iterator[Case]:
             failure=failure or ("; ".join(doubts) if doubts else ""),
             said=f"{last.completed} of {last.scheduled} answered; {len(attempts)} attempts; {reasons}",
         )
-    for each in summary.left_out:
-        yield Case(suite="cells", name=f"{each.form}: not built", failure=each.reason)
+    for entry in summary.left_out:
+        yield Case(suite="cells", name=f"{entry.form}: not built", failure=entry.reason)
     absent = summary.cells.planned - len(by_cell)
     if absent > 0:
         why = "".join(f"; {name}: {reason}" for name, reason in summary.unproven.items())
         failure = f"{absent} of {summary.cells.planned}{why}"
-        yield Case(suite="cells", name="cells that never ran", failure=failure)
+        yield Case(suite="cells", name="cells that did not run", failure=failure)
 
 
 def _spans(summary: Summary) -> Iterator[Case]:
@@ -107,17 +107,17 @@ def _spans(summary: Summary) -> Iterator[Case]:
             continue
         cover, conform = form.coverage, form.conformance
         if conform.ratio is None:
-            # a gap that nobody could know of is a result, told and not failed
+            # a gap without an expectation is a result, not a failure
             lost = "; ".join(f"{e.count} of {e.of} {e.kind} missing" for e in conform.missing)
-            moved = "; ".join(f"{e.count} of {e.of} {e.kind} elsewhere" for e in cover.misplaced)
-            told = "; ".join(part for part in (lost, moved) if part)
-            yield Case(suite="spans", name=f"{name}: conformance", skipped=conform.not_counted, said=told)
+            moved = "; ".join(f"{e.count} of {e.of} {e.kind} misplaced" for e in cover.misplaced)
+            gaps = "; ".join(part for part in (lost, moved) if part)
+            yield Case(suite="spans", name=f"{name}: conformance", skipped=conform.not_counted, said=gaps)
             continue
         lost = "; ".join(f"{e.count} {e.kind}: {e.cause}" for e in conform.missing if not e.known)
-        told = "" if conform.ratio >= FULL else f"{conform.received} of {conform.expected} expected spans; {lost}"
-        yield Case(suite="spans", name=f"{name}: conformance", failure=told)
+        failure = "" if conform.ratio >= FULL else f"{conform.received} of {conform.expected} expected spans; {lost}"
+        yield Case(suite="spans", name=f"{name}: conformance", failure=failure)
         parents = conform.parents_ok
-        none = "no span came, so none has a parent" if parents is None else ""
+        none = "no spans received" if parents is None else ""
         wrong = (
             f"{1 - parents:.2%} of spans under an unexpected parent" if parents is not None and parents < FULL else ""
         )

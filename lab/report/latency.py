@@ -1,4 +1,4 @@
-"""Latency: the whole distribution per request type, from the intended send time, on a logarithmic axis."""
+"""Latency: the distribution per request type, from the intended send time, on a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEIGHT: Final = 250.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 30.0, 34.0
 Points = tuple[tuple[float, ...], ...]
 Curves = dict[str, dict[str, Points]]  # request type -> form -> its curve
-FEWEST: Final = 5  # answers in every form before a curve is more than a few steps
+FEWEST: Final = 5  # minimum number of answers in every form for a curve
 
 
 def section(summary: Summary) -> Html:
@@ -30,7 +30,7 @@ def section(summary: Summary) -> Html:
         "How long a request takes",
         ("Simulated time, by the counted clock: shown, never judged. " if summary.clock == COUNTED else "")
         + "Share of requests answered within a time, all valid cells together. Left and steep is good. "
-        "Time counts from when the request should have been sent, so waiting cannot hide.",
+        "Time counts from the intended send time, so it includes waiting.",
         keys if drawn else None,
         tag("div", *drawn, class_="grid") if drawn else None,
         _undrawn(summary, curves, len(drawn)),
@@ -39,11 +39,11 @@ def section(summary: Summary) -> Html:
 
 
 def _undrawn(summary: Summary, curves: Curves, drawn: int) -> Html | None:
-    """What has no curve, and why: no valid latency at all, or too few answers."""
-    said = [f"{name}: {form.absent['latency']}" for name, form in summary.forms.items() if "latency" in form.absent]
+    """Why forms or types have no curve: no valid latency, or too few answers."""
+    reasons = [f"{name}: {form.absent['latency']}" for name, form in summary.forms.items() if "latency" in form.absent]
     if len(curves) > drawn:
-        said.append(f"{figures.plural(len(curves) - drawn, 'request type')}: fewer than {FEWEST} answers in some form")
-    return listed(said)
+        reasons.append(f"{figures.plural(len(curves) - drawn, 'request type')}: fewer than {FEWEST} answers in a form")
+    return listed(reasons)
 
 
 def _by_type(summary: Summary) -> Curves:

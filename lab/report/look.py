@@ -1,6 +1,6 @@
-"""One look per form, the same in every figure: a colour, a marker, a line dash. Never the colour alone.
+"""One look per form, the same in every figure: a colour, a marker and a line dash. Never the colour alone.
 
-Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart in all common kinds of colour blindness.
+Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), distinct in all common kinds of colour blindness.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PLAIN: Final = {
 
 
 def looks(summary: Summary) -> dict[str, Look]:
-    """A look for each form of the run; a fourth form of one mechanism starts over."""
+    """A look for each form of the run; the fourth form of one mechanism reuses the first look."""
     found: dict[str, Look] = {}
     used = {"compile-time": 0, "run-time": 0}
     for name, form in summary.forms.items():
@@ -82,7 +82,7 @@ def swatch(look: Look) -> Html:
 
 
 def drawing(width: float, height: float, said: str, *parts: object) -> Html:
-    """A figure that scales with the page; `said` is what it shows, for those who do not see it."""
+    """A figure that scales with the page; `said`: its text alternative."""
     return tag("svg", tag("title", said), *parts, viewBox=f"0 0 {width:g} {height:g}", role="img", class_="figure")
 
 
@@ -99,14 +99,14 @@ def box(x: float, y: float, width: float, height: float, css: str, said: str | N
 
 
 def bar(ratio: float | None) -> Html:
-    """A share of a whole, as wide as its place."""
+    """A share as a bar, as wide as its container."""
     widths = ((100, "void"), (100 * (ratio or 0.0), "fill"))
     shapes = (tag("rect", x=0, y=0, width=width, height=6, class_=css) for width, css in widths)
     return tag("svg", *shapes, viewBox="0 0 100 6", preserveAspectRatio="none", class_="bar", aria_hidden="true")
 
 
 def legend(*keys: tuple[str, str]) -> Html:
-    """What each kind of box means: its class, and its name."""
-    boxes = ((tag("svg", box(1, 3, 30, 10, css), viewBox="0 0 32 16", class_="key", aria_hidden="true"), said)
-             for css, said in keys)  # fmt: skip
+    """A legend of boxes: class and name of each."""
+    boxes = ((tag("svg", box(1, 3, 30, 10, css), viewBox="0 0 32 16", class_="key", aria_hidden="true"), name)
+             for css, name in keys)  # fmt: skip
     return tag("p", *(tag("span", *pair) for pair in boxes), class_="legend")

@@ -24,14 +24,14 @@ def markdown(summary: Summary) -> str:
         f"Grade **{plain(grade.word)}**: {plain('; '.join(grade.reasons))}.",
         "",
     ]
-    lines += [f"- Problem of the run: {plain(said)}" for said in summary.problems]
-    lines += [f"- {plain(said)}" for said in phrases.unproven(summary)]
+    lines += [f"- Problem of the run: {plain(problem)}" for problem in summary.problems]
+    lines += [f"- {plain(failure)}" for failure in phrases.unproven(summary)]
     for line in summary.lines:
         against = "" if line.against == "baseline" else f" against **{plain(line.against)}**"
         lines.append(f"- **{plain(line.form)}**{against}: {plain(line.word)}. {plain(line.text)}")
-    lines += [f"- **{plain(each.form)}**: NOT BUILT. {plain(each.reason)}" for each in summary.left_out]
-    lines += ["", *_effects(summary), "", *_spans(summary), "", "## From this run nobody may claim", ""]
-    lines += [f"- {plain(said)}" for said in summary.may_not_claim]
+    lines += [f"- **{plain(entry.form)}**: NOT BUILT. {plain(entry.reason)}" for entry in summary.left_out]
+    lines += ["", *_effects(summary), "", *_spans(summary), "", "## Claims that this run does not support", ""]
+    lines += [f"- {plain(claim)}" for claim in summary.may_not_claim]
     command = " ".join(summary.provenance.command)
     lines += [
         "",
@@ -47,13 +47,13 @@ def _cells(summary: Summary) -> str:
 
 
 def _effects(summary: Summary) -> list[str]:
-    head = ("form", "against", "metric", "effect", "interval", "least seen", "blocks", "word")
+    head = ("form", "against", "metric", "effect", "interval", "detectable", "blocks", "word")
     lines = [f"| {' | '.join(head)} |", "|---|---|---|---:|---:|---:|---:|---|"]
     for row in summary.verdicts:
         name = phrases.NAMES.get(row.metric, row.metric)
-        said, interval = figures.stated(row.effect_pct, row.lost), figures.interval(row.low_pct, row.high_pct)
+        effect, interval = figures.stated(row.effect_pct, row.lost), figures.interval(row.low_pct, row.high_pct)
         least = figures.NONE if row.mde_pct is None else f"{figures.amount(row.mde_pct)} %"
-        cells = (row.form, row.against, name, said, interval, least, row.blocks, row.word)
+        cells = (row.form, row.against, name, effect, interval, least, row.blocks, row.word)
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
     return lines
 
@@ -65,7 +65,7 @@ def _spans(summary: Summary) -> list[str]:
             continue
         cover, conform = form.coverage, form.conformance
         gone = [f"{entry.kind} {entry.count:,} ({entry.cause})" for entry in conform.missing]
-        gone += [f"{entry.kind} {entry.count:,} elsewhere ({entry.cause})" for entry in cover.misplaced]
+        gone += [f"{entry.kind} {entry.count:,} misplaced ({entry.cause})" for entry in cover.misplaced]
         nothing = f"not counted: {cover.not_counted}" if cover.not_counted else "nothing"
         cells = (
             name,
@@ -79,11 +79,11 @@ def _spans(summary: Summary) -> list[str]:
 
 
 def plain(value: object) -> str:
-    """Text that Markdown takes literally, on one line."""
+    """Text with Markdown escaped, on one line."""
     literal = _MARKS.sub(r"\\\1", clean(value, 2000)).replace("\n", " ")
     return literal.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def code(value: object) -> str:
-    """Inside backticks nothing can be escaped: what could end them or open a tag becomes something else."""
+    """Text inside backticks, where nothing can be escaped: replaces characters that could end them or open a tag."""
     return clean(value, 2000).replace("`", "'").replace("\n", " ").replace("<", "\\u003c")

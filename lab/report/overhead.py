@@ -1,4 +1,4 @@
-"""Overhead: one dot per form and metric, each block behind it, and the twin in the same picture as the ruler."""
+"""Overhead: one dot per form and metric, with the single blocks, and the twin in the same figure for scale."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lab.report.markup import Html, number, part, table, tag
 
 BESIDE: Final = ("latency_p90_ms", "rss_mib")
 NAMES_W, PANEL_W, GAP, ROW_H, TOP = 150.0, 225.0, 22.0, 34.0, 58.0
-BLOCKS_SAID: Final = {0: "No block gave a figure: the table says why.", 1: "One block, shown without intervals."}
-TICK_CHARACTER: Final = 7.5  # the width of one and the room beside it
-VALUE_W: Final = 62.0  # a figure of four digits beside the plot, clear of the widest marker
+BLOCKS_SAID: Final = {0: "No block has a figure: the table has the reasons.", 1: "One block, shown without intervals."}
+TICK_CHARACTER: Final = 7.5  # width of a character with its spacing
+VALUE_W: Final = 62.0  # width of a four-digit figure beside the plot, clear of the widest marker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """One figure of one form; `target` is what a control was known to add."""
+    """One figure of one form; `target`: the known effect of a control."""
 
     pct: float
     blocks: tuple[float, ...]
@@ -32,7 +32,7 @@ class Dot:
 
 
 def metrics(summary: Summary) -> tuple[str, ...]:
-    """What has a panel: what a report shows first, and two more."""
+    """The metrics with a panel: the headline ones and two more."""
     return (*headline(summary.clock), *BESIDE)
 
 
@@ -42,9 +42,9 @@ def section(summary: Summary) -> Html:
     dots = {name: {metric: _dot(summary, name, metric) for metric in metrics(summary)} for name in names}
     lead = ["Change in per cent against the mean of baseline and twin."]
     if summary.controls.twin:
-        lead.append("The grey band is as wide as the twin's own difference: inside it is noise.")
+        lead.append("The grey band is the twin's own difference: effects inside it are noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
-        lead.append("A bar across a control's line marks what was really added.")
+        lead.append("A bar across the line of a control marks the delay that was really added.")
     lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks; the table has the intervals."))
     return part(
         "overhead",
@@ -71,7 +71,7 @@ def _dot(summary: Summary, name: str, metric: str) -> Dot | None:
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, float]:
-    """Low, high and step of an axis that holds zero and all values, with about four ticks."""
+    """Low, high and step of an axis with zero and all values, with about four ticks."""
     low, high = min([0.0, *values]), max([0.0, *values])
     span = max(high - low, 5.0)
     scale = 10.0 ** math.floor(math.log10(span / 5))
@@ -90,8 +90,8 @@ def _draw(summary: Summary, names: Sequence[str], dots: Mapping[str, Mapping[str
     for index, metric in enumerate(shown):
         column = {name: dots[name][metric] for name in names}
         parts += _panel(NAMES_W + GAP + index * (PANEL_W + GAP), metric, column, summary, look)
-    said = "Change in per cent against the baseline, by form and metric; the table below has the same figures."
-    return drawing(NAMES_W + len(shown) * (PANEL_W + GAP), height, said, *parts)
+    title = "Change in per cent against the baseline, by form and metric; the table below has the same figures."
+    return drawing(NAMES_W + len(shown) * (PANEL_W + GAP), height, title, *parts)
 
 
 def _panel(
@@ -110,7 +110,7 @@ def _panel(
     twin = summary.controls.twin.get(metric)
     if twin:
         wide = abs(twin.effect_pct)
-        # the band may be wider than the plot: what is beyond it is names and figures of others
+        # clip the band to the plot: outside are names and figures
         left, right = at(max(-wide, low)), at(min(wide, high))
         parts.append(box(left, TOP, right - left, bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
     parts += _axis(low, high, step, at, bottom)
@@ -125,13 +125,13 @@ def _panel(
         if len(dot.blocks) > 1:
             parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
         parts += [marker(look[name], at(dot.pct), y, 5.5)]
-        said = "in noise" if dot.lost else figures.effect(dot.pct)
-        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, said, "value dim" if dot.lost else "value", "end"))
+        text = "in noise" if dot.lost else figures.effect(dot.pct)
+        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, text, "value dim" if dot.lost else "value", "end"))
     return parts
 
 
 def _axis(low: float, high: float, step: float, at: Callable[[float], float], bottom: float) -> list[Html]:
-    """A line at every step, and figures at as many as fit, evenly and with a gap between them; zero has its own."""
+    """A grid line at every step, and evenly spaced figures at as many as fit; zero has its own line."""
     parts: list[Html] = []
     numbers = range(math.ceil(low / step), math.floor(high / step) + 1)
     texts = {i: figures.signed(step * i, 0) if i else "0" for i in numbers}
@@ -146,7 +146,7 @@ def _axis(low: float, high: float, step: float, at: Callable[[float], float], bo
 
 
 def _table(summary: Summary) -> Html:
-    """The same in numbers, and the values themselves."""
+    """The same figures as a table, with the values."""
     rows = []
     for row in summary.verdicts:
         sure = f" ({row.confidence:.1%})" if row.confidence is not None else ""
@@ -159,7 +159,7 @@ def _table(summary: Summary) -> Html:
              number(row.blocks), row.word,
              "; ".join(row.reasons))
         )  # fmt: skip
-    head = ("form", "against", "metric", "value", "effect", "interval", "least seen", "floor", "blocks", "word", "why")
+    head = ("form", "against", "metric", "value", "effect", "interval", "detectable", "floor", "blocks", "word", "why")
     summary_line = tag("summary", f"All {len(rows)} comparisons in numbers")
     return tag("details", summary_line, table(head, rows))
 

@@ -1,4 +1,4 @@
-"""The page around the sections: policy, style, head and foot. Opening it asks the network for nothing."""
+"""The page around the sections: policy, style, head and foot. It needs no network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.report.markup import Html, tag
 from lab.report.phrases import usable
 
 Section = Callable[[Summary], Html]
-# The order of the page is the order of the questions: what, how much, what was seen, where it went, can I trust it?
+# In order of the reader's questions: result, cost, spans, details, provenance.
 SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
     ("verdict", "Verdict", card.section),
     ("overhead", "Overhead", overhead.section),
@@ -30,16 +30,16 @@ SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
 )
 # What a machine of each grade is good for.
 WORTH: Final[dict[GradeWord, str]] = {
-    "counted": "instructions and spans count; nothing is time",
-    "emulated": "spans count; times are an idea of scale",
-    "noisy": "something else used this machine",
-    "limited": "a shared CPU: good to compare, not to publish",
-    "ready": "a machine that can carry results",
+    "counted": "instructions and spans are valid; no figure is a time",
+    "emulated": "spans are valid; times show only an order of magnitude",
+    "noisy": "other programs used this machine",
+    "limited": "a shared CPU: suitable to compare, not to publish",
+    "ready": "suitable for published results",
 }
 
 
 def html(summary: Summary) -> str:
-    """The whole report. Every figure in it is in `summary`."""
+    """The report as one HTML page. Every figure is from `summary`."""
     style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     policy = f"default-src 'none'; style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
     head = tag(
@@ -73,7 +73,7 @@ def _masthead(summary: Summary) -> Html:
         tag("h1", summary.scenario_title or summary.scenario),
         tag(
             "p",
-            "The same Go service, the same requests: what does each form cost, and what does it show?",
+            "The same Go service and requests: what does each form cost, and which spans does it send?",
             class_="ask",
         ),
         tag(
@@ -99,6 +99,6 @@ def _foot(summary: Summary) -> Html:
         "footer",
         tag(
             "p",
-            f"lab {version} · made {summary.provenance.created} · opens offline, asks the network for nothing",
+            f"lab {version} · created {summary.provenance.created} · needs no network",
         ),
     )

@@ -1,4 +1,4 @@
-"""What the parts of the report call the same thing by."""
+"""Phrases that several parts of the report share."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency"
 
 
 def usable(cells: Cells) -> str:
-    """6 of 6 cells valid; or, where some are so in part: 3 of 6 cells valid (spans 6, CPU 6, memory 6, latency 3)."""
-    said = f"{cells.valid} of {plural(cells.planned, 'cell')} valid"
+    """6 of 6 cells valid; or, where some are so in part: 3 of 6 cells valid in everything (spans 6, CPU 6, …)."""
+    text = f"{cells.valid} of {plural(cells.planned, 'cell')} valid"
     parts = {FAMILIES[family]: number for family, number in cells.usable.items()}
     if set(parts.values()) == {cells.valid}:
-        return said
-    return f"{said} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
+        return text
+    return f"{text} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
 
 
 def void(attempt: Attempt) -> str:
-    """What an attempt is worth: valid, INVALID, or what its figures are not valid for."""
+    """The validity of an attempt: valid, INVALID, or the families for which it is not valid."""
     if not attempt.void:
         return "saturated" if attempt.saturated else "valid"
     if set(attempt.void) >= set(FAMILIES):

@@ -1,4 +1,4 @@
-"""The published four-pillar table, with what this run measured under each claim."""
+"""The published four-pillar table, with this run's measurement under each claim."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def section(summary: Summary) -> Html:
     return part(
         "pillars",
         "The four pillars, with evidence",
-        "The claims are those of the public talks on this comparison, which print no figure behind any. "
-        "Below each: what this run saw of it.",
+        "The claims are those of the public talks on this comparison, which have no figures. "
+        "Below each claim: the measurement of this run.",
         table(("", *(title for _, title in COLUMNS)), rows, class_="pillars"),
     )
 
@@ -35,7 +35,7 @@ def _cell(row: Pillar | None) -> Html:
     return tag(
         "td",
         tag("q", row.claim),
-        *(tag("p", said) for said in str(row.measured).split("; "))
+        *(tag("p", part) for part in str(row.measured).split("; "))
         if row.evidence
         else (tag("p", "not measured", class_="empty"),),
         tag("small", tag("span", row.confidence, class_="chip"), " ", join(join((f, " ")) for f in files))

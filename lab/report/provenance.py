@@ -1,4 +1,4 @@
-"""Everything needed to repeat the run, or to doubt it."""
+"""Everything needed to repeat or review the run."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def section(summary: Summary) -> Html:
         ("playbook", f"sha256 {about.playbook_sha256}"),
         ("files", f"{figures.plural(about.files, 'file')}, {figures.size(about.bytes)}"),
     ]
-    said = [
+    items = [
         join for name, value in rows for join in (tag("dt", name), tag("dd", value if value != "" else figures.NONE))
     ]
     return part(
         "provenance",
         "Provenance",
-        "The command below, on the same machine, makes this run again.",
+        "The command below repeats this run on the same machine.",
         tag("pre", tag("code", " ".join(_quoted(word) for word in about.command) or "not recorded")),
-        tag("dl", *said),
+        tag("dl", *items),
         _forms(summary),
         _changes(summary.forms),
         tag("p", "All figures of this page: ", link("summary.json"), ". Raw data: ", link("guest/", "guest/"), ", ",
@@ -67,37 +67,37 @@ def _facts(facts: Mapping[str, object]) -> str:
 
 
 def _behind(guest: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Told of a machine that was restored: its clock was left alone."""
+    """The clock of a restored machine, which is measured but not corrected."""
     behind_s = guest.get("clock_behind_s")
     if not isinstance(behind_s, (int, float)):
         return []
-    said = f"{abs(behind_s):.1f} s {'behind' if behind_s > 0 else 'ahead of'} the host's, measured and left alone"
-    return [("machine's clock", f"{said}; events.jsonl is in the host's time")]
+    shift = f"{abs(behind_s):.1f} s {'behind' if behind_s > 0 else 'ahead of'} the host's, measured, not corrected"
+    return [("machine's clock", f"{shift}; events.jsonl is in the host's time")]
 
 
 def _clocks(forms: Mapping[str, FormSummary]) -> str:
-    """Each shift that was undone, with the form whose spans needed it."""
+    """Each corrected clock shift, with its form."""
     found = [
         f"{name} up to {figures.amount(form.clock_shift.max_ms)} ms early in "
-        f"{figures.plural(form.clock_shift.cells, 'cell')}, undone"
+        f"{figures.plural(form.clock_shift.cells, 'cell')}, corrected"
         for name, form in forms.items()
         if form.clock_shift.cells
     ]
     counted = any(not form.coverage.not_counted for form in forms.values() if form.role == "instrumented")
-    return "; ".join(found) or ("as stamped, no shift undone" if counted else "no spans were counted")
+    return "; ".join(found) or ("no shift corrected" if counted else "no spans were counted")
 
 
 def _changes(forms: Mapping[str, FormSummary]) -> Html | None:
-    """What a form's program has otherwise than the service's own, by the binary's build information."""
+    """Differences of a form's program from the service's own, by the build information of the binary."""
     found = {name: form.changes for name, form in forms.items() if form.changes}
     lines = listed([join((tag("b", name), f": {_changed(changes)}")) for name, changes in found.items()])
-    text = "What a form's program has otherwise than the service's own, and what the service itself makes beside it."
-    head = tag("p", f"{text} Forms that are not named: nothing.")
+    text = "Differences of each form's program from the service's own, and instrumentation that the service itself has."
+    head = tag("p", f"{text} Forms that are not listed have none.")
     return tag("div", head, lines) if lines else None
 
 
 def _changed(changes: Sequence[Change]) -> str:
-    files = [f"{one.what} is the form's" for one in changes if one.kind == "file"]
+    files = [f"{one.what} replaced by the form" for one in changes if one.kind == "file"]
     moved = [clause(one.what, one.kind, one.before, one.after) for one in changes if one.kind not in ("file", "added")]
     added = [f"{one.what} {one.after}" for one in changes if one.kind == "added"]
     return "; ".join([*files, *moved, *([f"added: {', '.join(added)}"] if added else [])])

@@ -1,4 +1,4 @@
-"""Spans under load: coverage of the hand-written reference, conformance to each form's own, what was missed."""
+"""Spans under load: coverage of the hand-written reference, conformance with the expectation, missing spans."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def section(summary: Summary) -> Html:
     look = looks(summary)
     names = [name for name, form in summary.forms.items() if form.role == "instrumented"]
     if not names:
-        return part("spans", "Spans under load", "No form of this run makes spans.")
+        return part("spans", "Spans under load", "No form of this run is instrumented.")
     return part(
         "spans",
         "Spans under load",
-        "Coverage: of the spans a person would want, how many came. Conformance: of those this form is known to give, "
-        "how many came. Measured requests only; canary and warm-up are left out.",
+        "Coverage: the share of the reference spans that were received. Conformance: the share of the spans expected "
+        "of this form that were received. Measured requests only, without canary and warm-up.",
         _scores(summary, names, look),
         _clocks(summary, names),
         tag("h3", "By request type"),
         _matrix(summary, names, look),
-        tag("h3", "What is missing, and why"),
+        tag("h3", "Missing spans and causes"),
         _missing(summary, names),
         _beyond(summary, names),
     )
@@ -43,8 +43,8 @@ def _scores(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) ->
              number(figures.share(conform.parents_ok)), number(figures.count(conform.orphans)),
              number(figures.seconds(form.attach_s)), number(figures.seconds(form.time_to_first_span_s)))
         )  # fmt: skip
-    head = ("form", "received / wanted", "coverage", "parents right", "received / expected", "conformance",
-            "parents as known", "orphans", "attached in", "first span after")  # fmt: skip
+    head = ("form", "received / reference", "coverage", "parents right", "received / expected", "conformance",
+            "parents as expected", "orphans", "attached in", "first span after")  # fmt: skip
     return join((table(head, rows), _absent(summary, names)))
 
 
@@ -53,26 +53,26 @@ def _of(part: int | None, whole: int | None) -> str:
 
 
 def _absent(summary: Summary, names: Sequence[str]) -> Html | None:
-    """Why a score is not there, by form; coverage first, since conformance lacks for the same reason."""
+    """Why a score is missing, by form."""
     scores = [(name, summary.forms[name].coverage, summary.forms[name].conformance) for name in names]
-    said = [
+    reasons = [
         f"{name}: {'spans were not counted' if cover.not_counted else 'no conformance'}: {conform.not_counted}"
         for name, cover, conform in scores
         if conform.not_counted
     ]
-    return listed(said)
+    return listed(reasons)
 
 
 def _clocks(summary: Summary, names: Sequence[str]) -> Html:
-    """Whether the forms' span times could be taken as they came."""
+    """Whether span timestamps of the forms had to be corrected."""
     early = [(name, summary.forms[name].clock_shift) for name in names]
-    said = [
+    notes = [
         tag(
             "p",
             tag("b", name),
-            f": in {figures.plural(shift.cells, 'cell')} the spans were stamped up to "
+            f": in {figures.plural(shift.cells, 'cell')} the span timestamps were up to "
             f"{figures.amount(shift.max_ms)} ms before the requests that caused them (the agent reads the kernel's "
-            "clock offset once). The shift was undone before anything was counted. ",
+            "clock offset once). The shift was corrected before counting. ",
             *(join((link(path, "evidence"), " ")) for path in shift.evidence),
         )
         for name, shift in early
@@ -80,16 +80,16 @@ def _clocks(summary: Summary, names: Sequence[str]) -> Html:
     ]
     counted = [name for name in names if not summary.forms[name].coverage.not_counted]
     if not counted:
-        return tag("p", "Span clocks: no span was counted, so none was compared with its request.", class_="note")
-    if not said:
-        return tag("p", "Span clocks: no cell's spans had to be shifted.", class_="note")
-    return tag("div", *said, class_="note")
+        return tag("p", "Span clocks: no spans were counted.", class_="note")
+    if not notes:
+        return tag("p", "Span clocks: no shift was corrected.", class_="note")
+    return tag("div", *notes, class_="note")
 
 
 def _matrix(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) -> Html:
     types = list(dict.fromkeys(kind for name in names for kind in summary.forms[name].coverage.by_type))
     if not types:
-        return tag("p", "No request's spans were counted.", class_="empty")
+        return tag("p", "No spans were counted.", class_="empty")
     rows = []
     for kind in types:
         cells: list[object] = [tag("th", tag("code", kind), scope="row")]
@@ -105,49 +105,49 @@ def _share_cell(cover: Cover | None) -> Html:
         return tag("td", figures.NONE, class_="n")
     parents = cover.parents_ok
     odd = f" · parents {figures.share(parents)}" if parents is not None and parents < 1 else ""
-    told = f"{figures.share(cover.ratio)} · {cover.received:,} of {cover.reference:,}{odd}"
-    return tag("td", bar(cover.ratio), tag("small", told), class_="meter")
+    text = f"{figures.share(cover.ratio)} · {cover.received:,} of {cover.reference:,}{odd}"
+    return tag("td", bar(cover.ratio), tag("small", text), class_="meter")
 
 
 def _missing(summary: Summary, names: Sequence[str]) -> Html:
     rows = []
     for name in names:
         conform = summary.forms[name].conformance
-        surprise = "surprise" if conform.ratio is not None else "not known before"
+        surprise = "unexpected" if conform.ratio is not None else "no expectation"
         for entry in conform.missing:
             known = tag("span", "known" if entry.known else surprise, class_="chip" if entry.known else "chip bad")
             where = ", ".join(entry.nodes)
             rows.append((name, entry.kind, number(f"{entry.count:,} of {entry.of:,}"), known, entry.cause, where))
         for moved in summary.forms[name].coverage.misplaced:
-            roots = f", {moved.roots:,} as a trace of its own" if moved.roots else ""
+            roots = f", {moved.roots:,} as root of a separate trace" if moved.roots else ""
             what = tag("span", "wrong parent", class_="chip")
-            said = number(f"{moved.count:,} of {moved.of:,}{roots}")
-            rows.append((name, moved.kind, said, what, moved.cause, ", ".join(moved.nodes)))
+            share = number(f"{moved.count:,} of {moved.of:,}{roots}")
+            rows.append((name, moved.kind, share, what, moved.cause, ", ".join(moved.nodes)))
     head = ("form", "kind", "missing or misplaced", "", "cause", "where")
     return join((table(head, rows) if rows else "", *(_complete(summary, name) for name in names)))
 
 
 def _complete(summary: Summary, name: str) -> Html:
-    """A form without a row above: it gave everything, nothing was wanted of it, or nothing was counted."""
+    """A form without a row above: nothing is missing, the reference has no spans, or nothing was counted."""
     form = summary.forms[name]
     cover, requests = form.coverage, sum(form.requests.values())
     if cover.not_counted:
-        said = f": not counted: {cover.not_counted}"
+        text = f": not counted: {cover.not_counted}"
     elif form.conformance.missing or cover.misplaced:
         return Html("")
     elif not cover.reference:
-        said = f": no span was wanted of the {requests:,} requests that were counted."
+        text = f": the reference has no spans for the {requests:,} counted requests."
     else:
-        said = f": nothing is missing: all {cover.reference:,} reference spans of {requests:,} requests came."
-    return tag("p", tag("b", name), said, class_="empty")
+        text = f": nothing is missing: all {cover.reference:,} reference spans of {requests:,} requests received."
+    return tag("p", tag("b", name), text, class_="empty")
 
 
 def _beyond(summary: Summary, names: Sequence[str]) -> Html | None:
     rows = []
     for name in names:
         conform = summary.forms[name].conformance
-        rows += [(name, entry.span, number(f"{entry.count:,}"), "known of this form") for entry in conform.extra]
-        rows += [(name, entry.span, number(f"{entry.count:,}"), "not known before") for entry in conform.unexpected]
+        rows += [(name, entry.span, number(f"{entry.count:,}"), "expected") for entry in conform.extra]
+        rows += [(name, entry.span, number(f"{entry.count:,}"), "unexpected") for entry in conform.unexpected]
     if not rows:
         return None
     return join((tag("h3", "Spans beyond the reference"), table(("form", "span", "count", ""), rows)))

@@ -1,4 +1,4 @@
-"""The session: every cell in the order in which it ran, reruns and INVALID ones too, with the gates it missed."""
+"""The session: every attempt in order of time, including reruns and INVALID ones, with its missed gates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def section(summary: Summary) -> Html:
     cells = summary.cells
     lead = (
         f"{phrases.usable(cells)}. {figures.plural(cells.invalid, 'attempt')} missed a gate and "
-        f"{'is' if cells.invalid == 1 else 'are'} dotted; a gate voids what it can touch. Nothing is left out."
+        f"{'is' if cells.invalid == 1 else 'are'} dotted; a missed gate voids only the figures that it affects."
     )
     if not summary.timeline:
         return part("timeline", "The session", lead, tag("p", _none_ran(summary), class_="empty"))
@@ -28,7 +28,7 @@ def section(summary: Summary) -> Html:
 
 
 def _none_ran(summary: Summary) -> str:
-    return " ".join(["No cell ran.", *(f"{said}." for said in phrases.unproven(summary))])
+    return " ".join(["No cell ran.", *(f"{failure}." for failure in phrases.unproven(summary))])
 
 
 def _draw(summary: Summary) -> Html:
@@ -62,7 +62,7 @@ def _draw(summary: Summary) -> Html:
 
 
 def _short(cell: Attempt) -> str:
-    """What stands in the bar: INVALID, or the families that are."""
+    """The text in the bar: INVALID, or the void families."""
     worth = phrases.void(cell)
     return worth if worth == "INVALID" else "no " + ", ".join(phrases.FAMILIES[family] for family in cell.void)
 
@@ -78,8 +78,8 @@ def _table(summary: Summary) -> Html:
     rows = []
     for cell in summary.timeline:
         missed = "; ".join(_missed(cell))
-        said = phrases.void(cell)
-        state = tag("span", said, class_="chip" if said == "valid" else "chip bad")
+        validity = phrases.void(cell)
+        state = tag("span", validity, class_="chip" if validity == "valid" else "chip bad")
         answered = f"{cell.completed:,} / {cell.scheduled:,}"
         kept = f"{cell.gates - len(cell.missed)} / {cell.gates}"
         doubts = "; ".join(cell.disagreements)
@@ -94,8 +94,8 @@ def _table(summary: Summary) -> Html:
         "attempt",
         "",
         "answered",
-        "asked req/s",
-        "got",
+        "rate req/s",
+        "achieved",
         "late",
         "CPU loop s",
         "gates",
@@ -106,7 +106,7 @@ def _table(summary: Summary) -> Html:
 
 
 def _missed(cell: Attempt) -> Iterator[str]:
-    """Why it is INVALID: first what broke (a crash, a full disk), then each gate with its value."""
+    """Why it is INVALID: first failures (a crash, a full disk), then each missed gate with its value."""
     gates = {gate.gate for gate in cell.missed}
     yield from (reason for reason in cell.reasons if reason.partition(":")[0] not in gates)
     for gate in cell.missed:

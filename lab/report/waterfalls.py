@@ -1,4 +1,4 @@
-"""The same request in each form, side by side, on one clock. Every reference span has its row, received or not."""
+"""The same request in each form, side by side, on one clock. Every reference span has a row, received or not."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ NAMES_W: Final = 298.0
 ROW_H: Final = 22.0
 TOP: Final = 64.0
 GAP: Final = 22.0
-CHARACTER: Final = 6.4  # the width of one, in the drawing's units
-MARKS: Final = {"root": "lost its parent", "orphan": "parent never came", "moved": "other parent", "extra": "extra"}
+CHARACTER: Final = 6.4  # width of a character, in the drawing's units
+MARKS: Final = {"root": "no parent", "orphan": "parent missing", "moved": "other parent", "extra": "extra"}
 LEGEND: Final = (
     ("bar-server c-ink", "server span"),
     ("bar-client c-ink", "client span"),
     ("bar-missing", "missing"),
     ("bar-lost c-ink", "wrong or lost parent"),
-    ("bar-extra", "extra: nobody asked for it"),
-    ("bar-request", "the request, as its sender saw it"),
+    ("bar-extra", "extra: not in the reference"),
+    ("bar-request", "the request, measured by its sender"),
 )
 
 
@@ -35,8 +35,8 @@ def section(summary: Summary) -> Html:
     return part(
         "waterfalls",
         "What it shows",
-        "One request of each type, sent once to every form before any load. A row is a span that a person "
-        "instrumenting this service by hand would want. Same row, same span; same clock in every column.",
+        "One request of each type, sent once to every form before any load. A row is a span of the hand-written "
+        "reference. Same row, same span; same clock in every column.",
         legend(*LEGEND),
         *(_request(kind, summary, look) for kind in types),
         _without(summary),
@@ -44,14 +44,14 @@ def section(summary: Summary) -> Html:
 
 
 def _without(summary: Summary) -> Html | None:
-    """Forms of which nothing can be shown, and why."""
+    """Forms without a waterfall, and why."""
     shown = {trace.form for trace in summary.traces}
-    said = [
+    reasons = [
         f"{name}: no canary request was recorded" + (f" ({form.proof.reason})" if form.proof.reason else "")
         for name, form in summary.forms.items()
         if name not in shown
     ]
-    return listed(said)
+    return listed(reasons)
 
 
 def _request(kind: str, summary: Summary, look: Mapping[str, Look]) -> Html:
@@ -62,7 +62,7 @@ def _request(kind: str, summary: Summary, look: Mapping[str, Look]) -> Html:
         return Html("")
     rows = found[0].rows
     extras = max((len(trace.extra) for trace in found), default=0)
-    # forms without spans are a bar each: they share a column, one below the other
+    # uninstrumented forms share a column: one bar each
     top = TOP + ROW_H * max(1, len(plain))
     height = top + ROW_H * (len(rows) + extras) + 26
     longest = max([trace.request_ms for trace in found] + [_end(trace) for trace in found])
@@ -72,18 +72,18 @@ def _request(kind: str, summary: Summary, look: Mapping[str, Look]) -> Html:
     for index, column in enumerate(columns):
         grid = Grid(x0=NAMES_W + index * width, width=width - GAP, longest=longest, top=top, bottom=height - 20)
         parts += [*_clock(grid), *(_plain(column, look, grid) if column is plain else _column(column[0], look, grid))]
-    said = f"Spans of one {kind} request in {', '.join(trace.form for trace in found)}, on one time axis."
+    title = f"Spans of one {kind} request in {', '.join(trace.form for trace in found)}, on one time axis."
     return tag(
         "figure",
         tag("figcaption", tag("b", kind), _said(shown)),
-        tag("div", drawing(WIDTH, height, said, *parts), class_="scroll"),
+        tag("div", drawing(WIDTH, height, title, *parts), class_="scroll"),
         _causes(shown),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """One column: where it begins, how wide it is, and its clock. top: where the first span row begins."""
+    """One column: its position, width and clock. top: start of the first span row."""
 
     x0: float
     width: float
@@ -130,10 +130,10 @@ def _names(rows: Sequence[TraceRow], extras: int, top: float) -> list[Html]:
 
 def _short(row: TraceRow) -> str:
     name = str(row.match)
-    if row.kind.startswith("grpc"):  # pkg.Service/Method: the package says little in a narrow column
+    if row.kind.startswith("grpc"):  # pkg.Service/Method: drop the package in a narrow column
         package, _, method = name.partition("/")
         name = f"{package.rpartition('.')[2]}/{method}"
-    # what is left of the kind at the right end, at about 6.9 units a character
+    # the width beside the kind, at about 6.9 units a character
     room = int((NAMES_W - 98 - 11 * int(row.depth)) / 6.95)
     return name if len(name) <= room else name[: room - 1] + "…"
 
@@ -150,12 +150,12 @@ def _clock(grid: Grid) -> list[Html]:
 
 
 def _plain(traces: Sequence[Trace], look: Mapping[str, Look], grid: Grid) -> list[Html]:
-    """Forms that are to make no spans: how long each one's request took, and any span that came all the same."""
+    """Uninstrumented forms: the duration of each request, and any spans."""
     alone = len(traces) == 1
     parts = [label(grid.x0, 18, traces[0].form if alone else "not instrumented", "head")]
     made = [trace for trace in traces if trace.received or trace.extra]
-    said = "; ".join(f"{trace.form}: {_count(trace)}" for trace in made) or "no spans, as it should be"
-    parts.append(label(grid.x0, 38, said, "note"))
+    note = "; ".join(f"{trace.form}: {_count(trace)}" for trace in made) or "no spans, as expected"
+    parts.append(label(grid.x0, 38, note, "note"))
     for index, trace in enumerate(traces):
         y = TOP + ROW_H * index
         end = grid.at(trace.request_ms)
@@ -169,7 +169,7 @@ def _plain(traces: Sequence[Trace], look: Mapping[str, Look], grid: Grid) -> lis
 def _column(trace: Trace, look: Mapping[str, Look], grid: Grid) -> list[Html]:
     mine, at = look[trace.form], grid.at
     parts = [marker(mine, grid.x0 + 6, 14, 5), label(grid.x0 + 18, 18, trace.form, "head")]
-    parts.append(label(grid.x0, 38, _count(trace, "no span came"), "note"))
+    parts.append(label(grid.x0, 38, _count(trace, "no spans received"), "note"))
     end = at(trace.request_ms)
     parts.append(box(grid.x0, TOP + 4, end - grid.x0, ROW_H - 9, "bar-request"))
     parts.append(_value(grid, grid.x0, end, TOP + 15, trace.request_ms))
@@ -185,7 +185,7 @@ def _column(trace: Trace, look: Mapping[str, Look], grid: Grid) -> list[Html]:
 
 
 def _row(row: TraceRow, look: Look, grid: Grid, y: float, *, foreseen: bool) -> list[Html]:
-    """A span, or its empty place. foreseen: whether it is known what this form gives here."""
+    """A span, or the mark of a missing one. foreseen: whether the form has an expectation here."""
     parts: list[Html] = []
     at = grid.at
     kind = "client" if row.kind.endswith("client") else "server"
@@ -207,20 +207,20 @@ def _row(row: TraceRow, look: Look, grid: Grid, y: float, *, foreseen: bool) -> 
         cause = row.cause or ("not expected to be missing" if foreseen else "cause unknown")
         parts.append(box(grid.x0 + 1, y + 4, grid.width - 2, ROW_H - 8, "bar-missing", cause))
         few = f"{row.missing}{figures.TIMES} " if row.missing > 1 else ""
-        said = f"{few}missing" + ("" if row.known or not foreseen else ", unexpectedly")
-        parts.append(label(grid.x0 + grid.width / 2, y + 15, said, "missing", "middle"))
+        text = f"{few}missing" + ("" if row.known or not foreseen else ", unexpectedly")
+        parts.append(label(grid.x0 + grid.width / 2, y + 15, text, "missing", "middle"))
     return parts
 
 
 def _value(grid: Grid, start: float, end: float, y: float, ms: float, prefix: str = "", after: str = "") -> Html:
-    """The duration: right of the bar, left of it where there is no room, on it where there is none either."""
-    said = f"{prefix}{figures.amount(ms)}" + (f" {after}" if after else "")
-    room = CHARACTER * len(said) + 4
+    """The duration: right of the bar, else left of it, else on it, where it fits."""
+    text = f"{prefix}{figures.amount(ms)}" + (f" {after}" if after else "")
+    room = CHARACTER * len(text) + 4
     if end + room <= grid.end:
-        return label(end + 4, y, said, "value")
+        return label(end + 4, y, text, "value")
     if start - room >= grid.x0:
-        return label(start - 4, y, said, "value", "end")
-    return label(end - 4, y, said, "value inside", "end")
+        return label(start - 4, y, text, "value", "end")
+    return label(end - 4, y, text, "value inside", "end")
 
 
 def _ticks(longest: float) -> list[float]:
@@ -228,7 +228,7 @@ def _ticks(longest: float) -> list[float]:
     return [round(step * i, 6) for i in range(int(longest / step) + 1)] if step else [0.0]
 
 
-def _count(trace: Trace, none: str = "no spans, as it should be") -> str:
+def _count(trace: Trace, none: str = "no spans, as expected") -> str:
     if not trace.received and not trace.extra:
         return none
     if trace.traces == 1:

@@ -93,7 +93,7 @@ def _digest(root: Path, name: str) -> str:
 
 
 def inventory(root: Path) -> dict[str, int]:
-    """Every file below `root` with its size. Raises FetchError for links, devices, unprintable names, too many files."""
+    """Every file below `root` with its size. Raises FetchError for links, devices, unprintable names."""
     files: dict[str, int] = {}
     todo = [root]
     while todo:

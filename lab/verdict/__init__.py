@@ -1,4 +1,4 @@
-"""Samples to effects to words, without any effect on the world: `summarize(run)` is the whole answer."""
+"""From samples to effects to verdict words, without side effects; the entry point is `summarize(run)`."""
 
 from lab.verdict.grade import grade
 from lab.verdict.summary import summarize

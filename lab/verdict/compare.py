@@ -25,7 +25,7 @@ DECIDED: Final = frozenset({"COSTS MORE", "COSTS LESS"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What was fixed before the run, and the grade. levels: in order of their rates; the middle one may earn words."""
+    """Conditions fixed before the run, and the grade. levels: in order of their rates; the middle one is primary."""
 
     grade: str
     levels: tuple[str, ...]
@@ -34,7 +34,7 @@ class Terms:
     named: tuple[str, ...] = ()  # the primary metrics that the scenario names
     threshold_pct: Mapping[str, float] = field(default_factory=dict)
     floor_pct: Mapping[str, float] = field(default_factory=dict)
-    seen: Mapping[str, bool] = field(default_factory=dict)  # control -> whether it was seen
+    seen: Mapping[str, bool] = field(default_factory=dict)  # control -> whether it was detected
 
     def threshold(self, metric: Metric) -> float:
         given = self.threshold_pct
@@ -50,12 +50,12 @@ class Terms:
 
     @property
     def level(self) -> str:
-        """The middle one."""
+        """The middle level."""
         return self.levels[len(self.levels) // 2] if self.levels else ""
 
     @property
     def family(self) -> int:
-        """How many comparisons against the baseline may earn a word."""
+        """The number of primary comparisons against the baseline."""
         return self.instrumented * len(self.primary)
 
     @property
@@ -66,7 +66,7 @@ class Terms:
         return metric.name in self.primary and level == self.level
 
     def alpha(self, metric: Metric, level: str, *, direct: bool = False) -> float:
-        """Simultaneous over the family where a word can be earned; pairs of forms are a family of their own."""
+        """Simultaneous over the family of primary comparisons; pairs of forms are a separate family."""
         if not self.may_earn(metric, level):
             return ALPHA
         pairs = self.instrumented * (self.instrumented - 1) // 2 * len(self.primary)
@@ -77,20 +77,20 @@ class Terms:
 
 
 def rows(forms: Mapping[str, FormView], terms: Terms) -> list[Verdict]:
-    """Every comparison of the run, form against baseline first.
+    """All comparisons of the run, form against baseline first.
 
-    Two forms are ranked only where one of them was told apart from the baseline: so a run in which nothing differs
-    says so wrongly no more often for having more pairs.
+    Two forms are ranked only where one of them differs from the baseline: so more pairs do not raise the rate of false
+    findings in a run without differences.
     """
     plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
-    asked = [(metric, level) for level in (*terms.levels, ALL_LEVELS) for metric in terms.metrics]
-    asked = [(metric, level) for metric, level in asked if level in terms.at(metric)]
-    noise = {(metric.name, level): twin_effect(plain, metric, level, terms) for metric, level in asked}
+    every = [(metric, level) for level in (*terms.levels, ALL_LEVELS) for metric in terms.metrics]
+    every = [(metric, level) for metric, level in every if level in terms.at(metric)]
+    noise = {(metric.name, level): twin_effect(plain, metric, level, terms) for metric, level in every}
     alone = [
         _row(form, plain, BASELINE, metric, level, terms, noise[metric.name, level])
         for form in instrumented
-        for metric, level in asked
+        for metric, level in every
     ]
     apart = {(row.form, row.metric, row.level) for row in alone if row.word in DECIDED}
     pairs = [
@@ -99,19 +99,19 @@ def rows(forms: Mapping[str, FormView], terms: Terms) -> list[Verdict]:
             apart=not apart.isdisjoint((form.name, metric.name, level) for form in (one, other)),
         )
         for one, other in combinations(instrumented, 2)
-        for metric, level in asked
+        for metric, level in every
     ]
     return [*alone, *pairs]
 
 
 def levels(forms: Mapping[str, FormView], rates: Mapping[str, float]) -> tuple[str, ...]:
-    """By their rates, the lowest first."""
+    """The levels by rate, the lowest first."""
     found = {level for form in forms.values() for level in form.levels}
     return tuple(sorted(found, key=lambda level: (rates.get(level, 0.0), level)))
 
 
 def twin_effect(plain: Sequence[FormView], metric: Metric, level: str, terms: Terms) -> Effect | None:
-    """What the twin reads against the baseline alone (against the mean of both it would look half as large)."""
+    """The twin against the baseline alone (against the mean of both it would be half as large)."""
     base, twin = (next((form for form in plain if form.role == role), None) for role in ("baseline", "twin"))
     if base is None or twin is None:
         return None
@@ -152,12 +152,12 @@ def _row(
             biased=_biased(form, references, metric),
             unequal=_differs(metric, unequal, types, uncounted),
             saturated=_saturated([form], level) or _saturated(references, level),
-            descriptive="" if terms.may_earn(metric, level) else "not of the primary family",
+            descriptive="" if terms.may_earn(metric, level) else "not a primary metric",
             too_few=_too_few(sides, metric, level) if not invalid and found is None else "",
         )
     )
     if word in DECIDED and not apart:
-        word, reasons = "CAN'T TELL", ("neither of the two was told apart from the baseline",)
+        word, reasons = "CAN'T TELL", ("neither of the two differs from the baseline",)
     shown = found if word != "NOT COMPARABLE" else None
     return Verdict(
         form=form.name,
@@ -189,11 +189,11 @@ def _row(
 
 
 def _no_cell(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> str:
-    """Why one side has no cell that is valid for this metric; "" when both have."""
+    """Why one side has no valid cell for this metric; "" when both have."""
     mine = form.why_none(*metric.families, level=level)
     if not references:
-        return mine or "no uninstrumented form is in this run"
-    missing = [each.why_none(*metric.families, level=level) for each in references]
+        return mine or "this run has no uninstrumented form"
+    missing = [reference.why_none(*metric.families, level=level) for reference in references]
     return mine or (missing[0] if all(missing) else "")
 
 
@@ -207,21 +207,21 @@ def _reference_value(references: Sequence[FormView], metric: Metric, level: str)
 def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why there is no figure although both sides have valid cells."""
     if metric.fit:
-        return "no positive figure: the line through the rates of a block is within its noise of zero"
+        return "no positive figure: the fit over the rates of a block is within noise of zero"
     if not metric.quantile:
-        return "no counter was read for it in a block that both sides have"
+        return "no counter for it in a block that both sides have"
     label, limit = metric.quantile, sides[0].late_shift_max
     moved = [v.late_shift[label] for side in sides for v in paired.cells(side, metric, level)]
     if limit is not None and max(moved, default=0.0) > limit:
-        return f"late sends added {max(moved):.1%} to it in a cell, limit {limit:.0%}"
+        return f"late sends raised it by {max(moved):.1%} in a cell, limit {limit:.0%}"
     fewest = next(least for name, _, least in QUANTILES if name == label)
-    return f"too few: a cell needs {fewest:,} answers of one request type"
+    return f"too few answers: a cell needs {fewest:,} of one request type"
 
 
 def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | None, uncounted: str) -> str:
-    """Why two forms may not be ranked by this metric; latency can still be ranked over the types that are equal."""
+    """Why two forms are not comparable by this metric; latency is still comparable over the equal types."""
     if uncounted:
-        return f"whether they delivered the same spans is not known: {uncounted}"
+        return f"it is unknown whether they delivered the same spans: {uncounted}"
     if not unequal or (metric.quantile and types):
         return ""
     kind, difference = next(iter(unequal.items()))
@@ -230,20 +230,20 @@ def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | 
 
 
 def _saturated(side: Sequence[FormView], level: str) -> str:
-    """Why this load was too much for one side: half of its cells or more fell behind (one may be the host's doing)."""
+    """Why one side is saturated: at least half of its cells fell behind (a single one may be due to the host)."""
     cells = [(form.name, v.queue) for form in side for v in form.cells("spans") if level in {ALL_LEVELS, v.cell.level}]
     behind = [(name, queue) for name, queue in cells if queue is not None and queue.grew]
     if not behind or 2 * len(behind) < len(cells):
         return ""
     name, worst = min(behind, key=lambda found: found[1].answered / found[1].sent)
-    return f"{name} could not carry this load: {worst.said()}"
+    return f"{name} did not sustain this load: {worst.said()}"
 
 
 def _biased(form: FormView, references: Sequence[FormView], metric: Metric) -> str:
-    """A form that lost more cells shows only its better ones. The pooled references count as one side.
+    """Why the sides are biased: a form that lost more cells shows only its better ones. The references are one side.
 
-    Shares differ when a cell was lost for good on one side only, or by more than one attempt: among so few attempts a
-    single rerun tells nothing.
+    Shares differ when a cell was lost for good on one side only, or by more than one attempt: with so few attempts, a
+    single rerun is not significant.
     """
     families = metric.families
     attempts = sum(len(reference.attempts) for reference in references)
@@ -255,5 +255,5 @@ def _biased(form: FormView, references: Sequence[FormView], metric: Metric) -> s
     apart = abs(mine - lost_there / attempts * len(form.attempts))
     if apart <= 1 and (gone[0] == any(gone[1:])):
         return ""
-    said = f"{mine} of {len(form.attempts)} cells of {form.name} were INVALID for {' and '.join(families)}"
-    return f"{said}, {lost_there} of {attempts} on the other side"
+    share = f"{mine} of {len(form.attempts)} cells of {form.name} were INVALID for {' and '.join(families)}"
+    return f"{share}, {lost_there} of {attempts} on the other side"

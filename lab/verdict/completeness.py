@@ -1,8 +1,8 @@
-"""Two scores of a form's spans: coverage (of what a person would want), conformance (to what it is known to give).
+"""Two scores of a form's spans: coverage of the reference, and conformance with the form's expectation.
 
-Both count spans of measured requests only. What is missing, or hangs elsewhere, is named by kind, with its count and
-the known cause. Where nothing was counted, or nothing is known, a score is absent and `not_counted` says why: no zero,
-no empty list and no 100 % stand in for it.
+Both count spans of measured requests only. Missing and misplaced spans are listed by kind, with count and known cause.
+Without counts or without an expectation, a score is absent and `not_counted` says why; it is not replaced by zero, an
+empty list or 100 %.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 from lab.guest.scoring.tally import NodeTally, Tally
 from lab.model.summary_form import Conformance, Cover, Coverage, Misplaced, Missing, Node, SpanCount
 
-# Two forms gave the same tree of a request type when no node's share differs by more than this.
+# Two forms delivered the same tree of a request type when no node's share differs by more than this.
 SAME_SHARE: Final = 0.005
-UNKNOWN: Final = "nobody wrote down what this form gives on this service; coverage tells what came"
+UNKNOWN: Final = "no expectation for this form on this service; see coverage"
 
 
 def score(tallies: Iterable[Tally]) -> tuple[Node, ...]:
-    """Sum the cells' tallies into one row per request type and node, in the reference's order."""
+    """Sum the tallies of all cells into one row per request type and node, in the order of the reference."""
     found: dict[tuple[str, str], list[NodeTally]] = defaultdict(list)
     for tally in tallies:
         for node in tally.nodes:
@@ -84,13 +84,13 @@ def _cover(rows: Sequence[Node]) -> Cover:
 def conformance(
     rows: Sequence[Node], tallies: Sequence[Tally], why_not: str, *, known: bool, bare: bool
 ) -> Conformance:
-    """forms.NAME.conformance of summary.json: expected, received, missing, and what came beyond the reference.
+    """forms.NAME.conformance of summary.json: expected, received, missing, and spans beyond the reference.
 
-    why_not: why nothing was counted; known: whether anybody wrote down what the form gives on this service;
-    bare: it is not instrumented, there is nothing to miss.
+    why_not: why nothing was counted; known: whether the form has an expectation on this service; bare: it is not
+    instrumented, so nothing is missing.
     """
     expected = sum(row.expected for row in rows)
-    reason = why_not or ("" if known else UNKNOWN) or ("" if expected else "no span is expected of this form here")
+    reason = why_not or ("" if known else UNKNOWN) or ("" if expected else "this form has no expected spans here")
     received = sum(min(row.conforming, row.expected) for row in rows)
     parents = _ratio(sum(row.parents_conforming for row in rows), sum(row.received for row in rows))
     return Conformance(
@@ -108,35 +108,35 @@ def conformance(
 
 
 def missing(rows: Sequence[Node], *, known: bool = True) -> tuple[Missing, ...]:
-    """Reference spans that did not come, by kind and cause; `known` tells the form's expectation from a surprise."""
+    """Reference spans that were not received, by kind and cause; `known`: whether the form has an expectation."""
     found: dict[tuple[str, str, bool], list[tuple[int, Node]]] = defaultdict(list)
     for row in rows:
         surprise = row.expected - min(row.conforming, row.expected)
         foreseen = row.reference - min(row.received, row.reference) - surprise
-        for count, told in ((foreseen, True), (surprise, False)):
+        for count, known_gap in ((foreseen, True), (surprise, False)):
             if count > 0:
                 surprising = "not expected to be missing" if known else "unknown"
-                found[row.kind, (row.cause or "unknown") if told else surprising, told].append((count, row))
+                found[row.kind, (row.cause or "unknown") if known_gap else surprising, known_gap].append((count, row))
     gaps = [
         Missing(
             kind=kind,
             count=sum(count for count, _ in lost),
             of=sum(row.reference for _, row in lost),
             cause=cause,
-            known=told,
+            known=known_gap,
             nodes=_nodes(row for _, row in lost),
         )
-        for (kind, cause, told), lost in found.items()
+        for (kind, cause, known_gap), lost in found.items()
     ]
     return tuple(sorted(gaps, key=lambda gap: (gap.known, -gap.count)))
 
 
 def misplaced(rows: Sequence[Node]) -> tuple[Misplaced, ...]:
-    """Reference spans that came and hang elsewhere, by kind; `roots`: how many of them are traces of their own."""
+    """Received reference spans with another parent, by kind; `roots`: how many are roots of their own traces."""
     found: dict[tuple[str, str], list[Node]] = defaultdict(list)
     for row in rows:
         if row.received > row.parents_right:
-            # what an expectation does not foresee has no cause that anybody knows
+            # a deviation from the expectation has no known cause
             cause = row.cause if row.cause and row.parents_conforming == row.received else "unknown"
             found[row.kind, cause].append(row)
     gaps = [
@@ -169,7 +169,7 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def unequal_types(one: Sequence[Node], other: Sequence[Node]) -> dict[str, str]:
-    """Request type -> the first difference between what two forms delivered. Types not in the result are equal."""
+    """Request type -> the first difference between the spans of two forms. Types not in the result are equal."""
     twins = {(row.request, row.node): row for row in other}
     found: dict[str, str] = {}
     for row in one:
@@ -177,7 +177,7 @@ def unequal_types(one: Sequence[Node], other: Sequence[Node]) -> dict[str, str]:
         if row.request in found:
             continue
         if twin is None:
-            found[row.request] = "requests of this type were measured in one of them only"
+            found[row.request] = "only one of them has requests of this type"
             continue
         for what, a, b in (
             ("", _share(row.received, row), _share(twin.received, twin)),

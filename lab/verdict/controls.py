@@ -1,4 +1,4 @@
-"""The controls: the twin (nothing may be seen) and two known delays (something must be seen)."""
+"""The controls: the twin (no effect may be detected) and two known delays (which must be detected)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lab.verdict.effects import Effect, percent
 from lab.verdict.metrics import percentiles
 from lab.verdict.observe import FormView
 
-# Without an interval "seen" is not decided; a figure this close to the realised delay is said to point at it.
+# Without an interval "seen" is not decided; a figure this close to the realised delay counts as near.
 NEAR: Final = 0.5
 
 
 def controls(forms: Mapping[str, FormView], plan: Plan, terms: Terms) -> Controls:
-    """summary.json's `controls` at the level that may earn words; a control that read nothing is empty."""
+    """summary.json's `controls` at the primary level; a control without a figure is empty."""
     plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
     read = {m.name: twin_effect(plain, m, terms.level, terms) for m in terms.metrics if not m.fit}
     delays: dict[str, Delay | None] = {}
@@ -39,7 +39,7 @@ def controls(forms: Mapping[str, FormView], plan: Plan, terms: Terms) -> Control
 
 
 def with_seen(terms: Terms, found: Controls) -> Terms:
-    """The terms with what the controls prove of this run: kind of delay -> whether it was seen."""
+    """The terms with the result of the controls: kind of delay -> whether it was detected."""
     delays = [delay for delay in (found.delay_cpu, found.delay_wait) if delay is not None and delay.seen is not None]
     return replace(terms, seen={METRICS[delay.metric].control: bool(delay.seen) for delay in delays})
 
@@ -82,7 +82,7 @@ def _delay(form: FormView, plain: list[FormView], metric: Metric, terms: Terms) 
 
 
 def _realised_pct(form: FormView, plain: list[FormView], metric: Metric, level: str) -> float | None:
-    """What the injected delay amounts to, in per cent of the uninstrumented figure of the same block."""
+    """The injected delay in per cent of the uninstrumented figure of the same block."""
     found = []
     for view in paired.cells(form, metric, level):
         beside = [v for p in plain for v in paired.cells(p, metric, level) if v.cell.block == view.cell.block]

@@ -1,7 +1,7 @@
-"""Effects: log ratios per block, one figure over all blocks. Pure arithmetic on cell values; the cell is the unit.
+"""Effects: log ratios per block, and one figure over all blocks. Pure; the unit of analysis is the cell.
 
 Point estimate: Hodges-Lehmann (1963), the median of the Walsh averages of the blocks' log ratios; with one block that
-block's ratio. Interval: `lab.verdict.signed_rank`, from two blocks on. All are carried back to per cent of change.
+block's ratio. Interval: `lab.verdict.signed_rank`, from two blocks on. All are converted to per cent of change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Effect:
     """Per cent of change. ratios: one log ratio per block, in block order.
 
     low, high: the interval at `level`; low90, high90: for equivalence, None where the blocks do not reach 90 %;
-    mde: the smallest effect that nine of ten such runs would tell from nothing.
+    mde: the smallest effect that nine of ten such runs would detect.
     """
 
     effect_pct: float
@@ -43,13 +43,13 @@ class Effect:
 
     @property
     def widest_pct(self) -> float:
-        """The end that is farther from zero; without an interval the effect itself."""
+        """The end farther from zero; without an interval the effect itself."""
         return max(abs(self.low_pct or 0.0), abs(self.high_pct or 0.0), abs(self.effect_pct))
 
 
 def log_ratio(value: float, references: Sequence[float]) -> float:
     """ln(value / mean of references). All must be positive; ValueError otherwise."""
-    # the difference of two logarithms: a quotient of figures that are far apart is no float any more
+    # the difference of two logarithms: a quotient could overflow
     return math.log(value) - math.log(fmean(references))
 
 
@@ -101,7 +101,7 @@ def typed_ratios(
     blocks: Sequence[int],
     types: Sequence[str],
 ) -> list[float]:
-    """As `scalar_ratios`, with each block's geometric mean over `types`; a block lacking a type is left out."""
+    """As `scalar_ratios`, with each block's geometric mean over `types`; blocks without a type are left out."""
     found = []
     for block in blocks:
         per_type = []

@@ -1,4 +1,4 @@
-"""One cell to its figures. Latency is recomputed from the request rows, never taken from a summary."""
+"""The figures of a cell. Latency is recomputed from the request rows, never taken from a summary."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.guest.wire import Cell, Plan, RequestSpec, Usage
 from lab.model.metrics import CellFigures, per
 from lab.model.run import Request
 
-# Fewest answered requests of one type in a cell before a percentile is more than an anecdote.
+# Minimum number of answered requests of one type in a cell for each percentile.
 P50_MIN: Final = MEDIAN_MIN
 P90_MIN: Final = 20
 P99_MIN: Final = 1000
@@ -29,7 +29,7 @@ def percentiles(of: CellFigures, name: str) -> dict[str, float]:
 
 
 def line(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    """Least squares through (x, y): the value at 0 and the slope. None below two different x."""
+    """Least squares fit of (x, y): the value at 0 and the slope. None with fewer than two different x."""
     count = len(points)
     x, y = sum(p[0] for p in points) / max(count, 1), sum(p[1] for p in points) / max(count, 1)
     spread = sum((p[0] - x) ** 2 for p in points)
@@ -40,21 +40,21 @@ def line(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
 
 
 def figures(cell: Cell, requests: Iterable[Request], plan: Plan, *, instruction_ns: float | None = None) -> CellFigures:
-    """The figures of one cell from its own rows and usage. A role whose counters are gone is not taken for idle.
+    """The figures of one cell from its rows and usage. A role without counters does not count as idle.
 
-    instruction_ns: how far a counted clock advances by one instruction; None: its seconds are seconds.
+    instruction_ns: nanoseconds that a counted clock advances per instruction; None: a real clock.
     """
     usage = {row.role: row for row in cell.usage}
     form = plan.forms[cell.form]
     roles = ("service", "agent") if form.agent else ("service", *(role for role in ("agent",) if role in usage))
-    told = all(role in usage for role in roles)
-    cpu_s = sum(_cpu_s(usage.get(role)) for role in roles) if told else None
+    complete = all(role in usage for role in roles)
+    cpu_s = sum(_cpu_s(usage.get(role)) for role in roles) if complete else None
     return CellFigures(
         requests=cell.completed,
         spans=cell.spans_total,
         window_s=cell.window_s,
         cpu_s=cpu_s,
-        rss_mib=sum(usage[role].rss_mib for role in roles) if told else None,
+        rss_mib=sum(usage[role].rss_mib for role in roles) if complete else None,
         instructions=per(cpu_s, instruction_ns or 0.0, 1e9),
         latencies=_latencies(requests, plan.requests),
         cpu=_cpu_parts(cell, usage),
@@ -81,7 +81,7 @@ def _cpu_parts(cell: Cell, usage: dict[str, Usage]) -> dict[str, float]:
 
 
 def _latencies(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> dict[str, tuple[float, ...]]:
-    """Expected answers only. A type that is meant to time out has no latency of the service to tell."""
+    """Latencies of expected answers. A type that is expected to time out has none."""
     wanted = {spec.type: frozenset(spec.status) for spec in specs if not spec.expect_timeout}
     found: dict[str, list[float]] = defaultdict(list)
     for row in requests:
@@ -91,7 +91,7 @@ def _latencies(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> dic
 
 
 def ecdf(ordered: Sequence[float], points: int = 48) -> list[tuple[float, float]]:
-    """(milliseconds, share answered by then), every request when few, else evenly thinned with both ends kept."""
+    """(milliseconds, share answered by then): every request when few, else evenly thinned with both ends."""
     count = len(ordered)
     wanted = min(points, count)
     picked = sorted({round(i * (count - 1) / max(wanted - 1, 1)) for i in range(wanted)})

@@ -1,4 +1,4 @@
-"""One pass over a run: each cell's figures, counts and span tally, gathered per form. The rest is arithmetic."""
+"""One pass over a run: figures, counts and span tally of each cell, collected per form."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
 
-NO_REASON: Final = "its proof failed; the guest half gave no reason"
-EMPTY_PROOF: Final = "its proof has no request"
+NO_REASON: Final = "the proof failed without a reason from the guest half"
+EMPTY_PROOF: Final = "the proof has no request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellView:
-    """One attempt with what was derived from its raw files. late_shift: percentile -> what late sends added to it."""
+    """One attempt with figures derived from its raw files. late_shift: percentile -> its change by late sends."""
 
     source: RunCell
     figures: CellFigures
@@ -42,20 +42,20 @@ class CellView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormView:
-    """One form: every attempt, reruns too, and what it is fit for. failed: why its proof failed; None: it did not."""
+    """One form with every attempt, including reruns. failed: why its proof failed; None: it did not."""
 
     name: str
     role: Role
     mechanism: str
     attempts: tuple[CellView, ...]
     planned: int
-    levels: tuple[str, ...]  # planned, whether a cell came of it or not
+    levels: tuple[str, ...]  # planned, also without a cell
     scores: tuple[Node, ...]
     failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
 
     def cells(self, *families: str) -> tuple[CellView, ...]:
-        """For each planned cell one attempt whose figures of these families are valid, the soundest first."""
+        """For each planned cell the best attempt whose figures of these families are valid."""
         best: dict[tuple[int, str], CellView] = {}
         for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
             if view.validity.holds(*families):
@@ -64,7 +64,7 @@ class FormView:
 
     @property
     def whole(self) -> int:
-        """Planned cells of which one attempt is valid in everything."""
+        """Number of planned cells with an attempt that is valid in all families."""
         return len({(view.cell.block, view.cell.level) for view in self.attempts if view.validity.whole})
 
     @property
@@ -80,7 +80,7 @@ class FormView:
         return total
 
     def invalid(self, *families: str) -> int:
-        """Attempts whose figures of one of these families are void."""
+        """Number of attempts in which one of these families is void."""
         return sum(not view.validity.holds(*families) for view in self.attempts)
 
     def level(self, level: str, *families: str) -> dict[int, CellView]:
@@ -88,7 +88,7 @@ class FormView:
         return {view.cell.block: view for view in self.cells(*families) if view.cell.level == level}
 
     def why_none(self, *families: str, level: str = ALL_LEVELS) -> str:
-        """Why there is no cell of these families, at this level or at any; "" when there is one."""
+        """Why there is no valid cell for these families, at this level or at any; "" when there is one."""
         if any(level in {ALL_LEVELS, view.cell.level} for view in self.cells(*families)):
             return ""
         tried = [view for view in self.attempts if level in {ALL_LEVELS, view.cell.level}]
@@ -97,7 +97,7 @@ class FormView:
             return f"no valid cell of {self.name} ({void[0]})"
         if self.failed is not None:
             return f"{self.name} was not measured: its proof failed ({self.failed})"
-        return f"no cell of {self.name} ran to its end"
+        return f"no cell of {self.name} finished"
 
 
 def observe(run: Run) -> dict[str, FormView]:
@@ -111,33 +111,33 @@ def observe(run: Run) -> dict[str, FormView]:
 
 
 def failed_proofs(run: Run) -> dict[str, str]:
-    """Form -> why it was not proven: by its canary, or by what the guest half told when it never came so far."""
-    told = {str(r.data.get("form")): _reason(r.data.get("reason")) for r in run.records if _not_proven(r)}
+    """Form -> why it was not proven: by its canary, or by the event of the guest half when there is none."""
+    reasons = {str(r.data.get("form")): _reason(r.data.get("reason")) for r in run.records if _not_proven(r)}
     for canary in (proof.canary for proof in run.canaries):
         if not canary.ok:
-            told[canary.form] = _reason(canary.reason)
+            reasons[canary.form] = _reason(canary.reason)
         elif _empty(canary, run.plan):
-            told.setdefault(canary.form, EMPTY_PROOF)
-    return told
+            reasons.setdefault(canary.form, EMPTY_PROOF)
+    return reasons
 
 
 def unproven(run: Run, forms: Mapping[str, FormView]) -> list[str]:
-    """Forms that were measured although nothing in the run says how their proof ended."""
+    """A sentence for each form that was measured although the run has no result of its proof."""
     known = {proof.canary.form for proof in run.canaries}
     return [
-        f"no proof of {form.name} is in this run"
+        f"this run has no proof of {form.name}"
         for form in forms.values()
         if form.attempts and form.failed is None and form.name not in known
     ]
 
 
-def _reason(told: object) -> str:
-    """A failed proof has a reason, also where the guest half gave none."""
-    return told if isinstance(told, str) and told.strip() else NO_REASON
+def _reason(reason: object) -> str:
+    """The reason of a failed proof; a default where the guest half sent none."""
+    return reason if isinstance(reason, str) and reason.strip() else NO_REASON
 
 
 def _empty(canary: Canary, plan: Plan) -> bool:
-    """Whether a proof that must see spans rests on no request at all."""
+    """Whether the proof of an instrumented form has no request."""
     form = plan.forms.get(canary.form)
     return form is not None and form.mechanism != "none" and not canary.requests
 
@@ -175,12 +175,12 @@ def _view(run_cell: RunCell, run: Run) -> CellView:
         rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
     worth = figures(cell, rows, plan, instruction_ns=run.machine.instruction_ns)
     counts = count(rows, plan.requests)
-    said = broken or tuple(disagreements(cell, counts, percentiles(worth, "p50"), plan.gates))
+    doubts = broken or tuple(disagreements(cell, counts, percentiles(worth, "p50"), plan.gates))
     return CellView(
         source=run_cell,
         figures=worth,
         tally=counted,
-        disagreements=said,
+        disagreements=doubts,
         validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
         late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
         queue=queue(rows),
@@ -192,20 +192,20 @@ def _judged(missed: Mapping[str, str], plan: Plan) -> dict[str, str]:
 
 
 def given(cell: Cell) -> tuple[str, ...]:
-    """The reasons of a cell that say something."""
+    """The non-empty reasons of a cell."""
     return tuple(reason for reason in cell.reasons if reason.strip())
 
 
 def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows: Sequence[Request]) -> Validity:
-    """By the guest's own gates, by those that the rows decide, and by whether there are rows at all."""
+    """The validity by the guest's gates, by the gates recomputed from the rows, and by the existence of rows."""
     found = validity(cell.gates)
     for gate, reason in missed.items():
         if all(other.ok for other in cell.gates if other.name == gate):
             found = found.but(TOUCHES[gate], reason)
     if not cell.valid and found.whole:
-        found = found.but(FAMILIES, *(given(cell) or ("the guest half calls it invalid, and no gate says why",)))
-    # a cell whose raw data is gone is no evidence, whatever its summary says
-    gone = broken or (() if rows else ("its requests are gone",))
+        found = found.but(FAMILIES, *(given(cell) or ("the guest half marked it invalid without a missed gate",)))
+    # a cell without raw data is void, whatever its summary says
+    gone = broken or (() if rows else ("it has no request rows",))
     return found.but(EVERYTHING, *gone) if gone else found
 
 

@@ -1,4 +1,4 @@
-"""A form's cells against its references', block by block: the values, the effect over all blocks, what it rests on."""
+"""A form's cells against its references', block by block: values, and the effect over all blocks."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def effect(
     types: Sequence[str] | None = None,
     alpha: float = ALPHA,
 ) -> tuple[Effect | None, list[str], dict[str, float]]:
-    """The effect, the request types it rests on (latency only), and each type's own effect in per cent."""
+    """The effect, its request types (latency only), and each type's own effect in per cent."""
     if not metric.quantile:
         of = _scalar(form, metric, level)
         return estimate(scalar_ratios(of, [_scalar(r, metric, level) for r in references], sorted(of)), alpha), [], {}
     typed, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
     blocks = sorted(typed)
     able = [kind for kind in _common(typed, base) if types is None or kind in types]
-    each = {kind: typed_ratios(typed, base, blocks, [kind]) for kind in able}
-    per_type = {kind: percent(median(ratios)) for kind, ratios in each.items() if ratios}
+    by_type = {kind: typed_ratios(typed, base, blocks, [kind]) for kind in able}
+    per_type = {kind: percent(median(ratios)) for kind, ratios in by_type.items() if ratios}
     return estimate(typed_ratios(typed, base, blocks, able), alpha), able, per_type
 
 
@@ -48,13 +48,13 @@ def value(form: FormView, metric: Metric, level: str) -> float | dict[str, float
 
 
 def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
-    """The medians over blocks: one entry per level, and one of what is fitted over all of several."""
+    """The medians over blocks: one entry per level, and one for the metrics fitted over several levels."""
     found = {}
     levels = sorted({view.cell.level for family in FAMILIES for view in form.cells(family)})
     for level in [*levels, *([ALL_LEVELS] if any(metric.fit for metric in metrics) else [])]:
-        told = {m.name: value(form, m, level) for m in metrics if bool(m.fit) == (level == ALL_LEVELS)}
-        typed = {name: of for name, of in told.items() if isinstance(of, dict)}
-        numbers = {name: of for name, of in told.items() if isinstance(of, float)}
+        values = {m.name: value(form, m, level) for m in metrics if bool(m.fit) == (level == ALL_LEVELS)}
+        typed = {name: of for name, of in values.items() if isinstance(of, dict)}
+        numbers = {name: of for name, of in values.items() if isinstance(of, float)}
         at_level = list(form.level(level, "cpu").values())
         per_span = [ms for v in at_level if (ms := per(v.figures.cpu_s, v.figures.spans, 1000))]
         found[level] = Level(
@@ -71,7 +71,7 @@ def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
 
 
 def cells(form: FormView, metric: Metric, level: str) -> list[CellView]:
-    """The cells that this metric rests on at this level, or at all of them."""
+    """The cells for this metric at this level, or at all levels."""
     return [view for view in form.cells(*metric.families) if level in {ALL_LEVELS, view.cell.level}]
 
 
@@ -87,13 +87,13 @@ def _read(metric: Metric, figures: Sequence[CellFigures]) -> float | None:
     assert metric.read is not None
     if not metric.fit:
         return metric.read(figures[0])
-    told = [(f.requests / f.window_s, y) for f in figures if (y := metric.read(f)) is not None]
-    fitted = line(told)
+    points = [(f.requests / f.window_s, y) for f in figures if (y := metric.read(f)) is not None]
+    fitted = line(points)
     return fitted[ENDS[metric.fit]] if fitted else None
 
 
 def _typed(form: FormView, metric: Metric, level: str) -> dict[int, dict[str, float]]:
-    """Block -> request type -> milliseconds; a percentile that late sends moved too far is left out."""
+    """Block -> request type -> milliseconds; without percentiles that late sends changed too much."""
     label, limit = metric.quantile, form.late_shift_max
     kept = [v for v in cells(form, metric, level) if limit is None or v.late_shift[label] <= limit]
     return {view.cell.block: percentiles(view.figures, label) for view in kept}

@@ -1,7 +1,7 @@
-"""The four published pillars: each claim, what this run measured of it, the evidence, and how far to trust it.
+"""The four published pillars: each claim, this run's measurement of it, the evidence and the confidence.
 
 The claims are the conclusion of the FOSDEM 2026 talk "How to instrument Go without changing a single line of code",
-one per pillar and mechanism, printed there without a figure. A cell that this run cannot back says "not measured".
+one per pillar and mechanism, published without a figure. A cell without a measurement says "not measured".
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ CLAIMS: Final[dict[tuple[str, str], str]] = {
 }
 
 
-Said = tuple[list[str], list[str]]  # what was measured, and the files that show it
+Said = tuple[list[str], list[str]]  # the measurements, and the files with the evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PillarView:
-    """What a pillar's measure may look at: one form of the run."""
+    """The input of a pillar's measure: one form of the run."""
 
     run: Run
     form: FormView
@@ -49,22 +49,22 @@ def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[
     """Eight rows, one per pillar and mechanism."""
     rows = []
     for (pillar, mechanism), claim in CLAIMS.items():
-        told: list[str] = []
+        measured: list[str] = []
         evidence: set[str] = set()
         for name, form in forms.items():
             if form.mechanism == mechanism:
                 view = PillarView(run=run, form=form, summary=summary.forms[name], whole=summary)
-                said, files = _MEASURES[pillar](view)
-                told += [f"{name}: {part}" for part in said]
-                evidence |= set(files if said else ())
+                parts, files = _MEASURES[pillar](view)
+                measured += [f"{name}: {part}" for part in parts]
+                evidence |= set(files if parts else ())
         rows.append(
             Pillar(
                 pillar=pillar,
                 mechanism=mechanism,
                 claim=claim,
-                measured="; ".join(told) or NOT_MEASURED,
+                measured="; ".join(measured) or NOT_MEASURED,
                 evidence=tuple(sorted(evidence)),
-                confidence=_CONFIDENCE[pillar] if told else "none",
+                confidence=_CONFIDENCE[pillar] if measured else "none",
             )
         )
     return tuple(rows)
@@ -79,7 +79,7 @@ def _performance(seen: PillarView) -> Said:
     if seen.summary.attach_s is not None:
         said.append(f"attached in {seconds(seen.summary.attach_s)}")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:
-        said.append(f"the agent holds {agent:.0f} MiB")
+        said.append(f"the agent uses {agent:.0f} MiB")
     build = seen.summary.build
     if seen.form.mechanism == "compile-time" and build.cold_s is not None:
         said.append(f"built cold in {seconds(build.cold_s)}")
@@ -94,13 +94,13 @@ def _safety(seen: PillarView) -> Said:
             return [], []
         said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
         if seen.summary.build.modules_added == seen.summary.build.files_changed == 0:
-            said.append("the program itself is the untouched one")
+            said.append("the program itself is unchanged")
         return said, ["guest/facts.json", MANIFEST_FILE]
     build, said = seen.summary.build, []
     if (added := build.modules_added) is not None:
-        said.append(f"{added} more modules have code in the program")
+        said.append(f"the program contains code of {added} more modules")
     if (changed := build.files_changed) is not None:
-        said.append(f"code was put into {changed} source files or more")
+        said.append(f"the build changed {changed} source files or more")
     return said, [MANIFEST_FILE]
 
 
@@ -121,7 +121,7 @@ def _stability(seen: PillarView) -> Said:
     if lost := conform.missing:
         said.append(f"misses {lost[0].kind} ({lost[0].count:,})")
     if conform.orphans:
-        said.append(f"{conform.orphans:,} spans without their parent")
+        said.append(f"{conform.orphans:,} orphan spans")
     return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells("spans")]
 
 

@@ -1,4 +1,4 @@
-"""The guest's counts and gates, recomputed from the raw rows it sealed. Any disagreement is reported."""
+"""Recompute the guest's counts and gates from its raw rows. Every disagreement is reported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECOUNTED: Final = ("completed", "errors", "late")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the rows of one cell say."""
+    """The counts from the rows of one cell."""
 
     rows: int
     completed: int
@@ -46,38 +46,38 @@ def count(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> Counts:
 
 
 def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gates) -> list[str]:
-    """Sentences, one per figure that the guest wrote differently from what its own rows give."""
+    """One sentence per figure of the guest that differs from its own rows."""
     found = [
-        f"{name}: the guest says {said}, its rows say {seen}"
-        for name, said, seen in (
+        f"{name}: the guest reports {reported}, its rows have {counted}"
+        for name, reported, counted in (
             ("completed requests", cell.completed, counts.completed),
             ("late sends", cell.late, counts.late),
             ("unexpected answers", cell.unexpected, counts.unexpected),
         )
-        if said != seen
+        if reported != counted
     ]
     for kind, stats in cell.by_type.items():
         mine = p50.get(kind)
         if mine is not None and not math.isclose(mine, stats.p50_ms, rel_tol=P50_TOLERANCE, abs_tol=0.05):
-            found.append(f"median latency of {kind}: the guest says {stats.p50_ms:.3f} ms, its rows say {mine:.3f} ms")
+            found.append(f"median latency of {kind}: the guest reports {stats.p50_ms:.3f}, its rows have {mine:.3f} ms")
     missed = recounted(cell, counts, gates)
     found += [
-        f"gate {gate.name}: the guest says {'ok' if gate.ok else 'missed'}, its rows say otherwise"
+        f"gate {gate.name}: the guest reports {'ok' if gate.ok else 'missed'}, its rows disagree"
         for gate in cell.gates
         if gate.name in RECOUNTED and gate.ok == (gate.name in missed)
     ]
     if cell.valid and any(gate.hard and not gate.ok for gate in cell.gates):
-        found.append("called valid although a hard gate was missed")
+        found.append("marked valid although a hard gate was missed")
     return found
 
 
 def recounted(cell: Cell, counts: Counts, gates: Gates) -> dict[str, str]:
-    """The gates that the rows alone decide and that are missed by them -> why."""
+    """The gates that are missed according to the rows alone -> why."""
     found = {}
     if counts.completed < gates.completed_min * cell.scheduled:
         found["completed"] = f"{counts.completed} of {cell.scheduled} requests were answered, by the rows"
     if counts.unexpected:
-        found["errors"] = f"{counts.unexpected} answers that were not asked for, by the rows"
+        found["errors"] = f"{counts.unexpected} answers with an unexpected status, by the rows"
     if counts.late_shift > gates.late_shift_max:
-        found["late"] = f"late sends added {counts.late_shift:.1%} to the median latency, by the rows"
+        found["late"] = f"late sends raised the median latency by {counts.late_shift:.1%}, by the rows"
     return found

@@ -1,7 +1,7 @@
-"""Several runs side by side: whether they may be compared, and what each says of the same thing.
+"""Several runs side by side: whether they are comparable, and their verdicts on the same comparisons.
 
-Time is compared on one kind of machine only. A count of instructions is the same on every host that runs the same
-image, so counted runs are compared across hosts; a count and a time are never compared.
+Times are compared only on one kind of machine. Counts of instructions are equal on every host with the same image, so
+counted runs are compared across hosts; counts are never compared with times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lab.model.summary import Summary, Verdict, Word
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one run says."""
+    """The verdict of one run."""
 
     run_id: str
     word: Word
@@ -29,7 +29,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One comparison that may earn a word, in every run. apart: percentage points between the runs farthest apart."""
+    """One primary comparison in every run. apart: percentage points between the runs farthest apart."""
 
     form: str
     against: str
@@ -41,12 +41,12 @@ class Row:
 
 
 def differences(runs: Sequence[Summary]) -> list[str]:
-    """Why these runs may not be compared: each condition in which they differ, with its values."""
+    """Why these runs are not comparable: each condition in which they differ, with its values."""
     found = []
     for what, values in _conditions(runs).items():
         if len(set(values)) > 1:
-            told = [f"{value} ({run.run_id})" for value, run in zip(values, runs, strict=True)]
-            found.append(f"{what}: {', '.join(told)}")
+            by_run = [f"{value} ({run.run_id})" for value, run in zip(values, runs, strict=True)]
+            found.append(f"{what}: {', '.join(by_run)}")
     return found
 
 
@@ -77,13 +77,13 @@ def _hardware(run: Summary) -> str:
 
 
 def side_by_side(runs: Sequence[Summary]) -> list[Row]:
-    """Each comparison that may earn a word, in the order of the first run; in every run, or it is left out."""
+    """Each primary comparison that every run has, in the order of the first run."""
     found = []
     for row in (row for row in runs[0].verdicts if row.primary):
         same = [run.verdict(row.form, row.against, row.metric) for run in runs]
-        told = [(run, other) for run, other in zip(runs, same, strict=True) if other is not None]
-        if len(told) == len(runs):
-            found.append(_row([_reading(run, other) for run, other in told], row))
+        both = [(run, other) for run, other in zip(runs, same, strict=True) if other is not None]
+        if len(both) == len(runs):
+            found.append(_row([_reading(run, other) for run, other in both], row))
     return found
 
 
@@ -114,14 +114,14 @@ def _row(readings: Sequence[Reading], of: Verdict) -> Row:
 
 
 def about(run: Summary) -> str:
-    """One run of the comparison, in a line: which day, which machine, which versions."""
+    """One run of the comparison in a line: date, machine, versions."""
     of = run.provenance
     tools = ", ".join(f"{name} {version}" for name, version in sorted(of.toolchain.items()) if name != "modules")
     return f"{run.run_id}: {of.created}, {_hardware(run)}, lab {of.lab_version}, {tools}"
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
-    """For people: what, then each run's answer, then how far they are apart."""
+    """As text: the comparison, each run's verdict, and how far they are apart."""
     found = []
     for row in rows:
         found.append(f"{row.form} against {row.against}, {METRICS[row.metric].title}:")
@@ -131,5 +131,5 @@ def lines(rows: Sequence[Row]) -> list[str]:
         lost = any(one.lost for one in row.readings)
         apart = "" if row.apart is None or lost else f"{row.apart:.1f} percentage points apart; "
         overlap = {None: "", True: "; their intervals overlap", False: "; their intervals do not overlap"}[row.overlap]
-        found.append(f"  {apart}{'the same word' if row.words_equal else 'different words'}{overlap}")
+        found.append(f"  {apart}{'the same verdict' if row.words_equal else 'different verdicts'}{overlap}")
     return found

@@ -1,9 +1,9 @@
-"""Wilcoxon's signed-rank test, exact up to 50 blocks, and the interval that it inverts to. Pure arithmetic.
+"""Wilcoxon's signed-rank test, exact up to 50 blocks, and the interval from its inversion. Pure.
 
-The interval holds every shift that the two-sided test does not reject: it reaches from the (c+1)-th smallest to the
-(c+1)-th largest Walsh average, where c is the largest rank sum that is rare enough (Hollander, Wolfe & Chicken,
-"Nonparametric Statistical Methods", 3rd ed., 3.3). The test is discrete, so the level that was really reached is part
-of the answer. scipy is the oracle of the tests; importing it here would cost `lab --help` more than all the rest.
+The interval contains every shift that the two-sided test does not reject: from the (c+1)-th smallest to the (c+1)-th
+largest Walsh average, where c is the largest rank sum in the rejection region (Hollander, Wolfe & Chicken,
+"Nonparametric Statistical Methods", 3rd ed., 3.3). The test is discrete, so the real level is part of the result. The
+tests compare with scipy, whose import would be too slow for `lab --help`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Final
 
 POWER: Final = 0.9
 TRIALS: Final = 2000  # the simulated power is right within 1.3 percentage points
-FREEDOM: Final = 5  # of Student's t, which the noise of a block is taken to follow
-EXACT: Final = 50  # blocks; beyond, the normal law is as good (scipy's limit too)
+FREEDOM: Final = 5  # degrees of Student's t, the assumed noise of a block
+EXACT: Final = 50  # blocks; above, the normal approximation is as good (also scipy's limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """`level`: the confidence really reached, at least what was asked for where the blocks suffice."""
+    """`level`: the real confidence, at least the requested one where the blocks suffice."""
 
     low: float
     high: float
@@ -33,20 +33,20 @@ class Interval:
 
 
 def walsh(values: Sequence[float]) -> list[float]:
-    """All pairwise means in order, each value paired with itself too."""
+    """All pairwise means in order, including each value with itself."""
     return sorted((a + b) / 2 for a, b in combinations_with_replacement(values, 2))
 
 
 def hodges_lehmann(values: Sequence[float]) -> float:
     """The median of the Walsh averages. ValueError when empty."""
     if not values:
-        raise ValueError("no block to estimate an effect from")
+        raise ValueError("no blocks to estimate an effect from")
     return median(walsh(values))
 
 
 @lru_cache(maxsize=64)
 def null_counts(n: int) -> tuple[int, ...]:
-    """Of all 2**n signs of the ranks 1..n, how many give each sum of positive ranks."""
+    """The number of sign vectors of the ranks 1..n (2**n in all) for each sum of positive ranks."""
     counts = [1]
     for rank in range(1, n + 1):
         grown = counts + [0] * rank
@@ -57,7 +57,7 @@ def null_counts(n: int) -> tuple[int, ...]:
 
 
 def tail(n: int, rank_sum: int) -> float:
-    """P(sum of positive ranks <= rank_sum) where nothing but chance gives signs."""
+    """P(sum of positive ranks <= rank_sum) under the null hypothesis."""
     if n > EXACT:
         return _law(n).cdf(rank_sum + 0.5)
     return math.ldexp(sum(null_counts(n)[: rank_sum + 1]), -n)
@@ -66,29 +66,29 @@ def tail(n: int, rank_sum: int) -> float:
 @lru_cache(maxsize=256)
 def critical(n: int, alpha: float) -> int | None:
     """The largest rank sum that the two-sided test at `alpha` rejects; None: n blocks are too few for any."""
-    allowed, seen, found = alpha / 2 * (1 + 1e-12), 0, None
+    allowed, below, found = alpha / 2 * (1 + 1e-12), 0, None
     if n > EXACT:
         return math.floor(_law(n).inv_cdf(allowed) - 0.5)
     for total, number in enumerate(null_counts(n)):
-        seen += number
-        if seen / 2**n > allowed:
+        below += number
+        if below / 2**n > allowed:
             break
         found = total
     return found
 
 
 def _law(n: int) -> NormalDist:
-    """What the rank sum of many blocks follows."""
+    """The normal approximation of the rank sum of many blocks."""
     return NormalDist(n * (n + 1) / 4, math.sqrt(n * (n + 1) * (2 * n + 1) / 24))
 
 
 def fewest_blocks(comparisons: int, alpha: float = 0.05) -> int:
-    """The fewest blocks that can earn a word: the smallest n with 2 / 2**n <= alpha / comparisons."""
+    """The fewest blocks for a verdict: the smallest n with 2 / 2**n <= alpha / comparisons."""
     return math.ceil(1 + math.log2(max(comparisons, 1) / alpha) - 1e-12)
 
 
 def interval(values: Sequence[float], alpha: float) -> Interval | None:
-    """At confidence 1 - alpha; from fewer blocks than that needs the widest there is, with its level. None: below 2."""
+    """At confidence 1 - alpha; with too few blocks for that, the widest one with its level. None: below 2 blocks."""
     n = len(values)
     if n < 2:
         return None
@@ -97,10 +97,10 @@ def interval(values: Sequence[float], alpha: float) -> Interval | None:
 
 
 def detectable(values: Sequence[float], alpha: float) -> float | None:
-    """The shift whose interval would exclude zero in nine of ten runs like this one. None below two blocks.
+    """The shift whose interval would exclude zero in nine of ten runs like this. None below two blocks.
 
-    A multiple of the blocks' standard deviation. The multiple allows for that deviation being an estimate from as few
-    blocks: this run's noise and the next run's are both drawn by chance.
+    A multiple of the blocks' standard deviation. The multiple accounts for the deviation being an estimate from few
+    blocks: the noise of this run and of the next are both random.
     """
     n = len(values)
     return _multiple(n, critical(n, alpha) or 0) * stdev(values) if n >= 2 else None
@@ -108,8 +108,8 @@ def detectable(values: Sequence[float], alpha: float) -> float | None:
 
 @lru_cache(maxsize=64)
 def _multiple(n: int, reached: int) -> float:
-    """Where the lower end of an unshifted run lies, in deviations as another run estimates them: the shift that lifts
-    nine of ten such ends above zero. By simulation, always with the same numbers; by the normal law for many blocks.
+    """The distance of the lower end of an unshifted run from zero, in deviations estimated by another run: the shift
+    that lifts nine of ten such ends above zero. By seeded simulation; by the normal approximation for many blocks.
     """
     if n > EXACT:
         normal = NormalDist()

@@ -1,4 +1,4 @@
-"""The run in sentences: what a presenter may say, and what nobody may claim from it."""
+"""The run in sentences: its results, and the claims that it does not support."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAVED: Final = {"cpu": "CPU", "latency": "time"}
 
 
 def lines(summary: Summary) -> tuple[Line, ...]:
-    """One entry per instrumented form, then one per pair of forms of unlike mechanism."""
+    """One entry per instrumented form, then one per pair of forms with different mechanisms."""
     forms = summary.forms
     pairs = dict.fromkeys((row.form, row.against) for row in summary.verdicts if row.against != "baseline")
     return (
@@ -29,7 +29,7 @@ def lines(summary: Summary) -> tuple[Line, ...]:
 
 
 def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> Line:
-    """What is valid first, then what is not, each reason once. spans: what came of them, or why it is not counted."""
+    """Valid metrics first, then the INVALID ones, each reason once. spans: their result, or why there is none."""
     rows = [row for metric in headline(summary.clock) if (row := summary.verdict(form, against, metric))]
     void: dict[str, list[str]] = {}
     for row in rows:
@@ -39,12 +39,12 @@ def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> 
         void.setdefault(spans[1], []).append("spans")
     parts = [part for part in (*map(_part, rows), spans[0]) if part]
     parts += [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
-    # one word for the line: that of the first of the metrics, CPU or instructions per request
+    # the line has the word of the first metric: CPU or instructions per request
     return Line(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
 
 
 def _part(row: Verdict) -> str:
-    """Empty for what is INVALID: its reason comes after all the rest."""
+    """"" for an INVALID metric: its reason comes at the end of the line."""
     name = METRICS[row.metric].title
     if row.word == "INVALID":
         return ""
@@ -61,13 +61,13 @@ def _doubts(row: Verdict) -> list[str]:
 
 
 def _spans(form: FormSummary) -> tuple[str, str]:
-    """What came of the spans, or why they were not counted."""
+    """(result of the spans, why they were not counted): one of them is ""."""
     cover, conform = form.coverage, form.conformance
     if cover.not_counted:
         return "", cover.not_counted
     requests = sum(form.requests.values())
     if not cover.reference:
-        return f"no span was wanted of {requests:,} requests", ""
+        return f"the reference has no spans for {requests:,} requests", ""
     whole = cover.received == cover.reference
     text = "every reference span" if whole else f"{share(cover.ratio)} of the reference spans"
     text += f" of {requests:,} requests"
@@ -85,23 +85,23 @@ def _roots(entry: Misplaced) -> str:
 
 
 def may_not_claim(summary: Summary) -> tuple[str, ...]:
-    """What the run does not show, as sentences that complete "We may not claim …"."""
+    """The claims that the run does not support."""
     found = []
     if summary.grade.word == "emulated":
-        found.append("any of these times or CPU figures for real hardware: the CPU was emulated in software")
-        found.append("what a single uprobe costs: the trap itself was emulated")
+        found.append("times or CPU figures of real hardware: the CPU was emulated in software")
+        found.append("the cost of a single uprobe: the trap itself was emulated")
     shown = headline(summary.clock)
     if summary.clock == COUNTED:
-        unseen = "caches, wake-ups, traps and lock contention are not in a count of instructions"
-        found.append(f"how long anything takes, by any of these figures: {unseen}")
-    found += [f"anything of {name}: its proof failed ({why})" for name, why in summary.unproven.items()]
+        unseen = "a count of instructions does not include caches, wake-ups, traps and lock contention"
+        found.append(f"any duration: {unseen}")
+    found += [f"anything about {name}: its proof failed ({why})" for name, why in summary.unproven.items()]
     rows = [row for row in summary.verdicts if row.effect_pct is not None]
     blocks = max((row.blocks for row in rows), default=0)
     if blocks < summary.fewest_blocks:
-        needed = f"a word needs {summary.fewest_blocks}"
-        found.append(f"that a difference is established: {_blocks(blocks)} gave figures, {needed}")
+        needed = f"a verdict needs {summary.fewest_blocks}"
+        found.append(f"that a difference is established: {_blocks(blocks)} with figures, {needed}")
     found += _twin(summary)
-    found += [f"anything about {each.form}: it was not built" for each in summary.left_out]
+    found += [f"anything about {entry.form}: it was not built" for entry in summary.left_out]
     for row in summary.verdicts:
         if row.metric in shown:
             what = f"{row.form} saves {SAVED[METRICS[row.metric].families[0]]}"
@@ -109,28 +109,28 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     found += _controls(summary)
     for row in summary.verdicts:
         if row.against != "baseline" and row.metric == shown[0] and row.word == "NOT COMPARABLE":
-            found.append(f"that {row.form} or {row.against} is the cheaper one: {row.reasons[0]}")
+            found.append(f"that {row.form} or {row.against} costs less: {row.reasons[0]}")
     p99 = [row for row in summary.verdicts if row.metric == "latency_p99_ms"]
     if all(row.effect_pct is None for row in p99):
         reasons = dict.fromkeys(str(row.reasons[0]) for row in p99)
         found.append(f"anything about p99: {'; '.join(reasons) or 'no form was compared'}")
     unknown = sum(entry.count for form in summary.forms.values() for entry in _surprises(form))
     if unknown:
-        found.append(f"that the missing spans are understood: {unknown:,} went missing without a known cause")
+        found.append(f"that the missing spans are explained: {unknown:,} are missing without a known cause")
     return tuple(dict.fromkeys(found))  # one reason may stand at several levels
 
 
 def _controls(summary: Summary) -> list[str]:
-    """Where a control of what is judged did not run, or was not seen."""
+    """The metrics whose control did not run or was not detected."""
     found = []
     counted = summary.clock == COUNTED
     for metric in (METRICS[name] for name in headline(summary.clock) if METRICS[name].kind == "work" or not counted):
         delay = getattr(summary.controls, f"delay_{metric.control}")
         why = _why_no_figure(summary, f"delay-{metric.control}", metric.families[0]) if delay is None else ""
         if delay is not None and delay.seen is False:
-            why = f"{delay.form} added {effect(delay.realised_pct)}, and its interval says otherwise"
+            why = f"{delay.form} added {effect(delay.realised_pct)}, which its interval does not show"
         if why:
-            found.append(f"that a small difference in {metric.title} would have been seen: {why}")
+            found.append(f"that a small difference in {metric.title} would be detected: {why}")
     return found
 
 
@@ -143,17 +143,17 @@ def _twin(summary: Summary) -> list[str]:
     shown = headline(summary.clock)
     effects = {m: e for m, e in summary.controls.twin.items() if m in shown}
     if not effects:
-        return [f"how large the noise is: {_why_no_figure(summary, name, METRICS[shown[0]].families[0])}"]
+        return [f"the size of the noise: {_why_no_figure(summary, name, METRICS[shown[0]].families[0])}"]
     parts = [f"{METRICS[metric].title} {abs(read.effect_pct):.1f} %" for metric, read in effects.items()]
     absent = [METRICS[metric] for metric in shown if metric not in effects]
-    return [f"any difference smaller than the twin's own ({', '.join(parts)})"] + [
-        f"how large the noise in {metric.title} is: {_why_no_figure(summary, name, metric.families[0])}"
+    return [f"any difference smaller than that of the twin ({', '.join(parts)})"] + [
+        f"the size of the noise in {metric.title}: {_why_no_figure(summary, name, metric.families[0])}"
         for metric in absent
     ]
 
 
 def _why_no_figure(summary: Summary, name: str, family: str) -> str:
-    """Why a control or the twin tells nothing: it did not run, its cells or the baseline's are void, or too few."""
+    """Why a control or the twin has no figure: it did not run, or its cells or the baseline's are void or too few."""
     if name not in summary.forms:
         return f"no {name} ran" if name == "twin" else f"{name} did not run"
     base = next((form for form in summary.forms.values() if form.role == "baseline"), None)

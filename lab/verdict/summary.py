@@ -1,4 +1,4 @@
-"""A run to `summary.json`: the answer for programs, and the only source of every figure in the report."""
+"""Summarize a run as `summary.json`: the only source of every figure in the report."""
 
 from __future__ import annotations
 
@@ -144,10 +144,10 @@ def _clock_shift(form: FormView) -> ClockShift:
 
 
 def _cpu(form: FormView) -> dict[str, float]:
-    """CPU seconds per 1,000 requests by part, mean over cells that have it; bpf_run lies inside service_system."""
-    told = [view.figures.cpu for view in form.cells("cpu")]
-    parts = sorted({part for cpu in told for part in cpu})
-    return {part: fmean(cpu[part] for cpu in told if part in cpu) for part in parts}
+    """CPU seconds per 1,000 requests by part, mean over the cells with it; bpf_run is part of service_system."""
+    cells = [view.figures.cpu for view in form.cells("cpu")]
+    parts = sorted({part for cpu in cells for part in cpu})
+    return {part: fmean(cpu[part] for cpu in cells if part in cpu) for part in parts}
 
 
 def _memory(form: FormView) -> dict[str, float]:
@@ -186,7 +186,7 @@ def _ecdf(forms: Mapping[str, FormView]) -> tuple[Curve, ...]:
 
 
 def _timeline(forms: Mapping[str, FormView]) -> tuple[Attempt, ...]:
-    """Every attempt in the order in which it ran."""
+    """Every attempt in order of time."""
     views = sorted((v for form in forms.values() for v in form.attempts), key=lambda view: view.cell.window_start_ns)
     origin = views[0].cell.window_start_ns if views else 0
     return tuple(
@@ -224,11 +224,11 @@ def _timeline(forms: Mapping[str, FormView]) -> tuple[Attempt, ...]:
 
 
 def _disagreements(forms: Mapping[str, FormView]) -> list[str]:
-    return [f"{v.cell.id}: {said}" for form in forms.values() for v in form.attempts for said in v.disagreements]
+    return [f"{v.cell.id}: {doubt}" for form in forms.values() for v in form.attempts for doubt in v.disagreements]
 
 
 def _steps(run: Run) -> tuple[HostStep, ...]:
-    """The host's steps with their seconds, in the order in which they began; depth by nesting."""
+    """The host's steps with their seconds, in order of their start; depth by nesting."""
     parents = {record.step: record.parent for record in run.host_events}
     titles = {r.step: r.event.title for r in run.host_events if isinstance(r.event, StepStarted)}
     ended = {r.step: r.event for r in run.host_events if isinstance(r.event, StepFinished)}

@@ -1,4 +1,4 @@
-"""The canary requests as rows of a waterfall: every reference span in its place, received or missing, then the rest."""
+"""The canary requests as rows of a waterfall: every reference span, received or missing, then spans beyond it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _trace(form: str, request: CanaryRequest, tree: TypeTree, path: str, *, expe
 
 
 def _depth_first(tree: TypeTree) -> list[SpanNode]:
-    """Reference nodes, each below its parent, in the order in which they were written."""
+    """Reference nodes, each below its parent, in the order of the file."""
     children: dict[str, list[SpanNode]] = {}
     for node in tree.nodes.values():
         children.setdefault(node.parent if node.parent in tree.nodes else "", []).append(node)
@@ -92,7 +92,7 @@ def _row(node: SpanNode, spans: Sequence[Span], read: Assignment, tree: TypeTree
 
 
 def _misplaced(span: Span, request: CanaryRequest) -> Mark:
-    """orphan: its parent never came; root: it has none although it should; moved: it hangs elsewhere."""
+    """orphan: its parent was not received; root: it has no parent but should; moved: it has another parent."""
     if not span.parent_id:
         return "root"
     return "moved" if any(other.span_id == span.parent_id for other in request.spans) else "orphan"

@@ -1,4 +1,4 @@
-"""The word a comparison earns, and why. First match wins, in this order:
+"""The verdict word of a comparison, and why. The first match of:
 
 INVALID, BIASED, NOT COMPARABLE, SATURATED, INDICATIVE, the rest.
 """
@@ -15,17 +15,17 @@ from lab.verdict.effects import Effect
 
 MEANING: Final[dict[Word, str]] = {
     "INVALID": "no cell of one side is valid for this metric",
-    "BIASED": "one side lost more cells than the other, so the survivors may not be alike",
+    "BIASED": "one side lost more cells than the other, so the remaining ones may not be comparable",
     "NOT COMPARABLE": "the two did not do the same work",
-    "SATURATED": "the form could not carry this load",
-    "INDICATIVE": "an idea of scale: too few blocks, not of the primary family, or a machine that cannot tell",
+    "SATURATED": "the form did not sustain this load",
+    "INDICATIVE": "an order of magnitude: too few blocks, not a primary metric, or an unsuitable machine",
     "COSTS MORE": "the interval excludes zero and the effect is larger than noise and threshold",
     "COSTS LESS": "the interval excludes zero and the effect is larger than noise and threshold",
-    "SAME": "any difference is smaller than the threshold, and the control proves that it would have been seen",
-    "CAN'T TELL": "the run could not decide",
+    "SAME": "any difference is smaller than the threshold, and the control proves that it would be detected",
+    "CAN'T TELL": "the run does not decide",
 }
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
-# Grades of a machine on which a word about this kind of metric can be earned.
+# Grades of a machine that permit a verdict on this kind of metric.
 WORTH: Final[dict[Kind, frozenset[str]]] = {
     "time": frozenset({"limited", "ready"}),
     "work": frozenset({"counted"}),
@@ -36,7 +36,7 @@ WORTH: Final[dict[Kind, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything a word depends on. Texts are reasons; "" = does not hold."""
+    """The inputs of a verdict word. Texts are reasons; "": does not apply."""
 
     metric: Metric
     effect: Effect | None  # with the simultaneous interval
@@ -45,18 +45,18 @@ class Evidence:
     fewest_blocks: int
     floor_pct: float | None = None  # F; None = unknown
     control_seen: bool | None = None  # None: no control of this metric gave a figure
-    plain: bool = True  # the reference is not instrumented: nothing that was added to it can make it cheaper
-    twin: Effect | None = None  # what the twin read in this metric
+    plain: bool = True  # the reference is not instrumented: instrumentation cannot be cheaper
+    twin: Effect | None = None  # the twin's effect in this metric
     invalid: str = ""
     biased: str = ""
     unequal: str = ""
     saturated: str = ""
-    descriptive: str = ""  # why it earns no word, however clear
+    descriptive: str = ""  # why it gets no verdict, however clear
     too_few: str = ""  # why there is no figure although both sides have valid cells
 
     @property
     def noise_pct(self) -> float:
-        """What the same binary differed by from itself: in earlier sessions like this one, or in this one."""
+        """The difference of one binary from itself: in comparable earlier sessions, or in this one."""
         return max(self.floor_pct or 0.0, abs(self.twin.effect_pct) if self.twin else 0.0)
 
     @property
@@ -68,12 +68,12 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
     """The word and its reasons."""
     effect = evidence.effect
     if evidence.invalid or effect is None:
-        # different work outranks a missing figure: there would be nothing to compute even from perfect cells
+        # different work takes precedence over a missing figure: even perfect cells would not be comparable
         if evidence.unequal and not evidence.invalid:
             return "NOT COMPARABLE", (evidence.unequal,)
         if evidence.too_few and not evidence.invalid:
             return "CAN'T TELL", (evidence.too_few,)
-        return "INVALID", (evidence.invalid or "no block has a valid cell of both sides",)
+        return "INVALID", (evidence.invalid or "no block has valid cells of both sides",)
     if evidence.biased:
         return "BIASED", (evidence.biased,)
     if evidence.unequal:
@@ -86,7 +86,7 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
 
 
 def lost(effect: Effect, twin: Effect | None, threshold_pct: float) -> str:
-    """What this effect is lost in, so that it is no number; "" when it stands out of its noise, or both are small."""
+    """The noise in which this effect is lost; "" when it exceeds the noise, or both are small."""
     noise = twin.widest_pct if twin else 0.0
     covered = twin is not None and abs(effect.effect_pct) <= abs(twin.effect_pct)
     undecided = effect.low_pct is not None and not effect.excludes_zero
@@ -102,15 +102,15 @@ def _size(pct: float) -> str:
 
 
 def _implausible(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
-    """Doubt beside whatever word: instrumented, and cheaper than without by more than noise floor and threshold."""
+    """The doubt about an instrumented form that is cheaper than without by more than noise floor and threshold."""
     beyond = max(evidence.floor_pct or 0.0, evidence.threshold_pct)
     if not evidence.plain or abs(effect.effect_pct) <= beyond or _costs_more(evidence, effect):
         return ()
-    said = f"{IMPLAUSIBLE}: instrumentation that saves work; check order and identity"
+    doubt = f"{IMPLAUSIBLE}: instrumentation that saves work; check order and identity"
     twin = evidence.twin
     if twin is not None and abs(twin.effect_pct) >= abs(effect.effect_pct):
-        said += f" (the twin, the same binary, read {twin.effect_pct:+.1f} % here: noise alone can do this)"
-    return (said,)
+        doubt += f" (the twin, the same binary, has {twin.effect_pct:+.1f} % here: this may be noise alone)"
+    return (doubt,)
 
 
 def _costs_more(evidence: Evidence, effect: Effect) -> bool:
@@ -130,7 +130,7 @@ def _indicative(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
         reasons.append(evidence.descriptive)
     elif effect.blocks < evidence.fewest_blocks:
         reasons.append(
-            f"{effect.blocks} block{'s' if effect.blocks != 1 else ''}; a word needs {evidence.fewest_blocks}"
+            f"{effect.blocks} block{'s' if effect.blocks != 1 else ''}; a verdict needs {evidence.fewest_blocks}"
         )
     return tuple(reasons)
 
@@ -138,7 +138,7 @@ def _indicative(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
 def _decided(evidence: Evidence, effect: Effect) -> tuple[Word, tuple[str, ...]]:
     least = f"minimum detectable effect {_size(effect.mde_pct or 0.0)} %"
     if not evidence.control_seen:
-        why = "was not seen" if evidence.control_seen is False else "gave no figure in this run"
+        why = "was not detected" if evidence.control_seen is False else "has no figure in this run"
         return "CAN'T TELL", (f"the control of this metric {why}", least)
     if effect.excludes_zero and abs(effect.effect_pct) > evidence.limit_pct:
         return ("COSTS MORE" if _costs_more(evidence, effect) else "COSTS LESS"), _implausible(evidence, effect)
@@ -151,4 +151,4 @@ def _decided(evidence: Evidence, effect: Effect) -> tuple[Word, tuple[str, ...]]
         return "CAN'T TELL", (f"within ±{threshold:g} %, and {noise}", least)
     if effect.excludes_zero:
         return "CAN'T TELL", (f"the effect is within ±{_size(evidence.limit_pct)} %: noise or threshold", least)
-    return "CAN'T TELL", ("the interval holds zero and more than the threshold", least)
+    return "CAN'T TELL", ("the interval contains zero and exceeds the threshold", least)

@@ -32,8 +32,7 @@ def load_processes(
         topologies.complain(
             name,
             f"no process gets port {port}: {{port:{port}}} is in no argv, env or files. lab chooses a free port for"
-            " each start, so the service must take its port from a flag, a variable or a file instead of a constant in its"
-            " source",
+            " each start, so the service must take its port from a flag, a variable or a file, not from its source",
         )
     return processes
 

@@ -166,8 +166,8 @@ def test_two_processes_of_one_name_or_file(tmp_path: Path) -> None:
 
 def test_without_a_path_nothing_can_be_asked_of_the_answer(tmp_path: Path) -> None:
     message = service(tmp_path, "path: /hi}", "status: [204]}\nheaders: {build: X-Build}")
-    assert "ready.status: needs ready.path" in message
-    assert "headers.build: needs ready.path" in message
+    assert "ready.status: requires ready.path" in message
+    assert "headers.build: requires ready.path" in message
 
 
 def test_problems_of_both_files_come_together(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_changes_and_forms_without_a_binary_are_everywhere(summary: Summary) -> 
     page, text, suites = report.html(summary), report.markdown(summary), report.junit(summary)
     for said in (
         "google.golang.org/protobuf v1.36.11 raised to v1.36.12",
-        "orchestrion.tool.go is the form&#x27;s",
+        "orchestrion.tool.go replaced by the form",
         "main.go:6 imports otelhttp v0.72.0; the service makes these spans itself",  # double-spans
     ):
         assert said in page.replace("&#39;", "&#x27;")

@@ -76,7 +76,7 @@ def test_facts_of_a_machine_are_checked_when_they_arrive(tmp_path: Path) -> None
 def test_a_fact_that_is_none_is_refused_by_its_name(tmp_path: Path, wrong: dict[str, Any], key: str) -> None:
     (tmp_path / "said").write_text(json.dumps({**GOOD, **wrong}))
     transport, site = answers(tmp_path, f"cat {tmp_path}/said")
-    with pytest.raises(DemoError, match=f"a fact that the machine reports is not valid: {key}"):
+    with pytest.raises(DemoError, match=f"has an invalid fact: {key}"):
         drive.facts(transport, site, Deadline.after(20))
 
 

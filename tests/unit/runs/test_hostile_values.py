@@ -27,7 +27,7 @@ from tests.support import lab_at
 from tests.unit.report import synthetic
 from tests.unit.runs.changed import cell, change, told
 
-NO_REASON = "its proof failed; the guest half gave no reason"
+NO_REASON = "the proof failed without a reason from the guest half"
 
 
 def canaries(root: Path, form: str = "ebpf") -> list[Path]:
@@ -56,7 +56,7 @@ def test_a_proof_that_rests_on_no_request_is_none(root: Path) -> None:
     for form in ("ebpf", "baseline"):
         change(canaries(root, form)[0], requests=[])
     summary = summarize(read(synthetic.seal(root)))
-    assert summary.unproven == {"ebpf": "its proof has no request"}  # the baseline's need not see a span
+    assert summary.unproven == {"ebpf": "the proof has no request"}  # the baseline's need not see a span
     assert summary.forms["ebpf"].proof.ok is False
 
 
@@ -70,7 +70,7 @@ def test_an_empty_reason_of_a_cell_is_no_reason(root: Path) -> None:
     change(cell(root) / "cell.json", valid=False, reasons=["", " "])
     summary = summarize(read(synthetic.seal(root)))
     assert all(
-        why == "no valid cell of ebpf (the guest half calls it invalid, and no gate says why)"
+        why == "no valid cell of ebpf (the guest half marked it invalid without a missed gate)"
         for why in summary.forms["ebpf"].absent.values()
     )
     assert [each.reasons for each in summary.timeline if each.form == "ebpf"] == [()]

@@ -41,7 +41,7 @@ def test_two_forms_are_ranked_only_where_one_was_told_apart_from_the_baseline() 
     setup = Setup(noise=QUIET, factor={"a": 0.985, "b": 1.015})
     assert word(setup, "a", "baseline") == word(setup, "b", "baseline") == "CAN'T TELL"
     (row,) = [r for r in verdicts(setup, 1) if (r.form, r.against, r.metric) == ("b", "a", CPU)]
-    assert (row.word, row.reasons[0]) == ("CAN'T TELL", "neither of the two was told apart from the baseline")
+    assert (row.word, row.reasons[0]) == ("CAN'T TELL", "neither of the two differs from the baseline")
 
 
 @pytest.mark.parametrize("blocks", [7, 8])

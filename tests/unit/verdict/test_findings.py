@@ -53,7 +53,7 @@ def test_a_form_that_falls_behind_is_saturated(run: Run) -> None:
     summary = summarize(replace(run, cells=cells))
     found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
     assert found.word == "SATURATED"
-    assert found.reasons[0].startswith("ebpf could not carry this load")
+    assert found.reasons[0].startswith("ebpf did not sustain this load")
     assert found.effect_pct is not None
     assert row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests").word == "INDICATIVE"
     assert [cell.form for cell in summary.timeline if cell.saturated] == ["ebpf"]
@@ -92,11 +92,11 @@ def test_the_safety_pillar_shows_what_a_build_brings_in(run: Run) -> None:
 
     woven = safety(run)["compile-time"]
     assert woven.measured == (
-        "orchestrion-otel: 21 more modules have code in the program; "
+        "orchestrion-otel: the program contains code of 21 more modules; "
         "orchestrion-otel: code was put into 5 source files or more"
     )
     assert (woven.evidence, woven.confidence) == (("manifest.json",), "one observation")
-    assert "ebpf: the program itself is the untouched one" in safety(run)["run-time"].measured
+    assert "ebpf: the program itself is unchanged" in safety(run)["run-time"].measured
     bare = tuple(replace(form, modules_added=None, files_changed=None) for form in run.manifest.forms)
     unknown = safety(replace(run, manifest=replace(run.manifest, forms=bare)))
     assert unknown["compile-time"].measured == "not measured"

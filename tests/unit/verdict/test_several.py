@@ -35,7 +35,7 @@ def test_the_same_machine_on_another_day_is_compared(summary: Summary) -> None:
     assert {row.apart for row in told} == {0.0}
     assert all(row.overlap for row in told)
     said = several.lines(rows)
-    assert any("0.0 percentage points apart; the same word; their intervals overlap" in line for line in said)
+    assert any("0.0 percentage points apart; the same verdict; their intervals overlap" in line for line in said)
 
 
 @pytest.mark.parametrize(

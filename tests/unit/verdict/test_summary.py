@@ -169,10 +169,10 @@ def test_without_a_baseline_there_is_no_effect(run: Run) -> None:
     cells = tuple(cell for cell in run.cells if cell.cell.form in {"ebpf", "orchestrion-otel"})
     summary = summarize(replace(run, cells=cells))
     assert {r.word for r in summary.verdicts if r.against == "baseline"} == {"INVALID"}
-    assert "how large the noise is: no cell of twin ran to its end" in summary.may_not_claim
+    assert "the size of the noise: no cell of twin finished" in summary.may_not_claim
     assert summary.controls == Controls(twin={})
     first = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert first.reasons[0] == "no cell of baseline ran to its end"
+    assert first.reasons[0] == "no cell of baseline finished"
 
 
 def test_a_form_without_a_valid_cell_says_what_was_missed(run: Run) -> None:
@@ -203,7 +203,7 @@ def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None
 def test_a_guest_that_contradicts_its_own_rows_is_told(run: Run) -> None:
     liar = tuple(replace(c, cell=replace(c.cell, completed=999)) if c.cell.form == "ebpf" else c for c in run.cells)
     problems = summarize(replace(run, cells=liar)).problems
-    assert any("the guest says 999" in said for said in problems)
+    assert any("the guest reports 999" in said for said in problems)
 
 
 def test_recount_from_rows() -> None:
@@ -222,7 +222,7 @@ def test_a_valid_cell_with_a_missed_hard_gate_is_a_disagreement(run: Run) -> Non
     bad = next(c for c in run.cells if not c.cell.valid)
     rows = count(bad.requests(), run.plan.requests)
     said = disagreements(replace(bad.cell, valid=True), rows, {}, Gates())
-    assert said[-1] == "called valid although a hard gate was missed"
+    assert said[-1] == "marked valid although a hard gate was missed"
 
 
 def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:

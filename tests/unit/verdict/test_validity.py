@@ -108,7 +108,7 @@ def test_lateness_is_judged_by_the_rows_too(run: Run) -> None:
     summary = summarize(replace(run, cells=cells))
     assert list(summary.forms["ebpf"].absent) == ["latency"]
     assert "by the rows" in summary.forms["ebpf"].absent["latency"]
-    assert any("gate late: the guest says ok" in said for said in summary.problems)
+    assert any("gate late: the guest reports ok" in said for said in summary.problems)
     emulated = replace(run.plan, gates=replace(run.plan.gates, late_hard=False))
     assert summarize(replace(run, cells=cells, plan=emulated)).forms["ebpf"].absent == {}, "shown, not judged"
 
@@ -119,7 +119,7 @@ def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
     summary = summarize(replace(run, cells=cells))
     found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
     assert (found.effect_pct, found.value) == (None, None)
-    assert found.reasons == ("no counter was read for it in a block that both sides have",)
+    assert found.reasons == ("no counter for it in a block that both sides have",)
 
 
 # --- nothing was counted ---------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_no_context_a_failed_proof_is_the_reason_of_everything_that_is_not_there
         assert why in score.not_counted
     (line,) = [one for one in summary.lines if (one.form, one.against) == ("ebpf", "baseline")]
     assert line.text.startswith("CPU per request and median latency and spans INVALID: ebpf was not measured")
-    assert f"anything of ebpf: its proof failed ({why})" in summary.may_not_claim
+    assert f"anything about ebpf: its proof failed ({why})" in summary.may_not_claim
 
 
 def test_a_run_in_which_no_form_was_proven_says_so_of_every_figure(run: Run) -> None:
@@ -168,13 +168,13 @@ def test_a_run_in_which_no_form_was_proven_says_so_of_every_figure(run: Run) -> 
 def test_a_form_that_never_started_says_why_without_a_canary(run: Run) -> None:
     summary = summarize(unproven(run, "baseline"))
     assert summary.unproven == {"baseline": "shop exited with code 2: no such flag"}
-    assert "no such flag" in next(said for said in summary.may_not_claim if said.startswith("how large the noise"))
+    assert "no such flag" in next(said for said in summary.may_not_claim if said.startswith("the size of the noise"))
 
 
 def test_a_form_that_is_expected_to_give_nothing_has_no_conformance(run: Run) -> None:
     conform = summarize(run).forms["baseline"].conformance
     assert (conform.ratio, conform.expected, conform.received) == (None, 0, 0)
-    assert conform.not_counted == "no span is expected of this form here"
+    assert conform.not_counted == "this form has no expected spans here"
 
 
 def strangers(run: Run, name: str = "orchestrion-otel") -> Run:
@@ -203,7 +203,7 @@ def test_no_context_what_a_form_lacks_on_a_strangers_service_is_its_result(run: 
     assert (sql.kind, sql.cause, sql.count) == ("sql client", "unknown", sql.roots)
     assert sql.count == sql.of > 100
     assert form.conformance.ratio is None
-    assert form.conformance.not_counted.startswith("nobody wrote down what this form gives on this service")
+    assert form.conformance.not_counted.startswith("no expectation for this form on this service")
     assert form.conformance.unexpected == ()
     (line,) = [one for one in summarize(strangers(run)).lines if one.form == "orchestrion-otel"]
     assert "(sql client: a trace of its own)" in line.text

@@ -62,9 +62,9 @@ def test_the_earlier_fault_wins(pair: tuple[str, str]) -> None:
         ({"grade": "emulated"}, "graded emulated"),
         ({"grade": "noisy"}, "graded noisy"),
         ({"grade": "counted"}, "its time is simulated"),
-        ({"effect": effect(12, 9, 15, blocks=3)}, "3 blocks; a word needs 8"),
-        ({"effect": read(12)}, "1 block; a word needs 8"),
-        ({"descriptive": "not of the primary family"}, "not of the primary family"),
+        ({"effect": effect(12, 9, 15, blocks=3)}, "3 blocks; a verdict needs 8"),
+        ({"effect": read(12)}, "1 block; a verdict needs 8"),
+        ({"descriptive": "not a primary metric"}, "not a primary metric"),
     ],
 )
 def test_too_little_is_indicative(change: dict[str, Any], said: str) -> None:
