@@ -93,7 +93,7 @@ def test_the_safety_pillar_shows_what_a_build_brings_in(run: Run) -> None:
     woven = safety(run)["compile-time"]
     assert woven.measured == (
         "orchestrion-otel: the program contains code of 21 more modules; "
-        "orchestrion-otel: code was put into 5 source files or more"
+        "orchestrion-otel: the build changed 5 source files or more"
     )
     assert (woven.evidence, woven.confidence) == (("manifest.json",), "one observation")
     assert "ebpf: the program itself is unchanged" in safety(run)["run-time"].measured
