@@ -72,7 +72,7 @@ def _on_disk(stat: os.stat_result) -> int:
 
 
 def prune(lab: Lab) -> int:
-    """Remove entries that were not used for two weeks and are no machine's image; returns bytes freed."""
+    """Remove entries that were not used for two weeks and that no machine uses; returns bytes freed."""
     used = _used_images(lab)
     freed = 0
     for row in listing(lab):

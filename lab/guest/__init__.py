@@ -1,1 +1,1 @@
-"""The half that runs inside the machine: standard library only, Python >= 3.9, imports nothing of `lab` but itself."""
+"""The part of lab that runs inside the machine: imports only the standard library and itself, Python >= 3.9."""

@@ -24,7 +24,7 @@ def of(key: str) -> tuple[str, str]:
 
 
 def hint(key: str, raw: str) -> str:
-    """What to write instead of `raw` under `key`, to append to a message; "" where it is no number with a unit."""
+    """What to write instead of `raw` under `key`, to append to a message; "" for other values."""
     found = re.fullmatch(r"\s*([0-9.]+)\s*([A-Za-z]+)\s*", raw)
     suffix, unit = of(key)
     if not found or not suffix or found[2].lower() not in _UNITS:

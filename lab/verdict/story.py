@@ -81,7 +81,7 @@ def _spans(form: FormSummary) -> tuple[str, str]:
 
 
 def _roots(entry: Misplaced) -> str:
-    return ": a trace of its own" if entry.roots == entry.count else ""
+    return ": root of a separate trace" if entry.roots == entry.count else ""
 
 
 def may_not_claim(summary: Summary) -> tuple[str, ...]:

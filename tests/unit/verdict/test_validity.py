@@ -206,4 +206,4 @@ def test_no_context_what_a_form_lacks_on_a_strangers_service_is_its_result(run: 
     assert form.conformance.not_counted.startswith("no expectation for this form on this service")
     assert form.conformance.unexpected == ()
     (line,) = [one for one in summarize(strangers(run)).lines if one.form == "orchestrion-otel"]
-    assert "(sql client: a trace of its own)" in line.text
+    assert "(sql client: root of a separate trace)" in line.text
