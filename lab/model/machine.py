@@ -45,9 +45,7 @@ class MachineConfig:
     )
     arch: Literal["auto", Arch] = key("auto", "Architecture; auto: that of this host")
     source: str = key("", "URL or path of a cloud image, golden image or box, instead of building one", metavar="URL")
-    digest: str = key(
-        "", "sha256:HEX or sha512:HEX of that source; required with a source", metavar="ALGO:HEX"
-    )
+    digest: str = key("", "sha256:HEX or sha512:HEX of that source; required with a source", metavar="ALGO:HEX")
     kernel: str = key("", "qemu: your own kernel (vmlinux or bzImage), instead of the image's", metavar="FILE")
     modules: str = key("", "qemu: folder lib/modules/VERSION that belongs to that kernel", metavar="DIR")
     driver: str = key("", "vagrant: libvirt or virtualbox; lima: vz or qemu; default: what this host has")

@@ -120,9 +120,7 @@ class Arrival:
         if self.complete:
             raise SecurityStop(MORE_FILES, fix="lab down")
         if self._file is None or self._size > self.manifest.files[self._index].size:
-            raise SecurityStop(
-                f"the machine sent more of {self.place} than the size in its manifest", fix="lab down"
-            )
+            raise SecurityStop(f"the machine sent more of {self.place} than the size in its manifest", fix="lab down")
         self._file.write(piece)
         self._progress(self._done + self._size, self._total)
 

@@ -71,20 +71,20 @@ def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[
 
 
 def _performance(seen: PillarView) -> Said:
-    said = []
+    parts = []
     for metric in headline(seen.whole.clock):
         row = seen.whole.verdict(seen.form.name, "baseline", metric)
         if row and row.effect_pct is not None:
-            said.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].title}")
+            parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].title}")
     if seen.summary.attach_s is not None:
-        said.append(f"attached in {seconds(seen.summary.attach_s)}")
+        parts.append(f"attached in {seconds(seen.summary.attach_s)}")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:
-        said.append(f"the agent uses {agent:.0f} MiB")
+        parts.append(f"the agent uses {agent:.0f} MiB")
     build = seen.summary.build
     if seen.form.mechanism == "compile-time" and build.cold_s is not None:
-        said.append(f"built cold in {seconds(build.cold_s)}")
+        parts.append(f"built cold in {seconds(build.cold_s)}")
     files = {view.source.folder for family in FAMILIES for view in seen.form.cells(family)}
-    return said, [f"{folder}/{CELL_FILE}" for folder in sorted(files)] or [MANIFEST_FILE]
+    return parts, [f"{folder}/{CELL_FILE}" for folder in sorted(files)] or [MANIFEST_FILE]
 
 
 def _safety(seen: PillarView) -> Said:
@@ -92,16 +92,16 @@ def _safety(seen: PillarView) -> Said:
         lockdown = seen.run.machine.lockdown
         if not seen.summary.proof.ok:
             return [], []
-        said = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
+        parts = [f"attached as root under kernel lockdown [{lockdown}]"] if lockdown else []
         if seen.summary.build.modules_added == seen.summary.build.files_changed == 0:
-            said.append("the program itself is unchanged")
-        return said, ["guest/facts.json", MANIFEST_FILE]
-    build, said = seen.summary.build, []
+            parts.append("the program itself is unchanged")
+        return parts, ["guest/facts.json", MANIFEST_FILE]
+    build, parts = seen.summary.build, []
     if (added := build.modules_added) is not None:
-        said.append(f"the program contains code of {added} more modules")
+        parts.append(f"the program contains code of {added} more modules")
     if (changed := build.files_changed) is not None:
-        said.append(f"the build changed {changed} source files or more")
-    return said, [MANIFEST_FILE]
+        parts.append(f"the build changed {changed} source files or more")
+    return parts, [MANIFEST_FILE]
 
 
 def _portability(seen: PillarView) -> Said:
@@ -117,12 +117,12 @@ def _stability(seen: PillarView) -> Said:
     cover, conform = seen.summary.coverage, seen.summary.conformance
     if not cover.reference:
         return [], []
-    said = [f"{cover.received:,} of {cover.reference:,} reference spans under load"]
+    parts = [f"{cover.received:,} of {cover.reference:,} reference spans under load"]
     if lost := conform.missing:
-        said.append(f"misses {lost[0].kind} ({lost[0].count:,})")
+        parts.append(f"misses {lost[0].kind} ({lost[0].count:,})")
     if conform.orphans:
-        said.append(f"{conform.orphans:,} orphan spans")
-    return said, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells("spans")]
+        parts.append(f"{conform.orphans:,} orphan spans")
+    return parts, [f"{view.source.folder}/spans.jsonl.gz" for view in seen.form.cells("spans")]
 
 
 _MEASURES: Final = {

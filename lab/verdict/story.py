@@ -44,7 +44,7 @@ def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> 
 
 
 def _part(row: Verdict) -> str:
-    """"" for an INVALID metric: its reason comes at the end of the line."""
+    """The text of a metric; "" for an INVALID one, whose reason is at the end of the line."""
     name = METRICS[row.metric].title
     if row.word == "INVALID":
         return ""

@@ -78,8 +78,8 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
-    seen = _Seen(samples, load, failed, broken, quiet, refused, sentinel_s)
-    result = _result(bench, running, cell, attempt, seen, temp)
+    raw = _Raw(samples, load, failed, broken, quiet, refused, sentinel_s)
+    result = _result(bench, running, cell, attempt, raw, temp)
     write_text(temp / CELL_FILE, dump(result) + "\n")
     publish(temp, bench.out / CELLS_DIR / name)
     bench.journal.emit("cell", **_short(result))
@@ -159,7 +159,7 @@ def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Raw:
     """The raw results of a cell, before it is judged."""
 
     samples: list[Sample]
@@ -171,13 +171,13 @@ class _Seen:
     sentinel_s: float
 
 
-def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, seen: _Seen, folder: Path) -> Cell:
-    load = seen.summary
+def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, raw: _Raw, folder: Path) -> Cell:
+    load = raw.summary
     start_ns, end_ns = int(load.get("window_start_ns", 0)), int(load.get("window_end_ns", 0))
     counted = bench.plan.clock == COUNTED
     if counted and start_ns:  # everything counted, between two idle moments
-        start_ns, end_ns = seen.samples[0].wall_ns, seen.samples[-1].wall_ns
-    use = _use(bench, seen.samples, start_ns, end_ns)
+        start_ns, end_ns = raw.samples[0].wall_ns, raw.samples[-1].wall_ns
+    use = _use(bench, raw.samples, start_ns, end_ns)
     spans, total = _count_spans(folder / SPANS_FILE, start_ns, end_ns)
     builds = {str(k): int(v) for k, v in (load.get("headers", {}).get("build") or {}).items()}
     cpus = os.cpu_count() or 1
@@ -199,13 +199,13 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
         pause_s=0.0 if counted else use.pause_s,  # counted time pauses with the machine
         build_ids=builds,
         build_id=running.form.build_id if bench.plan.service.build_header else "",
-        spans_still=seen.quiet,
-        sink_dropped=seen.refused,
+        spans_still=raw.quiet,
+        sink_dropped=raw.refused,
         usage=use.usage,
-        service_exit=seen.broken["service"],
-        agent_exit=seen.broken["agent"],
-        sink_exit=seen.broken["sink"],
-        load_failed=seen.failed,
+        service_exit=raw.broken["service"],
+        agent_exit=raw.broken["agent"],
+        sink_exit=raw.broken["sink"],
+        load_failed=raw.failed,
     )
     found = gating.gates(facts, bench.plan.gates)
     reasons = gating.reasons(found)
@@ -236,7 +236,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, s
         attach_s=running.attach_s,
         first_span_s=running.first_span_s,
         startup_s=running.startup_s,
-        sentinel_s=seen.sentinel_s,
+        sentinel_s=raw.sentinel_s,
         spans=spans,
         spans_total=total,
         by_type=_by_type(load),

@@ -69,9 +69,7 @@ def _service(root: Path, reference: dict[str, tuple[SpanNode, ...]], problems: l
     if doc.has("name"):
         doc.check("name", label_fault(doc.text("name")))
     for name in ports:
-        doc.check(
-            "ports", "" if PORT.fullmatch(name) else f"{name!r} is not a port name: use letters, digits, _ and -"
-        )
+        doc.check("ports", "" if PORT.fullmatch(name) else f"{name!r} is not a port name: use letters, digits, _ and -")
     doc.check("ports", "duplicate name" if len(set(ports)) < len(ports) else "")
     _check_ready(ready, headers)
     needed = {name for name in (doc.text("target"), ready.text("port")) if name in ports}

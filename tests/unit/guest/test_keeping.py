@@ -142,7 +142,7 @@ def test_disks_are_found_by_serial(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "serial").write_text(serial + "\n")
     assert find_disk("lab-1234", tmp_path) == "/dev/vdb"
-    with pytest.raises(MountFailed, match="no disk with serial other .known: lab-1234, root"):
+    with pytest.raises(MountFailed, match=r"no disk with serial other \(known: lab-1234, root\)"):
         find_disk("other", tmp_path)
 
 
