@@ -174,7 +174,7 @@ def test_start_is_idempotent_stop_is_safe_and_another_plan_waits(artifacts: Path
     other = write_plan(out.parent / "other-plan", replace(value, seed=99))
     code, answer = call(*guest_argv(other, out.parent / "two", artifacts, "start"))
     assert code == 8
-    assert "under way" in answer["error"]
+    assert "in progress" in answer["error"]
     code, stopped = call(*guest_argv(plan_file, out, artifacts)[:3], "stop", "--out", str(out))
     assert (code, stopped["alive"], stopped["sealed"]) == (0, False, False)
     assert leftovers(artifacts) == []

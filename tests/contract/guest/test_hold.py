@@ -113,7 +113,7 @@ def test_it_gives_way_to_a_run_and_to_another_hold(artifacts: Path, out: Path) -
     with subprocess.Popen(argv, cwd=ROOT) as first:
         proofs(out, 1)
         code, answer = run_guest(value, out.parent / "two", artifacts)
-        assert (code, "under way" in answer["error"]) == (8, True), "a foreground run asks nobody to go"
+        assert (code, "in progress" in answer["error"]) == (8, True), "a foreground run asks nobody to go"
         other = out.parent / "three"
         argv = guest_argv(write_plan(other.parent, value), other, artifacts, verb="hold")
         for _ in range(2):  # the second finds the first one's events there: they must not be read as its own

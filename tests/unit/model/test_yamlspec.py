@@ -79,7 +79,7 @@ def test_yaml_told_many_times(tmp_path: Path, text: str, told: list[str]) -> Non
 
 
 def test_a_key_is_one_value() -> None:
-    assert "a key is one value" in problems("schema: 1\n? [a]\n: 1\n? [b]\n: 2\n")
+    assert "a key must be one value" in problems("schema: 1\n? [a]\n: 1\n? [b]\n: 2\n")
 
 
 def test_foreign_lab_variables() -> None:

@@ -63,7 +63,7 @@ def test_a_proof_that_rests_on_no_request_is_none(root: Path) -> None:
 def test_a_form_with_cells_and_without_a_proof_is_a_problem(root: Path) -> None:
     for path in canaries(root):
         path.unlink()
-    assert told(root) == ["no proof of ebpf is in this run"]
+    assert told(root) == ["this run has no proof of ebpf"]
 
 
 def test_an_empty_reason_of_a_cell_is_no_reason(root: Path) -> None:
