@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
             from lab.model.figures import size
 
             if action not in ACTIONS.split("|"):
-                raise UsageError(f"unknown action: cache {action} (use one of {ACTIONS})", fix="lab cache ls")
+                raise UsageError(f"lab cache: unknown action {action!r} (use one of {ACTIONS})", fix="lab cache ls")
             if action == "export":
                 if not file:
                     raise UsageError("cache export needs an image id and a file", fix="lab cache export ID FILE")
