@@ -111,7 +111,7 @@ def _scenario(name: str, problems: list[str]) -> Scenario:
     path = scenarios_dir() / f"{name}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in scenarios_dir().glob("*.yaml"))
-        raise ConfigError(f"no scenario {name!r}{nearest(name, known)} (known: {', '.join(known)})", fix="use a known one")
+        raise ConfigError(f"no scenario {name!r}{nearest(name, known)} (known: {', '.join(known)})", fix="use one")
     return load_scenario(path, problems)
 
 
