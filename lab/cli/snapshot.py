@@ -82,8 +82,8 @@ def register(app: typer.Typer) -> None:
             from lab.flows.snapshot import restore
 
             machine = lab.config.machine.name
-            came = restore(lab, machine, tag, fallback=not no_fallback, reattach=attach)
-        went, code = came.went, 6 if came.failed else 0
+            report = restore(lab, machine, tag, fallback=not no_fallback, reattach=attach)
+        went, code = report.went, 6 if report.failed else 0
         doc = {
             "command": "restore",
             "exit": code,
@@ -92,26 +92,26 @@ def register(app: typer.Typer) -> None:
             "reason": went.reason,
             "seconds": round(went.seconds, 2),
             "clock_behind_s": round(went.behind_s, 1),
-            "forms": came.proofs,
-            "proven_s": came.proven_s and round(came.proven_s, 2),
+            "forms": report.proofs,
+            "proven_s": report.proven_s and round(report.proven_s, 2),
         }
         how = f"restored from {tag}, its clock is {went.behind_s:.0f} s behind" if went.restored else "booted instead"
         result_line(
-            options, doc, "\n".join([f"{machine} is ready after {seconds(went.seconds)}: {how}", *_forms(came)])
+            options, doc, "\n".join([f"{machine} is ready after {seconds(went.seconds)}: {how}", *_forms(report)])
         )
         return code
 
 
-def _forms(came: RestoreReport) -> list[str]:
+def _forms(report: RestoreReport) -> list[str]:
     """One line for each standby form."""
     lines = []
-    for name, proof in came.proofs.items():
+    for name, proof in report.proofs.items():
         if not proof["ok"]:
             lines.append(f"{name}: NOT PROVEN: {proof['reason']}")
             continue
         spans = f"{proof['spans']} spans" if proof["spans"] else "no spans, as expected"
         agent = f", agent attached in {seconds(proof['attach_s'])}" if proof.get("attach_s") else ""
         lines.append(f"{name}: running and proven: {spans}{agent}")
-    if came.proven_s is not None:
-        lines.append(f"all forms proven after {seconds(came.proven_s)}")
+    if report.proven_s is not None:
+        lines.append(f"all forms proven after {seconds(report.proven_s)}")
     return lines

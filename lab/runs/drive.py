@@ -179,36 +179,38 @@ def follow(
 
 
 def _read_until_end(
-    lab: Lab, transport: Transport, site: Site, seen: Followed, total: int, deadline: Deadline, gone: Gone
+    lab: Lab, transport: Transport, site: Site, followed: Followed, total: int, deadline: Deadline, gone: Gone
 ) -> None:
     silent = Deadline.after(SILENCE_S)
     while True:
-        fresh = read_new(transport, site, seen, deadline)
+        fresh = read_new(transport, site, followed, deadline)
         for record in fresh:
-            _tell(lab, record, seen, total)
+            _tell(lab, record, followed, total)
         if fresh:
             silent = Deadline.after(SILENCE_S)
-        elif not seen.ended and (why := gone()) is not None:
+        elif not followed.ended and (why := gone()) is not None:
             raise why
         elif silent.passed():
             _still_alive(transport, site, deadline)
             silent = Deadline.after(SILENCE_S)
         if deadline.passed():
             raise DemoError("the demo did not end in time", fix="see lab logs, then run lab demo again to resume")
-        if seen.ended and not fresh:
+        if followed.ended and not fresh:
             return
-        if not seen.ended:
+        if not followed.ended:
             deadline.sleep(POLL_S)
 
 
-def read_new(transport: Transport, site: Site, seen: Followed, deadline: Deadline) -> list[GuestRecord]:
+def read_new(transport: Transport, site: Site, followed: Followed, deadline: Deadline) -> list[GuestRecord]:
     """The complete lines written since the last call; keeps an incomplete one for the next."""
     events = f"{site.out}/{EVENTS_FILE}"
-    data = b"".join(transport.stream(events, seen.offset, deadline, max_bytes=MAX_EVENTS_BYTES - seen.offset + 1))
-    seen.offset += len(data)
-    if seen.offset > MAX_EVENTS_BYTES:
+    data = b"".join(
+        transport.stream(events, followed.offset, deadline, max_bytes=MAX_EVENTS_BYTES - followed.offset + 1)
+    )
+    followed.offset += len(data)
+    if followed.offset > MAX_EVENTS_BYTES:
         raise DemoError(f"the guest half wrote more than {MAX_EVENTS_BYTES} bytes of events", fix="lab down, lab demo")
-    *lines, seen.rest = (seen.rest + data).split(b"\n")
+    *lines, followed.rest = (followed.rest + data).split(b"\n")
     fresh = []
     for line in lines:
         if line.strip():
@@ -219,19 +221,19 @@ def read_new(transport: Transport, site: Site, seen: Followed, deadline: Deadlin
     return fresh
 
 
-def _tell(lab: Lab, record: GuestRecord, seen: Followed, total: int) -> None:
-    seen.records.append(record)
+def _tell(lab: Lab, record: GuestRecord, followed: Followed, total: int) -> None:
+    followed.records.append(record)
     lab.bus.emit(GuestEvent(kind=record.kind, at_ns=record.at_ns, data=record.data))
     if record.kind == "cell":
-        seen.cells.add(str(record.data.get("id", "")))
-        lab.bus.emit(Progress(name="run", done=len(seen.cells), total=total, unit="cells"))
+        followed.cells.add(str(record.data.get("id", "")))
+        lab.bus.emit(Progress(name="run", done=len(followed.cells), total=total, unit="cells"))
     if record.kind == "proof" and not record.data.get("ok"):
-        seen.unproven[str(record.data.get("form", ""))] = str(record.data.get("reason", ""))
+        followed.unproven[str(record.data.get("form", ""))] = str(record.data.get("reason", ""))
     if record.kind == "state" and record.data.get("phase") == "running":
-        seen.ended = ""  # an earlier attempt of the same plan had ended
+        followed.ended = ""  # an earlier attempt of the same plan had ended
     if record.kind in ("done", "failed"):
-        seen.ended = record.kind
-        seen.reason = str(record.data.get("reason", ""))
+        followed.ended = record.kind
+        followed.reason = str(record.data.get("reason", ""))
 
 
 def wait_sealed(transport: Transport, site: Site, deadline: Deadline) -> None:

@@ -52,7 +52,7 @@ def read_canaries(
 
 def _judge(request: Sent, parts: list[Fragment], tree: TypeTree, expected: FormExpectation) -> CanaryRequest:
     result = assign(parts, tree)
-    seen = Counter(result.node_of.values())
+    received = Counter(result.node_of.values())
     right = result.as_expected if expected.known else result.parent_ok
     wrong = sorted({result.node_of[i] for i, ok in right.items() if not ok})
     wanted = required(tree) if expected.known else {n.id: n.count_min for n in tree.nodes.values()}
@@ -63,8 +63,8 @@ def _judge(request: Sent, parts: list[Fragment], tree: TypeTree, expected: FormE
         start_ns=request.start_ns,
         end_ns=request.end_ns,
         spans=tuple(span for part in parts for span in part.spans),
-        seen=dict(seen),
-        missing=tuple(n for n, count in sorted(wanted.items()) if seen[n] < count),
+        seen=dict(received),
+        missing=tuple(n for n, count in sorted(wanted.items()) if received[n] < count),
         wrong_parent=tuple(wrong),
         unexpected=_unexpected(result, request.type, expected),
     )
