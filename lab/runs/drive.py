@@ -204,9 +204,8 @@ def _read_until_end(
 def read_new(transport: Transport, site: Site, followed: Followed, deadline: Deadline) -> list[GuestRecord]:
     """The complete lines written since the last call; keeps an incomplete one for the next."""
     events = f"{site.out}/{EVENTS_FILE}"
-    data = b"".join(
-        transport.stream(events, followed.offset, deadline, max_bytes=MAX_EVENTS_BYTES - followed.offset + 1)
-    )
+    room = MAX_EVENTS_BYTES - followed.offset + 1
+    data = b"".join(transport.stream(events, followed.offset, deadline, max_bytes=room))
     followed.offset += len(data)
     if followed.offset > MAX_EVENTS_BYTES:
         raise DemoError(f"the guest half wrote more than {MAX_EVENTS_BYTES} bytes of events", fix="lab down, lab demo")
