@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "providers")
     def providers(options: Options) -> int:
-        """List the providers, their features, and what each was tested with."""
+        """List the providers, their features and how they were tested."""
         import dataclasses
 
         from lab.machines.providers import PROVIDERS

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
     @verb(app, "ssh")
     def ssh(options: Options, name: flags.Name = None) -> int:
-        """Open a shell in the machine, over OpenSSH with the pinned host key."""
+        """Open a shell in the machine, with OpenSSH and the pinned key."""
         with session(options, "ssh", {"machine.name": name}) as lab:
             from lab.machines import lifecycle
             from lab.system import proc

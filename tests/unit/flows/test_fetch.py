@@ -86,7 +86,7 @@ def test_a_copy_goes_neither_into_the_run_nor_through_a_link(lab: Lab, tmp_path:
 
 def test_a_place_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(FetchError, match="cannot be written") as caught:
+    with pytest.raises(FetchError, match="cannot write") as caught:
         fetch(lab, None, tmp_path / "file" / "below")
     assert "--to" in caught.value.fix
 

@@ -65,7 +65,7 @@ def test_a_run_that_ended_with_nothing_is_not_gone_on_with(tmp_path: Path, cells
 @pytest.mark.skipif(os.name == "nt", reason="needs a file system that refuses")
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file in the way")
-    with pytest.raises(PreconditionError, match="cannot be written") as error:
+    with pytest.raises(PreconditionError, match="cannot write") as error:
         claim(lab_in(tmp_path), named())
     assert "--home" in error.value.fix
 

@@ -119,13 +119,13 @@ def test_what_the_load_generator_would_refuse_is_told_before_a_machine_is_made(t
     with pytest.raises(ConfigError) as error:
         load_scenario(path)
     for part in (
-        "s.yaml:6:49: requests[0].params.id: write {int: [first, last]}, first not above last",
+        "s.yaml:6:49: requests[0].params.id: use {int: [first, last]}, first not above last",
         "{no} is in neither path nor body",
         "'seats/{who}' does not start with /",
         "{who} is not in params",
         "'get' is not an upper-case HTTP method",
         "'b,c' contains ','",
-        "requests[2].params.n: write",
+        "requests[2].params.n: use",
         "requests: duplicate type 'a'",
     ):
         assert part in error.value.message
