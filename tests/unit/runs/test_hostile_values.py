@@ -84,7 +84,10 @@ def node(index: int, parent: str) -> dict[str, Any]:
 
 
 WRONG_TREES = {
-    "deep": ([node(i, f"n{i - 1}" if i else "") for i in range(MOST_NODES)], f"[{DEEPEST}].parent: the spans of browse are nested more than 32 deep"),
+    "deep": (
+        [node(i, f"n{i - 1}" if i else "") for i in range(MOST_NODES)],
+        f"[{DEEPEST}].parent: the spans of browse are nested more than 32 deep",
+    ),
     "many": ([node(i, "") for i in range(MOST_NODES + 1)], f"[{MOST_NODES}].id: browse has 501 spans; at most 500"),
     "unknown": ([node(0, "n7")], "[0].parent: 'n7' is not the id of an earlier span of browse"),
     "cyclic": ([node(0, "n1"), node(1, "n0")], "[0].parent: 'n1' is not the id of an earlier span"),
