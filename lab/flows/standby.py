@@ -89,7 +89,7 @@ def reprove(lab: Lab, transport: Transport, held: Mapping[str, Any], *, reattach
         rounds = max([1, *(int(one.data["round"]) for one in earlier if one.kind == "state" and "round" in one.data)])
         sent = signalled("USR2" if reattach else "USR1")
         if not sent.ok:
-            raise DemoError("the standby process exited", fix="lab snapshot --form …", detail=sent.tail())
+            raise DemoError("the standby process exited", fix="run lab restore again", detail=sent.tail())
         # not through the guest half's file: by now it may be of another version
         proofs = _round(lab, transport, site, progress, rounds + 1, deadline, lambda: signalled("0").ok)
         for name in held["forms"]:
@@ -123,7 +123,8 @@ def _round(
             raise DemoError("the forms were not proven in time", fix="see lab logs, then run the command again")
         if look.passed():
             if not lives():
-                raise DemoError("the standby process exited", fix="run the command again")
+                again = "lab restore" if number > 1 else "the command"
+                raise DemoError("the standby process exited", fix=f"run {again} again")
             look = Deadline.after(ALIVE_S)
         deadline.sleep(POLL_S)
 

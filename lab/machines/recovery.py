@@ -40,7 +40,7 @@ def _seeds(directory: Path) -> Iterator[Seed]:
 
 
 def _ids(directory: Path) -> set[str]:
-    """Ids in the folder's documents, whole or torn."""
+    """Ids in the folder's documents, complete or truncated."""
     ids = set()
     for path in itertools.islice(itertools.chain(directory.glob("*.json*"), directory.glob("*/*.json")), MOST_FILES):
         with contextlib.suppress(Unreadable):

@@ -229,7 +229,7 @@ def _check_kernel(machine: Machine, findings: list[Finding]) -> None:
 
 
 def _check_findings(lab: Lab, machine: Machine, findings: list[Finding]) -> None:
-    """A machine of ours must pass; on another's, failed checks are warnings: most forms need few of them.
+    """A machine that lab created must pass; on another's, failed checks are warnings: most forms need few of them.
 
     So are the BPF features that a custom kernel lacks.
     """

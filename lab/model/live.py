@@ -35,7 +35,7 @@ class Cast(Protocol):
     """Forms on standby, ready for orders; one order at a time.
 
     Every order gives its events as they come, up to OrderEnded, and begins with the call, not with the first `next`.
-    A lost connection is made again and nothing is lost or told twice. An iterator that is closed or dropped early
+    A lost connection is opened again, and no event is lost or repeated. An iterator that is closed or dropped early
     leaves the order running to its own end: `stop` ends it. Errors: Locked (an order runs: its kind and id are named),
     DemoError (the standby process exited), ProvisioningError (the machine cannot be reached), UsageError (no such form
     or request type).
@@ -77,7 +77,7 @@ class Cast(Protocol):
         """One request into each form, judged: Proof for each."""
 
     def stop(self) -> None:
-        """End the order that runs now, whoever gave it, within a second; nothing happens when none runs."""
+        """End the order that runs now, from any client, within a second; nothing happens when none runs."""
 
 
 __all__ = [

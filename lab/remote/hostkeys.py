@@ -31,7 +31,7 @@ def fingerprint(host_key: str) -> str:
 def refuse(where: str, seen: str, host_key: str, cause: Exception | None = None) -> NoReturn:
     """`seen` is the server's fingerprint, `host_key` the pinned key. Raises SecurityStop."""
     raise SecurityStop(
-        f"the host key of {where} is not the one pinned for this machine:"
+        f"the host key of {where} differs from the key pinned for this machine:"
         f" expected {fingerprint(host_key)}, got {seen}; nothing was sent",
         fix="if you replaced the machine: lab down, then lab up",
     ) from cause

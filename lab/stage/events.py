@@ -1,7 +1,7 @@
 """What a show tells its two views and its takes: one closed union of plain data, in one order.
 
-The speaker's terminal, the audience page, a take and a replay see the same records. A view keeps nothing else: whoever
-comes late gets all records so far and shows the same. What only the speaker may see is a class of its own below.
+The speaker's terminal, the audience page, a take and a replay see the same records. A view keeps nothing else: one that
+connects late gets all records so far and shows the same. What only the speaker may see is a class of its own below.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def _numbered(source: Source, file: BinaryIO | gzip.GzipFile, rows: Rows) -> Ite
         try:
             line = file.readline(rows.line + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise source.error(f"torn ({error})", line=number) from error
+            raise source.error(f"truncated or damaged ({error})", line=number) from error
         except OSError as error:
             raise source.error(why_not(error), line=number) from error
         total += len(line)

@@ -125,7 +125,7 @@ def _taken(fd: int) -> bool:
 
 
 def holder(path: Path) -> Holder | None:
-    """The recorded holder of `path`; None without one, or when its process is gone. Needs no lock."""
+    """The recorded holder of `path`; None without one, or when its process exited. Needs no lock."""
     import psutil
 
     beside = _beside(path)

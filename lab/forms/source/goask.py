@@ -50,7 +50,7 @@ class Go:
     on_line: Callable[[str], None] | None = None  # gets each line of output
 
     def run(self, words: Sequence[str], folder: Path) -> proc.Result:
-        """Run `go WORDS` in `folder`, by this very path: through a symbolic link, `..` has another target."""
+        """Run `go WORDS` in `folder`, by exactly this path: through a symbolic link, `..` has another target."""
         env = {**self.env, "PWD": str(folder)}
         argv = [self.toolchain.go, *words]
         return proc.run(argv, deadline=self.deadline, env=env, cwd=folder, on_line=self.on_line)

@@ -104,9 +104,9 @@ class SpanSeen(_Live):
 
 @dataclass(frozen=True)
 class RequestEnded(_Live):
-    """All spans of one form's request are there, or no more came. ok: all that this form is known to give came.
+    """All spans of one form's request are there, or no more came. ok: all that this form is expected to give came.
 
-    wanted: spans of the reference tree; expected: spans that this form is known to give; seen: spans that came.
+    wanted: spans of the reference tree; expected: those of them that this form should give; seen: spans that came.
     """
 
     form: str

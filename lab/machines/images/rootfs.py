@@ -71,7 +71,7 @@ class ImageSpec:
 
 
 def build(lab: Lab, spec: ImageSpec, ident: str, work: Path, deadline: Deadline) -> Path:
-    """Build `work`/tree and `work`/lab-init; `work` is used by nobody else. Returns the tree.
+    """Build `work`/tree and `work`/lab-init; no other process uses `work`. Returns the tree.
 
     Raises PreconditionError (not root, a tool is missing), ProvisioningError (a package, the playbook).
     """

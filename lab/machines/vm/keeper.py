@@ -40,7 +40,7 @@ def argv(uuid: str, run_dir: Path, serial_log: Path, heartbeat_log: Path, qemu_l
 
 
 class Capped:
-    """An append-only file that drops its beginning when it would grow beyond `cap`; never absent, never torn."""
+    """An append-only file that drops its beginning when it would grow beyond `cap`; never absent, never truncated."""
 
     def __init__(self, path: Path, cap: int) -> None:
         self._path, self._cap = path, cap
@@ -117,7 +117,7 @@ def pump(path: Path, write: Callable[[bytes], None], gone: threading.Event) -> N
 
 
 def drain(write: Callable[[bytes], None], gone: threading.Event) -> None:
-    """Copy QEMU's output from standard input at once: QEMU blocks while nobody reads it."""
+    """Copy QEMU's output from standard input at once: QEMU blocks while no process reads it."""
     while chunk := os.read(0, CHUNK_BYTES):
         write(chunk)
     gone.set()

@@ -138,7 +138,7 @@ def test_a_claim_whose_folder_is_gone_but_not_its_run_is_no_stale_one(
 ) -> None:
     handle = made(lab, "m")
     gone = moved_away(lab, "m")
-    with pytest.raises(Locked, match=rf"that folder is gone, but pid {running.pid} .* still runs") as caught:
+    with pytest.raises(Locked, match=rf"that folder was removed, but pid {running.pid} .* still runs") as caught:
         made(lab, "second")
     assert caught.value.fix == f"lab down m --home {lab.paths.home}"
     assert running.poll() is None

@@ -77,7 +77,7 @@ KNOWN: Final = (
 def region(wanted: str) -> str:
     """The wanted region, else the one in the AWS settings. Raises PreconditionError, ConfigError."""
     boto3 = _boto3()
-    with told("the settings"):
+    with translated("the settings"):
         session = boto3.Session(botocore_session=_session())
         found = wanted or session.region_name or os.environ.get("AWS_REGION") or ""
         partitions = session.get_available_partitions()
@@ -96,19 +96,19 @@ def client(where: str, *, once: bool = False) -> Any:
 
     retries = {"total_max_attempts": 1 if once else TRIES, "mode": "standard"}
     config = Config(connect_timeout=CONNECT_S, read_timeout=READ_S, retries=retries)
-    with told("the settings"):
+    with translated("the settings"):
         return boto3.Session(botocore_session=_session()).client("ec2", region_name=where, config=config)
 
 
 def call(ec2: Any, operation: str, **parameters: Any) -> dict[str, Any]:
-    """One request. Raises LateAnswer, and what `told` raises."""
-    with told(operation):
+    """One request. Raises LateAnswer, and what `translated` raises."""
+    with translated(operation):
         answer: dict[str, Any] = getattr(ec2, operation)(**parameters)
         return answer
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
     """Turns what boto3 raises inside into one of our errors."""
     from botocore import exceptions as boto
 

@@ -1,4 +1,4 @@
-"""Lima: virtual machines by vz (macOS) or QEMU, from a template of ours and a dated cloud image.
+"""Lima: virtual machines by vz (macOS) or QEMU, from our own template and a dated cloud image.
 
 Lima's snapshots are not used: an unknown tag exits 0 and leaves the guest hung. `start` is never run on a running
 instance. Downloads stay in Lima's cache; the instance is named after the machine's id.

@@ -2,7 +2,7 @@
 
 It only mounts bpffs, tracefs and securityfs where they are not mounted; `delete` unmounts them once no run is left.
 No sysctl, no package, no playbook, no reboot. The guest half uses its own cgroup and files and journals its changes.
-One local machine per host, whoever starts it.
+One local machine per host, for all users.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LocalHan
 
 
 def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
-    """Clear a stale claim, whose machine is gone. Raises Locked when it is not stale."""
+    """Clear a stale claim, whose machine no longer exists. Raises Locked when it is not stale."""
     folder = Path(owner.directory)
     handle = _handle(owner.machine_id, folder)
     if folder != directory:
@@ -96,9 +96,9 @@ def _take_over(lab: Lab, owner: Claim, directory: Path) -> None:
             raise Locked(f"this host is already the machine in {folder}", fix=fix)
         if running := _still_running(lab, handle, "look"):
             raise Locked(
-                f"this host is the machine in {folder}; that folder is gone, but {running[0]} still runs", fix=fix
+                f"this host is the machine in {folder}; that folder was removed, but {running[0]} still runs", fix=fix
             )
-        text = f"ignoring the stale claim of this host by the machine in {folder}: its folder and processes are gone"
+        text = f"ignoring the stale claim of this host by the machine in {folder}: it has no folder and no processes"
         lab.bus.emit(Notice(level="info", text=text))
     stop(lab, handle)  # the folder was emptied by hand: its processes may still run
 

@@ -146,7 +146,7 @@ def mounted() -> set[tuple[str, ...]]:
 
 
 def this_boot(path: str) -> bool:
-    """Whether a file was written in this boot: mounts of an earlier boot are gone."""
+    """Whether a file was written in this boot: mounts of an earlier boot no longer exist."""
     up_s = float(Path("/proc/uptime").read_text("utf-8").split()[0])
     return os.path.exists(path) and os.path.getmtime(path) > time.time() - up_s
 
@@ -191,7 +191,7 @@ def simulate(names: list[str]) -> dict[str, str] | None:
 
 
 def stop(_: Doc) -> Doc:
-    """End the processes of a run and check that they are gone. Raises Refused naming what is left."""
+    """End the processes of a run and check that they exited. Raises Refused naming what is left."""
     argv = [sys.executable, "-I", "-", WORK + "/runs"]
     ended = subprocess.run(argv, input=ENDING, capture_output=True, text=True, check=False)
     left = json.loads(ended.stdout)["left"] if ended.returncode == 0 else [ended.stderr.strip()[-300:]]

@@ -99,7 +99,8 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> SshHandl
         claim = ssh_claim.ask(link, "claim", mine, ssh_claim.Claimed, Deadline.after(ASK_S, lab.cancel)).claim
         if claim.get("machine_id") != seed.machine_id:
             name, home, by = (ssh_check.word(claim, key) for key in ("name", "home", "by"))
-            fix = f"ask {by} to run lab down {name} --home {home}; if that home is gone, run on it: {ssh_claim.BY_HAND}"
+            fix = f"ask {by} to run lab down {name} --home {home}; if that home no longer exists, run on the machine: "
+            fix += ssh_claim.BY_HAND
             (directory / HOST_FILE).unlink()
             raise Locked(f"{spec.address} is already claimed by {ssh_check.held_by(claim)}", fix=fix)
         link.put_bytes(ssh_claim.script(), ssh_claim.COPY, Deadline.after(ASK_S, lab.cancel), mode=0o700)
@@ -113,7 +114,7 @@ def _refuse_held(lab: Lab, spec: MachineSpec, endpoint: SshEndpoint, claim: dict
     if held:
         fix = f"run `lab down` on it; if no lab uses it: sudo rm -r {ssh_check.LOCAL_CLAIM}"
         raise Locked(f"a lab on {spec.address} itself uses it ({ssh_check.printable(held)})", fix=fix)
-    text = f"ignoring the stale claim of a lab on {spec.address} itself: its folder and processes are gone"
+    text = f"ignoring the stale claim of a lab on {spec.address} itself: its folder and processes no longer exist"
     lab.bus.emit(Notice(level="info", text=text))
 
 
@@ -195,7 +196,7 @@ def delete(lab: Lab, handle: SshHandle) -> None:
         except ssh_claim.NotDone:
             raise
         except ProvisioningError as error:
-            fix = f"run lab down {handle.name} again when it is reachable; if it is gone for good, remove {directory}"
+            fix = f"run lab down {handle.name} again when it is reachable; if it no longer exists, remove {directory}"
             raise ProvisioningError(f"{error.message}: cannot restore the machine", fix=fix) from error
         for text in given.left:
             lab.bus.emit(Notice(level="warning", text=f"not restored on the machine: {text}"))
