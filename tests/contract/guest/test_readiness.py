@@ -84,8 +84,8 @@ def test_stdout_only_is_shown(artifacts: Path, out: Path) -> None:
     form = script(artifacts, "echo 'no licence in /etc/pinned'; echo 'giving up' >&2; exit 3\n")
     run_guest(with_service(artifacts, form), out, artifacts)
     assert "shop exited with code 3" in reason(out)
-    assert "shop wrote on stdout: no licence in /etc/pinned" in reason(out)
-    assert "shop wrote on stderr: giving up" in reason(out)
+    assert "shop wrote to stdout: no licence in /etc/pinned" in reason(out)
+    assert "shop wrote to stderr: giving up" in reason(out)
 
 
 def test_a_silent_service_that_never_listens(artifacts: Path, out: Path) -> None:
