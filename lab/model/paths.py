@@ -117,7 +117,7 @@ class Paths:
         return self.home / "noise"
 
     def stage(self, machine: str) -> Path:
-        """What shows leave on a machine: rehearsals and takes. It outlives the machine, which may be made again."""
+        """What shows leave on a machine: rehearsals and takes. Removing the machine keeps them."""
         return self.home / "stage" / machine
 
     @property

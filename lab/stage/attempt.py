@@ -26,9 +26,9 @@ class Played:
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """`play` is given the scene; what it raises is how it failed, and what it returns is said to the speaker.
+    """`play` is given the scene; what it raises is how it failed, and what it returns is shown to the speaker.
 
-    good: the outcome when nothing is wrong. A thread that does not come back is left behind: nobody sees what it does.
+    good: the outcome when nothing is wrong. A thread that does not come back is left behind: no view shows what it does.
     """
 
     name: str

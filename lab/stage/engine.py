@@ -27,7 +27,7 @@ Pace = Literal["keys", "alone"]
 
 @dataclass(slots=True, kw_only=True)
 class Engine:
-    """A show under way. `act` and `subscribe` may be called from any thread.
+    """A show in progress. `act` and `subscribe` may be called from any thread.
 
     pace: "keys": waits for a key after each beat; "alone": goes on by itself.
     """

@@ -56,7 +56,7 @@ def of(
     show: bytes,
     seed: int,
 ) -> Inputs:
-    """`facts`: what the machine told of itself; `show`: the bytes of the show file."""
+    """`facts`: the facts that the machine reported; `show`: the bytes of the show file."""
     machine = {"provider": provider, "acceleration": acceleration, "clock": clock}
     machine |= {name: str(facts.get(name)) for name in FACTS}
     return Inputs(

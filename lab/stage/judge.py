@@ -162,7 +162,7 @@ def usual(rehearsals: Iterable[Rehearsal], thresholds_pct: Mapping[str, float] |
 
 
 def threshold_pct(name: str, given: Mapping[str, float]) -> float:
-    """The change below which nobody cares, in per cent."""
+    """The change that is too small to matter, in per cent."""
     metric = METRIC_OF.get(name, name)
     known = METRICS[metric].threshold_pct if metric in METRICS else THRESHOLD_PCT
     return given.get(metric, known)

@@ -41,7 +41,7 @@ class BeatResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One value of a rehearsal, as its `Value` event told it."""
+    """One value of a rehearsal, as its `Value` event has it."""
 
     beat: str
     name: str

@@ -56,7 +56,7 @@ class Scene:
                 self.sink(event)
 
     def close(self) -> None:
-        """End the attempt: what it does from now on nobody sees."""
+        """End the attempt: no view shows what it does from now on."""
         self.lab.cancel.set()
         with self._lock:
             self._open = False

@@ -47,7 +47,7 @@ def find(name: str) -> Path:
     if name not in names():
         there = ", ".join(names())
         raise ConfigError(
-            f"no show {name!r}{nearest(name, names())} (there are: {there})",
+            f"no show {name!r}{nearest(name, names())} (known: {there})",
             fix="give the name of one of them, or the path of a show file that ends in .yaml",
         )
     return shows_dir() / f"{name}.yaml"
@@ -109,7 +109,7 @@ def _known_forms(doc: Section, top: ShowKeys) -> Collection[str]:
                 doc.items["forms"], f"forms[{at}]", f"no form {name!r}{nearest(name, known)}", closes=True
             )
         if name in top.forms[:at]:
-            doc.complain("forms", f"the form {name!r} is there twice")
+            doc.complain("forms", f"the form {name!r} is a duplicate")
     return known
 
 
@@ -121,7 +121,7 @@ def _asked(doc: Section, path: Path, top: ShowKeys, known: Collection[str]) -> D
     else:
         there = sorted(one.stem for one in request.scenarios_dir().glob("*.yaml"))
         if name not in there:
-            doc.complain("scenario", f"no scenario {name!r}{nearest(name, there)} (there are: {', '.join(there)})")
+            doc.complain("scenario", f"no scenario {name!r}{nearest(name, there)} (known: {', '.join(there)})")
             return None
     forms = tuple(form for form in top.forms if form in known)
     demo = DemoConfig(scenario=name, seed=top.seed, forms=forms or DemoConfig().forms)
@@ -186,7 +186,7 @@ def _expect(item: Section, word: str, kind: type[Kind], top: ShowKeys) -> Expect
             item.complain(
                 "value" if isinstance(found, InRange) else "values",
                 f"{value!r} is no value of a beat of kind {word}{nearest(value, kind.VALUES)}"
-                f" (there are: {', '.join(kind.VALUES)})",
+                f" (known: {', '.join(kind.VALUES)})",
             )
     for key, one in (("form", getattr(found, "form", "")), ("spans", getattr(found, "spans", ""))):
         if one and top.forms and one not in top.forms:
@@ -206,7 +206,7 @@ def _unique(doc: Section, beats: list[Beat | None]) -> None:
 
 
 def _fits(doc: Section, top: ShowKeys, beats: list[Beat], cuts: tuple[float, ...]) -> None:
-    """What the speaker says has to fit each slot: a slot that cannot be kept is a mistake of the file."""
+    """What the speaker says has to fit each slot: a text that does not fit is an error in the file."""
     if not doc.sound("beats", "slot_min", "cuts_min"):
         return
     for minutes in (top.slot_min, *cuts):

@@ -69,7 +69,7 @@ class Stand:
         """The second machine in the first one's place; the first becomes the second."""
 
         def play(_: Scene) -> str:
-            assert self.standby is not None, "asked for before"
+            assert self.standby is not None, "requested before"
             other = self.standby()
             before, self.cast = self.cast, other
             self.standby, self.standby_name = (lambda: before), before.machine

@@ -80,7 +80,7 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
 def _guarded(door: Door, answer: Answer, *, known: bool) -> Answer:
     async def checked(request: Request) -> Response:
         if not door.ours(request):
-            made = _no("another site asked for it")
+            made = _no("another site sent it")
         elif known and not door.known(request):
             made = _no(ASK)
         else:
