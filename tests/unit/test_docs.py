@@ -93,9 +93,9 @@ def test_every_command_of_the_pages_is_one_of_lab(repo: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "found"),
     [
-        ("`lab show --check` is fine", ["lab show"]),
+        ("`lab stage --check` is fine", ["lab stage"]),
         ("```sh\n./labw demo --yes --live  # --nothing\nlab exec -- ls --color\n```", ["lab demo --live"]),
-        ("the lab show --check of prose, `./labw test -k x --tier unit`", []),
+        ("the lab stage --check of prose, `./labw test -k x --tier unit`", []),
     ],
 )
 def test_a_command_that_is_not_there_is_seen(page: str, found: list[str]) -> None:

@@ -55,7 +55,7 @@ beats:
         "3:11: scenario: no scenario 'htpp'; did you mean 'http'?",
         "8:29: beats[0].kind: 'slid' is not one of",
         "9:45: beats[1].markdwn: unknown key; did you mean 'markdown'?",
-        "9:58: beats[1].budget_s: a number is expected, not '3 min'; the key counts seconds: write 180",
+        "9:58: beats[1].budget_s: a number is expected, not '3 min'; the unit is seconds: write 180",
         "14:11: beats[2].else: 'retri' is not one of retry, take, skip, stop; did you mean 'retry'?",
         "15:10: beats[2].cut: is no slot of this show",
         "16:21: beats[2].expect[0].text: not a regular expression",
@@ -72,7 +72,7 @@ beats:
     ("beats", "told"),
     [
         ("beats: []", "beats: at least one beat is needed"),
-        ("beats: [{id: a, kind: slide, title: A}]", "beats[0].markdown: is needed"),
+        ("beats: [{id: a, kind: slide, title: A}]", "beats[0].markdown: is required"),
         ("beats: [{id: a, kind: slide, title: A, markdown: x, say_s: 600}]", "take 600 s to say"),
         ("beats: [{id: a/b, kind: slide, title: A, markdown: x}]", "'a/b' is not a file name"),
         (
