@@ -48,7 +48,6 @@ BANNED: Final = {
     "seating": "matching",
     "seated": "placed",
     "of yours": "your own",
-    "the house": "the architecture",
     "there are:": "known:",
     "is no folder": "is not a folder",
     "what keeps": "the process that runs …",

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
         schema: Annotated[bool, typer.Option("--schema", help="JSON Schema of a show file, for editors.")] = False,
         reference: Annotated[bool, typer.Option("--reference", help="Reference of the show file.")] = False,
     ) -> int:
-        """Run a show on stage: one key or a clicker starts the next beat.
+        """Drive a show on stage with one key or a clicker.
 
         Keys: space, Enter, arrows or Page Down: next; Page Up: back; r: retry; t: take; k: skip; p: panic (restore the
         machine); s: second machine; b: curtain; !: shell; q: stop; a number: jump to that beat.

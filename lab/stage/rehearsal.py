@@ -105,6 +105,6 @@ def has_fallback(beat: Beat) -> bool:
 
 
 def needs(beats: tuple[Beat, ...], slot_s: float, runs: int) -> ledger.Needs:
-    """What is asked of the rehearsals of these beats."""
+    """What these beats require of their rehearsals."""
     fallbacks = {beat.id: beat.keys.title for beat in beats if has_fallback(beat)}
     return ledger.Needs(slot_s=slot_s, fallbacks=fallbacks, runs=runs)

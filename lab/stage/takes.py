@@ -1,6 +1,6 @@
 """Takes: what each beat of a rehearsal showed, kept to be played when the beat cannot be shown live.
 
-A take is one file with a digest of its own, written beside, synced and renamed: what is there is whole, or is refused.
+A take is one file with a digest of its own, written beside, synced and renamed: a damaged file is refused.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def save(place: Path, take: Take) -> Path:
 
 
 def load(path: Path) -> Take:
-    """Read a take. Raises Unreadable where it is missing, torn, or not what was written."""
+    """Read a take. Raises Unreadable where it is missing, truncated, or not what was written."""
     source = Source(path=path, name=str(path), fix="rehearse the show: lab rehearse")
     doc = documents.read(source, _Stored)
     if doc.schema != SCHEMA:

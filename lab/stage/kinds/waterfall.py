@@ -33,7 +33,7 @@ class Waterfall:
         )
 
     def hear(self, event: LiveEvent) -> None:
-        """Show what the machine told of it."""
+        """Show what the machine reported about it."""
         match event:
             case Answered():
                 self._answered(event)

@@ -176,7 +176,7 @@ class Speaker(App[None]):
             self._stage.act(action)
 
     def action_leave(self) -> None:
-        """Ctrl-C: the show is asked to end, machine and takes stay whole."""
+        """Ctrl-C: ends the show; machine and takes stay complete."""
         self._cancel.set()
         self._desk.remarks.append(Remark(text="ending the show …", level="warning"))
         self._draw()
