@@ -28,7 +28,7 @@ class Played:
 class Attempt:
     """`play` is given the scene; what it raises is how it failed, and what it returns is shown to the speaker.
 
-    good: the outcome when nothing is wrong. A thread that does not come back is left behind: no view shows what it does.
+    good: the outcome when nothing is wrong. A thread that does not return is left: no view shows what it does.
     """
 
     name: str
