@@ -2,6 +2,7 @@
 
 import { amount, h, round, say, style } from "./dom.js";
 import { mark, plain } from "./look.js";
+import { total } from "./state.js";
 
 const ROLES = { service: "the service", agent: "the agent", bpf: "BPF programs" };
 const SPAN_MS = 20_000; // the least that the time axis shows
@@ -25,13 +26,11 @@ export function duet(state, look) {
   function update({ beat }) {
     const { windows } = beat;
     const all = [...windows.values()];
-    const highest = Math.max(0, ...all.flatMap((mine) => mine.points.map((point) => point.p50 ?? 0)));
-    const latest = Math.max(0, ...all.map((mine) => mine.points.at(-1)?.at ?? 0));
-    if (highest > scale.y) scale.y = round(highest * 1.1);
+    const latest = Math.max(0, ...all.map((mine) => mine.last.at_ms));
     while (latest > scale.x) scale.x *= 1.5;
-    const cpu = Math.max(0, ...all.map((mine) => total(mine.last)));
-    if (cpu > scale.cpu) scale.cpu = round(cpu * 1.05);
-    say(top, scale.y ? `${amount(scale.y)} ms` : "");
+    scale.y = round(1.1 * Math.max(0, ...all.map((mine) => mine.slowest)));
+    scale.cpu = round(1.05 * Math.max(0, ...all.map((mine) => mine.dearest)));
+    say(top, all.length ? `${amount(scale.y)} ms` : "");
     say(wide, `${Math.round(scale.x / 1000)} s`);
     draw(windows);
     for (const [form, one] of rows) one.update(windows.get(form)?.last ?? null, scale.cpu);
@@ -88,8 +87,6 @@ function stroke(pen, path) {
   path.forEach(([x, y], at) => (at ? pen.lineTo(x, y) : pen.moveTo(x, y)));
   pen.stroke();
 }
-
-const total = (last) => Object.values(last?.cpu_ms ?? {}).reduce((sum, ms) => sum + ms, 0);
 
 function row(form, look) {
   const rate = h("span", { class: "n" });

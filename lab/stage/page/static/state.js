@@ -35,6 +35,8 @@ function merged(points) {
   return half;
 }
 
+export const total = (window) => Object.values(window?.cpu_ms ?? {}).reduce((sum, ms) => sum + ms, 0);
+
 const HANDLERS = {
   ShowStarted(state, data) {
     Object.assign(state, fresh(), { show: data, outcomes: data.beats.map(() => "") });
@@ -75,9 +77,11 @@ const WITHIN = {
     if (mine) mine.done = data;
   },
   Window(beat, data) {
-    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0 });
+    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, slowest: 0, dearest: 0 });
     const mine = beat.windows.get(data.form);
     mine.last = data;
+    mine.slowest = Math.max(mine.slowest, data.p50_ms ?? 0);
+    mine.dearest = Math.max(mine.dearest, total(data));
     if (++mine.skipped < mine.every) return;
     mine.skipped = 0;
     mine.points.push({ at: data.at_ms, p50: data.p50_ms });

@@ -1,0 +1,270 @@
+"""The audience page in a real browser: what is drawn, the keys, and a server that goes and comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Page as Tab
+
+from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line
+from lab.stage.page.server import Page
+from lab.stage.record import StageRecord
+from tests.e2e import browser
+from tests.fakes.recorded_show import BEATS, records
+from tests.unit.stage.test_page import Show
+
+pytestmark = pytest.mark.contract
+WIDE, HIGH = 1280, 720
+SETTLED = 3000  # ms
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=browser.program(), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Audience:
+    """A show on a page that a browser shows; what the browser complained about."""
+
+    def __init__(self, chromium: Browser, **options: Any) -> None:
+        self.show = Show([])
+        self.page = Page(self.show)
+        self.page.start()
+        self.context = chromium.new_context(viewport={"width": WIDE, "height": HIGH}, **options)
+        self.tab = self.context.new_page()
+        self.complaints: list[str] = []
+        self.tab.on("console", self._said)
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.goto(self.page.address)
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and "ERR_CONNECTION_REFUSED" not in message.text:
+            self.complaints.append(message.text)
+
+    def play(self, until: str = "") -> None:
+        """The recorded show up to the end of the beat `until`, or all of it."""
+        for record in records():
+            self.show.add(record)
+            if isinstance(record.event, BeatEnded) and BEATS[record.event.beat].id == until:
+                break
+
+    def add(self, event: Any) -> None:
+        self.show.add(StageRecord(seq=len(self.show.records) + 1, at_s=99.0, event=event))
+
+    def close(self) -> None:
+        self.context.close()
+        self.page.stop()
+
+
+@pytest.fixture
+def audience(chromium: Browser) -> Iterator[Audience]:
+    made = Audience(chromium)
+    yield made
+    made.close()
+    assert made.complaints == []
+
+
+def text(tab: Tab) -> str:
+    """What can be read on it."""
+    return str(tab.evaluate("document.body.innerText")) + "|" + tab.title()
+
+
+def sees(tab: Tab, *wanted: str) -> str:
+    """Wait until all of it can be read."""
+    for one in wanted:
+        tab.wait_for_function("wanted => document.body.innerText.includes(wanted)", arg=one, timeout=SETTLED)
+    return text(tab)
+
+
+def test_the_waterfalls_of_a_request_stand_side_by_side(audience: Audience) -> None:
+    audience.play(until="request")
+    sees(audience.tab, "10 of 10", "7 of 10, 2 orphans", "Orders/Place")
+    rows = audience.tab.locator(".names .row").all()
+    assert len(rows) == 11
+    for form, bars in (("orchestrion-otel", 10), ("ebpf", 7)):
+        column = audience.tab.locator(".column", has=audience.tab.locator("h2", has_text=form))
+        assert column.locator(".lanes .bar").count() == bars
+        assert column.locator(".lanes .missing").count() == 10 - bars
+        tops = [box["y"] for lane in column.locator(".lanes .row").all() if (box := lane.bounding_box())]
+        names = [box["y"] for row in rows[1:] if (box := row.bounding_box())]
+        assert tops == pytest.approx(names, abs=1.5), "the same row is the same span in every column"
+
+
+def test_a_bar_appears_with_its_span_and_moves_nothing(audience: Audience) -> None:
+    some = records()
+    start = next(at for at, record in enumerate(some) if type(record.event).__name__ == "SpanArrived")
+    for record in some[:start]:
+        audience.show.add(record)
+    sees(audience.tab, "UPDATE")
+    before = [row.bounding_box() for row in audience.tab.locator(".row").all()]
+    assert audience.tab.locator(".lanes .bar").count() == 0
+    audience.show.add(some[start])
+    audience.tab.wait_for_selector(".lanes .bar", timeout=SETTLED)
+    assert [row.bounding_box() for row in audience.tab.locator(".row").all()] == before
+
+
+def test_a_duet_ticks_and_its_values_are_judged_in_words(audience: Audience) -> None:
+    audience.play(until="duet")
+    told = sees(audience.tab, "1680 of 2400", "A BIT OFF", "ON", "The laptop was busy")
+    assert "RECORDED" in told
+    assert "2026-11-20" in told
+    assert "the agent" in told
+    assert audience.tab.locator(".value").count() == 3
+    drawn = audience.tab.evaluate(
+        """() => { const c = document.querySelector("canvas");
+        const data = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+        let seen = 0;
+        for (let at = 3; at < data.length; at += 4) seen += data[at] > 0;
+        return seen / (data.length / 4); }"""
+    )
+    assert drawn > 0.004, "lines are drawn"
+
+
+def test_live_beats_are_not_marked_and_nothing_private_is_there(audience: Audience) -> None:
+    audience.play(until="attach")
+    told = sees(audience.tab, "attached in 1.24 s", "first span after 0.41 s")
+    assert "RECORDED" not in told
+    assert "SECRET" not in audience.tab.content()
+
+
+@pytest.mark.parametrize(
+    ("key", "action"),
+    [("PageDown", "next"), ("PageUp", "back"), (" ", "next"), ("ArrowRight", "next"), ("b", "curtain"), ("R", "retry")],
+)
+def test_keys_and_clickers_work_without_a_click(audience: Audience, key: str, action: str) -> None:
+    audience.play(until="welcome")
+    sees(audience.tab, "not one line")
+    began = time.monotonic()
+    audience.tab.keyboard.press(key)
+    while not audience.show.acts and time.monotonic() - began < 2:
+        time.sleep(0.002)
+    assert audience.show.acts == [action]
+
+
+def test_shortcuts_of_the_browser_stay_its_own(audience: Audience) -> None:
+    for key in ("Control+r", "Alt+ArrowLeft"):
+        audience.tab.keyboard.press(key)
+    audience.tab.wait_for_timeout(200)
+    assert audience.show.acts == []
+
+
+def test_the_curtain_is_black_and_lifts(audience: Audience) -> None:
+    audience.play(until="welcome")
+    audience.add(Curtain(down=True))
+    audience.tab.wait_for_selector("#curtain", state="visible", timeout=SETTLED)
+    covered = audience.tab.evaluate("document.elementFromPoint(640, 360).id")
+    assert covered == "curtain"
+    audience.add(Curtain(down=False))
+    audience.tab.wait_for_selector("#curtain", state="hidden", timeout=SETTLED)
+
+
+def test_it_comes_back_after_the_server_was_restarted(audience: Audience) -> None:
+    audience.play(until="build")
+    sees(audience.tab, "214 lines added")
+    before = text(audience.tab)
+    port, cookie, seen = audience.page.port, audience.page.cookie, list(audience.show.records)
+    audience.page.stop()
+    sees(audience.tab, "waiting for the show")
+    audience.show = Show(seen)
+    audience.page = Page(audience.show, port=port, cookie=cookie)
+    audience.page.start()
+    audience.tab.wait_for_selector("#link", state="hidden", timeout=SETTLED)
+    sees(audience.tab, "214 lines added")
+    assert text(audience.tab) == before
+    audience.add(Line(at_ms=1.0, text="and on it goes"))
+    sees(audience.tab, "and on it goes")
+
+
+def test_closed_and_opened_again_and_opened_twice_it_shows_the_same(audience: Audience) -> None:
+    audience.play(until="safety")
+    sees(audience.tab, "inside the program")
+    before = text(audience.tab)
+    audience.tab.close()
+    address = f"http://127.0.0.1:{audience.page.port}/"
+    tabs = [audience.context.new_page() for _ in range(2)]
+    for tab in tabs:
+        tab.goto(address)
+        sees(tab, "inside the program")
+        assert text(tab) == before
+    assert audience.page.views == 2
+
+
+def test_a_stranger_sees_nothing(chromium: Browser, audience: Audience) -> None:
+    audience.play(until="request")
+    with chromium.new_context() as other:
+        tab = other.new_page()
+        tab.goto(f"http://127.0.0.1:{audience.page.port}/")
+        sees(tab, "waiting for the show")
+        assert "checkout" not in text(tab)
+
+
+def test_a_replay_shows_what_the_live_show_showed(chromium: Browser, audience: Audience) -> None:
+    """The same events give the same page: as they came, and all at once to one that comes late."""
+    late = Audience(chromium)
+    try:
+        some = records()
+        for at, record in enumerate(some):
+            audience.show.add(record)
+            if not isinstance(record.event, BeatEnded):
+                continue
+            now = text_when_drawn(audience.tab, some[: at + 1])
+            again = Show(some[: at + 1])
+            page = Page(again)
+            page.start()
+            try:
+                late.tab.goto(page.address)
+                assert text_when_drawn(late.tab, some[: at + 1]) == now
+            finally:
+                late.tab.goto("about:blank")
+                page.stop()
+    finally:
+        late.close()
+
+
+def text_when_drawn(tab: Tab, some: list[StageRecord]) -> str:
+    """The page's text when it has drawn the last of these."""
+    beat = next(record.event.beat for record in reversed(some) if isinstance(record.event, BeatStarted))
+    sees(tab, f"{beat + 1} of {len(BEATS)}")
+    tab.wait_for_timeout(150)
+    return text(tab)
+
+
+def test_nothing_is_cut_off_or_too_small_at_720p(chromium: Browser, tmp_path: Path) -> None:
+    audience = Audience(chromium, color_scheme="dark")
+    try:
+        for beat in BEATS:
+            audience.show.records.clear()
+            audience.page.stop()
+            audience.show = Show([])
+            audience.page = Page(audience.show)
+            audience.page.start()
+            audience.play(until=beat.id)
+            audience.tab.goto(audience.page.address)
+            sees(audience.tab, f"{BEATS.index(beat) + 1} of {len(BEATS)}")
+            audience.tab.wait_for_timeout(100)
+            assert audience.tab.evaluate("document.documentElement.scrollHeight") <= HIGH
+            assert audience.tab.evaluate(OUTSIDE) == []
+            for css in (".count", ".cost .form", ".value .big", ".value .word", ".pillars td p", ".lines span", "h1"):
+                for size in audience.tab.evaluate(SIZES, css):
+                    assert size >= 24 or (css == ".lines span" and beat.id == "build"), css
+            picture = audience.tab.screenshot(path=tmp_path / f"{beat.id}.png")
+            assert len(picture) > 9000
+    finally:
+        audience.close()
+    assert audience.complaints == []
+
+
+OUTSIDE = """() => [...document.querySelectorAll("main *, header *, footer *")].filter((node) => {
+  const box = node.getBoundingClientRect();
+  const out = box.right > innerWidth + 1 || box.bottom > innerHeight + 1;
+  return out && box.width > 0 && !node.closest("pre, svg, .slide");
+}).map((node) => node.outerHTML.slice(0, 120))"""
+SIZES = "css => [...document.querySelectorAll(css)].map((node) => parseFloat(getComputedStyle(node).fontSize))"
