@@ -73,6 +73,7 @@ def _about(options: Options, *, schema: bool, reference: bool) -> int:
 
 def _play(options: Options, lab: Lab, found: Show, minutes: float | None, house: House) -> int:
     from lab.cli.stage_views import on_stage
+    from lab.stage.health import Pulse
     from lab.stage.house import Handover
     from lab.stage.opening import opened
 
@@ -82,7 +83,8 @@ def _play(options: Options, lab: Lab, found: Show, minutes: float | None, house:
             engine.stand.suspended = handover
             engine.run()
 
-        on_stage(options, engine, engine.emit, house, play, cancel=lab.cancel, alive=engine.stand.cast.alive)
+        pulse = Pulse(cast=lambda: engine.stand.cast, home=lab.paths.home, emit=engine.emit)
+        on_stage(options, engine, engine.emit, house, play, cancel=lab.cancel, pulse=pulse)
     return _code(engine)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from lab.cli.options import Options
 from lab.cli.stage_plain import Lines, keyboard
 from lab.stage import house
-from lab.stage.cast import Alive
 from lab.stage.events import StageEvent
+from lab.stage.health import Pulse
 from lab.stage.view import Stage
 
 
@@ -22,10 +22,10 @@ def on_stage(
     play: Callable[[house.Handover], object],
     *,
     cancel: threading.Event,
-    alive: Callable[[], Alive] | None = None,
+    pulse: Pulse | None = None,
 ) -> None:
     """Run `play` with both views on it. Without a terminal, or with --plain or --json, events are lines."""
-    with house.opened(stage, emit, asked, alive=alive) as page:
+    with house.opened(stage, emit, asked, pulse=pulse) as page:
         if not options.json and not options.plain and _terminal():
             house.perform(stage, page, asked, play, cancel=cancel)
             return

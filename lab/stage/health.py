@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Final
 import psutil
 
 from lab.stage.cast import Cast
-from lab.stage.events import Health
+from lab.stage.events import Health, Remark, StageEvent
 
 EVERY_S: Final = 2.0
 LOAD_HIGH: Final = 2.0  # runnable processes per CPU
 BATTERY_LOW: Final = 0.2
+SLEPT_S: Final = 5.0  # by how much the wall clock may run ahead between two looks
 DISK_LOW: Final = 1 << 30
 
 
@@ -26,7 +28,7 @@ class Pulse:
 
     cast: Callable[[], Cast]
     home: Path
-    emit: Callable[[Health], None]
+    emit: Callable[[StageEvent], None]
     views: Callable[[], int] = lambda: 0
     _end: threading.Event = field(default_factory=threading.Event)
     _last: Health | None = None
@@ -38,6 +40,7 @@ class Pulse:
         self._end.set()
 
     def _run(self) -> None:
+        ahead_s = time.time() - time.monotonic()
         while True:
             now = self.look()
             if now != self._last:
@@ -45,6 +48,10 @@ class Pulse:
                 self.emit(now)
             if self._end.wait(EVERY_S):
                 return
+            # the monotonic clock stands still while a laptop sleeps
+            slept_s, ahead_s = time.time() - time.monotonic() - ahead_s, time.time() - time.monotonic()
+            if slept_s > SLEPT_S:
+                self.emit(Remark(text=f"this laptop slept for {slept_s:.0f} s: press r", level="warning"))
 
     def look(self) -> Health:
         """How it is now."""

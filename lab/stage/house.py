@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lab.stage import browser
 from lab.stage.awake import awake
-from lab.stage.cast import Alive
 from lab.stage.events import Remark, StageEvent
+from lab.stage.health import Pulse
 from lab.stage.page.server import Page
-from lab.stage.pulse import beating
 from lab.stage.view import Stage
 
 
@@ -27,9 +27,9 @@ class House:
 
 @contextlib.contextmanager
 def opened(
-    stage: Stage, emit: Callable[[StageEvent], object], house: House, *, alive: Callable[[], Alive] | None = None
+    stage: Stage, emit: Callable[[StageEvent], object], house: House, *, pulse: Pulse | None = None
 ) -> Iterator[Page]:
-    """The page, served and opened, and the pulse of host and machine, while the block runs."""
+    """The page, served and opened, while the block runs. pulse: of host and machine; None for a recording."""
 
     def remark(text: str) -> None:
         emit(Remark(text=text, level="warning"))
@@ -37,12 +37,25 @@ def opened(
     page = Page(stage, port=house.port)
     page.start()
     try:
-        with awake(remark), beating(emit, alive=alive, views=lambda: page.views):
+        with awake(remark), _beating(pulse, page):
             if house.browse and not browser.opened(page.address):
                 remark(f"no browser was found: open {page.address}")
             yield page
     finally:
         page.stop()
+
+
+@contextlib.contextmanager
+def _beating(pulse: Pulse | None, page: Page) -> Iterator[None]:
+    if pulse is None:
+        yield
+        return
+    seen = dataclasses.replace(pulse, views=lambda: page.views)
+    seen.start()
+    try:
+        yield
+    finally:
+        seen.end()
 
 
 def perform(
