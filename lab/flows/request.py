@@ -72,7 +72,10 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
             raise ConfigError(problems[0], fix=f"write {alone} (docs/how-to/your-own-service.md), or give a scenario")
     if problems or scenario is None or service is None:
         raise problems_error(problems)
-    return DemoRequest(scenario=scenario, service=service, forms=tuple(known[name] for name in names), demo=demo)
+    forms = [known[name] for name in names]
+    if not forms_given and not chosen:  # a control that nobody asked for, of a service that cannot be delayed
+        forms = [form for form in forms if form.delay is None or form.delay[0] in service.delays]
+    return DemoRequest(scenario=scenario, service=service, forms=tuple(forms), demo=demo)
 
 
 def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:

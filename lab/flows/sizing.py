@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from lab.flows import report
+from lab.guest.wire import COUNTED
 from lab.model.errors import Unreadable
 from lab.model.lab import Lab
+from lab.model.machine import INSTRUCTION_NS
 from lab.model.paths import SUMMARY_FILE
 from lab.model.summary import Summary
 from lab.runs.plan import RunParameters
@@ -39,8 +41,9 @@ def _costs(run: Summary) -> dict[str, float] | None:
     level = next(iter(run.forms[BASELINE].metrics.values()), None) if BASELINE in run.forms else None
     weights = {part.type: part.weight for part in run.provenance.mix if part.weight > 0}
     medians = {kind: ms for kind, ms in level.latency_p50_ms.items() if kind in weights} if level else {}
-    if not level or not level.cpu_s_per_1k_requests or not medians:
+    if not level or not medians:
         return None
     wait = sum(weights[kind] * ms for kind, ms in medians.items()) / sum(weights[kind] for kind in medians)
-    cpu = level.cpu_s_per_1k_requests
-    return {"cpu": cpu * 1e6, "wait": wait * 1e6} if cpu > 0 and wait > 0 else None
+    counted_ns = level.others.get("instructions_per_request", 0.0) * INSTRUCTION_NS
+    cpu_ns = counted_ns if run.clock == COUNTED else (level.cpu_s_per_1k_requests or 0.0) * 1e6
+    return {"cpu": cpu_ns, "wait": wait * 1e6} if cpu_ns > 0 and wait > 0 else None

@@ -165,7 +165,7 @@ def seal(work: Work, fetched: Fetched) -> Sealed:
     doc = manifest.document(fetched.run.plan, fetched.run.facts, files)
     doc["floor_pct"] = noise.floors(work.lab.paths, doc["profile_hash"])
     run = reading.opened(directory, decode(RunManifest, doc), {entry.path: entry.size for entry in files})
-    grade = verdict.grade(run.manifest, run.facts, [found.cell for found in run.cells])
+    grade = verdict.grade(run.manifest, run.facts, [found.cell for found in run.cells], run.plan.clock)
     final = manifest.publish(directory, {**doc, "grade": encode(grade)})
     return Sealed(directory=final, run=reading.moved(run, final))
 
@@ -220,7 +220,11 @@ def _specs(lab: Lab, prepared: Prepared, wish: planning.RunParameters, facts: di
     asked = prepared.asked
     here = {"provider": prepared.machine.spec.provider, "accel": prepared.machine.accel}
     controls = any(form.delay for form in asked.forms)
-    costs = sizing.measured(lab, scenario=asked.scenario.name, wish=wish, **here) if controls else None
+    costs: dict[str, float] | None = None
+    if wish.clock == COUNTED and asked.scenario.counted.cpu_ms:
+        costs = {"cpu": asked.scenario.counted.cpu_ms * 1e6}  # the same in every run, so that runs are alike
+    elif controls:
+        costs = sizing.measured(lab, scenario=asked.scenario.name, wish=wish, **here)
     if controls and costs is None:
         lab.bus.emit(Notice(level="info", text="no comparable run yet: the controls get a nominal size"))
     return {
@@ -240,7 +244,11 @@ def plan_of(deployed: Deployed, run_id: str) -> Plan:
     asked, artifacts = deployed.prepared.asked, deployed.prepared.artifacts
     load, sink = artifacts["load"], artifacts["sink"]
     tools = Tools(
-        load=forms.tree_path(load), load_sha256=load.sha256, sink=forms.tree_path(sink), sink_sha256=sink.sha256
+        load=forms.tree_path(load),
+        load_sha256=load.sha256,
+        sink=forms.tree_path(sink),
+        sink_sha256=sink.sha256,
+        verified=deliver.by_disk(deployed.prepared.machine),
     )
     return planning.make(run_id, asked.scenario, asked.service, deployed.specs, tools, deployed.wish)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lab.forms.tree import tree_path
-from lab.guest.wire import AgentSpec, Expectation, ExtraSpan, FormExpectation, FormSpec, SpanNode
+from lab.guest.wire import COUNTED, AgentSpec, Expectation, ExtraSpan, FormExpectation, FormSpec, SpanNode
 from lab.model.errors import ConfigError
 from lab.model.form import Artifact, ExpectRule, ExtraRule, Form, FormAgent
 from lab.model.scenario import Scenario
@@ -18,6 +18,7 @@ NOMINAL_NS: Final[dict[bool, dict[str, float]]] = {
     False: {"cpu": 1.0e6, "wait": 2.0e6},
     True: {"cpu": 30.0e6, "wait": 60.0e6},
 }
+NOMINAL_COUNTED_NS: Final = {"cpu": 1.0e6, "wait": 60.0e6}
 THRESHOLD: Final = {"cpu": "cpu_s_per_1k_requests", "wait": "latency_p50_ms"}
 # Smaller differences are not detectable under emulation.
 EMULATED_PCT: Final = 10.0
@@ -64,10 +65,11 @@ def delay_ns(
 ) -> int:
     """The control's size: a multiple of the scenario's threshold, in percent of a request's cost (or NOMINAL_NS)."""
     kind, multiple = delay
-    emulated = bool(facts.get("emulated", False))
+    emulated, counted = bool(facts.get("emulated", False)), facts.get("clock") == COUNTED
     given = scenario.threshold_pct.get(THRESHOLD[kind], DEFAULT_PCT[kind]) if scenario else DEFAULT_PCT[kind]
-    percent = max(given, EMULATED_PCT / multiple) if emulated else given
-    return round((costs or NOMINAL_NS[emulated])[kind] * multiple * percent / 100)
+    percent = max(given, EMULATED_PCT / multiple) if emulated and not counted else given
+    nominal = NOMINAL_COUNTED_NS if counted else NOMINAL_NS[emulated]
+    return round({**nominal, **(costs or {})}[kind] * multiple * percent / 100)
 
 
 def _delay_args(form: Form, service: Service, size_ns: int) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
         # its memory and disk are in use already: do not require them again
         findings.append(Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({current.reason})"))
     else:
-        findings += provider.check(lab, spec)
+        findings += steps.unsupported(spec, provider.FEATURES) or provider.check(lab, spec)
     if deep and provider.FEATURES.custom_kernel:
         findings.append(_image(lab, spec))
     return findings

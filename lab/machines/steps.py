@@ -20,7 +20,7 @@ from lab.machines.vm import acceleration
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError, raise_all
 from lab.model.events import CheckDone
 from lab.model.lab import Lab
-from lab.model.machine import Finding, Machine, Observed, SshEndpoint
+from lab.model.machine import Features, Finding, Machine, MachineSpec, Observed, SshEndpoint
 from lab.model.paths import KNOWN_HOSTS_FILE
 from lab.system.wait import Deadline
 
@@ -81,17 +81,23 @@ def _running(lab: Lab, machine: Machine) -> str | None:
 
 def _check_host(lab: Lab, machine: Machine) -> Machine:
     provider, spec = provider_of(machine), machine.spec
-    if (spec.kernel or spec.modules) and not provider.FEATURES.custom_kernel:
-        message = f"provider {spec.provider} does not support a custom kernel (--kernel, --modules)"
-        raise PreconditionError(message, fix="use --provider qemu, or remove these flags")
-    if spec.clock == "counted" and not provider.FEATURES.counted:
-        message = f"provider {spec.provider} does not support --clock counted"
-        raise PreconditionError(message, fix="use --provider qemu, or --clock real")
-    findings = provider.check(lab, spec)
+    findings = unsupported(spec, provider.FEATURES) or provider.check(lab, spec)
     for found in findings:
         lab.bus.emit(CheckDone(name=found.name, verdict=found.verdict, message=found.message, fix=found.fix))
     raise_failed([found for found in findings if found.verdict == "fail"], PreconditionError)
     return machine
+
+
+def unsupported(spec: MachineSpec, features: Features) -> list[Finding]:
+    """What the spec asks for and the provider cannot do on any host."""
+    found = []
+    if (spec.kernel or spec.modules) and not features.custom_kernel:
+        message = f"provider {spec.provider} does not support a custom kernel (--kernel, --modules)"
+        found.append(("kernel", message, "use --provider qemu, or remove these flags"))
+    if spec.clock == "counted" and not features.counted:
+        message = f"provider {spec.provider} does not support --clock counted"
+        found.append(("clock", message, "use --provider qemu, or --clock real"))
+    return [Finding(name=name, verdict="fail", message=message, fix=fix) for name, message, fix in found]
 
 
 def raise_failed(failed: list[Finding], kind: type[LabError]) -> None:

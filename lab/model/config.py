@@ -21,7 +21,7 @@ class DemoConfig:
 
     scenario: str = key("shop", "Scenario to run: a name in demo/scenarios or a path", metavar="NAME|FILE")
     forms: tuple[str, ...] = key(
-        ("baseline", "twin", "orchestrion-otel", "ebpf"),
+        ("baseline", "twin", "delay-cpu", "orchestrion-otel", "ebpf"),
         "Forms to compare; see `lab forms`",
         flag="--form",
         metavar="A,B,…",

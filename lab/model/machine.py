@@ -41,7 +41,7 @@ class MachineConfig:
     disk_gib: int = key(16, "Size of the machine's disk (allocated as it is used)", low=1, flag="")
     accel: Literal["auto", "kvm", "hvf", "whpx", "tcg"] = key("auto", "QEMU's accelerator; auto: the first that works")
     clock: Literal["auto", Clock] = key(
-        "auto", "Clock of the machine; counted: by executed instructions (qemu, emulated, one CPU); auto: real"
+        "auto", "What its clock counts; counted: instructions (qemu, emulated, one CPU); auto: counted where emulated"
     )
     arch: Literal["auto", Arch] = key("auto", "Architecture; auto: that of this host")
     source: str = key("", "URL or path of a cloud image, golden image or box, instead of building one", metavar="URL")

@@ -16,11 +16,12 @@ from lab.model.problems import Places
 class CountedLoad:
     """The load of a cell where instructions are counted: a number of requests and a rate.
 
-    0: the number and rate of an emulated machine in `seconds`.
+    0: the number and rate of an emulated machine in `seconds`; the cost in the newest comparable run.
     """
 
     rate_rps: float = 0.0
     requests: int = 0
+    cpu_ms: float = 0.0  # what a request costs the baseline, on that clock: the size of the controls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ from lab.model.service import Service
 EMULATED_FACTOR: Final = 8.0
 LEVEL: Final = "one"  # one load level in this release
 FAST: Final = "fast"
-SLOW: Final = "slow"  # the same requests over a longer time: the difference is the standing cost
+SLOW: Final = "slow"  # fewer requests in the same time: the difference is the standing cost
 SLOW_DOWN: Final = 3.0
 COUNTED_QUIET_S: Final = 1.5  # longer than the export interval of a span batch; a counted second is never late
 
@@ -151,7 +151,7 @@ def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> t
 def _counted_lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
     """Several blocks in each life, since counts do not drift; several lives, since no two starts are equal.
 
-    Every block has its own requests, the same for all forms; the first of a life is also sent slowly.
+    Every block has its own requests, the same for all forms; in the first of a life, fewer are also sent slowly.
     """
     lives = []
     for number in range(1, COUNTED_LIVES[wish.profile] + 1):
@@ -169,7 +169,7 @@ def _counted_lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParamete
                     rate_rps=wish.rate_rps / (SLOW_DOWN if level == SLOW else 1.0),
                     seed=random.Random(f"arrivals/{wish.seed}/{block}").getrandbits(31),  # noqa: S311 - likewise
                     warmup_requests=scenario.warmup_requests if at == 0 else 0,
-                    requests=wish.requests,
+                    requests=wish.requests if level == FAST else math.ceil(wish.requests / SLOW_DOWN),
                     block=block,
                 )
                 for at, (block, level) in enumerate(steps)

@@ -208,6 +208,8 @@ def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why there is no figure although both sides have valid cells."""
     if metric.fit:
         return "no positive figure: the fit over the rates of a block is within noise of zero"
+    if "spans" in metric.families and not any(view.figures.spans for view in paired.cells(sides[1], metric, level)):
+        return f"{sides[1].name} delivers no spans"
     if not metric.quantile:
         return "no counter for it in a block that both sides have"
     label, limit = metric.quantile, sides[0].late_shift_max

@@ -65,7 +65,9 @@ def _delay(form: FormView, plain: list[FormView], metric: Metric, terms: Terms) 
     if realised is not None and read.blocks >= terms.fewest_blocks:
         assert read.low_pct is not None
         assert read.high_pct is not None
-        seen = read.excludes_zero and read.low_pct <= realised <= read.high_pct
+        # a count is more exact than what the service itself can tell of its delay
+        slack = terms.threshold(metric) if metric.kind == "work" else 0.0
+        seen = read.excludes_zero and read.low_pct - slack <= realised <= read.high_pct + slack
     return Delay(
         form=form.name,
         metric=metric.name,

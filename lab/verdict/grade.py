@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from lab.guest.wire import COUNTED, Cell
+from lab.model.metrics import REAL
 from lab.model.run import RunManifest
 from lab.model.summary import Grade
 
@@ -17,9 +18,9 @@ EMULATOR: Final = "tcg"
 NOT_OURS: Final = frozenset({"", "none", "native", "unknown"})
 
 
-def grade(manifest: RunManifest, facts: Mapping[str, object], cells: Sequence[Cell]) -> Grade:
+def grade(manifest: RunManifest, facts: Mapping[str, object], cells: Sequence[Cell], clock: str = REAL) -> Grade:
     """The first match of: counted, emulated, noisy, limited, ready; with its reasons."""
-    if (facts.get("clock") or manifest.guest.get("clock")) == COUNTED:
+    if clock == COUNTED:
         reason = "the machine's clock counts instructions: the figures are work, not time"
         return Grade(word="counted", reasons=(reason,))
     noise = _noise(cells)

@@ -103,9 +103,13 @@ class FormView:
 def observe(run: Run) -> dict[str, FormView]:
     """All forms of the plan, in the order: baseline, twin, controls, compile time, run time."""
     views: dict[str, list[CellView]] = {name: [] for name in run.plan.forms}
-    for run_cell in run.cells:
+    calls: dict[str, dict[str, int]] = {}  # life -> what its earlier cells called
+    for run_cell in sorted(run.cells, key=lambda found: found.cell.window_start_ns):
         if run_cell.cell.form in views:
-            views[run_cell.cell.form].append(_view(run_cell, run))
+            view = _view(run_cell, run, calls.get(run_cell.cell.life))
+            views[run_cell.cell.form].append(view)
+            if run_cell.cell.life and view.tally is not None:
+                calls[run_cell.cell.life] = view.tally.calls
     failed = failed_proofs(run)
     return {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
 
@@ -165,11 +169,11 @@ def role(plan: Plan, name: str) -> Role:
     return "baseline" if name == base else "twin"
 
 
-def _view(run_cell: RunCell, run: Run) -> CellView:
+def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellView:
     cell, plan = run_cell.cell, run.plan
     try:
         rows = list(run_cell.requests())
-        counted = _tally(run_cell, rows, run)
+        counted = _tally(run_cell, rows, run, calls)
         broken: tuple[str, ...] = ()
     except Unreadable as error:
         rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
@@ -209,10 +213,10 @@ def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows
     return found.but(EVERYTHING, *gone) if gone else found
 
 
-def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run) -> Tally:
+def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run, calls: Mapping[str, int] | None) -> Tally:
     cell = run_cell.cell
-    prior: Counter[str] = Counter()
-    for proof in run.canaries:
+    prior: Counter[str] = Counter(calls)
+    for proof in run.canaries if calls is None else ():
         same_life = proof.block in {cell.block, None} and proof.attempt in {cell.attempt, None}
         if cell.life:
             same_life = f"/{cell.life}/" in proof.path

@@ -28,13 +28,14 @@ from lab.verdict.traces import traces
 def summarize(run: Run) -> Summary:
     """All figures, words and reasons of a run. Pure: the same run gives the same summary."""
     forms = observe(run)
-    graded = grade(run.manifest, run.facts, [view.cell for form in forms.values() for view in form.attempts])
+    measured = [view.cell for form in forms.values() for view in form.attempts]
+    graded = grade(run.manifest, run.facts, measured, run.plan.clock)
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
     terms = Terms(
         grade=graded.word,
         levels=levels(forms, {cell.level: cell.rate_rps for life in run.plan.lives for cell in life.cells}),
         instrumented=len(instrumented),
-        clock=run.machine.clock,
+        clock=run.plan.clock,
         named=run.manifest.primary,
         threshold_pct=run.manifest.threshold_pct,
         floor_pct=run.manifest.floor_pct,
@@ -49,7 +50,7 @@ def summarize(run: Run) -> Summary:
         scenario=run.plan.scenario,
         scenario_title=run.manifest.scenario_title,
         profile=run.plan.profile,
-        clock=run.machine.clock,
+        clock=run.plan.clock,
         grade=graded,
         outcome=run.outcome,
         cells=_cells(forms.values()),

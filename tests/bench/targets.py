@@ -16,3 +16,5 @@ MANY_FILES_S: Final = 2.0
 RESENT_MIB: Final = 4.0
 OTHER_PROVIDER_RATIO: Final = 0.2  # at least five times faster
 OTHER_PROVIDER_OVERHEAD_PERCENT: Final = 5.0
+COUNTED_DEMO_S: Final = 360.0
+COUNTED_APART: Final = 1.0  # percentage points between two runs

@@ -24,7 +24,7 @@ from tests.contract.sshd import with_key
 from tests.support import ROOT, lab_at, own_home
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
-SPEC = MachineSpec(name="life", memory_mib=1024)
+SPEC = MachineSpec(name="life", memory_mib=1024, clock="real")
 # What a second `up` on a ready machine may take, from an empty process on; contract of the whole product.
 SECOND_UP_S = 1.5
 BUSY = 3.0  # this suite shares two cores with whatever else runs
@@ -41,7 +41,7 @@ from lab.model.machine import MachineSpec
 from lab.model.paths import Paths
 seen = []
 lab = Lab(config=Config(), paths=Paths(home=Path(sys.argv[1])), bus=Bus((lambda r: seen.append(r.event),)))
-lifecycle.up(lab, MachineSpec(name="life", memory_mib=1024), lock_timeout_s=5)
+lifecycle.up(lab, MachineSpec(name="life", memory_mib=1024, clock="real"), lock_timeout_s=5)
 steps = [(e.name, e.outcome) for e in seen if isinstance(e, StepFinished)]
 print(json.dumps({"seconds": time.monotonic() - began, "steps": steps, "ssh": "paramiko" in sys.modules}))
 """
@@ -88,7 +88,7 @@ def test_a_second_up_changes_nothing_and_logs_in_nowhere(lab: Lab, up: Machine) 
 
 def test_another_spec_under_the_same_name_is_refused(lab: Lab, up: Machine) -> None:
     with pytest.raises(UsageError, match="memory_mib 1024, wanted 2048"):
-        lifecycle.up(lab, MachineSpec(name="life", memory_mib=2048), lock_timeout_s=5)
+        lifecycle.up(lab, MachineSpec(name="life", memory_mib=2048, clock="real"), lock_timeout_s=5)
 
 
 def test_another_host_key_behind_the_port_stops_everything(lab: Lab, up: Machine) -> None:

@@ -115,7 +115,7 @@ def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(inspect_ssh, "ASK_S", 8.0)
     # images are shared with the other tests of machines; this machine's own files are not
     lab = Lab(config=Config(), paths=Paths(home=test_home()), bus=Bus())
-    spec = MachineSpec(name="contract", provider=name, memory_mib=1024, address=address)
+    spec = MachineSpec(name="contract", provider=name, memory_mib=1024, address=address, clock="real")
     provider, directory = PROVIDERS[name], tmp_path / "machine"
     if provider.FEATURES.custom_kernel:
         from lab.machines.images import golden

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support import ROOT
+from tests.support import REAL_CLOCK, ROOT
 
 
 @dataclass(slots=True)
@@ -64,7 +64,12 @@ def parse(text: str) -> list[Block]:
 def run(path: Path, *, home: Path, cwd: Path) -> Iterator[str]:
     """Run a script; yields a line per passed block, raises AssertionError with all that was seen at the first wrong."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
-    env |= {"LAB_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": f"{_shim(cwd)}{os.pathsep}{os.environ['PATH']}"}
+    env |= {
+        **REAL_CLOCK,
+        "LAB_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{_shim(cwd)}{os.pathsep}{os.environ['PATH']}",
+    }
     for block in parse(path.read_text(encoding="utf-8")):
         argv = list(block.argv)
         if argv[0] == "lab":

@@ -16,7 +16,7 @@ import pytest
 
 from lab.machines import snapshots
 from lab.model.paths import Paths
-from tests.support import ROOT, Ran, lab_at, run_lab, test_home
+from tests.support import REAL_CLOCK, ROOT, Ran, lab_at, run_lab, test_home
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3000)]
 FORMS = "baseline,ebpf"
@@ -83,7 +83,7 @@ def test_killed_at_any_instant_the_same_command_brings_it_back(home: Path) -> No
     instants = random.Random(seed := random.randrange(1 << 20))
     print("seed", seed)
     clean = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
-    environment = {**clean, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    environment = {**clean, **REAL_CLOCK, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
     for _ in range(4):
         argv = [sys.executable, "-m", "lab", "restore", "talk"]
         moment = instants.uniform(0.3, 6.0)

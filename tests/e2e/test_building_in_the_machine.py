@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, run_lab, test_home
+from tests.support import REAL_CLOCK, ROOT, run_lab, test_home
 
 FOREIGN = ROOT / "tests/contract/foreign"
 UNIT = ("exec", "builder", "--", "systemctl", "is-active", "lab-build.service")
@@ -42,7 +42,7 @@ def test_a_service_compiled_in_the_machine(home: Path) -> None:
     up = run_lab("up", "builder", home=home, limit_s=900)
     assert up.code == 0, up.stderr
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LAB_")}
-    env = {**clean, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
+    env = {**clean, **REAL_CLOCK, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-m", "lab", *DEPLOY]
     with subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as cut:
         ends = time.monotonic() + 900

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import ROOT
+from tests.support import REAL_CLOCK, ROOT
 
 QUICK = Path(__file__).with_name("quick.yaml")
 DEMO_S = 240.0  # a quick demo on a busy host, reruns of noisy cells included
@@ -74,7 +74,7 @@ def running(*argv: str, home: Path) -> Iterator[Running]:
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "lab", *argv],
-            env={**clean, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)},
+            env={**clean, **REAL_CLOCK, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

@@ -20,7 +20,7 @@ from lab.guest.linux.waiting import until
 from lab.guest.run.context import RunContext
 from lab.guest.run.life import Running
 from lab.guest.run.load import longest_s, sends, start_load, summary
-from lab.guest.run.sink import read_spans, still
+from lab.guest.run.sink import lines, read_spans, still
 from lab.guest.scoring import gates as gating
 from lab.guest.scoring.signature import signature
 from lab.guest.wire import (
@@ -36,6 +36,7 @@ from lab.guest.wire import (
 )
 
 SENTINEL_ROUNDS = 200_000
+COUNTED_PERIOD_S = 1.0  # what is counted is read before and after; in between, only for whoever watches
 
 
 def cell_folder(ident: str, attempt: int) -> str:
@@ -59,10 +60,10 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     shutil.rmtree(str(temp), ignore_errors=True)
     temp.mkdir(parents=True)
     bench.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
-    sentinel_s = sentinel()
+    counted = bench.plan.clock == COUNTED
+    sentinel_s = 0.0 if counted else sentinel()  # a count does not drift
     rotated = running.sink.rotate(temp / SPANS_FILE)
     refused = running.sink.refused()
-    counted = bench.plan.clock == COUNTED
     failed = _warm_up(bench, running, cell) if counted else ""
     load: dict[str, Any] = {}
     with contextlib.closing(BpfStatistics(wanted=bool(running.agents))) as statistics:
@@ -122,6 +123,7 @@ def _loaded(
 
     Returns its summary, and why it has none.
     """
+    counted = bench.plan.clock == COUNTED
     load = start_load(bench, running.work, running.target, cell, rows)
     until_s = time.monotonic() + longest_s(bench, cell)
     failed = ""
@@ -132,12 +134,12 @@ def _loaded(
                 failed = "" if failed else "did not end in time"
                 load.stop(2.0)
                 break
-            until(bench.cancel, load.ended, PERIOD_S, 0.05)
+            until(bench.cancel, load.ended, COUNTED_PERIOD_S if counted else PERIOD_S, 0.05)
             if samples is None or statistics is None:
                 continue
-            slow = len(samples) % SLOW_EVERY == 0 or load.code is not None
+            slow = not counted and (len(samples) % SLOW_EVERY == 0 or load.code is not None)
             samples.append(_sample(bench, running, statistics, slow=slow))
-            if slow:
+            if slow or counted:
                 _tell(bench, running, cell, samples)
     finally:
         load.stop(2.0)
@@ -152,7 +154,8 @@ def _loaded(
 
 def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
     """One sample for the live view: CPU per role since the last one."""
-    last, before = samples[-1], samples[max(0, len(samples) - 1 - SLOW_EVERY)]
+    last = samples[-1]
+    before = samples[max(0, len(samples) - (2 if bench.plan.clock == COUNTED else 1 + SLOW_EVERY))]
     seconds = max(1e-9, (last.mono_ns - before.mono_ns) / 1e9)
     cores = {role: round((sum(last.cpu[role]) - sum(before.cpu[role])) / seconds, 4) for role in last.cpu}
     bench.journal.emit("sample", cell=cell.id, cores=cores, spans=running.sink.count(), form=running.form.name)
@@ -178,7 +181,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, r
     if counted and start_ns:  # everything counted, between two idle moments
         start_ns, end_ns = raw.samples[0].wall_ns, raw.samples[-1].wall_ns
     use = _use(bench, raw.samples, start_ns, end_ns)
-    spans, total = _count_spans(folder / SPANS_FILE, start_ns, end_ns)
+    spans, total = ({}, lines(folder / SPANS_FILE)) if counted else _count_spans(folder / SPANS_FILE, start_ns, end_ns)
     builds = {str(k): int(v) for k, v in (load.get("headers", {}).get("build") or {}).items()}
     cpus = os.cpu_count() or 1
     tools = cpu_set(bench.plan.layout.tools)

@@ -12,7 +12,7 @@ from lab.guest.linux.atomic_files import sha256_file
 from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.waiting import Cancel
 from lab.guest.run.journal import Journal
-from lab.guest.wire import FormSpec, Plan
+from lab.guest.wire import Cell, FormSpec, Plan
 
 PASSED_ON = (
     "PATH",
@@ -40,6 +40,7 @@ class RunContext:
     cancel: Cancel
     systemd: bool = False
     digests: dict[tuple[int, ...], str] = field(default_factory=dict)  # of files, by their stat(2) values
+    cells: dict[Path, Cell] = field(default_factory=dict)  # complete ones, by file
 
     def form(self, name: str) -> FormSpec:
         return self.plan.forms[name]

@@ -14,9 +14,10 @@ from lab.guest.linux.child import Child
 from lab.guest.linux.waiting import until
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.scoring.proof import Sent
-from lab.guest.wire import CellPlan, encode
+from lab.guest.wire import COUNTED, CellPlan, encode
 
 IN_FLIGHT_MAX = 4096
+ONE_THREAD = {"GOMAXPROCS": "1"}  # a second one only looks for work that the first already does
 
 
 def load_plan(bench: RunContext, port: int, cell: CellPlan) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Pa
     plan_file = work / (name + ".json")
     write_text(plan_file, json.dumps(load_plan(bench, port, cell)))
     argv = [bench.artifact(bench.plan.tools.load), "--plan", str(plan_file), "--out", str(out)]
-    return bench.nursery.spawn(name, "load", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
+    env = bench.env(work, ONE_THREAD if bench.plan.clock == COUNTED else {})
+    return bench.nursery.spawn(name, "load", argv, env, work, cpus=bench.plan.layout.tools)
 
 
 def longest_s(bench: RunContext, cell: CellPlan) -> float:

@@ -222,8 +222,10 @@ def _attempts(bench: RunContext, cell: CellPlan) -> list[Cell]:
     found = []
     for attempt in (1, 2):
         path = bench.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
-        if path.exists():
-            found.append(load(Cell, path.read_bytes()))
+        if path not in bench.cells and path.exists():
+            bench.cells[path] = load(Cell, path.read_bytes())
+        if path in bench.cells:
+            found.append(bench.cells[path])
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lab.guest.scoring.matching import TRANSPORT_ERROR, Row, Slot, is_warm_up, lag_ns, match
 from lab.guest.scoring.signature import NO, fits, signature
@@ -66,6 +66,7 @@ class Tally:
     requests: dict[str, int]  # type -> requests that reached the service
     outside: int  # spans of canary and warm-up
     lag_ns: int = 0  # how much too early the clock of the spans was; corrected before counting
+    calls: dict[str, int] = field(default_factory=dict)  # node id -> calls of this life up to the end of this cell
 
 
 def tally(
@@ -77,7 +78,7 @@ def tally(
     window_start_ns: int,
     prior: dict[str, int] | None = None,
 ) -> Tally:
-    """Count a cell. prior: node id -> earlier calls of this life (canary), for `first` modes."""
+    """Count a cell. prior: node id -> earlier calls of this life (canary, cells), for `first` modes."""
     trees = type_trees(reference, expected)
     parts = fragments(spans)
     lag = lag_ns(parts, rows, trees)
@@ -90,12 +91,16 @@ def tally(
     stray = [p for p in loose if not is_warm_up(p, window_start_ns, tail_ns, trees)]
     extra, known = _extras(stray, read, slots, expected)
     reached = Counter(s.row.type for s in slots if s.row.status != TRANSPORT_ERROR)
+    earlier = {node.id: _earlier(node, before, prior) for tree in trees.values() for node in tree.nodes.values()}
     nodes = tuple(
-        _node_tally(node, tree, slots, read, _earlier(node, before, prior))
+        _node_tally(node, tree, slots, read, earlier[node.id])
         for tree in trees.values()
         if reached[tree.type]
         for node in tree.nodes.values()
     )
+    calls = Counter({**(prior or {}), **earlier})
+    for one in nodes:
+        calls[one.node] += one.reference_min
     return Tally(
         nodes=nodes,
         missing=_missing(nodes),
@@ -105,6 +110,7 @@ def tally(
         requests=dict(reached),
         outside=sum(len(p.spans) for p in before),
         lag_ns=lag,
+        calls=dict(calls),
     )
 
 

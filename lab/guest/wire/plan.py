@@ -215,6 +215,7 @@ class Tools:
     load_sha256: str
     sink: str
     sink_sha256: str
+    verified: bool = False  # all artifacts are on a read-only disk whose digest the host has just checked
 
 
 @dataclass(frozen=True)

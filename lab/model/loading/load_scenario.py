@@ -45,7 +45,7 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
     doc.require("name", "title", "requests", "rate_rps")
     rates = doc.section("rate_rps").only("emulated", "native").require("emulated", "native")
     seconds = doc.section("seconds").only(*PROFILES)
-    counted = doc.section("counted").only("rate_rps", "requests")
+    counted = doc.section("counted").only("rate_rps", "requests", "cpu_ms")
     thresholds = doc.section("threshold_pct")
     scenario = Scenario(
         path=path,
@@ -59,6 +59,7 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
         counted=CountedLoad(
             rate_rps=counted.number("rate_rps", 0.0, low=0.01, high=RATE_MAX_RPS),
             requests=counted.whole("requests", 0, low=1, high=REQUESTS_MAX),
+            cpu_ms=counted.number("cpu_ms", 0.0, low=0.001, high=60_000),
         ),
         warmup_requests=doc.whole("warmup_requests", 40, low=0, high=1_000_000),
         arrivals=doc.text("arrivals", "poisson", one_of=("poisson", "uniform")),

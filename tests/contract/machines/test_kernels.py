@@ -25,7 +25,7 @@ from lab.remote.base import Transport
 from lab.system.wait import Deadline
 from tests.support import run_lab, test_home
 
-ONE = MachineSpec(name="kernels", memory_mib=1024)
+ONE = MachineSpec(name="kernels", memory_mib=1024, clock="real")
 OTHERS = sorted(set(RECIPES) - {ONE.image})
 # Each kind of probe once, on something that happens by itself or by the command below.
 PROBES = """
@@ -78,7 +78,9 @@ def own(lab: Lab, image_name: str, folder: Path) -> tuple[MachineSpec, str]:
     image, release = golden.ensure(lab, from_image), golden.bootable(lab, from_image).release
     modules = taken_apart(image, release, folder)
     (modules / "modules.dep").unlink()  # as a package brings it
-    spec = MachineSpec(name=ONE.name, memory_mib=ONE.memory_mib, kernel=str(image.kernel), modules=str(modules))
+    spec = MachineSpec(
+        name=ONE.name, memory_mib=ONE.memory_mib, clock="real", kernel=str(image.kernel), modules=str(modules)
+    )
     return spec, release
 
 
@@ -118,7 +120,7 @@ def test_another_series_of_ones_own_under_the_usual_disk(lab: Lab, tmp_path: Pat
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_recipe_starts_its_kernel_and_bpf_attaches(lab: Lab, name: str) -> None:
-    spec = MachineSpec(name=ONE.name, memory_mib=ONE.memory_mib, image=name)
+    spec = MachineSpec(name=ONE.name, memory_mib=ONE.memory_mib, clock="real", image=name)
     golden.ensure(lab, spec)
     release = golden.bootable(lab, spec).release
     assert release.startswith(f"{RECIPES[name].kernel}.")

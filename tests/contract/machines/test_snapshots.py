@@ -23,7 +23,7 @@ from tests.support import lab_at, own_home
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 NAME = "kept"
-SPEC = MachineSpec(name=NAME, memory_mib=1024)
+SPEC = MachineSpec(name=NAME, memory_mib=1024, clock="real")
 SESSIONS = "^sshd(-session)?: .*@"
 KEY = ("qemu", "accelerator", "cpu", "machine type", "topology", "image", "kernel", "devices")
 

@@ -19,7 +19,7 @@ def test_the_sample_demo_can_be_read() -> None:
     asked = request.read(DemoConfig())
     assert asked.scenario.name == "shop"
     assert asked.service.name == "shop"
-    assert [form.name for form in asked.forms] == ["baseline", "twin", "orchestrion-otel", "ebpf"]
+    assert [form.name for form in asked.forms] == ["baseline", "twin", "delay-cpu", "orchestrion-otel", "ebpf"]
 
 
 def test_every_scenario_of_the_repository_can_be_read() -> None:

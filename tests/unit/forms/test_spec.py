@@ -121,6 +121,9 @@ def test_nominal_size_is_larger_where_little_stands_out() -> None:
     emulated = delay_ns(("cpu", 2.0), {"emulated": True}, None)
     assert native == 40_000  # 2 x 2 % of 1 ms
     assert emulated == 3_000_000  # 10 % of 30 ms
+    counted = {"emulated": True, "clock": "counted"}
+    assert delay_ns(("cpu", 2.0), counted, None) == 40_000  # a count shows as little as a quiet machine
+    assert delay_ns(("cpu", 2.0), counted, None, {"cpu": 4.6e6}) == 184_000
 
 
 def test_every_form_names_a_cause_where_it_differs(repo: Path) -> None:

@@ -89,9 +89,13 @@ def test_first_n_counts_what_the_life_has_used_up() -> None:
         for i in range(4)
         for s in tree(f"t{i}", 101 + i * 10, only=("root", "call", "inner") if i < 2 else ("root", "call"))
     ]
-    inner = count(spans, rows, rules, prior={"inner": 1}).nodes[2]
+    found = count(spans, rows, rules, prior={"inner": 1})
+    inner = found.nodes[2]
     assert (inner.expected_min, inner.expected_max, inner.received) == (2, 2, 2)
     assert inner.calls_to_first_loss == 3
+    assert found.calls["inner"] == 1 + 2 + 4
+    later = count([], rows, rules, prior=found.calls).nodes[2]
+    assert (later.expected_min, later.expected_max) == (0, 0), "the next cell of this life has none of them left"
 
 
 def test_extras_known_and_unknown_and_orphans() -> None:

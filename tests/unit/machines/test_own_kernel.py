@@ -9,14 +9,17 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from lab.machines import steps
+from lab.machines import doctor, steps
 from lab.machines.images import golden, image
 from lab.machines.images import seal as image_seal
 from lab.machines.images.image import Image
 from lab.machines.images.kernels import custom
+from lab.machines.providers import PROVIDERS
+from lab.machines.providers.qemu.provider import clock_of
 from lab.machines.vm import initrd
 from lab.model.config import Config
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, SecurityStop
@@ -258,6 +261,30 @@ def test_a_provider_that_starts_its_own_kernel_says_so(lab: Lab, provider: str, 
     with pytest.raises(PreconditionError, match=f"{provider} does not support a custom kernel") as raised:
         steps._check_host(lab, Machine(spec=spec))
     assert "qemu" in raised.value.fix
+
+
+@pytest.mark.parametrize("provider", [name for name, one in PROVIDERS.items() if not one.FEATURES.counted])
+def test_a_provider_that_cannot_count_says_so_before_and_in_doctor(lab: Lab, provider: str) -> None:
+    spec = MachineSpec(provider=provider, clock="counted")
+    with pytest.raises(PreconditionError, match=f"{provider} does not support --clock counted") as raised:
+        steps._check_host(lab, Machine(spec=spec))
+    assert raised.value.fix == "use --provider qemu, or --clock real"
+    assert ("clock", "fail") in [(one.name, one.verdict) for one in doctor.checks(lab, spec)]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accel", "clock"),
+    [
+        ("auto", "kvm", "real"),
+        ("auto", "tcg", "counted"),
+        ("real", "tcg", "real"),
+        ("counted", "tcg", "counted"),
+    ],
+)
+def test_a_machine_counts_where_its_time_would_tell_nothing(
+    lab: Lab, wanted: Literal["auto", "real", "counted"], accel: str, clock: str
+) -> None:
+    assert clock_of(lab, MachineSpec(clock=wanted), accel) == clock
 
 
 def test_the_machine_outlives_the_folder_in_which_it_was_asked_for(

@@ -78,9 +78,9 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
     seeded = boot.initrd + initrd.seed_archive(seed, hostname=spec.name, more=extra)
     store.write_bytes(directory / INITRD_FILE, seeded, mode=0o600)
     digest = boot.kernel_digest
-    clock = clock_of(lab, spec)
-    wanted = acceleration.EMULATION if clock == "counted" else spec.accel
+    wanted = acceleration.EMULATION if spec.clock == "counted" else spec.accel
     accel = acceleration.find(lab, wanted, program=program, kernel=boot.kernel, digest=digest, arch=spec.arch)
+    clock = clock_of(lab, spec, accel.name)
     return replace(
         recover(seed, spec.name, directory),
         arch=spec.arch,
@@ -97,12 +97,17 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
     )
 
 
-def clock_of(lab: Lab, spec: MachineSpec) -> Clock:
-    """The wanted clock. A counted one means one CPU, since QEMU starts no second one with instruction counting."""
-    if spec.clock != "counted":
+def clock_of(lab: Lab, spec: MachineSpec, accel: str) -> Clock:
+    """The wanted clock; `auto` counts under emulation, where time means nothing.
+
+    A counted one means one CPU, since QEMU starts no second one with instruction counting.
+    """
+    if spec.clock == "real" or (spec.clock == "auto" and accel != acceleration.EMULATION):
         return "real"
     if spec.cpus != 1:
-        lab.bus.emit(Notice(level="info", text="--clock counted: the machine has one CPU"))
+        lab.bus.emit(
+            Notice(level="info", text="the machine counts instructions, so it has one CPU (--clock real: all of them)")
+        )
     return "counted"
 
 
