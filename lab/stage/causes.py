@@ -8,60 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
-from typing import Final
+from typing import Final, Literal
 
 from lab.stage.events import Cause, Value
-from lab.stage.judge import FEWEST, Key, Usual, ranges
+from lab.stage.judge import Key, Usual
+from lab.stage.outside import CERTAIN, SCALES, Outside, beyond
 from lab.stage.signals import Signals
 
-SURE: Final = 0.01  # of a signal's own interval
-CERTAIN: Final = 100.0  # excess of what is a fact, not a quantity
 SHOWN: Final = 3
+Kind = Literal["time", "work", "memory", "spans"]
 NONE: Final = "No cause found."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scale:
-    """How one signal is read. `least`: the distance from the usual that is never outside, however quiet the rehearsals
-    were; `by`: the same as a share of the usual. `rest`: the usual where nothing was rehearsed; None: then it tells
-    nothing. `low`: it is outside below, not above."""
-
-    title: str
-    text: Callable[[float], str]
-    least: float = 0.0
-    by: float = 0.0
-    rest: float | None = 0.0
-    low: bool = False
-
-
-def _percent(value: float) -> str:
-    return f"{value * 100:.0f} %" if value >= 0.1 else f"{value * 100:.1f} %"
-
-
-def _ms(value: float) -> str:
-    return f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
-
-
-def _s(value: float) -> str:
-    return f"{value:.1f} s"
-
-
-SCALES: Final[dict[str, Scale]] = {
-    "steal": Scale(title="CPU that the host took", text=_percent, least=0.03),
-    "others": Scale(title="CPU used by other programs in the machine", text=_percent, least=0.10),
-    "host_others": Scale(title="CPU used by other programs on the host", text=_percent, least=0.15),
-    "sentinel_ms": Scale(title="a fixed piece of work", text=_ms, by=0.25, rest=None),
-    "late": Scale(title="requests sent late", text=_percent, least=0.05),
-    "clock_step_ms": Scale(title="step of the machine's clock", text=_ms, least=20.0),
-    "clock_offset_ms": Scale(title="the machine's clock against the host's", text=_ms, least=500.0),
-    "trend": Scale(
-        title="first third's latency over the last third's", text=lambda v: f"{v:.2f}", least=0.25, rest=1.0
-    ),
-    "spans": Scale(title="spans received", text=_percent, least=0.02, rest=1.0, low=True),
-    "first_span_s": Scale(title="first span after", text=_s, least=1.5),
-    "parents": Scale(title="spans without their parent", text=_percent, least=0.02),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,23 +38,14 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """A signal beyond its range: 1 is its edge. `form`: where it is one form's."""
-
-    excess: float
-    evidence: str
-    form: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One cause. `hides`: what follows from it. `spans`: it says nothing about values that are not about spans."""
+    """One cause. `hides`: what follows from it. `about`: the kinds of values that it can move."""
 
     name: str
     finds: Callable[[Scene], Outside | None]
     sentence: str
     hides: tuple[str, ...] = ()
-    spans: bool = False
+    about: tuple[Kind, ...] = ("time", "work", "memory", "spans")
     shared: bool = False  # it strikes all forms alike, so that a ratio may stand
 
 
@@ -117,7 +64,7 @@ def explain(scene: Scene) -> tuple[Cause, ...]:
             name=rule.name,
             evidence=seen.evidence,
             sentence=_sentence(rule, scene),
-            value=next((value.name for value in off if seen.form in {"", value.form}), off[0].name if off else ""),
+            value=_explained(rule, seen, off),
         )
         for rule, seen in kept[:SHOWN]
     ]
@@ -127,9 +74,24 @@ def explain(scene: Scene) -> tuple[Cause, ...]:
 
 
 def _applies(rule: Rule, scene: Scene) -> Outside | None:
-    if rule.spans and not any("span" in value.name or value.unit == "spans" for value in scene.off):
+    if scene.off and not any(kind(value) in rule.about for value in scene.off):
         return None
     return rule.finds(scene)
+
+
+def kind(value: Value) -> Kind:
+    """What a value is about."""
+    if "span" in value.name or value.unit == "spans":
+        return "spans"
+    if value.unit == "MiB":
+        return "memory"
+    return "work" if value.name.startswith(("cpu", "instructions")) else "time"
+
+
+def _explained(rule: Rule, seen: Outside, off: Sequence[Value]) -> str:
+    """The worst value that this cause can have moved."""
+    fit = [value for value in off if kind(value) in rule.about]
+    return next((value.name for value in fit if seen.form in {"", value.form}), fit[0].name if fit else "")
 
 
 def _rehearsed(value: Value) -> str:
@@ -170,32 +132,14 @@ def outside(scene: Scene, name: str) -> Outside | None:
     """A signal of the whole beat, or of the form that it is worst in, where it is beyond its range."""
     now, before = getattr(scene.now, name), [getattr(signals, name) for signals in scene.rehearsed]
     if not isinstance(now, dict):
-        return _beyond(SCALES[name], now, before)
+        return beyond(SCALES[name], now, before)
     concerned = {value.form for value in scene.off} - {""}
     found = [
-        _beyond(SCALES[name], value, [old.get(form) for old in before], form)
+        beyond(SCALES[name], value, [old.get(form) for old in before], form)
         for form, value in now.items()
         if not concerned or form in concerned
     ]
     return max(filter(None, found), key=lambda one: one.excess, default=None)
-
-
-def _beyond(scale: Scale, now: float | None, before: Sequence[float | None], form: str = "") -> Outside | None:
-    known = [value for value in before if value is not None]
-    usual = median(known) if known else scale.rest
-    if now is None or usual is None:
-        return None
-    sign = -1.0 if scale.low else 1.0
-    room = max(scale.least, scale.by * abs(usual), *(sign * (value - usual) for value in known))
-    if len(known) >= FEWEST:
-        of = ranges([known], "%")[0].interval(SURE)
-        room = max(room, usual - of.low if scale.low else of.high - usual)
-    excess = min(sign * (now - usual) / room, CERTAIN)
-    if excess <= 1:
-        return None
-    whose = f" of {form}" if form else ""
-    was = f"{scale.text(min(known))} to {scale.text(max(known))} in rehearsal" if known else "never rehearsed"
-    return Outside(excess=excess, evidence=f"{scale.title}{whose}: {scale.text(now)}; {was}", form=form)
 
 
 def _signal(*names: str) -> Callable[[Scene], Outside | None]:
@@ -208,7 +152,7 @@ def _signal(*names: str) -> Callable[[Scene], Outside | None]:
 def _not_attached(scene: Scene) -> Outside | None:
     """An agent that ended, or spans that began late."""
     ended = [how for how in scene.now.ended if how.startswith("agent")]
-    return Outside(excess=CERTAIN, evidence=f"the {ended[0]}") if ended else outside(scene, "first_span_s")
+    return Outside(excess=CERTAIN, evidence=f"the {ended[0]}") if ended else outside(scene, "silent_s")
 
 
 def _wrong_binary(scene: Scene) -> Outside | None:
@@ -228,6 +172,7 @@ def _changed(scene: Scene) -> Outside | None:
     return Outside(excess=CERTAIN, evidence="; ".join(scene.changed)) if scene.changed else None
 
 
+BUSIED: Final[tuple[Kind, ...]] = ("time", "work")
 BUSY: Final = ("throttled", "load generator", "warm-up", "background work")
 RULES: Final = (
     Rule(name="version drift", finds=_changed, sentence="This is a different tool than in rehearsal."),
@@ -237,16 +182,32 @@ RULES: Final = (
         finds=_signal("clock_step_ms", "clock_offset_ms"),
         sentence="The machine's clock jumped; the times of this beat mean nothing.",
         hides=("warm-up", "load generator", "throttled"),
+        about=("time",),
     ),
     Rule(
         name="noisy host",
         finds=_signal("steal", "host_others"),
         sentence="The host took CPU away",
         hides=BUSY,
+        about=BUSIED,
         shared=True,
     ),
-    Rule(name="background work", finds=_signal("others"), sentence="Something else ran", hides=BUSY[:3], shared=True),
-    Rule(name="throttled", finds=_signal("sentinel_ms"), sentence="The laptop throttled", hides=BUSY[1:3], shared=True),
+    Rule(
+        name="background work",
+        finds=_signal("others"),
+        sentence="Something else ran",
+        hides=BUSY[:3],
+        about=BUSIED,
+        shared=True,
+    ),
+    Rule(
+        name="throttled",
+        finds=_signal("sentinel_ms"),
+        sentence="The laptop throttled",
+        hides=BUSY[1:3],
+        about=BUSIED,
+        shared=True,
+    ),
     Rule(
         name="not attached",
         finds=_not_attached,
@@ -258,14 +219,25 @@ RULES: Final = (
         finds=_signal("parents"),
         sentence="There are spans, but no tree.",
         hides=("dropped spans",),
-        spans=True,
+        about=("spans",),
     ),
     Rule(
         name="dropped spans",
         finds=_signal("spans"),
         sentence="The requests are fine, spans were dropped.",
-        spans=True,
+        about=("spans",),
     ),
-    Rule(name="load generator", finds=_signal("late"), sentence="We measured the load tool.", hides=("warm-up",)),
-    Rule(name="warm-up", finds=_signal("trend"), sentence="We measured too early; we run it once more."),
+    Rule(
+        name="load generator",
+        finds=_signal("late"),
+        sentence="We measured the load tool.",
+        hides=("warm-up",),
+        about=("time",),
+    ),
+    Rule(
+        name="warm-up",
+        finds=_signal("trend"),
+        sentence="We measured too early; we run it once more.",
+        about=BUSIED,
+    ),
 )

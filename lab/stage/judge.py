@@ -27,6 +27,7 @@ THRESHOLD_PCT: Final = 5.0
 COUNTS: Final = frozenset({"spans", "requests", "errors", "files", "lines", "probes"})
 SHARES: Final = frozenset({"%"})
 TIMES: Final = "×"
+MANY: Final = 20  # of a count: one of them is within what matters in practice
 LARGEST: Final = 700.0  # as a logarithm
 STEP: Final = 0.001  # of its usual value: what three digits on a screen do not show of a quantity
 # of figures that stand for one of the verdict's metrics: their practical threshold is that metric's
@@ -92,12 +93,19 @@ def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[Range]:
         Range(
             values=tuple(values),
             logs=logs,
-            step=1.0 if unit in COUNTS else STEP * abs(median(values)),
+            step=_step(median(values), unit),
             spread=math.sqrt((one + pooled) / 2),
             freedom=int((len(values) - 1) * gain),
         )
         for values, one in zip(kin, own, strict=True)
     ]
+
+
+def _step(usual: float, unit: str) -> float:
+    """What a value of this size may differ by without meaning anything: one of many, none of a few."""
+    if unit in COUNTS:
+        return 0.5 if 0 < usual < MANY else 1.0
+    return STEP * abs(usual)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean
 from typing import TypeVar
 
 from lab.model.live import (
@@ -43,7 +43,7 @@ class Signals:
     clock_offset_ms: float | None = None  # the machine's clock against the host's, without sign
     trend: float | None = None  # the first third's latency / the last third's, least over the forms
     spans: dict[str, float] = field(default_factory=dict)  # form -> spans seen / spans that it is known to give
-    first_span_s: dict[str, float] = field(default_factory=dict)  # form -> its first span, from the first request on
+    silent_s: dict[str, float] = field(default_factory=dict)  # form -> the longest time without a span
     parents: dict[str, float] = field(default_factory=dict)  # form -> share of spans whose parent is missing or another
     builds: dict[str, tuple[str, ...]] = field(default_factory=dict)  # form -> build ids in its answers
     ended: tuple[str, ...] = ()  # processes that ended on their own, as "agent of ebpf: killed by signal 9"
@@ -64,14 +64,14 @@ def of(
         pressure=_share(sum(pressed), wall_s) if pressed else None,
         others=_share(sum(w.other_cpu_s for w in machine), cpu_s),
         host_others=host_others,
-        sentinel_ms=median(w.sentinel_s for w in machine) * 1000 if machine else None,
+        sentinel_ms=fmean(w.sentinel_s for w in machine) * 1000 if machine else None,
         generator=_share(sum(w.load_cpu_s for w in machine), wall_s),
         late=_share(sum(w.late for w in windows), sent),
         clock_step_ms=_step_ms(machine),
         clock_offset_ms=clock_offset_ms,
         trend=_trend(windows),
         spans=_spans(seen),
-        first_span_s=_first_spans(seen),
+        silent_s=_silences(seen),
         parents=_parents(seen),
         builds=_builds(seen),
         ended=tuple(
@@ -119,16 +119,20 @@ def _spans(events: Sequence[LiveEvent]) -> dict[str, float]:
     return {form: came[form] / number for form, number in wanted.items() if number}
 
 
-def _first_spans(events: Sequence[LiveEvent]) -> dict[str, float]:
-    """The longest of the beat. A load tells it by its windows: the whole load where no span came at all."""
+def _silences(events: Sequence[LiveEvent]) -> dict[str, float]:
+    """The longest time of a load in which requests were answered and no span came, of forms that are to give some; of
+    single requests and attachments: how long the first one took."""
     found: dict[str, float] = {}
     for event in events:
         if isinstance(event, RequestEnded | AttachEnded | Proof) and event.first_span_s is not None:
             found[event.form] = max(found.get(event.form, 0.0), event.first_span_s)
-    windows = _all(events, FormWindow)
-    for form in dict.fromkeys(w.form for w in windows if w.spans_expected):
-        silent = sum(w.seconds for w in windows if w.form == form and not w.spans_seen)
-        found[form] = max(found.get(form, 0.0), silent)
+    windows = [w for w in _all(events, FormWindow) if w.spans_expected]
+    for form in dict.fromkeys(w.form for w in windows):
+        seen, silent = 0, 0.0
+        for window in (w for w in windows if w.form == form):
+            silent = 0.0 if window.spans_seen > seen else silent + window.seconds if window.done else silent
+            seen = window.spans_seen
+            found[form] = max(found.get(form, 0.0), silent)
     return found
 
 

@@ -26,7 +26,7 @@ QUIET = Signals(
     clock_offset_ms=20.0,
     trend=1.02,
     spans={"ebpf": 1.0, "otel": 1.0},
-    first_span_s={"ebpf": 0.5, "otel": 0.0},
+    silent_s={"ebpf": 0.5, "otel": 0.0},
     parents={"ebpf": 0.25, "otel": 0.0},
     builds={"baseline": ("aa",), "ebpf": ("aa",), "otel": ("bb",)},
 )
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[Signals, dict[str, Any]]] = {
     "load generator": (replace(QUIET, late=0.5), SLOW),
     "warm-up": (replace(QUIET, trend=2.0), SLOW),
     "dropped spans": (replace(QUIET, spans={"ebpf": 0.75, "otel": 1.0}), FEW),
-    "not attached": (replace(QUIET, spans={"ebpf": 0.75}, first_span_s={"ebpf": 3.0}), FEW),
+    "not attached": (replace(QUIET, spans={"ebpf": 0.75}, silent_s={"ebpf": 3.0}), FEW),
     "context lost": (replace(QUIET, parents={"ebpf": 1.0, "otel": 0.0}, spans={"ebpf": 0.75}), FEW),
     "wrong binary": (replace(QUIET, builds={**QUIET.builds, "otel": ("aa",)}), {"of": {"otel": 0.7}}),
 }

@@ -126,14 +126,18 @@ def test_spans_late_sends_and_builds() -> None:
     assert found.parents == {"ebpf": 0.5}
 
 
-def test_the_first_span_of_a_load_and_of_a_request() -> None:
-    late = [at(0, spans_seen=0), at(1, spans_seen=0), at(2), at(3)]
-    assert of(late).first_span_s == {"ebpf": 1.0}
-    assert of([*late, REQUEST]).first_span_s == {"ebpf": 1.0}
-    assert of([REQUEST]).first_span_s == {"ebpf": 0.7}
+def test_the_longest_time_without_a_span() -> None:
+    late = [at(n, spans_seen=40 * max(0, n - 1)) for n in range(6)]
+    assert of(late).silent_s == {"ebpf": 1.0}
+    assert of([*late, REQUEST]).silent_s == {"ebpf": 1.0}
+    assert of([REQUEST]).silent_s == {"ebpf": 0.7}
+    stopped = [at(n, spans_seen=40 * min(n + 1, 3)) for n in range(8)]
+    assert of(stopped).silent_s == {"ebpf": 2.5}
+    drained = [*late, *(at(n, spans_seen=160, done=0, draining=True) for n in range(6, 12))]
+    assert of(drained).silent_s == {"ebpf": 1.0}
     never: list[LiveEvent] = [at(n, spans_seen=0) for n in range(6)]
-    assert of(never).first_span_s == {"ebpf": 3.0}
-    assert of([at(0, spans_expected=0, spans_seen=0)]).first_span_s == {}
+    assert of(never).silent_s == {"ebpf": 3.0}
+    assert of([at(0, spans_expected=0, spans_seen=0)]).silent_s == {}
 
 
 def test_what_ended_and_who_answered() -> None:

@@ -1,0 +1,182 @@
+"""One injector per cause: it really does it, around a load and a request, and undoes it.
+
+Not on this host: a step of the clock and a host that takes CPU away. They need a machine of their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.stage_faults.place import GREEDY, LOST, OTEL, STALE, TINY, Place
+
+CPU_GROUPS: Final = Path("/sys/fs/cgroup/cpu")
+GROUP: Final = CPU_GROUPS / "lab-stage-faults"
+WEIGHT: Final = 64 * 1024  # of the default 1024: what others do on this host matters little to what is measured
+BURN: Final = "while True: pass"
+AT_S: Final = 0.8  # after the order of the load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injector:
+    """`truth`: the cause that must be named; "" where none of the table's is at work. instead: lane -> whose place it
+    takes."""
+
+    truth: str
+    around: Callable[[Place], AbstractContextManager[object]] = lambda _: contextlib.nullcontext()
+    instead: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False  # in forms that have just been started
+    changed: bool = False  # on other inputs than those of the rehearsals
+    alone: bool = False  # says nothing on a host where others work already
+
+
+@contextmanager
+def heavy() -> Iterator[None]:
+    """This process and all that it starts go before everybody else's."""
+    GROUP.mkdir(exist_ok=True)
+    (GROUP / "cpu.shares").write_text(str(WEIGHT))
+    (GROUP / "cgroup.procs").write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        (CPU_GROUPS / "cgroup.procs").write_text(str(os.getpid()))
+        _removed(GROUP)
+
+
+@contextmanager
+def burning(count: int) -> Iterator[None]:
+    """So many programs that take all the CPU they get."""
+    hogs = [subprocess.Popen([sys.executable, "-c", BURN], start_new_session=True) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+@contextmanager
+def capped(pids: Callable[[], Sequence[int]], quota_us: int, period_us: int, after_s: float = 0.0) -> Iterator[None]:
+    """These processes and what they start get so much CPU time per period, by the kernel's own quota."""
+    group = GROUP / "capped"
+    group.mkdir()
+    (group / "cpu.cfs_period_us").write_text(str(period_us))
+    (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+
+    def cap() -> None:
+        for pid in pids():
+            with contextlib.suppress(OSError):
+                (group / "cgroup.procs").write_text(str(pid))
+
+    timer = threading.Timer(after_s, cap)
+    timer.start()
+    if not after_s:
+        timer.join()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        for pid in (group / "cgroup.procs").read_text().split():
+            with contextlib.suppress(OSError):
+                (GROUP / "cgroup.procs").write_text(pid)
+        _removed(group)
+
+
+def _removed(group: Path) -> None:
+    """A control group goes when the last process has left it."""
+    while group.exists():
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        time.sleep(0.02)
+
+
+def throttled(place: Place) -> AbstractContextManager[None]:
+    """Everything of the machine: forms, sinks, load and the guest half itself."""
+    return capped(lambda: [place.process.pid, *place.pids("")], 4_000, 10_000)
+
+
+def starved(place: Place) -> AbstractContextManager[None]:
+    """The load generator alone."""
+    return capped(lambda: place.pids("load"), 4_000, 100_000, AT_S / 2)
+
+
+@contextmanager
+def killed(place: Place) -> Iterator[None]:
+    """The agent is killed in the middle of the load; attached again afterwards."""
+    (pid,) = place.pids("agent", "ebpf")
+    timer = threading.Timer(AT_S, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        place.order(kind="attach", forms=("ebpf",))
+
+
+@contextmanager
+def late(place: Place, after_s: float = 1.2, **env: str) -> Iterator[None]:
+    """The agent is started by us, as it was started before, when the load has begun."""
+    (pid,) = place.pids("agent", "ebpf")
+    argv = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    words = Path(f"/proc/{pid}/environ").read_bytes().rstrip(b"\0").split(b"\0")
+    before = dict(word.split(b"=", 1) for word in words)
+    cwd, started = str(Path(f"/proc/{pid}/cwd").readlink()), []
+    place.order(kind="detach", forms=("ebpf",))
+    environ = {**before, **{name.encode(): value.encode() for name, value in env.items()}}
+
+    def start() -> None:
+        started.append(
+            subprocess.Popen(argv, env=environ, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+
+    timer = threading.Timer(after_s, start)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        for process in started:
+            process.terminate()
+            process.wait(20)
+        place.order(kind="attach", forms=("ebpf",))
+
+
+@contextmanager
+def writing(_: Place) -> Iterator[None]:
+    """A slow disk: somebody writes and syncs all the time."""
+    argv = ["sh", "-c", "while :; do dd if=/dev/zero of=/var/tmp/lab-stage-faults bs=1M count=8 conv=fsync; done"]
+    writer = subprocess.Popen(argv, start_new_session=True, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        os.killpg(writer.pid, signal.SIGKILL)
+        writer.wait()
+        Path("/var/tmp/lab-stage-faults").unlink(missing_ok=True)
+
+
+INJECTORS: Final[dict[str, Injector]] = {
+    "clean": Injector(truth=""),
+    "CPU hogs in the machine": Injector(truth="background work", around=lambda _: burning(16), alone=True),
+    "CPU quota on everything": Injector(truth="throttled", around=throttled),
+    "load generator starved": Injector(truth="load generator", around=starved),
+    "agent killed": Injector(truth="not attached", around=killed),
+    "agent started late": Injector(truth="not attached", around=late),
+    "tiny queue": Injector(truth="dropped spans", instead={TINY: OTEL}),
+    "context not passed on": Injector(truth="context lost", instead={LOST: OTEL}),
+    "another form's program": Injector(truth="wrong binary", instead={STALE: OTEL}),
+    "no warm-up": Injector(truth="warm-up", fresh=True),
+    "another tool": Injector(truth="version drift", changed=True),
+    "unlisted: a greedy collector of garbage": Injector(truth="", instead={GREEDY: OTEL}),
+    "unlisted: a slow disk": Injector(truth="", around=writing),
+}
