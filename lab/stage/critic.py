@@ -43,7 +43,7 @@ class Critic:
                 now=signals.of(scene.told),
                 rehearsed=self.rehearsed(beat),
                 usual=self.usual,
-                changed=self.changed if any(one.judged in ("off", "a bit off") for one in last.values()) else (),
+                changed=self.changed if any(one.judged not in ("", "on") for one in last.values()) else (),
             )
         )
         return tuple(replace(one, at_ms=scene.at_ms()) for one in told)
