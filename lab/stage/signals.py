@@ -74,15 +74,18 @@ def of(
         silent_s=_silences(seen),
         parents=_parents(seen),
         builds=_builds(seen),
-        ended=tuple(
-            f"{part.role} of {part.form}: {part.how}" if part.form else f"{part.role}: {part.how}"
-            for part in _all(seen, PartEnded)
-        ),
+        ended=tuple(_ended(part) for part in _all(seen, PartEnded)),
     )
 
 
 def _all(events: Iterable[LiveEvent], kind: type[T]) -> list[T]:
     return [event for event in events if isinstance(event, kind)]
+
+
+def _ended(part: PartEnded) -> str:
+    """Without what it wrote before."""
+    how = part.how.partition(": ")[0]
+    return f"{part.role} of {part.form}: {how}" if part.form else f"{part.role}: {how}"
 
 
 def _share(part: float, whole: float) -> float | None:

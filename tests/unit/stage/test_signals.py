@@ -155,7 +155,7 @@ def test_what_ended_and_who_answered() -> None:
         start_ns=0,
         latency_ns=1,
     )
-    gone = PartEnded(order="2", at_ns=0, form="ebpf", role="agent", how="killed by signal 9")
+    gone = PartEnded(order="2", at_ns=0, form="ebpf", role="agent", how="killed by signal 9: agent wrote to stderr: …")
     load = PartEnded(order="2", at_ns=0, form="", role="load", how="exit status 2")
     found = of([answer, gone, load])
     assert found.builds == {"otel": ("cc",)}
