@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from lab.stage import causes, signals
+from lab.stage import causes
 from lab.stage.events import Cause, StageEvent, Value
 from lab.stage.inputs import Inputs, differences
 from lab.stage.judge import Usual, usual
@@ -40,7 +40,7 @@ class Critic:
             causes.Scene(
                 beat=beat,
                 values=tuple(last.values()),
-                now=signals.of(scene.told),
+                now=scene.signals(),
                 rehearsed=self.rehearsed(beat),
                 usual=self.usual,
                 changed=self.changed if any(one.judged not in ("", "on") for one in last.values()) else (),

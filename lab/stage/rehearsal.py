@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.stage import ledger, signals, takes
+from lab.stage import ledger, takes
 from lab.stage.attempt import Attempt, Played
 from lab.stage.events import Remark, StageEvent, Value
 from lab.stage.inputs import Inputs
@@ -52,7 +52,7 @@ class Recorder:
         last = {(one.name, one.form): one for one in scene.seen.values}
         self.figures += [_figure(beat.id, one) for one in last.values()]
         if scene.told:
-            self.signals.append(BeatSignals(beat=beat.id, signals=signals.of(scene.told)))
+            self.signals.append(BeatSignals(beat=beat.id, signals=scene.signals()))
         records = tuple(
             StageRecord(seq=at, at_s=at_s, event=event) for at, (at_s, event) in enumerate(scene.log, start=1)
         )

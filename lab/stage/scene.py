@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from lab.flows.request import DemoRequest
 from lab.model.lab import Lab
 from lab.model.live import LiveEvent
+from lab.stage import signals
 from lab.stage.cast import Cast
 from lab.stage.events import StageEvent
 from lab.stage.expect import Seen
+from lab.stage.host_use import HostUse
+from lab.stage.signals import Signals
 from lab.system.wait import Deadline
 
 
@@ -33,6 +36,7 @@ class Scene:
     began_s: float = field(default_factory=time.monotonic)
     seen: Seen = field(default_factory=Seen)
     told: list[LiveEvent] = field(default_factory=list)  # by the machine: what a cause is looked for in
+    host: HostUse | None = None  # when the first order was given
     log: list[tuple[float, StageEvent]] = field(default_factory=list)  # with the seconds since the beat's start
     _open: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -45,6 +49,17 @@ class Scene:
     def at_ms(self) -> float:
         """Milliseconds since the beat's start."""
         return round((time.monotonic() - self.began_s) * 1000, 1)
+
+    def watch(self) -> None:
+        """Note what this host has done so far: what others use from now on is told by `signals`."""
+        if self.host is None:
+            self.host = HostUse.now(self.lab.paths.machine(self.cast.machine))
+
+    def signals(self) -> Signals:
+        """What was seen beside the figures of this attempt so far."""
+        now = HostUse.now(self.lab.paths.machine(self.cast.machine)) if self.host is not None else None
+        others = now.others(self.host) if now is not None and self.host is not None else None
+        return signals.of(self.told, host_others=others)
 
     def emit(self, event: StageEvent) -> None:
         """Show it, unless the attempt is over."""

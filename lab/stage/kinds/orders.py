@@ -15,6 +15,7 @@ from lab.stage.scene import Scene
 
 def followed(scene: Scene, order: Iterator[LiveEvent]) -> Iterator[LiveEvent]:
     """Every event of an order, kept for the diagnosis. Raises DemoError where the order was refused or failed."""
+    scene.watch()
     for event in order:
         scene.told.append(event)
         if isinstance(event, Refused):

@@ -1,0 +1,53 @@
+"""How much CPU of this host others use while a machine on it is measured: under emulation no clock inside tells."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+IDLE = ("idle", "iowait", "guest", "guest_nice")  # guest time is within user time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostUse:
+    """CPU seconds of this host so far: in all, busy, and of the machine and of us."""
+
+    total_s: float
+    busy_s: float
+    own_s: dict[int, float]  # by pid
+
+    @staticmethod
+    def now(folder: Path) -> HostUse | None:
+        """The machine's processes are those that name its folder; None where there is none: it is elsewhere, or us."""
+        times = psutil.cpu_times()._asdict()
+        total = sum(seconds for name, seconds in times.items() if not name.startswith("guest"))
+        busy = sum(seconds for name, seconds in times.items() if name not in IDLE)
+        own = {process.pid: process for process in psutil.process_iter() if _names(process, str(folder))}
+        if not own:
+            return None
+        for process in (me := psutil.Process(os.getpid()), *me.children(recursive=True)):
+            own[process.pid] = process
+        return HostUse(total_s=total, busy_s=busy, own_s={pid: _used_s(process) for pid, process in own.items()})
+
+    def others(self, before: HostUse) -> float | None:
+        """The share of all CPUs' time since then that neither the machine nor we used."""
+        total = self.total_s - before.total_s
+        own = sum(used - before.own_s.get(pid, 0.0) for pid, used in self.own_s.items())
+        return min(max((self.busy_s - before.busy_s - own) / total, 0.0), 1.0) if total > 0 else None
+
+
+def _names(process: psutil.Process, folder: str) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        return any(word == folder or f"{folder}{os.sep}" in word for word in process.cmdline())
+    return False
+
+
+def _used_s(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return 0.0
