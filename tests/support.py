@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.forms.listing import PLAIN
+from lab.forms.declared import PLAIN
 from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from collections.abc import Iterable
@@ -112,3 +113,28 @@ def test_the_length_guard_reads_the_real_code(repo: Path) -> None:
     files = files_of(repo)
     assert "lab/system/locks.py" in files
     assert "labw" in files
+
+
+def public_classes(source: str) -> set[str]:
+    """The names of a module's own classes that begin without an underscore."""
+    found = {node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    return {name for name in found if not name.startswith("_")}
+
+
+def shared_names(sources: Iterable[tuple[str, str]]) -> list[str]:
+    """Each class name that two modules have, with these modules. `sources`: (path, text)."""
+    where: dict[str, list[str]] = {}
+    for path, text in sources:
+        for name in public_classes(text):
+            where.setdefault(name, []).append(path)
+    return [f"{name}: {', '.join(paths)}" for name, paths in sorted(where.items()) if len(paths) > 1]
+
+
+def test_no_two_classes_share_a_name(repo: Path) -> None:
+    paths = sorted((repo / "lab").rglob("*.py"))
+    assert shared_names((str(path.relative_to(repo)), path.read_text(encoding="utf-8")) for path in paths) == []
+
+
+def test_a_shared_name_is_seen() -> None:
+    pair = [("lab/a.py", "class Row:\n    pass\n"), ("lab/b.py", "class Row: ...\nclass _Row: ...\n")]
+    assert shared_names([*pair, ("lab/c.py", "class _Row: ...\n")]) == ["Row: lab/a.py, lab/b.py"]

@@ -56,7 +56,7 @@ class Group(Light, TyperGroup):
     """All of lab's verbs."""
 
 
-class Command(Light, TyperCommand):
+class LabCommand(Light, TyperCommand):
     """A command that refuses empty values: they come from unset shell variables and mean neither "any" nor "here"."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -135,7 +135,7 @@ def verb(
         command.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]  # read by typer
         command.__annotations__ = {p.name: p.annotation for p in [*own, *common]}
         del command.__wrapped__  # else inspect looks behind our signature
-        settings.setdefault("cls", Command)
+        settings.setdefault("cls", LabCommand)
         settings.setdefault("short_help", first_sentence(function))
         app.command(name, **settings)(command)
         return command

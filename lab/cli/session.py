@@ -105,13 +105,13 @@ def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
     """Print the command's result to stdout: one JSON document or text; nothing when stdout is closed."""
     if sys.stdout is None:  # closed by the caller
         return
-    from lab.render import jsonl, words
+    from lab.render import jsonl, wording
 
     try:
         if options.json:
             print(jsonl.dumps(doc, sys.stdout, sort_keys=True))
         elif text:
-            print(words.harmless(text) if sys.stdout.isatty() else text)
+            print(wording.harmless(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
     except OSError as error:
         if not jsonl.gone(error):

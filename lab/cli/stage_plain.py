@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from lab.render.words import harmless
+from lab.render.wording import harmless
 from lab.stage import events
 from lab.stage.keys import KEYS
 from lab.stage.record import StageRecord

@@ -15,7 +15,7 @@ from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
 from lab.model.machine import Machine
 from lab.remote.base import Transport
-from lab.system import digests, ext4, locks, places, proc, store
+from lab.system import digests, ext4, locks, proc, store, tool_paths
 from lab.system.wait import Deadline
 
 DISK_LIMIT_S: Final = 300.0
@@ -141,7 +141,7 @@ def _put(lab: Lab, transport: Transport, at: str, tree: Path, digest: str, deadl
 
 def _is_program(path: Path) -> bool:
     """Windows has no executable bit: decide by the first bytes there."""
-    if places.PLATFORM != "win32":
+    if tool_paths.PLATFORM != "win32":
         return bool(path.stat().st_mode & 0o100)
     with path.open("rb") as file:
         return file.read(max(map(len, PROGRAMS))).startswith(PROGRAMS)

@@ -18,22 +18,22 @@ from lab.model.lab import Lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoStage:
     """`act` returns the next value, which `name` describes."""
 
     name: str
     act: Callable[[Work, Any], Any]
 
 
-DEMO: Final[tuple[Stage, ...]] = (
-    Stage(name="machine and artifacts", act=stages.machine_and_artifacts),
-    Stage(name="deployed", act=stages.deploy),
-    Stage(name="planned", act=stages.plan),
-    Stage(name="started", act=stages.start),
-    Stage(name="followed", act=stages.follow),
-    Stage(name="fetched", act=stages.bring),
-    Stage(name="sealed", act=stages.seal),
-    Stage(name="reported", act=stages.tell),
+DEMO: Final[tuple[DemoStage, ...]] = (
+    DemoStage(name="machine and artifacts", act=stages.machine_and_artifacts),
+    DemoStage(name="deployed", act=stages.deploy),
+    DemoStage(name="planned", act=stages.plan),
+    DemoStage(name="started", act=stages.start),
+    DemoStage(name="followed", act=stages.follow),
+    DemoStage(name="fetched", act=stages.bring),
+    DemoStage(name="sealed", act=stages.seal),
+    DemoStage(name="reported", act=stages.tell),
 )
 
 
@@ -43,10 +43,10 @@ def demo(lab: Lab, asked: DemoRequest) -> Reported:
     return reported
 
 
-def run(lab: Lab, way: tuple[Stage, ...], value: Any) -> Any:
+def run(lab: Lab, way: tuple[DemoStage, ...], value: Any) -> Any:
     """Run every stage in order; returns the last one's value."""
     resume.writable(lab)  # fail now, rather than after minutes of work
-    recorder = resume.Recorder()
+    recorder = resume.RunRecorder()
     lab.bus.add(recorder)
     with ExitStack() as open_:
         work = Work(lab=lab, recorder=recorder, open=open_)

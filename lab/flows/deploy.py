@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from lab.flows import demo, resume, stages
-from lab.flows.demo import DEMO, Stage
+from lab.flows.demo import DEMO, DemoStage
 from lab.flows.request import DemoRequest
 from lab.guest.wire import LifeEnd, encode
 from lab.model.lab import Lab
@@ -44,7 +44,7 @@ def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
 
 DEPLOY: Final = (
     *DEMO[:2],
-    Stage(name="planned", act=stages.plan_proofs),
+    DemoStage(name="planned", act=stages.plan_proofs),
     *DEMO[3:6],
-    Stage(name="proven", act=_proofs),
+    DemoStage(name="proven", act=_proofs),
 )

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from lab import forms
-from lab.flows import deliver, workshop
+from lab.flows import deliver, guest_build
 from lab.flows.left_out import left_out
 from lab.flows.request import DemoRequest
 from lab.flows.run_parallel import run_parallel
@@ -35,12 +35,12 @@ class Prepared:
 def prepare(lab: Lab, asked: DemoRequest) -> Prepared:
     """Prepare both in parallel: one waits mostly for downloads, the other for the compiler."""
     spec = lab.config.machine.spec()
-    if workshop.wanted(lab.config):
+    if guest_build.wanted(lab.config):
         machine = lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True)
-        if workshop.there(lab.config, machine):
+        if guest_build.there(lab.config, machine):
             with lifecycle.connected(lab, machine) as transport:
-                shop = workshop.opened(lab, machine, transport, deliver.guest_root(lab, machine))
-                return _prepared(machine, asked, _built(lab, asked, spec.arch, shop))
+                build_machine = guest_build.opened(lab, machine, transport, deliver.guest_root(lab, machine))
+                return _prepared(machine, asked, _built(lab, asked, spec.arch, build_machine))
     machine, made = run_parallel(
         lab.cancel,
         lambda: lifecycle.up(lab, spec, lock_timeout_s=lab.config.lock_timeout_s, keep=True),
@@ -49,9 +49,9 @@ def prepare(lab: Lab, asked: DemoRequest) -> Prepared:
     return _prepared(machine, asked, made)
 
 
-def _built(lab: Lab, asked: DemoRequest, arch: Arch, shop: forms.BuildMachine | None) -> forms.Outcome:
+def _built(lab: Lab, asked: DemoRequest, arch: Arch, build_machine: forms.BuildMachine | None) -> forms.Outcome:
     """Raises the build errors when no form is left to run, or when the baseline is missing."""
-    made = forms.attempt(lab, asked.forms, asked.service, arch=arch, workshop=shop)
+    made = forms.attempt(lab, asked.forms, asked.service, arch=arch, machine=build_machine)
     bare = [form.name for form in asked.forms if form.mechanism == "none" and not form.of]
     if len(made.failed) == len(asked.forms):
         raise_all(made.failed.values(), "several builds failed")

@@ -25,7 +25,7 @@ from lab.model.paths import (
     Paths,
 )
 from lab.model.run import Run
-from lab.model.summary import Line, Summary
+from lab.model.summary import Sentence, Summary
 from lab.model.summary_form import Cells
 from lab.runs import merge
 from lab.runs import read as runs_read
@@ -132,7 +132,7 @@ class Compared:
     """Several runs and their verdicts on the same comparisons."""
 
     runs: tuple[str, ...]
-    rows: tuple[several.Row, ...]
+    rows: tuple[several.Comparison, ...]
     lines: tuple[str, ...]
 
 
@@ -167,7 +167,7 @@ def _check_places(directory: Path) -> None:
             raise FetchError(f"cannot write {path}: it is a folder", fix=f"remove {path}")
 
 
-def _line(row: Line) -> str:
+def _line(row: Sentence) -> str:
     against = "" if row.against == "baseline" else f" against {row.against}"
     return f"{row.form}{against}: {row.word}. {row.text}"
 

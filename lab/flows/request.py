@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.forms import listing
+from lab.forms import declared
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.form import Form
@@ -44,7 +44,7 @@ def scenarios_dir() -> Path:
 def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool = True) -> DemoRequest:
     """Read the files that `demo` names. Raises one ConfigError with every unknown name and every faulty file."""
     problems: list[str] = []
-    known = listing.catalog(resources.root())
+    known = declared.catalog(resources.root())
     own = service_dir / SCENARIO_FILE if service_dir and demo.scenario == DemoConfig().scenario else None
     # a folder or a pipe of that name is reported, not skipped
     named = str(own) if own is not None and os.path.lexists(own) else demo.scenario

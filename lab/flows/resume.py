@@ -74,7 +74,7 @@ def discard(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class Recorder:
+class RunRecorder:
     """Writes the host's records into the run: buffers them until it has a directory, continues numbers after a kill."""
 
     def __init__(self) -> None:

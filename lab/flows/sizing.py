@@ -18,7 +18,9 @@ from lab.system import documents
 BASELINE: Final = "baseline"
 
 
-def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, accel: str) -> dict[str, float] | None:
+def measured(
+    lab: Lab, *, scenario: str, parameters: RunParameters, provider: str, accel: str
+) -> dict[str, float] | None:
     """{"cpu": ns of CPU per request, "wait": ns of median latency} of the baseline; None without a comparable run.
 
     Comparable: same scenario, kind of machine, clock and topology. Skips runs that are not readable or have no valid
@@ -31,7 +33,7 @@ def measured(lab: Lab, *, scenario: str, wish: RunParameters, provider: str, acc
             continue
         about = run.provenance
         like = (run.scenario, about.provider, about.acceleration, about.topology, run.clock)
-        if like == (scenario, provider, accel, wish.topology, wish.clock) and (costs := _costs(run)):
+        if like == (scenario, provider, accel, parameters.topology, parameters.clock) and (costs := _costs(run)):
             return costs
     return None
 

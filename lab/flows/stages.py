@@ -43,7 +43,7 @@ class Work:
     """Shared by all stages. open: resources that one stage opens and a later one closes, at the latest at the end."""
 
     lab: Lab
-    recorder: resume.Recorder
+    recorder: resume.RunRecorder
     open: ExitStack
 
 
@@ -56,7 +56,7 @@ class Deployed:
     home: drive.GuestHome
     artifacts: str
     facts: dict[str, Any]
-    wish: planning.RunParameters
+    parameters: planning.RunParameters
     specs: dict[str, FormSpec]
 
 
@@ -81,7 +81,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Followed:
+class FollowedRun:
     """A run that has ended in the machine."""
 
     run: Started
@@ -136,7 +136,7 @@ def start(work: Work, planned: Planned) -> Started:
     return Started(machine=machine, site=site, plan=plan, directory=planned.directory, facts=facts)
 
 
-def follow(work: Work, run: Started) -> Followed:
+def follow(work: Work, run: Started) -> FollowedRun:
     """Wait until the guest half has ended; shows its events meanwhile."""
     lab, plan = work.lab, run.plan
     cells = [cell for life in plan.lives for cell in life.cells]
@@ -149,10 +149,10 @@ def follow(work: Work, run: Started) -> Followed:
         step.say(f"{len(followed.cells)} cells" if cells else f"{len(plan.lives)} forms")
         if unproven := followed.unproven:
             step.fail(f"{len(unproven)} of {len(plan.forms)} forms not proven: {', '.join(unproven)}")
-    return Followed(run=run)
+    return FollowedRun(run=run)
 
 
-def bring(work: Work, followed: Followed) -> Fetched:
+def bring(work: Work, followed: FollowedRun) -> Fetched:
     run = followed.run
     return Fetched(run=run, seal=fetch_run(work.lab, run.machine, run.site, run.directory))
 
@@ -197,10 +197,10 @@ def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
     clock = prepared.machine.clock
     if clock == COUNTED:
         facts |= {"clock": clock, "instruction_ns": INSTRUCTION_NS}
-    wish = resolve(prepared.asked, emulated=prepared.emulated, facts=facts, clock=clock)
-    specs = _specs(lab, prepared, wish, facts)
+    parameters = resolve(prepared.asked, emulated=prepared.emulated, facts=facts, clock=clock)
+    specs = _specs(lab, prepared, parameters, facts)
     return Deployed(
-        prepared=prepared, transport=transport, home=home, artifacts=at, facts=facts, wish=wish, specs=specs
+        prepared=prepared, transport=transport, home=home, artifacts=at, facts=facts, parameters=parameters, specs=specs
     )
 
 
@@ -215,22 +215,24 @@ def _behind_s(transport: Transport, deadline: Deadline) -> float:
     return (before + time.time()) / 2 - clock_s
 
 
-def _specs(lab: Lab, prepared: Prepared, wish: planning.RunParameters, facts: dict[str, Any]) -> dict[str, FormSpec]:
+def _specs(
+    lab: Lab, prepared: Prepared, parameters: planning.RunParameters, facts: dict[str, Any]
+) -> dict[str, FormSpec]:
     """Every form, resolved for this machine; the controls are sized by a comparable run."""
     asked = prepared.asked
     here = {"provider": prepared.machine.spec.provider, "accel": prepared.machine.accel}
     controls = any(form.delay for form in asked.forms)
     costs: dict[str, float] | None = None
-    if wish.clock == COUNTED and asked.scenario.counted.cpu_ms:
+    if parameters.clock == COUNTED and asked.scenario.counted.cpu_ms:
         costs = {"cpu": asked.scenario.counted.cpu_ms * 1e6}  # the same in every run, so that runs are alike
     elif controls:
-        costs = sizing.measured(lab, scenario=asked.scenario.name, wish=wish, **here)
+        costs = sizing.measured(lab, scenario=asked.scenario.name, parameters=parameters, **here)
     if controls and costs is None:
         lab.bus.emit(Notice(level="info", text="no comparable run yet: the controls get a nominal size"))
     return {
         form.name: forms.form_spec(
             *(form, prepared.artifacts, facts),
-            topology=wish.topology,
+            topology=parameters.topology,
             service=asked.service,
             scenario=asked.scenario,
             costs=costs,
@@ -250,7 +252,7 @@ def plan_of(deployed: Deployed, run_id: str) -> Plan:
         sink_sha256=sink.sha256,
         verified=deliver.by_disk(deployed.prepared.machine),
     )
-    return planning.make(run_id, asked.scenario, asked.service, deployed.specs, tools, deployed.wish)
+    return planning.make(run_id, asked.scenario, asked.service, deployed.specs, tools, deployed.parameters)
 
 
 def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Planned:

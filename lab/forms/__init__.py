@@ -2,8 +2,8 @@
 
 from lab.forms.build_machine import BuildMachine
 from lab.forms.building import Outcome, attempt, build
+from lab.forms.declared import catalog, choose, service
 from lab.forms.doctor import checks
-from lab.forms.listing import catalog, choose, service
 from lab.forms.spec import form_spec
 from lab.forms.tree import artifact_tree, tree_path
 

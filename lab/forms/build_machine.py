@@ -115,11 +115,11 @@ def _link(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def carried(lab: Lab, shop: BuildMachine, scratches: Sequence[BuildDir], room: Path) -> Iterator[str]:
+def carried(lab: Lab, machine: BuildMachine, scratches: Sequence[BuildDir], room: Path) -> Iterator[str]:
     """Copy the bundle into the machine; its copy on this host is removed."""
     tree, digest = bundle(lab, scratches, room)
     with lab.bus.step("carry", f"copy sources and modules of {len(scratches)} builds to the machine"):
-        at = shop.carry(tree, digest)
+        at = machine.carry(tree, digest)
     shutil.rmtree(tree)
     yield at
 
@@ -128,7 +128,7 @@ def carried(lab: Lab, shop: BuildMachine, scratches: Sequence[BuildDir], room: P
 class GuestBuild:
     """One build in the machine: its source is in `at`/src/`number`."""
 
-    shop: BuildMachine
+    machine: BuildMachine
     scratch: BuildDir
     at: str
     number: int
@@ -136,7 +136,7 @@ class GuestBuild:
 
     @property
     def work(self) -> str:
-        return f"{self.shop.root}/build/{self.scratch.recipe.key()[:16]}"
+        return f"{self.machine.root}/build/{self.scratch.recipe.key()[:16]}"
 
     def compile(
         self, lab: Lab, tools: Mapping[str, str], out: Path, on_line: Callable[[str], None], deadline: Deadline
@@ -146,7 +146,7 @@ class GuestBuild:
         self._check(["sh", "-c", COPY, "copy", self.work, f"{self.at}/src/{self.number}"], deadline, on_line)
         key = recipe.key()
         values = {"out": self.result(), "main": recipe.main, "ldflags": recipe.ldflags(key)}
-        values["goarch"] = GOARCH[self.shop.arch]
+        values["goarch"] = GOARCH[self.machine.arch]
         values |= self.scratch.modules_at(lambda folder: self._module(lab, folder))
         for step in (*recipe.spec.before, *recipe.spec.steps):
             self._step(filled(step, values, {"go": GO, **tools}), deadline, on_line)
@@ -162,14 +162,14 @@ class GuestBuild:
 
     def _environment(self, recipe: Recipe) -> dict[str, str]:
         """The whole environment: nothing is inherited from the machine."""
-        root = f"{self.shop.root}/build"
+        root = f"{self.machine.root}/build"
         return {
             "PATH": "/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin",
             "HOME": f"{root}/home",
             "GOCACHE": f"{root}/cache",
             "GOMODCACHE": f"{self.at}/mod",
             "GOFLAGS": f"-mod=readonly {FLAGS}",
-            "GOARCH": GOARCH[self.shop.arch],
+            "GOARCH": GOARCH[self.machine.arch],
             "TMPDIR": f"{self.work}/tmp",  # noqa: S108  # a folder of this build alone
             **SETTINGS,
             **{variable: program for variable, program, _ in recipe.programs},
@@ -180,12 +180,12 @@ class GuestBuild:
         """Run it as a transient unit: one left by a killed command is stopped first, so that only one runs."""
         env = [f"{name}={value}" for name, value in self._environment(self.scratch.recipe).items()]
         command = ["env", "-i", *env, "nice", "-n", "5", *argv]
-        self.shop.link.run(["systemctl", "stop", UNIT], deadline.sooner(ASK_S))
+        self.machine.link.run(["systemctl", "stop", UNIT], deadline.sooner(ASK_S))
         unit = ["--quiet", "--collect", "--wait", "--pipe", f"--unit={UNIT}", f"--working-directory={self.work}/src"]
         self._check(["systemd-run", *unit, "--", *command], deadline, on_line)
 
     def _check(self, argv: Sequence[str], deadline: Deadline, on_line: Callable[[str], None]) -> None:
-        result = self.shop.link.run(argv, deadline, on_line=on_line)
+        result = self.machine.link.run(argv, deadline, on_line=on_line)
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(argv)}\n{result.tail()}\n")
@@ -198,12 +198,12 @@ class GuestBuild:
             )
 
     def _fetch(self, out: Path, deadline: Deadline) -> None:
-        result = self.shop.link.run(["sha256sum", "--", self.result()], deadline.sooner(ASK_S))
+        result = self.machine.link.run(["sha256sum", "--", self.result()], deadline.sooner(ASK_S))
         if not result.ok:
             message = f"{self.scratch.recipe.label}: its build steps did not write {{out}}"
             raise DemoError(message, fix="let a build step write {out}", detail=result.tail())
         out.unlink(missing_ok=True)
-        self.shop.link.get(self.result(), out, deadline, max_bytes=MAX_BINARY_BYTES)
+        self.machine.link.get(self.result(), out, deadline, max_bytes=MAX_BINARY_BYTES)
         if digests.of_file(out) != result.text().split()[0]:
             message = f"{self.scratch.recipe.label}: the fetched binary differs from the one in the machine"
             raise TransientError(message, fix="run the command again")

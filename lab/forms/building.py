@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from lab.forms import cache, fit, making
 from lab.forms.build_machine import BuildMachine
-from lab.forms.listing import artifact_of
+from lab.forms.declared import artifact_of
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.source.shelf import Shelf
 from lab.forms.wanted import BUILD_S, HELPERS, recipes_for, scratch_room, tell_if_edited
@@ -33,28 +33,28 @@ class Outcome:
 
 
 def build(
-    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: BuildMachine | None = None
+    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, machine: BuildMachine | None = None
 ) -> dict[str, Artifact]:
     """Every binary that these forms need: as `attempt`, but each form must succeed.
 
     Raises the error of `attempt`, or several as an ExceptionGroup.
     """
-    made = attempt(lab, forms, service, arch=arch, workshop=workshop)
+    made = attempt(lab, forms, service, arch=arch, machine=machine)
     raise_all(made.failed.values(), "several builds failed")
     return made.artifacts
 
 
 def attempt(
-    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, workshop: BuildMachine | None = None
+    lab: Lab, forms: Sequence[Form], service: Service, *, arch: Arch, machine: BuildMachine | None = None
 ) -> Outcome:
     """Every binary that can be built; a form that does not match the service or fails to build does not stop others.
 
-    Compiles on this host or in `workshop` what is not in the cache. Safe with another `lab` that builds the same. A
+    Compiles on this host or in `machine` what is not in the cache. Safe with another `lab` that builds the same. A
     form's failure is a DemoError (refused, does not build, not woven), PreconditionError or TransientError (download).
     Raises Cancelled, and errors that affect every form.
     """
     began = time.monotonic()
-    place = HOST if workshop is None else workshop.place(Deadline.after(BUILD_S, lab.cancel))
+    place = HOST if machine is None else machine.place(Deadline.after(BUILD_S, lab.cancel))
     with scratch_room(lab) as room:
         wanted = recipes_for(lab, forms, service, arch, place, Shelf(), room / "asked")
         failed = _refused(lab, forms, wanted)
@@ -67,7 +67,7 @@ def attempt(
             found = _find(lab, wanted, {artifact.key: artifact for artifact in found.values()})
         warm_s = time.monotonic() - began
         out = {name: replace(artifact, warm_s=warm_s) for name, artifact in found.items()}
-        made = making.make(lab, [recipe for name, recipe in wanted.items() if name not in out], workshop, room)
+        made = making.make(lab, [recipe for name, recipe in wanted.items() if name not in out], machine, room)
         if made:
             tell_if_edited(lab, left, service, arch, wanted, room / "asked-again")
     out |= {name: result for name, result in made.items() if isinstance(result, Artifact)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.forms import recipe as recipes
-from lab.forms.listing import HELPERS_DIR
+from lab.forms.declared import HELPERS_DIR
 from lab.forms.source.shelf import Shelf
 from lab.forms.wanted import HELPERS, read_sources, scratch_room
 from lab.model.form import Form

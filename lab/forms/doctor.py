@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Final, Literal
 
-from lab.forms import listing
+from lab.forms import declared
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import Finding
-from lab.system import places, proc, resources, toolchain
-from lab.system.places import PLATFORM
+from lab.system import proc, resources, tool_paths, toolchain
+from lab.system.tool_paths import PLATFORM
 from lab.system.wait import Deadline
 
 # Modules 1 GB, compiler caches 2 GB, artifacts 0.4 GB: measured, and rounded up.
@@ -28,8 +28,8 @@ def checks(lab: Lab, *, deep: bool = False) -> list[Finding]:
 
 def _data() -> Finding:
     try:
-        forms = listing.catalog(resources.root())
-        service = listing.service(resources.root())
+        forms = declared.catalog(resources.root())
+        service = declared.service(resources.root())
     except LabError as error:
         return Finding(name="forms", verdict="fail", message=error.message, fix=error.fix)
     return Finding(
@@ -38,7 +38,7 @@ def _data() -> Finding:
 
 
 def _go(lab: Lab, *, deep: bool) -> Finding:
-    version = listing.PLAIN.toolchain
+    version = declared.PLAIN.toolchain
     deadline = Deadline.after(toolchain.FETCH_S if deep else 30, lab.cancel)
     try:
         found = toolchain.find(lab, version, deadline=deadline) if deep else toolchain.at_hand(lab, version, deadline)
@@ -52,9 +52,9 @@ def _go(lab: Lab, *, deep: bool) -> Finding:
 def _compilers() -> list[Finding]:
     """One finding per agent that needs a program of the host."""
     out = []
-    agents = {form.agent.artifact for form in listing.catalog(resources.root()).values() if form.agent}
+    agents = {form.agent.artifact for form in declared.catalog(resources.root()).values() if form.agent}
     for agent in sorted(agents):
-        spec = listing.helper_build(resources.root() / listing.HELPERS_DIR / agent)
+        spec = declared.helper_build(resources.root() / declared.HELPERS_DIR / agent)
         for names in spec.uses.values():
             found = next((name for name in names if proc.which(name)), None)
             name = f"compiler for {agent}"
@@ -64,7 +64,9 @@ def _compilers() -> list[Finding]:
                 message = f"none of {', '.join(names)} is installed: this host cannot build {agent}"
                 # on other systems forms are built in the machine, unless it is emulated
                 verdict: Literal["warn", "fail"] = "fail" if PLATFORM == "linux" else "warn"
-                out.append(Finding(name=name, verdict=verdict, message=message, fix=places.fix(min(names, key=len))))
+                out.append(
+                    Finding(name=name, verdict=verdict, message=message, fix=tool_paths.fix(min(names, key=len)))
+                )
     return out
 
 

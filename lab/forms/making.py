@@ -49,14 +49,14 @@ def _toolchains(lab: Lab, missing: Sequence[Recipe], deadline: Deadline) -> dict
     return {version: find(lab, version, deadline=deadline) for version in sorted({_version(r) for r in missing})}
 
 
-def make(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine | None, room: Path) -> Made:
+def make(lab: Lab, missing: Sequence[Recipe], machine: BuildMachine | None, room: Path) -> Made:
     """Each recipe's artifact or error, by its name; `room` is a folder for copies.
 
     Compiles in slots, tools before the recipes that use them. Raises Cancelled, and other errors than LabError.
     """
     if not missing:
         return {}
-    return _make_here(lab, missing, room) if shop is None else _make_there(lab, missing, shop, room)
+    return _make_here(lab, missing, room) if machine is None else _make_there(lab, missing, machine, room)
 
 
 def _make_here(lab: Lab, missing: Sequence[Recipe], room: Path) -> Made:
@@ -103,12 +103,12 @@ def _settled(future: Future[V]) -> V | LabError:
     raise error
 
 
-def _make_there(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine, room: Path) -> Made:
+def _make_there(lab: Lab, missing: Sequence[Recipe], machine: BuildMachine, room: Path) -> Made:
     """The same in a machine, one after the other: it has few CPUs, and Go uses all of them."""
     jobs = _jobs(missing)
     deadline = Deadline.after(BUILD_THERE_S, lab.cancel)
     for version in {_version(recipe) for recipe in jobs}:
-        shop.need_go(version, deadline)
+        machine.need_go(version, deadline)
     with ThreadPoolExecutor(max_workers=DOWNLOADS) as downloads:
         ready = _prepared(lab, downloads, jobs, room, deadline)
         done: dict[str, Artifact | LabError] = {}
@@ -120,7 +120,7 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine, room: P
             else:
                 scratches.append(scratch)
         tools: dict[str, str] = {}
-        with carried(lab, shop, scratches, room) as at:
+        with carried(lab, machine, scratches, room) as at:
             for i, scratch in enumerate(scratches):
                 recipe = scratch.recipe
                 broken = [done[tool.key()] for tool in recipe.tools if isinstance(done[tool.key()], LabError)]
@@ -128,27 +128,27 @@ def _make_there(lab: Lab, missing: Sequence[Recipe], shop: BuildMachine, room: P
                     done[recipe.key()] = broken[0]
                     continue
                 log = lab.paths.logs / f"build-{recipe.name}.log"
-                bench = GuestBuild(shop=shop, scratch=scratch, at=at, number=i, log=log)
+                build = GuestBuild(machine=machine, scratch=scratch, at=at, number=i, log=log)
                 job = Job(recipe=recipe, index=i + 1, of=len(scratches))
                 try:
-                    done[recipe.key()] = _obtain_there(lab, job, bench, tools, room / f"{i}.out", deadline)
+                    done[recipe.key()] = _obtain_there(lab, job, build, tools, room / f"{i}.out", deadline)
                 except Cancelled:
                     raise
                 except LabError as error:
                     done[recipe.key()] = error
-                tools[recipe.name] = bench.result()
+                tools[recipe.name] = build.result()
         return {recipe.name: done[recipe.key()] for recipe in missing}
 
 
 def _obtain_there(
-    lab: Lab, job: Job, bench: GuestBuild, tools: Mapping[str, str], out: Path, deadline: Deadline
+    lab: Lab, job: Job, build: GuestBuild, tools: Mapping[str, str], out: Path, deadline: Deadline
 ) -> Artifact:
     """Build it in the machine; a tool also when the cache has it, since the machine needs it."""
     recipe = job.recipe
     title = f"build {recipe.label} in the machine"
     with lab.bus.step(f"build:{recipe.name}", title, index=job.index, of=job.of) as step:
-        counter = _Counter(lab, recipe.name, bench.scratch.packages)
-        built = bench.compile(lab, tools, out, counter, deadline)
+        counter = _Counter(lab, recipe.name, build.scratch.packages)
+        built = build.compile(lab, tools, out, counter, deadline)
         artifact = replace(cache.publish(lab, built), built_now=True)
         step.say(f"{seconds(built.cold_s)}, {size(artifact.size_bytes)}")
         return artifact

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lab.forms.listing import artifact_of, helper_build
+from lab.forms.declared import artifact_of, helper_build
 from lab.forms.source.gosource import GoSource
 from lab.forms.source.shelf import Shelf, Tree
 from lab.model.errors import ConfigError

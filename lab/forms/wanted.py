@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.forms import recipe as recipes
-from lab.forms.listing import HELPERS_DIR
+from lab.forms.declared import HELPERS_DIR
 from lab.forms.recipe import Place, Recipe
 from lab.forms.source import gosource
 from lab.forms.source.gosource import GoSource

@@ -21,7 +21,7 @@ from typing import Final
 from lab.forms import building, cache, wanted
 from lab.forms.binary_check import prove
 from lab.forms.build_dir import BuildDir, how_to_mend, prepare
-from lab.forms.listing import artifact_of
+from lab.forms.declared import artifact_of
 from lab.forms.recipe import HOST, Recipe
 from lab.forms.source.shelf import Shelf
 from lab.model.errors import DemoError
@@ -47,7 +47,7 @@ class WovenFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Woven:
+class WovenSource:
     """A build that was watched. seconds: of the compiler and the weaver alone."""
 
     seconds: float
@@ -56,7 +56,7 @@ class Woven:
 
 def weave(
     lab: Lab, form: Form, service: Service, *, arch: Arch, on_line: Callable[[str], None], deadline: Deadline
-) -> Woven:
+) -> WovenSource:
     """Build it from warm caches; `on_line` hears what the build prints. Raises DemoError, and as `building.build`."""
     building.build(lab, [form], service, arch=arch)  # what it is woven with, and every module
     place = lab.paths.build / "weave" / f"{artifact_of(form)}-{arch}"
@@ -69,7 +69,7 @@ def weave(
 
 def _weave(
     lab: Lab, form: Form, service: Service, arch: Arch, place: Path, on_line: Callable[[str], None], deadline: Deadline
-) -> Woven:
+) -> WovenSource:
     shutil.rmtree(place, ignore_errors=True)  # of a process that was killed
     place.mkdir(parents=True, mode=0o700)
     recipe = wanted.recipes_for(lab, [form], service, arch, HOST, Shelf(place / "read"), place / "asked")[
@@ -82,7 +82,7 @@ def _weave(
         _touch(min(path for path in before if path.parent == package))
     began = time.monotonic()
     _build(lab, scratch, recipe, on_line, deadline)
-    return Woven(seconds=round(time.monotonic() - began, 1), files=tuple(_woven(scratch, before)))
+    return WovenSource(seconds=round(time.monotonic() - began, 1), files=tuple(_woven(scratch, before)))
 
 
 def _sources(root: Path) -> dict[Path, str]:

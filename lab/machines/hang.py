@@ -50,7 +50,7 @@ class Reading:
     slow: float = 1.0  # seconds that its processor must run for one second of its clock, where that counts instructions
 
 
-class Pulse:
+class HangDetector:
     """Follows one machine by its readings."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ def error(name: str, current: Observed, log: str | None = None) -> Hung:
     return Hung(name, current.reason, log)
 
 
-def words(pulse: Pulse, now: Reading, places: list[str]) -> str:
+def words(pulse: HangDetector, now: Reading, places: list[str]) -> str:
     """The evidence as text."""
     more = f" and {len(places) - SHOWN} more addresses" if len(places) > SHOWN else ""
     at = f", at {', '.join(sorted(places)[:SHOWN])}{more}" if places else ""

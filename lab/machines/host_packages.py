@@ -13,7 +13,7 @@ from typing import Final
 
 from lab.machines.images import golden
 from lab.model.machine import HOST_ARCH, Arch, Finding
-from lab.system import places, proc
+from lab.system import proc, tool_paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def check_host(arch: Arch) -> list[Finding]:
             name=f"host-packages.{one.command}",
             verdict="fail",
             message=f"{one.command} is not installed; it {one.why}",
-            fix=f"apt-get install {one.package}" if proc.which("apt-get") else places.fix(one.command),
+            fix=f"apt-get install {one.package}" if proc.which("apt-get") else tool_paths.fix(one.command),
             data={"package": one.package, "command": one.command},
         )
         for one in missing

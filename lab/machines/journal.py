@@ -41,7 +41,7 @@ def entry(lab: Lab, name: str, command: str, step: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class JournalLine:
     """One line: a step that a command began, or how it ended."""
 
     command: str
@@ -49,16 +49,16 @@ class Line:
     state: str  # intent | done | failed
 
 
-def interrupted(lines: Sequence[Line]) -> str | None:
+def interrupted(lines: Sequence[JournalLine]) -> str | None:
     """The last step if it has no outcome: its command was killed there."""
     return lines[-1].step if lines and lines[-1].state == "intent" else None
 
 
-def read(lab: Lab, name: str) -> tuple[Line, ...]:
+def read(lab: Lab, name: str) -> tuple[JournalLine, ...]:
     """The readable lines; () when the file cannot be read: the journal is only informative."""
     at = path(lab, name)
     try:
-        return documents.lines(Source(path=at, name=str(at), fix=""), lambda doc: decode(Line, doc))[0]
+        return documents.lines(Source(path=at, name=str(at), fix=""), lambda doc: decode(JournalLine, doc))[0]
     except Unreadable:
         return ()
 

@@ -62,7 +62,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Sentence:
     """One form against the baseline or another form, in a sentence."""
 
     form: str
@@ -72,7 +72,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pillar:
+class PillarClaim:
     """A published claim, this run's measurement of it, and the confidence in that."""
 
     pillar: str  # performance | safety | portability | stability
@@ -138,7 +138,7 @@ class MissedGate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class CellAttempt:
     """One attempt of one cell. void: family of figures -> why not. Seconds from the first window's start."""
 
     cell: str
@@ -228,14 +228,14 @@ class Summary:
     forms: dict[str, FormSummary]
     left_out: tuple[LeftOut, ...]
     verdicts: tuple[Verdict, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Sentence, ...]
     may_not_claim: Texts
     unproven: dict[str, str]
-    pillars: tuple[Pillar, ...]
+    pillars: tuple[PillarClaim, ...]
     controls: Controls
     traces: tuple[Trace, ...]
     ecdf: tuple[Curve, ...]
-    timeline: tuple[Attempt, ...]
+    timeline: tuple[CellAttempt, ...]
     steps: tuple[HostStep, ...]
     provenance: Provenance
     problems: Texts

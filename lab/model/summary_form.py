@@ -27,7 +27,7 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class FormProof:
     """ok: None while there is no proof. gaps: differences from the reference of a form without expectation."""
 
     ok: bool | None
@@ -57,7 +57,7 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing(Gap):
+class MissingSpans(Gap):
     """Spans that were not received; known: the form's expectation has them missing."""
 
     known: bool
@@ -95,7 +95,7 @@ class Conformance:
     received: Count | None
     ratio: Share | None
     parents_ok: Share | None
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingSpans, ...]
     surplus: Count
     extra: tuple[SpanCount, ...]
     unexpected: tuple[SpanCount, ...]
@@ -133,7 +133,7 @@ class ClockShift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class BuildCost:
     """The costs of building the form, and its changes."""
 
     cold_s: float | None
@@ -177,7 +177,7 @@ class FormSummary:
     of: str
     build_id: str
     sha256: str
-    proof: Proof
+    proof: FormProof
     absent: dict[str, str]
     coverage: Coverage
     conformance: Conformance
@@ -186,7 +186,7 @@ class FormSummary:
     attach_s: float | None
     time_to_first_span_s: float | None
     startup_s: float | None
-    build: Build
+    build: BuildCost
     changes: tuple[Change, ...]
     cells: Cells
     requests: dict[str, Count]  # whose spans were counted, by type
@@ -215,7 +215,7 @@ class TraceSpan(Bar):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExtraSpan(Bar):
+class ExtraBar(Bar):
     """A span beyond the reference."""
 
     kind: str
@@ -249,5 +249,5 @@ class Trace:
     reference: Count
     expected: bool
     rows: tuple[TraceRow, ...]
-    extra: tuple[ExtraSpan, ...]
+    extra: tuple[ExtraBar, ...]
     evidence: str

@@ -11,7 +11,7 @@ from lab.model.events import Record
 View = Literal["rich", "plain", "json", "quiet"]
 
 
-class Screen(Protocol):
+class Renderer(Protocol):
     """A sink that is a context manager: entered before the first event, left after the last."""
 
     def __call__(self, record: Record) -> None: ...
@@ -33,7 +33,7 @@ def choose(*, json: bool, plain: bool, quiet: bool) -> View:
     return "rich"
 
 
-def screen(view: View, *, verbose: bool) -> Screen:
+def screen(view: View, *, verbose: bool) -> Renderer:
     """The sink of a view."""
     if view == "json":
         from lab.render.jsonl import JsonLines

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Self, TextIO
 
 from lab.model.events import Record
-from lab.render import words
+from lab.render import wording
 
 
 def dumps(doc: Mapping[str, Any], stream: TextIO, *, sort_keys: bool = False) -> str:
     """One line of JSON for `stream`: unescaped where it writes UTF-8, escaped where another code page (cp1252) would
     lose characters."""
-    return json.dumps(doc, ensure_ascii=not words.shows_unicode(stream.encoding), sort_keys=sort_keys)
+    return json.dumps(doc, ensure_ascii=not wording.shows_unicode(stream.encoding), sort_keys=sort_keys)
 
 
 def gone(error: OSError) -> bool:

@@ -18,7 +18,7 @@ from lab.model.events import (
     StepStarted,
 )
 from lab.model.figures import seconds
-from lab.render import words
+from lab.render import wording
 
 HEARTBEAT_S: Final = 10.0
 MARKS: Final = {"done": "ok", "skipped": "already", "failed": "FAILED", "interrupted": "stopped"}
@@ -65,7 +65,7 @@ class Plain:
             case StepFinished():
                 return self._finished(record.step, event)
             case Progress():
-                self._progress[record.step] = words.progress(event)
+                self._progress[record.step] = wording.progress(event)
                 return ""
             case Output():
                 return f"  | {event.text}" if self._verbose else ""
@@ -78,7 +78,7 @@ class Plain:
                     f" — fix: {event.fix}" if event.fix else ""
                 )
             case GuestEvent():
-                text = words.guest(event)
+                text = wording.guest(event)
                 return "" if self._quiet or not text else f"  {text}"
 
     def _finished(self, step: int, event: StepFinished) -> str:

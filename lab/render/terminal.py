@@ -21,7 +21,7 @@ from lab.model.events import (
     StepStarted,
 )
 from lab.model.figures import seconds
-from lab.render import words
+from lab.render import wording
 
 MARKS: Final = {
     "done": "[green]✓[/]",
@@ -46,7 +46,7 @@ class Terminal:
     def __init__(self, *, verbose: bool = False, console: Console | None = None) -> None:
         self._verbose = verbose
         self._console = console or Console(stderr=True)
-        plain = not words.shows_unicode(self._console.encoding)
+        plain = not wording.shows_unicode(self._console.encoding)
         self._marks = ASCII_MARKS if plain else MARKS
         self._bars = Bars(
             SpinnerColumn("line" if plain else "dots"),
@@ -78,7 +78,7 @@ class Terminal:
             case StepFinished():
                 self._finish(record, event)
             case Progress():
-                self._update(record.step, said=words.progress(event), completed=event.done, total=event.total)
+                self._update(record.step, said=wording.progress(event), completed=event.done, total=event.total)
             case Output():
                 if self._verbose:
                     self._print(f"[dim]  │ {escape(event.text)}[/]")
@@ -90,7 +90,7 @@ class Terminal:
                 if self._verbose or event.verdict != "ok":
                     self._check(event)
             case GuestEvent():
-                text = words.guest(event)
+                text = wording.guest(event)
                 if text and event.kind in ("proof", "cell", "notice", "failed"):
                     self._print(f"    [dim]{escape(text)}[/]")
                 elif text:

@@ -8,7 +8,7 @@ from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.machine import INSTRUCTION_NS
 from lab.model.summary import Summary
-from lab.report.look import box, drawing, label, legend, line, looks, marker
+from lab.report.form_style import box, drawing, label, legend, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag
 
 WIDTH: Final = 1120.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.model import figures
-from lab.model.summary import Attempt, Summary
+from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
 from lab.report.markup import clean
 
@@ -75,7 +75,7 @@ def _proofs(summary: Summary) -> Iterator[Case]:
 
 def _cells(summary: Summary) -> Iterator[Case]:
     """One case per planned cell: an INVALID attempt with a valid rerun is reported, not failed."""
-    by_cell: dict[str, list[Attempt]] = {}
+    by_cell: dict[str, list[CellAttempt]] = {}
     for attempt in summary.timeline:
         by_cell.setdefault(attempt.cell, []).append(attempt)
     for name, attempts in by_cell.items():

@@ -9,7 +9,7 @@ from typing import Final
 from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import Summary
-from lab.report.look import Look, drawing, label, line, looks, swatch
+from lab.report.form_style import Look, drawing, label, line, looks, swatch
 from lab.report.markup import Html, join, listed, number, part, table, tag
 
 WIDTH: Final = 540.0

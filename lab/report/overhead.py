@@ -11,7 +11,7 @@ from lab.model import figures
 from lab.model.metrics import METRICS, headline
 from lab.model.summary import ControlEffect, Summary, Verdict
 from lab.report import phrases
-from lab.report.look import Look, box, drawing, label, line, looks, marker
+from lab.report.form_style import Look, box, drawing, label, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag
 
 BESIDE: Final = ("latency_p90_ms", "rss_mib")

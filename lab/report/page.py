@@ -10,14 +10,14 @@ from typing import Final
 
 from lab.model.figures import plural
 from lab.model.summary import GradeWord, Summary
-from lab.report import card, cpu, latency, overhead, pillars, provenance, spans, steps, timeline, waterfalls
+from lab.report import cpu, latency, overhead, pillars, provenance, spans, steps, timeline, verdict_section, waterfalls
 from lab.report.markup import Html, tag
 from lab.report.phrases import usable
 
 Section = Callable[[Summary], Html]
 # In order of the reader's questions: result, cost, spans, details, provenance.
 SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
-    ("verdict", "Verdict", card.section),
+    ("verdict", "Verdict", verdict_section.section),
     ("overhead", "Overhead", overhead.section),
     ("waterfalls", "Waterfalls", waterfalls.section),
     ("spans", "Spans", spans.section),

@@ -6,7 +6,7 @@ from typing import Final
 
 from lab.model.figures import plural
 from lab.model.metrics import METRICS
-from lab.model.summary import Attempt, Summary
+from lab.model.summary import CellAttempt, Summary
 from lab.model.summary_form import Cells
 
 # as a heading: p90 stays p90
@@ -26,7 +26,7 @@ def usable(cells: Cells) -> str:
     return f"{text} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
 
 
-def void(attempt: Attempt) -> str:
+def void(attempt: CellAttempt) -> str:
     """The validity of an attempt: valid, INVALID, or the families for which it is not valid."""
     if not attempt.void:
         return "saturated" if attempt.saturated else "valid"

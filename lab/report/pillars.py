@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lab.model import figures
-from lab.model.summary import Pillar, Summary
+from lab.model.summary import PillarClaim, Summary
 from lab.report.markup import Html, join, link, part, table, tag
 
 COLUMNS: Final = (("compile-time", "Compile time (Orchestrion)"), ("run-time", "Run time (eBPF)"))
@@ -28,7 +28,7 @@ def section(summary: Summary) -> Html:
     )
 
 
-def _cell(row: Pillar | None) -> Html:
+def _cell(row: PillarClaim | None) -> Html:
     if row is None:
         return tag("td", figures.NONE)
     files = [link(path, "/".join(path.split("/")[-2:])) for path in row.evidence[:SHOWN_FILES]]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Cover
-from lab.report.look import Look, bar, looks, swatch
+from lab.report.form_style import Look, bar, looks, swatch
 from lab.report.markup import Html, join, link, listed, number, part, table, tag
 
 

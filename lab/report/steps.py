@@ -7,8 +7,8 @@ from typing import Final
 
 from lab.model import figures
 from lab.model.summary import HostStep, Summary
-from lab.model.summary_form import Build
-from lab.report.look import box, drawing, label
+from lab.model.summary_form import BuildCost
+from lab.report.form_style import box, drawing, label
 from lab.report.markup import Html, listed, part, tag
 
 WIDTH: Final = 1120.0
@@ -43,7 +43,7 @@ def _draw(steps: Sequence[HostStep]) -> Html:
     return drawing(WIDTH, ROW_H * len(steps) + 4, "Seconds of each step.", *parts)
 
 
-def _builds(build: Sequence[tuple[str, Build]]) -> Html | None:
+def _builds(build: Sequence[tuple[str, BuildCost]]) -> Html | None:
     lines = [
         f"{name}: {figures.size(facts.size_bytes)}"
         + (f", built cold in {figures.seconds(facts.cold_s)}" if facts.cold_s is not None else "")

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from lab.model import figures
-from lab.model.summary import Attempt, Summary
+from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
-from lab.report.look import box, drawing, label, line, looks, marker
+from lab.report.form_style import box, drawing, label, line, looks, marker
 from lab.report.markup import Html, link, number, part, table, tag
 
 WIDTH: Final = 1120.0
@@ -61,7 +61,7 @@ def _draw(summary: Summary) -> Html:
     return drawing(WIDTH, height, "Cells over time, one lane a form.", *parts)
 
 
-def _short(cell: Attempt) -> str:
+def _short(cell: CellAttempt) -> str:
     """The text in the bar: INVALID, or the void families."""
     worth = phrases.void(cell)
     return worth if worth == "INVALID" else "no " + ", ".join(phrases.FAMILIES[family] for family in cell.void)
@@ -105,7 +105,7 @@ def _table(summary: Summary) -> Html:
     return table(head, rows)
 
 
-def _missed(cell: Attempt) -> Iterator[str]:
+def _missed(cell: CellAttempt) -> Iterator[str]:
     """Why it is INVALID: first failures (a crash, a full disk), then each missed gate with its value."""
     gates = {gate.gate for gate in cell.missed}
     yield from (reason for reason in cell.reasons if reason.partition(":")[0] not in gates)

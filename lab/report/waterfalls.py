@@ -9,7 +9,7 @@ from typing import Final
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Trace, TraceRow
-from lab.report.look import Look, box, drawing, label, legend, line, looks, marker
+from lab.report.form_style import Look, box, drawing, label, legend, line, looks, marker
 from lab.report.markup import Html, join, link, listed, part, tag
 
 WIDTH: Final = 1120.0

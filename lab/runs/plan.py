@@ -52,30 +52,35 @@ class RunParameters:
 
 
 def make(
-    run_id: str, scenario: Scenario, service: Service, forms: Mapping[str, FormSpec], tools: Tools, wish: RunParameters
+    run_id: str,
+    scenario: Scenario,
+    service: Service,
+    forms: Mapping[str, FormSpec],
+    tools: Tools,
+    parameters: RunParameters,
 ) -> Plan:
-    """The plan for the guest half. Same inputs, same plan: order, arrivals and data come from `wish.seed`.
+    """The plan for the guest half. Same inputs, same plan: order, arrivals and data come from `parameters.seed`.
 
     Raises ConfigError for request types without a reference tree, and for an unknown topology.
     """
-    _check(scenario, service, wish)
+    _check(scenario, service, parameters)
     return Plan(
         run_id=run_id,
         scenario=scenario.name,
-        profile=wish.profile,
-        seed=wish.seed,
-        service=_service(service, wish.topology),
+        profile=parameters.profile,
+        seed=parameters.seed,
+        service=_service(service, parameters.topology),
         forms=dict(forms),
         tools=tools,
         reference={r.type: service.reference[r.type] for r in scenario.requests if r.type in service.reference},
         requests=scenario.requests,
-        lives=(_counted_lives if wish.clock == COUNTED else _lives)(scenario, tuple(forms), wish),
+        lives=(_counted_lives if parameters.clock == COUNTED else _lives)(scenario, tuple(forms), parameters),
         canary=tuple(r.type for r in scenario.requests),
-        gates=Gates(late_hard=not wish.emulated),
-        timeouts=_timeouts(EMULATED_FACTOR if wish.emulated else 1.0, counted=wish.clock == COUNTED),
-        layout=_layout(wish.cpus),
-        arrivals="sequential" if wish.clock == COUNTED else scenario.arrivals,
-        clock=wish.clock,
+        gates=Gates(late_hard=not parameters.emulated),
+        timeouts=_timeouts(EMULATED_FACTOR if parameters.emulated else 1.0, counted=parameters.clock == COUNTED),
+        layout=_layout(parameters.cpus),
+        arrivals="sequential" if parameters.clock == COUNTED else scenario.arrivals,
+        clock=parameters.clock,
     )
 
 
@@ -90,22 +95,22 @@ def identity(plan: Plan) -> bytes:
     return canonical(dataclasses.replace(plan, run_id=""))
 
 
-def _check(scenario: Scenario, service: Service, wish: RunParameters) -> None:
+def _check(scenario: Scenario, service: Service, parameters: RunParameters) -> None:
     problems = []
-    if wish.topology not in service.topologies:
+    if parameters.topology not in service.topologies:
         known = ", ".join(service.topologies)
-        problems.append(f"{service.root}: no topology {wish.topology!r} (known: {known})")
+        problems.append(f"{service.root}: no topology {parameters.topology!r} (known: {known})")
     problems += [
         f"{scenario.path}: request type {r.type!r} has no tree in {service.root / 'reference-spans.yaml'}"
         f"{nearest(r.type, service.reference)}"
         for r in scenario.requests
         if r.type not in service.reference
     ]
-    requests = wish.requests or wish.rate_rps * scenario.seconds[wish.profile]
-    if wish.rate_rps > RATE_MAX_RPS or requests > REQUESTS_MAX:
+    requests = parameters.requests or parameters.rate_rps * scenario.seconds[parameters.profile]
+    if parameters.rate_rps > RATE_MAX_RPS or requests > REQUESTS_MAX:
         problems.append(
-            f"{scenario.path}: {requests:,.0f} requests per cell at {wish.rate_rps:g}/s; the load generator sends at"
-            f" most {REQUESTS_MAX:,} at {RATE_MAX_RPS:,}/s"
+            f"{scenario.path}: {requests:,.0f} requests per cell at {parameters.rate_rps:g}/s; the load generator"
+            f" sends at most {REQUESTS_MAX:,} at {RATE_MAX_RPS:,}/s"
         )
     if problems:
         raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}, or use --rate")
@@ -127,19 +132,19 @@ def _service(service: Service, topology: str) -> ServiceSpec:
     )
 
 
-def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
+def _lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunParameters) -> tuple[Life, ...]:
     """One life per form and block; a block is a random permutation of all forms with the same arrivals for each."""
-    requests = max(1, math.ceil(wish.rate_rps * scenario.seconds[wish.profile]))
+    requests = max(1, math.ceil(parameters.rate_rps * scenario.seconds[parameters.profile]))
     lives = []
-    for block in range(1, BLOCKS[wish.profile] + 1):
+    for block in range(1, BLOCKS[parameters.profile] + 1):
         order = list(forms)
-        random.Random(f"order/{wish.seed}/{block}").shuffle(order)  # noqa: S311 - a seeded order, no secret
-        arrivals = random.Random(f"arrivals/{wish.seed}/{block}").getrandbits(31)  # noqa: S311 - likewise
+        random.Random(f"order/{parameters.seed}/{block}").shuffle(order)  # noqa: S311 - a seeded order, no secret
+        arrivals = random.Random(f"arrivals/{parameters.seed}/{block}").getrandbits(31)  # noqa: S311 - likewise
         for form in order:
             cell = CellPlan(
                 id=f"{block:02d}-{form}-{LEVEL}",
                 level=LEVEL,
-                rate_rps=wish.rate_rps,
+                rate_rps=parameters.rate_rps,
                 seed=arrivals,
                 warmup_requests=scenario.warmup_requests,
                 requests=requests,
@@ -148,28 +153,28 @@ def _lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> t
     return tuple(lives)
 
 
-def _counted_lives(scenario: Scenario, forms: tuple[str, ...], wish: RunParameters) -> tuple[Life, ...]:
+def _counted_lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunParameters) -> tuple[Life, ...]:
     """Several blocks in each life, since counts do not drift; several lives, since no two starts are equal.
 
     Every block has its own requests, the same for all forms; in the first of a life, fewer are also sent slowly.
     """
     lives = []
-    for number in range(1, COUNTED_LIVES[wish.profile] + 1):
+    for number in range(1, COUNTED_LIVES[parameters.profile] + 1):
         order = list(forms)
-        random.Random(f"order/{wish.seed}/{number}").shuffle(order)  # noqa: S311 - a seeded order, no secret
+        random.Random(f"order/{parameters.seed}/{number}").shuffle(order)  # noqa: S311 - a seeded order, no secret
         blocks = range((number - 1) * LIFE_BLOCKS + 1, number * LIFE_BLOCKS + 1)
         steps = [(block, FAST) for block in blocks]
-        if number == 1 or wish.profile != "stage":
+        if number == 1 or parameters.profile != "stage":
             steps.insert(1, (blocks[0], SLOW))
         for form in order:
             cells = tuple(
                 CellPlan(
                     id=f"{block:02d}-{form}-{level}",
                     level=level,
-                    rate_rps=wish.rate_rps / (SLOW_DOWN if level == SLOW else 1.0),
-                    seed=random.Random(f"arrivals/{wish.seed}/{block}").getrandbits(31),  # noqa: S311 - likewise
+                    rate_rps=parameters.rate_rps / (SLOW_DOWN if level == SLOW else 1.0),
+                    seed=random.Random(f"arrivals/{parameters.seed}/{block}").getrandbits(31),  # noqa: S311 - likewise
                     warmup_requests=scenario.warmup_requests if at == 0 else 0,
-                    requests=wish.requests if level == FAST else math.ceil(wish.requests / SLOW_DOWN),
+                    requests=parameters.requests if level == FAST else math.ceil(parameters.requests / SLOW_DOWN),
                     block=block,
                 )
                 for at, (block, level) in enumerate(steps)

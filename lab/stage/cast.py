@@ -10,7 +10,7 @@ from lab.system.wait import Deadline
 Alive = Literal["up", "silent", "gone"]
 
 
-class Cast(Protocol):
+class StageMachine(Protocol):
     """A machine with the forms of a show up in it. Its calls raise LabError, and end at their deadline."""
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from lab.stage.events import Cause, Value
-from lab.stage.judge import Key, Usual
+from lab.stage.judge import FigureKey, Usual
 from lab.stage.outside import CERTAIN, SCALES, Outside, beyond
 from lab.stage.signals import Signals
 
@@ -21,7 +21,7 @@ NONE: Final = "No cause found."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class Observations:
     """All that is looked at: the judged values of a beat, its signals now and in the rehearsals that count."""
 
     beat: str
@@ -42,14 +42,14 @@ class Rule:
     """One cause. `hides`: what follows from it. `about`: the kinds of values that it can move."""
 
     name: str
-    finds: Callable[[Scene], Outside | None]
+    finds: Callable[[Observations], Outside | None]
     sentence: str
     hides: tuple[str, ...] = ()
     about: tuple[Kind, ...] = ("time", "work", "memory", "spans")
     shared: bool = False  # it strikes all forms alike, so that a ratio may stand
 
 
-def explain(scene: Scene) -> tuple[Cause, ...]:
+def explain(scene: Observations) -> tuple[Cause, ...]:
     """The causes that were seen, the likeliest first; the one without a name where none was. At most SHOWN."""
     off = scene.off
     if not off and not scene.changed:
@@ -73,7 +73,7 @@ def explain(scene: Scene) -> tuple[Cause, ...]:
     )
 
 
-def _applies(rule: Rule, scene: Scene) -> Outside | None:
+def _applies(rule: Rule, scene: Observations) -> Outside | None:
     if scene.off and not any(kind(value) in rule.about for value in scene.off):
         return None
     return rule.finds(scene)
@@ -102,18 +102,18 @@ def _rehearsed(value: Value) -> str:
     return f"{value.title}{whose}: {value.value:.3g} {value.unit}; {value.low:.3g} to {value.high:.3g} in rehearsal"
 
 
-def _sentence(rule: Rule, scene: Scene) -> str:
+def _sentence(rule: Rule, scene: Observations) -> str:
     if not rule.shared:
         return rule.sentence
     stands = comparison(scene)
     return f"{rule.sentence}; {stands or 'we run it once more'}."
 
 
-def comparison(scene: Scene) -> str:
+def comparison(scene: Observations) -> str:
     """That all ratios to the twin are as rehearsed, with the largest; "" when one is not."""
     ratios = []
     for value in scene.values:
-        key = Key(scene.beat, value.name, value.form, ratio=True)
+        key = FigureKey(scene.beat, value.name, value.form, ratio=True)
         if value.ratio is not None and key in scene.usual.ranges:
             of = scene.usual.interval(key)
             if not of.holds(value.ratio):
@@ -128,7 +128,7 @@ def comparison(scene: Scene) -> str:
     )
 
 
-def outside(scene: Scene, name: str) -> Outside | None:
+def outside(scene: Observations, name: str) -> Outside | None:
     """A signal of the whole beat, or of the form that it is worst in, where it is beyond its range."""
     now, before = getattr(scene.now, name), [getattr(signals, name) for signals in scene.rehearsed]
     if not isinstance(now, dict):
@@ -142,20 +142,20 @@ def outside(scene: Scene, name: str) -> Outside | None:
     return max(filter(None, found), key=lambda one: one.excess, default=None)
 
 
-def _signal(*names: str) -> Callable[[Scene], Outside | None]:
+def _signal(*names: str) -> Callable[[Observations], Outside | None]:
     """The one of these signals that is farthest outside."""
     return lambda scene: max(
         filter(None, (outside(scene, name) for name in names)), key=lambda one: one.excess, default=None
     )
 
 
-def _not_attached(scene: Scene) -> Outside | None:
+def _not_attached(scene: Observations) -> Outside | None:
     """An agent that ended, or spans that began late."""
     ended = [how for how in scene.now.ended if how.startswith("agent")]
     return Outside(excess=CERTAIN, evidence=f"the {ended[0]}") if ended else outside(scene, "silent_s")
 
 
-def _wrong_binary(scene: Scene) -> Outside | None:
+def _wrong_binary(scene: Observations) -> Outside | None:
     for form, builds in scene.now.builds.items():
         known = {build for signals in scene.rehearsed for build in signals.builds.get(form, ())}
         if known and (other := [build for build in builds if build not in known]):
@@ -168,7 +168,7 @@ def _short(build: str) -> str:
     return build if len(build) <= 24 else f"{build[:20]}…"
 
 
-def _changed(scene: Scene) -> Outside | None:
+def _changed(scene: Observations) -> Outside | None:
     return Outside(excess=CERTAIN, evidence="; ".join(scene.changed)) if scene.changed else None
 
 

@@ -37,7 +37,7 @@ class Critic:
         """Why values of this beat are off, the likeliest first; nothing when none is."""
         last = {(one.name, one.form): one for one in scene.seen.values}
         told = causes.explain(
-            causes.Scene(
+            causes.Observations(
                 beat=beat,
                 values=tuple(last.values()),
                 now=scene.signals(),

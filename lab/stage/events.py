@@ -180,7 +180,7 @@ class Woven:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
+class AgentAttached:
     """An agent is attached; `first_span_s` comes in a second record, after the first request that it saw."""
 
     at_ms: float
@@ -282,7 +282,7 @@ class Remark:
 Private = Notes | Health | Remark
 Public = (
     ShowStarted | BeatStarted | RequestSent | RequestAnswered | SpanArrived | RequestDone | Window | Value
-    | Line | Woven | Attached | Pillar | Slide | Cause | BeatEnded | Curtain | ShowEnded
+    | Line | Woven | AgentAttached | Pillar | Slide | Cause | BeatEnded | Curtain | ShowEnded
 )  # fmt: skip
 StageEvent = Public | Private
 PRIVATE: Final = (Notes, Health, Remark)

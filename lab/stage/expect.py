@@ -135,7 +135,7 @@ class Spans:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class VerdictWord:
     """The words of a pillar's cell hold a word."""
 
     verdict: str = key("", "Word that must be in the cell, in upper or lower case")
@@ -181,11 +181,11 @@ class Inside:
         return f"{', '.join(self.values) or 'every value'} inside the rehearsed interval"
 
 
-Expect = Text | InRange | Spans | Verdict | Inside
+Expect = Text | InRange | Spans | VerdictWord | Inside
 FORMS: Final[dict[str, type[Expect]]] = {
     "text": Text,
     "value": InRange,
     "spans": Spans,
-    "verdict": Verdict,
+    "verdict": VerdictWord,
     "inside": Inside,
 }

@@ -12,7 +12,7 @@ from typing import Final
 
 import psutil
 
-from lab.stage.cast import Cast
+from lab.stage.cast import StageMachine
 from lab.stage.events import Health, Remark, StageEvent
 
 EVERY_S: Final = 2.0
@@ -26,7 +26,7 @@ DISK_LOW: Final = 1 << 30
 class Pulse:
     """Tells `emit` of a change every two seconds, until `end`."""
 
-    cast: Callable[[], Cast]
+    cast: Callable[[], StageMachine]
     home: Path
     emit: Callable[[StageEvent], None]
     views: Callable[[], int] = lambda: 0

@@ -41,7 +41,7 @@ METRIC_OF: Final[dict[str, str]] = {
 }
 
 
-class Key(NamedTuple):
+class FigureKey(NamedTuple):
     """Which figure of the show: beat id, name, form ("" for none), and whether its ratio to the twin is meant."""
 
     beat: str
@@ -51,7 +51,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class UsualRange:
     """Where one more rehearsal lies, in the value's unit, and the median of those that were."""
 
     low: float
@@ -63,7 +63,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class PastValues:
     """What one figure was in the rehearsals. `spread` is of its logarithm where `logs`; `step`: what it is read in."""
 
     values: tuple[float, ...]
@@ -72,7 +72,7 @@ class Range:
     spread: float
     freedom: int
 
-    def interval(self, alpha: float) -> Interval:
+    def interval(self, alpha: float) -> UsualRange:
         """Where one more lies, wrong with probability `alpha`; never narrower than a step."""
         usual = median(self.values)
         middle = fmean(math.log(value) if self.logs else value for value in self.values)
@@ -80,17 +80,17 @@ class Range:
         low, high = middle - half, middle + half
         if self.logs:
             low, high = math.exp(low), math.exp(min(high, LARGEST))
-        return Interval(low=min(low, usual - self.step), high=max(high, usual + self.step), usual=usual)
+        return UsualRange(low=min(low, usual - self.step), high=max(high, usual + self.step), usual=usual)
 
 
-def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[Range]:
+def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[PastValues]:
     """Of the same figure in each of several forms, at least two values each."""
     logs = unit not in COUNTS | SHARES and all(value > 0 for values in kin for value in values)
     own = [variance([math.log(v) for v in values] if logs else list(values)) for values in kin]
     pooled, k = fmean(own), len(kin)
     gain = min(2.0, 4 * k / (k + 3))  # of degrees of freedom by the half that is pooled (Satterthwaite)
     return [
-        Range(
+        PastValues(
             values=tuple(values),
             logs=logs,
             step=_step(median(values), unit),
@@ -112,27 +112,27 @@ def _step(usual: float, unit: str) -> float:
 class Usual:
     """What the rehearsals that count gave, figure by figure."""
 
-    ranges: Mapping[Key, Range] = field(default_factory=dict)
+    ranges: Mapping[FigureKey, PastValues] = field(default_factory=dict)
     thresholds_pct: Mapping[str, float] = field(default_factory=dict)  # by the verdict's metric
 
     def judged(self, beat: str, value: Value) -> Value:
         """The value with its judgement and its interval: the worse of its own and its ratio's, whose interval is
         carried to the value's unit by the twin of this moment."""
-        key = Key(beat, value.name, value.form)
+        key = FigureKey(beat, value.name, value.form)
         if key not in self.ranges:
             return replace(value, judged="no baseline")
         worst, shown = self.word(key, value.value), self.interval(key)
         beside = key._replace(ratio=True)
         if value.ratio and beside in self.ranges and WORSE[word := self.word(beside, value.ratio)] > WORSE[worst]:
             twin, of = value.value / value.ratio, self.interval(beside)
-            worst, shown = word, Interval(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
+            worst, shown = word, UsualRange(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
         return replace(value, judged=worst, low=shown.low, high=shown.high, usual=shown.usual)
 
-    def interval(self, key: Key, alpha: float = SHOW) -> Interval:
+    def interval(self, key: FigureKey, alpha: float = SHOW) -> UsualRange:
         """At 1 - alpha for all figures of the show together."""
         return self.ranges[key].interval(alpha / len(self.ranges))
 
-    def word(self, key: Key, value: float) -> Judgement:
+    def word(self, key: FigureKey, value: float) -> Judgement:
         """What a value of this figure is called."""
         if self.interval(key).holds(value):
             return "on"
@@ -146,16 +146,16 @@ WORSE: Final[dict[Judgement, int]] = {"": 0, "no baseline": 0, "on": 0, "a bit o
 
 def usual(rehearsals: Iterable[Rehearsal], thresholds_pct: Mapping[str, float] | None = None) -> Usual:
     """Of the rehearsals that count (`ledger.streak`); a figure that fewer than FEWEST of them have has no baseline."""
-    found: dict[Key, list[float]] = {}
-    units: dict[Key, str] = {}
+    found: dict[FigureKey, list[float]] = {}
+    units: dict[FigureKey, str] = {}
     for rehearsal in rehearsals:
         for figure in rehearsal.figures:
             for value, ratio in ((figure.value, False), (figure.ratio, True)):
                 if value is not None:
-                    key = Key(figure.beat, figure.name, figure.form, ratio)
+                    key = FigureKey(figure.beat, figure.name, figure.form, ratio)
                     found.setdefault(key, []).append(value)
                     units[key] = TIMES if ratio else figure.unit
-    kin: dict[tuple[str, str, str, bool], list[Key]] = {}
+    kin: dict[tuple[str, str, str, bool], list[FigureKey]] = {}
     for key, values in found.items():
         if len(values) >= FEWEST:
             kin.setdefault((key.beat, key.name, units[key], key.ratio), []).append(key)

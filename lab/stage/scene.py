@@ -11,7 +11,7 @@ from lab.flows.request import DemoRequest
 from lab.model.lab import Lab
 from lab.model.live import LiveEvent
 from lab.stage import signals
-from lab.stage.cast import Cast
+from lab.stage.cast import StageMachine
 from lab.stage.events import StageEvent
 from lab.stage.expect import Seen
 from lab.stage.host_use import HostUse
@@ -27,7 +27,7 @@ class Scene:
     """
 
     lab: Lab  # its `cancel` ends this attempt alone
-    cast: Cast
+    cast: StageMachine
     asked: DemoRequest
     budget_s: float
     sink: Callable[[StageEvent], None]

@@ -12,7 +12,7 @@ from typing import Final
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.stage.attempt import Attempt, Played
-from lab.stage.cast import Cast
+from lab.stage.cast import StageMachine
 from lab.stage.critic import Critic
 from lab.stage.events import StageEvent
 from lab.stage.scene import Scene
@@ -36,8 +36,8 @@ class Stand:
 
     lab: Lab
     show: Show
-    cast: Cast
-    standby: Callable[[], Cast] | None = None
+    cast: StageMachine
+    standby: Callable[[], StageMachine] | None = None
     standby_name: str = ""
     take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
     suspended: Callable[[list[str]], None] = lambda _: None
@@ -102,6 +102,6 @@ class Stand:
         return Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self.suspended)
 
 
-def _settle(cast: Cast) -> None:
+def _settle(cast: StageMachine) -> None:
     with contextlib.suppress(LabError):  # the next attempt tries again, and says so
         cast.settle(Deadline.after(SETTLE_S))

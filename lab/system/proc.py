@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lab.model.errors import Cancelled, LabError, PreconditionError
-from lab.system import environment, places
+from lab.system import environment, tool_paths
 from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, no_longer_read
 from lab.system.wait import Deadline
 
@@ -75,7 +75,7 @@ def which(name: str) -> Path | None:
 
 
 def _find(name: str, path: str) -> Path | None:
-    found = shutil.which(name, path=os.pathsep.join((path, *places.folders(places.PLATFORM, os.environ))))
+    found = shutil.which(name, path=os.pathsep.join((path, *tool_paths.folders(tool_paths.PLATFORM, os.environ))))
     # Windows always searches the current folder first
     return Path(found) if found and Path(found).is_absolute() else None
 
@@ -84,7 +84,7 @@ def require_tool(name: str, *, fix: str = "") -> str:
     """The path of a tool; raises PreconditionError with `fix` (default: the install command) when it is missing."""
     found = which(name)
     if found is None:
-        raise PreconditionError(f"{name} is not installed", fix=fix or places.fix(name))
+        raise PreconditionError(f"{name} is not installed", fix=fix or tool_paths.fix(name))
     return str(found)
 
 
@@ -209,7 +209,7 @@ def _argv(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
 
 
 def _missing(program: str) -> PreconditionError:
-    return PreconditionError(f"{program} is not installed", fix=places.fix(program))
+    return PreconditionError(f"{program} is not installed", fix=tool_paths.fix(program))
 
 
 def passthrough(argv: Sequence[str]) -> int:

@@ -16,8 +16,8 @@ from lab.verdict.completeness import unequal_types
 from lab.verdict.effects import ALPHA, Effect, percent
 from lab.verdict.metrics import QUANTILES
 from lab.verdict.observe import FormView
+from lab.verdict.rules import Evidence, judge, lost
 from lab.verdict.signed_rank import fewest_blocks
-from lab.verdict.words import Evidence, judge, lost
 
 BASELINE: Final = "baseline"
 DECIDED: Final = frozenset({"COSTS MORE", "COSTS LESS"})

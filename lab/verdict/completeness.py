@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from lab.guest.scoring.tally import NodeTally, Tally
-from lab.model.summary_form import Conformance, Cover, Coverage, Misplaced, Missing, Node, SpanCount
+from lab.model.summary_form import Conformance, Cover, Coverage, Misplaced, MissingSpans, Node, SpanCount
 
 # Two forms delivered the same tree of a request type when no node's share differs by more than this.
 SAME_SHARE: Final = 0.005
@@ -107,7 +107,7 @@ def conformance(
     )
 
 
-def missing(rows: Sequence[Node], *, known: bool = True) -> tuple[Missing, ...]:
+def missing(rows: Sequence[Node], *, known: bool = True) -> tuple[MissingSpans, ...]:
     """Reference spans that were not received, by kind and cause; `known`: whether the form has an expectation."""
     found: dict[tuple[str, str, bool], list[tuple[int, Node]]] = defaultdict(list)
     for row in rows:
@@ -118,7 +118,7 @@ def missing(rows: Sequence[Node], *, known: bool = True) -> tuple[Missing, ...]:
                 surprising = "not expected to be missing" if known else "unknown"
                 found[row.kind, (row.cause or "unknown") if known_gap else surprising, known_gap].append((count, row))
     gaps = [
-        Missing(
+        MissingSpans(
             kind=kind,
             count=sum(count for count, _ in lost),
             of=sum(row.reference for _, row in lost),

@@ -15,7 +15,7 @@ from lab.model.figures import seconds, stated
 from lab.model.metrics import METRICS, headline
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
-from lab.model.summary import Pillar, Summary
+from lab.model.summary import PillarClaim, Summary
 from lab.model.summary_form import FormSummary
 from lab.verdict.observe import FormView
 
@@ -45,7 +45,7 @@ class PillarView:
     whole: Summary
 
 
-def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[Pillar, ...]:
+def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[PillarClaim, ...]:
     """Eight rows, one per pillar and mechanism."""
     rows = []
     for (pillar, mechanism), claim in CLAIMS.items():
@@ -58,7 +58,7 @@ def pillars(run: Run, forms: Mapping[str, FormView], summary: Summary) -> tuple[
                 measured += [f"{name}: {part}" for part in parts]
                 evidence |= set(files if parts else ())
         rows.append(
-            Pillar(
+            PillarClaim(
                 pillar=pillar,
                 mechanism=mechanism,
                 claim=claim,

@@ -16,7 +16,7 @@ from lab.model.summary import Summary, Verdict, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class RunVerdict:
     """The verdict of one run."""
 
     run_id: str
@@ -28,13 +28,13 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Comparison:
     """One primary comparison in every run. apart: percentage points between the runs farthest apart."""
 
     form: str
     against: str
     metric: str
-    readings: tuple[Reading, ...]
+    readings: tuple[RunVerdict, ...]
     apart: float | None
     words_equal: bool
     overlap: bool | None  # whether one effect lies in the intervals of all; None: a run has no interval
@@ -76,7 +76,7 @@ def _hardware(run: Summary) -> str:
     return f"{guest.get('cpus')} × {guest.get('cpu_model')}, {guest.get('arch')}, {about.provider}/{about.acceleration}"
 
 
-def side_by_side(runs: Sequence[Summary]) -> list[Row]:
+def side_by_side(runs: Sequence[Summary]) -> list[Comparison]:
     """Each primary comparison that every run has, in the order of the first run."""
     found = []
     for row in (row for row in runs[0].verdicts if row.primary):
@@ -87,8 +87,8 @@ def side_by_side(runs: Sequence[Summary]) -> list[Row]:
     return found
 
 
-def _reading(run: Summary, row: Verdict) -> Reading:
-    return Reading(
+def _reading(run: Summary, row: Verdict) -> RunVerdict:
+    return RunVerdict(
         run_id=run.run_id,
         word=row.word,
         effect_pct=row.effect_pct,
@@ -98,11 +98,11 @@ def _reading(run: Summary, row: Verdict) -> Reading:
     )
 
 
-def _row(readings: Sequence[Reading], of: Verdict) -> Row:
+def _row(readings: Sequence[RunVerdict], of: Verdict) -> Comparison:
     effects = [reading.effect_pct for reading in readings if reading.effect_pct is not None]
     lows = [reading.low_pct for reading in readings if reading.low_pct is not None]
     highs = [reading.high_pct for reading in readings if reading.high_pct is not None]
-    return Row(
+    return Comparison(
         form=of.form,
         against=of.against,
         metric=of.metric,
@@ -120,7 +120,7 @@ def about(run: Summary) -> str:
     return f"{run.run_id}: {of.created}, {_hardware(run)}, lab {of.lab_version}, {tools}"
 
 
-def lines(rows: Sequence[Row]) -> list[str]:
+def lines(rows: Sequence[Comparison]) -> list[str]:
     """As text: the comparison, each run's verdict, and how far they are apart."""
     found = []
     for row in rows:

@@ -11,8 +11,8 @@ from lab.model.events import StepFinished, StepStarted
 from lab.model.metrics import Metric
 from lab.model.paths import CELL_FILE
 from lab.model.run import Run
-from lab.model.summary import SCHEMA, Attempt, Curve, HostStep, MissedGate, Part, Provenance, Summary
-from lab.model.summary_form import Build, Cells, ClockShift, FormSummary, Latency, Proof
+from lab.model.summary import SCHEMA, CellAttempt, Curve, HostStep, MissedGate, Part, Provenance, Summary
+from lab.model.summary_form import BuildCost, Cells, ClockShift, FormProof, FormSummary, Latency
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.completeness import conformance, coverage
 from lab.verdict.controls import controls, with_seen
@@ -21,7 +21,7 @@ from lab.verdict.metrics import QUANTILES, ecdf
 from lab.verdict.observe import FormView, given, observe, unproven
 from lab.verdict.paired import by_level
 from lab.verdict.pillars import pillars
-from lab.verdict.story import lines, may_not_claim
+from lab.verdict.sentences import lines, may_not_claim
 from lab.verdict.traces import traces
 
 
@@ -110,7 +110,7 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         attach_s=median(attach) if attach else None,
         time_to_first_span_s=median(first) if first else None,
         startup_s=median(cell.startup_s for cell in measured) if measured else None,
-        build=Build(
+        build=BuildCost(
             cold_s=facts.cold_s,
             warm_s=facts.warm_s,
             size_bytes=facts.size_bytes,
@@ -127,12 +127,12 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
     )
 
 
-def _proof(form: FormView, run: Run) -> Proof:
+def _proof(form: FormView, run: Run) -> FormProof:
     canaries = [proof.canary for proof in run.canaries if proof.canary.form == form.name]
     gaps = next((canary.gaps for canary in canaries if canary.gaps), "")
     if form.failed is not None:
-        return Proof(ok=False, reason=form.failed, gaps=gaps)
-    return Proof(ok=True if canaries else None, reason="", gaps=gaps)
+        return FormProof(ok=False, reason=form.failed, gaps=gaps)
+    return FormProof(ok=True if canaries else None, reason="", gaps=gaps)
 
 
 def _clock_shift(form: FormView) -> ClockShift:
@@ -186,12 +186,12 @@ def _ecdf(forms: Mapping[str, FormView]) -> tuple[Curve, ...]:
     )
 
 
-def _timeline(forms: Mapping[str, FormView]) -> tuple[Attempt, ...]:
+def _timeline(forms: Mapping[str, FormView]) -> tuple[CellAttempt, ...]:
     """Every attempt in order of time."""
     views = sorted((v for form in forms.values() for v in form.attempts), key=lambda view: view.cell.window_start_ns)
     origin = views[0].cell.window_start_ns if views else 0
     return tuple(
-        Attempt(
+        CellAttempt(
             cell=view.cell.id,
             form=view.cell.form,
             block=view.cell.block,

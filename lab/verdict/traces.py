@@ -8,7 +8,7 @@ from lab.guest.scoring.signature import signature
 from lab.guest.scoring.trees import Assignment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import CanaryRequest, Span, SpanNode
 from lab.model.run import Run, RunCanary
-from lab.model.summary_form import ExtraSpan, Mark, Trace, TraceRow, TraceSpan
+from lab.model.summary_form import ExtraBar, Mark, Trace, TraceRow, TraceSpan
 
 
 def traces(run: Run, order: Sequence[str]) -> tuple[Trace, ...]:
@@ -98,9 +98,9 @@ def _misplaced(span: Span, request: CanaryRequest) -> Mark:
     return "moved" if any(other.span_id == span.parent_id for other in request.spans) else "orphan"
 
 
-def _extra(span: Span, received: set[str], request: CanaryRequest) -> ExtraSpan:
+def _extra(span: Span, received: set[str], request: CanaryRequest) -> ExtraBar:
     about = signature(span)
-    return ExtraSpan(
+    return ExtraBar(
         name=span.name,
         service=span.service,
         start_ms=(span.start_ns - request.start_ns) / 1e6,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.forms.listing import PLAIN
+from lab.forms.declared import PLAIN
 from lab.guest.linux.mounts import mount_kernel_fs, undo
 from lab.system import toolchain
 from lab.system.wait import Deadline

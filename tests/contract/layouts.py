@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lab import forms
-from lab.forms.listing import PLAIN
+from lab.forms.declared import PLAIN
 from lab.forms.source import gosource
 from lab.forms.source.gosource import GoSource
 from lab.forms.source.shelf import Shelf

@@ -46,10 +46,10 @@ def plan_for(
         sink=forms.tree_path(sink),
         sink_sha256=sink.sha256,
     )
-    wish = planning.RunParameters(
+    parameters = planning.RunParameters(
         profile="stage", seed=1, topology=topology, rate_rps=10, emulated=False, cpus=os.cpu_count() or 1
     )
-    plan = planning.make("proof", scenario, service, specs, tools, wish)
+    plan = planning.make("proof", scenario, service, specs, tools, parameters)
     lives = tuple(Life(block=0, form=form.name, cells=()) for form in wanted)
     return dataclasses.replace(plan, lives=lives), tree
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from lab.stage.events import (
-    Attached,
+    AgentAttached,
     BeatCard,
     BeatEnded,
     BeatStarted,
@@ -164,10 +164,10 @@ def played(beat: BeatCard) -> Iterator[tuple[float, StageEvent]]:
                 low=3.1, high=5.9, usual=4.4,
             )  # fmt: skip
         case "attach":
-            yield 300, Attached(at_ms=300, form="baseline", attach_s=1.24)
+            yield 300, AgentAttached(at_ms=300, form="baseline", attach_s=1.24)
             for due, event in request(("ebpf",)):
                 yield due + 400, dataclasses.replace(event, form="baseline")  # type: ignore[arg-type]
-            yield 1600, Attached(at_ms=1600, form="baseline", attach_s=1.24, first_span_s=0.41)
+            yield 1600, AgentAttached(at_ms=1600, form="baseline", attach_s=1.24, first_span_s=0.41)
         case "duet":
             yield from windows(FORMS, 24)
             yield 12001, _value(12001, "orchestrion-otel", 0.42, 1.35, "on")

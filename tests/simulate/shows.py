@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lab.stage.judge import SHOW, Key, Range, Usual, ranges
+from lab.stage.judge import SHOW, FigureKey, PastValues, Usual, ranges
 from tests.simulate.__main__ import table
 from tests.simulate.study import Share
 
@@ -64,10 +64,10 @@ def judged(draw: random.Random, kind: str, figures: int, rehearsals: int) -> tup
     past = [moment(draw, kind, widths, at) for at in range(rehearsals)]
     values = list(zip(*past, strict=True))
     unit = "spans" if NOISE[kind][3] else "ms"
-    of: dict[Key, Range] = {}
+    of: dict[FigureKey, PastValues] = {}
     for at in range(0, figures, FORMS):
         for form, one in enumerate(ranges(values[at : at + FORMS], unit)):
-            of[Key("", f"figure {at}", f"form {form}")] = one
+            of[FigureKey("", f"figure {at}", f"form {form}")] = one
     return Usual(ranges=of), moment(draw, kind, widths, rehearsals)
 
 

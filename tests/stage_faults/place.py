@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import forms
-from lab.forms import listing
+from lab.forms import declared
 from lab.forms.tree import artifact_tree
 from lab.guest.linux import ending
 from lab.guest.linux.facts import facts
@@ -44,7 +44,7 @@ SEED: Final = 7
 
 def specs(lab: Lab, folder: Path) -> tuple[dict[str, FormSpec], dict[str, Any], Path]:
     """The four forms and the wrong ones, their artifacts, and where these are."""
-    catalog, service = listing.catalog(ROOT), listing.service(ROOT)
+    catalog, service = declared.catalog(ROOT), declared.service(ROOT)
     scenario = load_scenario(ROOT / "demo/scenarios/shop.yaml")
     chosen = (*(catalog[name] for name in SHOWN), _without_context(folder))
     artifacts = forms.build(lab, chosen, service, arch=HOST_ARCH)
@@ -93,12 +93,12 @@ def _lane(form: FormSpec, name: str, env: Mapping[str, str], of: FormSpec | None
 def plan(named: Mapping[str, FormSpec], artifacts: Mapping[str, Any]) -> Plan:
     """Each of them once, without load."""
     scenario = load_scenario(ROOT / "demo/scenarios/shop.yaml")
-    wish = planning.RunParameters(
+    parameters = planning.RunParameters(
         profile="stage", seed=SEED, topology=scenario.topology, rate_rps=40.0, emulated=False, cpus=os.cpu_count() or 1
     )
     load, sink = artifacts["load"], artifacts["sink"]
     tools = Tools(forms.tree_path(load), load.sha256, forms.tree_path(sink), sink.sha256)
-    made = planning.make("stage-faults", scenario, listing.service(ROOT), named, tools, wish)
+    made = planning.make("stage-faults", scenario, declared.service(ROOT), named, tools, parameters)
     quick = replace(made.timeouts, first_span_s=3.0, drain_s=3.0, quiet_s=0.8)
     return replace(made, lives=tuple(Life(block=1, form=name, cells=()) for name in named), timeouts=quick)
 

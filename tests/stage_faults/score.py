@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.guest.wire.live import LiveEvent, live_from_json
-from lab.stage.causes import Scene, explain
+from lab.stage.causes import Observations, explain
 from lab.stage.events import Value
 from lab.stage.inputs import Inputs
 from lab.stage.judge import usual
@@ -66,7 +66,9 @@ def judged(samples: Iterable[dict[str, Any]]) -> list[Judged]:
         known = usual(past)
         told = [known.judged(BEAT, value) for value in values]
         off = [value for value in told if value.judged == "off"]
-        scene = Scene(beat=BEAT, values=told, now=signals, rehearsed=seen, usual=known, changed=tuple(one["changed"]))
+        scene = Observations(
+            beat=BEAT, values=told, now=signals, rehearsed=seen, usual=known, changed=tuple(one["changed"])
+        )
         causes = explain(scene) if off or one["changed"] else ()
         said = (causes[0].name or NONE) if causes else ON
         names = tuple(f"{value.name} of {value.form}" for value in off)

@@ -21,7 +21,7 @@ GAP_MAX_S: Final = 4.0  # so that a machine that hung and was resumed is not giv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
+class Heartbeat:
     """One heartbeat: boot id, image id, uptime, whether SSH listens.
 
     age_s: since it arrived. gap_s: the longest silence between the heartbeats of this boot in the log.
@@ -37,10 +37,10 @@ class Beat:
     steady: bool = False
 
 
-def parse(line: bytes) -> Beat | None:
+def parse(line: bytes) -> Heartbeat | None:
     """One line as the guest sent it; None for anything but a whole, plausible heartbeat. Never raises."""
     try:
-        beat = load(Beat, line)
+        beat = load(Heartbeat, line)
     except WireError:
         return None
     # only a golden image has an id
@@ -48,7 +48,7 @@ def parse(line: bytes) -> Beat | None:
     return beat if plausible and beat.uptime_s >= 0 else None
 
 
-def last_beat(log: Path) -> Beat | None:
+def last_beat(log: Path) -> Heartbeat | None:
     """The newest whole heartbeat at the end of the machine's log; None when there is none."""
     try:
         with regular.opened(log) as file:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from lab.stage.kind import Kind
-from lab.stage.kinds.attach import Attach
-from lab.stage.kinds.build import Build
-from lab.stage.kinds.command import Command
-from lab.stage.kinds.load import Load
-from lab.stage.kinds.pillar import Pillar
-from lab.stage.kinds.request import Request
-from lab.stage.kinds.shell import Shell
-from lab.stage.kinds.slide import Slide
+from lab.stage.kinds.attach import AttachBeat
+from lab.stage.kinds.build import BuildBeat
+from lab.stage.kinds.command import CommandBeat
+from lab.stage.kinds.load import LoadBeat
+from lab.stage.kinds.pillar import PillarBeat
+from lab.stage.kinds.request import RequestBeat
+from lab.stage.kinds.shell import ShellBeat
+from lab.stage.kinds.slide import SlideBeat
 
 KINDS: Final[dict[str, type[Kind]]] = {
-    "request": Request,
-    "load": Load,
-    "build": Build,
-    "attach": Attach,
-    "pillar": Pillar,
-    "command": Command,
-    "slide": Slide,
-    "shell": Shell,
+    "request": RequestBeat,
+    "load": LoadBeat,
+    "build": BuildBeat,
+    "attach": AttachBeat,
+    "pillar": PillarBeat,
+    "command": CommandBeat,
+    "slide": SlideBeat,
+    "shell": ShellBeat,
 }

@@ -15,7 +15,7 @@ from lab.stage.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attach(Kind):
+class AttachBeat(Kind):
     """Attach an agent to a form that runs without one, send one request, and wait for its first span."""
 
     NEEDED = ("form", "agent_of")
@@ -35,7 +35,7 @@ class Attach(Kind):
         sent = False
         for event in followed(scene, cast.attach(self.form, agent_of=self.agent_of, request=wanted)):
             if isinstance(event, Attached):
-                scene.emit(events.Attached(at_ms=scene.at_ms(), form=self.form, attach_s=round(event.attach_s, 2)))
+                scene.emit(events.AgentAttached(at_ms=scene.at_ms(), form=self.form, attach_s=round(event.attach_s, 2)))
             if isinstance(event, Attached | Answered) and not sent:
                 fall.sent(self.form)
                 sent = True
@@ -46,7 +46,7 @@ class Attach(Kind):
         if end is None or not end.ok or end.attach_s is None:
             raise DemoError(end.reason if end else "the agent did not attach", fix="press p: restore the machine")
         scene.emit(
-            events.Attached(
+            events.AgentAttached(
                 at_ms=scene.at_ms(), form=self.form, attach_s=round(end.attach_s, 2), first_span_s=end.first_span_s
             )
         )

@@ -19,7 +19,7 @@ LINES: Final = 40  # of each: what a screen takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Build(Kind):
+class BuildBeat(Kind):
     """Build a compile-time form in front of the audience, from warm caches, and show what was woven into the source."""
 
     NEEDED = ("form",)

@@ -18,7 +18,7 @@ SHOWN: Final = 400  # lines: more than a screen takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command(Kind):
+class CommandBeat(Kind):
     """Run a program; the audience sees what it prints."""
 
     NEEDED = ("argv",)

@@ -14,7 +14,7 @@ from lab.stage.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load(Kind):
+class LoadBeat(Kind):
     """Load two or more forms with the same stream of requests at once; latency, cost and spans tick every half second.
 
     One such moment already compares: every figure has its ratio to the twin or the baseline beside it.

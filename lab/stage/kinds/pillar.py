@@ -20,7 +20,7 @@ Name = Literal["performance", "safety", "portability", "stability"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pillar(Kind):
+class PillarBeat(Kind):
     """Show one row of the four-pillar table with the run that it rests on."""
 
     NEEDED = ("pillar",)

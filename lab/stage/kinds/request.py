@@ -14,7 +14,7 @@ from lab.stage.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request(Kind):
+class RequestBeat(Kind):
     """Send one request through every form, one after the other; each waterfall appears as its spans arrive."""
 
     GIVES = ("spans", "value", "inside")

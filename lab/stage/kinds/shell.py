@@ -18,7 +18,7 @@ def shell_argv() -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shell(Kind):
+class ShellBeat(Kind):
     """Hand the terminal to a shell; the show goes on when it is left. A rehearsal that runs alone opens none."""
 
     on: Literal["host", "machine"] = key("host", "Where the shell is")

@@ -11,7 +11,7 @@ from lab.stage.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slide(Kind):
+class SlideBeat(Kind):
     """Markdown for the audience."""
 
     NEEDED = ("markdown",)

@@ -11,7 +11,7 @@ from typing import Final
 
 from lab.model import figures
 from lab.stage.events import (
-    Attached,
+    AgentAttached,
     BeatCard,
     BeatEnded,
     BeatStarted,
@@ -99,7 +99,7 @@ class Desk:
                 self.windows[event.form] = event
             case RequestDone():
                 self.told[event.form] = f"{event.form}: {event.seen} of {event.wanted} spans"
-            case Attached():
+            case AgentAttached():
                 first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} s"
                 self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} s{first}"
             case Remark():

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.forms import listing
+from lab.forms import declared
 from lab.forms.building import build
 from lab.guest.linux import ending
 from lab.guest.wire import (
@@ -92,9 +92,9 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def built() -> dict[str, Artifact]:
     """What the forms room builds for `ebpf`: the baseline's binary, the agent, sink and load; from the shared cache."""
-    catalog = listing.catalog(ROOT)
+    catalog = declared.catalog(ROOT)
     arch: Arch = "aarch64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
-    return build(lab_at(test_home()), (catalog["baseline"], catalog["ebpf"]), listing.service(ROOT), arch=arch)
+    return build(lab_at(test_home()), (catalog["baseline"], catalog["ebpf"]), declared.service(ROOT), arch=arch)
 
 
 @pytest.fixture(scope="session")

@@ -143,7 +143,7 @@ def test_on_this_linux_nothing_is_copied(lab: Lab, tree: Path) -> None:
 
 
 def test_on_windows_a_program_is_known_by_its_first_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.system.places.PLATFORM", "win32")
+    monkeypatch.setattr("lab.system.tool_paths.PLATFORM", "win32")
     for name, content, program in (
         ("shop", b"\x7fELF\x02", True),
         ("run", b"#!/bin/sh\n", True),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lab import remote
-from lab.flows.demo import DEMO, Stage, run
+from lab.flows.demo import DEMO, DemoStage, run
 from lab.flows.deploy import DEPLOY, Proofs
 from lab.flows.fetch import fetch
 from lab.flows.report import Reported, write
@@ -36,10 +36,10 @@ def recorded(work: Work, under_way: Started) -> Started:
     return under_way
 
 
-FROM_THE_END_ON = (Stage(name="started", act=recorded), *DEMO[[s.name for s in DEMO].index("followed") :])
+FROM_THE_END_ON = (DemoStage(name="started", act=recorded), *DEMO[[s.name for s in DEMO].index("followed") :])
 
 
-def types_of(stage: Stage) -> tuple[Any, Any]:
+def types_of(stage: DemoStage) -> tuple[Any, Any]:
     """What a stage takes and gives, as its function declares it."""
     hints = typing.get_type_hints(stage.act)
     gives = hints.pop("return")
@@ -48,7 +48,7 @@ def types_of(stage: Stage) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize(("way", "end"), [(DEMO, Reported), (DEPLOY, Proofs)])
-def test_each_stage_takes_what_the_one_before_gives(way: tuple[Stage, ...], end: object) -> None:
+def test_each_stage_takes_what_the_one_before_gives(way: tuple[DemoStage, ...], end: object) -> None:
     types = [types_of(stage) for stage in way]
     assert types[0][0] is DemoRequest
     assert [takes for takes, _ in types[1:]] == [gives for _, gives in types[:-1]]

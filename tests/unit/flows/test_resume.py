@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.flows.resume import Recorder, claim
+from lab.flows.resume import RunRecorder, claim
 from lab.guest.wire import GuestManifest, Plan, dump
 from lab.model.config import Config
 from lab.model.errors import PreconditionError
@@ -31,7 +31,7 @@ def named(**change: object) -> Plan:
     return made(f"20260102-{next(NUMBERS):04d}", **change)
 
 
-def test_the_same_wish_goes_on_and_another_is_another_run(tmp_path: Path) -> None:
+def test_the_same_request_resumes_and_another_is_another_run(tmp_path: Path) -> None:
     lab = lab_in(tmp_path)
     first, plan = claim(lab, named())
     again, same = claim(lab, named())
@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_host_events_are_held_then_written_then_numbered_on(tmp_path: Path) -> None:
     for expected in ([1, 2], [1, 2, 3, 4]):
         lab = lab_in(tmp_path)
-        recorder = Recorder()
+        recorder = RunRecorder()
         lab.bus.add(recorder)
         lab.bus.emit(Notice(level="info", text="before there is a run"))
         recorder.into(tmp_path)

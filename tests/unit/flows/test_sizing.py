@@ -19,7 +19,7 @@ from lab.verdict import summarize
 from tests.support import lab_at
 from tests.unit.report import synthetic
 
-WISH = RunParameters(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2)
+PARAMETERS = RunParameters(profile="stage", seed=1, topology="all", rate_rps=3.0, emulated=True, cpus=2)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,9 @@ def keep(lab: Lab, name: str, doc: object) -> None:
 
 
 def costs(lab: Lab, **other: str) -> dict[str, float] | None:
-    return sizing.measured(lab, **({"scenario": "shop", "provider": "qemu", "accel": "tcg"} | other), wish=WISH)
+    return sizing.measured(
+        lab, **({"scenario": "shop", "provider": "qemu", "accel": "tcg"} | other), parameters=PARAMETERS
+    )
 
 
 def test_nothing_like_it_was_measured(lab: Lab, measured: Summary) -> None:

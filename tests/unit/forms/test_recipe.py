@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.forms import listing
+from lab.forms import declared
 from lab.forms.recipe import Recipe, for_form
 from lab.forms.source.shelf import Shelf
 from lab.model.form import BuildSpec
@@ -116,8 +116,8 @@ def test_stale_edit_during_build_a_frozen_recipe_keeps_its_key(tmp_path: Path) -
     before = made.key()
     write("source/main.go", "package main // edited\n")(tmp_path)
     assert made.key() == before
-    form = listing.catalog(ROOT)["baseline"]
-    one = for_form(form, listing.service(ROOT), "x86_64")
+    form = declared.catalog(ROOT)["baseline"]
+    one = for_form(form, declared.service(ROOT), "x86_64")
     assert one.key() == one.key()
 
 

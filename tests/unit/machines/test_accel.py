@@ -19,7 +19,7 @@ from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch
 from lab.model.paths import Paths
-from lab.system import places
+from lab.system import tool_paths
 
 OTHER: Arch = "aarch64" if HOST_ARCH == "x86_64" else "x86_64"
 QEMU_7 = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"
@@ -108,7 +108,7 @@ def test_something_else_is_not_qemu() -> None:
 
 
 def test_qemu_missing_or_too_old_or_fine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "PLATFORM", "linux")
+    monkeypatch.setattr(tool_paths, "PLATFORM", "linux")
     assert qemu_check.qemu_version(None).verdict == "fail"
     assert qemu_check.qemu_version(None).fix == "lab doctor --install"
     assert qemu_check.qemu_version(None, OTHER).fix == f"lab doctor --install --arch {OTHER}"

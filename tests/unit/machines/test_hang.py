@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.machines import hang
-from lab.machines.hang import Pulse, Reading, Verdict
+from lab.machines.hang import HangDetector, Reading, Verdict
 from lab.machines.vm import heartbeat
 from lab.model.paths import HEARTBEAT_LOG
 
@@ -26,7 +26,7 @@ def follow(
     slow: float = 1.0,
 ) -> tuple[Verdict, float]:
     """A silent machine looked at twice a second; share: of what it wants it gets so much. Verdict and when it fell."""
-    pulse, at_s = Pulse(), 0.0
+    pulse, at_s = HangDetector(), 0.0
     verdict: Verdict = "unsure"
     while at_s <= seconds:
         times = ((at_s * wants * share, at_s * wants * (1 - share)),) * 2
@@ -72,7 +72,7 @@ def test_a_boot_whose_heartbeats_came_slowly_is_given_longer() -> None:
 
 def test_one_that_was_stopped_or_whose_host_slept_is_alive_with_its_first_beat() -> None:
     """The wall clock tells of an hour's silence; it beats again 2 s after it went on."""
-    pulse = Pulse()
+    pulse = HangDetector()
     for number in range(4):
         at_s = number * STEP_S
         now = Reading(at_s=at_s, life=(1,), beats=True, cpu_s=((at_s, 0.0),), age_s=3600 + at_s)
@@ -81,14 +81,14 @@ def test_one_that_was_stopped_or_whose_host_slept_is_alive_with_its_first_beat()
 
 
 def test_time_in_which_nobody_looked_proves_nothing() -> None:
-    pulse = Pulse()
+    pulse = HangDetector()
     for at_s in (0.0, 600.0, 600.5):
         assert pulse.feed(Reading(at_s=at_s, life=(1,), beats=True, cpu_s=((0.0, 0.0),), age_s=9 + at_s)) == "unsure"
 
 
 def test_before_the_first_heartbeat_whatever_goes_on_is_life() -> None:
     """A slow boot of 100 s: new code is translated all the time."""
-    pulse = Pulse()
+    pulse = HangDetector()
     for number in range(200):
         at_s = number * STEP_S
         verdict = pulse.feed(Reading(at_s=at_s, life=(number,), beats=False, cpu_s=((at_s, 0.0),)))
@@ -106,13 +106,13 @@ def test_before_the_first_heartbeat_a_processor_that_goes_round_hangs() -> None:
 def test_one_that_never_comes_up_is_given_twenty_boots() -> None:
     """Its kernel lives and now and then does something new; what it runs spins."""
     now = Reading(at_s=500.0, life=(1,), beats=False, cpu_s=((119.0, 0.0),))
-    assert Pulse().feed(now) == "unsure"
-    assert Pulse().feed(Reading(at_s=500.0, life=(1,), beats=False, cpu_s=((121.0, 0.0),))) == "hung"
+    assert HangDetector().feed(now) == "unsure"
+    assert HangDetector().feed(Reading(at_s=500.0, life=(1,), beats=False, cpu_s=((121.0, 0.0),))) == "hung"
 
 
 def test_the_evidence_is_told_in_words() -> None:
     now = Reading(at_s=0.0, life=(1,), beats=True, cpu_s=(), age_s=13.2, uptime_s=98.9)
-    said = hang.words(Pulse(), now, ["ffffffff810e1725", "ffffffff81c00ba0", "ffffffff81c01199"])
+    said = hang.words(HangDetector(), now, ["ffffffff810e1725", "ffffffff81c00ba0", "ffffffff81c01199"])
     assert "no heartbeat for 13 s while QEMU runs (up 99 s" in said
     assert "at ffffffff810e1725, ffffffff81c00ba0 and 1 more addresses" in said
 

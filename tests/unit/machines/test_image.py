@@ -226,7 +226,7 @@ def test_where_nothing_is_baked_no_debian_package_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, system: str, fix: str
 ) -> None:
     monkeypatch.setattr("lab.machines.images.golden.PLATFORM", system)
-    monkeypatch.setattr("lab.system.places.PLATFORM", system)
+    monkeypatch.setattr("lab.system.tool_paths.PLATFORM", system)
     monkeypatch.setattr("lab.system.proc.which", lambda name: Path("/bin/ssh") if name == "ssh" else None)
     findings = host_packages.check_host(HOST_ARCH)
     assert {finding.data["command"].split("-")[0] for finding in findings} == {"qemu"}

@@ -59,7 +59,7 @@ def kept(folder: Path) -> Iterator[tuple[socket.socket, socket.socket, subproces
             assert process.wait(20) == 0, "it ends with QEMU"
 
 
-def eventually(folder: Path, wanted: float) -> heartbeat.Beat:
+def eventually(folder: Path, wanted: float) -> heartbeat.Heartbeat:
     waited = Deadline.after(20)
     while (beat := heartbeat.last_beat(folder / "heartbeat.jsonl")) is None or beat.uptime_s != wanted:
         assert not waited.passed(), beat

@@ -18,7 +18,7 @@ from lab.flows import report as flow
 from lab.guest.wire import DEEPEST, MOST_NODES, GuestRecord
 from lab.model.errors import ConfigError, FetchError, Unreadable
 from lab.model.loading.load_service import load_reference
-from lab.model.summary_form import Proof
+from lab.model.summary_form import FormProof
 from lab.report.timeline import _ticks
 from lab.runs.read import read
 from lab.system import documents
@@ -42,7 +42,7 @@ def test_a_failed_proof_without_a_reason_is_a_failed_proof(root: Path, reason: s
     change(canaries(root)[0], ok=False, reason=reason, requests=[])
     summary = summarize(read(synthetic.seal(root)))
     assert summary.unproven == {"ebpf": NO_REASON}
-    assert summary.forms["ebpf"].proof == Proof(ok=False, reason=NO_REASON, gaps="")
+    assert summary.forms["ebpf"].proof == FormProof(ok=False, reason=NO_REASON, gaps="")
 
 
 @pytest.mark.parametrize("data", [{}, {"reason": None}, {"reason": ""}])

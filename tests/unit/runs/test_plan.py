@@ -1,4 +1,4 @@
-"""The plan is pure: same wish, same plan; every block holds each form once, in an order of its own."""
+"""The plan is pure: same parameters, same plan; every block holds each form once, in an order of its own."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def spec(name: str) -> FormSpec:
     return FormSpec(name=name, mechanism="none", binary=f"bin/{name}", sha256="2" * 64, build_id="b")
 
 
-def wish(**change: object) -> RunParameters:
+def parameters(**change: object) -> RunParameters:
     base = RunParameters(profile="full", seed=1, topology="all", rate_rps=5.0, emulated=True, cpus=2)
     return dataclasses.replace(base, **change)  # type: ignore[arg-type]  # keys of RunParameters
 
 
 def made(run_id: str = "r", **change: object) -> Plan:
     scenario, service = shop()
-    return make(run_id, scenario, service, {name: spec(name) for name in FORMS}, TOOLS, wish(**change))
+    return make(run_id, scenario, service, {name: spec(name) for name in FORMS}, TOOLS, parameters(**change))
 
 
-def test_same_wish_same_plan_and_its_name_does_not_matter() -> None:
+def test_same_parameters_same_plan_and_its_name_does_not_matter() -> None:
     assert made() == made()
     assert made("a").digest() != made("b").digest()
     assert identity(made("a")) == identity(made("b"))
@@ -113,7 +113,7 @@ def test_unknown_topology_and_type_are_told_together() -> None:
     odd = dataclasses.replace(scenario.requests[0], type="brwose")
     scenario = dataclasses.replace(scenario, requests=(odd, *scenario.requests[1:]))
     with pytest.raises(ConfigError) as error:
-        make("r", scenario, service, {}, TOOLS, wish(topology="pods"))
+        make("r", scenario, service, {}, TOOLS, parameters(topology="pods"))
     assert "no topology 'pods'" in error.value.message
     assert "did you mean 'browse'?" in error.value.message
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.stage.causes import Scene, explain
+from lab.stage.causes import Observations, explain
 from lab.stage.events import Value
 from lab.stage.inputs import Inputs
 from lab.stage.judge import Usual, usual
@@ -60,7 +60,7 @@ def before() -> Usual:
 
 def scene(
     now: Signals = QUIET, *, factor: float = 1.0, of: dict[str, float] | None = None, spans: float = 400.0, **other: Any
-) -> Scene:
+) -> Observations:
     known = before()
     factors = of or {}
     values = [
@@ -77,7 +77,7 @@ def scene(
     ]
     values.append(Value(at_ms=9.0, name="spans", title="spans", value=spans, unit="spans", form="ebpf"))
     judged = [known.judged("load", value) for value in values]
-    return Scene(beat="load", values=judged, now=now, rehearsed=REHEARSED, usual=known, **other)
+    return Observations(beat="load", values=judged, now=now, rehearsed=REHEARSED, usual=known, **other)
 
 
 SLOW: dict[str, Any] = {"factor": 2.0}

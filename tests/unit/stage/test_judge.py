@@ -10,7 +10,7 @@ from scipy import stats
 
 from lab.stage.events import Value
 from lab.stage.inputs import Inputs
-from lab.stage.judge import SHOW, SURE, Key, ranges, usual
+from lab.stage.judge import SHOW, SURE, FigureKey, ranges, usual
 from lab.stage.ledger import Figure, Rehearsal
 from lab.stage.student import inside, two_sided
 from tests.simulate.shows import row
@@ -63,7 +63,7 @@ def test_forms_lend_each_other_half_of_the_spread() -> None:
 
 def test_inside_a_bit_off_and_off() -> None:
     of = usual(rehearsed(*(figures(4 * base, ratio) for base, ratio in SPANS)))
-    key = Key("load", "latency_p50", "ebpf")
+    key = FigureKey("load", "latency_p50", "ebpf")
     assert len(of.ranges) == 4
     near, sure = of.interval(key, SHOW), of.interval(key, SURE)
     assert sure.low < near.low < near.high < sure.high

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.model.run import Request, Run
-from lab.model.summary import Pillar
+from lab.model.summary import PillarClaim
 from lab.model.summary_form import ClockShift
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -87,7 +87,7 @@ def test_a_clock_shift_that_was_undone_is_told(run: Run) -> None:
 
 
 def test_the_safety_pillar_shows_what_a_build_brings_in(run: Run) -> None:
-    def safety(run: Run) -> dict[str, Pillar]:
+    def safety(run: Run) -> dict[str, PillarClaim]:
         return {row.mechanism: row for row in summarize(run).pillars if row.pillar == "safety"}
 
     woven = safety(run)["compile-time"]

@@ -12,7 +12,7 @@ import pytest
 from lab.guest.scoring.gates import FAMILIES
 from lab.guest.wire import Expectation, Gate, GuestRecord
 from lab.model.run import Run, RunCell
-from lab.model.summary_form import Proof
+from lab.model.summary_form import FormProof
 from lab.runs.read import read
 from lab.verdict import summarize
 from tests.unit.report import synthetic
@@ -146,7 +146,7 @@ def test_no_context_a_failed_proof_is_the_reason_of_everything_that_is_not_there
     why = "no span arrived for any of 3 requests"
     form = summary.forms["ebpf"]
     assert summary.unproven == {"ebpf": why}
-    assert form.proof == Proof(ok=False, reason=why, gaps="")
+    assert form.proof == FormProof(ok=False, reason=why, gaps="")
     assert set(form.absent) == set(FAMILIES)
     assert all(why in said for said in form.absent.values())
     for score in (form.coverage, form.conformance):

@@ -15,7 +15,7 @@ from lab.machines.vm import acceleration, qemu_argv
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
-from lab.system import places, proc
+from lab.system import proc, tool_paths
 
 Verdict = Literal["ok", "warn", "fail"]
 MIB: Final = 1024 * 1024
@@ -51,8 +51,8 @@ def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:
     """`text`: the output of `--version`; None when the program is missing."""
     if text is None:
         message = f"{qemu_argv.PROGRAMS[arch]} is not installed"
-        fix = places.fix(qemu_argv.PROGRAMS[arch])
-        if fix == places.DEBIAN and arch != HOST_ARCH:
+        fix = tool_paths.fix(qemu_argv.PROGRAMS[arch])
+        if fix == tool_paths.DEBIAN and arch != HOST_ARCH:
             fix += f" --arch {arch}"
         return Finding(name="qemu", verdict="fail", message=message, fix=fix)
     try:

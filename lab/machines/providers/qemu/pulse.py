@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.hang import Pulse, Reading, Verdict, words
+from lab.machines.hang import HangDetector, Reading, Verdict, words
 from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu.qmp import Qmp
 from lab.machines.providers.qemu.start import QemuHandle, control
@@ -39,7 +39,7 @@ TRIES: Final = 5
 KERNEL: Final = 0xFFFF_8000_0000_0000  # its first address; user space code is not touched
 BEATS: Final = 8  # a hung machine that was stopped for a moment also sends a few
 GDB_SOCKET: Final = "gdb"
-_PULSES: Final[dict[str, Pulse]] = {}  # an undecided `look` is continued by the next one
+_PULSES: Final[dict[str, HangDetector]] = {}  # an undecided `look` is continued by the next one
 _TRANSLATED: Final = re.compile(r"TB count\s+(\d+)")
 _PACKET: Final = re.compile(rb"\$([^#]*)#[0-9a-fA-F]{2}")
 _CODE: Final = re.compile(rf"[0-9a-f]{{{2 * CODE_BYTES}}}|E[0-9a-fA-F]{{2}}")
@@ -57,7 +57,7 @@ def starting(handle: QemuHandle) -> bool:
 
 def look(handle: QemuHandle, deadline: Deadline) -> tuple[Verdict, str]:
     """Watch until it is known whether it hangs, or until the deadline; returns the evidence as text."""
-    pulse = _PULSES.setdefault(handle.uuid, Pulse())
+    pulse = _PULSES.setdefault(handle.uuid, HangDetector())
     _continue_keeper(handle.uuid)
     while True:
         now = read(handle)

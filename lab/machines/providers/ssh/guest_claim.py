@@ -38,7 +38,7 @@ Doc = dict[str, Any]  # a JSON object
 Outcome = Union[bool, str, None]  # of an undo. True: done; None: nothing to do; text: why it was not undone
 
 
-class Refused(Exception):
+class ClaimError(Exception):
     """The verb failed; the text is the reason."""
 
 
@@ -50,10 +50,10 @@ def read_json(path: str) -> Any:
 
 
 def claimed() -> Doc | None:
-    """None without a claim. Raises Refused for one without a machine id: it still counts."""
+    """None without a claim. Raises ClaimError for one without a machine id: it still counts."""
     found: Doc | None = read_json(CLAIM)
     if os.path.lexists(CLAIM) and not (isinstance(found, dict) and isinstance(found.get("machine_id"), str)):
-        raise Refused("cannot read the claim in %s" % CLAIM)
+        raise ClaimError("cannot read the claim in %s" % CLAIM)
     return found
 
 
@@ -76,7 +76,7 @@ def claim(doc: Doc) -> Doc:
     """Claim the machine unless it is claimed: of concurrent claims, only one can create the hard link."""
     os.makedirs(WORK, mode=0o700, exist_ok=True)
     if not os.path.exists(CLAIM) and [name for name in os.listdir(WORK) if not name.startswith(".claim-")]:
-        raise Refused(WORK + " exists and is not lab's")
+        raise ClaimError(WORK + " exists and is not lab's")
     fresh = f"{WORK}/.claim-{doc['machine_id']}"
     write_json(fresh, doc)
     with contextlib.suppress(FileExistsError):
@@ -170,7 +170,7 @@ def plan_packages(wanted: list[str], known: Doc) -> tuple[Doc, list[str]]:
         file.write(APT_TEXT + 'APT::Sandbox::User "root";\n')
     updated = call("apt-get", "-q", "update")
     if updated.returncode != 0:
-        raise Refused("apt-get update failed: " + updated.stderr.strip()[-300:])
+        raise ClaimError("apt-get update failed: " + updated.stderr.strip()[-300:])
     whole = simulate(lacking)
     plans = [whole] if whole is not None else [simulate([name]) for name in lacking]
     planned = {name: version for plan in plans for name, version in (plan or {}).items()}
@@ -191,12 +191,12 @@ def simulate(names: list[str]) -> dict[str, str] | None:
 
 
 def stop(_: Doc) -> Doc:
-    """End the processes of a run and check that they exited. Raises Refused naming what is left."""
+    """End the processes of a run and check that they exited. Raises ClaimError naming what is left."""
     argv = [sys.executable, "-I", "-", WORK + "/runs"]
     ended = subprocess.run(argv, input=ENDING, capture_output=True, text=True, check=False)
     left = json.loads(ended.stdout)["left"] if ended.returncode == 0 else [ended.stderr.strip()[-300:]]
     if left:
-        raise Refused("cannot end a run on the machine: " + "; ".join(left))
+        raise ClaimError("cannot end a run on the machine: " + "; ".join(left))
     return {}
 
 
@@ -204,9 +204,9 @@ def give_back(doc: Doc) -> Doc:
     """Undo every change that is still as we made it, and remove the work folder. Reports what was changed since."""
     try:
         holder = claimed()
-    except Refused as error:  # a call by hand, without an id, overrides it
+    except ClaimError as error:  # a call by hand, without an id, overrides it
         if "machine_id" in doc:
-            raise Refused("%s; if it is yours, run: sudo python3 %s/keep.py give-back" % (error, WORK)) from None
+            raise ClaimError("%s; if it is yours, run: sudo python3 %s/keep.py give-back" % (error, WORK)) from None
         holder = doc
     mine = holder is not None and doc.get("machine_id") in (None, holder.get("machine_id"))
     if mine or holder is None:
@@ -271,7 +271,7 @@ def undo_packages(planned: Doc) -> dict[str, Outcome]:
         group = [name for name in ours if planned[name]["rc"] == rc]
         done = call("dpkg", "--abort-after=10000", verb, *group) if group else None
         if done is not None and "lock" in done.stderr and "another process" in done.stderr:
-            raise Refused("another program is installing packages on the machine")
+            raise ClaimError("another program is installing packages on the machine")
     found: dict[str, Outcome] = {"package " + name: f"now at version {have[name][0]}" for name in present}
     now = installed()
     for name in ours:
@@ -290,7 +290,7 @@ def main() -> int:
     shutil.rmtree(GONE, ignore_errors=True)  # what a killed give-back left
     try:
         answer = VERBS[verb](json.loads(rest[0]) if rest else {})
-    except (Refused, OSError) as error:
+    except (ClaimError, OSError) as error:
         answer = {"error": str(error)}
     sys.stdout.write(json.dumps(answer) + "\n")
     return 1 if "error" in answer else 0

@@ -100,7 +100,7 @@ const WITHIN = {
   Woven(beat, data) {
     if (beat.woven.length < FILES) beat.woven.push(data);
   },
-  Attached(beat, data) {
+  AgentAttached(beat, data) {
     beat.attached.set(data.form, data);
   },
   Slide(beat, data) {

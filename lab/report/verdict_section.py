@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from lab.model import figures
 from lab.model.metrics import METRICS, headline
-from lab.model.summary import Line, Summary, Verdict
+from lab.model.summary import Sentence, Summary, Verdict
 from lab.model.summary_form import FormSummary
 from lab.report import phrases
-from lab.report.look import Look, bar, looks, swatch
+from lab.report.form_style import Look, bar, looks, swatch
 from lab.report.markup import Html, join, link, listed, part, tag
 
 
@@ -39,7 +39,7 @@ def _first(summary: Summary) -> Html | None:
     return listed(warnings, "unproven")
 
 
-def _alone(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
+def _alone(summary: Summary, line: Sentence, look: Mapping[str, Look]) -> Html:
     name = line.form
     form = summary.forms[name]
     rows = [summary.verdict(name, "baseline", metric) for metric in headline(summary.clock)]
@@ -90,7 +90,7 @@ def _spans(form: FormSummary) -> Html:
     return tag("div", tag("b", figures.share(cover.ratio)), bar(cover.ratio), tag("small", text), class_="big spans")
 
 
-def _word(line: Line, row: Verdict | None) -> Html:
+def _word(line: Sentence, row: Verdict | None) -> Html:
     reasons = row.reasons if row else []
     evidence = row.evidence[0] if row and row.evidence else ""
     return tag(
@@ -107,7 +107,7 @@ def _tag(word: str) -> Html:
     return tag("span", word, class_=f"word w-{slug}")
 
 
-def _pair(summary: Summary, line: Line, look: Mapping[str, Look]) -> Html:
+def _pair(summary: Summary, line: Sentence, look: Mapping[str, Look]) -> Html:
     """Form against form: only over request types in which both delivered the same spans."""
     form, against = line.form, line.against
     cells = []

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from lab.model.events import GuestEvent
-from lab.render import words
+from lab.render import wording
 
 
 def test_nothing_that_a_terminal_would_obey_is_left() -> None:
     told = "boot\x1b]0;owned\x07 \x1b[2J\x1b[31mred\x1b[0m\tok\nnext\x9b2J\x00 Größe \N{GRINNING FACE}"
-    assert words.harmless(told) == "boot red\tok\nnext2J Größe \N{GRINNING FACE}"
+    assert wording.harmless(told) == "boot red\tok\nnext2J Größe \N{GRINNING FACE}"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_nothing_that_a_terminal_would_obey_is_left() -> None:
     ],
 )
 def test_late_voids_spans_on_no_screen(data: dict[str, Any], said: str) -> None:
-    assert words.guest(GuestEvent(kind="cell", at_ns=1, data={"id": "1-a", **data})) == said
+    assert wording.guest(GuestEvent(kind="cell", at_ns=1, data={"id": "1-a", **data})) == said
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_late_voids_spans_on_no_screen(data: dict[str, Any], said: str) -> None:
     ],
 )
 def test_no_context_a_proof_in_one_line(data: dict[str, Any], said: str) -> None:
-    assert words.guest(GuestEvent(kind="proof", at_ns=1, data={"form": "ebpf", **data})) == said
+    assert wording.guest(GuestEvent(kind="proof", at_ns=1, data={"form": "ebpf", **data})) == said

@@ -7,14 +7,14 @@ from typing import Final
 from lab.guest.wire import COUNTED
 from lab.model.figures import effect, interval, share, stated
 from lab.model.metrics import METRICS, headline
-from lab.model.summary import Line, Summary, Verdict
-from lab.model.summary_form import FormSummary, Misplaced, Missing
-from lab.verdict.words import IMPLAUSIBLE
+from lab.model.summary import Sentence, Summary, Verdict
+from lab.model.summary_form import FormSummary, Misplaced, MissingSpans
+from lab.verdict.rules import IMPLAUSIBLE
 
 SAVED: Final = {"cpu": "CPU", "latency": "time"}
 
 
-def lines(summary: Summary) -> tuple[Line, ...]:
+def lines(summary: Summary) -> tuple[Sentence, ...]:
     """One entry per instrumented form, then one per pair of forms with different mechanisms."""
     forms = summary.forms
     pairs = dict.fromkeys((row.form, row.against) for row in summary.verdicts if row.against != "baseline")
@@ -28,7 +28,7 @@ def lines(summary: Summary) -> tuple[Line, ...]:
     )
 
 
-def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> Line:
+def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> Sentence:
     """Valid metrics first, then the INVALID ones, each reason once. spans: their result, or why there is none."""
     rows = [row for metric in headline(summary.clock) if (row := summary.verdict(form, against, metric))]
     void: dict[str, list[str]] = {}
@@ -40,7 +40,7 @@ def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> 
     parts = [part for part in (*map(_part, rows), spans[0]) if part]
     parts += [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
     # the line has the word of the first metric: CPU or instructions per request
-    return Line(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
+    return Sentence(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
 
 
 def _part(row: Verdict) -> str:
@@ -134,7 +134,7 @@ def _controls(summary: Summary) -> list[str]:
     return found
 
 
-def _surprises(form: FormSummary) -> list[Missing]:
+def _surprises(form: FormSummary) -> list[MissingSpans]:
     return [entry for entry in form.conformance.missing if not entry.known or entry.cause == "unknown"]
 
 

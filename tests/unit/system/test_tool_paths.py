@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import PreconditionError
-from lab.system import places, proc
+from lab.system import proc, tool_paths
 
 
 def program(folder: Path, name: str) -> Path:
@@ -20,7 +20,7 @@ def program(folder: Path, name: str) -> Path:
 
 
 def test_path_is_first_and_the_systems_own_folders_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "folders", lambda *_: (str(tmp_path / "brew"),))
+    monkeypatch.setattr(tool_paths, "folders", lambda *_: (str(tmp_path / "brew"),))
     monkeypatch.setenv("PATH", str(tmp_path / "on path"))
     brewed = program(tmp_path / "brew", "qemu-img")
     assert proc.which("qemu-img") == brewed
@@ -42,7 +42,7 @@ def test_path_is_first_and_the_systems_own_folders_follow(tmp_path: Path, monkey
     ],
 )
 def test_where_each_system_puts_them(system: str, environment: dict[str, str], there: str) -> None:
-    assert there in places.folders(system, environment)
+    assert there in tool_paths.folders(system, environment)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_where_each_system_puts_them(system: str, environment: dict[str, str], t
 def test_what_is_missing_is_told_with_what_installs_it(
     monkeypatch: pytest.MonkeyPatch, system: str, tool: str, fix: str
 ) -> None:
-    monkeypatch.setattr(places, "PLATFORM", system)
-    monkeypatch.setattr(places, "folders", lambda *_: ())
+    monkeypatch.setattr(tool_paths, "PLATFORM", system)
+    monkeypatch.setattr(tool_paths, "folders", lambda *_: ())
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PreconditionError) as error:
         proc.require_tool(tool)

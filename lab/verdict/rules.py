@@ -13,17 +13,6 @@ from lab.model.metrics import Kind, Metric
 from lab.model.summary import Word
 from lab.verdict.effects import Effect
 
-MEANING: Final[dict[Word, str]] = {
-    "INVALID": "no cell of one side is valid for this metric",
-    "BIASED": "one side lost more cells than the other, so the remaining ones may not be comparable",
-    "NOT COMPARABLE": "the two did not do the same work",
-    "SATURATED": "the form did not sustain this load",
-    "INDICATIVE": "an order of magnitude: too few blocks, not a primary metric, or an unsuitable machine",
-    "COSTS MORE": "the interval excludes zero and the effect is larger than noise and threshold",
-    "COSTS LESS": "the interval excludes zero and the effect is larger than noise and threshold",
-    "SAME": "any difference is smaller than the threshold, and the control proves that it would be detected",
-    "CAN'T TELL": "the run does not decide",
-}
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
 # Grades of a machine that permit a verdict on this kind of metric.
 WORTH: Final[dict[Kind, frozenset[str]]] = {
