@@ -186,7 +186,7 @@ def test_this_host_is_given_back_as_it_was(tmp_path: Path, monkeypatch: pytest.M
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "other", str(targets[1])], check=True)
         local.delete(lab, handle)
         assert [os.path.ismount(target) for target in targets] == [False, True, True]
-        assert any("left alone" in text for text in told)
+        assert any("stays mounted" in text for text in told)
     finally:
         for target in targets[1:]:
             subprocess.run(["umount", str(target)], check=False)

@@ -124,7 +124,7 @@ def test_check_names_what_is_missing_or_wrong(bench: Bench, monkeypatch: pytest.
     wrong = MachineSpec(provider="lima", driver="qemu", source="https://host.invalid/image.qcow2")
     assert "needs a digest" in verdicts(bench, wrong)["lima.image"]
     wrong = MachineSpec(provider="lima", driver="qemu", source="/none.qcow2", digest=f"sha256:{'0' * 64}")
-    assert "no file /none.qcow2" in verdicts(bench, wrong)["lima.image"]
+    assert "file /none.qcow2 does not exist" in verdicts(bench, wrong)["lima.image"]
     assert (
         "no x86_64 cloud image" in verdicts(bench, MachineSpec(provider="lima", arch="x86_64", image="b"))["lima.image"]
     )
