@@ -22,6 +22,8 @@ VERBS: Final[dict[str, str]] = {
     "deploy": "deploy",
     "fetch": "fetch",
     "show": "show",
+    "replay": "replay",
+    "export": "export",
     "report": "report",
     "runs": "runs",
     "ssh": "ssh",

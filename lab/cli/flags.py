@@ -18,6 +18,8 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every ques
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the audience page.")]
 PagePort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page (default: a free one).")]
 SingleScreen = Annotated[bool, typer.Option("--single-screen", help="No notes: the audience sees this screen.")]
+RECORDED_HELP = "Run, show with takes (SHOW or SHOW/BEAT), or file (default: the newest run)."
+Recorded = Annotated[str | None, typer.Argument(metavar="RECORDING", help=RECORDED_HELP)]
 RUN_HELP = "Run id or its beginning (default: the newest)."
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help=RUN_HELP)]
 

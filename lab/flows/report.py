@@ -93,6 +93,11 @@ def cut(paths: Paths) -> dict[str, Path]:
     return {path.name.removeprefix(INCOMPLETE_PREFIX): path for path in folders}
 
 
+def summary(directory: Path) -> Summary:
+    """The verdict on a run, from its files; writes nothing."""
+    return verdict.summarize(runs_read.read(directory))
+
+
 def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
     """Write events.jsonl, summary.json, report.html, report.md and junit.xml into a run. Idempotent.
 

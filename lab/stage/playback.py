@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
-from lab.stage.events import BeatStarted, Curtain, Notes, Remark, ShowEnded, ShowStarted, StageEvent
+from lab.stage.events import BeatStarted, Curtain, Notes, Remark, ShowEnded, ShowStarted
 from lab.stage.record import StageRecord
 from lab.stage.score import Score
 from lab.stage.view import Sink
@@ -21,14 +21,14 @@ LONGEST_S: Final = 20.0  # silence within a beat that is played as it was; a lon
 
 @dataclass(slots=True, kw_only=True)
 class Playback:
-    """pace: "keys": waits for `next` after each beat; "alone": goes on. `day`: when it was recorded.
+    """alone: goes from beat to beat without waiting for `next`. `day`: when it was recorded.
 
     Every beat is marked RECORDED, whatever it was when it was recorded.
     """
 
     records: Sequence[StageRecord]
     day: str
-    pace: Literal["keys", "alone"] = "keys"
+    alone: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
     score: Score = field(default_factory=Score)
     _inbox: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
@@ -44,19 +44,11 @@ class Playback:
         """Play to the end, or until `stop`."""
         head, beats = parts(self.records)
         for record in head:
-            self.score.add(self._marked(record.event))
+            self.score.add(marked(record, self.day).event)
         at: int | None = 0 if beats else None
         while at is not None:
             at = self._beat(at, beats)
-        if not self.score.records or not isinstance(self.score.records[-1].event, ShowEnded):
-            self.score.add(ShowEnded(seconds=round(time.monotonic() - self.score.began_s, 2)))
-
-    def _marked(self, event: StageEvent) -> StageEvent:
-        if isinstance(event, ShowStarted):
-            return dataclasses.replace(event, source="replay")
-        if isinstance(event, BeatStarted):
-            return dataclasses.replace(event, recorded=event.recorded or self.day)
-        return event
+        self.score.add(ShowEnded(seconds=round(time.monotonic() - self.score.began_s, 2)))
 
     def _beat(self, at: int, beats: Sequence[Sequence[StageRecord]]) -> int | None:
         """Play one beat; which comes after it, None for the end."""
@@ -69,8 +61,8 @@ class Playback:
                     return to
                 if asked is not None:
                     due = float("-inf")  # `next` within a beat: its end at once
-            self.score.add(self._marked(record.event))
-        if self.pace == "alone" or at + 1 == len(beats):
+            self.score.add(marked(record, self.day).event)
+        if self.alone:
             return at + 1 if at + 1 < len(beats) else None
         while True:
             asked = self._asked(POLL_S)
@@ -104,6 +96,16 @@ class Playback:
         return min(max(to, 0), count) if to < count else None
 
 
+def marked(record: StageRecord, day: str) -> StageRecord:
+    """The record as one of a replay: whatever it was, it is live no more."""
+    event = record.event
+    if isinstance(event, ShowStarted):
+        return dataclasses.replace(record, event=dataclasses.replace(event, source="replay"))
+    if isinstance(event, BeatStarted):
+        return dataclasses.replace(record, event=dataclasses.replace(event, recorded=event.recorded or day))
+    return record
+
+
 def parts(records: Sequence[StageRecord]) -> tuple[list[StageRecord], list[list[StageRecord]]]:
     """What stands before the first beat, and the records of each beat in the order in which they were played."""
     head: list[StageRecord] = []
@@ -113,6 +115,6 @@ def parts(records: Sequence[StageRecord]) -> tuple[list[StageRecord], list[list[
             last = beats[-1] if beats else head
             notes = [last.pop()] if last and isinstance(last[-1].event, Notes) else []  # told just before their beat
             beats.append(notes)
-        if not isinstance(record.event, Curtain):
+        if not isinstance(record.event, Curtain | ShowEnded):
             (beats[-1] if beats else head).append(record)
     return head, beats

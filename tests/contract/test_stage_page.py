@@ -12,7 +12,9 @@ from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line
+from lab.stage.page import alone
 from lab.stage.page.server import Page
+from lab.stage.playback import marked
 from lab.stage.record import StageRecord
 from tests.e2e import browser
 from tests.fakes.recorded_show import BEATS, records
@@ -268,3 +270,32 @@ OUTSIDE = """() => [...document.querySelectorAll("main *, header *, footer *")].
   return out && box.width > 0 && !node.closest("pre, svg, .slide");
 }).map((node) => node.outerHTML.slice(0, 120))"""
 SIZES = "css => [...document.querySelectorAll(css)].map((node) => parseFloat(getComputedStyle(node).fontSize))"
+
+
+def test_the_replay_page_plays_without_server_and_network(
+    chromium: Browser, audience: Audience, tmp_path: Path
+) -> None:
+    some = [marked(record, "2026-11-20") for record in records()]
+    target = tmp_path / "replay.html"
+    target.write_text(alone.page(some, "Compile time or eBPF?"), encoding="utf-8")
+    with chromium.new_context(viewport={"width": WIDE, "height": HIGH}, offline=True) as context:
+        tab = context.new_page()
+        complaints: list[str] = []
+        tab.on("console", lambda message: complaints.append(message.text))
+        tab.on("pageerror", lambda error: complaints.append(str(error)))
+        tab.goto(target.as_uri())
+        for number in range(1, len(BEATS) + 1):
+            sees(tab, f"{number} of {len(BEATS)}", "RECORDED", "2026-11-20")
+            tab.keyboard.press("PageDown")  # to the end of the beat, where it is not there yet
+            tab.wait_for_timeout(150)
+            if number == 2:
+                for record in some:
+                    audience.show.add(record)
+                    if isinstance(record.event, BeatEnded) and record.event.beat == 1:
+                        break
+                served = sees(audience.tab, "7 of 10, 2 orphans")
+                assert sees(tab, "7 of 10, 2 orphans") == served
+            if f"{number} of {len(BEATS)}" in text(tab):
+                tab.keyboard.press("PageDown")
+        tab.wait_for_selector("body.k-card", timeout=SETTLED)
+        assert complaints == []

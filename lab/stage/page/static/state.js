@@ -177,4 +177,6 @@ export function placed(rows, known, mine) {
   return found;
 }
 
-const alike = (row, span) => row.kind.split("-").at(-1) === span.kind.split("-").at(-1) && (row.name.includes(span.name) || span.name.includes(row.name));
+const lastWord = (kind) => kind.split(/[- ]/).at(-1); // "http server": the family is the name's
+
+const alike = (row, span) => lastWord(row.kind) === lastWord(span.kind) && (row.name.includes(span.name) || span.name.includes(row.name));

@@ -49,7 +49,7 @@ export function waterfall(state, look, attached = false) {
 }
 
 function label({ name, kind, depth }) {
-  const made = h("p", { class: "row" }, h("span", { class: "name" }, short(name)), kind ? h("span", { class: "kind" }, kind) : null);
+  const made = h("p", { class: "row" }, h("span", { class: "name" }, short(name)), kind ? h("span", { class: "kind" }, kind.split(/[- ]/).at(-1)) : null);
   style(made, "--depth", String(depth));
   return made;
 }
