@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
         figure: Annotated[str | None, typer.Option("--figure", help="One figure of the run (default: all).")] = None,
         out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the files.")] = Path(),
     ) -> int:
-        """Write a recording as files: one replay page, figures for slides, or a cast.
+        """Write a recording as files for slides, or to play it anywhere.
 
         page: one HTML file that plays the recording in any browser, without a server or a network. svg, png: the
         figures of a run's report, each with a provenance line; png needs Chromium or Chrome. cast: what the beats
