@@ -11,7 +11,7 @@ from typing import Final
 
 from lab.model.summary import Summary
 from lab.report import page
-from lab.report.look import label
+from lab.report.form_style import label
 from lab.report.markup import Html, tag
 
 SECTIONS: Final = ("overhead", "waterfalls", "latency", "cpu", "timeline")

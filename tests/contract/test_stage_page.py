@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line
@@ -16,13 +15,12 @@ from lab.stage.page import alone
 from lab.stage.page.server import Page
 from lab.stage.playback import marked
 from lab.stage.record import StageRecord
+from tests.contract.audience import HIGH, SETTLED, WIDE, Audience, sees, text
 from tests.e2e import browser
 from tests.fakes.recorded_show import BEATS, records
 from tests.unit.stage.test_page import Show
 
 pytestmark = pytest.mark.contract
-WIDE, HIGH = 1280, 720
-SETTLED = 3000  # ms
 
 
 @pytest.fixture(scope="module")
@@ -33,57 +31,12 @@ def chromium() -> Iterator[Browser]:
         found.close()
 
 
-class Audience:
-    """A show on a page that a browser shows; what the browser complained about."""
-
-    def __init__(self, chromium: Browser, **options: Any) -> None:
-        self.show = Show([])
-        self.page = Page(self.show)
-        self.page.start()
-        self.context = chromium.new_context(viewport={"width": WIDE, "height": HIGH}, **options)
-        self.tab = self.context.new_page()
-        self.complaints: list[str] = []
-        self.tab.on("console", self._said)
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.goto(self.page.address)
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and "ERR_CONNECTION_REFUSED" not in message.text:
-            self.complaints.append(message.text)
-
-    def play(self, until: str = "") -> None:
-        """The recorded show up to the end of the beat `until`, or all of it."""
-        for record in records():
-            self.show.add(record)
-            if isinstance(record.event, BeatEnded) and BEATS[record.event.beat].id == until:
-                break
-
-    def add(self, event: Any) -> None:
-        self.show.add(StageRecord(seq=len(self.show.records) + 1, at_s=99.0, event=event))
-
-    def close(self) -> None:
-        self.context.close()
-        self.page.stop()
-
-
 @pytest.fixture
 def audience(chromium: Browser) -> Iterator[Audience]:
     made = Audience(chromium)
     yield made
     made.close()
     assert made.complaints == []
-
-
-def text(tab: Tab) -> str:
-    """What can be read on it."""
-    return str(tab.evaluate("document.body.innerText")) + "|" + tab.title()
-
-
-def sees(tab: Tab, *wanted: str) -> str:
-    """Wait until all of it can be read."""
-    for one in wanted:
-        tab.wait_for_function("wanted => document.body.innerText.includes(wanted)", arg=one, timeout=SETTLED)
-    return text(tab)
 
 
 def test_the_waterfalls_of_a_request_stand_side_by_side(audience: Audience) -> None:
