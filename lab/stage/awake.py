@@ -65,7 +65,8 @@ def _hold(argv: tuple[str, ...], over: threading.Event, remark: Callable[[str], 
     except LabError as error:
         remark(f"sleep is not held back: {error.message}")
         return
-    remark(f"sleep is not held back: {argv[0]} ended: {ended.tail()}")
+    why = (ended.tail().splitlines() or ["it ended"])[0]
+    remark(f"sleep is not held back: {argv[0]}: {why}")
 
 
 @contextlib.contextmanager

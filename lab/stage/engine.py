@@ -6,6 +6,7 @@ the next key is answered at once. Nothing that a beat does ends the show.
 
 from __future__ import annotations
 
+import datetime as dt
 import queue
 import time
 from collections.abc import Callable, Sequence
@@ -80,6 +81,7 @@ class Engine:
                 source=self.source,
                 machine=self.stand.cast.machine,
                 clock=self.stand.cast.clock,
+                began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             )
         )
 

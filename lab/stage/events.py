@@ -40,6 +40,7 @@ class ShowStarted:
     source: Source
     machine: str
     clock: Literal["real", "counted"] = "real"
+    began: str = ""  # UTC, ISO 8601: a replay shows its day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

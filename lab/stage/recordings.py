@@ -58,7 +58,7 @@ def _of_file(path: Path) -> Recording:
     started = next((record.event for record in records if isinstance(record.event, ShowStarted)), None)
     if started is None:
         raise UsageError(f"{path} holds no show", fix=FILE_FIX)
-    day = dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date().isoformat()
+    day = started.began[:10] or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date().isoformat()
     return Recording(title=started.title, day=day, records=records)
 
 

@@ -39,7 +39,7 @@ def checkout(at: Path, repo: Path, *, doctor: int = 0, tests: int = 0, closing: 
     (at / ".ci").mkdir()
     shutil.copy(repo / ".ci" / "run", at / ".ci" / "run")
     programs = {"labw": LABW.format(doctor=doctor, tests=tests, closing=closing)}
-    programs |= {f"tools/{name}": "#!/bin/sh\nexit 0\n" for name in ("apt-get", "sudo", "chromium")}
+    programs |= {f"tools/{name}": "#!/bin/sh\nexit 0\n" for name in ("apt-get", "sudo", "chromium", "tmux")}
     for name, text in programs.items():
         (at / name).parent.mkdir(exist_ok=True)
         (at / name).write_text(text)

@@ -112,7 +112,7 @@ class Speaker(App[None]):
             with self.suspend():
                 proc.passthrough(argv or [os.environ.get("SHELL") or os.environ.get("COMSPEC") or "/bin/sh"])
         except OSError as error:
-            self._desk.remarks.append(Remark(text=f"no shell: {error}", level="warning"))
+            self._remark(Remark(text=f"no shell: {error}", level="warning"))
         finally:
             done.set()
             self._draw()
@@ -134,6 +134,7 @@ class Speaker(App[None]):
         yield Static(id="marks")
         with VerticalScroll(id="notes", can_focus=False):
             yield Static(id="said")
+        yield Static(id="beats")
         yield Static(id="seen")
         yield Static(id="next")
         yield Static(id="remarks")
@@ -169,16 +170,22 @@ class Speaker(App[None]):
     def _act(self, action: str) -> None:
         if action == "stop" and time.monotonic() - self._stop_s > TWICE_S:
             self._stop_s = time.monotonic()
-            self._desk.remarks.append(Remark(text="q again: end the show", level="warning"))
+            self._remark(Remark(text="q again: end the show", level="warning"))
         elif action == "fullscreen":
-            self._desk.remarks.append(Remark(text="full screen is a key of the page: click on it first"))
+            self._remark(Remark(text="full screen is a key of the page: click on it first"))
         else:
             self._stage.act(action)
+
+    def _remark(self, remark: Remark) -> None:
+        self._desk.remarks.append((self._now_s(), remark))
+
+    def _now_s(self) -> float:
+        return time.monotonic() - self._zero_s
 
     def action_leave(self) -> None:
         """Ctrl-C: ends the show; machine and takes stay complete."""
         self._cancel.set()
-        self._desk.remarks.append(Remark(text="ending the show …", level="warning"))
+        self._remark(Remark(text="ending the show …", level="warning"))
         self._draw()
 
     def _note(self, record: StageRecord) -> None:
@@ -195,19 +202,20 @@ class Speaker(App[None]):
         desk, how = self._desk, self._how
         tall = self.size.height >= 30
         self._show("title", [desk.title()])
-        self._show("clock", [desk.clock(time.monotonic() - self._zero_s)])
+        self._show("clock", [desk.clock(self._now_s())])
         marks = desk.marks()
         self._show("marks", [marks] if marks else [])
         notes = desk.notes.text if desk.notes is not None and not how.single else ""
         wanted = [] if how.single else desk.wanted()
         self._show("said", [((line, ""),) for line in notes.splitlines()] + wanted)
         self._show("seen", [*desk.shown(8 if tall else 4), *desk.why(private=not how.single)])
+        self._show("beats", desk.all_beats() if self.size.height >= 24 + len(desk.cards) + 4 else [])
         address = how.address() if desk.health is not None and not desk.health.views else ""
         page: list[Line] = [(("page: ", "$text-muted"), (address, ""))] if address and not how.single else []
         below = [desk.upcoming()] if how.single else [desk.upcoming(), desk.ladder(), desk.state(), *page]
         self._show("next", below)
         typed: list[Line] = [((f"jump to beat {self._typed}: Enter", "bold"),)] if self._typed else []
-        self._show("remarks", typed + ([] if how.single else desk.remarked()[-3 if tall else -1 :]))
+        self._show("remarks", typed + ([] if how.single else desk.remarked(self._now_s())[-3 if tall else -1 :]))
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
         widget = self.query_one(f"#{name}", Static)

@@ -57,6 +57,7 @@ LAST: Final[dict[type, str]] = {
     Cause: "cause",
 }
 LATE_S: Final = 15.0
+REMARK_S: Final = 30.0  # how long a remark stays
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class Desk:
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
-    remarks: deque[Remark] = field(default_factory=lambda: deque(maxlen=3))
+    remarks: deque[tuple[float, Remark]] = field(default_factory=lambda: deque(maxlen=3))
 
     def note(self, record: StageRecord) -> None:
         """Take one record in."""
@@ -103,7 +104,7 @@ class Desk:
                 first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} s"
                 self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} s{first}"
             case Remark():
-                self.remarks.append(event)
+                self.remarks.append((record.at_s, event))
             case _:
                 pass  # a matter of the audience page
 
@@ -213,6 +214,15 @@ class Desk:
                 parts.append((f"for {slot:g} min leave out {', '.join(str(at + 1) for at in sorted(out))}  ", ""))
         return (("cuts: ", DIM), *(parts or [("nothing to leave out", DIM)]))
 
+    def all_beats(self) -> list[Line]:
+        """Every beat with its number, for jumps, and how it went."""
+        lines: list[Line] = []
+        for at, card in enumerate(self.cards):
+            text, style = ENDS[self.outcomes[at]] if at in self.outcomes else ("", "")
+            here = "bold reverse" if at == self.at else ""
+            lines.append(((f"{at + 1:>3}  {card.title}", here), (f"  {text}", style)))
+        return lines
+
     def state(self) -> Line:
         """Host, machine and page."""
         if self.health is None:
@@ -228,9 +238,10 @@ class Desk:
         warned = tuple((f" · {text}", "$text-warning") for text in here.warnings)
         return (("health: ", DIM), machine, (f" · load {here.load:.1f}{battery} · {views}", ""), *warned)
 
-    def remarked(self) -> list[Line]:
-        """The last things that happened."""
-        return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in self.remarks]
+    def remarked(self, now_s: float) -> list[Line]:
+        """What happened a short time ago."""
+        new = [one for at_s, one in self.remarks if now_s - at_s < REMARK_S]
+        return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in new]
 
 
 def _value(value: Value) -> Line:
