@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+~-]{0,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What could not be ended or restored on that host: the answer of ending.py and of guest_claim.py's "give-back"."""
+    """What could not be ended or restored on that host: the answer of ending.py and of guest_claim.py's "restore"."""
 
     left: tuple[str, ...]
 

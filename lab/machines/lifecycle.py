@@ -16,7 +16,7 @@ from lab.model.errors import Cancelled, DemoError, LabError, PreconditionError, 
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
-from lab.model.machine import Features, Machine, MachineSpec, Observed, SshEndpoint
+from lab.model.machine import Features, Machine, MachineSpec, Observed
 from lab.model.paths import HEARTBEAT_LOG, MACHINE_FILE, SSH_CONFIG_FILE
 from lab.remote.base import Transport
 from lab.system import digests, proc, resources, store
@@ -199,13 +199,13 @@ def inventory(lab: Lab) -> dict[str, Any]:
     hosts: dict[str, Any] = {}
     for name in state.names(lab):
         found = state.look(lab, name).machine
-        if found is not None and isinstance(found.endpoint, SshEndpoint):
+        if found is not None and (at := found.ssh) is not None:
             hosts[name] = {
-                "ansible_host": found.endpoint.host,
-                "ansible_port": found.endpoint.port,
-                "ansible_user": found.endpoint.user,
-                **playbook.identity(found.endpoint),
-                "ansible_become": found.endpoint.user != "root",
+                "ansible_host": at.host,
+                "ansible_port": at.port,
+                "ansible_user": at.user,
+                **playbook.identity(at),
+                "ansible_become": at.user != "root",
                 "ansible_ssh_common_args": shlex.join(["-F", str(lab.paths.machine(name) / SSH_CONFIG_FILE)]),
             }
     return {"all": {"hosts": hosts}}
@@ -248,5 +248,5 @@ def _running(lab: Lab, name: str) -> Machine:
 
 
 def _reachable(lab: Lab, name: str) -> None:
-    if not isinstance(_running(lab, name).endpoint, SshEndpoint):
+    if _running(lab, name).ssh is None:
         raise UsageError(f"machine {name} is this host and has no SSH endpoint", fix="open a shell on this host")

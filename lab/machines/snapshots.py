@@ -22,7 +22,7 @@ from lab.model.errors import LabError, PreconditionError, ProvisioningError, Usa
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
-from lab.model.machine import Machine, SshEndpoint
+from lab.model.machine import Machine
 from lab.model.paths import SNAPSHOTS_DIR
 from lab.remote.base import Transport
 from lab.system import documents, store
@@ -163,9 +163,10 @@ def _restored(
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
     endpoint = _saver(machine).restore(lab, machine.handle, doc["name"], doc["kept"])
-    if isinstance(endpoint, SshEndpoint):
-        keys.write_access(directory, machine.spec.name, endpoint)
-    machine = state.save(lab, replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"]))
+    machine = replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"])
+    if machine.ssh is not None:
+        keys.write_access(directory, machine.spec.name, machine.ssh)
+    machine = state.save(lab, machine)
     assert machine.handle is not None
     readiness.wait_alive(lab, steps.provider_of(machine), machine.handle, directory)
     with _session(lab, machine) as link:

@@ -20,7 +20,7 @@ from lab.machines.vm import acceleration
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError, raise_all
 from lab.model.events import CheckDone
 from lab.model.lab import Lab
-from lab.model.machine import Features, Finding, Machine, MachineSpec, Observed, SshEndpoint
+from lab.model.machine import Features, Finding, Machine, MachineSpec, Observed
 from lab.model.paths import KNOWN_HOSTS_FILE
 from lab.system.wait import Deadline
 
@@ -136,9 +136,10 @@ def _start(lab: Lab, machine: Machine) -> Machine:
     with ThreadPoolExecutor() as pool:
         pool.submit(importlib.import_module, "lab.remote.ssh")
         endpoint = provider_of(machine).start(lab, machine.handle)
-    if isinstance(endpoint, SshEndpoint):
-        keys.write_access(lab.paths.machine(machine.spec.name), machine.spec.name, endpoint)
-    return replace(machine, endpoint=endpoint)
+    machine = replace(machine, endpoint=endpoint)
+    if machine.ssh is not None:
+        keys.write_access(lab.paths.machine(machine.spec.name), machine.spec.name, machine.ssh)
+    return machine
 
 
 def _started(lab: Lab, machine: Machine) -> str | None:
@@ -150,12 +151,13 @@ def _started(lab: Lab, machine: Machine) -> str | None:
 def _wait_ready(lab: Lab, machine: Machine) -> Machine:
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
-    at = machine.endpoint if provider_of(machine).FEATURES.starts_ready else None
-    if isinstance(at, SshEndpoint) and readiness.ssh_is_up(at, machine.accel):  # cheaper than a login
+    at = machine.ssh
+    # cheaper than a login
+    if at is not None and provider_of(machine).FEATURES.starts_ready and readiness.ssh_is_up(at, machine.accel):
         return machine
     current = readiness.wait_alive(lab, provider_of(machine), machine.handle, directory)
-    if isinstance(machine.endpoint, SshEndpoint) and not current.listens:  # a probe costs the machine a process
-        readiness.wait_banner(lab, machine.endpoint, machine.accel)
+    if at is not None and not current.listens:  # a probe costs the machine a process
+        readiness.wait_banner(lab, at, machine.accel)
     return replace(machine, image_id=machine.image_id or current.image_id, accel=current.accel or machine.accel)
 
 
@@ -169,21 +171,21 @@ def _no_playbook(_: Lab, machine: Machine) -> str | None:
 
 
 def _apply_playbook(lab: Lab, machine: Machine) -> Machine:
-    if not isinstance(machine.endpoint, SshEndpoint):
+    if machine.ssh is None:
         raise ProvisioningError("cannot apply the playbook: no SSH endpoint", fix="use another provider")
     known_hosts = lab.paths.machine(machine.spec.name) / KNOWN_HOSTS_FILE
     deadline = Deadline.after(PLAYBOOK_S, lab.cancel)
     log = lab.paths.logs / f"playbook-{machine.spec.name}.log"
     assert machine.handle is not None
     provider = provider_of(machine)
-    variables = provider.note(lab, machine.handle) if isinstance(provider, Journalled) else {}
+    variables = provider.record(lab, machine.handle) if isinstance(provider, Journalled) else {}
     options: dict[str, Any] = {"tags": ["image", "runtime"], "log": log, "deadline": deadline, "variables": variables}
     if in_guest.inside(machine.spec.ansible):
         directory = lab.paths.machine(machine.spec.name)
-        with readiness.open_session(lab, provider, machine.handle, machine.endpoint, directory) as link:
+        with readiness.open_session(lab, provider, machine.handle, machine.ssh, directory) as link:
             in_guest.apply(lab, link, **options)
     else:
-        playbook.apply_over_ssh(lab, machine.endpoint, known_hosts, **options)
+        playbook.apply_over_ssh(lab, machine.ssh, known_hosts, **options)
     return machine
 
 

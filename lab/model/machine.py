@@ -217,3 +217,8 @@ class Machine:
     def is_this_host(self) -> bool:
         """Whether it is this host itself: no SSH, the same file system."""
         return isinstance(self.endpoint, LocalEndpoint)
+
+    @property
+    def ssh(self) -> SshEndpoint | None:
+        """Its SSH endpoint; None for this host and before the first start."""
+        return self.endpoint if isinstance(self.endpoint, SshEndpoint) else None

@@ -51,7 +51,7 @@ class Scene:
         return round((time.monotonic() - self.began_s) * 1000, 1)
 
     def watch(self) -> None:
-        """Note what this host has done so far: what others use from now on is told by `signals`."""
+        """Note what this host has done so far: what others use from now on is reported by `signals`."""
         if self.host is None:
             self.host = HostUse.now(self.lab.paths.machine(self.cast.machine))
 

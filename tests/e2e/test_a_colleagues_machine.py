@@ -127,7 +127,7 @@ def test_a_kill_while_it_is_changed(there: foreign_vm.Foreign) -> None:
         time.sleep(2)
     ran = run_lab(*argv, home=test_home(), limit_s=900)
     assert ran.code == 0, ran.stderr
-    told = there.run("sudo python3 /var/lib/lab/keep.py give-back", limit_s=300)
+    told = there.run("sudo python3 /var/lib/lab/guest_claim.py restore", limit_s=300)
     assert "package bpftool" in told
     assert differences(before, state(there)) == []
     assert run_lab("down", "c", home=test_home()).code == 0

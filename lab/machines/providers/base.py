@@ -80,8 +80,6 @@ class Disks(Protocol[H_contra]):
 
     def attach(self, lab: Lab, handle: H_contra, image: Path, serial: str) -> None: ...
 
-    def detach(self, lab: Lab, handle: H_contra, serial: str) -> None: ...
-
 
 @runtime_checkable
 class Snapshots(Protocol[H_contra]):
@@ -100,7 +98,7 @@ class Snapshots(Protocol[H_contra]):
 class Journalled(Protocol[H_contra]):
     """Optional: borrowed machines, changed only with `allow_host_changes`, restored by `delete`."""
 
-    def note(self, lab: Lab, handle: H_contra) -> dict[str, Any]:
+    def record(self, lab: Lab, handle: H_contra) -> dict[str, Any]:
         """Record what the playbook will change, with its state before; returns the playbook's variables for it."""
         ...
 

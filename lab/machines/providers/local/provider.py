@@ -73,7 +73,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> LocalHan
     if (claimed := _claim(OVER_SSH, dict[str, Any])) is not None:
         holder = f"{claimed.get('by', '?')} ({claimed.get('name', '?')})"
         raise Locked(
-            f"this host is claimed over SSH by {holder}", fix=f"sudo python3 {OVER_SSH.parent}/keep.py give-back"
+            f"this host is claimed over SSH by {holder}", fix=f"sudo python3 {OVER_SSH.parent}/guest_claim.py restore"
         )
     mine = Claim(machine_id=seed.machine_id, directory=str(directory), boot_id=local_mounts.boot_id())
     with _owner_lock(lab):

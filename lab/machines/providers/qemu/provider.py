@@ -25,7 +25,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Clock, Features, Finding, MachineSpec, Observed, Phase, Seed, SshEndpoint
 from lab.model.paths import HEARTBEAT_LOG, OVERLAY_FILE, SERIAL_LOG
 from lab.system import proc, store
-from lab.system.wait import Deadline, NotYet, until
+from lab.system.wait import Deadline
 
 FEATURES: Final = Features(isolated=True, disks=True, custom_kernel=True, counted=True, snapshots=True)
 TESTED_WITH: Final = "Debian 12, QEMU 7.2, emulated (no usable KVM)"
@@ -239,21 +239,6 @@ def attach(lab: Lab, handle: QemuHandle, image: Path, serial: str) -> None:
         node = {"driver": "raw", "node-name": _node(serial), "read-only": True, "file": source}
         qmp.execute("blockdev-add", **node)
         _plug(qmp, serial)
-
-
-def detach(lab: Lab, handle: QemuHandle, serial: str) -> None:
-    """Unplug it and wait until the guest has released it. Idempotent."""
-    with _qmp(lab, handle) as qmp:
-        if _device(serial) in _devices(qmp):
-            qmp.execute("device_del", id=_device(serial))
-
-            def probe() -> bool | NotYet:
-                return NotYet(reason="the guest still uses the disk") if _device(serial) in _devices(qmp) else True
-
-            deadline = Deadline.after(START_S, lab.cancel)
-            until(probe, what=f"the guest to release disk {serial}", deadline=deadline, hint="run the command again")
-        with contextlib.suppress(QmpRefused):
-            qmp.execute("blockdev-del", **{"node-name": _node(serial)})
 
 
 def _console(directory: Path) -> str:

@@ -22,8 +22,8 @@ SCRIPT: Final = "machines/providers/ssh/guest_claim.py"
 ENDING: Final = "guest/linux/ending.py"
 ANSWER_BYTES: Final = 16 << 20
 T = TypeVar("T")
-COPY: Final = f"{WORK}/keep.py"
-BY_HAND: Final = f"sudo python3 {COPY} give-back"
+COPY: Final = f"{WORK}/guest_claim.py"
+BY_HAND: Final = f"sudo python3 {COPY} restore"
 ROLE: Final = "playbooks/roles/machine/files/tree"
 SYSCTL_FILE: Final = "etc/sysctl.d/60-lab.conf"
 APT_PYTHON: Final = "python3-apt"  # Ansible's apt needs it, and would install it unrecorded
@@ -44,8 +44,8 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    """Answer to "note"."""
+class Recorded:
+    """Answer to "record"."""
 
     changes: dict[str, Any]
     install: tuple[str, ...]

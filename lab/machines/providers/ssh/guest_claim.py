@@ -1,8 +1,8 @@
 """Keeps the claim of a borrowed machine and the record of its changes, and restores it.
 
 `lab` runs this over SSH. A copy is in /var/lib/lab, so that the machine's owner can restore it alone:
-    sudo python3 /var/lib/lab/keep.py give-back
-Verbs: claim, note, stop, give-back; one JSON document as argument, one on stdout. It imports no other module here.
+    sudo python3 /var/lib/lab/guest_claim.py restore
+Verbs: claim, record, stop, restore; one JSON document as argument, one on stdout. It imports no other module here.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def claim(doc: Doc) -> Doc:
     return {"claim": claimed()}
 
 
-def note(doc: Doc) -> Doc:
+def record(doc: Doc) -> Doc:
     """Record what will be changed, with its state before; records of an earlier call stay."""
     kept = changes()
     for place, after in doc["files"].items():
@@ -200,13 +200,15 @@ def stop(_: Doc) -> Doc:
     return {}
 
 
-def give_back(doc: Doc) -> Doc:
+def restore(doc: Doc) -> Doc:
     """Undo every change that is still as we made it, and remove the work folder. Reports what was changed since."""
     try:
         holder = claimed()
     except ClaimError as error:  # a call by hand, without an id, overrides it
         if "machine_id" in doc:
-            raise ClaimError("%s; if it is yours, run: sudo python3 %s/keep.py give-back" % (error, WORK)) from None
+            raise ClaimError(
+                "%s; if it is yours, run: sudo python3 %s/guest_claim.py restore" % (error, WORK)
+            ) from None
         holder = doc
     mine = holder is not None and doc.get("machine_id") in (None, holder.get("machine_id"))
     if mine or holder is None:
@@ -280,14 +282,14 @@ def undo_packages(planned: Doc) -> dict[str, Outcome]:
     return found
 
 
-VERBS = {"claim": claim, "note": note, "stop": stop, "give-back": give_back}
+VERBS = {"claim": claim, "record": record, "stop": stop, "restore": restore}
 
 
 def main() -> int:
     verb, *rest = sys.argv[1:] or [""]
     if verb not in VERBS:
         raise SystemExit(__doc__)
-    shutil.rmtree(GONE, ignore_errors=True)  # what a killed give-back left
+    shutil.rmtree(GONE, ignore_errors=True)  # what a killed restore left
     try:
         answer = VERBS[verb](json.loads(rest[0]) if rest else {})
     except (ClaimError, OSError) as error:

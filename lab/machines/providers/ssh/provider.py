@@ -60,7 +60,7 @@ TESTED_WITH: Final = "a plain Debian 12 in QEMU, as a user with sudo; an OpenSSH
 HANDLE: Final = SshHandle
 HOST_FILE: Final = "host.json"  # its endpoint and host key: written before anything is changed on it
 ASK_S: Final = 30.0
-NOTE_S: Final = 900.0  # apt-get update is slow on an emulated machine
+RECORD_S: Final = 900.0  # apt-get update is slow on an emulated machine
 GIVE_BACK_S: Final = 900.0
 # first line: the boot id; the rest: the claim
 INSPECT: Final = f"cat /proc/sys/kernel/random/boot_id; cat {ssh_check.WORK}/claim.json 2>/dev/null"
@@ -162,15 +162,17 @@ def inspect(lab: Lab, handle: SshHandle) -> Observed:
     )
 
 
-def note(lab: Lab, handle: SshHandle) -> dict[str, Any]:
+def record(lab: Lab, handle: SshHandle) -> dict[str, Any]:
     """Record, on both sides, what the playbook will change; returns the playbook's variables."""
     with _session(lab, _endpoint(handle)) as link:
-        noted = ssh_claim.ask(link, "note", ssh_claim.wanted(), ssh_claim.Noted, Deadline.after(NOTE_S, lab.cancel))
-    store.write_json(ssh_claim.kept_at(Path(handle.directory)), noted.changes)
-    for name in noted.held:
+        recorded = ssh_claim.ask(
+            link, "record", ssh_claim.wanted(), ssh_claim.Recorded, Deadline.after(RECORD_S, lab.cancel)
+        )
+    store.write_json(ssh_claim.kept_at(Path(handle.directory)), recorded.changes)
+    for name in recorded.held:
         text = f"not installing {name}: that would change or remove an installed package"
         lab.bus.emit(Notice(level="warning", text=text))
-    return ssh_claim.variables(list(noted.install))
+    return ssh_claim.variables(list(recorded.install))
 
 
 def stop(lab: Lab, handle: SshHandle) -> None:
@@ -192,7 +194,7 @@ def delete(lab: Lab, handle: SshHandle) -> None:
             with _session(lab, endpoint) as link:
                 request = {"machine_id": handle.machine_id}
                 deadline = Deadline.after(GIVE_BACK_S, lab.cancel)
-                given = ssh_claim.ask(link, "give-back", request, Left, deadline)
+                given = ssh_claim.ask(link, "restore", request, Left, deadline)
         except ssh_claim.NotDone:
             raise
         except ProvisioningError as error:

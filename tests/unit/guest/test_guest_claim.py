@@ -59,11 +59,11 @@ class There:
         assert isinstance(answer, dict)
         return answer
 
-    def note(self, **wanted: Any) -> dict[str, Any]:
-        return self.ask("note", **{"files": {}, "sysctls": {}, "mounts": {}, "packages": [], **wanted})
+    def record(self, **wanted: Any) -> dict[str, Any]:
+        return self.ask("record", **{"files": {}, "sysctls": {}, "mounts": {}, "packages": [], **wanted})
 
-    def give_back(self) -> dict[str, Any]:
-        return self.ask("give-back", machine_id="m1")
+    def restore(self) -> dict[str, Any]:
+        return self.ask("restore", machine_id="m1")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def sha(text: str) -> dict[str, str]:
 
 def test_a_claim_is_the_first_ones(there: There) -> None:
     """Eight at the same time on a machine that nobody has: one wins, all learn who."""
-    there.give_back()
+    there.restore()
     won: list[str] = []
     threads = [
         threading.Thread(target=lambda n=n: won.append(there.ask("claim", machine_id=f"x{n}")["claim"]["machine_id"]))
@@ -100,7 +100,7 @@ def test_a_claim_is_the_first_ones(there: There) -> None:
         each.join()
     assert len(won) == 8
     assert len(set(won)) == 1
-    assert there.ask("give-back", machine_id="somebody else") == {"undone": [], "left": []}
+    assert there.ask("restore", machine_id="somebody else") == {"undone": [], "left": []}
     assert there.ask("claim", machine_id="late")["claim"]["machine_id"] == won[0]
 
 
@@ -113,13 +113,13 @@ def test_files_and_links_come_back_as_they_were(there: There) -> None:
     after = {str(etc / name): sha("after\n") for name in ("old", "link", "new")} | {
         str(etc / "deep/er/new"): sha("after\n")
     }
-    there.note(files=after)
+    there.record(files=after)
     (etc / "deep/er").mkdir(parents=True)
     (etc / "link").unlink()
     for place in after:
         Path(place).write_text("after\n")
-    there.note(files=after)  # a second `up`: what was before stays what it was
-    told = there.give_back()
+    there.record(files=after)  # a second `up`: what was before stays what it was
+    told = there.restore()
     assert told["left"] == []
     assert sorted(told["undone"]) == sorted(f"file {place}" for place in after)
     assert (etc / "old").read_text() == "before\n"
@@ -137,7 +137,7 @@ def test_what_somebody_changed_since_is_left_and_told(there: There) -> None:
     (there.root / "sys/kernel").mkdir(parents=True)
     (there.root / "sys/kernel/knob").write_text("3\n")
     (there.root / "sys/kernel/other").write_text("1\n")
-    there.note(
+    there.record(
         files={str(place): sha("after\n"), str(gone): sha("after\n")},
         sysctls={"kernel.knob": "-1", "kernel.other": "0", "kernel.absent": "1"},
     )
@@ -145,7 +145,7 @@ def test_what_somebody_changed_since_is_left_and_told(there: There) -> None:
     gone.unlink()
     (there.root / "sys/kernel/knob").write_text("2\n")
     (there.root / "sys/kernel/other").write_text("0\n")
-    told = there.give_back()
+    told = there.restore()
     assert told["undone"] == ["sysctl kernel.other"]
     assert sorted(told["left"]) == [
         f"file {gone}: removed since by another program",
@@ -160,10 +160,10 @@ def test_what_somebody_changed_since_is_left_and_told(there: There) -> None:
 def test_a_cache_goes_where_there_was_none(there: There) -> None:
     made, was = there.root / "made", there.root / "was"
     was.write_text("old\n")
-    there.note(files={str(made): None, str(was): None})
+    there.record(files={str(made): None, str(was): None})
     made.write_text("whatever\n")
     was.write_text("newer\n")
-    assert there.give_back() == {"undone": [f"file {made}"], "left": []}
+    assert there.restore() == {"undone": [f"file {made}"], "left": []}
     assert was.read_text() == "newer\n"
 
 
@@ -172,19 +172,19 @@ def test_a_mount_of_an_earlier_boot_is_not_ours(there: There) -> None:
     mounts = there.root / "lab/mounts.json"
     mounts.write_text('[["proc", "/proc"]]')
     os.utime(mounts, (0, 0))
-    assert there.give_back() == {"undone": [], "left": []}
+    assert there.restore() == {"undone": [], "left": []}
 
 
 def test_packages_are_added_and_only_these_are_purged(there: There) -> None:
     (there.root / "plan-all").write_text(PLAN)
-    told = there.note(packages=["base-files", "curl", "iproute2"])
+    told = there.record(packages=["base-files", "curl", "iproute2"])
     assert told["held"] == ["iproute2"]  # apt's plan does not name it
     assert told["install"] == ["curl"]
     assert told["changes"]["packages"]["libcurl4"] == {"version": "7.88.1-10+deb12u15", "rc": False}
     with (there.root / "installed").open("a") as file:
         file.write("curl 7.88.1-10+deb12u15 ii \nlibcurl4 7.88.1-10+deb12u15 ii \nlater 1 ii \n")
     (there.root / "needed").write_text("libcurl4\n")
-    told = there.give_back()
+    told = there.restore()
     assert told == {
         "undone": ["package curl"],
         "left": ["package libcurl4: a package installed since needs it"],
@@ -197,31 +197,31 @@ def test_nothing_is_added_that_would_change_or_remove_a_package(there: There) ->
     (there.root / "plan-all").write_text(PLAN + upgrade)
     (there.root / "plan-curl").write_text(PLAN)
     (there.root / "plan-iproute2").write_text("Remv base-files [12.4]\nInst iproute2 (6.1 Debian:12 [amd64])\n")
-    told = there.note(packages=["curl", "iproute2"])
+    told = there.record(packages=["curl", "iproute2"])
     assert (told["install"], told["held"]) == (["curl"], ["iproute2"])
 
 
 def test_a_package_that_was_upgraded_since_is_the_owners(there: There) -> None:
     (there.root / "plan-all").write_text(PLAN)
-    there.note(packages=["curl", "iproute2"])
+    there.record(packages=["curl", "iproute2"])
     with (there.root / "installed").open("a") as file:
         file.write("curl 8.0 ii \nlibcurl4 7.88.1-10+deb12u15 ii \n")
-    told = there.give_back()
+    told = there.restore()
     assert told["left"] == ["package curl: now at version 8.0"]
     assert told["undone"] == ["package libcurl4"]
 
 
 def test_a_busy_dpkg_stops_it_with_everything_still_noted(there: There) -> None:
     (there.root / "plan-all").write_text(PLAN)
-    there.note(packages=["curl", "iproute2"])
+    there.record(packages=["curl", "iproute2"])
     with (there.root / "installed").open("a") as file:
         file.write("curl 7.88.1-10+deb12u15 ii \n")
     says = there.root / "dpkg-says"
     says.write_text("dpkg: error: dpkg frontend lock was locked by another process with pid 7\n")
-    assert "another program" in there.ask("give-back", code=1, machine_id="m1")["error"]
+    assert "another program" in there.ask("restore", code=1, machine_id="m1")["error"]
     assert (there.root / "lab/claim.json").exists()
     says.unlink()
-    assert there.give_back()["undone"] == ["package curl"]
+    assert there.restore()["undone"] == ["package curl"]
 
 
 def a_run(there: There) -> subprocess.Popen[bytes]:
@@ -241,16 +241,16 @@ def test_a_run_that_goes_on_is_ended_first(there: There, removed: bool) -> None:
     with a_run(there) as run:
         if removed:
             shutil.rmtree(there.root / "lab")
-        there.give_back()
+        there.restore()
         assert run.wait(5) == -15
 
 
 def test_a_folder_of_somebody_else_is_not_taken(there: There) -> None:
-    there.give_back()
+    there.restore()
     (there.root / "lab").mkdir()
     (there.root / "lab/thesis").touch()
     assert "not lab's" in there.ask("claim", code=1, machine_id="m1")["error"]
-    assert there.give_back() == {"undone": [], "left": []}
+    assert there.restore() == {"undone": [], "left": []}
     assert (there.root / "lab/thesis").exists()
 
 
@@ -260,17 +260,17 @@ TORN = ["", "[]", '{"machine_id', '{"machine_id": 1}', "[" * 100_000]
 @pytest.mark.parametrize("text", TORN, ids=range(len(TORN)))
 def test_a_claim_that_cannot_be_read_is_given_back_by_hand_only(there: There, text: str) -> None:
     (there.root / "lab/claim.json").write_text(text)
-    for verb in ("claim", "give-back"):
+    for verb in ("claim", "restore"):
         assert "cannot read the claim" in there.ask(verb, code=1, machine_id="m1")["error"]
     assert (there.root / "lab").is_dir()
-    assert there.ask("give-back")["left"] == []
+    assert there.ask("restore")["left"] == []
     assert not (there.root / "lab").exists()
 
 
 @pytest.mark.parametrize("text", ["[]", '{"packages": {}}', "[" * 100_000])
 def test_a_journal_of_changes_that_cannot_be_read_is_named(there: There, text: str) -> None:
     (there.root / "lab/changes.json").write_text(text)
-    told = there.give_back()
+    told = there.restore()
     assert len(told["left"]) == 1
     assert "changes.json: unreadable" in told["left"][0]
     assert not (there.root / "lab").exists()
@@ -278,4 +278,4 @@ def test_a_journal_of_changes_that_cannot_be_read_is_named(there: There, text: s
 
 def test_a_pipe_for_the_mounts_is_not_waited_for(there: There) -> None:
     os.mkfifo(there.root / "lab/mounts.json")
-    assert there.give_back() == {"undone": [], "left": []}
+    assert there.restore() == {"undone": [], "left": []}
