@@ -69,7 +69,7 @@ def _figures(lab: Lab, what: str | None, png: bool, folder: Path, figure: str | 
 def _one(found: Mapping[str, str], figure: str) -> dict[str, str]:
     if figure not in found:
         there = ", ".join(found) or "none"
-        raise UsageError(f"no figure {figure!r}{nearest(figure, found)} (there are: {there})", fix="name one of them")
+        raise UsageError(f"no figure {figure!r}{nearest(figure, found)} (known: {there})", fix="name one of them")
     return {figure: found[figure]}
 
 

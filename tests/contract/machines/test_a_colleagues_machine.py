@@ -88,7 +88,7 @@ def test_a_key_that_changes_later_stops_every_verb(lab: Lab, server: Sshd, tmp_p
     assert handle.endpoint is not None
     host_key = " ".join((tmp_path / "sshd/user.pub").read_text().split()[:2])
     wrong = replace(handle, endpoint=replace(handle.endpoint, host_key=host_key))
-    for act in (ssh.inspect, ssh.stop, ssh.delete, ssh.note):
+    for act in (ssh.inspect, ssh.stop, ssh.delete, ssh.record):
         with pytest.raises(SecurityStop, match="differs from the key pinned"):
             act(lab, wrong)
     ssh.delete(lab, handle)

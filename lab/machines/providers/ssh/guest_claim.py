@@ -206,9 +206,7 @@ def restore(doc: Doc) -> Doc:
         holder = claimed()
     except ClaimError as error:  # a call by hand, without an id, overrides it
         if "machine_id" in doc:
-            raise ClaimError(
-                "%s; if it is yours, run: sudo python3 %s/guest_claim.py restore" % (error, WORK)
-            ) from None
+            raise ClaimError("%s; if it is yours: sudo python3 %s/guest_claim.py restore" % (error, WORK)) from None
         holder = doc
     mine = holder is not None and doc.get("machine_id") in (None, holder.get("machine_id"))
     if mine or holder is None:
