@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"sync"
 	"syscall"
 )
 
@@ -60,23 +61,44 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := flags.String("out", "", "gzipped CSV `file` of the requests after the warm-up; must not exist")
 	once := flags.String("once", "", "send one request of this `type` instead of the plan")
 	index := flags.Uint64("index", 0, "with --once: which request of that type")
+	atOnce := flags.Bool("at-once", false, "with --once: to all the plan's targets at one moment, else one after the other's answer")
+	windows := flags.Duration("windows", 0, "send the plan to all its targets and print a JSON line every so `long`")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
 		return 2
 	}
-	if *planPath == "" || (*out == "") == (*once == "") || flags.NArg() > 0 {
-		fmt.Fprintln(stderr, "lab-load: give --plan FILE and either --out FILE or --once TYPE")
+	modes := 0
+	for _, given := range []bool{*out != "", *once != "", *windows > 0} {
+		if given {
+			modes++
+		}
+	}
+	if *planPath == "" || modes != 1 || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "lab-load: give --plan FILE and one of --out FILE, --once TYPE and --windows DURATION")
 		return 2
 	}
 	plan, err := readPlan(*planPath)
+	if err == nil && *out != "" && len(plan.Targets) > 0 {
+		err = errors.New("targets: --out takes a plan with one target")
+	}
 	if err != nil {
 		fmt.Fprintln(stderr, "lab-load:", err)
 		return 2
 	}
-	if *once != "" {
-		return runOnce(ctx, plan, *once, *index, stdout, stderr)
+	if plan.Targets == nil {
+		plan.Target, plan.Targets = "", []Target{{URL: plan.Target}}
 	}
+	switch {
+	case *once != "":
+		return runOnce(ctx, plan, *once, *index, *atOnce, stdout, stderr)
+	case *windows > 0:
+		if driveSeveral(ctx, plan, *windows, stdout) {
+			return 1
+		}
+		return 0
+	}
+	plan.Target = plan.Targets[0].URL
 	return runPlan(ctx, plan, *out, stdout, stderr)
 }
 
@@ -103,8 +125,10 @@ func runPlan(ctx context.Context, plan *Plan, out string, stdout, stderr io.Writ
 
 // onceResult is what a canary tells.
 type onceResult struct {
+	Target    string            `json:"target"`
 	Type      string            `json:"type"`
 	Status    int               `json:"status"`
+	Expected  bool              `json:"expected"`
 	StartNS   int64             `json:"start_ns"`
 	EndNS     int64             `json:"end_ns"`
 	RequestID string            `json:"request_id"`
@@ -112,20 +136,34 @@ type onceResult struct {
 	Headers   map[string]string `json:"headers"`
 }
 
-func runOnce(ctx context.Context, plan *Plan, kind string, index uint64, stdout, stderr io.Writer) int {
+// runOnce sends one request of one type to every target, at one moment or one after the other, and
+// prints a line for each as it is answered.
+func runOnce(ctx context.Context, plan *Plan, kind string, index uint64, atOnce bool, stdout, stderr io.Writer) int {
 	request, err := newStream(plan).single(kind, index)
 	if err != nil {
 		fmt.Fprintln(stderr, "lab-load:", err)
 		return 2
 	}
 	sender := newSender(plan, newClock())
-	row := row{request: request}
-	sender.send(ctx, &row)
-	printLine(stdout, onceResult{
-		Type: kind, Status: row.status, StartNS: row.startNS, EndNS: row.endNS,
-		RequestID: request.id, TraceID: request.traceID,
-		Headers: map[string]string{"build": row.build, "form": row.form},
-	})
+	var answers sync.WaitGroup
+	var printing sync.Mutex
+	for _, target := range plan.Targets {
+		answers.Go(func() {
+			row := row{request: request.to(target)}
+			sender.send(ctx, &row)
+			printing.Lock()
+			defer printing.Unlock()
+			printLine(stdout, onceResult{
+				Target: target.Name, Type: kind, Status: row.status, Expected: row.expected(),
+				StartNS: row.startNS, EndNS: row.endNS, RequestID: request.id, TraceID: request.traceID,
+				Headers: map[string]string{"build": row.build, "form": row.form},
+			})
+		})
+		if !atOnce {
+			answers.Wait()
+		}
+	}
+	answers.Wait()
 	return 0
 }
 

@@ -20,16 +20,23 @@ const (
 
 // Plan says what to send, when. It is all that the stream of requests depends on.
 type Plan struct {
-	Target         string  `json:"target"` // http://HOST:PORT
-	Seed           uint64  `json:"seed"`
-	RateRPS        float64 `json:"rate_rps"`
-	Arrivals       string  `json:"arrivals"` // poisson | uniform | sequential: uniform, and each after the answer before it
-	Requests       int     `json:"requests"`
-	WarmupRequests int     `json:"warmup_requests"` // sent first, left out of the rows
-	MaxInFlight    int     `json:"max_in_flight"`
-	TimeoutS       float64 `json:"timeout_s"`
-	Traceparent    bool    `json:"traceparent"`
-	Mix            []Type  `json:"mix"`
+	Target         string   `json:"target"`  // http://HOST:PORT
+	Targets        []Target `json:"targets"` // instead of target: all get the same requests
+	Seed           uint64   `json:"seed"`
+	RateRPS        float64  `json:"rate_rps"`
+	Arrivals       string   `json:"arrivals"` // poisson | uniform | sequential: uniform, and each after the answer before it
+	Requests       int      `json:"requests"`
+	WarmupRequests int      `json:"warmup_requests"` // sent first, left out of the rows
+	MaxInFlight    int      `json:"max_in_flight"`
+	TimeoutS       float64  `json:"timeout_s"`
+	Traceparent    bool     `json:"traceparent"`
+	Mix            []Type   `json:"mix"`
+}
+
+// Target is one of several services that get the same requests.
+type Target struct {
+	Name string `json:"name"`
+	URL  string `json:"url"` // http://HOST:PORT
 }
 
 // Type is one kind of request. Path and Body may hold {NAME} for each of Params.
@@ -88,9 +95,18 @@ func (p *Plan) problems() []error {
 			found = append(found, fmt.Errorf(format, args...))
 		}
 	}
-	target, err := url.Parse(p.Target)
-	want(err == nil && target.Scheme == "http" && target.Host != "" && strings.Trim(target.Path, "/") == "",
-		"target: %q is not http://HOST:PORT", p.Target)
+	targets, known := p.Targets, map[string]bool{}
+	if targets == nil {
+		targets = []Target{{URL: p.Target}}
+	}
+	want(len(targets) > 0 && (p.Targets == nil || p.Target == ""), "targets: empty, or target is there too")
+	for _, each := range targets {
+		target, err := url.Parse(each.URL)
+		want(err == nil && target.Scheme == "http" && target.Host != "" && strings.Trim(target.Path, "/") == "",
+			"target: %q is not http://HOST:PORT", each.URL)
+		want(!known[each.Name], "targets: %q is there twice", each.Name)
+		known[each.Name] = true
+	}
 	want(p.RateRPS > 0 && p.RateRPS <= maxRateRPS, "rate_rps: %v is not above 0 and up to %d", p.RateRPS, maxRateRPS)
 	want(p.Arrivals == "poisson" || p.Arrivals == "uniform" || p.Arrivals == sequential,
 		"arrivals: %q is neither poisson, uniform nor sequential", p.Arrivals)

@@ -25,6 +25,12 @@ type request struct {
 	timeout time.Duration
 }
 
+// to is the request as this target gets it; url is its path before.
+func (r request) to(target Target) request {
+	r.url = strings.TrimRight(target.URL, "/") + r.url
+	return r
+}
+
 // stream makes requests. The n-th depends on the seed, the mix, how many are planned and n, and on
 // nothing else, so every form gets the same work and a request can be made again alone.
 type stream struct {

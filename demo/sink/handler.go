@@ -26,7 +26,7 @@ const (
 
 var errTooLarge = errors.New("the body is too large")
 
-// newHandler answers /v1/traces, /rotate, /stats and /healthz.
+// newHandler answers /v1/traces, /rotate, /spans, /stats and /healthz.
 func newHandler(store *store) http.Handler {
 	slots := make(chan struct{}, maxAtOnce)
 	mux := http.NewServeMux()
@@ -36,6 +36,7 @@ func newHandler(store *store) http.Handler {
 		receive(store, w, r)
 	})
 	mux.HandleFunc("POST /rotate", func(w http.ResponseWriter, r *http.Request) { rotate(store, w, r) })
+	mux.HandleFunc("GET /spans", func(w http.ResponseWriter, r *http.Request) { stream(store, w, r) })
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, store.stats()) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, map[string]bool{"ok": true}) })
 	return mux

@@ -1,7 +1,8 @@
 // Command lab-sink receives OTLP/HTTP traces and writes one JSON line per span.
 //
 // It keeps nothing in memory but counts, so it can run through any load; what arrives is on disk,
-// with its time of arrival, and what could not be read is counted and told.
+// with its time of arrival, and what could not be read is counted and told. Whoever looks on gets each
+// span as it arrives.
 package main
 
 import (
@@ -63,6 +64,7 @@ func serve(ctx context.Context, address, out string, maxSpan int, stdout io.Writ
 		return err
 	}
 	server := &http.Server{Handler: newHandler(store), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+	server.RegisterOnShutdown(store.endFollowers)
 	line, err := json.Marshal(map[string]string{"listening": listener.Addr().String()})
 	if err == nil {
 		_, err = fmt.Fprintf(stdout, "%s\n", line)

@@ -38,13 +38,15 @@ type store struct {
 	zip     *gzip.Writer
 	counts  counts
 	maxSpan int
+
+	followers map[chan []byte]bool // nil: takes none any more
 }
 
 var errClosed = errors.New("the sink is closing")
 
 // openStore creates path, which must not exist: a run's evidence is never written over.
 func openStore(path string, maxSpan int) (*store, error) {
-	s := &store{maxSpan: maxSpan}
+	s := &store{maxSpan: maxSpan, followers: map[chan []byte]bool{}}
 	if err := s.open(path); err != nil {
 		return nil, err
 	}
@@ -81,6 +83,7 @@ func (s *store) write(spans []span, receivedNS int64) error {
 		}
 		return fmt.Errorf("write %s: %w", s.path, err)
 	}
+	s.tell(lines)
 	s.counts.Posts++
 	s.counts.DroppedAttributes += cut
 	s.counts.LastReceivedNS = max(s.counts.LastReceivedNS, receivedNS)
