@@ -136,38 +136,46 @@ func driveSeveral(ctx context.Context, plan *Plan, every time.Duration, stdout i
 	defer giveUp()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, giveUp) })()
 
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	inTurn, pause := plan.Arrivals == sequential, sleepUntil
+	if inTurn {
+		pause = sleepIdle
+	}
 	start := time.Now().Add(lead)
 	first, ended, printed := start, make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(printed)
 		printWindows(lanes, first, every, ended, stdout)
 	}()
-	sharpenTimer() // after that goroutine's thread: only the pacing one is to be preferred
+	if !inTurn {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		sharpenTimer()
+	}
 	var answers sync.WaitGroup
 	interrupted := false
 	for i := range requests {
 		due := start.Add(times[i])
-		if late := time.Since(due); late > 0 && plan.Arrivals == sequential {
+		if late := time.Since(due); late > 0 && inTurn {
 			start, due = start.Add(late), due.Add(late)
 		}
-		if interrupted = sleepUntil(ctx, due) != nil; interrupted {
+		if interrupted = pause(ctx, due) != nil; interrupted {
 			break
 		}
 		for k := range lanes {
 			lane := lanes[(i+k)%len(lanes)]
-			if plan.Arrivals == sequential {
+			if inTurn {
 				due = time.Now()
 			}
 			r := row{request: requests[i].to(lane.Target), intendedNS: clock.wallNS + int64(due.Sub(clock.anchor))}
 			lane.leave()
-			answers.Go(func() {
+			send := func() {
 				sender.send(sending, &r)
 				lane.arrive(r, sending.Err() == nil)
-			})
-			if plan.Arrivals == sequential {
-				answers.Wait()
+			}
+			if inTurn {
+				send()
+			} else {
+				answers.Go(send)
 			}
 		}
 	}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -92,7 +93,7 @@ def register(app: typer.Typer) -> None:
             "reason": went.reason,
             "seconds": round(went.seconds, 2),
             "clock_behind_s": round(went.behind_s, 1),
-            "forms": report.proofs,
+            "forms": {form: asdict(proof) for form, proof in report.proofs.items()},
             "proven_s": report.proven_s and round(report.proven_s, 2),
         }
         how = f"restored from {tag}, its clock is {went.behind_s:.0f} s behind" if went.restored else "booted instead"
@@ -106,11 +107,11 @@ def _forms(report: RestoreReport) -> list[str]:
     """One line for each standby form."""
     lines = []
     for name, proof in report.proofs.items():
-        if not proof["ok"]:
-            lines.append(f"{name}: NOT PROVEN: {proof['reason']}")
+        if not proof.ok:
+            lines.append(f"{name}: NOT PROVEN: {proof.reason}")
             continue
-        spans = f"{proof['spans']} spans" if proof["spans"] else "no spans, as expected"
-        agent = f", agent attached in {seconds(proof['attach_s'])}" if proof.get("attach_s") else ""
+        spans = f"{proof.spans} spans" if proof.spans else "no spans, as expected"
+        agent = f", agent attached in {seconds(proof.attach_s)}" if proof.attach_s else ""
         lines.append(f"{name}: running and proven: {spans}{agent}")
     if report.proven_s is not None:
         lines.append(f"all forms proven after {seconds(report.proven_s)}")

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab.flows import request, standby
 from lab.flows.request import DemoRequest
+from lab.guest.wire import WireError, decode, encode
 from lab.machines import snapshots
 from lab.machines.snapshots import RestoreResult
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError, DemoError
 from lab.model.events import Notice
 from lab.model.lab import Lab
+from lab.model.live import Proof
 from lab.remote.base import Transport
 
 
 @dataclass(slots=True)
 class RestoreReport:
-    """Result of a restore. proofs: form -> {"ok", "reason", "seconds", …}; proven_s: seconds to the last proof."""
+    """Result of a restore. proven_s: seconds to the last proof."""
 
     went: RestoreResult
     proofs: standby.Proofs = field(default_factory=dict)
@@ -28,20 +31,21 @@ class RestoreReport:
 
     @property
     def failed(self) -> list[str]:
-        return [name for name, proof in self.proofs.items() if not proof["ok"]]
+        return [name for name, proof in self.proofs.items() if not proof.ok]
 
 
 def keep(lab: Lab, machine: str, tag: str, asked: DemoRequest | None) -> None:
-    """Save `machine` as `tag`, with the forms of `asked` running and proven. Raises as `hold` and `snapshots.save`."""
+    """Save `machine` as `tag`, with the forms of `asked` on standby. Raises as `standby.start`, `snapshots.save`."""
     snapshots.check(lab, machine, tag)  # fail before forms are started, which takes a minute
-    held = standby.hold(lab, machine, asked) if asked is not None else None
-    snapshots.save(lab, machine, tag, held=held)
+    record = encode(standby.start(lab, machine, asked)) if asked is not None else None
+    snapshots.save(lab, machine, tag, standby=record)
 
 
 def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool = False) -> RestoreReport:
     """Restore the machine and prove every standby form again; reattach: with new agents.
 
-    When it was booted instead, starts the forms again. Raises DemoError when they do not answer.
+    When it was booted instead, starts the forms again. `lab.flows.live.opened` then takes orders; a session with the
+    machine of before ends. Raises DemoError when the forms do not answer.
     """
     began = time.monotonic()
     proofs: standby.Proofs = {}
@@ -49,9 +53,11 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
 
     def on_restored(link: Transport, doc: dict[str, Any]) -> None:
         nonlocal proven_at
-        if doc.get("held"):
+        if doc.get("standby"):
+            record = _record(machine, tag, doc["standby"])
+            standby.keep(lab, machine, record)
             try:
-                proofs.update(standby.reprove(lab, link, doc["held"], reattach=reattach))
+                proofs.update(standby.reprove(lab, lambda: nullcontext(link), record, reattach=reattach))
                 proven_at = time.monotonic()
             except DemoError as error:
                 if not fallback:
@@ -59,17 +65,26 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
                 lab.bus.emit(Notice(level="warning", text=f"{error.message}; starting the forms again"))
 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, on_restored=on_restored)
-    if went.held and not proofs:
-        proofs.update(standby.hold(lab, machine, _asked(machine, went.held))["proofs"])
+    if went.standby and not proofs:
+        again = standby.start(lab, machine, _asked(machine, _record(machine, tag, went.standby)))
+        proofs.update({name: decode(Proof, proof) for name, proof in again.proofs.items()})
         proven_at = time.monotonic()
     return RestoreReport(went=went, proofs=proofs, proven_s=proven_at - began if proofs else None)
 
 
-def _asked(machine: str, held: dict[str, Any]) -> DemoRequest:
-    """The request of the snapshot, read again. Raises ConfigError when its files do not exist any more."""
-    demo = DemoConfig(scenario=held["scenario"], forms=tuple(held["forms"]), topology=held["topology"])
+def _record(machine: str, tag: str, doc: dict[str, Any]) -> standby.Standby:
     try:
-        return request.read(demo, service_dir=Path(held["service"]))
+        return decode(standby.Standby, doc)
+    except WireError as error:
+        message = f"the snapshot {tag!r} does not say which forms are on standby in it: {error}"
+        raise ConfigError(message, fix=f"lab snapshot {machine} --form …") from error
+
+
+def _asked(machine: str, record: standby.Standby) -> DemoRequest:
+    """The request of the snapshot, read again. Raises ConfigError when its files do not exist any more."""
+    demo = DemoConfig(scenario=record.scenario, forms=record.forms, topology=record.topology)
+    try:
+        return request.read(demo, service_dir=Path(record.service))
     except ConfigError as error:
         message = f"machine {machine} is up, but cannot start its standby forms: {error.message}"
         raise ConfigError(message, fix="lab snapshot --form … with the current files", detail=error.detail) from error

@@ -1,38 +1,52 @@
-"""Standby forms: kept running in a machine and proven again there, so that a snapshot is demo-ready at once."""
+"""Standby forms: kept running in a machine and proven again there, for a show and for a demo-ready snapshot."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from lab import forms
 from lab.flows import stages
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest
+from lab.guest.wire import COUNTED, decode, encode
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError, PreconditionError
 from lab.model.events import GuestEvent
 from lab.model.lab import Lab
-from lab.remote.base import Transport
-from lab.runs import drive
+from lab.model.live import LiveEvent, Order, Proof, live_to_json
+from lab.model.machine import Clock
+from lab.model.paths import STANDBY_FILE
+from lab.runs import drive, orders
 from lab.runs import plan as planning
-from lab.system import proc
+from lab.system import documents, store
+from lab.system.documents import Source
 from lab.system.wait import Deadline
 
-RUN_ID: Final = "held"
-HOLD_S: Final = 600.0
-AGAIN_S: Final = 120.0
-POLL_S: Final = 0.1  # short: people wait for the span
-ALIVE_S: Final = 15.0
-# the pid may be reused by another process, which the signal would end
-SIGNAL: Final = 'tr "\\0" " " < "/proc/$1/cmdline" | grep -q " held " && kill -s "$2" "$1"'
-Proofs = dict[str, dict[str, Any]]
+RUN_ID: Final = "standby"
+START_S: Final = 600.0
+Proofs = dict[str, Proof]
 
 
-def hold(lab: Lab, name: str, asked: DemoRequest) -> dict[str, Any]:
-    """Deploy the forms into a ready machine, prove each, leave them running. Returns what `reprove` needs, as JSON.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standby:
+    """What is on standby in a machine, and how to reach it; the record beside the machine, and in a snapshot."""
+
+    forms: tuple[str, ...]
+    requests: tuple[str, ...]
+    seed: int
+    clock: Clock
+    scenario: str
+    service: str
+    topology: str
+    site: drive.Site
+    pid: int
+    proofs: dict[str, Any]  # of the start: form -> Proof
+
+
+def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
+    """Deploy the forms into a ready machine, prove each, leave them on standby; writes the record beside the machine.
 
     Idempotent: replaces earlier standby forms. Raises DemoError when a proof fails.
     """
@@ -47,89 +61,86 @@ def hold(lab: Lab, name: str, asked: DemoRequest) -> dict[str, Any]:
         deployed = stages.put(lab, ready, transport)
         plan = planning.without_load(stages.plan_of(deployed, RUN_ID))
         site = drive.Site(root=deployed.home.root, run_id=RUN_ID)
-        deadline = Deadline.after(HOLD_S, lab.cancel)
-        with lab.bus.step("hold", f"start {len(plan.lives)} forms on standby") as step:
-            drive.start(transport, site, plan, deployed.artifacts, deadline, verb="hold")
+        deadline = Deadline.after(START_S, lab.cancel)
+        with lab.bus.step("standby", f"start {len(plan.lives)} forms on standby") as step:
+            state = drive.start(transport, site, plan, deployed.artifacts, deadline, verb="start-standby")
             beginning.close()
-            progress = drive.Followed()
-
-            def lives() -> bool:
-                return bool(drive.call(transport, site, deadline, "status", "--out", site.out)["alive"])
-
-            proofs = _round(lab, transport, site, progress, 1, deadline, lives)
+            pid = drive.pid(state)
+            with orders.OrderSession(lab, lambda: contextlib.nullcontext(transport), site, pid, at=0) as session:
+                proofs = _first_round(lab, session, deadline)
             step.say(", ".join(proofs))
         _all_proven(proofs)
-        pid = drive.pid(transport, site, deadline)
-    return {
-        "forms": [form.name for form in asked.forms],
-        "proofs": proofs,
-        "scenario": str(asked.scenario.path.absolute()),
-        "service": str(asked.service.root.absolute()),
-        "topology": plan.service.topology,
-        "site": dataclasses.asdict(site),
-        "pid": pid,
-        "offset": progress.offset,
-    }
+    record = Standby(
+        forms=tuple(form.name for form in asked.forms),
+        requests=tuple(request.type for request in plan.requests),
+        seed=plan.seed,
+        clock=machine.clock,
+        scenario=str(asked.scenario.path.absolute()),
+        service=str(asked.service.root.absolute()),
+        topology=plan.service.topology,
+        site=site,
+        pid=pid,
+        proofs={name: encode(proof) for name, proof in proofs.items()},
+    )
+    keep(lab, name, record)
+    return record
 
 
-def reprove(lab: Lab, transport: Transport, held: Mapping[str, Any], *, reattach: bool = False) -> Proofs:
-    """Prove every form by one request, with an event for each; form -> {"ok", "reason", "seconds", …}.
+def keep(lab: Lab, name: str, record: Standby) -> None:
+    """What is on standby in this machine now."""
+    store.write_json(lab.paths.machine(name) / STANDBY_FILE, encode(record))
 
-    reattach: with newly attached agents. Raises DemoError when the standby process does not answer.
+
+def kept(lab: Lab, name: str) -> Standby:
+    """Raises PreconditionError where nothing is on standby, Unreadable where the record is damaged."""
+    path, fix = lab.paths.machine(name) / STANDBY_FILE, f"lab snapshot {name} --form …"
+    if not path.exists():
+        raise PreconditionError(f"no forms are on standby in machine {name}", fix=fix)
+    return documents.read(Source(path=path, name=str(path), fix=fix), Standby)
+
+
+def reprove(lab: Lab, connect: drive.Connect, record: Standby, *, reattach: bool = False) -> Proofs:
+    """Prove every form by one request, with an event for each. reattach: with newly attached agents.
+
+    Raises DemoError when the standby process does not answer.
     """
-    at = held["site"]
-    site, progress = drive.Site(root=at["root"], run_id=at["run_id"]), drive.Followed(offset=int(held["offset"]))
-    deadline = Deadline.after(AGAIN_S, lab.cancel)
-    with lab.bus.step("again", f"prove {len(held['forms'])} forms again") as step:
-
-        def signalled(number: str) -> proc.Result:
-            return transport.run(["sh", "-c", SIGNAL, "again", str(held["pid"]), number], deadline)
-
-        earlier = drive.read_new(transport, site, progress, deadline)  # rounds since the snapshot
-        rounds = max([1, *(int(one.data["round"]) for one in earlier if one.kind == "state" and "round" in one.data)])
-        sent = signalled("USR2" if reattach else "USR1")
-        if not sent.ok:
-            raise DemoError("the standby process exited", fix="run lab restore again", detail=sent.tail())
-        # not through the guest half's file: by now it may be of another version
-        proofs = _round(lab, transport, site, progress, rounds + 1, deadline, lambda: signalled("0").ok)
-        for name in held["forms"]:
-            proofs.setdefault(name, {"form": name, "ok": False, "reason": "no proof was reported", "spans": 0})
-        step.say(", ".join(f"{name} {'proven' if one['ok'] else 'NOT PROVEN'}" for name, one in proofs.items()))
+    proofs: Proofs = {}
+    with lab.bus.step("reprove", f"prove {len(record.forms)} forms again") as step:
+        with orders.OrderSession(lab, connect, record.site, record.pid) as session:
+            order = Order(id=orders.new_id(), kind="reprove", reattach=reattach)
+            for event in session.give(order, slower=slower(record.clock)):
+                _tell(lab, proofs, event)
+        for name in record.forms:
+            absent = Proof(order=order.id, at_ns=0, form=name, ok=False, reason="it is not on standby any more")
+            proofs.setdefault(name, absent)
+        step.say(", ".join(f"{name} {'proven' if one.ok else 'NOT PROVEN'}" for name, one in proofs.items()))
     return proofs
 
 
-def _round(
-    lab: Lab,
-    transport: Transport,
-    site: drive.Site,
-    progress: drive.Followed,
-    number: int,
-    deadline: Deadline,
-    lives: Callable[[], bool],
-) -> Proofs:
-    """Follow one round to its end."""
+def slower(clock: Clock) -> float:
+    """How long a guest second takes here, at most."""
+    return float(stages.COUNTED_SLOWER) if clock == COUNTED else 1.0
+
+
+def _tell(lab: Lab, proofs: Proofs, event: LiveEvent) -> None:
+    if isinstance(event, Proof):
+        proofs[event.form] = event
+        lab.bus.emit(GuestEvent(at_ns=event.at_ns, **live_to_json(event)))
+
+
+def _first_round(lab: Lab, session: orders.OrderSession, deadline: Deadline) -> Proofs:
     proofs: Proofs = {}
-    look = Deadline.after(ALIVE_S)
-    while True:
-        for record in drive.read_new(transport, site, progress, deadline):
-            lab.bus.emit(GuestEvent(kind=record.kind, at_ns=record.at_ns, data=record.data))
-            if record.kind == "proof" and record.data.get("round") == number:
-                proofs[str(record.data["form"])] = dict(record.data)
-            if record.kind == "failed":
-                raise DemoError(f"the standby forms failed: {record.data.get('reason')}", fix="lab logs")
-            if record.kind == "state" and record.data.get("round") == number:
-                return proofs
-        if deadline.passed():
-            raise DemoError("the forms were not proven in time", fix="see lab logs, then run the command again")
-        if look.passed():
-            if not lives():
-                again = "lab restore" if number > 1 else "the command"
-                raise DemoError("the standby process exited", fix=f"run {again} again")
-            look = Deadline.after(ALIVE_S)
-        deadline.sleep(POLL_S)
+    for record in session.records(deadline):
+        if record.kind == "proof":
+            _tell(lab, proofs, decode(Proof, record.data))
+        if record.kind == "failed":
+            raise DemoError(f"the standby forms failed: {record.data.get('reason')}", fix="lab logs")
+        if record.kind == "state" and record.data.get("round") == 1:
+            break
+    return proofs
 
 
 def _all_proven(proofs: Proofs) -> None:
-    bad = [f"{name}: {one['reason']}" for name, one in proofs.items() if not one["ok"]]
+    bad = [f"{name}: {one.reason}" for name, one in proofs.items() if not one.ok]
     if bad:
         raise DemoError("not every form is proven", fix="run lab deploy: it reports each proof", detail="\n".join(bad))

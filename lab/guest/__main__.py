@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     for verb, text in (
         ("run", "run a plan, or resume it"),
         ("start", "the same, detached"),
-        ("held", "keep a plan's forms running on standby; SIGUSR1: prove each again"),
-        ("hold", "the same, detached"),
+        ("standby", "keep a plan's forms running on standby and carry out orders"),
+        ("start-standby", "the same, detached"),
     ):
         one = verbs.add_parser(verb, help=text)
         one.add_argument("--plan", type=Path, required=True)
@@ -43,9 +43,9 @@ def parser() -> argparse.ArgumentParser:
 
 def answer(args: argparse.Namespace) -> tuple[int, Any]:
     """Run the verb; returns exit code and document. Imports only what the verb needs: an emulated CPU is slow."""
-    if args.verb in ("run", "held"):
+    if args.verb in ("run", "standby"):
         return _run(args)
-    if args.verb in ("start", "hold", "status", "stop"):
+    if args.verb in ("start", "start-standby", "status", "stop"):
         return EXIT_OK, _about_run(args)
     if args.verb == "undo":
         from lab.guest.linux.mounts import undo
@@ -68,11 +68,11 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _about_run(args: argparse.Namespace) -> dict[str, Any]:
-    from lab.guest.run.launch import hold, start, status, stop
+    from lab.guest.run.launch import start, start_standby, status, stop
 
     out = args.out.resolve()
-    if args.verb in ("start", "hold"):
-        return (start if args.verb == "start" else hold)(args.plan, out, args.artifacts.resolve())
+    if args.verb in ("start", "start-standby"):
+        return (start if args.verb == "start" else start_standby)(args.plan, out, args.artifacts.resolve())
     return status(out) if args.verb == "status" else stop(out)
 
 
@@ -85,10 +85,10 @@ def _run(args: argparse.Namespace) -> tuple[int, Any]:
         signal.signal(number, lambda *_: cancel.ask())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     plan = load(Plan, args.plan.read_bytes())
-    if args.verb == "held":
-        from lab.guest.run.standby import hold
+    if args.verb == "standby":
+        from lab.guest.run.standby import standby
 
-        hold(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
+        standby(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
         return EXIT_OK, {}
     from lab.guest.run.run import run
 

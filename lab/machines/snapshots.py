@@ -50,7 +50,7 @@ OnRestored = Callable[[Transport, dict[str, Any]], None]
 class RestoreResult:
     """The outcome of a restore. `restored` False: the machine was booted instead, for `reason`.
 
-    held: the value that `save` was given.
+    standby: the record of its standby forms, as `save` was given.
     """
 
     machine: Machine
@@ -58,7 +58,7 @@ class RestoreResult:
     reason: str
     seconds: float
     behind_s: float  # how far the guest's clock is behind this host's, measured
-    held: dict[str, Any] | None
+    standby: dict[str, Any] | None
 
 
 def names(lab: Lab, machine: str) -> list[str]:
@@ -72,10 +72,10 @@ def check(lab: Lab, machine: str, name: str) -> None:
     _existing(lab, machine)
 
 
-def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = None) -> dict[str, Any]:
+def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = None) -> dict[str, Any]:
     """Save a ready machine as `name`, replacing an older snapshot. Idempotent; a killed one leaves no such snapshot.
 
-    held: JSON values about what stays up in it; `restore` returns them.
+    standby: the record of its standby forms, as JSON values; `restore` returns it.
 
     Raises UsageError, PreconditionError (it does not run, its provider cannot), ProvisioningError.
     """
@@ -96,7 +96,8 @@ def save(lab: Lab, machine: str, name: str, *, held: dict[str, Any] | None = Non
                 link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
                 answer = _proof(lab, link)
             kept = provider.save(lab, found.handle, name)
-            doc = {"name": name, "boot_id": answer.boot_id, "uptime_s": answer.uptime_s, "nonce": nonce, "held": held}
+            doc = {"name": name, "boot_id": answer.boot_id, "uptime_s": answer.uptime_s, "nonce": nonce}
+            doc["standby"] = standby
             path.parent.mkdir(exist_ok=True, mode=0o700)
             store.write_json(path, {"schema": SCHEMA, **doc, "kept": kept})
     return doc
@@ -115,6 +116,9 @@ def restore(
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         found = _existing(lab, machine)
         doc = _read(lab, machine, name)
+        if doc.get("held"):
+            message = f"the snapshot {name!r} was made by an earlier version of lab; its standby forms take no orders"
+            raise UsageError(message, fix=f"lab up {machine}, then lab snapshot {machine} --form …")
         try:
             with (
                 lab.bus.step("restore", f"machine {machine} from snapshot {name}"),
@@ -127,7 +131,12 @@ def restore(
             failure: LabError = error
         else:
             return RestoreResult(
-                machine=found, restored=True, reason="", seconds=seconds, behind_s=answer.behind_s, held=doc.get("held")
+                machine=found,
+                restored=True,
+                reason="",
+                seconds=seconds,
+                behind_s=answer.behind_s,
+                standby=doc.get("standby"),
             )
         lab.bus.emit(Notice(level="warning", text=f"{failure.message}; booting the machine instead"))
         with contextlib.suppress(LabError):
@@ -135,7 +144,12 @@ def restore(
     booted = up(lab, found.spec, lock_timeout_s=lab.config.lock_timeout_s)
     seconds = time.monotonic() - began
     return RestoreResult(
-        machine=booted, restored=False, reason=failure.message, seconds=seconds, behind_s=0.0, held=doc.get("held")
+        machine=booted,
+        restored=False,
+        reason=failure.message,
+        seconds=seconds,
+        behind_s=0.0,
+        standby=doc.get("standby"),
     )
 
 
@@ -225,7 +239,7 @@ def _record(lab: Lab, machine: str, name: str) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """The keys that a record must have; `held` and `kept` are checked by their writers."""
+    """The keys that a record must have; `standby` and `kept` are checked by their writers."""
 
     schema: Literal[1]
     name: str
@@ -233,7 +247,8 @@ class _Record:
     uptime_s: float
     nonce: str
     kept: dict[str, Any]
-    held: dict[str, Any] | None
+    standby: dict[str, Any] | None = None
+    held: dict[str, Any] | None = None  # of an earlier version, whose standby process takes no orders
 
 
 def _read(lab: Lab, machine: str, name: str) -> dict[str, Any]:

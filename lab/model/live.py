@@ -29,6 +29,7 @@ from lab.guest.wire.live import (
     live_from_json,
     live_to_json,
 )
+from lab.model.machine import Clock
 
 
 class Cast(Protocol):
@@ -46,13 +47,24 @@ class Cast(Protocol):
         """Names of the forms that are up, in the order of the request."""
 
     @property
+    def clock(self) -> Clock:
+        """Of the machine: real or counted."""
+
+    @property
     def requests(self) -> tuple[str, ...]:
         """Request types of the scenario."""
 
     def request(
-        self, request: str, forms: Sequence[str] = (), *, index: int = 0, at_once: bool = False
+        self,
+        request: str,
+        forms: Sequence[str] = (),
+        *,
+        index: int = 0,
+        at_once: bool = False,
+        limit_s: float = 0.0,
     ) -> Iterator[LiveEvent]:
-        """The same request into each form: Answered, SpanSeen …, RequestEnded for each."""
+        """The same request into each form: Answered, SpanSeen …, RequestEnded for each. limit_s: how long spans that
+        must come are awaited; 0: as long as a proof would wait."""
 
     def load(
         self,
@@ -66,7 +78,9 @@ class Cast(Protocol):
         """A duet: the same stream into each form at once. Per window one FormWindow for each form, then one
         MachineWindow; at the end LoadEnded for each. Give `seconds` or `requests` (for each form)."""
 
-    def attach(self, form: str, *, agent_of: str = "", request: str = "", index: int = 0) -> Iterator[LiveEvent]:
+    def attach(
+        self, form: str, *, agent_of: str = "", request: str = "", index: int = 0, limit_s: float = 0.0
+    ) -> Iterator[LiveEvent]:
         """Attach a new agent to the running service, then send one request: Attached, Answered, SpanSeen …,
         AttachEnded. agent_of: the form whose agent it is ("ebpf" for the baseline)."""
 

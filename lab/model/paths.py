@@ -22,6 +22,7 @@ HEARTBEAT_LOG: Final = "heartbeat.jsonl"
 OVERLAY_FILE: Final = "disk.qcow2"
 # QMP's Unix socket must stay below 104 bytes (macOS); it lives in a short run directory, not under LAB_HOME
 QMP_SOCKET: Final = "qmp"
+STANDBY_FILE: Final = "standby.json"  # the standby forms, and how to give them orders
 SNAPSHOTS_DIR: Final = "snapshots"  # one NAME.json each; the states are in the overlay
 
 PLAN_FILE: Final = "plan.json"

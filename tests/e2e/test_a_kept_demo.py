@@ -99,9 +99,9 @@ def test_killed_at_any_instant_the_same_command_brings_it_back(home: Path) -> No
 
 
 def test_a_form_that_died_is_told_and_costs_the_exit_code(home: Path) -> None:
-    held = json.loads(record(home).read_text(encoding="utf-8"))["held"]
+    standby = json.loads(record(home).read_text(encoding="utf-8"))["standby"]
     good(run_lab("exec", "--name", "talk", "--", "sh", "-c", "kill -9 $(pgrep -o -f 'bin/baseline all')", home=home))
-    snapshots.save(lab_at(home), "talk", "hurt", held=held)
+    snapshots.save(lab_at(home), "talk", "hurt", standby=standby)
     result = restored(home, "--from", "hurt", code=6)
     assert sorted(proof["ok"] for proof in result["forms"].values()) == [False, True]
     assert [proof["reason"] for proof in result["forms"].values() if not proof["ok"]] != [""]
@@ -123,7 +123,7 @@ def test_one_that_does_not_fit_is_a_boot_with_the_forms_started_again(home: Path
     assert_proven(result)
     assert not result["restored"]
     assert "6.2.0" in result["reason"]
-    doc["held"]["service"] = str(home / "gone")
+    doc["standby"]["service"] = str(home / "gone")
     record(home).write_text(json.dumps(doc), encoding="utf-8")
     ran = run_lab("restore", "talk", home=home, limit_s=LIMIT_S)
     assert ran.code == 3

@@ -137,8 +137,12 @@ class ChildProcesses:
         *,
         cpus: str = "",
         death_signal: int = signal.SIGKILL,
+        output: int | None = None,
     ) -> Child:
-        """Start `argv` in `work`; stdout and stderr go to NAME.out and NAME.log of its logs. Raises OSError."""
+        """Start `argv` in `work`; stdout and stderr go to NAME.out and NAME.log of its logs. Raises OSError.
+
+        output: a file descriptor that gets its stdout instead.
+        """
         enter = self.accounts.entry(role)
         pinned = cpu_set(cpus)
         parent = os.getpid()
@@ -161,7 +165,7 @@ class ChildProcesses:
                 env=env,
                 cwd=str(work),
                 stdin=subprocess.DEVNULL,
-                stdout=stdout,
+                stdout=stdout if output is None else output,
                 stderr=stderr,
                 preexec_fn=prepare,
             )

@@ -27,7 +27,7 @@ from typing import Any
 OUT_ENV = "LAB_GUEST_OUT"  # in every process of a run: the run's folder
 RUNTIME_ENV = "LAB_GUEST_RUNTIME"  # another folder for lock and register: for tests beside a real run
 LOCK, REGISTER = "lock", "children.jsonl"
-LEADERS, LAUNCHERS = ("run", "held"), ("start", "hold", "prepare")  # verbs of the guest half
+LEADERS, LAUNCHERS = ("run", "standby", "held"), ("start", "start-standby", "hold", "prepare")  # "h…": earlier labs'
 BPF_FS = "/sys/fs/bpf"
 GRACE_S = 60.0  # a leader stops at its next safe point, its agents first; slow in an emulated machine
 REST_S, LOOK_S = 10.0, 0.1
@@ -216,7 +216,7 @@ def forget(runs: str) -> None:
 
 
 def holder() -> dict[str, Any]:
-    """The content of the lock file: digest, out, pid, holds."""
+    """The content of the lock file: digest, out, pid, standby."""
     return next(iter(_lines("%s/%s" % (runtime(), LOCK))), {})
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1024.0 * 1024.0
 
 
@@ -133,13 +135,35 @@ def alive(pid: int, ticks: int, boot: str) -> bool:
 
 def session(leader: int) -> list[int]:
     """The pids in the session of `leader`, itself included; the id is not reused before all have ended."""
-    found = []
+    return sessions().get(leader, [])
+
+
+def sessions() -> dict[int, list[int]]:
+    """The pids in each session, by its leader."""
+    found: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         text = read(path, "")
         fields = text[text.rfind(")") + 2 :].split()
-        if len(fields) > 3 and int(fields[3]) == leader and fields[0] not in ("Z", "X"):
-            found.append(int(path.parent.name))
+        if len(fields) > 3 and fields[0] not in ("Z", "X"):
+            found.setdefault(int(fields[3]), []).append(int(path.parent.name))
     return found
+
+
+def cpu_s(pid: int) -> float | None:
+    """CPU seconds of a process so far, to the nanosecond; None when it has ended.
+
+    Its CPU-time clock is that of clock_getcpuclockid(3), which Python does not have.
+    """
+    try:
+        return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
+    except OSError:
+        return None
+
+
+def rss_mib(pid: int) -> float:
+    """Resident MiB; 0 when it has ended."""
+    fields = read("/proc/%d/statm" % pid, "").split()
+    return int(fields[1]) * PAGE / MIB if fields else 0.0
 
 
 def system_times() -> SystemTimes:

@@ -57,6 +57,15 @@ def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) ->
     )
 
 
+def sentinel(rounds: int) -> float:
+    """Seconds that a fixed piece of work takes now."""
+    began = time.perf_counter()
+    value = 1
+    for _ in range(rounds):
+        value = (value * 1103515245 + 12345) & 0x7FFFFFFF
+    return time.perf_counter() - began
+
+
 class BpfStatistics:
     """Kernel accounting of BPF run time, enabled while this is open, without a sysctl. `on`: the kernel permits it."""
 

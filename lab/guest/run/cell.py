@@ -15,7 +15,16 @@ from typing import Any
 from lab.guest.linux.atomic_files import publish, write_text
 from lab.guest.linux.child import cpu_set
 from lab.guest.linux.procfs import SystemTimes, boot_id
-from lab.guest.linux.sampler import PERIOD_S, SLOW_EVERY, BpfStatistics, Sample, WindowUse, take, window_use
+from lab.guest.linux.sampler import (
+    PERIOD_S,
+    SLOW_EVERY,
+    BpfStatistics,
+    Sample,
+    WindowUse,
+    sentinel,
+    take,
+    window_use,
+)
 from lab.guest.linux.waiting import until
 from lab.guest.run.context import RunContext
 from lab.guest.run.life import Running
@@ -44,15 +53,6 @@ def cell_folder(ident: str, attempt: int) -> str:
     return ident if attempt == 1 else "%s.%d" % (ident, attempt)
 
 
-def sentinel() -> float:
-    """Seconds that a fixed CPU loop takes now."""
-    began = time.perf_counter()
-    value = 1
-    for _ in range(SENTINEL_ROUNDS):
-        value = (value * 1103515245 + 12345) & 0x7FFFFFFF
-    return time.perf_counter() - began
-
-
 def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) -> Cell:
     """Measure and publish; always returns a cell, with its missed gates when something failed."""
     name = cell_folder(cell.id, attempt)
@@ -61,7 +61,7 @@ def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) 
     temp.mkdir(parents=True)
     bench.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
     counted = bench.plan.clock == COUNTED
-    sentinel_s = 0.0 if counted else sentinel()  # a count does not drift
+    sentinel_s = 0.0 if counted else sentinel(SENTINEL_ROUNDS)  # a count does not drift
     rotated = running.sink.rotate(temp / SPANS_FILE)
     refused = running.sink.refused()
     failed = _warm_up(bench, running, cell) if counted else ""

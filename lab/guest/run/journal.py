@@ -32,7 +32,7 @@ class Journal:
         if torn:
             os.write(self._fd, b"\n")
 
-    def emit(self, kind: str, **data: Any) -> None:
+    def emit(self, kind: str, /, **data: Any) -> None:
         self.seq += 1
         record = GuestRecord(seq=self.seq, at_ns=time.time_ns(), boot_id=self.boot, kind=kind, data=data)
         os.write(self._fd, (dump(record) + "\n").encode())

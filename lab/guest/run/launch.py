@@ -58,11 +58,11 @@ def start(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
     plan = load(Plan, plan_file.read_bytes())
     digest = plan.digest()
     gave_way = give_way(out)
-    held = holder()
-    if held:
-        if held.get("digest") == digest and held.get("out") == str(out):
+    other = holder()
+    if other:
+        if other.get("digest") == digest and other.get("out") == str(out):
             return status(out)
-        raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
+        raise Busy(str(other.get("digest", "")), str(other.get("out", "")), _int(other.get("pid")))
     kept = out / PLAN_FILE
     if kept.exists() and load(Plan, kept.read_bytes()).digest() != digest:
         raise OtherPlan("%s belongs to another plan" % out)
@@ -77,30 +77,31 @@ def _command(verb: str, plan_file: Path, out: Path, artifacts: Path) -> list[str
     return [*own_argv(), verb, "--plan", str(plan_file.resolve()), "--out", str(out), "--artifacts", str(artifacts)]
 
 
-def hold(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
-    """Keep the plan's forms running on standby, detached, in place of earlier ones. Raises Busy, OSError."""
+def start_standby(plan_file: Path, out: Path, artifacts: Path) -> dict[str, Any]:
+    """Start the plan\'s forms on standby, detached; replaces those on standby now. Raises Busy, OSError."""
     plan = load(Plan, plan_file.read_bytes())
     give_way(out)
-    held = holder()
-    if held:
-        raise Busy(str(held.get("digest", "")), str(held.get("out", "")), _int(held.get("pid")))
+    other = holder()
+    if other:
+        raise Busy(str(other.get("digest", "")), str(other.get("out", "")), _int(other.get("pid")))
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in (EVENTS_FILE, STATE_FILE):  # a reader of the new one must not see the old one's events
         with contextlib.suppress(FileNotFoundError):
             (out / name).unlink()
-    _launch(plan.digest(), _command("held", plan_file, out, artifacts), out)
+    _launch(plan.digest(), _command("standby", plan_file, out, artifacts), out)
     return status(out)
 
 
 def give_way(out: Path, deadline_s: float = 90.0) -> bool:
     """Stop the standby process of this machine; False when there is none. Idempotent."""
-    held = holder()
-    if not held.get("holds") or ending.runs_of(str(held.get("out", ""))) != ending.runs_of(str(out)):
+    other = holder()
+    on_standby = other.get("standby") or other.get("holds")  # the key of an earlier version
+    if not on_standby or ending.runs_of(str(other.get("out", ""))) != ending.runs_of(str(out)):
         return False
     with contextlib.suppress(ProcessLookupError):
-        os.kill(_int(held.get("pid")), signal.SIGTERM)
+        os.kill(_int(other.get("pid")), signal.SIGTERM)
     ends = time.monotonic() + deadline_s
-    while holder().get("pid") == held.get("pid") and time.monotonic() < ends:
+    while holder().get("pid") == other.get("pid") and time.monotonic() < ends:
         time.sleep(0.1)
     return True
 
@@ -135,9 +136,10 @@ def status(out: Path) -> dict[str, Any]:
     """The state from files and lock; alive is true only while the lock is held for this folder."""
     state = read_state(out)
     sealed = read_seal(out)
-    held = holder()
+    other = holder()
     return {
-        "alive": held.get("out") == str(out),
+        "alive": other.get("out") == str(out),
+        "pid": other.get("pid") if other.get("out") == str(out) else None,
         "phase": state.phase if state is not None else "unknown",
         "sealed": sealed is not None,
         "outcome": sealed.outcome if sealed is not None else "",
@@ -148,11 +150,11 @@ def status(out: Path) -> dict[str, Any]:
 
 def stop(out: Path, deadline_s: float = 90.0) -> dict[str, Any]:
     """Stop the run at its next safe point and wait for that; idempotent."""
-    held = holder()
-    if held.get("out") == str(out):
-        os.kill(_int(held.get("pid")), signal.SIGTERM)
+    other = holder()
+    if other.get("out") == str(out):
+        os.kill(_int(other.get("pid")), signal.SIGTERM)
         ends = time.monotonic() + deadline_s
-        while holder().get("pid") == held.get("pid") and time.monotonic() < ends:
+        while holder().get("pid") == other.get("pid") and time.monotonic() < ends:
             time.sleep(0.1)
     return status(out)
 

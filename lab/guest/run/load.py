@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import json
+import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lab.guest.linux.atomic_files import write_text
 from lab.guest.linux.child import Child
+from lab.guest.linux.line_stream import LineStream
 from lab.guest.linux.waiting import until
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.scoring.proof import Sent
@@ -18,14 +22,20 @@ from lab.guest.wire import COUNTED, CellPlan, encode
 
 IN_FLIGHT_MAX = 4096
 ONE_THREAD = {"GOMAXPROCS": "1"}  # a second one only looks for work that the first already does
+STOP_S = 1.0
+URL = "http://127.0.0.1:%d"
 
 
-def load_plan(bench: RunContext, port: int, cell: CellPlan) -> dict[str, Any]:
-    """lab-load's plan for one cell."""
+def load_plan(bench: RunContext, ports: int | dict[str, int], cell: CellPlan) -> dict[str, Any]:
+    """lab-load's plan for one cell. ports: of the service, or of several by form."""
     plan = bench.plan
     in_flight = int(cell.rate_rps * plan.timeouts.request_s) + 16
+    if isinstance(ports, int):
+        target: dict[str, Any] = {"target": URL % ports}
+    else:
+        target = {"targets": [{"name": name, "url": URL % port} for name, port in ports.items()]}
     return {
-        "target": "http://127.0.0.1:%d" % port,
+        **target,
         "seed": cell.seed,
         "rate_rps": cell.rate_rps,
         "arrivals": plan.arrivals,
@@ -46,6 +56,30 @@ def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Pa
     argv = [bench.artifact(bench.plan.tools.load), "--plan", str(plan_file), "--out", str(out)]
     env = bench.env(work, ONE_THREAD if bench.plan.clock == COUNTED else {})
     return bench.nursery.spawn(name, "load", argv, env, work, cpus=bench.plan.layout.tools)
+
+
+@contextlib.contextmanager
+def generator(
+    bench: RunContext, ports: dict[str, int], cell: CellPlan, options: list[str]
+) -> Iterator[tuple[Child, LineStream]]:
+    """lab-load that sends the same to several forms, and its lines as it prints them; it has ended with the block."""
+    plan_file = bench.work / "live.json"
+    plan_file.write_text(json.dumps(load_plan(bench, ports, cell)), encoding="utf-8")
+    argv = [bench.artifact(bench.plan.tools.load), "--plan", str(plan_file), *options]
+    read, write = os.pipe()
+    with contextlib.closing(LineStream(read)) as lines:
+        try:
+            env = bench.env(bench.work, ONE_THREAD if bench.plan.clock == COUNTED else {})
+            child = bench.nursery.spawn(
+                "live-load", "load", argv, env, bench.work, cpus=bench.plan.layout.tools, output=write
+            )
+        finally:
+            os.close(write)
+        try:
+            yield child, lines
+        finally:
+            child.stop(STOP_S)
+            bench.nursery.children.remove(child)
 
 
 def longest_s(bench: RunContext, cell: CellPlan) -> float:

@@ -25,10 +25,10 @@ class Busy(Exception):
 class Lock:
     """Held while the object is open; excludes all other runs on this host, also when the lock file was removed.
 
-    holds: this is the standby process, which stops for a run.
+    standby: this is the standby process, which stops for a run.
     """
 
-    def __init__(self, out: Path, digest: str, *, holds: bool = False) -> None:
+    def __init__(self, out: Path, digest: str, *, standby: bool = False) -> None:
         self._runs = ending.runs_of(str(out))
         fd, other = ending.take(), ending.holder()
         tries = 20
@@ -43,7 +43,7 @@ class Lock:
             raise Busy("", stranger.folder(), stranger.pid)
         self._fd = fd
         os.ftruncate(fd, 0)
-        doc = {"digest": digest, "out": str(out), "pid": os.getpid(), "holds": holds}
+        doc = {"digest": digest, "out": str(out), "pid": os.getpid(), "standby": standby}
         os.pwrite(fd, json.dumps(doc).encode(), 0)
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Lock:
 
 
 def holder() -> dict[str, Any]:
-    """The holder of the lock: digest, out, pid, holds; empty when it is free."""
+    """The holder of the lock: digest, out, pid, standby; empty when it is free."""
     found = ending.holder()
     if not os.path.exists("/proc/%s" % found.get("pid")):
         return {}

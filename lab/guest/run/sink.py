@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from pathlib import Path
 
 from lab.guest.linux import loopback
 from lab.guest.linux.child import Child
+from lab.guest.linux.line_stream import LineStream
 from lab.guest.linux.waiting import until
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.wire import Span, WireError, decode
+
+STREAM_S = 5.0
 
 
 @dataclass
@@ -36,6 +40,23 @@ class Sink:
     def refused(self) -> int:
         stats = loopback.get_json(self.port, "/stats") or {}
         return int(stats.get("bad_posts", 0)) + int(stats.get("dropped", 0))
+
+    def spans(self) -> LineStream:
+        """Spans from now on, each as it arrives. Raises LifeFailed."""
+        head = b""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), STREAM_S) as link:
+                link.sendall(b"GET /spans HTTP/1.0\r\n\r\n")  # 1.0: lines, not chunks
+                while b"\r\n\r\n" not in head:
+                    more = link.recv(4096)
+                    if not more:
+                        raise OSError("it closed the connection")
+                    head += more
+                if not head.split(b" ", 2)[1:2] == [b"200"]:
+                    raise OSError(head.split(b"\r\n", 1)[0].decode("utf-8", "replace"))
+                return LineStream(link.detach(), head.split(b"\r\n\r\n", 1)[1])
+        except OSError as error:
+            raise LifeFailed("the span sink does not stream its spans: %s" % error) from error
 
     def rotate(self, out: Path) -> bool:
         """Close the current file and continue in `out`; False without an answer."""

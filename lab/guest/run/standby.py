@@ -1,4 +1,4 @@
-"""Standby: forms kept running together, each with its own sink, and proven again on request, for snapshots.
+"""Standby: forms kept running together, each with its own sink, ready for orders; for shows and snapshots.
 
 A memory snapshot restores the processes as they were. New agents are attached once their form is proven, so that
 those in a snapshot are fresh: an agent's maps fill with use. Services stay as they are.
@@ -6,14 +6,11 @@ those in a snapshot are fresh: an agent's maps fill with use. Services stay as t
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
 import shutil
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
@@ -21,28 +18,31 @@ from lab.guest.linux.atomic_files import write_text
 from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.facts import systemd_runs
 from lab.guest.linux.waiting import Cancel, Stopped
+from lab.guest.run import live_load, live_request
 from lab.guest.run.canary import SentCanaries, judge, prove, rotate, send
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
-from lab.guest.run.life import Running, attach, start_agents, start_life
+from lab.guest.run.life import Running, attach, start_life
+from lab.guest.run.live_attach import attach_order, detach_order, renew
+from lab.guest.run.live_load import LiveLoad
+from lab.guest.run.live_request import SILENT, LiveRequest
 from lab.guest.run.lock import Lock
+from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.run.seal import LAUNCH_LOG, WORK_DIR
-from lab.guest.wire import PLAN_FILE, Canary, Plan, dump
+from lab.guest.wire import PLAN_FILE, Canary, Plan, dump, encode
+from lab.guest.wire.live import Accepted, Order, OrderEnded, Proof, Refused, RequestEnded
 
-REPROVE = signal.SIGUSR1  # prove every form again
-REATTACH = signal.SIGUSR2  # the same, with new agents
-LOOK_S = 5.0
-SILENT = 0.5  # share of a first proof's wait for spans that must not arrive
+LOAD_FORMS_MOST = 4
 
 
-def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> None:
-    """Start every form, prove it, then wait for signals until stopped. Raises Busy, Stopped.
+def standby(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> None:
+    """Start every form, prove it, then carry out orders until stopped. Raises Busy, Stopped.
 
-    Emits one "proof" per form, then "state" held with the round (1: the start); a form that fails is reported and the
-    others stay up. Removes what an earlier process left.
+    Emits one "proof" per form, then "state" standby with the round (1: the start); a form that fails is reported and
+    the others stay up. Removes what an earlier process left.
     """
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = Lock(out, plan.digest(), holds=True)
+    lock = Lock(out, plan.digest(), standby=True)
     try:
         ending.end_children(ending.runs_of(str(out)))
         for path in out.iterdir():
@@ -51,61 +51,135 @@ def hold(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Ca
             elif path.name != LAUNCH_LOG:  # still open
                 path.unlink()
         write_text(out / PLAN_FILE, dump(plan) + "\n")
-        _held(_bench(plan, out, artifacts, env, cancel))
+        journal = Journal(out)
+        orders = Orders(out, journal, cancel)
+        _Standby(_context(plan, out, artifacts, env, journal, orders), orders).run()
     finally:
         lock.close()
 
 
-def _bench(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], cancel: Cancel) -> RunContext:
+def _context(
+    plan: Plan, out: Path, artifacts: Path, env: dict[str, str], journal: Journal, cancel: Cancel
+) -> RunContext:
     work, systemd = out / WORK_DIR, systemd_runs()
     work.mkdir()
     accounts = open_accounts(
         ending.tag(ending.runs_of(str(out))), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd
     )
     nursery = ChildProcesses(accounts=accounts, out=out)
-    return RunContext(plan, out, work, artifacts, Journal(out), accounts, nursery, cancel, systemd)
+    return RunContext(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
 
 
-def _held(bench: RunContext) -> None:
-    asked, wake = os.pipe()
-    for end in (asked, wake):
-        os.set_blocking(end, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)  # a signal ends the wait at once
-    for number in (REPROVE, REATTACH):
-        signal.signal(number, lambda *_: None)
-    try:
-        up = _start(bench)
-        rounds = 1
-        while True:
-            _report(bench, rounds)
-            wanted = _wait(bench, asked)
-            rounds += 1
-            _reprove(bench, up, rounds, reattach=wanted == REATTACH)
-    except Stopped:
-        bench.journal.emit("state", phase="stopped")
-    except BaseException as error:
-        bench.journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
-        raise
-    finally:
-        bench.nursery.stop_all(bench.plan.timeouts.stop_s)
-        bench.accounts.close()
-        bench.journal.close()
+class _Standby:
+    def __init__(self, bench: RunContext, orders: Orders) -> None:
+        self.bench, self.orders = bench, orders
+        self.up: list[Running] = []
+        self.rounds = 1
 
+    def run(self) -> None:
+        bench = self.bench
+        try:
+            self.up = _start(bench)
+            self._round()
+            while True:
+                order = self.orders.next()
+                self._carry_out(order)
+                self.orders.done()
+        except Stopped:
+            bench.journal.emit("state", phase="stopped")
+        except BaseException as error:
+            bench.journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
+            raise
+        finally:
+            bench.nursery.stop_all(bench.plan.timeouts.stop_s)
+            bench.accounts.close()
+            bench.journal.close()
 
-def _wait(bench: RunContext, asked: int) -> int:
-    """Wait for the signal of the next round; returns it. Raises Stopped."""
-    while True:
-        bench.cancel.check()
-        if select.select([asked], [], [], LOOK_S)[0]:
-            signals = os.read(asked, 4096)
-            for number in (REATTACH, REPROVE):
-                if number in signals:
-                    return number
+    def _round(self) -> None:
+        self.bench.journal.emit("state", phase="standby", round=self.rounds)
+        write_state(self.bench.out, self.bench.plan.digest(), "standby", self.rounds, self.rounds)
 
+    def _carry_out(self, order: Order) -> None:
+        """Whatever goes wrong ends the order, not the forms."""
+        began, bench = time.monotonic(), self.bench
+        outcome: Literal["done", "failed", "stopped"] = "failed"
+        why = "not every form ended well"
+        try:
+            forms = self._forms(order)
+        except LifeFailed as failure:
+            self.orders.tell(Refused(order.id, time.time_ns(), str(failure)))
+            return
+        limit_s, names = self._limit_s(order, len(forms)), tuple(one.id for one in forms)
+        self.orders.tell(Accepted(order.id, time.time_ns(), order.kind, names, bench.plan.clock, limit_s))
+        try:
+            if self._do(order, forms):
+                outcome, why = "done", ""
+        except (OrderStopped, Stopped) as stop:
+            outcome, why = "stopped", "stopped by request"
+            if isinstance(stop, Stopped):
+                raise
+        except LifeFailed as failure:
+            why = str(failure)
+        except Exception as error:  # noqa: BLE001  # the other forms, and the orders to come, go on
+            why = "%s: %s" % (type(error).__name__, error)
+        finally:
+            seconds = round(time.monotonic() - began, 3)
+            self.orders.tell(OrderEnded(order.id, time.time_ns(), outcome, why, seconds))
 
-def _report(bench: RunContext, rounds: int) -> None:
-    bench.journal.emit("state", phase="held", round=rounds)
-    write_state(bench.out, bench.plan.digest(), "held", rounds, rounds)
+    def _forms(self, order: Order) -> list[Running]:
+        """Those that the order names, all that are up where it names none. Raises LifeFailed."""
+        there = {one.id: one for one in self.up}
+        absent = [name for name in order.forms if name not in there]
+        if absent:
+            raise LifeFailed("not on standby: %s (known: %s)" % (", ".join(absent), ", ".join(there)))
+        forms = [there[name] for name in order.forms] if order.forms else self.up
+        kinds = [request.type for request in self.bench.plan.requests]
+        if order.request and order.request not in kinds:
+            raise LifeFailed("no request type %s (known: %s)" % (order.request, ", ".join(kinds)))
+        if order.kind == "load" and not (forms and len(forms) <= LOAD_FORMS_MOST and order.requests):
+            raise LifeFailed("a load takes one to %d forms and at least one request" % LOAD_FORMS_MOST)
+        if order.kind in ("attach", "detach") and len(forms) != 1:
+            raise LifeFailed("%s takes one form" % order.kind)
+        if order.agent_of and order.agent_of not in self.bench.plan.forms:
+            raise LifeFailed("no form %s in the plan" % order.agent_of)
+        return forms
+
+    def _limit_s(self, order: Order, forms: int) -> float:
+        times = self.bench.plan.timeouts
+        if order.kind == "load":
+            return live_load.limit_s(self.bench, order, forms)
+        one = live_request.limit_s(self.bench, order)
+        if order.kind == "request":
+            return one
+        agents = max([spec.agent.ready_timeout_s for spec in self.bench.plan.forms.values() if spec.agent] or [0.0])
+        return times.stop_s + agents + one * (forms if order.kind == "reprove" else 1)
+
+    def _do(self, order: Order, forms: list[Running]) -> bool:
+        """Whether every form ended well. Raises OrderStopped, LifeFailed, Stopped."""
+        if order.kind == "request":
+            return self._request(order, forms)
+        if order.kind == "load":
+            load = LiveLoad(self.bench, self.orders, order)
+            load.run(forms)
+            return load.ok
+        if order.kind == "attach":
+            return attach_order(self.bench, self.orders, order, forms[0])
+        if order.kind == "detach":
+            return detach_order(self.bench, self.orders, order, forms[0])
+        self.rounds += 1
+        ok = _reprove(self.bench, forms, self.rounds, order=order.id, reattach=order.reattach)
+        self._round()
+        return ok
+
+    def _request(self, order: Order, forms: list[Running]) -> bool:
+        good: list[bool] = []
+
+        def ended(end: RequestEnded) -> None:
+            good.append(end.ok)
+            self.orders.tell(end)
+
+        LiveRequest(self.bench, self.orders, order, ended).run(forms)
+        return all(good)
 
 
 def _start(bench: RunContext) -> list[Running]:
@@ -118,33 +192,23 @@ def _start(bench: RunContext) -> list[Running]:
             running = start_life(bench, life, life.form, work)
             canary = prove(bench, running)
             if running.agents:
-                _renew(bench, running)
+                renew(bench, running)
                 attach(bench, running)
             _proof(bench, 1, canary, running)
             up.append(running)
         except LifeFailed as failure:
-            bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), round=1)
+            _failed(bench, life.form, failure, 1)
             for child in [child for child in bench.nursery.children if child not in others]:
                 child.stop(bench.plan.timeouts.stop_s)
             bench.nursery.children[:] = others
     return up
 
 
-def _renew(bench: RunContext, running: Running) -> None:
-    """Replace each agent; `attach` waits for the new ones. Raises LifeFailed."""
-    for agent in [agent for agent in running.agents if agent in bench.nursery.children]:
-        agent.kill()  # its spans are old; the new one removes its pins
-        bench.nursery.children.remove(agent)
-        with contextlib.suppress(FileNotFoundError):  # it never attached
-            (running.work / (agent.name + ".ready")).unlink()
-    start_agents(bench, running)
-
-
-def _reprove(bench: RunContext, up: list[Running], rounds: int, *, reattach: bool) -> None:
-    """Send one request to each form, to silent ones first, since their proof takes longest."""
+def _reprove(bench: RunContext, up: Sequence[Running], rounds: int, *, order: str, reattach: bool) -> bool:
+    """Send one request to each form, to silent ones first, since their proof takes longest. Whether all are proven."""
     began = time.monotonic()
     sent: dict[str, SentCanaries] = {}
-    failed: dict[str, str] = {}
+    failed: set[str] = set()
 
     def tried(step: Callable[[Running], None], those: list[Running]) -> None:
         for running in those:
@@ -152,8 +216,8 @@ def _reprove(bench: RunContext, up: list[Running], rounds: int, *, reattach: boo
                 if running.id not in failed:
                     step(running)
             except LifeFailed as failure:
-                failed[running.id] = str(failure)
-                bench.journal.emit("proof", form=running.form.name, ok=False, reason=str(failure), round=rounds)
+                failed.add(running.id)
+                _failed(bench, running.id, failure, rounds, order)
 
     def ask(running: Running) -> None:
         rotate(running)
@@ -161,18 +225,21 @@ def _reprove(bench: RunContext, up: list[Running], rounds: int, *, reattach: boo
 
     def answered(running: Running) -> None:
         canary = judge(bench, running, sent[running.id], bench.plan.timeouts.quiet_s * SILENT)
-        _proof(bench, rounds, canary, running, time.monotonic() - began, reattach=reattach)
+        _proof(bench, rounds, canary, running, time.monotonic() - began, order=order, reattach=reattach)
+        if not canary.ok:
+            failed.add(running.id)
 
-    agents = [running for running in up if running.agents]
+    agents = [running for running in up if running.form.agent is not None]
     silent = [running for running in up if running.form.proof != "some"]
     others = [running for running in up if running not in agents and running not in silent]
     if reattach:
-        tried(lambda running: _renew(bench, running), agents)  # they attach while the others answer
+        tried(lambda running: renew(bench, running), agents)  # they attach while the others answer
     tried(ask, silent + others)
     if reattach:
         tried(lambda running: attach(bench, running), agents)
     tried(ask, agents)
     tried(answered, others + agents + silent)
+    return not failed
 
 
 def _proof(
@@ -182,19 +249,31 @@ def _proof(
     running: Running,
     seconds: float | None = None,
     *,
+    order: str = "",
     reattach: bool = True,
 ) -> None:
-    """Emit a proof. seconds: since the request for it; spans: their number; reattach: with a new agent."""
-    spans = sum(len(request.spans) for request in canary.requests)
-    bench.journal.emit(
-        "proof",
-        form=canary.form,
-        ok=canary.ok,
-        reason=canary.reason,
-        gaps=canary.gaps,
-        round=rounds,
-        spans=spans,
-        attach_s=running.attach_s if reattach else None,
-        seconds=seconds,
-        first_span_s=canary.first_span_s,
+    """Emit a proof. seconds: since the order began; reattach: with a new agent."""
+    _tell(
+        bench,
+        Proof(
+            order=order,
+            at_ns=time.time_ns(),
+            form=running.id,
+            ok=canary.ok,
+            reason=canary.reason,
+            round=rounds,
+            gaps=canary.gaps,
+            spans=sum(len(request.spans) for request in canary.requests),
+            attach_s=running.attach_s if reattach else None,
+            seconds=seconds,
+            first_span_s=canary.first_span_s,
+        ),
     )
+
+
+def _failed(bench: RunContext, form: str, failure: LifeFailed, rounds: int, order: str = "") -> None:
+    _tell(bench, Proof(order, time.time_ns(), form, ok=False, reason=str(failure), round=rounds))
+
+
+def _tell(bench: RunContext, proof: Proof) -> None:
+    bench.journal.emit("proof", **encode(proof))

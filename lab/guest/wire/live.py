@@ -34,6 +34,7 @@ class Order:
     seed: Count = 0  # load: of the stream; the same seed is the same requests at the same times
     agent_of: str = ""  # attach: the form whose agent it is; "": the form's own
     reattach: bool = False  # reprove: by agents that are attached now
+    limit_s: float = 0.0  # request, attach: how long spans are awaited at most; 0: as long as the plan says
 
 
 @dataclass(frozen=True)

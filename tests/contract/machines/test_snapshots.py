@@ -44,7 +44,7 @@ def kept(lab: Lab) -> dict[str, Any]:
     said(lab, "echo in memory > /run/word; (exec sleep 4321) > /dev/null 2>&1 & echo")
     assert machine.endpoint is not None
     with connect(lab, machine.endpoint, Deadline.after(60)):  # somebody is logged in meanwhile
-        return snapshots.save(lab, NAME, "ready", held={"by": "this test"})
+        return snapshots.save(lab, NAME, "ready", standby={"by": "this test"})
 
 
 def said(lab: Lab, script: str) -> str:
@@ -73,11 +73,11 @@ def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: dict[str
     first: list[tuple[Any, str]] = []
 
     def on_restored(link: Transport, doc: dict[str, Any]) -> None:
-        first.append((doc["held"], link.run(["cat", "/run/word"], Deadline.after(60)).text()))
+        first.append((doc["standby"], link.run(["cat", "/run/word"], Deadline.after(60)).text()))
 
     went = snapshots.restore(lab, NAME, "ready", fallback=False, on_restored=on_restored)
     assert went.restored
-    assert (went.held, first) == ({"by": "this test"}, [({"by": "this test"}, "in memory\n")])
+    assert (went.standby, first) == ({"by": "this test"}, [({"by": "this test"}, "in memory\n")])
     assert said(lab, f"pgrep -fc '{SESSIONS}'") == "1", "only the one that asks: those of before are ended"
     assert_as_kept(lab, kept)
     assert said(lab, "ls /root") == ""

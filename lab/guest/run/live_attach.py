@@ -1,0 +1,68 @@
+"""An agent attached to a form that runs, and the first span after it; or taken away."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+
+from lab.guest.run.context import LifeFailed, RunContext
+from lab.guest.run.life import Running, attach, start_agents
+from lab.guest.run.live_request import LiveRequest
+from lab.guest.run.orders import Orders, OrderStopped
+from lab.guest.wire.live import Attached, AttachEnded, Order, RequestEnded
+
+
+def end_agents(bench: RunContext, running: Running, deadline_s: float = 0.0) -> None:
+    """0: at once, for a new one takes the pins of the old one away."""
+    for agent in [agent for agent in running.agents if agent in bench.nursery.children]:
+        agent.stop(deadline_s, gently=deadline_s > 0)
+        bench.nursery.children.remove(agent)
+        with contextlib.suppress(FileNotFoundError):  # it never attached
+            (running.work / (agent.name + ".ready")).unlink()
+    running.agents = []
+
+
+def renew(bench: RunContext, running: Running) -> None:
+    """Replace each agent; `attach` waits for the new ones. Raises LifeFailed."""
+    end_agents(bench, running)
+    start_agents(bench, running)
+
+
+def attach_order(bench: RunContext, orders: Orders, order: Order, running: Running) -> bool:
+    """Whether it attached and a span came. Raises OrderStopped, Stopped; a stop leaves no half-attached agent."""
+    own = running.form
+    spec = bench.form(order.agent_of or running.id)
+    if spec.agent is None:
+        raise LifeFailed("the form %s has no agent" % spec.name)
+    running.form = replace(own, agent=spec.agent, proof=spec.proof, expected=spec.expected)
+    ends: list[RequestEnded] = []
+    try:
+        renew(bench, running)
+        attach(bench, running)
+        told = Attached(order.id, time.time_ns(), running.id, spec.name, running.attach_s or 0.0)
+        orders.tell(told)
+        LiveRequest(bench, orders, order, ends.append).run([running])
+    except (LifeFailed, OrderStopped) as failure:
+        if not ends:
+            end_agents(bench, running)
+            running.form = own
+        _tell(orders, order, running, str(failure) or "stopped by request", None)
+        if isinstance(failure, OrderStopped):
+            raise
+        return False
+    return _tell(orders, order, running, ends[0].reason, ends[0].first_span_s)
+
+
+def detach_order(bench: RunContext, orders: Orders, order: Order, running: Running) -> bool:
+    end_agents(bench, running, bench.plan.timeouts.stop_s)
+    running.form = bench.form(running.id)
+    running.attach_s = None
+    return _tell(orders, order, running, "", None)
+
+
+def _tell(orders: Orders, order: Order, running: Running, why: str, first_span_s: float | None) -> bool:
+    attach_s = running.attach_s if running.agents else None
+    end = AttachEnded(order.id, time.time_ns(), running.id, not why, why, attach_s, first_span_s)
+    orders.tell(end)
+    return not why

@@ -1,0 +1,228 @@
+"""A duet: one stream of requests into several forms at once, reported window by window."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from lab.guest.linux.accounts import ROLES
+from lab.guest.linux.child import Child
+from lab.guest.linux.line_stream import LineStream
+from lab.guest.linux.procfs import pressure, sessions, system_times
+from lab.guest.linux.sampler import sentinel
+from lab.guest.run.context import RunContext
+from lab.guest.run.lane import Lane, lane_of
+from lab.guest.run.life import Running
+from lab.guest.run.load import STOP_S, generator
+from lab.guest.run.orders import Orders, OrderStopped
+from lab.guest.wire import COUNTED, CellPlan
+from lab.guest.wire.live import WINDOW_S, FormWindow, LoadEnded, MachineWindow, Order, PartEnded
+
+LOOK_S = 0.25  # how soon a process that ended is noticed
+HUNG_S = 10.0  # a load generator that prints no window for so long is stuck
+SENTINEL_ROUNDS = 4000  # a fiftieth of a cell's: it is run in the middle of what it watches
+NOTHING: dict[str, Any] = {"sent": 0, "done": 0, "errors": 0, "late": 0, "in_flight": 0, "p50_ns": None, "p99_ns": None}
+
+
+def planned_s(bench: RunContext, order: Order, forms: int) -> float:
+    """A request that waits for the answer before it, as in a counted machine, takes longer than its rate."""
+    seconds = order.requests / max(order.rate_rps, 0.001)
+    return seconds * (4.0 * forms if bench.plan.clock == COUNTED else 1.5)
+
+
+def limit_s(bench: RunContext, order: Order, forms: int) -> float:
+    times = bench.plan.timeouts
+    return planned_s(bench, order, forms) + times.ready_s + 2 * times.request_s + times.drain_s
+
+
+class LiveLoad:
+    """Runs the generator and tells each window; one form's end leaves the others under load."""
+
+    def __init__(self, bench: RunContext, orders: Orders, order: Order) -> None:
+        self.bench, self.orders, self.order = bench, orders, order
+        self.ok = True
+        self.windows = 0
+        self.lanes: dict[str, Lane] = {}
+        self.busy: dict[str, float] = {}
+
+    def run(self, forms: Sequence[Running]) -> None:
+        """Raises OrderStopped, Stopped."""
+        there = sessions()
+        self.lanes = {running.id: lane_of(self.bench, running, there) for running in forms}
+        order, ports = self.order, {one.id: one.target for one in forms}
+        cell = CellPlan("live", "", order.rate_rps, order.seed, 0, order.requests)
+        with generator(self.bench, ports, cell, ["--windows", "%dms" % (WINDOW_S * 1000)]) as (load, lines):
+            self._machine()
+            try:
+                total = self._follow(load, lines)
+                self._drain()
+            except OrderStopped:
+                load.stop(STOP_S)  # it prints its total within its grace
+                total = next((doc for doc in lines.read() if doc.get("ended")), {})
+                self._end_all(total, "stopped by request")
+                raise
+            self._end_all(total, "" if total else "the load generator ended early")
+
+    # --- while the load runs ------------------------------------------------------------------------------------------
+
+    def _follow(self, load: Child, lines: LineStream) -> dict[str, Any]:
+        """Until the generator has printed its total; {} when it ended without, or hung."""
+        ends = time.monotonic() + planned_s(self.bench, self.order, len(self.lanes)) + self.bench.plan.timeouts.ready_s
+        printed = time.monotonic()
+        while self.lanes:
+            inputs: list[Any] = [self.orders.woken, lines]
+            select.select(inputs, [], [], LOOK_S)
+            self.orders.check()
+            now = time.monotonic()
+            for doc in lines.read():
+                if doc.get("ended"):
+                    return doc
+                printed = now
+                self._window(doc)
+            self._broken()
+            how = "exited with code %d" % load.stop(STOP_S) if lines.closed else ""
+            if now - printed > HUNG_S or now > ends:
+                how = "it printed no window for %g s" % HUNG_S if now < ends else "it did not end in time"
+            if how:
+                load.kill()
+                said = load.said().strip()[-300:]
+                how += ": %s" % said if said else ""
+                self.orders.tell(PartEnded(self.order.id, time.time_ns(), "", "load", how))
+                return {}
+        return {}
+
+    def _drain(self) -> None:
+        """Windows without load until every span is there, or no more come."""
+        ends = time.monotonic() + self.bench.plan.timeouts.drain_s
+        moved: dict[str, tuple[int, float]] = {}
+        while self.lanes and time.monotonic() < ends:
+            next_s = time.monotonic() + WINDOW_S
+            for name, lane in self.lanes.items():
+                if moved.get(name, (-1, 0.0))[0] != lane.spans:
+                    moved[name] = (lane.spans, time.monotonic())
+            if all(self._quiet(lane, time.monotonic() - moved[name][1]) for name, lane in self.lanes.items()):
+                return
+            while time.monotonic() < next_s:
+                select.select([self.orders.woken], [], [], max(0.0, min(LOOK_S, next_s - time.monotonic())))
+                self.orders.check()
+            self._window({"window": self.windows, "seconds": WINDOW_S, "cpu_s": 0.0, "forms": {}}, draining=True)
+            self._broken()
+
+    def _quiet(self, lane: Lane, still_s: float) -> bool:
+        quiet_s = self.bench.plan.timeouts.quiet_s
+        return still_s >= (min(WINDOW_S, quiet_s) if lane.spans >= lane.of(lane.expected) else quiet_s)
+
+    def _broken(self) -> None:
+        for name, lane in list(self.lanes.items()):
+            for role in ("service", "agent", "sink"):
+                how = lane.running.ended(role)
+                if how and name in self.lanes:
+                    self.orders.tell(PartEnded(self.order.id, time.time_ns(), name, role, how))
+                    self._end(name, {}, how)
+
+    # --- what is told -------------------------------------------------------------------------------------------------
+
+    def _window(self, doc: dict[str, Any], *, draining: bool = False) -> None:
+        self.windows = int(doc["window"]) + 1
+        for name, lane in self.lanes.items():
+            tally = doc["forms"].get(name, NOTHING)
+            lane.add(tally)
+            lane.look()
+            cpu = lane.meter.cpu()
+            used, lane.cpu = {role: max(0.0, cpu[role] - lane.cpu[role]) for role in cpu}, cpu
+            self.orders.tell(
+                FormWindow(
+                    order=self.order.id,
+                    at_ns=time.time_ns(),
+                    form=name,
+                    window=int(doc["window"]),
+                    seconds=float(doc["seconds"]),
+                    draining=draining,
+                    sent=int(tally["sent"]),
+                    done=int(tally["done"]),
+                    errors=int(tally["errors"]),
+                    late=int(tally["late"]),
+                    in_flight=int(tally["in_flight"]),
+                    p50_ns=tally["p50_ns"],
+                    p99_ns=tally["p99_ns"],
+                    cpu_s=used,
+                    rss_mib=lane.meter.rss(),
+                    total_done=sum(lane.done.values()),
+                    spans_wanted=lane.of(lane.wanted),
+                    spans_expected=lane.of(lane.expected),
+                    spans_seen=lane.spans,
+                )
+            )
+        self._machine(doc)
+
+    def _machine(self, doc: dict[str, Any] | None = None) -> None:
+        """The machine since the last call; the first call only reads."""
+        system, own = system_times(), os.times()
+        sentinel_s = sentinel(SENTINEL_ROUNDS) if doc else 0.0
+        now = {
+            "mono": time.monotonic(),
+            "busy": system.busy_s,
+            "steal": system.steal_s,
+            "lab": own.user + own.system,
+            "ours": sum(sum(self.bench.accounts.cpu(role)) for role in ROLES),
+            "psi": pressure().get("cpu", -1.0),
+        }
+        before, self.busy = self.busy or now, now
+        if not doc:
+            return
+        used = {name: max(0.0, value - before[name]) for name, value in now.items()}
+        self.orders.tell(
+            MachineWindow(
+                order=self.order.id,
+                at_ns=time.time_ns(),
+                window=int(doc["window"]),
+                seconds=used["mono"],
+                mono_ns=time.monotonic_ns(),
+                wall_ns=time.time_ns(),
+                cpus=os.cpu_count() or 1,
+                busy_s=used["busy"],
+                steal_s=used["steal"],
+                psi_cpu_s=used["psi"] if now["psi"] >= 0 else None,
+                load_cpu_s=float(doc["cpu_s"]),
+                lab_cpu_s=used["lab"],
+                other_cpu_s=max(0.0, used["busy"] - used["ours"] - used["lab"]),
+                sentinel_s=sentinel_s,
+            )
+        )
+
+    def _end_all(self, total: dict[str, Any], why: str) -> None:
+        for name in list(self.lanes):
+            self._end(name, total, why)
+
+    def _end(self, name: str, total: dict[str, Any], why: str) -> None:
+        lane = self.lanes.pop(name)
+        lane.look()
+        tally, cpu = total.get("forms", {}).get(name, {}), lane.meter.cpu()
+        self.ok = self.ok and not why
+        self.orders.tell(
+            LoadEnded(
+                order=self.order.id,
+                at_ns=time.time_ns(),
+                form=name,
+                ok=not why,
+                reason=why,
+                seconds=float(total.get("seconds", 0.0)),
+                sent=int(tally.get("sent", lane.counts["sent"])),
+                done=int(tally.get("done", sum(lane.done.values()))),
+                errors=int(tally.get("errors", lane.counts["errors"])),
+                late=int(tally.get("late", lane.counts["late"])),
+                p50_ns=tally.get("p50_ns"),
+                p99_ns=tally.get("p99_ns"),
+                cpu_s={role: cpu[role] - lane.meter.began[role] for role in cpu},
+                rss_mib=lane.meter.rss(),
+                spans_wanted=lane.of(lane.wanted),
+                spans_expected=lane.of(lane.expected),
+                spans_seen=lane.spans,
+                build_ids={
+                    str(build): int(count) for build, count in tally.get("builds", lane.builds).items() if build
+                },
+            )
+        )

@@ -1,0 +1,205 @@
+"""The line to a standby process: each event once and in order, whatever happens to the connection."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.guest.wire.live import Accepted, Order, OrderEnded, Proof
+from lab.model.errors import DemoError, Locked, TransientError, UsageError
+from lab.remote.base import Transport
+from lab.remote.localhost import LocalTransport
+from lab.runs import orders
+from lab.runs.drive import Site
+from tests.support import lab_at
+
+# takes orders as the guest half does; the kind says what becomes of one
+PROCESS = """
+import json, os, pathlib, signal, sys, time
+out = pathlib.Path(sys.argv[2])
+events, seq = open(out / "events.jsonl", "a", buffering=1), 0
+def tell(kind, order, /, **data):
+    global seq
+    seq += 1
+    data = {"order": order, "at_ns": 1, **data}
+    events.write(json.dumps({"seq": seq, "at_ns": 1, "boot_id": "b", "kind": kind, "data": data}) + chr(10))
+tell("proof", "earlier", form="a", ok=True, reason="")
+signal.signal(signal.SIGUSR1, lambda *_: None)
+print("ready", flush=True)
+while True:
+    for path in sorted((out / "orders").glob("[!.]*.json")):
+        order = json.loads(path.read_text())
+        path.rename(path.with_suffix(".taken"))
+        if order["kind"] == "attach":
+            tell("refused", order["id"], reason="another runs", running="x" if order["at_once"] else "")
+            continue
+        tell("accepted", order["id"], kind=order["kind"], forms=["a"], clock="real", limit_s=5.0)
+        for round in range(1, 9):
+            tell("proof", order["id"], form="a", ok=True, reason="", round=round)
+            time.sleep(0.05)
+        while order["kind"] == "load" and not (out / "orders" / "stop").exists():
+            time.sleep(0.02)
+        if order["kind"] == "detach":
+            sys.exit()
+        tell("order-ended", order["id"], outcome="done", reason="", seconds=0.1)
+    time.sleep(0.02)
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    found = Site(root=str(tmp_path), run_id="standby")
+    (Path(found.out) / "orders").mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def process(site: Site) -> Iterator[subprocess.Popen[bytes]]:
+    argv = [sys.executable, "-c", PROCESS, "standby", site.out]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"ready\n"
+            yield child
+        finally:
+            child.kill()
+
+
+@pytest.fixture
+def transport(tmp_path: Path) -> Transport:
+    return LocalTransport(lab_at(tmp_path / "home"))
+
+
+def session(tmp_path: Path, site: Site, pid: int, connect: Any) -> orders.OrderSession:
+    return orders.OrderSession(lab_at(tmp_path / "home"), connect, site, pid)
+
+
+def order(kind: Any, **more: Any) -> Order:
+    return Order(id=orders.new_id(), kind=kind, **more)
+
+
+def assert_whole(events: list[Any]) -> None:
+    assert isinstance(events[0], Accepted)
+    assert [one.round for one in events if isinstance(one, Proof)] == list(range(1, 9))
+    assert isinstance(events[-1], OrderEnded)
+    assert len(events) == 10
+
+
+def test_events_come_as_they_are_told_and_nothing_stays(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes], transport: Transport
+) -> None:
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(transport)) as line:
+        given = line.give(order("reprove"))
+        began = time.monotonic()
+        assert isinstance(next(given), Accepted)
+        assert isinstance(next(given), Proof)
+        assert time.monotonic() - began < 0.3, "the order lasts 0.4 s"
+        assert_whole([Accepted("", 0, "load", (), "", 0.0), Proof("", 0, "a", ok=True, reason="", round=1), *given])
+        assert_whole(list(line.give(order("request"))))
+    own = subprocess.run(["pgrep", "-f", f"{site.out}/events.jsonl"], capture_output=True, text=True, check=False)
+    assert own.stdout == "", "the shell and its tail end with the session"
+    assert process.poll() is None
+
+
+def test_an_order_that_was_left_goes_on_and_stop_ends_it(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes], transport: Transport
+) -> None:
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(transport)) as line:
+        load = line.give(order("load"))
+        next(load)
+        later = threading.Timer(0.5, line.stop)
+        later.start()
+        assert isinstance(list(load)[-1], OrderEnded)
+        later.join()
+
+
+def test_a_refusal_is_an_error_of_its_own(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes], transport: Transport
+) -> None:
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(transport)) as line:
+        with pytest.raises(Locked, match="another runs"):
+            list(line.give(order("attach", at_once=True)))
+        with pytest.raises(UsageError, match="another runs"):
+            list(line.give(order("attach")))
+        assert_whole(list(line.give(order("reprove"))))
+
+
+class Breaking(LocalTransport):
+    """Loses its connection when the wanted text has come."""
+
+    at = b""
+
+    def pipe(self, argv: Any, deadline: Any, *, stdin: Any, out: Any, err: Any, max_output: Any) -> int:
+        def cut(chunk: bytes) -> None:
+            if self.at and self.at in chunk:
+                half = chunk.index(self.at) + len(self.at)
+                self.at = b""
+                out(chunk[:half])
+                raise TransientError("the connection was lost", fix="")
+            out(chunk)
+
+        return super().pipe(argv, deadline, stdin=stdin, out=cut, err=err, max_output=max_output)
+
+
+@pytest.mark.parametrize("at", ['"accepted"', '"round": 4', '"order-ended"', '"seconds"'])
+def test_a_lost_connection_loses_and_repeats_nothing(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes], at: str
+) -> None:
+    breaking = Breaking(lab_at(tmp_path / "home"))
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(breaking)) as line:
+        breaking.at = at.encode()
+        assert_whole(list(line.give(order("reprove"))))
+        assert breaking.at == b""
+        assert_whole(list(line.give(order("reprove"))))
+
+
+def test_an_order_whose_arrival_is_not_known_is_given_once(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes]
+) -> None:
+    class Deaf(LocalTransport):
+        lost = False
+
+        def pipe(self, argv: Any, deadline: Any, *, stdin: Any, out: Any, err: Any, max_output: Any) -> int:
+            def tell(chunk: bytes) -> None:
+                if not self.lost and b"accepted" in chunk:
+                    self.lost = True
+                    raise TransientError("the connection was lost", fix="")
+                out(chunk)
+
+            return super().pipe(argv, deadline, stdin=stdin, out=tell, err=err, max_output=max_output)
+
+    deaf = Deaf(lab_at(tmp_path / "home"))
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(deaf)) as line:
+        assert_whole(list(line.give(order("reprove"))))
+    assert deaf.lost
+
+
+def test_a_process_that_ends_in_an_order_is_an_error(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes], transport: Transport
+) -> None:
+    threading.Thread(target=process.wait, daemon=True).start()  # else it stays as a zombie
+    with (
+        session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(transport)) as line,
+        pytest.raises(DemoError, match="the standby process exited"),
+    ):
+        list(line.give(order("detach")))
+
+
+def test_a_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path, site: Site, transport: Transport) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        try:
+            line = session(tmp_path, site, stranger.pid, lambda: contextlib.nullcontext(transport))
+            with pytest.raises(DemoError, match="the standby process exited"), line:
+                pass
+            time.sleep(0.2)
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
