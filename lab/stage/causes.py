@@ -181,8 +181,8 @@ RULES: Final = (
         name="clock",
         finds=_signal("clock_step_ms", "clock_offset_ms"),
         sentence="The machine's clock jumped; the times of this beat mean nothing.",
-        hides=("warm-up", "load generator", "throttled"),
-        about=("time",),
+        hides=("warm-up", "load generator", "throttled", "dropped spans", "context lost"),
+        about=("time", "spans"),
     ),
     Rule(
         name="noisy host",

@@ -1,6 +1,6 @@
 """Inject each cause again and again, name it by the product's own judge, and print what was named.
 
-    unshare -m ./labw python -m tests.stage_faults [-n ROUNDS] [--file FILE.jsonl] [--table]
+    unshare -m ./labw python -m tests.stage_faults [-n ROUNDS] [--file FILE.jsonl] [--table] [--machine NAME]
 
 A round is a rehearsal and one sample of every injector, on this host, in samples of three seconds of load. Samples are
 kept in the file, so that the command goes on where it was; --table only prints. Needs root, cgroup v1's cpu
@@ -10,42 +10,63 @@ controller, and the artifacts of the demo (LAB_TEST_HOME, or they are built).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lab.cli.options import Options
+from lab.cli.session import session
 from lab.guest.linux.mounts import mount_kernel_fs, undo
 from lab.guest.wire.live import LiveEvent, SpanSeen, live_from_json, live_to_json
+from lab.stage.host_use import HostUse
 from tests.stage_faults import score
 from tests.stage_faults.injectors import INJECTORS, Injector, heavy
-from tests.stage_faults.place import LOST, SHOWN, Place, plan, specs
+from tests.stage_faults.machine import IN_A_MACHINE, Machine
+from tests.stage_faults.place import LOST, OTEL, SHOWN, Place, plan, specs
 from tests.support import lab_at, test_home
 
-RATE: Final = 40.0
-REQUESTS: Final = 120
 REHEARSAL: Final = "rehearsal"
 BUSY: Final = 0.4  # share of the CPU time that others use
 FIRST: Final = 5  # rehearsals before the first sample
 
 
-def sample(place: Place, injector: Injector) -> dict[str, Any]:
-    """Values and signals of one beat: a load into four forms, then a request into each."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a sample sends."""
+
+    forms: tuple[str, ...]
+    rate_rps: float
+    requests: int
+
+
+HERE: Final = Load(forms=SHOWN, rate_rps=40.0, requests=120)
+EMULATED: Final = Load(forms=("baseline", OTEL, "ebpf"), rate_rps=4.0, requests=24)
+
+
+def sample(place: Any, injector: Injector, load: Load, host: Callable[[], HostUse | None]) -> dict[str, Any]:
+    """Values and signals of one beat: a load into all forms, then a request into each."""
     taken = {shown: lane for lane, shown in injector.instead.items()}
-    lanes = tuple(taken.get(form, form) for form in SHOWN)
+    lanes = tuple(taken.get(form, form) for form in load.forms)
     began = time.monotonic()
     with injector.around(place):
-        told = place.order(kind="load", forms=lanes, rate_rps=RATE, requests=REQUESTS, seed=7)
+        before = host()
+        told = place.order(kind="load", forms=lanes, rate_rps=load.rate_rps, requests=load.requests, seed=7)
+        after = host()
         told += place.order(kind="request", forms=lanes, request="browse", at_once=True, limit_s=2.0)
         seconds = time.monotonic() - began
     shown = [_renamed(event, injector.instead) for event in told]
     return {
         "events": [live_to_json(event) for event in shown if not isinstance(event, SpanSeen)],
+        "host_others": after.others(before) if before and after else None,
         "changed": ["tool go: go1.26.1 in rehearsal, go1.26.2 now"] if injector.changed else [],
         "seconds": round(seconds, 2),
     }
@@ -69,10 +90,14 @@ def main() -> int:
     )
     parser.add_argument("-n", "--rounds", type=int, default=30)
     parser.add_argument("--file", type=Path, default=Path("stage-faults.jsonl"))
+    parser.add_argument("--machine", metavar="NAME", help="in this machine instead of on this host")
     parser.add_argument("--table", action="store_true", help="only print what the file holds")
     asked = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(130))  # undo what was injected
     if not asked.table:
-        go_on(asked.file, asked.rounds)
+        with heavy():
+            in_a_machine(asked.file, asked.rounds, asked.machine) if asked.machine else here(asked.file, asked.rounds)
     print(score.table(asked.file))
     return 0
 
@@ -87,38 +112,50 @@ def kernel_fs(folder: Path) -> Iterator[None]:
         undo(folder / "mounts.json")
 
 
-def go_on(file: Path, rounds: int) -> None:
-    """Take the samples that are missing."""
-    done = {(one["round"], one["injector"]) for one in score.read(file)}
-    with tempfile.TemporaryDirectory(prefix="lab-faults-") as folder, kernel_fs(Path(folder)), heavy():
+def here(file: Path, rounds: int) -> None:
+    """On this host."""
+    with tempfile.TemporaryDirectory(prefix="lab-faults-") as folder, kernel_fs(Path(folder)):
         named, artifacts, root = specs(lab_at(test_home()), Path(folder))
+        shown = plan({form: named[form] for form in SHOWN}, artifacts)
+        numbers = itertools.count(1)
         place = Place(Path(folder) / "place", plan(named, artifacts), root)
         print(f"the forms and the wrong ones: {place.proven}", file=sys.stderr, flush=True)
-        try:
-            busy = False
-            for number in range(rounds):
-                first = [REHEARSAL + f" {n}" for n in range(FIRST)] if number == 0 else [REHEARSAL]
-                order = list(INJECTORS)
-                random.Random(number).shuffle(order)
-                for name in [*first, *order]:
-                    injector = INJECTORS.get(name, INJECTORS["clean"])
-                    if (number, name) in done or (injector.alone and busy):
-                        continue
-                    if injector.fresh:
-                        made = plan({form: named[form] for form in SHOWN}, artifacts)
-                        at = Place(Path(folder) / f"fresh-{number}", made, root)
-                        try:
-                            taken = sample(at, injector)
-                        finally:
-                            at.close()
-                    else:
-                        taken = sample(place, injector)
-                    busy = (score.signals_of(taken).others or 0.0) > BUSY
-                    with file.open("a") as out:
-                        out.write(json.dumps({"round": number, "injector": name, **taken}) + "\n")
-                    print(f"round {number}: {name}, {taken['seconds']} s", file=sys.stderr, flush=True)
-        finally:
-            place.close()
+
+        def take(injector: Injector) -> dict[str, Any]:
+            if not injector.fresh:
+                return sample(place, injector, HERE, lambda: None)
+            with closing(Place(Path(folder) / f"fresh-{next(numbers)}", shown, root)) as fresh:
+                return sample(fresh, injector, HERE, lambda: None)
+
+        with closing(place):
+            go_on(file, rounds, INJECTORS, take)
+
+
+def in_a_machine(file: Path, rounds: int, name: str) -> None:
+    """In a machine that has its forms on standby."""
+    with session(Options(plain=True), "stage-faults", {}) as lab, ExitStack() as stack:
+        place = Machine(lab, name, stack)
+        go_on(
+            file, rounds, IN_A_MACHINE[place.cast.clock], lambda injector: sample(place, injector, EMULATED, place.use)
+        )
+
+
+def go_on(file: Path, rounds: int, injectors: dict[str, Injector], take: Callable[[Injector], dict[str, Any]]) -> None:
+    """Take the samples that are missing."""
+    done, busy = {(one["round"], one["injector"]) for one in score.read(file)}, False
+    for number in range(rounds):
+        first = [REHEARSAL + f" {n}" for n in range(FIRST)] if number == 0 else [REHEARSAL]
+        order = list(injectors)
+        random.Random(number).shuffle(order)
+        for name in [*first, *order]:
+            injector = injectors.get(name, Injector(truth=""))
+            if (number, name) in done or (injector.alone and busy) or number >= injector.most:
+                continue
+            taken = take(injector)
+            busy = (score.signals_of(taken).others or 0.0) > BUSY
+            with file.open("a") as out:
+                out.write(json.dumps({"round": number, "injector": name, **taken}) + "\n")
+            print(f"round {number}: {name}, {taken['seconds']} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,10 @@ from lab.stage.readings import readings
 from lab.stage.signals import Signals, of
 from tests.simulate.study import Share
 from tests.stage_faults.injectors import INJECTORS
+from tests.stage_faults.machine import IN_A_MACHINE
 
 BEAT: Final = "load"
+ALL: Final = {**INJECTORS, **IN_A_MACHINE["real"], **IN_A_MACHINE["counted"]}
 KEPT: Final = 10  # rehearsals that a sample is held to: the newest before it
 ON: Final = "(all ON)"
 NONE: Final = "no cause found"
@@ -49,7 +51,7 @@ def _events(sample: dict[str, Any]) -> list[LiveEvent]:
 
 
 def signals_of(sample: dict[str, Any]) -> Signals:
-    return of(_events(sample))
+    return of(_events(sample), host_others=sample.get("host_others"))
 
 
 def judged(samples: Iterable[dict[str, Any]]) -> list[Judged]:
@@ -87,15 +89,15 @@ def table(file: Path, parity: int = 1) -> str:
     """Markdown: the confusion table, then recall and precision of each cause with 95 % intervals."""
     found = [one for one in judged(read(file)) if one.round % 2 == parity]
     lines = ["| injected | samples | the cause | named | what else was said |", "|---|---|---|---|---|"]
-    for name, injector in INJECTORS.items():
+    for name, injector in ALL.items():
         said = Counter(one.said for one in found if one.injector == name)
         if total := sum(said.values()):
             hits = said[ON] + said[NONE] if not injector.truth else said[injector.truth]
             others = ", ".join(f"{what} {count}" for what, count in said.most_common() if what != injector.truth)
             lines.append(f"| {name} | {total} | {injector.truth or '(none)'} | {Share(hits, total)} | {others} |")
     lines += ["", "| cause | recall | recall where a value was off | precision |", "|---|---|---|---|"]
-    for cause in dict.fromkeys(injector.truth for injector in INJECTORS.values() if injector.truth):
-        of = [one for one in found if INJECTORS[one.injector].truth == cause]
+    for cause in dict.fromkeys(injector.truth for injector in ALL.values() if injector.truth):
+        of = [one for one in found if ALL[one.injector].truth == cause]
         off = [one for one in of if one.said != ON]
         named = [one for one in found if one.said == cause]
         right = [one for one in of if one.said == cause]
