@@ -8,8 +8,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.guest.wire import RequestSpec
+from lab.model.config import Profile
 from lab.model.names import label_fault
 from lab.model.problems import Places
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSize:
+    """How much a profile measures: blocks by time, or lives of each form where instructions are counted."""
+
+    blocks: int
+    counted_lives: int
+
+
+PROFILES: Final[dict[Profile, ProfileSize]] = {
+    "stage": ProfileSize(blocks=1, counted_lives=2),
+    "quick": ProfileSize(blocks=3, counted_lives=2),
+    "rehearsal": ProfileSize(blocks=8, counted_lives=4),
+    "full": ProfileSize(blocks=12, counted_lives=8),
+}
+LIFE_BLOCKS: Final = 4  # blocks in one life where instructions are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +49,11 @@ class Scenario:
     path: Path
     name: str
     title: str
-    service: str  # folder of the service, relative to the resources or absolute
-    topology: str
     requests: tuple[RequestSpec, ...]
     rate_rps: dict[str, float]  # emulated | native
-    seconds: dict[str, float]  # stage | quick | rehearsal | full
+    seconds: dict[Profile, float] = field(default_factory=lambda: dict.fromkeys(PROFILES, 20.0))
+    service: str = "demo/service"  # folder of the service, relative to the resources or absolute
+    topology: str = "all"
     counted: CountedLoad = CountedLoad()
     warmup_requests: int = 40
     arrivals: str = "poisson"
@@ -52,9 +70,6 @@ INT64: Final = 1 << 63
 CONTROL: Final = r"[\x00-\x1f\x7f]"
 HTTP_WORD: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 PLACEHOLDER: Final = r"\{([a-z_][a-z0-9_]*)\}"
-BLOCKS: Final[dict[str, int]] = {"stage": 1, "quick": 3, "rehearsal": 8, "full": 12}
-COUNTED_LIVES: Final[dict[str, int]] = {"stage": 2, "quick": 2, "rehearsal": 4, "full": 8}  # of each form
-LIFE_BLOCKS: Final = 4  # blocks in one such life
 
 
 def request_faults(request: RequestSpec) -> list[tuple[str, str]]:

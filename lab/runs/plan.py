@@ -22,10 +22,11 @@ from lab.guest.wire import (
     Tools,
     canonical,
 )
+from lab.model.config import Profile
 from lab.model.errors import ConfigError
 from lab.model.loading.yamlspec import nearest
 from lab.model.machine import Clock
-from lab.model.scenario import BLOCKS, COUNTED_LIVES, LIFE_BLOCKS, RATE_MAX_RPS, REQUESTS_MAX, Scenario
+from lab.model.scenario import LIFE_BLOCKS, PROFILES, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
 
 # factor on the timeouts of a quiet native machine for an emulated guest
@@ -41,7 +42,7 @@ COUNTED_QUIET_S: Final = 1.5  # longer than the export interval of a span batch;
 class RunParameters:
     """The parameters of a run, resolved: no "auto"."""
 
-    profile: str
+    profile: Profile
     seed: int
     topology: str
     rate_rps: float
@@ -136,7 +137,7 @@ def _lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunParameters
     """One life per form and block; a block is a random permutation of all forms with the same arrivals for each."""
     requests = max(1, math.ceil(parameters.rate_rps * scenario.seconds[parameters.profile]))
     lives = []
-    for block in range(1, BLOCKS[parameters.profile] + 1):
+    for block in range(1, PROFILES[parameters.profile].blocks + 1):
         order = list(forms)
         random.Random(f"order/{parameters.seed}/{block}").shuffle(order)  # noqa: S311 - a seeded order, no secret
         arrivals = random.Random(f"arrivals/{parameters.seed}/{block}").getrandbits(31)  # noqa: S311 - likewise
@@ -159,7 +160,7 @@ def _counted_lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunPa
     Every block has its own requests, the same for all forms; in the first of a life, fewer are also sent slowly.
     """
     lives = []
-    for number in range(1, COUNTED_LIVES[parameters.profile] + 1):
+    for number in range(1, PROFILES[parameters.profile].counted_lives + 1):
         order = list(forms)
         random.Random(f"order/{parameters.seed}/{number}").shuffle(order)  # noqa: S311 - a seeded order, no secret
         blocks = range((number - 1) * LIFE_BLOCKS + 1, number * LIFE_BLOCKS + 1)

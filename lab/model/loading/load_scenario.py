@@ -11,6 +11,7 @@ from lab.guest.wire import RequestSpec
 from lab.model.loading.yamlspec import Section, read
 from lab.model.names import file_name_fault
 from lab.model.scenario import (
+    PROFILES,
     RATE_MAX_RPS,
     REQUESTS_MAX,
     CountedLoad,
@@ -21,26 +22,16 @@ from lab.model.scenario import (
 )
 
 SCENARIO_FILE: Final = "scenario.yaml"  # beside your own service: the default scenario for it
-PROFILES: Final = ("stage", "quick", "rehearsal", "full")
+DEFAULT: Final = Scenario(path=Path(), name="", title="", requests=(), rate_rps={})
+REQUEST: Final = RequestSpec(type="", weight=1.0, method="GET", path="/")
 
 
 def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
     """Read one scenario. Raises ConfigError with every problem; with `problems`, appends to that list instead."""
     doc = read(path).schema(1)
     doc.only(
-        *(
-            "schema",
-            "name",
-            "title",
-            "service",
-            "topology",
-            "requests",
-            "rate_rps",
-            "seconds",
-            "warmup_requests",
-            "counted",
-        ),
-        *("arrivals", "primary", "threshold_pct", "forms"),
+        *("schema", "name", "title", "service", "topology", "requests", "rate_rps", "seconds", "warmup_requests"),
+        *("counted", "arrivals", "primary", "threshold_pct", "forms"),
     )
     doc.require("name", "title", "requests", "rate_rps")
     rates = doc.section("rate_rps").only("emulated", "native").require("emulated", "native")
@@ -51,21 +42,21 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
         path=path,
         name=doc.text("name"),
         title=doc.text("title"),
-        service=doc.text("service", "demo/service"),
-        topology=doc.text("topology", "all"),
+        service=doc.text("service", DEFAULT.service),
+        topology=doc.text("topology", DEFAULT.topology),
         requests=tuple(_request(item) for item in doc.sections("requests")),
         rate_rps={key: rates.number(key, 1.0, low=0.01, high=RATE_MAX_RPS) for key in rates.names},
-        seconds={name: seconds.number(name, 20.0, low=1, high=86400) for name in PROFILES},
+        seconds={name: seconds.number(name, usual, low=1, high=86400) for name, usual in DEFAULT.seconds.items()},
         counted=CountedLoad(
-            rate_rps=counted.number("rate_rps", 0.0, low=0.01, high=RATE_MAX_RPS),
-            requests=counted.whole("requests", 0, low=1, high=REQUESTS_MAX),
-            cpu_ms=counted.number("cpu_ms", 0.0, low=0.001, high=60_000),
+            rate_rps=counted.number("rate_rps", DEFAULT.counted.rate_rps, low=0.01, high=RATE_MAX_RPS),
+            requests=counted.whole("requests", DEFAULT.counted.requests, low=1, high=REQUESTS_MAX),
+            cpu_ms=counted.number("cpu_ms", DEFAULT.counted.cpu_ms, low=0.001, high=60_000),
         ),
-        warmup_requests=doc.whole("warmup_requests", 40, low=0, high=1_000_000),
-        arrivals=doc.text("arrivals", "poisson", one_of=("poisson", "uniform")),
-        primary=doc.strs("primary", ("cpu_s_per_1k_requests", "latency_p50_ms")),
+        warmup_requests=doc.whole("warmup_requests", DEFAULT.warmup_requests, low=0, high=1_000_000),
+        arrivals=doc.text("arrivals", DEFAULT.arrivals, one_of=("poisson", "uniform")),
+        primary=doc.strs("primary", DEFAULT.primary),
         threshold_pct={key: thresholds.number(key, 2.0, low=0) for key in thresholds.names},
-        forms=doc.strs("forms"),
+        forms=doc.strs("forms", DEFAULT.forms),
     )
     if doc.has("name"):
         doc.check("name", file_name_fault(scenario.name))  # part of the name of a run's folder
@@ -87,13 +78,13 @@ def _request(item: Section) -> RequestSpec:
             item.section("params").complain(name, text)
     request = RequestSpec(
         type=item.text("type"),
-        weight=item.number("weight", 1.0, low=1e-9, high=1e9),
-        method=item.text("method", "GET"),
-        path=item.text("path", "/"),
-        body=item.text("body", ""),
+        weight=item.number("weight", REQUEST.weight, low=1e-9, high=1e9),
+        method=item.text("method", REQUEST.method),
+        path=item.text("path", REQUEST.path),
+        body=item.text("body", REQUEST.body),
         headers=item.texts("headers"),
         params=params,
-        status=statuses(item, (200,)),
+        status=statuses(item, REQUEST.status),
         timeout_s=item.number("timeout_s", 10.0, low=0.001, high=3600) if item.has("timeout_s") else None,
         expect_timeout=item.flag("expect_timeout"),
     )

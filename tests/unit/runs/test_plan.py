@@ -10,7 +10,7 @@ from lab.guest.wire import FormSpec, Plan, Tools, dump, load
 from lab.model.errors import ConfigError
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.loading.load_service import load_service
-from lab.model.scenario import BLOCKS, COUNTED_LIVES, LIFE_BLOCKS, Scenario
+from lab.model.scenario import LIFE_BLOCKS, PROFILES, Scenario
 from lab.model.service import Service
 from lab.runs import plan as planning
 from lab.runs.plan import RunParameters, identity, make
@@ -52,7 +52,7 @@ def test_every_block_holds_each_form_once_in_its_own_order() -> None:
     blocks: dict[int, list[str]] = {}
     for life in plan.lives:
         blocks.setdefault(life.block, []).append(life.form)
-    assert len(blocks) == BLOCKS["full"]
+    assert len(blocks) == PROFILES["full"].blocks
     assert all(sorted(order) == sorted(FORMS) for order in blocks.values())
     assert len({tuple(order) for order in blocks.values()}) > 3
 
@@ -82,7 +82,7 @@ def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every
     for form in FORMS:
         assert [(c.block, c.level, c.rate_rps, c.seed, c.warmup_requests > 0) for c in cells[form]] == shape
     fast = {cell.block: cell.seed for cell in cells["ebpf"] if cell.level == "fast"}
-    assert sorted(fast) == list(range(1, COUNTED_LIVES["stage"] * LIFE_BLOCKS + 1))
+    assert sorted(fast) == list(range(1, PROFILES["stage"].counted_lives * LIFE_BLOCKS + 1))
     assert len(set(fast.values())) == len(fast)
     (slow,) = (cell for cell in cells["ebpf"] if cell.level == "slow")
     assert slow.seed == fast[slow.block]
