@@ -125,7 +125,7 @@ class ChildProcesses:
 
     accounts: Accounts
     out: Path
-    children: list[Child] = field(default_factory=list)
+    processes: list[Child] = field(default_factory=list)
 
     def spawn(
         self,
@@ -171,7 +171,7 @@ class ChildProcesses:
             )
         child = Child(name=name, role=role, process=process, accounts=self.accounts, out=out, log=log)
         self.accounts.started(role, child.pid)
-        self.children.append(child)
+        self.processes.append(child)
         runs = os.path.realpath(ending.runs_of(str(self.out)))
         row = {"pid": child.pid, "ticks": start_ticks(child.pid), "boot": boot_id(), "name": name, "runs": runs}
         os.makedirs(ending.runtime(), mode=0o700, exist_ok=True)
@@ -181,10 +181,10 @@ class ChildProcesses:
 
     def stop_all(self, deadline_s: float) -> None:
         """End all running children, agents first, then in reverse order of start."""
-        running = [c for c in self.children if c.poll() is None]
-        for child in sorted(running, key=lambda c: (c.role != "agent", -self.children.index(c))):
+        running = [c for c in self.processes if c.poll() is None]
+        for child in sorted(running, key=lambda c: (c.role != "agent", -self.processes.index(c))):
             child.stop(deadline_s)
-        self.children.clear()
+        self.processes.clear()
 
 
 def _signal_all(pids: Sequence[int], number: int) -> None:

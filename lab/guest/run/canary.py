@@ -30,20 +30,20 @@ class SentCanaries:
     at: float = 0.0
 
 
-def prove(bench: RunContext, running: Running) -> Canary:
+def prove(context: RunContext, running: Running) -> Canary:
     """Send one request of each canary type and judge the spans. Raises LifeFailed only when nothing can be sent."""
-    canary = judge(bench, running, send(bench, running, bench.plan.canary))
+    canary = judge(context, running, send(context, running, context.plan.canary))
     running.first_span_s = canary.first_span_s
     return canary
 
 
-def send(bench: RunContext, running: Running, kinds: Sequence[str]) -> SentCanaries:
+def send(context: RunContext, running: Running, kinds: Sequence[str]) -> SentCanaries:
     """One request of each type. Raises LifeFailed."""
-    plan = bench.plan
+    plan = context.plan
     canaries = SentCanaries(sent=[], wrong=[])
     status = {request.type: request.status for request in plan.requests}
     for index, kind in enumerate(kinds):
-        request, _ = send_once(bench, running.work, running.target, kind, index, plan.seed)
+        request, _ = send_once(context, running.work, running.target, kind, index, plan.seed)
         canaries.sent.append(request)
         if request.status not in status.get(kind, ()) and request.status >= 0:
             canaries.wrong.append("%s answered %d" % (kind, request.status))
@@ -51,13 +51,13 @@ def send(bench: RunContext, running: Running, kinds: Sequence[str]) -> SentCanar
     return canaries
 
 
-def judge(bench: RunContext, running: Running, asked: SentCanaries, quiet_s: Optional[float] = None) -> Canary:
+def judge(context: RunContext, running: Running, asked: SentCanaries, quiet_s: Optional[float] = None) -> Canary:
     """Wait for the spans of these requests and compare them with the form's expectation.
 
     quiet_s: how long no span may arrive after the last answer, where none or no more are expected; None: the plan's.
     """
     form, sent = running.form, asked.sent
-    requests, start_spans, reason = _judged(bench, running, asked, quiet_s or bench.plan.timeouts.quiet_s)
+    requests, start_spans, reason = _judged(context, running, asked, quiet_s or context.plan.timeouts.quiet_s)
     reason = "; ".join([*asked.wrong, reason] if reason else asked.wrong)
     first = None
     if form.proof == "some" and sent:
@@ -75,10 +75,10 @@ def judge(bench: RunContext, running: Running, asked: SentCanaries, quiet_s: Opt
 
 
 def _judged(
-    bench: RunContext, running: Running, asked: SentCanaries, quiet_s: float
+    context: RunContext, running: Running, asked: SentCanaries, quiet_s: float
 ) -> tuple[tuple[CanaryRequest, ...], int, str]:
     """Collect spans until the proof holds, no more arrive, or the deadline passes."""
-    plan, form, sent = bench.plan, running.form, asked.sent
+    plan, form, sent = context.plan, running.form, asked.sent
     trees = type_trees(plan.reference, form.expected)
     needed = sum(sum(required(trees[s.type]).values()) for s in sent) if form.proof == "some" else 0
     if form.proof == "some" and not form.expected.known:
@@ -90,7 +90,7 @@ def _judged(
         wanted = needed - len(spans)
         if spans and not form.expected.known:
             wanted = 0  # their number is unknown: wait until no more arrive
-        fresh = _collect(bench, running, wanted, quiet_s, last, since)
+        fresh = _collect(context, running, wanted, quiet_s, last, since)
         last, since = -1, time.monotonic()
         spans += fresh
         requests, start_spans = read_canaries(spans, sent, trees, form.expected)
@@ -101,13 +101,13 @@ def _judged(
 
 
 def _collect(
-    bench: RunContext, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
+    context: RunContext, running: Running, wanted: int, quiet_s: float, last: Optional[int], since: float
 ) -> list[Span]:
     """Spans since the last call: waits for as many as wanted, else until their count is stable.
 
     The count was `last` at the monotonic time `since`.
     """
-    timeouts = bench.plan.timeouts
+    timeouts = context.plan.timeouts
 
     def arrived() -> str:
         count = running.sink.count()
@@ -119,7 +119,7 @@ def _collect(
         stalled_s = quiet_s if wanted <= 0 or count else timeouts.first_span_s / 3
         return "still" if time.monotonic() - since > stalled_s else ""
 
-    until(bench.cancel, arrived, timeouts.first_span_s, 0.1)
+    until(context.cancel, arrived, timeouts.first_span_s, 0.1)
     broken = running.broken()
     if broken:
         raise LifeFailed("%s while the form was proven" % broken)

@@ -53,66 +53,66 @@ def cell_folder(ident: str, attempt: int) -> str:
     return ident if attempt == 1 else "%s.%d" % (ident, attempt)
 
 
-def run_cell(bench: RunContext, running: Running, cell: CellPlan, attempt: int) -> Cell:
+def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int) -> Cell:
     """Measure and publish; always returns a cell, with its missed gates when something failed."""
     name = cell_folder(cell.id, attempt)
-    temp = bench.out / CELLS_DIR / (".tmp-" + name)
+    temp = context.out / CELLS_DIR / (".tmp-" + name)
     shutil.rmtree(str(temp), ignore_errors=True)
     temp.mkdir(parents=True)
-    bench.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
-    counted = bench.plan.clock == COUNTED
+    context.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
+    counted = context.plan.clock == COUNTED
     sentinel_s = 0.0 if counted else sentinel(SENTINEL_ROUNDS)  # a count does not drift
     rotated = running.sink.rotate(temp / SPANS_FILE)
     refused = running.sink.refused()
-    failed = _warm_up(bench, running, cell) if counted else ""
+    failed = _warm_up(context, running, cell) if counted else ""
     load: dict[str, Any] = {}
     with contextlib.closing(BpfStatistics(wanted=bool(running.agents))) as statistics:
-        samples = [_sample(bench, running, statistics, slow=True)]
+        samples = [_sample(context, running, statistics, slow=True)]
         if not failed:
             now = replace(cell, warmup_requests=0) if counted else cell
-            load, failed = _loaded(bench, running, now, temp / REQUESTS_FILE, statistics, samples)
-        quiet = _drained(bench, running)
+            load, failed = _loaded(context, running, now, temp / REQUESTS_FILE, statistics, samples)
+        quiet = _drained(context, running)
         if counted:
-            samples.append(_sample(bench, running, statistics, slow=True))
+            samples.append(_sample(context, running, statistics, slow=True))
     refused = max(0, running.sink.refused() - refused)
     rotated = running.sink.rotate(running.work / ("late-%s.spans.jsonl.gz" % name)) and rotated
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
     raw = _Raw(samples, load, failed, broken, quiet, refused, sentinel_s)
-    result = _result(bench, running, cell, attempt, raw, temp)
+    result = _result(context, running, cell, attempt, raw, temp)
     write_text(temp / CELL_FILE, dump(result) + "\n")
-    publish(temp, bench.out / CELLS_DIR / name)
-    bench.journal.emit("cell", **_short(result))
+    publish(temp, context.out / CELLS_DIR / name)
+    context.journal.emit("cell", **_short(result))
     return result
 
 
-def _drained(bench: RunContext, running: Running) -> bool:
+def _drained(context: RunContext, running: Running) -> bool:
     """Whether every span is in the sink; waits less for a form that is proven to send none."""
-    quiet_s = bench.plan.timeouts.quiet_s
-    if running.form.proof != "some" and bench.plan.clock != COUNTED:  # counted, all forms run equally long
+    quiet_s = context.plan.timeouts.quiet_s
+    if running.form.proof != "some" and context.plan.clock != COUNTED:  # counted, all forms run equally long
         quiet_s = min(1.0, quiet_s)
-    return still(bench, running.sink, quiet_s, bench.plan.timeouts.drain_s)
+    return still(context, running.sink, quiet_s, context.plan.timeouts.drain_s)
 
 
-def _warm_up(bench: RunContext, running: Running, cell: CellPlan) -> str:
+def _warm_up(context: RunContext, running: Running, cell: CellPlan) -> str:
     """Run the warm-up, outside of what is counted, to its end; returns why it failed, or ""."""
     if not cell.warmup_requests:
         return ""
     warm_up = replace(cell, requests=cell.warmup_requests, warmup_requests=0)
     rows = running.work / ("warm-up-%s.csv.gz" % cell.id)
     rows.unlink(missing_ok=True)
-    _, failed = _loaded(bench, running, warm_up, rows)
-    _drained(bench, running)
+    _, failed = _loaded(context, running, warm_up, rows)
+    _drained(context, running)
     return failed
 
 
-def _sample(bench: RunContext, running: Running, statistics: BpfStatistics, *, slow: bool) -> Sample:
-    return take(bench.accounts, [agent.pid for agent in running.agents], slow=slow, bpf=statistics.on)
+def _sample(context: RunContext, running: Running, statistics: BpfStatistics, *, slow: bool) -> Sample:
+    return take(context.accounts, [agent.pid for agent in running.agents], slow=slow, bpf=statistics.on)
 
 
 def _loaded(
-    bench: RunContext,
+    context: RunContext,
     running: Running,
     cell: CellPlan,
     rows: Path,
@@ -123,9 +123,9 @@ def _loaded(
 
     Returns its summary, and why it has none.
     """
-    counted = bench.plan.clock == COUNTED
-    load = start_load(bench, running.work, running.target, cell, rows)
-    until_s = time.monotonic() + longest_s(bench, cell)
+    counted = context.plan.clock == COUNTED
+    load = start_load(context, running.work, running.target, cell, rows)
+    until_s = time.monotonic() + longest_s(context, cell)
     failed = ""
     try:
         while load.poll() is None:
@@ -134,16 +134,16 @@ def _loaded(
                 failed = "" if failed else "did not end in time"
                 load.stop(2.0)
                 break
-            until(bench.cancel, load.ended, COUNTED_PERIOD_S if counted else PERIOD_S, 0.05)
+            until(context.cancel, load.ended, COUNTED_PERIOD_S if counted else PERIOD_S, 0.05)
             if samples is None or statistics is None:
                 continue
             slow = not counted and (len(samples) % SLOW_EVERY == 0 or load.code is not None)
-            samples.append(_sample(bench, running, statistics, slow=slow))
+            samples.append(_sample(context, running, statistics, slow=slow))
             if slow or counted:
-                _tell(bench, running, cell, samples)
+                _tell(context, running, cell, samples)
     finally:
         load.stop(2.0)
-        bench.nursery.children.remove(load)
+        context.children.processes.remove(load)
     result = summary(load)
     if result is None and not failed:
         failed = "%s: %s" % (load.ended(), load.said().strip()[-300:])
@@ -152,13 +152,13 @@ def _loaded(
     return result or {}, failed if not running.broken() else ""
 
 
-def _tell(bench: RunContext, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
+def _tell(context: RunContext, running: Running, cell: CellPlan, samples: Sequence[Sample]) -> None:
     """One sample for the live view: CPU per role since the last one."""
     last = samples[-1]
-    before = samples[max(0, len(samples) - (2 if bench.plan.clock == COUNTED else 1 + SLOW_EVERY))]
+    before = samples[max(0, len(samples) - (2 if context.plan.clock == COUNTED else 1 + SLOW_EVERY))]
     seconds = max(1e-9, (last.mono_ns - before.mono_ns) / 1e9)
     cores = {role: round((sum(last.cpu[role]) - sum(before.cpu[role])) / seconds, 4) for role in last.cpu}
-    bench.journal.emit("sample", cell=cell.id, cores=cores, spans=running.sink.count(), form=running.form.name)
+    context.journal.emit("sample", cell=cell.id, cores=cores, spans=running.sink.count(), form=running.form.name)
 
 
 @dataclass(frozen=True)
@@ -174,23 +174,23 @@ class _Raw:
     sentinel_s: float
 
 
-def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, raw: _Raw, folder: Path) -> Cell:
+def _result(context: RunContext, running: Running, cell: CellPlan, attempt: int, raw: _Raw, folder: Path) -> Cell:
     load = raw.summary
     start_ns, end_ns = int(load.get("window_start_ns", 0)), int(load.get("window_end_ns", 0))
-    counted = bench.plan.clock == COUNTED
+    counted = context.plan.clock == COUNTED
     if counted and start_ns:  # everything counted, between two idle moments
         start_ns, end_ns = raw.samples[0].wall_ns, raw.samples[-1].wall_ns
-    use = _use(bench, raw.samples, start_ns, end_ns)
+    use = _use(context, raw.samples, start_ns, end_ns)
     spans, total = ({}, lines(folder / SPANS_FILE)) if counted else _count_spans(folder / SPANS_FILE, start_ns, end_ns)
     builds = {str(k): int(v) for k, v in (load.get("headers", {}).get("build") or {}).items()}
     cpus = os.cpu_count() or 1
-    tools = cpu_set(bench.plan.layout.tools)
+    tools = cpu_set(context.plan.layout.tools)
     load_s = sum(u.user_s + u.system_s for u in use.usage if u.role == "load")
     facts = gating.Facts(
         scheduled=int(load.get("scheduled", cell.requests)),
         completed=int(load.get("completed", 0)),
         late=int(load.get("late", 0)),
-        late_shift=gating.late_shift(sends(folder / REQUESTS_FILE), bench.plan.requests),
+        late_shift=gating.late_shift(sends(folder / REQUESTS_FILE), context.plan.requests),
         unexpected=int(load.get("unexpected", 0)),
         window_s=use.window_s,
         cpus=cpus,
@@ -201,7 +201,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, r
         clock_step_s=use.clock_step_s,
         pause_s=0.0 if counted else use.pause_s,  # counted time pauses with the machine
         build_ids=builds,
-        build_id=running.form.build_id if bench.plan.service.build_header else "",
+        build_id=running.form.build_id if context.plan.service.build_header else "",
         spans_still=raw.quiet,
         sink_dropped=raw.refused,
         usage=use.usage,
@@ -210,7 +210,7 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, r
         sink_exit=raw.broken["sink"],
         load_failed=raw.failed,
     )
-    found = gating.gates(facts, bench.plan.gates)
+    found = gating.gates(facts, context.plan.gates)
     reasons = gating.reasons(found)
     return Cell(
         id=cell.id,
@@ -251,9 +251,9 @@ def _result(bench: RunContext, running: Running, cell: CellPlan, attempt: int, r
     )
 
 
-def _use(bench: RunContext, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
+def _use(context: RunContext, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
     if start_ns and len(samples) > 1:
-        return window_use(samples, start_ns, end_ns, bench.accounts.source)
+        return window_use(samples, start_ns, end_ns, context.accounts.source)
     none = SystemTimes(busy_s=0.0, steal_s=0.0, irq_s=0.0)
     return WindowUse(usage=(), window_s=0.0, system=none, psi={}, bpf_s=None, clock_step_s=0.0, pause_s=0.0)
 

@@ -36,7 +36,7 @@ class RunContext:
     artifacts: Path
     journal: Journal
     accounts: Accounts
-    nursery: ChildProcesses
+    children: ChildProcesses
     cancel: Cancel
     systemd: bool = False
     digests: dict[tuple[int, ...], str] = field(default_factory=dict)  # of files, by their stat(2) values

@@ -71,9 +71,9 @@ def _sure(rule: Any) -> bool:
     return surely_received(rule) or rule.mode == "range"
 
 
-def lane_of(bench: RunContext, running: Running, there: dict[int, list[int]]) -> Lane:
+def lane_of(context: RunContext, running: Running, there: dict[int, list[int]]) -> Lane:
     """A lane that begins now. there: every session's processes."""
-    trees = type_trees(bench.plan.reference, running.form.expected)
+    trees = type_trees(context.plan.reference, running.form.expected)
     parts = {"service": running.services, "agent": running.agents, "sink": [running.sink.child]}
     meter = Meter({role: [pid for c in children for pid in there.get(c.pid, [])] for role, children in parts.items()})
     lane = Lane(

@@ -53,57 +53,57 @@ class Running:
         return self.ended("service") or self.ended("agent") or self.ended("sink")
 
 
-def start_life(bench: RunContext, life: Life, ident: str, work: Path) -> Running:
+def start_life(context: RunContext, life: Life, ident: str, work: Path) -> Running:
     """Start a form until its agents are attached and its service answers with the right build. Raises LifeFailed."""
-    form = bench.form(life.form)
-    service = bench.plan.service
-    free = os.statvfs(str(bench.out))
+    form = context.form(life.form)
+    service = context.plan.service
+    free = os.statvfs(str(context.out))
     if free.f_bavail * free.f_frsize < DISK_MIN_MIB * MIB:
         left = free.f_bavail * free.f_frsize
-        raise LifeFailed("the disk is full: %d bytes free in %s, %d needed" % (left, bench.out, DISK_MIN_MIB * MIB))
-    _check_digests(bench, form)
-    sink = start_sink(bench, work, work / "early-0.spans.jsonl.gz")
+        raise LifeFailed("the disk is full: %d bytes free in %s, %d needed" % (left, context.out, DISK_MIN_MIB * MIB))
+    _check_digests(context, form)
+    sink = start_sink(context, work, work / "early-0.spans.jsonl.gz")
     numbers = loopback.free_ports(len(service.ports))
     ports = dict(zip(service.ports, numbers))
     running = Running(id=ident, life=life, form=form, work=work, ports=ports, sink=sink)
     ports["target"] = ports[service.target]
     began = time.monotonic()
     for process in service.processes:
-        running.services.append(_start_process(bench, running, process, last=process is service.processes[-1]))
-    wait_ready(bench, running.services, ports[service.ready_port])
+        running.services.append(_start_process(context, running, process, last=process is service.processes[-1]))
+    wait_ready(context, running.services, ports[service.ready_port])
     running.startup_s = time.monotonic() - began
-    _check_build(bench, running)
+    _check_build(context, running)
     if form.agent is not None:
-        start_agents(bench, running)
-        attach(bench, running)
+        start_agents(context, running)
+        attach(context, running)
     return running
 
 
-def start_agents(bench: RunContext, running: Running) -> None:
+def start_agents(context: RunContext, running: Running) -> None:
     """Start one agent for each process of the service. Raises LifeFailed."""
     running.agents_began = time.monotonic()
     running.agent_said = []
-    running.agents = [_start_agent(bench, running, child) for child in running.services]
+    running.agents = [_start_agent(context, running, child) for child in running.services]
 
 
-def attach(bench: RunContext, running: Running) -> None:
+def attach(context: RunContext, running: Running) -> None:
     """Wait until every agent reports that it is attached. Raises LifeFailed with the agent's error."""
     for agent in running.agents:
-        _wait_attached(bench, running, agent)
+        _wait_attached(context, running, agent)
     running.attach_s = time.monotonic() - running.agents_began
 
 
-def _check_digests(bench: RunContext, form: FormSpec) -> None:
-    tools = bench.plan.tools
+def _check_digests(context: RunContext, form: FormSpec) -> None:
+    tools = context.plan.tools
     if tools.verified:
         return
     wanted = [(form.binary, form.sha256), (tools.load, tools.load_sha256), (tools.sink, tools.sink_sha256)]
     if form.agent is not None:
         wanted.append((form.agent.binary, form.agent.sha256))
     for relative, digest in wanted:
-        path = bench.artifact(relative)
+        path = context.artifact(relative)
         try:
-            found = bench.sha256(path)
+            found = context.sha256(path)
         except OSError as error:
             raise LifeFailed("cannot read artifact %s: %s" % (relative, error.strerror)) from error
         if found != digest:
@@ -115,16 +115,16 @@ def _values(running: Running, name: str) -> dict[str, str]:
     return {**values, "work": str(running.work), "sink": running.sink.url, "service": name}
 
 
-def _start_process(bench: RunContext, running: Running, process: ProcessSpec, *, last: bool) -> Child:
+def _start_process(context: RunContext, running: Running, process: ProcessSpec, *, last: bool) -> Child:
     form, values = running.form, _values(running, process.name)
     extra = form.args if last else ()
-    argv = [bench.artifact(form.binary), *(fill(a, values) for a in (*process.argv, *extra))]
+    argv = [context.artifact(form.binary), *(fill(a, values) for a in (*process.argv, *extra))]
     env = {key: fill(value, values) for key, value in {**process.env, **form.env}.items()}
-    env = bench.env(running.work, {"LAB_FORM": form.name, **env})
-    cpus = bench.plan.layout.service
+    env = context.env(running.work, {"LAB_FORM": form.name, **env})
+    cpus = context.plan.layout.service
     try:
         _write_files(running, process)
-        return bench.nursery.spawn(process.name, "service", argv, env, running.work, cpus=cpus)
+        return context.children.spawn(process.name, "service", argv, env, running.work, cpus=cpus)
     except OSError as error:
         raise LifeFailed("cannot start the service process %s: %s" % (process.name, error)) from error
 
@@ -138,15 +138,15 @@ def _write_files(running: Running, process: ProcessSpec) -> None:
         path.write_text(fill(text, {**values, "work": str(running.work)}), encoding="utf-8")
 
 
-def _check_build(bench: RunContext, running: Running) -> None:
+def _check_build(context: RunContext, running: Running) -> None:
     """Check that the processes run the planned binary, by digest and by the build id that the service reports."""
-    service, form = bench.plan.service, running.form
+    service, form = context.plan.service, running.form
     for child in running.services:
         exe = "/proc/%d/exe" % child.pid
-        if bench.plan.tools.verified:
-            if not os.path.samefile(exe, bench.artifact(form.binary)):
+        if context.plan.tools.verified:
+            if not os.path.samefile(exe, context.artifact(form.binary)):
                 raise LifeFailed("%s runs another binary than planned: %s" % (child.name, os.readlink(exe)))
-        elif (found := bench.sha256(exe)) != form.sha256:
+        elif (found := context.sha256(exe)) != form.sha256:
             raise LifeFailed("%s runs another binary than planned: sha256 %s" % (child.name, found))
     answer = loopback.get(running.target, service.ready_path) if service.ready_path else None
     headers = answer[1] if answer is not None else {}
@@ -158,28 +158,28 @@ def _check_build(bench: RunContext, running: Running) -> None:
         raise LifeFailed("the service reports form %r" % headers[service.form_header.lower()])
 
 
-def _start_agent(bench: RunContext, running: Running, target: Child) -> Child:
+def _start_agent(context: RunContext, running: Running, target: Child) -> Child:
     spec = running.form.agent
     assert spec is not None
     ready = running.work / ("agent-%s.ready" % target.name)
     values = {**_values(running, target.name), "pid": str(target.pid), "ready": str(ready), "off": ",".join(spec.off)}
-    argv = [bench.artifact(spec.binary), *(fill(a, values) for a in spec.argv)]
-    env = bench.env(running.work, {key: fill(value, values) for key, value in spec.env.items()})
+    argv = [context.artifact(spec.binary), *(fill(a, values) for a in spec.argv)]
+    env = context.env(running.work, {key: fill(value, values) for key, value in spec.env.items()})
     name = "agent-" + target.name
     try:
         # SIGTERM, not SIGKILL, when we die: the agent then removes its pinned maps
-        return bench.nursery.spawn(
-            name, "agent", argv, env, running.work, cpus=bench.plan.layout.service, death_signal=signal.SIGTERM
+        return context.children.spawn(
+            name, "agent", argv, env, running.work, cpus=context.plan.layout.service, death_signal=signal.SIGTERM
         )
     except OSError as error:
         raise LifeFailed("cannot start the agent: %s" % error) from error
 
 
-def _wait_attached(bench: RunContext, running: Running, agent: Child) -> None:
+def _wait_attached(context: RunContext, running: Running, agent: Child) -> None:
     spec = running.form.agent
     assert spec is not None
     ready = running.work / (agent.name + ".ready")
-    until(bench.cancel, lambda: ready.exists() or agent.ended() or running.ended("service"), spec.ready_timeout_s)
+    until(context.cancel, lambda: ready.exists() or agent.ended() or running.ended("service"), spec.ready_timeout_s)
     if ready.exists():
         running.agent_said.append(json.loads(ready.read_text(encoding="utf-8")))
         return
@@ -200,8 +200,8 @@ def _why(agent: Child) -> str:
     return lines[-1] if lines else "no output"
 
 
-def stop_life(bench: RunContext) -> dict[str, int]:
+def stop_life(context: RunContext) -> dict[str, int]:
     """Stop the agents, the service in reverse order, then the sink; returns exit codes by name."""
-    children = list(bench.nursery.children)
-    bench.nursery.stop_all(bench.plan.timeouts.stop_s)
+    children = list(context.children.processes)
+    context.children.stop_all(context.plan.timeouts.stop_s)
     return {child.name: child.code for child in children if child.code is not None}

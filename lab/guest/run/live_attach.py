@@ -13,39 +13,39 @@ from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.wire.live import Attached, AttachEnded, Order, RequestEnded
 
 
-def end_agents(bench: RunContext, running: Running, deadline_s: float = 0.0) -> None:
+def end_agents(context: RunContext, running: Running, deadline_s: float = 0.0) -> None:
     """0: at once, for a new one takes the pins of the old one away."""
-    for agent in [agent for agent in running.agents if agent in bench.nursery.children]:
+    for agent in [agent for agent in running.agents if agent in context.children.processes]:
         agent.stop(deadline_s, gently=deadline_s > 0)
-        bench.nursery.children.remove(agent)
+        context.children.processes.remove(agent)
         with contextlib.suppress(FileNotFoundError):  # it never attached
             (running.work / (agent.name + ".ready")).unlink()
     running.agents = []
 
 
-def renew(bench: RunContext, running: Running) -> None:
+def renew(context: RunContext, running: Running) -> None:
     """Replace each agent; `attach` waits for the new ones. Raises LifeFailed."""
-    end_agents(bench, running)
-    start_agents(bench, running)
+    end_agents(context, running)
+    start_agents(context, running)
 
 
-def attach_order(bench: RunContext, orders: Orders, order: Order, running: Running) -> bool:
+def attach_order(context: RunContext, orders: Orders, order: Order, running: Running) -> bool:
     """Whether it attached and a span came. Raises OrderStopped, Stopped; a stop leaves no half-attached agent."""
     own = running.form
-    spec = bench.form(order.agent_of or running.id)
+    spec = context.form(order.agent_of or running.id)
     if spec.agent is None:
         raise LifeFailed("the form %s has no agent" % spec.name)
     running.form = replace(own, agent=spec.agent, proof=spec.proof, expected=spec.expected)
     ends: list[RequestEnded] = []
     try:
-        renew(bench, running)
-        attach(bench, running)
+        renew(context, running)
+        attach(context, running)
         told = Attached(order.id, time.time_ns(), running.id, spec.name, running.attach_s or 0.0)
         orders.tell(told)
-        LiveRequest(bench, orders, order, ends.append).run([running])
+        LiveRequest(context, orders, order, ends.append).run([running])
     except (LifeFailed, OrderStopped) as failure:
         if not ends:
-            end_agents(bench, running)
+            end_agents(context, running)
             running.form = own
         _tell(orders, order, running, str(failure) or "stopped by request", None)
         if isinstance(failure, OrderStopped):
@@ -54,9 +54,9 @@ def attach_order(bench: RunContext, orders: Orders, order: Order, running: Runni
     return _tell(orders, order, running, ends[0].reason, ends[0].first_span_s)
 
 
-def detach_order(bench: RunContext, orders: Orders, order: Order, running: Running) -> bool:
-    end_agents(bench, running, bench.plan.timeouts.stop_s)
-    running.form = bench.form(running.id)
+def detach_order(context: RunContext, orders: Orders, order: Order, running: Running) -> bool:
+    end_agents(context, running, context.plan.timeouts.stop_s)
+    running.form = context.form(running.id)
     running.attach_s = None
     return _tell(orders, order, running, "", None)
 

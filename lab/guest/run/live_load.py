@@ -27,22 +27,22 @@ SENTINEL_ROUNDS = 4000  # a fiftieth of a cell's: it is run in the middle of wha
 NOTHING: dict[str, Any] = {"sent": 0, "done": 0, "errors": 0, "late": 0, "in_flight": 0, "p50_ns": None, "p99_ns": None}
 
 
-def planned_s(bench: RunContext, order: Order, forms: int) -> float:
+def planned_s(context: RunContext, order: Order, forms: int) -> float:
     """A request that waits for the answer before it, as in a counted machine, takes longer than its rate."""
     seconds = order.requests / max(order.rate_rps, 0.001)
-    return seconds * (4.0 * forms if bench.plan.clock == COUNTED else 1.5)
+    return seconds * (4.0 * forms if context.plan.clock == COUNTED else 1.5)
 
 
-def limit_s(bench: RunContext, order: Order, forms: int) -> float:
-    times = bench.plan.timeouts
-    return planned_s(bench, order, forms) + times.ready_s + 2 * times.request_s + times.drain_s
+def limit_s(context: RunContext, order: Order, forms: int) -> float:
+    times = context.plan.timeouts
+    return planned_s(context, order, forms) + times.ready_s + 2 * times.request_s + times.drain_s
 
 
 class LiveLoad:
     """Runs the generator and tells each window; one form's end leaves the others under load."""
 
-    def __init__(self, bench: RunContext, orders: Orders, order: Order) -> None:
-        self.bench, self.orders, self.order = bench, orders, order
+    def __init__(self, context: RunContext, orders: Orders, order: Order) -> None:
+        self.context, self.orders, self.order = context, orders, order
         self.ok = True
         self.windows = 0
         self.lanes: dict[str, Lane] = {}
@@ -51,10 +51,10 @@ class LiveLoad:
     def run(self, forms: Sequence[Running]) -> None:
         """Raises OrderStopped, Stopped."""
         there = sessions()
-        self.lanes = {running.id: lane_of(self.bench, running, there) for running in forms}
+        self.lanes = {running.id: lane_of(self.context, running, there) for running in forms}
         order, ports = self.order, {one.id: one.target for one in forms}
         cell = CellPlan("live", "", order.rate_rps, order.seed, 0, order.requests)
-        with generator(self.bench, ports, cell, ["--windows", "%dms" % (WINDOW_S * 1000)]) as (load, lines):
+        with generator(self.context, ports, cell, ["--windows", "%dms" % (WINDOW_S * 1000)]) as (load, lines):
             self._machine()
             try:
                 total = self._follow(load, lines)
@@ -70,7 +70,9 @@ class LiveLoad:
 
     def _follow(self, load: Child, lines: LineStream) -> dict[str, Any]:
         """Until the generator has printed its total; {} when it ended without, or hung."""
-        ends = time.monotonic() + planned_s(self.bench, self.order, len(self.lanes)) + self.bench.plan.timeouts.ready_s
+        ends = (
+            time.monotonic() + planned_s(self.context, self.order, len(self.lanes)) + self.context.plan.timeouts.ready_s
+        )
         printed = time.monotonic()
         while self.lanes:
             inputs: list[Any] = [self.orders.woken, lines]
@@ -96,7 +98,7 @@ class LiveLoad:
 
     def _drain(self) -> None:
         """Windows without load until every span is there, or no more come."""
-        ends = time.monotonic() + self.bench.plan.timeouts.drain_s
+        ends = time.monotonic() + self.context.plan.timeouts.drain_s
         moved: dict[str, tuple[int, float]] = {}
         while self.lanes and time.monotonic() < ends:
             next_s = time.monotonic() + WINDOW_S
@@ -112,7 +114,7 @@ class LiveLoad:
             self._broken()
 
     def _quiet(self, lane: Lane, still_s: float) -> bool:
-        quiet_s = self.bench.plan.timeouts.quiet_s
+        quiet_s = self.context.plan.timeouts.quiet_s
         return still_s >= (min(WINDOW_S, quiet_s) if lane.spans >= lane.of(lane.expected) else quiet_s)
 
     def _broken(self) -> None:
@@ -167,7 +169,7 @@ class LiveLoad:
             "busy": system.busy_s,
             "steal": system.steal_s,
             "lab": own.user + own.system,
-            "ours": sum(sum(self.bench.accounts.cpu(role)) for role in ROLES),
+            "ours": sum(sum(self.context.accounts.cpu(role)) for role in ROLES),
             "psi": pressure().get("cpu", -1.0),
         }
         before, self.busy = self.busy or now, now

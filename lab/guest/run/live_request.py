@@ -52,25 +52,27 @@ def sure(tree: TypeTree) -> dict[str, int]:
     return {node.id: node.count_min for node in nodes if node.count_min and surely_received(tree.expectation(node.id))}
 
 
-def limit_s(bench: RunContext, order: Order) -> float:
+def limit_s(context: RunContext, order: Order) -> float:
     """After which a request has ended in any case."""
-    times = bench.plan.timeouts
+    times = context.plan.timeouts
     return times.ready_s + times.request_s + (order.limit_s or times.first_span_s)
 
 
 class LiveRequest:
     """Sends it and tells what comes. `ended` gets the end of every form, once, whatever happens."""
 
-    def __init__(self, bench: RunContext, orders: Orders, order: Order, ended: Callable[[RequestEnded], None]) -> None:
-        self.bench, self.orders, self.order, self.ended = bench, orders, order, ended
-        self.kind = order.request or bench.plan.canary[0]
+    def __init__(
+        self, context: RunContext, orders: Orders, order: Order, ended: Callable[[RequestEnded], None]
+    ) -> None:
+        self.context, self.orders, self.order, self.ended = context, orders, order, ended
+        self.kind = order.request or context.plan.canary[0]
 
     def run(self, forms: Sequence[Running]) -> None:
         """Raises OrderStopped, Stopped."""
         with ExitStack() as stack:
             asked: dict[str, Asked] = {}
             for running in forms:
-                tree = type_trees(self.bench.plan.reference, running.form.expected)[self.kind]
+                tree = type_trees(self.context.plan.reference, running.form.expected)[self.kind]
                 one = Asked(running, tree)
                 try:
                     one.stream = stack.enter_context(closing(running.sink.spans()))
@@ -79,11 +81,11 @@ class LiveRequest:
                     self._end(one, self._part_ended(one) or str(failure))
             if not asked:
                 return
-            cell = CellPlan("request", "", 1.0, self.bench.plan.seed, 0, 1)
+            cell = CellPlan("request", "", 1.0, self.context.plan.seed, 0, 1)
             options = ["--once", self.kind, "--index", str(self.order.index)]
             options += ["--at-once"] if self.order.at_once else []
             ports = {name: one.running.target for name, one in asked.items()}
-            load, lines = stack.enter_context(generator(self.bench, ports, cell, options))
+            load, lines = stack.enter_context(generator(self.context, ports, cell, options))
             try:
                 self._follow(asked, load, lines)
             except OrderStopped:
@@ -92,7 +94,7 @@ class LiveRequest:
                 raise
 
     def _follow(self, asked: dict[str, Asked], load: Child, lines: LineStream) -> None:
-        ends = time.monotonic() + limit_s(self.bench, self.order)
+        ends = time.monotonic() + limit_s(self.context, self.order)
         while asked:
             streams = [*(one.stream for one in asked.values()), lines]
             inputs: list[Any] = [stream for stream in streams if stream is not None and not stream.closed]
@@ -146,7 +148,7 @@ class LiveRequest:
         """Whether all came that must come, or nothing did for long enough."""
         if one.end is None:
             return False
-        times, quiet_s = self.bench.plan.timeouts, time.monotonic() - one.moved_s
+        times, quiet_s = self.context.plan.timeouts, time.monotonic() - one.moved_s
         if one.running.form.proof != "some":
             return quiet_s > times.quiet_s * SILENT
         if one.end.ok:

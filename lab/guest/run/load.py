@@ -26,9 +26,9 @@ STOP_S = 1.0
 URL = "http://127.0.0.1:%d"
 
 
-def load_plan(bench: RunContext, ports: int | dict[str, int], cell: CellPlan) -> dict[str, Any]:
+def load_plan(context: RunContext, ports: int | dict[str, int], cell: CellPlan) -> dict[str, Any]:
     """lab-load's plan for one cell. ports: of the service, or of several by form."""
-    plan = bench.plan
+    plan = context.plan
     in_flight = int(cell.rate_rps * plan.timeouts.request_s) + 16
     if isinstance(ports, int):
         target: dict[str, Any] = {"target": URL % ports}
@@ -48,30 +48,30 @@ def load_plan(bench: RunContext, ports: int | dict[str, int], cell: CellPlan) ->
     }
 
 
-def start_load(bench: RunContext, work: Path, port: int, cell: CellPlan, out: Path) -> Child:
+def start_load(context: RunContext, work: Path, port: int, cell: CellPlan, out: Path) -> Child:
     """Start warm-up and window; the rows go to `out`, which must not exist yet."""
     name = "load-%s" % cell.id
     plan_file = work / (name + ".json")
-    write_text(plan_file, json.dumps(load_plan(bench, port, cell)))
-    argv = [bench.artifact(bench.plan.tools.load), "--plan", str(plan_file), "--out", str(out)]
-    env = bench.env(work, ONE_THREAD if bench.plan.clock == COUNTED else {})
-    return bench.nursery.spawn(name, "load", argv, env, work, cpus=bench.plan.layout.tools)
+    write_text(plan_file, json.dumps(load_plan(context, port, cell)))
+    argv = [context.artifact(context.plan.tools.load), "--plan", str(plan_file), "--out", str(out)]
+    env = context.env(work, ONE_THREAD if context.plan.clock == COUNTED else {})
+    return context.children.spawn(name, "load", argv, env, work, cpus=context.plan.layout.tools)
 
 
 @contextlib.contextmanager
 def generator(
-    bench: RunContext, ports: dict[str, int], cell: CellPlan, options: list[str]
+    context: RunContext, ports: dict[str, int], cell: CellPlan, options: list[str]
 ) -> Iterator[tuple[Child, LineStream]]:
     """lab-load that sends the same to several forms, and its lines as it prints them; it has ended with the block."""
-    plan_file = bench.work / "live.json"
-    plan_file.write_text(json.dumps(load_plan(bench, ports, cell)), encoding="utf-8")
-    argv = [bench.artifact(bench.plan.tools.load), "--plan", str(plan_file), *options]
+    plan_file = context.work / "live.json"
+    plan_file.write_text(json.dumps(load_plan(context, ports, cell)), encoding="utf-8")
+    argv = [context.artifact(context.plan.tools.load), "--plan", str(plan_file), *options]
     read, write = os.pipe()
     with contextlib.closing(LineStream(read)) as lines:
         try:
-            env = bench.env(bench.work, ONE_THREAD if bench.plan.clock == COUNTED else {})
-            child = bench.nursery.spawn(
-                "live-load", "load", argv, env, bench.work, cpus=bench.plan.layout.tools, output=write
+            env = context.env(context.work, ONE_THREAD if context.plan.clock == COUNTED else {})
+            child = context.children.spawn(
+                "live-load", "load", argv, env, context.work, cpus=context.plan.layout.tools, output=write
             )
         finally:
             os.close(write)
@@ -79,13 +79,13 @@ def generator(
             yield child, lines
         finally:
             child.stop(STOP_S)
-            bench.nursery.children.remove(child)
+            context.children.processes.remove(child)
 
 
-def longest_s(bench: RunContext, cell: CellPlan) -> float:
+def longest_s(context: RunContext, cell: CellPlan) -> float:
     """Seconds after which a running load generator is stuck."""
     planned = (cell.warmup_requests + cell.requests) / max(cell.rate_rps, 0.001)
-    return planned * 1.5 + 2 * bench.plan.timeouts.request_s + bench.plan.timeouts.ready_s
+    return planned * 1.5 + 2 * context.plan.timeouts.request_s + context.plan.timeouts.ready_s
 
 
 def summary(child: Child) -> dict[str, Any] | None:
@@ -111,19 +111,19 @@ def sends(out: Path) -> list[tuple[int, int, int, int, str]]:
 
 
 def send_once(
-    bench: RunContext, work: Path, port: int, kind: str, index: int, seed: int
+    context: RunContext, work: Path, port: int, kind: str, index: int, seed: int
 ) -> tuple[Sent, dict[str, Any]]:
     """Send one request of one type, outside any load. Raises LifeFailed when the load generator fails."""
     cell = CellPlan(id="canary", level="", rate_rps=1.0, seed=seed, warmup_requests=0, requests=1)
     name = "canary-%d-%s" % (index, kind)
     plan_file = work / "canary.plan.json"
-    write_text(plan_file, json.dumps(load_plan(bench, port, cell)))
-    argv = [bench.artifact(bench.plan.tools.load), "--once", kind, "--plan", str(plan_file), "--index", str(index)]
-    child = bench.nursery.spawn(name, "load", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
-    limit_s = bench.plan.timeouts.request_s + bench.plan.timeouts.ready_s
-    until(bench.cancel, child.ended, limit_s, 0.02)
+    write_text(plan_file, json.dumps(load_plan(context, port, cell)))
+    argv = [context.artifact(context.plan.tools.load), "--once", kind, "--plan", str(plan_file), "--index", str(index)]
+    child = context.children.spawn(name, "load", argv, context.env(work, {}), work, cpus=context.plan.layout.tools)
+    limit_s = context.plan.timeouts.request_s + context.plan.timeouts.ready_s
+    until(context.cancel, child.ended, limit_s, 0.02)
     child.stop(0.1)
-    bench.nursery.children.remove(child)
+    context.children.processes.remove(child)
     try:
         doc = json.loads(child.lines()[-1])
         sent = Sent(kind, str(doc["request_id"]), int(doc["status"]), int(doc["start_ns"]), int(doc["end_ns"]))

@@ -18,9 +18,9 @@ FRAME_HEADER = 9  # HTTP/2: length (3 bytes), type, flags, stream
 SETTINGS = 4
 
 
-def wait_ready(bench: RunContext, services: list[Child], port: int) -> None:
+def wait_ready(context: RunContext, services: list[Child], port: int) -> None:
     """Wait until `port` answers as ready.path and ready.status require. Raises LifeFailed with the last answer."""
-    spec = bench.plan.service
+    spec = context.plan.service
     last = ""
 
     def outcome() -> str:
@@ -31,8 +31,8 @@ def wait_ready(bench: RunContext, services: list[Child], port: int) -> None:
         ended = next((text for text in (child.ended() for child in services) if text), "")
         return ended or (last if last.startswith(HTTP2) else "")
 
-    deadline_s = bench.plan.timeouts.ready_s
-    found = until(bench.cancel, outcome, deadline_s)
+    deadline_s = context.plan.timeouts.ready_s
+    found = until(context.cancel, outcome, deadline_s)
     if found == "ready":
         return
     reasons = [found or "%s, for %g s" % (last, deadline_s)]

@@ -77,24 +77,24 @@ def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], can
     systemd = systemd_runs()
     accounts = open_accounts(ending.tag(runs), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd)
     journal = Journal(out)
-    nursery = ChildProcesses(accounts=accounts, out=out)
-    bench = RunContext(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
+    children = ChildProcesses(accounts=accounts, out=out)
+    context = RunContext(plan, out, work, artifacts, journal, accounts, children, cancel, systemd)
     if left:
         journal.emit("notice", text="ended %d processes left by a killed run" % left)
     if not (out / FACTS_FILE).exists():
         write_text(out / FACTS_FILE, json.dumps({**facts(), "accounting": accounts.source}, sort_keys=True) + "\n")
     try:
-        return _lives(bench)
+        return _lives(context)
     except Stopped:
         journal.emit("state", phase="stopped")
-        _state(bench, "failed", "stopped on request; run start again to resume")
+        _state(context, "failed", "stopped on request; run start again to resume")
         raise
     except BaseException as error:
         journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
-        _state(bench, "failed", "%s: %s" % (type(error).__name__, error))
+        _state(context, "failed", "%s: %s" % (type(error).__name__, error))
         raise
     finally:
-        nursery.stop_all(plan.timeouts.stop_s)
+        children.stop_all(plan.timeouts.stop_s)
         accounts.close()
         journal.close()
 
@@ -109,53 +109,53 @@ def _clear(out: Path, work: Path) -> None:
             shutil.rmtree(str(half), ignore_errors=True)
 
 
-def _lives(bench: RunContext) -> GuestManifest:
-    bench.journal.emit("state", phase="running", resumed=bool(_done(bench)), accounting=bench.accounts.source)
-    _state(bench, "running")
-    for life in bench.plan.lives:
-        while not _life_failure(bench, life):
-            todo = [(c, n) for c in life.cells for n in [_next_attempt(bench, c)] if n]
-            if not todo and (life.cells or _started(bench, life)):  # a life without cells is run for its proof
+def _lives(context: RunContext) -> GuestManifest:
+    context.journal.emit("state", phase="running", resumed=bool(_done(context)), accounting=context.accounts.source)
+    _state(context, "running")
+    for life in context.plan.lives:
+        while not _life_failure(context, life):
+            todo = [(c, n) for c in life.cells for n in [_next_attempt(context, c)] if n]
+            if not todo and (life.cells or _started(context, life)):  # a life without cells is run for its proof
                 break
-            _one_life(bench, life, todo)
-            _state(bench, "running")
-    return _finish(bench)
+            _one_life(context, life, todo)
+            _state(context, "running")
+    return _finish(context)
 
 
-def _one_life(bench: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
+def _one_life(context: RunContext, life: Life, todo: list[tuple[CellPlan, int]]) -> None:
     """Start the form, prove it, run its cells until one of its processes dies; reports and records failures."""
-    ident = _life_id(bench, life)
-    work = bench.work / ident
+    ident = _life_id(context, life)
+    work = context.work / ident
     work.mkdir()
-    bench.journal.emit("life", id=ident, form=life.form, block=life.block, phase="starting", said="starting")
+    context.journal.emit("life", id=ident, form=life.form, block=life.block, phase="starting", said="starting")
     try:
-        running = start_life(bench, life, ident, work)
-        _tell_ready(bench, running)
-        canary = prove(bench, running)
-        _tell_proof(bench, canary)
-        _publish_life(bench, ident, life, running, canary, canary.reason and "proof: " + canary.reason)
+        running = start_life(context, life, ident, work)
+        _tell_ready(context, running)
+        canary = prove(context, running)
+        _tell_proof(context, canary)
+        _publish_life(context, ident, life, running, canary, canary.reason and "proof: " + canary.reason)
         for cell, attempt in todo if canary.ok else ():
-            run_cell(bench, running, cell, attempt)
-            _state(bench, "running")
+            run_cell(context, running, cell, attempt)
+            _state(context, "running")
             if running.broken():
                 break
-            sleep(bench.cancel, bench.plan.timeouts.idle_s)
+            sleep(context.cancel, context.plan.timeouts.idle_s)
     except LifeFailed as failure:
         # not "failed", which would end the whole run
-        bench.journal.emit("proof", form=life.form, ok=False, reason=str(failure), first_span_s=None)
-        _publish_life(bench, ident, life, None, None, str(failure))
+        context.journal.emit("proof", form=life.form, ok=False, reason=str(failure), first_span_s=None)
+        _publish_life(context, ident, life, None, None, str(failure))
     finally:
-        codes = stop_life(bench)
-    _keep_logs(bench, ident, work)
-    bench.journal.emit("life", id=ident, form=life.form, phase="stopped", said="stopped", codes=codes)
+        codes = stop_life(context)
+    _keep_logs(context, ident, work)
+    context.journal.emit("life", id=ident, form=life.form, phase="stopped", said="stopped", codes=codes)
     shutil.rmtree(str(work), ignore_errors=True)
 
 
-def _tell_ready(bench: RunContext, running: Running) -> None:
+def _tell_ready(context: RunContext, running: Running) -> None:
     text = "ready after %.1f s" % running.startup_s
     if running.attach_s is not None:
         text += ", agent attached after %.1f s" % running.attach_s
-    bench.journal.emit(
+    context.journal.emit(
         "life",
         id=running.id,
         form=running.form.name,
@@ -166,16 +166,16 @@ def _tell_ready(bench: RunContext, running: Running) -> None:
     )
 
 
-def _life_id(bench: RunContext, life: Life) -> str:
+def _life_id(context: RunContext, life: Life) -> str:
     prefix = "%d-%s" % (life.block, life.form)
     number = 1
-    while (bench.out / LIVES_DIR / ("%s.%d" % (prefix, number))).exists():
+    while (context.out / LIVES_DIR / ("%s.%d" % (prefix, number))).exists():
         number += 1
     return "%s.%d" % (prefix, number)
 
 
-def _tell_proof(bench: RunContext, canary: Canary) -> None:
-    bench.journal.emit(
+def _tell_proof(context: RunContext, canary: Canary) -> None:
+    context.journal.emit(
         "proof",
         form=canary.form,
         ok=canary.ok,
@@ -185,14 +185,14 @@ def _tell_proof(bench: RunContext, canary: Canary) -> None:
     )
     for request in canary.requests:
         for span in request.spans:
-            bench.journal.emit("span", form=canary.form, request=request.type, span=json.loads(dump(span)))
+            context.journal.emit("span", form=canary.form, request=request.type, span=json.loads(dump(span)))
 
 
 def _publish_life(
-    bench: RunContext, ident: str, life: Life, running: Running | None, canary: Canary | None, failure: str
+    context: RunContext, ident: str, life: Life, running: Running | None, canary: Canary | None, failure: str
 ) -> None:
     """Publish lives/ID before the first cell, so that every cell has its proof."""
-    temp = bench.out / LIVES_DIR / (".tmp-" + ident)
+    temp = context.out / LIVES_DIR / (".tmp-" + ident)
     temp.mkdir()
     doc = {"schema": 1, "id": ident, "block": life.block, "form": life.form, "ok": not failure, "reason": failure}
     if running is not None:
@@ -203,12 +203,12 @@ def _publish_life(
     write_text(temp / LIFE_FILE, json.dumps(doc, sort_keys=True) + "\n")
     if canary is not None:
         write_text(temp / CANARY_FILE, dump(canary) + "\n")
-    publish(temp, bench.out / LIVES_DIR / ident)
+    publish(temp, context.out / LIVES_DIR / ident)
 
 
-def _keep_logs(bench: RunContext, ident: str, work: Path) -> None:
+def _keep_logs(context: RunContext, ident: str, work: Path) -> None:
     """Keep the stderr of our processes in the folder of the life."""
-    folder = bench.out / LIVES_DIR / ident
+    folder = context.out / LIVES_DIR / ident
     for log in sorted((work / LOGS_DIR).glob("*.log")):
         text = tail(log, LOG_BYTES)
         if text and folder.is_dir():
@@ -218,59 +218,59 @@ def _keep_logs(bench: RunContext, ident: str, work: Path) -> None:
 # --- what is done ----------------------------------------------------------------------------------------------------
 
 
-def _attempts(bench: RunContext, cell: CellPlan) -> list[Cell]:
+def _attempts(context: RunContext, cell: CellPlan) -> list[Cell]:
     found = []
     for attempt in (1, 2):
-        path = bench.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
-        if path not in bench.cells and path.exists():
-            bench.cells[path] = load(Cell, path.read_bytes())
-        if path in bench.cells:
-            found.append(bench.cells[path])
+        path = context.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
+        if path not in context.cells and path.exists():
+            context.cells[path] = load(Cell, path.read_bytes())
+        if path in context.cells:
+            found.append(context.cells[path])
     return found
 
 
-def _next_attempt(bench: RunContext, cell: CellPlan) -> int:
+def _next_attempt(context: RunContext, cell: CellPlan) -> int:
     """1 or 2; 0 when the cell is done: valid once, or as often as allowed."""
-    found = _attempts(bench, cell)
-    allowed = 2 if bench.plan.rerun_invalid else 1
+    found = _attempts(context, cell)
+    allowed = 2 if context.plan.rerun_invalid else 1
     if len(found) >= allowed or any(c.valid for c in found):
         return 0
     return len(found) + 1
 
 
-def _started(bench: RunContext, life: Life) -> bool:
-    return any((bench.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
+def _started(context: RunContext, life: Life) -> bool:
+    return any((context.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
 
 
-def _life_failure(bench: RunContext, life: Life) -> str:
+def _life_failure(context: RunContext, life: Life) -> str:
     """The reason of a failed start of this life; "" when none failed."""
-    for path in sorted((bench.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
+    for path in sorted((context.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
         doc = json.loads(path.read_text(encoding="utf-8"))
         if not doc["ok"]:
             return str(doc["reason"])
     return ""
 
 
-def _done(bench: RunContext) -> int:
+def _done(context: RunContext) -> int:
     """Cells that need no more work."""
-    return sum(1 for life in bench.plan.lives for cell in life.cells if not _next_attempt(bench, cell))
+    return sum(1 for life in context.plan.lives for cell in life.cells if not _next_attempt(context, cell))
 
 
-def _state(bench: RunContext, phase: str, reason: str = "") -> None:
-    total = sum(len(life.cells) for life in bench.plan.lives)
-    write_state(bench.out, bench.plan.digest(), phase, _done(bench), total, reason)
+def _state(context: RunContext, phase: str, reason: str = "") -> None:
+    total = sum(len(life.cells) for life in context.plan.lives)
+    write_state(context.out, context.plan.digest(), phase, _done(context), total, reason)
 
 
-def _finish(bench: RunContext) -> GuestManifest:
-    plan = bench.plan
-    _state(bench, "sealing")
+def _finish(context: RunContext) -> GuestManifest:
+    plan = context.plan
+    _state(context, "sealing")
     cells = [c for life in plan.lives for c in life.cells]
-    kept = tuple(cell_folder(c.id, a.attempt) for c in cells for a in _attempts(bench, c))
-    failures = {life.form: reason for life in plan.lives for reason in [_life_failure(bench, life)] if reason}
-    missing = [c.id for c in cells if not _attempts(bench, c)]
+    kept = tuple(cell_folder(c.id, a.attempt) for c in cells for a in _attempts(context, c))
+    failures = {life.form: reason for life in plan.lives for reason in [_life_failure(context, life)] if reason}
+    missing = [c.id for c in cells if not _attempts(context, c)]
     reason = "; ".join("%s: %s" % item for item in sorted(failures.items()))
     outcome: Literal["complete", "failed"] = "failed" if missing or failures else "complete"
-    bench.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)
-    manifest = seal(bench.out, plan.run_id, plan.digest(), kept, outcome, reason)
-    _state(bench, outcome, reason)
+    context.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)
+    manifest = seal(context.out, plan.run_id, plan.digest(), kept, outcome, reason)
+    _state(context, outcome, reason)
     return manifest

@@ -66,18 +66,18 @@ class Sink:
         return True
 
 
-def start_sink(bench: RunContext, work: Path, first_file: Path) -> Sink:
+def start_sink(context: RunContext, work: Path, first_file: Path) -> Sink:
     """Start it on a free port. Raises LifeFailed."""
-    argv = [bench.artifact(bench.plan.tools.sink), "--listen", "127.0.0.1:0", "--out", str(first_file)]
-    child = bench.nursery.spawn("sink", "sink", argv, bench.env(work, {}), work, cpus=bench.plan.layout.tools)
-    found = until(bench.cancel, lambda: child.lines() or child.ended(), bench.plan.timeouts.ready_s)
+    argv = [context.artifact(context.plan.tools.sink), "--listen", "127.0.0.1:0", "--out", str(first_file)]
+    child = context.children.spawn("sink", "sink", argv, context.env(work, {}), work, cpus=context.plan.layout.tools)
+    found = until(context.cancel, lambda: child.lines() or child.ended(), context.plan.timeouts.ready_s)
     if not isinstance(found, list):
         raise LifeFailed("the span sink did not start: %s: %s" % (found or "no output", child.said().strip()))
     port = int(str(json.loads(found[0])["listening"]).rsplit(":", 1)[1])
     return Sink(child=child, port=port, file=first_file)
 
 
-def still(bench: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
+def still(context: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
     """Wait until the span count has not moved for `quiet_s`."""
     step_s = min(0.5, max(0.05, quiet_s / 10))
     counts: list[int] = []
@@ -92,7 +92,7 @@ def still(bench: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> b
         counts.append(count)
         return "still" if len(counts) > needed and len(set(counts[-needed:])) == 1 else ""
 
-    return until(bench.cancel, quiet, deadline_s, step_s) == "still"
+    return until(context.cancel, quiet, deadline_s, step_s) == "still"
 
 
 def lines(path: Path) -> int:

@@ -66,42 +66,42 @@ def _context(
     accounts = open_accounts(
         ending.tag(ending.runs_of(str(out))), delegated=bool(env.get(DELEGATED_ENV)), systemd=systemd
     )
-    nursery = ChildProcesses(accounts=accounts, out=out)
-    return RunContext(plan, out, work, artifacts, journal, accounts, nursery, cancel, systemd)
+    children = ChildProcesses(accounts=accounts, out=out)
+    return RunContext(plan, out, work, artifacts, journal, accounts, children, cancel, systemd)
 
 
 class _Standby:
-    def __init__(self, bench: RunContext, orders: Orders) -> None:
-        self.bench, self.orders = bench, orders
+    def __init__(self, context: RunContext, orders: Orders) -> None:
+        self.context, self.orders = context, orders
         self.up: list[Running] = []
         self.rounds = 1
 
     def run(self) -> None:
-        bench = self.bench
+        context = self.context
         try:
-            self.up = _start(bench)
+            self.up = _start(context)
             self._round()
             while True:
                 order = self.orders.next()
                 self._carry_out(order)
                 self.orders.done()
         except Stopped:
-            bench.journal.emit("state", phase="stopped")
+            context.journal.emit("state", phase="stopped")
         except BaseException as error:
-            bench.journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
+            context.journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
             raise
         finally:
-            bench.nursery.stop_all(bench.plan.timeouts.stop_s)
-            bench.accounts.close()
-            bench.journal.close()
+            context.children.stop_all(context.plan.timeouts.stop_s)
+            context.accounts.close()
+            context.journal.close()
 
     def _round(self) -> None:
-        self.bench.journal.emit("state", phase="standby", round=self.rounds)
-        write_state(self.bench.out, self.bench.plan.digest(), "standby", self.rounds, self.rounds)
+        self.context.journal.emit("state", phase="standby", round=self.rounds)
+        write_state(self.context.out, self.context.plan.digest(), "standby", self.rounds, self.rounds)
 
     def _carry_out(self, order: Order) -> None:
         """Whatever goes wrong ends the order, not the forms."""
-        began, bench = time.monotonic(), self.bench
+        began, context = time.monotonic(), self.context
         outcome: Literal["done", "failed", "stopped"] = "failed"
         why = "not every form ended well"
         try:
@@ -110,7 +110,7 @@ class _Standby:
             self.orders.tell(Refused(order.id, time.time_ns(), str(failure)))
             return
         limit_s, names = self._limit_s(order, len(forms)), tuple(one.id for one in forms)
-        self.orders.tell(Accepted(order.id, time.time_ns(), order.kind, names, bench.plan.clock, limit_s))
+        self.orders.tell(Accepted(order.id, time.time_ns(), order.kind, names, context.plan.clock, limit_s))
         try:
             if self._do(order, forms):
                 outcome, why = "done", ""
@@ -133,25 +133,25 @@ class _Standby:
         if absent:
             raise LifeFailed("not on standby: %s (known: %s)" % (", ".join(absent), ", ".join(there)))
         forms = [there[name] for name in order.forms] if order.forms else self.up
-        kinds = [request.type for request in self.bench.plan.requests]
+        kinds = [request.type for request in self.context.plan.requests]
         if order.request and order.request not in kinds:
             raise LifeFailed("no request type %s (known: %s)" % (order.request, ", ".join(kinds)))
         if order.kind == "load" and not (forms and len(forms) <= LOAD_FORMS_MOST and order.requests):
             raise LifeFailed("a load takes one to %d forms and at least one request" % LOAD_FORMS_MOST)
         if order.kind in ("attach", "detach") and len(forms) != 1:
             raise LifeFailed("%s takes one form" % order.kind)
-        if order.agent_of and order.agent_of not in self.bench.plan.forms:
+        if order.agent_of and order.agent_of not in self.context.plan.forms:
             raise LifeFailed("no form %s in the plan" % order.agent_of)
         return forms
 
     def _limit_s(self, order: Order, forms: int) -> float:
-        times = self.bench.plan.timeouts
+        times = self.context.plan.timeouts
         if order.kind == "load":
-            return live_load.limit_s(self.bench, order, forms)
-        one = live_request.limit_s(self.bench, order)
+            return live_load.limit_s(self.context, order, forms)
+        one = live_request.limit_s(self.context, order)
         if order.kind == "request":
             return one
-        agents = max([spec.agent.ready_timeout_s for spec in self.bench.plan.forms.values() if spec.agent] or [0.0])
+        agents = max([spec.agent.ready_timeout_s for spec in self.context.plan.forms.values() if spec.agent] or [0.0])
         return times.stop_s + agents + one * (forms if order.kind == "reprove" else 1)
 
     def _do(self, order: Order, forms: list[Running]) -> bool:
@@ -159,15 +159,15 @@ class _Standby:
         if order.kind == "request":
             return self._request(order, forms)
         if order.kind == "load":
-            load = LiveLoad(self.bench, self.orders, order)
+            load = LiveLoad(self.context, self.orders, order)
             load.run(forms)
             return load.ok
         if order.kind == "attach":
-            return attach_order(self.bench, self.orders, order, forms[0])
+            return attach_order(self.context, self.orders, order, forms[0])
         if order.kind == "detach":
-            return detach_order(self.bench, self.orders, order, forms[0])
+            return detach_order(self.context, self.orders, order, forms[0])
         self.rounds += 1
-        ok = _reprove(self.bench, forms, self.rounds, order=order.id, reattach=order.reattach)
+        ok = _reprove(self.context, forms, self.rounds, order=order.id, reattach=order.reattach)
         self._round()
         return ok
 
@@ -178,33 +178,33 @@ class _Standby:
             good.append(end.ok)
             self.orders.tell(end)
 
-        LiveRequest(self.bench, self.orders, order, ended).run(forms)
+        LiveRequest(self.context, self.orders, order, ended).run(forms)
         return all(good)
 
 
-def _start(bench: RunContext) -> list[Running]:
+def _start(context: RunContext) -> list[Running]:
     """Start every form of the plan and prove it by one request of each type; a form that fails is stopped."""
     up = []
-    for life in bench.plan.lives:
-        work, others = bench.work / life.form, list(bench.nursery.children)
+    for life in context.plan.lives:
+        work, others = context.work / life.form, list(context.children.processes)
         work.mkdir()
         try:
-            running = start_life(bench, life, life.form, work)
-            canary = prove(bench, running)
+            running = start_life(context, life, life.form, work)
+            canary = prove(context, running)
             if running.agents:
-                renew(bench, running)
-                attach(bench, running)
-            _proof(bench, 1, canary, running)
+                renew(context, running)
+                attach(context, running)
+            _proof(context, 1, canary, running)
             up.append(running)
         except LifeFailed as failure:
-            _failed(bench, life.form, failure, 1)
-            for child in [child for child in bench.nursery.children if child not in others]:
-                child.stop(bench.plan.timeouts.stop_s)
-            bench.nursery.children[:] = others
+            _failed(context, life.form, failure, 1)
+            for child in [child for child in context.children.processes if child not in others]:
+                child.stop(context.plan.timeouts.stop_s)
+            context.children.processes[:] = others
     return up
 
 
-def _reprove(bench: RunContext, up: Sequence[Running], rounds: int, *, order: str, reattach: bool) -> bool:
+def _reprove(context: RunContext, up: Sequence[Running], rounds: int, *, order: str, reattach: bool) -> bool:
     """Send one request to each form, to silent ones first, since their proof takes longest. Whether all are proven."""
     began = time.monotonic()
     sent: dict[str, SentCanaries] = {}
@@ -217,15 +217,15 @@ def _reprove(bench: RunContext, up: Sequence[Running], rounds: int, *, order: st
                     step(running)
             except LifeFailed as failure:
                 failed.add(running.id)
-                _failed(bench, running.id, failure, rounds, order)
+                _failed(context, running.id, failure, rounds, order)
 
     def ask(running: Running) -> None:
         rotate(running)
-        sent[running.id] = send(bench, running, bench.plan.canary[:1])
+        sent[running.id] = send(context, running, context.plan.canary[:1])
 
     def answered(running: Running) -> None:
-        canary = judge(bench, running, sent[running.id], bench.plan.timeouts.quiet_s * SILENT)
-        _proof(bench, rounds, canary, running, time.monotonic() - began, order=order, reattach=reattach)
+        canary = judge(context, running, sent[running.id], context.plan.timeouts.quiet_s * SILENT)
+        _proof(context, rounds, canary, running, time.monotonic() - began, order=order, reattach=reattach)
         if not canary.ok:
             failed.add(running.id)
 
@@ -233,17 +233,17 @@ def _reprove(bench: RunContext, up: Sequence[Running], rounds: int, *, order: st
     silent = [running for running in up if running.form.proof != "some"]
     others = [running for running in up if running not in agents and running not in silent]
     if reattach:
-        tried(lambda running: renew(bench, running), agents)  # they attach while the others answer
+        tried(lambda running: renew(context, running), agents)  # they attach while the others answer
     tried(ask, silent + others)
     if reattach:
-        tried(lambda running: attach(bench, running), agents)
+        tried(lambda running: attach(context, running), agents)
     tried(ask, agents)
     tried(answered, others + agents + silent)
     return not failed
 
 
 def _proof(
-    bench: RunContext,
+    context: RunContext,
     rounds: int,
     canary: Canary,
     running: Running,
@@ -254,7 +254,7 @@ def _proof(
 ) -> None:
     """Emit a proof. seconds: since the order began; reattach: with a new agent."""
     _tell(
-        bench,
+        context,
         Proof(
             order=order,
             at_ns=time.time_ns(),
@@ -271,9 +271,9 @@ def _proof(
     )
 
 
-def _failed(bench: RunContext, form: str, failure: LifeFailed, rounds: int, order: str = "") -> None:
-    _tell(bench, Proof(order, time.time_ns(), form, ok=False, reason=str(failure), round=rounds))
+def _failed(context: RunContext, form: str, failure: LifeFailed, rounds: int, order: str = "") -> None:
+    _tell(context, Proof(order, time.time_ns(), form, ok=False, reason=str(failure), round=rounds))
 
 
-def _tell(bench: RunContext, proof: Proof) -> None:
-    bench.journal.emit("proof", **encode(proof))
+def _tell(context: RunContext, proof: Proof) -> None:
+    context.journal.emit("proof", **encode(proof))

@@ -114,9 +114,9 @@ def test_strangers_are_spared(runs: Path, start: Starts) -> None:
 def test_what_a_registered_child_started_is_ended(runs: Path) -> None:
     """Its parent died with the guest half; the session is known by the register."""
     accounts = Accounts(source="proc", root=None)
-    nursery, work = ChildProcesses(accounts, runs / "r1/guest"), runs / "r1/guest"
+    children, work = ChildProcesses(accounts, runs / "r1/guest"), runs / "r1/guest"
     bare = {"PATH": os.environ["PATH"]}
-    child = nursery.spawn("sh", "service", ["sh", "-c", "sleep 60 & echo $!; exec sleep 60"], bare, work)
+    child = children.spawn("sh", "service", ["sh", "-c", "sleep 60 & echo $!; exec sleep 60"], bare, work)
     while not child.lines():
         time.sleep(0.01)
     other = int(child.lines()[0])

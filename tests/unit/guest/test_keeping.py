@@ -87,13 +87,13 @@ def test_one_lock_for_all_runs_of_a_machine(tmp_path: Path) -> None:
     Lock(tmp_path / "runs" / "two", "d2").close()
 
 
-def nursery(work: Path) -> ChildProcesses:
+def children(work: Path) -> ChildProcesses:
     return ChildProcesses(open_accounts("t", delegated=False, systemd=False, sources=()), work / "runs/one")
 
 
 def grandchild(work: Path, then: str) -> tuple[Child, int]:
     """A child that starts another in the background, tells its pid and goes on as `then`."""
-    child = nursery(work).spawn("sh", "service", ["sh", "-c", f"sleep 60 & echo $!; {then}"], dict(os.environ), work)
+    child = children(work).spawn("sh", "service", ["sh", "-c", f"sleep 60 & echo $!; {then}"], dict(os.environ), work)
     ends = time.monotonic() + 10
     while not child.lines() and time.monotonic() < ends:
         time.sleep(0.01)
