@@ -24,6 +24,7 @@ SHOW: Final = 0.05
 SURE: Final = 0.01
 FEWEST: Final = 3
 THRESHOLD_PCT: Final = 5.0
+LEAST_PCT: Final = {"rss_mib": 15.0}  # the heap of a program that has just run for a while moves in steps
 COUNTS: Final = frozenset({"spans", "requests", "errors", "files", "lines", "probes"})
 SHARES: Final = frozenset({"%"})
 TIMES: Final = "×"
@@ -173,4 +174,4 @@ def threshold_pct(name: str, given: Mapping[str, float]) -> float:
     """The change that is too small to matter, in per cent."""
     metric = METRIC_OF.get(name, name)
     known = METRICS[metric].threshold_pct if metric in METRICS else THRESHOLD_PCT
-    return given.get(metric, known)
+    return given.get(metric, max(known, LEAST_PCT.get(metric, 0.0)))

@@ -140,11 +140,14 @@ def _silences(events: Sequence[LiveEvent]) -> dict[str, float]:
 
 
 def _parents(events: Sequence[LiveEvent]) -> dict[str, float]:
-    """Of the spans of single requests: those below another span than in the reference, or below none that came."""
+    """Of the spans of single requests: those below another span than in the reference, or below none that came.
+
+    A request of which spans are missing tells nothing: a span that was dropped is nobody's parent.
+    """
     wrong: Counter[str] = Counter()
     came: Counter[str] = Counter()
     for event in events:
-        if isinstance(event, RequestEnded):
+        if isinstance(event, RequestEnded) and event.seen >= event.expected:
             wrong[event.form] += len(event.parent_missing) + len(event.wrong_parent)
             came[event.form] += event.seen
     return {form: wrong[form] / number for form, number in came.items() if number}

@@ -168,6 +168,27 @@ def writing(_: Place) -> Iterator[None]:
         Path("/var/tmp/lab-stage-faults").unlink(missing_ok=True)
 
 
+@contextmanager
+def halting(place: Place) -> Iterator[None]:
+    """One form's service stands still half of the time, as under a debugger or while it is swapped in."""
+    over, pids = threading.Event(), place.pids(OTEL, OTEL)
+
+    def halt() -> None:
+        while not over.is_set():
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                for pid in pids:
+                    os.kill(pid, number)
+                time.sleep(0.03)
+
+    thread = threading.Thread(target=halt)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 INJECTORS: Final[dict[str, Injector]] = {
     "clean": Injector(truth=""),
     "CPU hogs in the machine": Injector(truth="background work", around=lambda _: burning(16), alone=True),
@@ -181,5 +202,6 @@ INJECTORS: Final[dict[str, Injector]] = {
     "no warm-up": Injector(truth="warm-up", fresh=True, most=12),
     "another tool": Injector(truth="version drift", changed=True),
     "unlisted: a greedy collector of garbage": Injector(truth="", instead={GREEDY: OTEL}),
+    "unlisted: a service that halts": Injector(truth="", around=halting),
     "unlisted: a slow disk": Injector(truth="", around=writing),
 }

@@ -6,7 +6,6 @@ lab up NAME --provider qemu; lab snapshot NAME ready --form baseline --form orch
 from __future__ import annotations
 
 import contextlib
-import importlib
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import psutil
 
+from lab.flows import live
 from lab.machines import lifecycle
 from lab.model.lab import Lab
 from lab.model.live import LiveEvent
@@ -31,8 +31,6 @@ class Machine:
 
     def __init__(self, lab: Lab, name: str, stack: ExitStack) -> None:
         self.lab, self.name = lab, name
-        live = importlib.import_module("lab.flows.live")
-
         self.cast = stack.enter_context(live.opened(lab, name))
         found = lifecycle.machine(lab, name)
         assert found is not None

@@ -85,14 +85,16 @@ def _rehearsal(number: int, values: Sequence[Value]) -> Rehearsal:
     return Rehearsal(id=f"{number:04}", date="", inputs=Inputs(show="", seed=1), beats=(), seconds=1.0, figures=figures)
 
 
-def table(file: Path, parity: int = 1) -> str:
-    """Markdown: the confusion table, then recall and precision of each cause with 95 % intervals."""
-    found = [one for one in judged(read(file)) if one.round % 2 == parity]
+def table(file: Path, *, tuned: bool = True) -> str:
+    """Markdown: the confusion table, then recall and precision of each cause with 95 % intervals. tuned: limits were
+    tuned by the even rounds of this file, so only the odd ones count."""
+    found = [one for one in judged(read(file)) if one.round % 2 or not tuned]
     lines = ["| injected | samples | the cause | named | what else was said |", "|---|---|---|---|---|"]
     for name, injector in ALL.items():
         said = Counter(one.said for one in found if one.injector == name)
         if total := sum(said.values()):
-            hits = said[ON] + said[NONE] if not injector.truth else said[injector.truth]
+            hits = said[injector.truth] if injector.truth else said[ON]
+            hits += said[NONE] if name.startswith("unlisted") else 0
             others = ", ".join(f"{what} {count}" for what, count in said.most_common() if what != injector.truth)
             lines.append(f"| {name} | {total} | {injector.truth or '(none)'} | {Share(hits, total)} | {others} |")
     lines += ["", "| cause | recall | recall where a value was off | precision |", "|---|---|---|---|"]
@@ -101,6 +103,8 @@ def table(file: Path, parity: int = 1) -> str:
         off = [one for one in of if one.said != ON]
         named = [one for one in found if one.said == cause]
         right = [one for one in of if one.said == cause]
+        if not of:
+            continue
         shares = [str(Share(len(right), len(base))) if base else "—" for base in (of, off, named)]
         lines.append(f"| {cause} | {' | '.join(shares)} |")
     return "\n".join(lines)

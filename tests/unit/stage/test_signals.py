@@ -124,6 +124,7 @@ def test_spans_late_sends_and_builds() -> None:
     assert found.late == pytest.approx(0.15)
     assert found.builds == {"ebpf": ("aa", "bb")}
     assert found.parents == {"ebpf": 0.5}
+    assert of([replace(REQUEST, seen=3)]).parents == {}, "the parent of a span may be the one that was dropped"
 
 
 def test_the_longest_time_without_a_span() -> None:
