@@ -21,6 +21,7 @@ VERBS: Final[dict[str, str]] = {
     "status": "status",
     "deploy": "deploy",
     "fetch": "fetch",
+    "rehearse": "rehearse",
     "show": "show",
     "replay": "replay",
     "export": "export",

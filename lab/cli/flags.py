@@ -15,6 +15,12 @@ Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Name of the ma
 At = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Name of the machine.")]
 Service = Annotated[Path | None, typer.Option("--service", help="Folder of your own Go service, with service.yaml.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")]
+ShowName = Annotated[
+    str | None, typer.Argument(metavar="SHOW", help="Name of a show, or path of a show file (default: four-pillars).")
+]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", help="Shorter slot: one of the show's cuts.", min=0.1)
+]  # fmt: skip
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the audience page.")]
 PagePort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page (default: a free one).")]
 SingleScreen = Annotated[bool, typer.Option("--single-screen", help="No notes: the audience sees this screen.")]

@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from lab.stage.house import House
     from lab.stage.show import Show
 
-ShowName = Annotated[
-    str | None, typer.Argument(metavar="SHOW", help="Name of a show, or path of a show file (default: four-pillars).")
-]
-
 
 def register(app: typer.Typer) -> None:
     """Add `show`."""
@@ -28,11 +24,13 @@ def register(app: typer.Typer) -> None:
     @verb(app, "show")
     def show(
         options: Options,
-        what: ShowName = None,
+        what: flags.ShowName = None,
         name: flags.At = None,
-        minutes: Annotated[
-            float | None, typer.Option("--minutes", help="Shorter slot: one of the show's cuts.", min=0.1)
+        check: Annotated[bool, typer.Option("--check", help="GO or NO-GO, in half a minute; plays nothing.")] = False,
+        standby: Annotated[
+            str | None, typer.Option("--standby", metavar="NAME", help="A second, rehearsed machine: key s switches.")
         ] = None,
+        minutes: flags.Minutes = None,
         browser: flags.Browser = True,
         port: flags.PagePort = 0,
         single_screen: flags.SingleScreen = False,
@@ -54,7 +52,25 @@ def register(app: typer.Typer) -> None:
         wanted: dict[str, Any] = {"machine.name": name}
         with session(replace(options, quiet=True), "show", wanted) as lab:
             found = show_file.load(show_file.find(what or show_file.DEFAULT))
-            return _play(options, lab, found, minutes, house)
+            if check:
+                return _check(options, lab, found, minutes, port)
+            return _play(options, lab, found, minutes, standby or "", house)
+
+
+def _check(options: Options, lab: Lab, found: Show, minutes: float | None, port: int) -> int:
+    from lab.guest.wire import encode
+    from lab.stage.check import check
+
+    verdict = check(lab, found, minutes=minutes, port=port)
+    marks = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
+    lines = []
+    for point in verdict.points:
+        fix = f"; fix: {point.fix}" if point.fix and point.verdict != "ok" else ""
+        lines.append(f"{marks[point.verdict]}  {point.name}: {point.text}{fix}")
+    doc = {"command": "show", "check": verdict.word, "beats": list(verdict.beats), "points": encode(verdict.points)}
+    code = 4 if verdict.word == "NO-GO" else 0
+    answer(options, {**doc, "fix": verdict.fix, "exit": code}, "\n".join([*lines, verdict.line()]))
+    return code
 
 
 def _about(options: Options, *, schema: bool, reference: bool) -> int:
@@ -71,20 +87,12 @@ def _about(options: Options, *, schema: bool, reference: bool) -> int:
     return 0
 
 
-def _play(options: Options, lab: Lab, found: Show, minutes: float | None, house: House) -> int:
-    from lab.cli.stage_views import on_stage
-    from lab.stage.health import Pulse
-    from lab.stage.house import Handover
-    from lab.stage.opening import opened
+def _play(options: Options, lab: Lab, found: Show, minutes: float | None, standby: str, house: House) -> int:
+    from lab.cli.stage_views import driven
+    from lab.stage.opening import Wish, opened
 
-    with opened(lab, found, minutes=minutes) as engine:
-
-        def play(handover: Handover) -> None:
-            engine.stand.suspended = handover
-            engine.run()
-
-        pulse = Pulse(cast=lambda: engine.stand.cast, home=lab.paths.home, emit=engine.emit)
-        on_stage(options, engine, engine.emit, house, play, cancel=lab.cancel, pulse=pulse)
+    with opened(lab, found, Wish(minutes=minutes, standby=standby)) as engine:
+        driven(options, lab, engine, house)
     return _code(engine)
 
 

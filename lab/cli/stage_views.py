@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 from lab.cli.options import Options
 from lab.cli.stage_plain import Lines, keyboard
+from lab.model.lab import Lab
 from lab.stage import house
+from lab.stage.engine import Engine
 from lab.stage.events import StageEvent
 from lab.stage.health import Pulse
 from lab.stage.view import Stage
@@ -32,6 +34,17 @@ def on_stage(
         stage.subscribe(Lines(as_json=options.json, private=not asked.single))
         with keyboard(stage.act):
             play(lambda _: None)
+
+
+def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> None:
+    """Run an engine with both views on it."""
+
+    def play(handover: house.Handover) -> None:
+        engine.stand.suspended = handover
+        engine.run()
+
+    pulse = Pulse(cast=lambda: engine.stand.cast, home=lab.paths.home, emit=engine.emit)
+    on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=pulse)
 
 
 def _terminal() -> bool:

@@ -104,9 +104,10 @@ def _build(lab: Lab, scratch: BuildDir, recipe: Recipe, on_line: Callable[[str],
     tools = {name: artifact.path for name, artifact in found.items() if artifact is not None}
     log = lab.paths.logs / f"weave-{recipe.name}.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    env = {**scratch.env, "GOFLAGS": f"{scratch.env['GOFLAGS']} -work"}  # keeps what was woven, in TMPDIR
     for step in recipe.spec.steps:
         argv = scratch.argv(step, values, tools)
-        said = proc.run(argv, deadline=deadline, env=scratch.env, cwd=scratch.root, on_line=on_line, log=log)
+        said = proc.run(argv, deadline=deadline, env=env, cwd=scratch.root, on_line=on_line, log=log)
         if not said.ok:
             raise DemoError(
                 f"{recipe.label} does not build (exit code {said.code})",
@@ -127,11 +128,14 @@ def _woven(scratch: BuildDir, before: dict[Path, str]) -> list[WovenFile]:
         matches = [there for there in made if there.endswith("/" + name)]
         if not matches:
             continue
-        after = made[min(matches, key=len)].read_text(encoding="utf-8")
-        lines = [line for line in after.splitlines() if not line.startswith(("//line ", "// "))]
-        old = [line for line in text.splitlines() if not line.startswith("// ")]
-        diff = list(difflib.unified_diff(old, lines, f"a/{name}", f"b/{name}", lineterm="", n=CONTEXT))
+        after = _code(made[min(matches, key=len)].read_text(encoding="utf-8"))
+        diff = list(difflib.unified_diff(_code(text), after, f"a/{name}", f"b/{name}", lineterm="", n=CONTEXT))
         added = sum(line.startswith("+") for line in diff[2:])
         if added:
             found.append(WovenFile(name=name, diff="\n".join(diff), added=added))
     return sorted(found, key=lambda one: (-one.added, one.name))
+
+
+def _code(text: str) -> list[str]:
+    """The lines without those that are comments alone: the weaver writes its own, and loses some."""
+    return [line for line in text.rstrip().splitlines() if not line.startswith("//")]

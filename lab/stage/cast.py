@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from lab.model import live
 from lab.system.wait import Deadline
 
-Alive = Literal["up", "silent", "gone"]
+Alive = Literal["up", "silent", "gone", "restoring"]
 
 
 class StageMachine(Protocol):
@@ -22,8 +23,15 @@ class StageMachine(Protocol):
         """The clock that its figures are taken by."""
 
     @property
+    def emulated(self) -> bool:
+        """Whether its instructions are emulated: then it takes another load."""
+
+    @property
     def live(self) -> live.Cast:
         """The forms on standby in it, ready for orders. Raises LabError where they cannot be reached."""
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold the line to the forms while an order is followed."""
 
     def settle(self, deadline: Deadline) -> None:
         """End what an earlier attempt left running in the machine."""

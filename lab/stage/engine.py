@@ -40,6 +40,7 @@ class Engine:
     pace: Pace = "keys"
     drill: Callable[[Beat], bool] = lambda _: False  # whether the take of a beat that passed is played too
     score: Score = field(default_factory=Score)
+    first: list[Remark] = field(default_factory=list)  # what the speaker hears before the first beat
     at: int = 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     _inbox: queue.SimpleQueue[Move] = field(default_factory=queue.SimpleQueue)
@@ -84,6 +85,9 @@ class Engine:
                 began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             )
         )
+
+        for remark in self.first:
+            self.emit(remark)
 
     def _beat(self, move: Move) -> Move | None:
         """Play the present beat as `move` says; how the beat after it is played, None at the end of the show."""
@@ -145,7 +149,7 @@ class Engine:
 
     def _take(self, beat: Beat) -> Move | None:
         """The take of a beat, marked as such. Without one the beat stays as it is, and the speaker hears why."""
-        take = self.stand.take_of(beat)
+        take = self.stand.side.take_of(beat)
         if isinstance(take, str):
             self.emit(Remark(text=f"{beat.keys.title}: {take}", level="warning"))
             return None
@@ -166,9 +170,11 @@ class Engine:
             level: Literal["info", "warning"] = "info" if played.outcome == "passed" else "warning"
             self.emit(Remark(text=f"{attempt.name}: {played.reason}", level=level))
             return played
-        if self.outcomes.get(self.at) not in SHOWN or played.outcome in SHOWN:
+        if self.outcomes.get(self.at) != "passed" and (
+            played.outcome in SHOWN or self.outcomes.get(self.at) not in SHOWN
+        ):
             self.outcomes[self.at] = played.outcome
-        for cause in self.stand.critic.causes(beat.id, attempt.scene) if played.outcome != "recorded" else ():
+        for cause in self.stand.side.critic.causes(beat.id, attempt.scene) if played.outcome != "recorded" else ():
             self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason
         self.emit(BeatEnded(beat=self.at, outcome=played.outcome, seconds=played.seconds, reason=reason))
@@ -214,9 +220,9 @@ class Engine:
                     return None
                 fault = "a shell opens between two beats"
             case "standby":
-                fault = self.stand.no_standby(asked.argument)
+                fault = self.stand.no_other(asked.argument)
             case "recorded":
-                take = self.stand.take_of(self.beats[self.at])
+                take = self.stand.side.take_of(self.beats[self.at])
                 fault = take if isinstance(take, str) else ""
         if fault:
             self.emit(Remark(text=fault, level="warning"))

@@ -64,7 +64,7 @@ class Pulse:
             warnings.append(f"the battery is at {battery * 100:.0f} %")
         if shutil.disk_usage(self.home).free < DISK_LOW:
             warnings.append(f"less than 1 GiB is free in {self.home}")
-        if machine != "up":
+        if machine in ("silent", "gone"):
             warnings.append("the machine does not answer" if machine == "silent" else "the machine exited: press p")
         return Health(
             load=load, machine=machine, battery=battery, views=self.views(), warnings=tuple(warnings)

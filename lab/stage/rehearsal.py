@@ -69,7 +69,7 @@ class Recorder:
             takes.save(self.place, take)
         except OSError as error:
             why = error.strerror or str(error)
-            self.emit(Remark(text=f"the take of {beat.keys.title!r} is not kept: {why}", level="warning"))
+            self.emit(Remark(text=f"the take of {beat.keys.title!r} is not saved: {why}", level="warning"))
 
     def finish(self, beats: tuple[Beat, ...]) -> Rehearsal:
         """Write it into the ledger. Raises OSError on a full disk."""

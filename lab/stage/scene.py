@@ -70,6 +70,11 @@ class Scene:
                 self.log.append((round(time.monotonic() - self.began_s, 4), event))
                 self.sink(event)
 
+    @property
+    def over(self) -> bool:
+        """Whether the attempt was ended meanwhile."""
+        return not self._open
+
     def close(self) -> None:
         """End the attempt: no view shows what it does from now on."""
         self.lab.cancel.set()

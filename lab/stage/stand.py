@@ -15,6 +15,7 @@ from lab.stage.attempt import Attempt, Played
 from lab.stage.cast import StageMachine
 from lab.stage.critic import Critic
 from lab.stage.events import StageEvent
+from lab.stage.kinds.shell import shell_argv
 from lab.stage.scene import Scene
 from lab.stage.show import Beat, Show
 from lab.stage.takes import Take
@@ -27,27 +28,39 @@ SETTLE_S: Final = 10.0
 Emit = Callable[[StageEvent], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One machine of a show with what was rehearsed on it. take_of: a beat's take, or why there is none."""
+
+    cast: StageMachine
+    critic: Critic = field(default_factory=Critic)
+    take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
+
+
 @dataclass(slots=True, kw_only=True)
 class Stand:
-    """`standby`: makes the second machine's cast, where there is one. `take_of`: a beat's take, or why there is none.
+    """`other`: makes the second machine ready, where there is one; `other_name`: its name.
 
     suspended: hands the terminal to a shell, and comes back after it.
     """
 
     lab: Lab
     show: Show
-    cast: StageMachine
-    standby: Callable[[], StageMachine] | None = None
-    standby_name: str = ""
-    take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
+    side: Side
+    other: Callable[[], Side] | None = None
+    other_name: str = ""
     suspended: Callable[[list[str]], None] = lambda _: None
-    critic: Critic = field(default_factory=Critic)
     on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
+
+    @property
+    def cast(self) -> StageMachine:
+        """The machine that the show is on."""
+        return self.side.cast
 
     def attempt(self, beat: Beat, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """One attempt of a beat, live."""
-        scene = self._scene(beat.keys.budget_s, emit)
-        scene.judged = lambda event: self.critic.judged(beat.id, event)
+        scene, critic = self._scene(beat.keys.budget_s, emit), self.side.critic
+        scene.judged = lambda event: critic.judged(beat.id, event)
 
         def play(scene: Scene) -> None:
             scene.cast.settle(scene.deadline)
@@ -68,26 +81,28 @@ class Stand:
     def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The second machine in the first one's place; the first becomes the second."""
 
-        def play(_: Scene) -> str:
-            assert self.standby is not None, "requested before"
-            other = self.standby()
-            before, self.cast = self.cast, other
-            self.standby, self.standby_name = (lambda: before), before.machine
-            return f"the show is on {other.machine} now"
+        def play(scene: Scene) -> str:
+            assert self.other is not None, "requested before"
+            there = self.other()
+            if scene.over:
+                return ""
+            before, self.side = self.side, there
+            self.other, self.other_name = (lambda: before), before.cast.machine
+            return f"the show is on {there.cast.machine} now"
 
         return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
 
-    def no_standby(self, name: str) -> str:
+    def no_other(self, name: str) -> str:
         """Why there is no second machine to switch to; "" when there is."""
-        if self.standby is None:
+        if self.other is None:
             return "no second machine was given: lab show --standby NAME"
-        if name not in ("", self.standby_name):
-            return f"the second machine is {self.standby_name}, not {name}"
+        if name not in ("", self.other_name):
+            return f"the second machine is {self.other_name}, not {name}"
         return ""
 
     def shell(self) -> None:
         """A shell of this host until it is left."""
-        self.suspended([])
+        self.suspended(shell_argv())
 
     def left(self, attempt: Attempt) -> None:
         """What an attempt that was left behind still runs in the machine ends now: it costs the next beat its CPU."""

@@ -9,7 +9,7 @@ from lab.model.key import key
 from lab.model.live import Answered, Attached, AttachEnded, SpanSeen
 from lab.stage import events
 from lab.stage.kind import Kind
-from lab.stage.kinds.orders import followed, value
+from lab.stage.kinds.orders import SPANS_S, followed, value
 from lab.stage.kinds.waterfall import Waterfall
 from lab.stage.scene import Scene
 
@@ -33,7 +33,7 @@ class AttachBeat(Kind):
         fall = Waterfall(scene=scene, request=wanted, number=0, tree=scene.asked.service.reference[wanted])
         end: AttachEnded | None = None
         sent = False
-        for event in followed(scene, cast.attach(self.form, agent_of=self.agent_of, request=wanted)):
+        for event in followed(scene, cast.attach(self.form, agent_of=self.agent_of, request=wanted, limit_s=SPANS_S)):
             if isinstance(event, Attached):
                 scene.emit(events.AgentAttached(at_ms=scene.at_ms(), form=self.form, attach_s=round(event.attach_s, 2)))
             if isinstance(event, Attached | Answered) and not sent:

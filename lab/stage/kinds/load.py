@@ -24,18 +24,23 @@ class LoadBeat(Kind):
     VALUES = ("latency_p50", "cpu_per_request", "rss", "spans")
 
     forms: tuple[str, ...] = key((), "Forms that are loaded; default: all of the show")
-    rate_rps: float = key(5.0, "Requests per second into each form, by the machine's clock", low=0.01, high=100_000)
-    load_s: float = key(0.0, "How long, by the machine's clock; or give requests", low=0, high=3600)
-    requests: int = key(0, "How many requests into each form, instead of a time", low=0, high=5_000_000)
-
-    def faults(self) -> list[tuple[str, str]]:
-        if bool(self.load_s) == bool(self.requests):
-            return [("requests", "load_s or requests is needed, one of both")]
-        return []
+    load_s: float = key(20.0, "How long", low=0.5, high=3600)
+    rate_rps: float = key(
+        0.0, "Requests per second into each form; 0: the scenario's rate, shared", low=0, high=100_000
+    )
+    requests: int = key(120, "Requests into each form on a counted clock, instead of a time", low=1, high=5_000_000)
 
     def play(self, scene: Scene) -> None:
-        seconds, requests = self.load_s or None, self.requests or None
-        order = scene.cast.live.load(self.forms, rate_rps=self.rate_rps, seconds=seconds, requests=requests)
+        cast, scenario = scene.cast, scene.asked.scenario
+        counted = cast.clock == "counted"
+        usual = scenario.rate_rps["emulated" if cast.emulated else "native"]
+        shared = (scenario.counted.rate_rps or usual) if counted else usual
+        order = cast.live.load(
+            self.forms,
+            rate_rps=shared / len(self.forms) if counted or not self.rate_rps else self.rate_rps,
+            seconds=None if counted else self.load_s,
+            requests=self.requests if counted else None,
+        )
         for event in followed(scene, order):
             if isinstance(event, FormWindow):
                 scene.emit(_window(scene, event))

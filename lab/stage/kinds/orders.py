@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from lab.guest.wire import SpanNode
 from lab.model.errors import DemoError
 from lab.model.form import Form
-from lab.model.live import LiveEvent, OrderEnded, PartEnded, Refused
+from lab.model.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
 from lab.stage import events
 from lab.stage.events import WantedSpan
 from lab.stage.scene import Scene
 
+SPANS_S: Final = 10.0  # of the machine's clock: how long the spans of one request are waited for
 
-def followed(scene: Scene, order: Iterator[LiveEvent]) -> Iterator[LiveEvent]:
-    """Every event of an order, kept for the diagnosis. Raises DemoError where the order was refused or failed."""
+
+def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False) -> Iterator[LiveEvent]:
+    """Every event of an order, kept for the diagnosis. Raises DemoError where it failed.
+
+    lenient: not where only a form's spans are not as expected: what must be seen of them, the show file says.
+    """
     scene.watch()
-    for event in order:
-        scene.told.append(event)
-        if isinstance(event, Refused):
-            raise DemoError(f"the machine refused it: {event.reason}", fix="wait until the running order ends")
-        if isinstance(event, PartEnded):
-            what = f"the {event.role} of {event.form}" if event.form else "the load generator"
-            scene.emit(events.Remark(text=f"{what} ended by itself: {event.how}", level="warning"))
-        yield event
-        if isinstance(event, OrderEnded) and event.outcome != "done":
-            raise DemoError(event.reason or f"the order {event.outcome}", fix="press p: restore the machine")
+    wrong: list[str] = []
+    with scene.cast.turn():
+        for event in order:
+            scene.told.append(event)
+            if isinstance(event, PartEnded):
+                what = f"the {event.role} of {event.form}" if event.form else "the load generator"
+                wrong.append(f"{what} ended by itself: {event.how}")
+                scene.emit(events.Remark(text=wrong[-1], level="warning"))
+            if isinstance(event, Answered) and not event.ok:
+                wrong.append(f"{event.form} answered {event.request} with status {event.status}")
+            if isinstance(event, RequestEnded | LoadEnded | AttachEnded) and not event.ok and not lenient:
+                wrong.append(f"{event.form}: {event.reason}")
+            yield event
+            if isinstance(event, OrderEnded) and _failed(event, wrong, lenient=lenient):
+                raise DemoError("; ".join(wrong) or event.reason, fix="press p: restore the machine")
+
+
+def _failed(end: OrderEnded, wrong: Sequence[str], *, lenient: bool) -> bool:
+    return end.outcome == "stopped" or (end.outcome == "failed" and (bool(wrong) or not lenient))
 
 
 def forms_of(scene: Scene, names: Sequence[str]) -> dict[str, Form]:

@@ -8,13 +8,18 @@ from typing import Literal
 
 from lab import verdict
 from lab.flows import report
-from lab.model.errors import UsageError
+from lab.flows.request import DemoRequest
+from lab.model.errors import Unreadable, UsageError
 from lab.model.key import key
+from lab.model.paths import MANIFEST_FILE, Paths
+from lab.model.run import RunManifest
 from lab.model.summary import Summary
 from lab.runs import read
 from lab.stage import events
 from lab.stage.kind import Kind
 from lab.stage.scene import Scene
+from lab.system import documents
+from lab.system.documents import Source
 
 Name = Literal["performance", "safety", "portability", "stability"]
 
@@ -39,13 +44,26 @@ class PillarBeat(Kind):
         scene.emit(events.Pillar(at_ms=scene.at_ms(), pillar=self.pillar, cells=cells))
 
     def _run(self, scene: Scene) -> Path:
-        paths, scenario = scene.lab.paths, scene.asked.scenario.name
-        if self.run:
-            return report.find(paths, self.run)
-        found = [path for path in report.complete(paths) if f"-{scenario}-" in path.name]
-        if not found:
-            raise UsageError(f"there is no run of scenario {scenario}", fix=f"lab demo {scenario}")
-        return found[-1]
+        paths, asked = scene.lab.paths, scene.asked
+        return report.find(paths, self.run) if self.run else newest(paths, asked)
+
+
+def newest(paths: Paths, asked: DemoRequest) -> Path:
+    """The newest whole run of the show's scenario that has each of its forms. Raises UsageError without one."""
+    wanted = {form.name for form in asked.forms}
+    for path in reversed(report.complete(paths)):
+        name = path / MANIFEST_FILE
+        try:
+            manifest = documents.read(Source(path=name, name=str(name), fix=f"remove {path}"), RunManifest)
+        except Unreadable:
+            continue
+        if manifest.scenario == asked.scenario.name and wanted <= {form.name for form in manifest.forms}:
+            return path
+    forms = ",".join(form.name for form in asked.forms)
+    scenario = asked.scenario.name
+    raise UsageError(
+        f"there is no run of scenario {scenario} with the forms {forms}", fix=f"lab demo {scenario} --form {forms}"
+    )
 
 
 def _words(summary: Summary, pillar: Name) -> dict[str, str]:

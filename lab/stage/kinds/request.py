@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lab.model.key import key
 from lab.model.live import Answered
 from lab.stage.kind import Kind
-from lab.stage.kinds.orders import followed
+from lab.stage.kinds.orders import SPANS_S, followed
 from lab.stage.kinds.waterfall import Waterfall
 from lab.stage.readings import readings
 from lab.stage.scene import Scene
@@ -32,7 +32,8 @@ class RequestBeat(Kind):
             fall = Waterfall(scene=scene, request=wanted, number=number, tree=tree)
             waiting = list(self.forms)
             fall.sent(waiting.pop(0))
-            for event in followed(scene, cast.request(wanted, self.forms, index=number)):
+            order = cast.request(wanted, self.forms, index=number, limit_s=SPANS_S)
+            for event in followed(scene, order, lenient=True):
                 fall.hear(event)
                 if isinstance(event, Answered) and waiting:
                     fall.sent(waiting.pop(0))

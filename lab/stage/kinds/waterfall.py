@@ -76,7 +76,7 @@ class Waterfall:
 
     def _row(self, kind: str, name: str) -> int:
         """Its row, where kind and name leave no doubt; else the end of the request tells."""
-        fitting = [at for at, node in enumerate(self.tree) if node.kind == kind and node.match in {name, f"/{name}"}]
+        fitting = [at for at, node in enumerate(self.tree) if node.kind == kind and node.match == name.lstrip("/")]
         return fitting[0] if len(fitting) == 1 else -1
 
     def _ended(self, event: RequestEnded) -> None:

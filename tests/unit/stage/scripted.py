@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
@@ -23,8 +24,9 @@ from lab.stage.kind import Kind
 from lab.stage.record import StageRecord
 from lab.stage.scene import Scene
 from lab.stage.show import Beat, BeatKeys, Show
-from lab.stage.stand import Stand
+from lab.stage.stand import Side, Stand
 from lab.system.wait import Deadline
+from tests.unit.stage.orders_script import Forms
 
 SHOW = """
 schema: 1
@@ -51,6 +53,8 @@ class Cast:
 
     machine: str = "one"
     clock: Literal["real", "counted"] = "real"
+    emulated: bool = True
+    forms: Forms = field(default_factory=Forms)
     state: Alive = "up"
     restored: int = 0
     settled: int = 0
@@ -59,7 +63,10 @@ class Cast:
 
     @property
     def live(self) -> live.Cast:
-        raise AssertionError("no order is given here")
+        return self.forms
+
+    def turn(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def settle(self, deadline: Deadline) -> None:
         self.settled += 1
@@ -135,9 +142,14 @@ class Run:
         return [event for event in self.events if isinstance(event, kind)]
 
 
+def a_lab(folder: Path) -> Lab:
+    return Lab(config=Config(), paths=Paths(home=folder / "home"), bus=Bus())
+
+
 def a_run(folder: Path, *beats: Beat, pace: Literal["keys", "alone"] = "keys", **stand: Any) -> Run:
-    lab = Lab(config=Config(), paths=Paths(home=folder / "home"), bus=Bus())
+    lab = a_lab(folder)
     cast: Cast = stand.pop("cast", None) or Cast()
     show = dataclasses.replace(a_show(folder), beats=beats)
-    engine = Engine(stand=Stand(lab=lab, show=show, cast=cast, **stand), beats=beats, slot_s=60, pace=pace)
+    side = Side(cast=cast, **({"take_of": stand.pop("take_of")} if "take_of" in stand else {}))
+    engine = Engine(stand=Stand(lab=lab, show=show, side=side, **stand), beats=beats, slot_s=60, pace=pace)
     return Run(engine, cast)

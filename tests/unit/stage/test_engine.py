@@ -14,6 +14,7 @@ from lab.stage.expect import Text
 from lab.stage.inputs import Inputs
 from lab.stage.record import StageRecord
 from lab.stage.scene import Scene
+from lab.stage.stand import Side
 from lab.stage.takes import Take
 from tests.unit.stage.scripted import Cast, a_beat, a_run
 
@@ -208,7 +209,9 @@ def test_the_take_is_only_left_to_when_there_is_one(tmp_path: Path) -> None:
 
 def test_standby_switches_the_machine_and_back(tmp_path: Path) -> None:
     other = Cast(machine="two")
-    with a_run(tmp_path, a_beat("one", wait_for_end, again=True), standby=lambda: other, standby_name="two") as run:
+    with a_run(
+        tmp_path, a_beat("one", wait_for_end, again=True), other=lambda: Side(cast=other), other_name="two"
+    ) as run:
         run.wait(BeatStarted, machine="one")
         run.engine.act("standby")
         run.wait(BeatStarted, machine="two")

@@ -1,0 +1,108 @@
+"""The one word before a show, and what it rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.model.errors import Locked
+from lab.stage import host_checks, show_file
+from lab.stage.check import check, judge
+from lab.stage.opening import Wish, beats_of, opened
+from lab.stage.points import Point
+from lab.stage.show import Show
+from tests.unit.stage.scripted import a_lab
+
+SHOW = """
+schema: 1
+title: T
+forms: [baseline, ebpf]
+beats:
+  - {id: slide, kind: slide, title: Slide, markdown: x}
+  - {id: ask, kind: request, title: Ask}
+  - {id: inside, kind: command, title: Inside, on: machine, argv: [x]}
+  - {id: build, kind: build, title: Build, form: ebpf}
+"""
+BROKEN = Point.failed("forms", "ebpf: no span", "press p", "machine")
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Show:
+    (tmp_path / "s.yaml").write_text(SHOW)
+    return show_file.load(tmp_path / "s.yaml")
+
+
+def test_all_well_is_go(show: Show) -> None:
+    points = [Point.good("power", "on mains"), Point.warned("load", "busy", "wait")]
+    assert judge(points, show.beats, {}).line() == "GO"
+
+
+def test_a_beat_that_cannot_be_live_has_its_take(show: Show) -> None:
+    found = judge([BROKEN], show.beats, {"ask": "", "inside": ""})
+    assert found.line() == "GO WITH FALLBACK: Ask, Inside (recorded)"
+
+
+def test_without_its_take_it_is_a_no_go_with_the_fix(show: Show) -> None:
+    found = judge([BROKEN], show.beats, {"ask": "", "inside": "its take is of other inputs"})
+    assert found.line() == "NO-GO: ebpf: no span; fix: press p"
+
+
+def test_a_laptop_that_cannot_is_a_no_go_whatever_the_takes(show: Show) -> None:
+    full = Point.failed("disk", "0.0 GiB free", "lab cache prune", "host")
+    assert judge([full], show.beats, {"ask": "", "inside": ""}).word == "NO-GO"
+
+
+def test_a_note_never_stops_a_show(show: Show) -> None:
+    assert judge([Point.failed("browser", "none", "x", "note")], show.beats, {}).word == "GO"
+
+
+def test_without_a_machine_the_whole_check_says_what_to_do(tmp_path: Path, show: Show) -> None:
+    lab = a_lab(tmp_path)
+    lab.paths.home.mkdir()
+    found = check(lab, show)
+    assert found.word == "NO-GO"
+    assert "lab rehearse" in found.fix
+    assert {"power", "disk", "load", "sleep", "port", "browser", "display"} <= {point.name for point in found.points}
+
+
+def test_slides_alone_need_no_machine(tmp_path: Path, show: Show) -> None:
+    (tmp_path / "slides.yaml").write_text(SHOW.partition("  - {id: ask")[0])
+    lab = a_lab(tmp_path)
+    lab.paths.home.mkdir()
+    assert check(lab, show_file.load(tmp_path / "slides.yaml")).word == "GO"
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert host_checks.page_port(server.getsockname()[1]).verdict == "warn"
+
+
+@pytest.mark.parametrize(
+    ("said", "mirrored"),
+    [
+        ("eDP-1 connected primary 1920x1080+0+0 x\nHDMI-1 connected 1920x1080+0+0 x\n", True),
+        ("eDP-1 connected primary 1920x1080+0+0 x\nHDMI-1 connected 1280x720+1920+0 x\n", False),
+        ("", None),
+    ],
+)
+def test_displays(monkeypatch: pytest.MonkeyPatch, said: str, mirrored: bool | None) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(host_checks, "_said", lambda *_: said)
+    assert host_checks.mirrored() is mirrored
+
+
+def test_a_second_show_on_the_same_machine_is_refused(tmp_path: Path, show: Show) -> None:
+    lab = a_lab(tmp_path)
+    with opened(lab, show, Wish()), pytest.raises(Locked, match="the stage of machine"), opened(lab, show, Wish()):
+        pass
+
+
+def test_a_slot_that_the_show_does_not_have(show: Show) -> None:
+    from lab.model.errors import UsageError
+
+    with pytest.raises(UsageError, match="--minutes 7 is no slot"):
+        beats_of(show, 7.0)

@@ -1,0 +1,216 @@
+"""What each kind of beat makes of the machine's answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.model.errors import DemoError, UsageError
+from lab.model.live import FormWindow, LiveEvent, PartEnded
+from lab.stage import events
+from lab.stage.events import StageEvent
+from lab.stage.expect import InRange, Inside, Spans, Text, VerdictWord
+from lab.stage.kind import Kind
+from lab.stage.kinds.attach import AttachBeat
+from lab.stage.kinds.command import CommandBeat
+from lab.stage.kinds.load import LoadBeat
+from lab.stage.kinds.pillar import PillarBeat
+from lab.stage.kinds.request import RequestBeat
+from lab.stage.kinds.shell import ShellBeat
+from lab.stage.scene import Scene
+from tests.unit.report import synthetic
+from tests.unit.stage import orders_script as script
+from tests.unit.stage.orders_script import HEAD, Forms
+from tests.unit.stage.scripted import Cast, a_lab, a_show
+
+FORMS = ("baseline", "ebpf")
+
+
+@dataclasses.dataclass
+class Played:
+    scene: Scene
+    events: list[StageEvent]
+
+    def of(self, kind: Any) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def play(folder: Path, beat: Kind, forms: Forms | None = None, **cast: Any) -> Played:
+    heard: list[StageEvent] = []
+    lab = dataclasses.replace(a_lab(folder), cancel=threading.Event())
+    scene = Scene(
+        lab=lab,
+        cast=Cast(forms=forms or Forms(), **cast),
+        asked=a_show(folder).asked,
+        budget_s=20.0,
+        sink=heard.append,
+    )
+    played = Played(scene, heard)
+    beat.play(scene)
+    return played
+
+
+def a_request(*, ebpf_ok: bool = True) -> list[LiveEvent]:
+    return [
+        script.accepted(),
+        script.answered("baseline"),
+        script.request_ended("baseline", seen=0),
+        script.answered("ebpf"),
+        script.span("ebpf"),
+        script.request_ended("ebpf", ok=ebpf_ok, node_of={"ebpf-GET /venues": "gateway"}),
+        script.ended("done" if ebpf_ok else "failed"),
+    ]
+
+
+def test_a_request_shows_its_spans_as_they_arrive(tmp_path: Path) -> None:
+    forms = Forms({"request": a_request()})
+    played = play(tmp_path, RequestBeat(forms=FORMS), forms)
+    sent = played.of(events.RequestSent)
+    assert [one.form for one in sent] == ["baseline", "ebpf"]
+    assert sent[0].wanted == (events.WantedSpan(name="GET /venues", kind="http server", depth=0),)
+    span = played.of(events.SpanArrived)[0]
+    assert (span.start_ms, span.duration_ms, span.row) == (1.0, 3.0, 0)
+    assert played.of(events.RequestDone)[1].rows == {"ebpf-GET /venues": 0}
+    assert played.of(events.RequestAnswered)[0].latency_ms == 5.0
+    assert Spans(spans="ebpf", whole=True).missed(played.scene.seen) == ""
+    assert "no span POST" in Spans(spans="ebpf", names=("POST",)).missed(played.scene.seen)
+    assert "gave 0 spans, not at least 1" in Spans(spans="baseline").missed(played.scene.seen)
+    assert forms.asked[0][1]["limit_s"] == 10.0
+
+
+def test_what_must_be_seen_of_spans_the_show_file_says(tmp_path: Path) -> None:
+    played = play(tmp_path, RequestBeat(forms=FORMS), Forms({"request": a_request(ebpf_ok=False)}))
+    assert Spans(spans="ebpf").missed(played.scene.seen) == ""
+    assert "not every span came" in Spans(spans="ebpf", whole=True).missed(played.scene.seen)
+
+
+def test_a_request_that_a_service_does_not_answer_fails(tmp_path: Path) -> None:
+    answers: list[LiveEvent] = [
+        script.answered("baseline", status=0),
+        script.request_ended("baseline", ok=False),
+        script.ended("failed"),
+    ]
+    with pytest.raises(DemoError, match="baseline answered venues with status 0"):
+        play(tmp_path, RequestBeat(forms=FORMS), Forms({"request": answers}))
+
+
+def test_several_requests_are_other_ones(tmp_path: Path) -> None:
+    forms = Forms({"request": a_request()})
+    play(tmp_path, RequestBeat(forms=FORMS, times=3), forms)
+    assert [fields["index"] for _, fields in forms.asked] == [0, 1, 2]
+
+
+def a_load() -> list[LiveEvent]:
+    window = FormWindow(
+        **HEAD, form="ebpf", window=0, seconds=0.5, draining=False, sent=2, done=2, errors=0, late=1, in_flight=0,
+        p50_ns=3_000_000, p99_ns=None, cpu_s={"service": 0.01, "agent": 0.004}, rss_mib={}, total_done=2,
+        spans_wanted=2, spans_expected=2, spans_seen=1,
+    )  # fmt: skip
+    return [window, script.load_ended("baseline"), script.load_ended("ebpf", cpu_s=0.6), script.ended()]
+
+
+def test_a_duet_ticks_and_compares(tmp_path: Path) -> None:
+    forms = Forms({"load": a_load()})
+    played = play(tmp_path, LoadBeat(forms=FORMS, load_s=5.0), forms)
+    window = played.of(events.Window)[0]
+    assert (window.rate_rps, window.p50_ms, window.cpu_ms) == (4.0, 3.0, {"service": 5.0, "agent": 2.0})
+    cpu = {one.form: one for one in played.of(events.Value) if one.name == "cpu_per_request"}
+    assert (cpu["baseline"].value, cpu["ebpf"].value, cpu["ebpf"].ratio) == pytest.approx((10.0, 15.0, 1.5))
+    seen = played.scene.seen
+    assert InRange(value="cpu_per_request", form="ebpf", at_most=2, ratio=True).missed(seen) == ""
+    assert "15" in InRange(value="cpu_per_request", form="ebpf", at_most=12).missed(seen)
+    assert "has no ratio" in InRange(value="cpu_per_request", form="baseline", at_most=2, ratio=True).missed(seen)
+    assert "no value rate" in InRange(value="rate", at_most=2).missed(seen)
+    rate = a_show(tmp_path).asked.scenario.rate_rps["emulated"] / 2  # shared
+    assert forms.asked == [("load", {"forms": FORMS, "rate_rps": rate, "seconds": 5.0, "requests": None})]
+
+
+def test_on_a_counted_clock_requests_are_counted(tmp_path: Path) -> None:
+    forms = Forms({"load": a_load()}, clock="counted")
+    play(tmp_path, LoadBeat(forms=FORMS, requests=80), forms, clock="counted")
+    rate = a_show(tmp_path).asked.scenario.counted.rate_rps / 2
+    assert forms.asked[0][1] == {"forms": FORMS, "rate_rps": rate, "seconds": None, "requests": 80}
+
+
+def test_an_agent_that_is_killed_in_a_duet_is_named(tmp_path: Path) -> None:
+    died = PartEnded(**HEAD, form="ebpf", role="agent", how="killed by signal 9")
+    forms = Forms({"load": [died, script.load_ended("ebpf", ok=False), script.ended("failed", "not every form")]})
+    with pytest.raises(
+        DemoError, match="the agent of ebpf ended by itself: killed by signal 9; ebpf: the service ended"
+    ):
+        play(tmp_path, LoadBeat(forms=FORMS), forms)
+
+
+def test_an_attached_agent_and_its_first_span(tmp_path: Path) -> None:
+    forms = Forms({"attach": script.attached()})
+    played = play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf"), forms)
+    assert [one.first_span_s for one in played.of(events.AgentAttached)] == [None, 0.75]
+    assert {one.name: one.value for one in played.of(events.Value)} == {"attach_s": 2.5, "first_span_s": 0.75}
+    assert [kind for kind, _ in forms.asked] == ["attach", "detach"]
+
+
+def test_an_agent_that_stays(tmp_path: Path) -> None:
+    forms = Forms({"attach": script.attached()})
+    play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf", keep=True), forms)
+    assert [kind for kind, _ in forms.asked] == ["attach"]
+
+
+def test_an_agent_that_does_not_attach(tmp_path: Path) -> None:
+    forms = Forms({"attach": [script.ended("failed", "the agent was not ready in 60 s")]})
+    with pytest.raises(DemoError, match="was not ready"):
+        play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf"), forms)
+
+
+def test_a_command_of_this_host(tmp_path: Path) -> None:
+    played = play(tmp_path, CommandBeat(argv=(sys.executable, "-c", "print('five\\nsix')")))
+    assert [line.text for line in played.of(events.Line)] == ["five", "six"]
+    assert Text(text="^s.x$").missed(played.scene.seen) == ""
+    assert Text(text="five\nsix").missed(played.scene.seen) == ""
+
+
+def test_a_command_with_another_exit_code(tmp_path: Path) -> None:
+    ends = (sys.executable, "-c", "raise SystemExit(3)")
+    with pytest.raises(DemoError, match="exit code 3, not 0"):
+        play(tmp_path, CommandBeat(argv=ends))
+    play(tmp_path, CommandBeat(argv=ends, exit_code=3))
+
+
+def test_a_pillar_of_a_run_that_is_named(tmp_path: Path) -> None:
+    root = a_lab(tmp_path).paths.runs / "20260101-000000-http-aaaa"
+    root.parent.mkdir(parents=True)
+    synthetic.write(root)
+    played = play(tmp_path, PillarBeat(pillar="performance", run=root.name))
+    cells = played.of(events.Pillar)[0].cells
+    assert cells
+    assert all(root.name in cell.evidence for cell in cells)
+    assert VerdictWord(verdict=cells[0].words.split(";")[0].lower(), form=cells[0].form).missed(played.scene.seen) == ""
+    assert "no cell says 'cheap as air'" in VerdictWord(verdict="cheap as air").missed(played.scene.seen)
+
+
+def test_a_pillar_without_a_run_of_all_forms(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no run of scenario http with the forms baseline,ebpf"):
+        play(tmp_path, PillarBeat(pillar="safety"))
+
+
+def test_inside_the_rehearsed_interval(tmp_path: Path) -> None:
+    seen = play(tmp_path, LoadBeat(forms=FORMS), Forms({"load": a_load()})).scene.seen
+    seen.values = [dataclasses.replace(one, judged="on") for one in seen.values]
+    assert Inside(values=("cpu_per_request",)).missed(seen) == ""
+    seen.values[-1] = dataclasses.replace(seen.values[-1], judged="off", low=1.0, high=2.0)
+    assert "rehearsed 1.00 to 2.00" in Inside().missed(seen)
+    assert "no value rate" in Inside(values=("rate",)).missed(seen)
+
+
+def test_a_shell_gets_the_terminal(tmp_path: Path) -> None:
+    given: list[list[str]] = []
+    lab = a_lab(tmp_path)
+    scene = Scene(
+        lab=lab, cast=Cast(), asked=a_show(tmp_path).asked, budget_s=1.0, sink=lambda _: None, shell=given.append
+    )
+    ShellBeat(on="host").play(scene)
+    assert len(given) == 1

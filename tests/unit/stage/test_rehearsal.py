@@ -1,0 +1,93 @@
+"""A rehearsal leaves a take of each beat that passed and one entry in the ledger; drills and a full disk are seen."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from lab.model.errors import DemoError
+from lab.stage import ledger, takes
+from lab.stage.events import BeatEnded, BeatStarted, Line, Remark, Value
+from lab.stage.inputs import Inputs
+from lab.stage.rehearsal import Recorder, has_fallback, needs
+from lab.stage.scene import Scene
+from tests.unit.stage.scripted import Run, a_beat, a_run
+
+INPUTS = Inputs(show="aa", seed=1)
+
+
+def shows(scene: Scene) -> None:
+    scene.emit(Line(at_ms=0.0, text="hello"))
+    scene.emit(Value(at_ms=0.0, name="rate", title="rate", value=20.0, unit="per s"))
+
+
+def fails(_: Scene) -> None:
+    raise DemoError("no", fix="x")
+
+
+def rehearsed(run: Run, place: Path, *, drill: bool = False) -> Recorder:
+    stand = run.engine.stand
+    recorder = Recorder(show=stand.show, place=place, machine="one", inputs=INPUTS, emit=run.engine.emit)
+    stand.on_ended = recorder.ended
+    run.engine.drill = has_fallback if drill else lambda _: False
+    with run:
+        run.over()
+    return recorder
+
+
+def test_a_clean_rehearsal(tmp_path: Path) -> None:
+    beats = (a_beat("one", shows, say_s=3.0), a_beat("two", shows))
+    run = a_run(tmp_path, *beats, pace="alone")
+    found = rehearsed(run, tmp_path / "place").finish(beats)
+    assert found.clean
+    assert 3.0 <= found.seconds < 3.5  # the first beat takes as long as it is spoken
+    assert [(figure.beat, figure.name, figure.value) for figure in found.figures] == [
+        ("one", "rate", 20.0),
+        ("two", "rate", 20.0),
+    ]
+    assert ledger.read(tmp_path / "place") == [found]
+    take = takes.usable(tmp_path / "place", "two", INPUTS)
+    assert isinstance(take, takes.Take)
+    assert [type(record.event).__name__ for record in take.records] == ["Line", "Value"]
+
+
+def test_a_drill_plays_each_take_and_the_rehearsal_stays_clean(tmp_path: Path) -> None:
+    beats = (a_beat("one", shows), a_beat("two", shows, else_="skip"))
+    place = tmp_path / "place"
+    run = a_run(tmp_path, *beats, pace="alone", take_of=lambda beat: takes.usable(place, beat.id, INPUTS))
+    found = rehearsed(run, place, drill=True).finish(beats)
+    assert [beat.drilled for beat in found.beats] == [True, False]
+    assert found.clean
+    assert [bool(event.recorded) for event in run.of(BeatStarted)] == [False, True, False]
+    assert ledger.stage_ready([found], INPUTS, needs(beats, 60.0, 1)) == ("no clean rehearsal with the network cut",)
+
+
+def test_a_beat_that_fails_leaves_no_take_and_is_named(tmp_path: Path) -> None:
+    beats = (a_beat("one", fails), a_beat("two", shows))
+    found = rehearsed(a_run(tmp_path, *beats, pace="alone"), tmp_path / "place").finish(beats)
+    assert not found.clean
+    assert [beat.outcome for beat in found.beats] == ["failed", "passed"]
+    missing = ledger.stage_ready([found], INPUTS, needs(beats, 60.0, 1))
+    assert "one failed" in missing[0]
+    assert isinstance(takes.usable(tmp_path / "place", "one", INPUTS), str)
+
+
+def test_a_show_that_is_stopped_is_not_whole(tmp_path: Path) -> None:
+    beats = (a_beat("one", fails, else_="stop"), a_beat("two", shows))
+    found = rehearsed(a_run(tmp_path, *beats, pace="alone"), tmp_path / "place").finish(beats)
+    assert not found.whole
+
+
+def test_on_a_full_disk_the_show_goes_on_without_the_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(takes, "save", full)
+    beats = (a_beat("one", shows), a_beat("two", shows))
+    run = a_run(tmp_path, *beats, pace="alone")
+    rehearsed(run, tmp_path / "place")
+    assert [event.outcome for event in run.of(BeatEnded)] == ["passed", "passed"]
+    assert run.of(Remark)[0].text == "the take of 'One' is not saved: No space left on device"
+    assert not (tmp_path / "place" / "takes").exists()
