@@ -22,6 +22,7 @@ from lab.model.paths import (
     REPORT_HTML,
     REPORT_MD,
     SUMMARY_FILE,
+    VERDICTS_CSV,
     Paths,
 )
 from lab.model.run import Run
@@ -32,7 +33,7 @@ from lab.runs import read as runs_read
 from lab.system import documents, store
 from lab.verdict import several
 
-WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE)
+WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE, VERDICTS_CSV)
 SEVERAL: Final = 4  # runs that a message lists
 SHOWN: Final = 80  # letters of the given name that a message shows
 
@@ -114,6 +115,9 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
         store.write_text(html, report.html(summary))
         store.write_text(directory / REPORT_MD, report.markdown(summary))
         store.write_text(directory / JUNIT_FILE, report.junit(summary))
+        store.write_text(directory / VERDICTS_CSV, report.verdicts(summary))
+        for name, svg in report.figures(summary).items():
+            store.write_text(directory / name, svg)
         step.say(documents.shown_path(str(html)))
     return Reported(
         directory=directory,

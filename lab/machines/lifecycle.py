@@ -225,6 +225,7 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
         f"{f.name} {getattr(found.spec, f.name)!r}, wanted {getattr(spec, f.name)!r}"
         for f in fields(MachineSpec)
         if getattr(found.spec, f.name) != getattr(spec, f.name)
+        and not (f.name == "clock" and spec.clock in {"auto", found.handle.clock})
     ]
     if spec.kernel and list(found.handle.kernel_seen) != store.seen(Path(spec.kernel)):
         different.append(f"{spec.kernel} has changed")

@@ -58,7 +58,8 @@ def _number(value: object) -> object:
 
 
 def join(parts: Iterable[object]) -> Html:
-    return Html("".join(text(part) for part in parts))
+    """All parts but None, one after the other."""
+    return Html("".join(text(part) for part in parts if part is not None))
 
 
 def link(path: str, said: str | None = None) -> Html:

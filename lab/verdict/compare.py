@@ -208,6 +208,8 @@ def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why there is no figure although both sides have valid cells."""
     if metric.fit:
         return "no positive figure: the fit over the rates of a block is within noise of zero"
+    if why := _no_common_block(sides, metric, level):
+        return why
     if "spans" in metric.families and not any(view.figures.spans for view in paired.cells(sides[1], metric, level)):
         return f"{sides[1].name} delivers no spans"
     if not metric.quantile:
@@ -218,6 +220,16 @@ def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
         return f"late sends raised it by {max(moved):.1%} in a cell, limit {limit:.0%}"
     fewest = next(least for name, _, least in QUANTILES if name == label)
     return f"too few answers: a cell needs {fewest:,} of one request type"
+
+
+def _no_common_block(sides: Sequence[FormView], metric: Metric, level: str) -> str:
+    """Why no block has a valid cell of the form and one of a reference; "" when one has."""
+    of, *base = ({view.cell.block for view in paired.cells(side, metric, level)} for side in sides)
+    if of & set().union(*base):
+        return ""
+    tried = [view for side in sides for view in side.attempts if level in {ALL_LEVELS, view.cell.level}]
+    void = [why for view in tried for family in metric.families for why in view.validity.void.get(family, ())]
+    return f"no block has a valid cell of both sides ({void[0] if void else 'cells are missing'})"
 
 
 def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | None, uncounted: str) -> str:

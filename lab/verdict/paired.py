@@ -100,10 +100,11 @@ def _typed(form: FormView, metric: Metric, level: str) -> dict[int, dict[str, fl
 
 
 def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, Mapping[str, float]]]) -> list[str]:
-    """Request types with enough requests in every block of the form, and in at least one reference of that block."""
-    types = sorted({kind for values in of.values() for kind in values})
+    """Request types with enough requests in every block that the form and a reference have, in both."""
+    blocks = [block for block in of if any(block in other for other in base)]
+    types = sorted({kind for block in blocks for kind in of[block]})
     return [
         kind
         for kind in types
-        if all(kind in of[block] and any(kind in other.get(block, {}) for other in base) for block in of)
+        if all(kind in of[block] and any(kind in other.get(block, {}) for other in base) for block in blocks)
     ]

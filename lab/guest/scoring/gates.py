@@ -173,7 +173,9 @@ def late_shift(
     alone does not show the effect: a few among hundreds hardly move a median.
     """
     wanted = {spec.type: frozenset(spec.status) for spec in specs if not spec.expect_timeout}
-    _, limit = late_sends(rows)
+    late, limit = late_sends(rows)
+    if not late:
+        return 0.0
     full: dict[str, list[int]] = {}
     bare: dict[str, list[int]] = {}
     for row in rows:

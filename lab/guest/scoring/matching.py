@@ -141,6 +141,7 @@ class _Matcher:
         """Requests in progress when the fragment began, and the node where it fits, best first."""
         found: list[tuple[tuple[int, int], Slot, SpanNode]] = []
         scores: dict[str, int] = {}
+        nodes: dict[str, list[SpanNode]] = {}
         index = bisect_right(self.starts, part.start_ns + SLACK_NS) - 1
         while index >= 0 and self.starts[index] >= part.start_ns - self.longest_ns:
             slot = self.slots[index]
@@ -148,7 +149,9 @@ class _Matcher:
             tree = self.trees.get(slot.row.type)
             if tree is None or slot.row.end_ns + SLACK_NS < part.start_ns:
                 continue
-            for node in entries(part, tree, root=root):
+            if tree.type not in nodes:
+                nodes[tree.type] = entries(part, tree, root=root)
+            for node in nodes[tree.type]:
                 # a hop whose parent was lost starts a trace of its own: not where the node was received already
                 if not root and _covered(slot, tree, node):
                     continue

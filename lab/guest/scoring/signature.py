@@ -6,6 +6,7 @@ probes of the eBPF agent. Pure. A target that a dialect does not have is "" and 
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,7 @@ def signature(span: Span) -> Signature:
     return Signature(kind=kind, family=family, target=target)
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def fits(sig: Signature, kind: str, family: str, match: str) -> int:
     """NO, WEAK (the span has no target) or EXACT against the pattern of a reference node."""
     if (kind not in ("*", sig.kind)) or (family not in ("*", sig.family)):

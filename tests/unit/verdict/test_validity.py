@@ -63,6 +63,30 @@ def test_late_voids_spans_no_more(run: Run) -> None:
     assert "7 of 180 sends left late" in void
 
 
+def test_sides_without_a_common_block_say_why_and_others_are_compared_where_they_can_be(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Blocks 1 to 3: late sends void latency of orchestrion-otel in 2 and 3, of ebpf in 1, of the references in 1."""
+    whole = read(synthetic.write(tmp_path_factory.mktemp("run") / "run", requests=60, blocks=3))
+    late = {"orchestrion-otel": {2, 3}, "baseline": {1}, "twin": {1}}
+
+    def miss(one: RunCell) -> RunCell:
+        cell = one.cell
+        if cell.block not in late.get(cell.form, ()):
+            return one
+        gates = (*(g for g in cell.gates if g.name != "late"), LATE)
+        return replace(one, cell=replace(cell, valid=False, reasons=(LATE.said,), gates=gates))
+
+    after = summarize(replace(whole, cells=tuple(map(miss, whole.cells))))
+    none = row(after, "orchestrion-otel", "baseline", "latency_p50_ms")
+    assert (none.effect_pct, none.word) == (None, "CAN'T TELL")
+    assert none.reasons[0].startswith("no block has a valid cell of both sides (late: 0.034")
+    some = row(after, "ebpf", "baseline", "latency_p50_ms")
+    assert some.blocks == 2
+    assert some.effect_pct is not None
+    assert row(after, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests").blocks == 3
+
+
 @pytest.mark.parametrize(
     ("gate", "void"),
     [
