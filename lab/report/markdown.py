@@ -50,7 +50,7 @@ def _effects(summary: Summary) -> list[str]:
     head = ("form", "against", "metric", "effect", "interval", "detectable", "blocks", "word")
     lines = [f"| {' | '.join(head)} |", "|---|---|---|---:|---:|---:|---:|---|"]
     for row in summary.verdicts:
-        name = phrases.NAMES.get(row.metric, row.metric)
+        name = phrases.compared(summary, row)
         effect, interval = figures.stated(row.effect_pct, row.lost), figures.interval(row.low_pct, row.high_pct)
         least = figures.NONE if row.mde_pct is None else f"{figures.amount(row.mde_pct)} %"
         cells = (row.form, row.against, name, effect, interval, least, row.blocks, row.word)

@@ -152,7 +152,7 @@ def _table(summary: Summary) -> Html:
         sure = f" ({row.confidence:.1%})" if row.confidence is not None else ""
         interval = figures.interval(row.low_pct, row.high_pct) + sure
         rows.append(
-            (row.form, row.against, phrases.NAMES.get(row.metric, row.metric), number(_value(row.value)),
+            (row.form, row.against, phrases.compared(summary, row), number(_value(row.value)),
              number(figures.stated(row.effect_pct, row.lost)), number(interval),
              number(figures.NONE if row.mde_pct is None else f"{figures.amount(row.mde_pct)} %"),
              number(figures.NONE if row.floor_pct is None else f"{figures.amount(row.floor_pct)} %"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from lab.model.figures import plural
-from lab.model.metrics import METRICS
-from lab.model.summary import CellAttempt, Summary
+from lab.model.metrics import ALL_LEVELS, METRICS
+from lab.model.summary import CellAttempt, Summary, Verdict
 from lab.model.summary_form import Cells
 
 # as a heading: p90 stays p90
@@ -15,6 +15,13 @@ NAMES: Final = {
     for name, metric in METRICS.items()
 }
 FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
+
+
+def compared(summary: Summary, row: Verdict) -> str:
+    """The metric of a comparison, with its load level where the run has several."""
+    name = NAMES.get(row.metric, row.metric)
+    levels = {other.level for other in summary.verdicts} - {ALL_LEVELS}
+    return name if len(levels) < 2 or row.level == ALL_LEVELS else f"{name}, {row.level}"
 
 
 def usable(cells: Cells) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from lab.model.summary import Summary
-from lab.report import export
+from lab.report import export, phrases
 from lab.report.markup import join
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -40,6 +41,13 @@ def test_every_verdict_is_a_row_of_the_csv(summary: Summary) -> None:
     assert told == [(row.form, row.against, row.metric, row.word) for row in summary.verdicts]
     first = summary.verdicts[0]
     assert rows[0]["effect_pct"] == str(first.effect_pct)
+
+
+def test_a_comparison_names_its_level_where_there_are_several(summary: Summary) -> None:
+    one = summary.verdicts[0]
+    slow = replace(summary, verdicts=(*summary.verdicts, replace(one, level="slow")))
+    assert phrases.compared(summary, one) == phrases.NAMES[one.metric]
+    assert phrases.compared(slow, one) == f"{phrases.NAMES[one.metric]}, {one.level}"
 
 
 def test_a_part_that_is_not_there_leaves_no_word_behind() -> None:
