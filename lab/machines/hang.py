@@ -80,6 +80,8 @@ class HangDetector:
         if now.beats:
             # before we looked it had as much of the host as while we did
             own_s = self.own_s * max(1.0, now.age_s / max(self.watched_s, 0.1))
+            if now.slow > 1.0 and self.own_s < SILENT_S:  # a counted clock stops whenever the host is busy
+                return "unsure"
             watched = self.watched_s >= WATCHED_S and self.own_s >= SEEN_S
             silent = max(now.age_s, self.watched_s) >= max(SILENT_S * now.slow, GAPS * now.gap_s)
             return "hung" if watched and silent and own_s >= OWN_S else "unsure"

@@ -65,6 +65,13 @@ def test_a_counted_clock_stands_still_while_the_processor_works() -> None:
     assert after_s <= 60
 
 
+def test_a_counted_clock_stands_still_where_the_host_has_no_time_for_it() -> None:
+    """Seen at a load of 42: no heartbeat for 58 s, the processor busy for 2.2 of 23.8 s watched; it was healthy."""
+    assert follow(24, share=0.1, age_s=34)[0] == "hung"
+    assert follow(24, share=0.1, age_s=34, slow=8.0)[0] == "unsure"
+    assert follow(60, share=1.0, age_s=6, wants=0.0, slow=8.0)[0] == "hung", "one that sleeps for good"
+
+
 def test_a_boot_whose_heartbeats_came_slowly_is_given_longer() -> None:
     assert follow(8, share=1.0, age_s=5, gap_s=5.0)[0] == "unsure"
     assert follow(12, share=1.0, age_s=5, gap_s=5.0)[0] == "hung"
