@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from lab.flows import live
 from lab.machines import snapshots
+from lab.model.live import AttachEnded, LoadEnded, MachineWindow, OrderEnded, RequestEnded, SpanSeen
 from lab.model.paths import Paths
 from tests.support import REAL_CLOCK, ROOT, Ran, lab_at, run_lab, test_home
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3000)]
-FORMS = "baseline,ebpf"
+FORMS = "baseline,orchestrion-otel,ebpf"
 LIMIT_S = 900
 
 
@@ -59,7 +62,9 @@ def agents(home: Path) -> str:
 
 
 def assert_proven(result: dict[str, Any]) -> None:
-    assert {name: proof["ok"] for name, proof in result["forms"].items()} == {"baseline": True, "ebpf": True}, result
+    assert {name: proof["ok"] for name, proof in result["forms"].items()} == dict.fromkeys(FORMS.split(","), True), (
+        result
+    )
     assert result["forms"]["baseline"]["spans"] == 0
     assert result["forms"]["ebpf"]["spans"] > 0
 
@@ -77,6 +82,32 @@ def test_back_again_and_again_and_with_agents_attached_now(home: Path) -> None:
     assert_proven(result)
     assert result["forms"]["ebpf"]["attach_s"] > 0
     assert set(agents(home).split()).isdisjoint(before.split())
+
+
+def test_a_restored_machine_takes_orders_in_its_own_time(home: Path) -> None:
+    """Counted, as every emulated machine: a window is half a second of the guest, however long that takes here."""
+    restored(home, "--no-fallback")
+    with live.opened(lab_at(home), "talk") as cast:
+        asked = list(cast.request("browse", at_once=True))
+        assert {one.form: (one.ok, one.seen) for one in asked if isinstance(one, RequestEnded)} == {
+            "baseline": (True, 0),
+            "orchestrion-otel": (True, 4),
+            "ebpf": (True, 4),
+        }, asked
+        duet = list(cast.load(rate_rps=5, seconds=4))
+        ended = {one.form: one for one in duet if isinstance(one, LoadEnded)}
+        assert {name: (one.ok, one.done) for name, one in ended.items()} == dict.fromkeys(FORMS.split(","), (True, 20))
+        assert ended["baseline"].spans_seen == 0
+        assert ended["orchestrion-otel"].spans_seen == ended["orchestrion-otel"].spans_wanted > 0
+        machine = [one for one in duet if isinstance(one, MachineWindow)]
+        assert statistics.median(one.seconds for one in machine) == pytest.approx(0.5, rel=0.1)
+        attached = list(cast.attach("baseline", agent_of="ebpf", request="browse"))
+        assert [one.ok for one in attached if isinstance(one, AttachEnded)] == [True], attached
+        assert [one.form for one in attached if isinstance(one, SpanSeen)] == ["baseline"] * 4
+        load = cast.load(rate_rps=5, seconds=600)
+        next(load)
+        cast.stop()
+        assert [one.outcome for one in load if isinstance(one, OrderEnded)] == ["stopped"]
 
 
 def test_killed_at_any_instant_the_same_command_brings_it_back(home: Path) -> None:
@@ -103,7 +134,7 @@ def test_a_form_that_died_is_told_and_costs_the_exit_code(home: Path) -> None:
     good(run_lab("exec", "--name", "talk", "--", "sh", "-c", "kill -9 $(pgrep -o -f 'bin/baseline all')", home=home))
     snapshots.save(lab_at(home), "talk", "hurt", standby=standby)
     result = restored(home, "--from", "hurt", code=6)
-    assert sorted(proof["ok"] for proof in result["forms"].values()) == [False, True]
+    assert sorted(proof["ok"] for proof in result["forms"].values()) == [False, True, True]
     assert [proof["reason"] for proof in result["forms"].values() if not proof["ok"]] != [""]
 
 

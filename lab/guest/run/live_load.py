@@ -11,7 +11,7 @@ from typing import Any
 from lab.guest.linux.accounts import ROLES
 from lab.guest.linux.child import Child
 from lab.guest.linux.line_stream import LineStream
-from lab.guest.linux.procfs import pressure, sessions, system_times
+from lab.guest.linux.procfs import cpu_s, pressure, sessions, system_times
 from lab.guest.linux.sampler import sentinel
 from lab.guest.run.context import RunContext
 from lab.guest.run.lane import Lane, lane_of
@@ -23,7 +23,7 @@ from lab.guest.wire.live import WINDOW_S, FormWindow, LoadEnded, MachineWindow, 
 
 LOOK_S = 0.25  # how soon a process that ended is noticed
 HUNG_S = 10.0  # a load generator that prints no window for so long is stuck
-SENTINEL_ROUNDS = 4000  # a fiftieth of a cell's: it is run in the middle of what it watches
+SENTINEL_ROUNDS = 1000  # few: it runs in the middle of what it watches
 NOTHING: dict[str, Any] = {"sent": 0, "done": 0, "errors": 0, "late": 0, "in_flight": 0, "p50_ns": None, "p99_ns": None}
 
 
@@ -162,13 +162,13 @@ class LiveLoad:
 
     def _machine(self, doc: dict[str, Any] | None = None) -> None:
         """The machine since the last call; the first call only reads."""
-        system, own = system_times(), os.times()
+        system = system_times()
         sentinel_s = sentinel(SENTINEL_ROUNDS) if doc else 0.0
         now = {
             "mono": time.monotonic(),
             "busy": system.busy_s,
             "steal": system.steal_s,
-            "lab": own.user + own.system,
+            "lab": cpu_s(os.getpid()) or 0.0,
             "ours": sum(sum(self.context.accounts.cpu(role)) for role in ROLES),
             "psi": pressure().get("cpu", -1.0),
         }

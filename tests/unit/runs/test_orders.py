@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,58 +18,19 @@ from lab.remote.base import Transport
 from lab.remote.localhost import LocalTransport
 from lab.runs import orders
 from lab.runs.drive import Site
+from tests.fakes.standby import standby_process
 from tests.support import lab_at
-
-# takes orders as the guest half does; the kind says what becomes of one
-PROCESS = """
-import json, os, pathlib, signal, sys, time
-out = pathlib.Path(sys.argv[2])
-events, seq = open(out / "events.jsonl", "a", buffering=1), 0
-def tell(kind, order, /, **data):
-    global seq
-    seq += 1
-    data = {"order": order, "at_ns": 1, **data}
-    events.write(json.dumps({"seq": seq, "at_ns": 1, "boot_id": "b", "kind": kind, "data": data}) + chr(10))
-tell("proof", "earlier", form="a", ok=True, reason="")
-signal.signal(signal.SIGUSR1, lambda *_: None)
-print("ready", flush=True)
-while True:
-    for path in sorted((out / "orders").glob("[!.]*.json")):
-        order = json.loads(path.read_text())
-        path.rename(path.with_suffix(".taken"))
-        if order["kind"] == "attach":
-            tell("refused", order["id"], reason="another runs", running="x" if order["at_once"] else "")
-            continue
-        tell("accepted", order["id"], kind=order["kind"], forms=["a"], clock="real", limit_s=5.0)
-        for round in range(1, 9):
-            tell("proof", order["id"], form="a", ok=True, reason="", round=round)
-            time.sleep(0.05)
-        while order["kind"] == "load" and not (out / "orders" / "stop").exists():
-            time.sleep(0.02)
-        if order["kind"] == "detach":
-            sys.exit()
-        tell("order-ended", order["id"], outcome="done", reason="", seconds=0.1)
-    time.sleep(0.02)
-"""
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    found = Site(root=str(tmp_path), run_id="standby")
-    (Path(found.out) / "orders").mkdir(parents=True)
-    return found
+    return Site(root=str(tmp_path), run_id="standby")
 
 
 @pytest.fixture
 def process(site: Site) -> Iterator[subprocess.Popen[bytes]]:
-    argv = [sys.executable, "-c", PROCESS, "standby", site.out]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
-        try:
-            assert child.stdout is not None
-            assert child.stdout.readline() == b"ready\n"
-            yield child
-        finally:
-            child.kill()
+    with standby_process(site.out) as child:
+        yield child
 
 
 @pytest.fixture
