@@ -45,7 +45,7 @@ class Seen:
 class Text:
     """A line that the beat prints matches."""
 
-    text: str = key("", "Regular expression, searched in each line and in all of them together")
+    text: str = key("", "Regular expression, searched in all that the beat prints; ^ and $ are ends of lines")
 
     def fault(self) -> str:
         try:
@@ -55,7 +55,7 @@ class Text:
         return ""
 
     def missed(self, seen: Seen) -> str:
-        if any(re.search(self.text, text) for text in [*seen.texts, "\n".join(seen.texts)]):
+        if any(re.search(self.text, text, re.MULTILINE) for text in [*seen.texts, "\n".join(seen.texts)]):
             return ""
         return f"no line matches {self.text!r}"
 

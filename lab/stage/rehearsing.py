@@ -18,6 +18,7 @@ from lab.model.lab import Lab
 from lab.model.machine import SshEndpoint
 from lab.stage import ledger, profile, takes
 from lab.stage.engine import Engine
+from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.pillar import newest
 from lab.stage.ledger import Rehearsal
 from lab.stage.machine import TAG
@@ -26,9 +27,11 @@ from lab.stage.profile import Profile
 from lab.stage.rehearsal import Recorder, has_fallback, needs
 from lab.stage.show import Show
 from lab.system import offline
+from lab.system.wait import Deadline
 
 Perform = Callable[[Engine], None]
 RUNS: Final = 5
+WARM_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,7 @@ def prepare(lab: Lab, show: Show) -> Profile:
             newest(lab.paths, show.asked)
         except UsageError:
             demo.demo(lab, show.asked)
+    _warm_builds(lab, show, takes.folder(lab.paths, name, show.name))
     can = PROVIDERS[machine.spec.provider].FEATURES.snapshots
     try:
         found = profile.of(lab, name, show)
@@ -97,6 +101,14 @@ def prepare(lab: Lab, show: Show) -> Profile:
     else:
         standby.start(lab, name, show.asked)
     return profile.of(lab, name, show)
+
+
+def _warm_builds(lab: Lab, show: Show, place: Path) -> None:
+    """What beats build live was built once: from cold caches it takes minutes, which no budget has."""
+    for beat in show.beats:
+        if isinstance(beat.does, BuildBeat) and not (place / takes.FOLDER / f"{beat.id}.json").exists():
+            with lab.bus.step("warm", f"build {beat.does.form} once, for the caches"):
+                beat.does.weave(lab, show.asked, lab.config.machine.name, Deadline.after(WARM_S, lab.cancel))
 
 
 def _as_on_stage(lab: Lab, machine: str, asked: DemoRequest) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from lab.flows.request import DemoRequest
 from lab.forms import weaving
 from lab.machines import lifecycle
 from lab.model.key import key
+from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH
 from lab.stage import events
 from lab.stage.kind import Kind
-from lab.stage.kinds.orders import forms_of, value
+from lab.stage.kinds.orders import value
 from lab.stage.scene import Scene
+from lab.system.wait import Deadline
 
 FILES: Final = 3  # files whose diff is shown
 LINES: Final = 40  # of each: what a screen takes
@@ -29,15 +33,10 @@ class BuildBeat(Kind):
     form: str = key("", "Form that is built: one of mechanism compile-time")
 
     def play(self, scene: Scene) -> None:
-        machine = lifecycle.machine(scene.lab, scene.cast.machine)
-        woven = weaving.weave(
-            scene.lab,
-            forms_of(scene, [self.form])[self.form],
-            scene.asked.service,
-            arch=machine.spec.arch if machine is not None else HOST_ARCH,
-            on_line=lambda text: scene.emit(events.Line(at_ms=scene.at_ms(), text=text)),
-            deadline=scene.deadline,
-        )
+        def on_line(text: str) -> None:
+            scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
+
+        woven = self.weave(scene.lab, scene.asked, scene.cast.machine, scene.deadline, on_line)
         for one in woven.files[:FILES]:
             diff = "\n".join(one.diff.splitlines()[:LINES])
             scene.emit(
@@ -53,3 +52,17 @@ class BuildBeat(Kind):
         value(scene, "build_s", "time to build", woven.seconds, "s", form=self.form)
         value(scene, "files_woven", "files woven", len(woven.files), "files", form=self.form)
         value(scene, "lines_added", "lines added", sum(one.added for one in woven.files), "lines", form=self.form)
+
+    def weave(
+        self,
+        lab: Lab,
+        asked: DemoRequest,
+        machine: str,
+        deadline: Deadline,
+        on_line: Callable[[str], None] = lambda _: None,
+    ) -> weaving.WovenSource:
+        """Build it for that machine. Raises as `weaving.weave`."""
+        found = lifecycle.machine(lab, machine)
+        arch = found.spec.arch if found is not None else HOST_ARCH
+        form = next(form for form in asked.forms if form.name == self.form)
+        return weaving.weave(lab, form, asked.service, arch=arch, on_line=on_line, deadline=deadline)

@@ -7,7 +7,6 @@ from typing import Final
 
 from lab.guest.wire import SpanNode
 from lab.model.errors import DemoError
-from lab.model.form import Form
 from lab.model.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
 from lab.stage import events
 from lab.stage.events import WantedSpan
@@ -41,12 +40,6 @@ def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False)
 
 def _failed(end: OrderEnded, wrong: Sequence[str], *, lenient: bool) -> bool:
     return end.outcome == "stopped" or (end.outcome == "failed" and (bool(wrong) or not lenient))
-
-
-def forms_of(scene: Scene, names: Sequence[str]) -> dict[str, Form]:
-    """The forms of these names."""
-    known = {form.name: form for form in scene.asked.forms}
-    return {name: known[name] for name in names}
 
 
 def rows(tree: Sequence[SpanNode]) -> tuple[WantedSpan, ...]:
