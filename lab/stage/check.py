@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Final, Literal
 
 from lab.model.errors import LabError
 from lab.model.lab import Lab
-from lab.stage import host_checks, ledger, takes
+from lab.stage import checked, host_checks, ledger, takes
 from lab.stage.machine_checks import MachineChecks
 from lab.stage.opening import beats_of, needs_machine
 from lab.stage.points import About, Point
@@ -48,7 +49,10 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0) 
     found = _at_once(looks)
     points = [point for answer in found.values() for point in answer]
     points += _rehearsed(lab, show, beats, machine, minutes)
-    return judge(points, beats, _takes(lab, show, beats, machine))
+    verdict = judge(points, beats, _takes(lab, show, beats, machine))
+    with contextlib.suppress(OSError):  # a full disk is one of the points
+        checked.note(takes.folder(lab.paths, machine.machine, show.name), verdict.word)
+    return verdict
 
 
 def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, str]) -> GoVerdict:

@@ -10,7 +10,7 @@ from typing import Literal
 from lab.model.errors import LabError, UsageError
 from lab.model.events import Bus, Notice, Record, Sink
 from lab.model.lab import Lab
-from lab.stage import ledger, profile, takes
+from lab.stage import checked, ledger, profile, takes
 from lab.stage.critic import Critic
 from lab.stage.engine import Engine, Pace
 from lab.stage.events import Remark
@@ -94,6 +94,8 @@ def side(
                 remarks.append(f"not on standby as built now: {', '.join(wrong)}; lab rehearse puts them there")
         except LabError as error:
             remarks.append(f"machine {machine}: {error.message}")
+    if since := checked.changed(place):
+        remarks.append(since)
     rehearsals = ledger.read(place)
     known = inputs  # a name that does not change any more
     return Side(
