@@ -51,10 +51,10 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
     proofs: standby.Proofs = {}
     proven_at = began
 
-    def on_restored(link: Transport, doc: dict[str, Any]) -> None:
+    def on_restored(link: Transport, saved: snapshots.Snapshot) -> None:
         nonlocal proven_at
-        if doc.get("standby"):
-            record = _record(machine, tag, doc["standby"])
+        if saved.standby:
+            record = _record(machine, tag, saved.standby)
             standby.keep(lab, machine, record)
             try:
                 proofs.update(standby.reprove(lab, lambda: nullcontext(link), record, reattach=reattach))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from lab.guest.wire import encode
 from lab.machines import journal, keys, readiness, state, steps
 from lab.machines.lifecycle import up
 from lab.machines.presence import exclusive
@@ -29,7 +30,6 @@ from lab.system import documents, store
 from lab.system.documents import Source
 from lab.system.wait import Deadline
 
-SCHEMA: Final = 1
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 NONCE: Final = "/run/lab-snapshot"  # in memory only: a boot has none
 ASK_S: Final = 60.0
@@ -43,7 +43,23 @@ DROP: Final = (
     'for it in $(pgrep -f "^sshd(-session)?: .*@"); do stat=$(cat "/proc/$it/stat" 2>/dev/null) || continue; '
     'began=$(echo "${stat##*) }" | cut -d" " -f20); [ "$began" -gt "$1" ] || kill -9 "$it"; done'
 )
-OnRestored = Callable[[Transport, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A snapshot's record beside the machine; `standby` and `kept` are checked by their writers."""
+
+    schema: Literal[1]
+    name: str
+    boot_id: str
+    uptime_s: float
+    nonce: str
+    kept: dict[str, Any]
+    standby: dict[str, Any] | None = None
+    held: dict[str, Any] | None = None  # of an earlier version, whose standby process takes no orders
+
+
+OnRestored = Callable[[Transport, Snapshot], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +88,7 @@ def check(lab: Lab, machine: str, name: str) -> None:
     _existing(lab, machine)
 
 
-def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = None) -> dict[str, Any]:
+def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = None) -> Snapshot:
     """Save a ready machine as `name`, replacing an older snapshot. Idempotent; a killed one leaves no such snapshot.
 
     standby: the record of its standby forms, as JSON values; `restore` returns it.
@@ -95,12 +111,18 @@ def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = 
             with _session(lab, found) as link:
                 link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
                 answer = _proof(lab, link)
-            kept = provider.save(lab, found.handle, name)
-            doc = {"name": name, "boot_id": answer.boot_id, "uptime_s": answer.uptime_s, "nonce": nonce}
-            doc["standby"] = standby
+            record = Snapshot(
+                schema=1,
+                name=name,
+                boot_id=answer.boot_id,
+                uptime_s=answer.uptime_s,
+                nonce=nonce,
+                kept=provider.save(lab, found.handle, name),
+                standby=standby,
+            )
             path.parent.mkdir(exist_ok=True, mode=0o700)
-            store.write_json(path, {"schema": SCHEMA, **doc, "kept": kept})
-    return doc
+            store.write_json(path, encode(record))
+    return record
 
 
 def restore(
@@ -115,8 +137,8 @@ def restore(
     _record(lab, machine, name)
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         found = _existing(lab, machine)
-        doc = _read(lab, machine, name)
-        if doc.get("held"):
+        record = _read(lab, machine, name)
+        if record.held:
             message = f"the snapshot {name!r} was made by an earlier version of lab; its standby forms take no orders"
             raise UsageError(message, fix=f"lab up {machine}, then lab snapshot {machine} --form …")
         try:
@@ -124,7 +146,7 @@ def restore(
                 lab.bus.step("restore", f"machine {machine} from snapshot {name}"),
                 journal.entry(lab, machine, "restore", name),
             ):
-                found, answer, seconds = _restored(lab, found, doc, began, on_restored)
+                found, answer, seconds = _restored(lab, found, record, began, on_restored)
         except (PreconditionError, ProvisioningError) as error:
             if not fallback:
                 raise
@@ -136,7 +158,7 @@ def restore(
                 reason="",
                 seconds=seconds,
                 behind_s=answer.behind_s,
-                standby=doc.get("standby"),
+                standby=record.standby,
             )
         lab.bus.emit(Notice(level="warning", text=f"{failure.message}; booting the machine instead"))
         with contextlib.suppress(LabError):
@@ -149,7 +171,7 @@ def restore(
         reason=failure.message,
         seconds=seconds,
         behind_s=0.0,
-        standby=doc.get("standby"),
+        standby=record.standby,
     )
 
 
@@ -171,13 +193,13 @@ class BootProof:
 
 
 def _restored(
-    lab: Lab, machine: Machine, doc: dict[str, Any], began: float, on_restored: OnRestored
+    lab: Lab, machine: Machine, record: Snapshot, began: float, on_restored: OnRestored
 ) -> tuple[Machine, BootProof, float]:
     """The machine, its boot proof, and the seconds until that answer."""
     assert machine.handle is not None
     directory = lab.paths.machine(machine.spec.name)
-    endpoint = _saver(machine).restore(lab, machine.handle, doc["name"], doc["kept"])
-    machine = replace(machine, endpoint=endpoint, ready_boot_id=doc["boot_id"])
+    endpoint = _saver(machine).restore(lab, machine.handle, record.name, record.kept)
+    machine = replace(machine, endpoint=endpoint, ready_boot_id=record.boot_id)
     if machine.ssh is not None:
         keys.write_access(directory, machine.spec.name, machine.ssh)
     machine = state.save(lab, machine)
@@ -185,12 +207,12 @@ def _restored(
     readiness.wait_alive(lab, steps.provider_of(machine), machine.handle, directory)
     with _session(lab, machine) as link:
         proof = _proof(lab, link)
-        if (proof.boot_id, proof.nonce) != (doc["boot_id"], doc["nonce"]) or proof.uptime_s < float(doc["uptime_s"]):
+        if (proof.boot_id, proof.nonce) != (record.boot_id, record.nonce) or proof.uptime_s < record.uptime_s:
             message = f"the restored machine is not the saved one (boot {proof.boot_id}, up {proof.uptime_s:.0f} s)"
             raise ProvisioningError(message, fix="lab up")
         seconds = time.monotonic() - began
-        on_restored(link, doc)
-        link.run(["sh", "-c", DROP, "drop", str(int(float(doc["uptime_s"]) * 100))], Deadline.after(ASK_S, lab.cancel))
+        on_restored(link, record)
+        link.run(["sh", "-c", DROP, "drop", str(int(record.uptime_s * 100))], Deadline.after(ASK_S, lab.cancel))
     return machine, proof, seconds
 
 
@@ -237,26 +259,11 @@ def _record(lab: Lab, machine: str, name: str) -> Path:
     return lab.paths.machine(machine) / SNAPSHOTS_DIR / f"{name}.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """The keys that a record must have; `standby` and `kept` are checked by their writers."""
-
-    schema: Literal[1]
-    name: str
-    boot_id: str
-    uptime_s: float
-    nonce: str
-    kept: dict[str, Any]
-    standby: dict[str, Any] | None = None
-    held: dict[str, Any] | None = None  # of an earlier version, whose standby process takes no orders
-
-
-def _read(lab: Lab, machine: str, name: str) -> dict[str, Any]:
+def _read(lab: Lab, machine: str, name: str) -> Snapshot:
     path = _record(lab, machine, name)
     source = Source(path=path, name=str(path), fix=f"lab snapshot {machine}")
     if path.exists():
-        documents.read(source, _Record)
-        return documents.read(source, dict[str, Any])
+        return documents.read(source, Snapshot)
     saved = names(lab, machine)
     known = f" (it has: {', '.join(saved)})" if saved else ""
     message = f"machine {machine} has no snapshot {name!r}{nearest(name, saved)}{known}"

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 import pytest
@@ -90,7 +91,11 @@ def ec2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto: int) -> Iterator[
         yield found
 
 
-@pytest.fixture(params=[pytest.param(name, marks=TIERS.get(name, pytest.mark.vm)) for name in PROVIDERS])
+ROWS: Final = [pytest.param(name, marks=TIERS.get(name, pytest.mark.vm)) for name in PROVIDERS]
+ISOLATED: Final = [one for one in ROWS if PROVIDERS[str(one.values[0])].FEATURES.isolated]
+
+
+@pytest.fixture(params=ROWS)
 def row(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Row]:
     name = str(request.param)
     if name == "local":
@@ -236,10 +241,9 @@ def test_disks_are_attached(row: Row, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("row", ISOLATED, indirect=True)  # a host that is not ours alone is not stopped
 def test_a_machine_that_hangs_is_seen_and_ended(row: Row) -> None:
     provider, lab = row.provider, row.lab
-    if not provider.FEATURES.isolated:
-        pytest.skip("a host that is not ours alone is not stopped")
     handle = row.create()
     endpoint = provider.start(lab, handle)
     row.alive(handle)

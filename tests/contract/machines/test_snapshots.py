@@ -35,7 +35,7 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def kept(lab: Lab) -> dict[str, Any]:
+def kept(lab: Lab) -> snapshots.Snapshot:
     """Kept with a disk plugged in, a file in memory and a process under way."""
     machine = lifecycle.up(lab, SPEC, lock_timeout_s=5)
     image = lab.paths.home / "extra.raw"
@@ -61,19 +61,19 @@ def pid(lab: Lab) -> int:
     return qemu_process.processes(machine.handle.uuid)[0].pid
 
 
-def assert_as_kept(lab: Lab, kept: dict[str, Any]) -> None:
+def assert_as_kept(lab: Lab, kept: snapshots.Snapshot) -> None:
     assert said(lab, "cat /run/word") == "in memory"
     assert said(lab, "pgrep -fx 'sleep 4321'")
     assert said(lab, "head -c 11 /dev/$(cd /sys/block; grep -l art-1 */serial | cut -d/ -f1)") == "on the disk"
-    assert said(lab, "cat /proc/sys/kernel/random/boot_id") == kept["boot_id"]
+    assert said(lab, "cat /proc/sys/kernel/random/boot_id") == kept.boot_id
 
 
-def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: dict[str, Any]) -> None:
+def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: snapshots.Snapshot) -> None:
     said(lab, "rm /run/word; pkill -fx 'sleep 4321'; echo later > /root/later")
     first: list[tuple[Any, str]] = []
 
-    def on_restored(link: Transport, doc: dict[str, Any]) -> None:
-        first.append((doc["standby"], link.run(["cat", "/run/word"], Deadline.after(60)).text()))
+    def on_restored(link: Transport, saved: snapshots.Snapshot) -> None:
+        first.append((saved.standby, link.run(["cat", "/run/word"], Deadline.after(60)).text()))
 
     went = snapshots.restore(lab, NAME, "ready", fallback=False, on_restored=on_restored)
     assert went.restored
@@ -83,24 +83,24 @@ def test_what_came_after_is_undone_and_what_ran_runs_on(lab: Lab, kept: dict[str
     assert said(lab, "ls /root") == ""
     assert went.behind_s > 0
     assert lifecycle.status(lab, NAME).alive
-    assert lifecycle.up(lab, SPEC, lock_timeout_s=5).ready_boot_id == kept["boot_id"], "ready, by what `up` asks"
+    assert lifecycle.up(lab, SPEC, lock_timeout_s=5).ready_boot_id == kept.boot_id, "ready, by what `up` asks"
 
 
-def test_it_comes_back_from_a_killed_process_too(lab: Lab, kept: dict[str, Any]) -> None:
+def test_it_comes_back_from_a_killed_process_too(lab: Lab, kept: snapshots.Snapshot) -> None:
     os.kill(pid(lab), 9)
     assert snapshots.restore(lab, NAME, "ready", fallback=False).restored
     assert_as_kept(lab, kept)
     assert snapshots.names(lab, NAME) == ["ready"]
 
 
-def test_a_name_that_is_not_there_and_one_that_cannot_be(lab: Lab, kept: dict[str, Any]) -> None:
+def test_a_name_that_is_not_there_and_one_that_cannot_be(lab: Lab, kept: snapshots.Snapshot) -> None:
     with pytest.raises(UsageError, match="did you mean 'ready'"):
         snapshots.restore(lab, NAME, "raedy")
     with pytest.raises(UsageError, match="is not a valid snapshot name"):
         snapshots.save(lab, NAME, "../../x")
 
 
-def test_what_it_must_fit_is_looked_at_before_anything_is_ended(lab: Lab, kept: dict[str, Any]) -> None:
+def test_what_it_must_fit_is_looked_at_before_anything_is_ended(lab: Lab, kept: snapshots.Snapshot) -> None:
     record = lab.paths.machine(NAME) / "snapshots/ready.json"
     whole, before = record.read_text(), pid(lab)
     assert set(json.loads(whole)["kept"]["key"]) == set(KEY)
@@ -114,7 +114,7 @@ def test_what_it_must_fit_is_looked_at_before_anything_is_ended(lab: Lab, kept: 
     assert pid(lab) == before
 
 
-def test_another_qemu_is_told_and_the_machine_booted(lab: Lab, kept: dict[str, Any]) -> None:
+def test_another_qemu_is_told_and_the_machine_booted(lab: Lab, kept: snapshots.Snapshot) -> None:
     record = lab.paths.machine(NAME) / "snapshots/ready.json"
     whole = record.read_text()
     doc = json.loads(whole)
@@ -125,13 +125,13 @@ def test_another_qemu_is_told_and_the_machine_booted(lab: Lab, kept: dict[str, A
         snapshots.restore(lab, NAME, "ready", fallback=False)
     assert pid(lab) == before, "what runs was not touched"
     went = snapshots.restore(lab, NAME, "ready")
-    assert (went.restored, went.machine.ready_boot_id != kept["boot_id"]) == (False, True)
+    assert (went.restored, went.machine.ready_boot_id != kept.boot_id) == (False, True)
     assert "6.2.0" in went.reason
     record.write_text(whole)
     assert snapshots.restore(lab, NAME, "ready", fallback=False).restored, "the state itself is still there"
 
 
-def test_a_state_that_qemu_lost_and_a_disk_that_changed_end_in_a_boot(lab: Lab, kept: dict[str, Any]) -> None:
+def test_a_state_that_qemu_lost_and_a_disk_that_changed_end_in_a_boot(lab: Lab, kept: snapshots.Snapshot) -> None:
     seen: list[Record] = []
     lab.bus.add(seen.append)
     image = lab.paths.home / "extra.raw"
