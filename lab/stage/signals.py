@@ -142,7 +142,7 @@ def _silences(events: Sequence[LiveEvent]) -> dict[str, float]:
 def _parents(events: Sequence[LiveEvent]) -> dict[str, float]:
     """Of the spans of single requests: those below another span than in the reference, or below none that came.
 
-    A request of which spans are missing tells nothing: a span that was dropped is nobody's parent.
+    A request of which spans are missing tells nothing: a dropped span is no span's parent.
     """
     wrong: Counter[str] = Counter()
     came: Counter[str] = Counter()
