@@ -1,6 +1,6 @@
 """Measure figures and print them beside their targets.
 
-    ./labw python -m tests.bench [cli|machine|fetch|build|counted|live] [-n RUNS] [--against PROVIDER] [--json]
+    ./labw python -m tests.bench [cli|machine|fetch|build|counted|live|stage] [-n RUNS] [--against PROVIDER] [--json]
 
 The machine's shape comes from lab.yaml and LAB_MACHINE_* variables, as for every command; LAB_HOME says where.
 """
@@ -18,7 +18,7 @@ from lab.cli.options import Options
 from lab.cli.session import session
 from lab.model.errors import LabError
 from lab.model.lab import Lab
-from tests.bench import against, build, commands, counted, fetch, live, machine
+from tests.bench import against, build, commands, counted, fetch, live, machine, stage
 from tests.bench.figure import Figure, table
 
 GROUPS: dict[str, Callable[[Lab, int], list[Figure]]] = {
@@ -28,6 +28,7 @@ GROUPS: dict[str, Callable[[Lab, int], list[Figure]]] = {
     "build": build.measure,
     "counted": counted.measure,
     "live": live.measure,
+    "stage": stage.measure,
 }
 
 

@@ -74,6 +74,7 @@ class Speaker(App[None]):
         self._desk = Desk()
         self._zero_s = time.monotonic()
         self._dirty = False
+        self._drawn_s = 0.0
         self._typed = ""
         self._stop_s = 0.0
         self._failed: BaseException | None = None
@@ -193,12 +194,14 @@ class Speaker(App[None]):
         self._desk.note(record)
         if isinstance(record.event, Notes | BeatStarted):
             self.query_one("#notes").scroll_home(animate=False)
-        if not self._dirty:
+        if time.monotonic() - self._drawn_s > FRAME_S:
+            self._draw()
+        elif not self._dirty:
             self._dirty = True
             self.set_timer(FRAME_S, self._draw)
 
     def _draw(self) -> None:
-        self._dirty = False
+        self._dirty, self._drawn_s = False, time.monotonic()
         desk, how = self._desk, self._how
         tall = self.size.height >= 30
         self._show("title", [desk.title()])
