@@ -14,7 +14,7 @@ from lab.report import page
 from lab.report.form_style import label
 from lab.report.markup import Html, tag
 
-SECTIONS: Final = ("overhead", "waterfalls", "latency", "cpu", "timeline")
+SECTIONS: Final = ("overhead", "waterfalls", "latency", "cpu", "timeline", "steps")
 FIGURE: Final = re.compile(r'<svg viewBox="0 0 ([\d.]+) ([\d.]+)" role="img" class="figure">(.*?)</svg>', re.DOTALL)
 LEGEND: Final = re.compile(r'<p class="legend">(.*?)</p>', re.DOTALL)
 KEY: Final = re.compile(r'<span><svg [^>]*class="key"[^>]*>(.*?)</svg>(.*?)</span>', re.DOTALL)
@@ -60,7 +60,7 @@ def _whole(summary: Summary, width: float, height: float, drawn: Html, legend: s
             tag("rect", width=wide, height=high, class_="paper"),
             tag("g", drawn, transform=f"translate({EDGE:g} {EDGE:g})"),
             tag("g", *keys, transform=f"translate({EDGE:g} {height + EDGE + LINE / 2:g})"),
-            label(EDGE, high - EDGE / 2, _provenance(summary), "note"),
+            label(EDGE, high - EDGE / 2, provenance(summary), "note"),
             xmlns="http://www.w3.org/2000/svg",
             viewBox=f"0 0 {wide:g} {high:g}",
             width=round(wide * SCALE),
@@ -83,10 +83,12 @@ def _keys(legend: str, width: float) -> tuple[list[Html], int]:
     return made, row + 1 if made else 0
 
 
-def _provenance(summary: Summary) -> str:
+def provenance(summary: Summary) -> str:
+    """Run, machine and version in one line."""
     made = summary.provenance
-    where = f"{made.provider}, {made.acceleration}" if made.acceleration else made.provider
-    return f"lab {made.lab_version} · run {summary.run_id} · {made.created[:10]} · {where} · grade {summary.grade.word}"
+    machine = f"{made.provider}/{made.acceleration}, {summary.clock} clock, graded {summary.grade.word}"
+    made_with = f"Go {made.toolchain.get('go', '?').removeprefix('go')} · lab {made.lab_version}"
+    return f"{summary.run_id} · {machine} · {made_with}"
 
 
 def _style() -> str:

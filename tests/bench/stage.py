@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +49,51 @@ PAINTED = """() => new Promise((done) => {
 
 def measure(lab: Lab, runs: int) -> list[Figure]:
     """The speaker's terminal, then the page."""
-    return [_terminal(runs), *_page(runs)]
+    return [*_terminal(runs), *_page(runs)]
 
 
-def _terminal(runs: int) -> Figure:
-    """From a key sent to tmux to its effect read from the screen: the reading is in it."""
-    samples = []
+def _terminal(runs: int) -> list[Figure]:
+    """From a key sent to tmux to its effect read from the screen; and the same with `cat`, which only echoes."""
+    samples: list[float] = []
+    floor: list[float] = []
+    with _in_tmux() as terminal:
+        terminal.shows("1/9 One service", within_s=60)
+        for number in range(2 * runs):
+            time.sleep(0.3)
+            samples.append(_until(terminal, partial(_black, number % 2 == 0)))
+    with _in_tmux("cat") as terminal:
+        time.sleep(1)
+        floor += [_until(terminal, partial(_echoed, number + 1)) for number in range(2 * runs)]
+    return [
+        Figure(name="key to the terminal's reaction", samples=tuple(samples), target=targets.TERMINAL_KEY_S),
+        Figure(name="key to the echo of cat, as read", samples=tuple(floor)),
+    ]
+
+
+@contextmanager
+def _in_tmux(program: str = "") -> Iterator[Terminal]:
     with tempfile.TemporaryDirectory(prefix="lab-bench-") as place:
-        terminal = Terminal(Path(place))
+        terminal = Terminal(Path(place), program=program)
         try:
-            terminal.shows("1/9 One service", within_s=60)
-            for number in range(2 * runs):
-                wanted = number % 2 == 0
-                time.sleep(0.3)
-                began = time.monotonic()
-                terminal.press("b")
-                while ("THE PAGE IS BLACK" in terminal.screen()) != wanted:
-                    pass
-                samples.append(time.monotonic() - began)
+            yield terminal
         finally:
             terminal.close()
-    return Figure(name="key to the terminal's reaction", samples=tuple(samples), target=targets.TERMINAL_KEY_S)
+
+
+def _black(on: bool, screen: str) -> bool:
+    return ("THE PAGE IS BLACK" in screen) == on
+
+
+def _echoed(count: int, screen: str) -> bool:
+    return screen.count("b") >= count
+
+
+def _until(terminal: Terminal, seen: Callable[[str], bool]) -> float:
+    began = time.monotonic()
+    terminal.press("b")
+    while not seen(terminal.screen()):
+        pass
+    return time.monotonic() - began
 
 
 def _page(runs: int) -> list[Figure]:

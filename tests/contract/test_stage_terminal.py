@@ -21,17 +21,19 @@ REACTS_S = 10.0  # the machine of the tests may be busy; tests/bench measures ho
 
 
 class Terminal:
-    """`lab replay` of the recorded show in a tmux of its own."""
+    """`lab replay` of the recorded show, or another program, in a tmux of its own."""
 
-    def __init__(self, place: Path, *options: str, wide: int = 80, high: int = 24) -> None:
+    def __init__(self, place: Path, *options: str, program: str = "") -> None:
         tmux = shutil.which("tmux")
         assert tmux, "tmux is not installed: the terminal cannot be looked at"
         self.base = [tmux, "-f", "/dev/null", "-S", str(place / "tmux")]
         recording = place / "show.jsonl"
         recording.write_text("".join(json.dumps(record.to_json()) + "\n" for record in records()), encoding="utf-8")
-        program = f"{sys.executable} -m lab replay {recording} --home {place / 'home'} --no-browser {' '.join(options)}"
-        size = ("-x", str(wide), "-y", str(high))
-        self.tmux("new-session", "-d", *size, f"{program}; echo ended with $?; sleep 600")
+        program = (
+            program
+            or f"{sys.executable} -m lab replay {recording} --home {place / 'home'} --no-browser {' '.join(options)}"
+        )
+        self.tmux("new-session", "-d", "-x", "80", "-y", "24", f"{program}; echo ended with $?; sleep 600")
 
     def tmux(self, *argv: str) -> str:
         env = {**os.environ, "TERM": "xterm-256color"}

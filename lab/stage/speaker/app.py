@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -37,7 +38,7 @@ NAMES: Final = {
 }
 HELP: Final = "space next · PgUp back · r retry · t take · k skip · p panic · s standby · b black · ! shell · q q end"
 TICK_S: Final = 0.25
-FRAME_S: Final = 0.03  # records that come together are drawn together
+FRAME_S: Final = 0.02  # records that come together are drawn together
 TWICE_S: Final = 2.0
 
 
@@ -75,6 +76,7 @@ class Speaker(App[None]):
         self._zero_s = time.monotonic()
         self._dirty = False
         self._drawn_s = 0.0
+        self._shown: dict[str, list[Line]] = {}  # by widget: what is the same is not laid out again
         self._typed = ""
         self._stop_s = 0.0
         self._failed: BaseException | None = None
@@ -198,9 +200,11 @@ class Speaker(App[None]):
             self._draw()
         elif not self._dirty:
             self._dirty = True
-            self.set_timer(FRAME_S, self._draw)
+            asyncio.get_running_loop().call_later(FRAME_S, self._draw)  # a timer of Textual's waits for its next tick
 
     def _draw(self) -> None:
+        if not self.is_running:  # a record that came while the terminal was being given back
+            return
         self._dirty, self._drawn_s = False, time.monotonic()
         desk, how = self._desk, self._how
         tall = self.size.height >= 30
@@ -221,6 +225,10 @@ class Speaker(App[None]):
         self._show("remarks", typed + ([] if how.single else desk.remarked(self._now_s())[-3 if tall else -1 :]))
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
+        told = list(lines)
+        if self._shown.get(name) == told:
+            return
+        self._shown[name] = told
         widget = self.query_one(f"#{name}", Static)
         widget.display = bool(lines) or name == "said"
         widget.update(Content("\n").join(Content.assemble(*line) for line in lines))

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab.model.summary import Summary
-from lab.report import export, phrases
+from lab.report import export, phrases, pictures
 from lab.report.markup import join
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -30,8 +30,8 @@ def test_each_figure_is_a_document_of_its_own_that_says_where_it_is_from(summary
         (tmp_path / name).write_text(text, encoding="utf-8")
         root = ET.parse(tmp_path / name).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
-        assert "".join(root.itertext()).rstrip().endswith(export.provenance(summary)), name
-        assert summary.run_id in export.provenance(summary)
+        assert "".join(root.itertext()).rstrip().endswith(pictures.provenance(summary)), name
+        assert summary.run_id in pictures.provenance(summary)
         assert "href" not in text
 
 

@@ -49,7 +49,7 @@ def test_every_colour_that_is_used_is_defined(found: dict[str, str]) -> None:
 def test_its_run_is_named_below(found: dict[str, str]) -> None:
     for svg in found.values():
         last = re.findall(r"<text[^>]*>(.*?)</text>", svg)[-1]
-        assert re.fullmatch(r"lab \S+ · run \S+ · \d{4}-\d\d-\d\d · .* · grade \w+", last), last
+        assert re.fullmatch(r"\S+ · \S+/.*, \w+ clock, graded \w+ · Go .* · lab \S+", last), last
 
 
 def test_the_legend_comes_along(found: dict[str, str]) -> None:
