@@ -227,7 +227,7 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
         if getattr(found.spec, f.name) != getattr(spec, f.name)
         and not (f.name == "clock" and spec.clock in {"auto", found.handle.clock})
     ]
-    if spec.kernel and list(found.handle.kernel_seen) != store.seen(Path(spec.kernel)):
+    if spec.kernel and list(found.handle.kernel_seen) != store.file_stamp(Path(spec.kernel)):
         different.append(f"{spec.kernel} has changed")
     if different:
         message = f"machine {spec.name} already exists with {'; '.join(different)}"

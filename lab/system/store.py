@@ -82,7 +82,7 @@ def write_json(path: Path, doc: Any, *, mode: int = 0o600) -> None:
     write_text(path, json.dumps(doc, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
 
 
-def seen(path: Path) -> list[int]:
+def file_stamp(path: Path) -> list[int]:
     """Identifies an unchanged file without reading it (size, mtime); [] when it is missing."""
     try:
         status = path.stat()

@@ -92,7 +92,7 @@ def create(lab: Lab, spec: MachineSpec, seed: Seed, directory: Path) -> QemuHand
         kernel=str(boot.kernel),
         kernel_digest=boot.kernel_digest,
         kernel_release=boot.release,
-        kernel_seen=tuple(store.seen(Path(spec.kernel))) if spec.kernel else (),
+        kernel_seen=tuple(store.file_stamp(Path(spec.kernel))) if spec.kernel else (),
         modules="" if boot.modules is None else str(boot.modules),
     )
 

@@ -111,7 +111,7 @@ def _matches(lab: Lab, path: Path, digest: str) -> bool:
     Vagrant hashes its copy before it uses it.
     """
     note = _boxes(lab) / f"{digest.partition(':')[2][:32]}.seen"
-    now = {"path": str(path), "digest": digest, "seen": store.seen(path)}
+    now = {"path": str(path), "digest": digest, "seen": store.file_stamp(path)}
     with contextlib.suppress(OSError, ValueError):
         if json.loads(note.read_text(encoding="utf-8")) == now:
             return True
