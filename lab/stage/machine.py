@@ -20,6 +20,7 @@ from lab.system.wait import Deadline
 
 TAG: Final = "stage"
 STOP_S: Final = 3.0  # an order ends within a second of `stop`
+ENDS_S: Final = 3.0  # under emulation; only after a line was lost
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class LiveMachine:
     _line: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _cast: live.Cast | None = None
     _restoring: bool = False
+    _orphan: bool = False
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,11 +62,16 @@ class LiveMachine:
                 yield
             except LabError:
                 self._drop()
+                self._orphan = True  # the order may still run in the machine
                 raise
 
     def settle(self, deadline: Deadline) -> None:
         """End an order that an earlier attempt left running. One that does not end is left behind with its line."""
         if not self._turn.locked():
+            if self._orphan:
+                self.live.stop()
+                deadline.sleep(ENDS_S)
+                self._orphan = False
             return
         if self._cast is not None:
             self._cast.stop()
@@ -72,6 +79,7 @@ class LiveMachine:
             self._turn.release()
             return
         self._drop()
+        self._orphan = True
         self._turn = threading.Lock()  # the other one is held by a thread that nobody waits for
 
     def alive(self) -> Alive:
@@ -87,7 +95,7 @@ class LiveMachine:
         """From the snapshot; where the machine has none the forms are started again."""
         del deadline  # the flows have their own
         self._drop()
-        self._restoring = True
+        self._restoring, self._orphan = True, False
         try:
             return self._restored()
         finally:

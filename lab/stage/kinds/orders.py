@@ -22,6 +22,7 @@ def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False)
     """
     scene.watch()
     wrong: list[str] = []
+    end: OrderEnded | None = None
     with scene.cast.turn():
         for event in order:
             scene.told.append(event)
@@ -34,8 +35,9 @@ def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False)
             if isinstance(event, RequestEnded | LoadEnded | AttachEnded) and not event.ok and not lenient:
                 wrong.append(f"{event.form}: {event.reason}")
             yield event
-            if isinstance(event, OrderEnded) and _failed(event, wrong, lenient=lenient):
-                raise DemoError("; ".join(wrong) or event.reason, fix="press p: restore the machine")
+            end = event if isinstance(event, OrderEnded) else end
+    if end is not None and _failed(end, wrong, lenient=lenient):
+        raise DemoError("; ".join(wrong) or end.reason, fix="press p: restore the machine")
 
 
 def _failed(end: OrderEnded, wrong: Sequence[str], *, lenient: bool) -> bool:
