@@ -16,6 +16,7 @@ from lab.guest.linux.sampler import sentinel
 from lab.guest.run.context import RunContext
 from lab.guest.run.lane import Lane, lane_of
 from lab.guest.run.life import Running
+from lab.guest.run.live_request import PATIENT_S
 from lab.guest.run.load import STOP_S, generator
 from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.wire import COUNTED, CellPlan
@@ -115,7 +116,7 @@ class LiveLoad:
 
     def _quiet(self, lane: Lane, still_s: float) -> bool:
         quiet_s = self.context.plan.timeouts.quiet_s
-        return still_s >= (min(WINDOW_S, quiet_s) if lane.spans >= lane.of(lane.expected) else quiet_s)
+        return still_s >= (min(WINDOW_S, quiet_s) if lane.spans >= lane.of(lane.expected) else max(PATIENT_S, quiet_s))
 
     def _broken(self) -> None:
         for name, lane in list(self.lanes.items()):

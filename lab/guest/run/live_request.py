@@ -23,6 +23,7 @@ from lab.guest.wire.live import Answered, Order, PartEnded, RequestEnded, SpanSe
 
 LOOK_S = 0.1  # how soon a process that ended is noticed
 LINGER_S = 0.5  # after the last span that must come: others may
+PATIENT_S = 3.0  # for spans that must come: an export waits for its batch, and after a restore for the disk
 SILENT = 0.5  # of what a first proof waits for spans that must not come: this form was silent then
 
 
@@ -153,7 +154,9 @@ class LiveRequest:
             return quiet_s > times.quiet_s * SILENT
         if one.end.ok:
             return quiet_s > LINGER_S
-        return quiet_s > (self.order.limit_s or (times.quiet_s if one.spans else times.first_span_s / 3))
+        return quiet_s > (
+            self.order.limit_s or (max(PATIENT_S, times.quiet_s) if one.spans else times.first_span_s / 3)
+        )
 
     def _part_ended(self, one: Asked) -> str:
         for role in ("service", "agent", "sink"):

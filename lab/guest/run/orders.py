@@ -70,9 +70,10 @@ class Orders(Cancel):
         self._cancel.check()
         if self._drained():
             self._look()
-            if self._running is not None and self._running.kind != "reprove" and self._stop().exists():
-                self._stop().unlink()
-                raise OrderStopped
+        # looked at each time: its signal may have come together with the order's
+        if self._running is not None and self._running.kind != "reprove" and self._stop().exists():
+            self._stop().unlink()
+            raise OrderStopped
 
     def _stop(self) -> Path:
         return self.folder / STOP_FILE
