@@ -31,6 +31,10 @@ STOP: Final = b"stop\n"
 # Each line of standard input is an order's id and the order, or `stop`. It ends with its input, or with the process.
 # The order is a file until it is taken, and another one afterwards: one that is sent twice is given once.
 _SESSION: Final = f"""tr '\\0' ' ' < "/proc/$1/cmdline" 2>/dev/null | grep -q ' standby ' || exit {GONE}
+while [ ! -e "$2/{EVENTS_FILE}" ]; do # a process that has just started
+    kill -0 "$1" || exit {GONE}
+    sleep 0.1
+done
 orders=$2/orders
 at=${{3:-$(wc -c < "$2/{EVENTS_FILE}")}}
 echo "$at"

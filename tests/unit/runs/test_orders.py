@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from lab.remote.base import Transport
 from lab.remote.localhost import LocalTransport
 from lab.runs import orders
 from lab.runs.drive import Site
+from lab.system.wait import Deadline
 from tests.fakes.standby import standby_process
 from tests.support import lab_at
 
@@ -163,3 +165,18 @@ def test_a_number_that_is_anothers_by_now_is_left_alone(tmp_path: Path, site: Si
             assert stranger.poll() is None
         finally:
             stranger.kill()
+
+
+def test_a_process_that_has_written_nothing_yet_is_waited_for(tmp_path: Path, site: Site, transport: Transport) -> None:
+    Path(site.out).mkdir(parents=True)
+    late = (
+        'import sys, time; time.sleep(1); open(sys.argv[2] + "/events.jsonl", "w").write(sys.argv[3]); time.sleep(60)'
+    )
+    line = '{"seq": 1, "at_ns": 1, "boot_id": "b", "kind": "state", "data": {}}\n'
+    with subprocess.Popen([sys.executable, "-c", late, "standby", site.out, line]) as child:
+        try:
+            lab = lab_at(tmp_path / "home")
+            with orders.OrderSession(lab, lambda: contextlib.nullcontext(transport), site, child.pid, at=0) as session:
+                assert next(session.records(Deadline.after(20))).kind == "state"
+        finally:
+            child.kill()
