@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-from lab.stage.events import PRIVATE, Cause, Slide
+from lab.stage.events import PRIVATE, Cause, Line, Slide
 from lab.stage.page.slides import tree
 from lab.stage.record import StageRecord
+
+HOME: Final = str(Path("~").expanduser())
 
 
 def public(record: StageRecord) -> dict[str, Any] | None:
@@ -17,6 +20,8 @@ def public(record: StageRecord) -> dict[str, Any] | None:
     doc = record.to_json()
     if isinstance(record.event, Slide):
         doc["data"] = {"at_ms": record.event.at_ms, "nodes": tree(record.event.markdown)}
+    elif isinstance(record.event, Line):
+        doc["data"]["text"] = record.event.text.replace(HOME, "~")  # whose laptop it is, nobody needs to see
     elif isinstance(record.event, Cause):
         del doc["data"]["evidence"]  # the speaker's: the audience hears one sentence
     return doc

@@ -2,9 +2,9 @@
 
 import { amount, h, round, say, style } from "./dom.js";
 import { mark, plain } from "./look.js";
-import { total } from "./state.js";
+import { cost } from "./state.js";
 
-const ROLES = { service: "the service", agent: "the agent", bpf: "BPF programs" };
+const ROLES = { service: "the service", agent: "the agent" };
 const SPAN_MS = 20_000; // the least that the time axis shows
 
 export function duet(state, look) {
@@ -29,11 +29,11 @@ export function duet(state, look) {
     const latest = Math.max(0, ...all.map((mine) => mine.last.at_ms));
     while (latest > scale.x) scale.x *= 1.5;
     scale.y = round(1.1 * Math.max(0, ...all.map((mine) => mine.slowest)));
-    scale.cpu = round(1.05 * Math.max(0, ...all.map((mine) => mine.dearest)));
+    scale.cpu = round(1.05 * Math.max(0, ...all.map((mine) => cost(mine).all)));
     say(top, all.length ? `${amount(scale.y)} ms` : "");
     say(wide, `${Math.round(scale.x / 1000)} s`);
     draw(windows);
-    for (const [form, one] of rows) one.update(windows.get(form)?.last ?? null, scale.cpu);
+    for (const [form, one] of rows) one.update(windows.get(form) ?? null, scale.cpu);
   }
 
   function draw(windows) {
@@ -98,16 +98,18 @@ function row(form, look) {
     h("span", { class: "spans" }, spans, h("span", { class: "meter" }, meter)));
   const parts = new Map();
 
-  function update(last, longest) {
-    say(rate, last ? amount(last.rate_rps) : "–");
-    for (const [role, ms] of Object.entries(last?.cpu_ms ?? {})) {
+  function update(mine, longest) {
+    const last = mine?.last ?? null;
+    const { roles, all } = cost(mine);
+    say(rate, mine ? amount(mine.rates / mine.count) : "–");
+    for (const [role, ms] of roles) {
       if (!parts.has(role)) {
         parts.set(role, h("i", { class: `r-${role}` }, role === "service" ? null : h("b", null, ROLES[role] ?? role)));
         bars.append(parts.get(role));
       }
       style(parts.get(role), "width", `${((100 * ms) / (longest || 1)).toFixed(1)}%`);
     }
-    say(cpu, last ? amount(total(last)) : "–");
+    say(cpu, mine ? amount(all) : "–");
     const wanted = last?.spans_wanted ?? 0;
     say(spans, plain(form) ? "none, as it should be" : wanted ? `${last.spans_seen} of ${wanted}` : "–");
     style(meter, "width", `${wanted ? ((100 * Math.min(last.spans_seen, wanted)) / wanted).toFixed(1) : 0}%`);

@@ -1,8 +1,9 @@
 // The table of four pillars: it fills row by row, over all beats of the show.
 
-import { h } from "./dom.js";
+import { h, style } from "./dom.js";
 import { mark } from "./look.js";
 
+const SIZES = [1.8, 1.6, 1.5, 1.4, 1.3, 1.2, 1.1]; // of the words: the largest with which the table fits
 const ROWS = ["performance", "safety", "portability", "stability"];
 
 export function pillars(state, look) {
@@ -18,6 +19,10 @@ export function pillars(state, look) {
       h("thead", null, h("tr", null, h("th"), forms.map((form) => h("th", null, look[form] ? mark(look[form]) : null, form)))),
       h("tbody", null, ROWS.map((pillar) => h("tr", { class: known.has(pillar) ? (pillar === latest ? "latest" : "") : "empty" },
         h("th", null, pillar), forms.length ? forms.map((form) => cell(known.get(pillar)?.find((one) => one.form === form))) : h("td"))))));
+    for (const size of SIZES) {
+      style(node, "--size", `${size}rem`);
+      if (node.scrollHeight <= node.clientHeight) break;
+    }
   }
   return { node, update };
 }

@@ -3,6 +3,7 @@
 const LINES = 200;
 const POINTS = 240; // windows of a form that a chart can show; older ones are merged two by two
 const FILES = 12;
+const COSTS = ["service", "agent"];
 
 export function fresh() {
   return { show: null, beat: null, outcomes: [], pillars: new Map(), curtain: false, ended: false };
@@ -35,7 +36,11 @@ function merged(points) {
   return half;
 }
 
-export const total = (window) => Object.values(window?.cpu_ms ?? {}).reduce((sum, ms) => sum + ms, 0);
+// CPU per request of a form over the beat so far, by role; what the lab itself uses (sink, load) is no cost of it.
+export function cost(mine) {
+  const roles = COSTS.filter((role) => role in (mine?.costs ?? {})).map((role) => [role, mine.costs[role] / (mine.rates || 1)]);
+  return { roles, all: roles.reduce((sum, [, ms]) => sum + ms, 0) };
+}
 
 const HANDLERS = {
   ShowStarted(state, data) {
@@ -77,12 +82,15 @@ const WITHIN = {
     if (mine) mine.done = data;
   },
   Window(beat, data) {
-    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, slowest: 0, dearest: 0 });
+    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, slowest: 0, count: 0, rates: 0, costs: {} });
     const mine = beat.windows.get(data.form);
     mine.last = data;
+    // means of the beat so far, by request: one window of a slow load has too few to show alone
+    mine.count += 1;
+    mine.rates += data.rate_rps;
+    for (const [role, ms] of Object.entries(data.cpu_ms)) mine.costs[role] = (mine.costs[role] ?? 0) + ms * data.rate_rps;
     mine.slowest = Math.max(mine.slowest, data.p50_ms ?? 0);
-    mine.dearest = Math.max(mine.dearest, total(data));
-    if (++mine.skipped < mine.every) return;
+        if (++mine.skipped < mine.every) return;
     mine.skipped = 0;
     mine.points.push({ at: data.at_ms, p50: data.p50_ms });
     if (mine.points.length >= POINTS) {

@@ -27,11 +27,12 @@ function card(value, look) {
   const own = `${amount(value.value)} ${value.unit}`;
   const ratio = value.ratio === null || value.ratio === undefined ? "" : `${amount(value.ratio)} ×`;
   const judged = value.judged ? judgement(value.judged) : null;
+  const bare = value.judged === "no baseline"; // a long word, where there is no interval
   return h("div", { class: `value ${judged?.[0] ?? ""}` },
     h("p", { class: "what" }, look[value.form] ? mark(look[value.form]) : null, value.title, ratio ? h("small", null, own) : null),
     h("p", { class: "big" }, ratio || own),
-    judged ? h("p", { class: "word" }, judged[2], judged[1]) : h("p", { class: "word" }),
-    value.low === null || value.high === null || value.low === undefined ? h("p", { class: "rehearsed" })
+    h("p", { class: "word" }, ...(judged && !bare ? [judged[2], judged[1]] : [])),
+    value.low === null || value.high === null || value.low === undefined ? h("p", { class: "rehearsed" }, ...(bare ? [judged[2], judged[1]] : []))
       : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${amount(value.low)} to ${amount(value.high)}`));
 }
 

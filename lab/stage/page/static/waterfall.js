@@ -33,6 +33,7 @@ export function waterfall(state, look, attached = false) {
     if (key !== drawn) {
       drawn = key;
       style(node, "--rows", String(Math.max(rows.length, 4) + 1));
+      style(node, "--lanes", String(Math.max(rows.length, 4)));
       names.replaceChildren(h("h2", null, request.type), h("p", { class: "count" }, "spans seen"), label({ name: "the whole request", depth: 0, kind: "ms" }), ...rows.map(label));
       for (const one of columns) one.layout(rows.length);
     }
