@@ -115,6 +115,9 @@ def _keys(act: Act, end: threading.Event) -> None:
 @contextlib.contextmanager
 def _raw() -> Iterator[None]:
     """Keys without Enter, and without their echo; Ctrl-C stays a signal."""
+    if sys.platform == "win32":  # keys come line by line there
+        yield
+        return
     import termios
     import tty
 
