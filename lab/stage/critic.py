@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from lab.stage import causes
 from lab.stage.events import Cause, StageEvent, Value
@@ -11,6 +12,7 @@ from lab.stage.inputs import Inputs, differences
 from lab.stage.judge import Usual, usual
 from lab.stage.ledger import Rehearsal, streak
 from lab.stage.scene import Scene
+from lab.stage.show import Beat
 from lab.stage.signals import Signals
 
 
@@ -28,6 +30,11 @@ class Critic:
         counted = streak(rehearsals, inputs)
         changed = differences(rehearsals[-1].inputs, inputs) if rehearsals else ()
         return Critic(counted=counted, usual=usual(counted), changed=changed)
+
+    def seconds(self, beat: Beat) -> float | None:
+        """How long that beat usually takes: the speaker talks meanwhile, also where nobody did in the rehearsals."""
+        found = [one.seconds for rehearsal in self.counted for one in rehearsal.beats if one.beat == beat.id]
+        return max(median(found), beat.keys.say_s) if found else None
 
     def judged(self, beat: str, event: StageEvent) -> StageEvent:
         """A value with its judgement and its interval; any other event as it is."""

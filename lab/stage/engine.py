@@ -10,7 +10,7 @@ import datetime as dt
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from lab.stage.attempt import Attempt, Played
@@ -73,10 +73,11 @@ class Engine:
         return told
 
     def _start(self) -> None:
+        critic = self.stand.side.critic
         self.emit(
             ShowStarted(
                 title=self.stand.show.keys.title,
-                beats=tuple(beat.card() for beat in self.beats),
+                beats=tuple(replace(beat.card(), usual_s=critic.seconds(beat)) for beat in self.beats),
                 slot_s=self.slot_s,
                 forms=self.stand.show.keys.forms,
                 source=self.source,
@@ -85,7 +86,6 @@ class Engine:
                 began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             )
         )
-
         for remark in self.first:
             self.emit(remark)
 

@@ -124,7 +124,7 @@ class RequestDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Half a second of load in one form. CPU in ms per request by role; spans since the beat's start."""
+    """Half a second of load in one form. CPU in ms per answered request by role, and spans: since the beat's start."""
 
     at_ms: float
     form: str

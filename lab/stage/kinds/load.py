@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 
 from lab.model.key import key
 from lab.model.live import FormWindow
@@ -41,23 +42,37 @@ class LoadBeat(Kind):
             seconds=None if counted else self.load_s,
             requests=self.requests if counted else None,
         )
-        for event in followed(scene, order):
-            if isinstance(event, FormWindow):
-                scene.emit(_window(scene, event))
-        for value in readings(scene.told, at_ms=scene.at_ms()):
-            scene.emit(value)
+        so_far: dict[str, _SoFar] = defaultdict(_SoFar)
+        try:
+            for event in followed(scene, order):
+                if isinstance(event, FormWindow):
+                    scene.emit(_window(scene, event, so_far[event.form]))
+        finally:  # what was measured is shown also where the order failed: the cause is looked for in it
+            for value in readings(scene.told, at_ms=scene.at_ms()):
+                scene.emit(value)
 
 
-def _window(scene: Scene, told: FormWindow) -> events.Window:
-    done = told.done
+@dataclass(slots=True)
+class _SoFar:
+    """What one form has used since the beat began: a window of a slow load has too few requests to stand alone."""
+
+    done: int = 0
+    cpu_s: Counter[str] = field(default_factory=Counter)
+
+
+def _window(scene: Scene, told: FormWindow, so_far: _SoFar) -> events.Window:
+    so_far.done += told.done
+    so_far.cpu_s.update(told.cpu_s)
     return events.Window(
         at_ms=scene.at_ms(),
         form=told.form,
         number=told.window,
-        rate_rps=round(done / told.seconds, 2) if told.seconds else 0.0,
+        rate_rps=round(told.done / told.seconds, 2) if told.seconds else 0.0,
         p50_ms=_ms(told.p50_ns),
         p99_ms=_ms(told.p99_ns),
-        cpu_ms={role: round(used * 1000 / done, 3) for role, used in told.cpu_s.items()} if done else {},
+        cpu_ms=(
+            {role: round(used * 1000 / so_far.done, 3) for role, used in so_far.cpu_s.items()} if so_far.done else {}
+        ),
         spans_wanted=told.spans_wanted,
         spans_seen=told.spans_seen,
         errors=told.errors,

@@ -150,6 +150,6 @@ def a_run(folder: Path, *beats: Beat, pace: Literal["keys", "alone"] = "keys", *
     lab = a_lab(folder)
     cast: Cast = stand.pop("cast", None) or Cast()
     show = dataclasses.replace(a_show(folder), beats=beats)
-    side = Side(cast=cast, **({"take_of": stand.pop("take_of")} if "take_of" in stand else {}))
+    side = Side(cast=cast, **{name: stand.pop(name) for name in ("take_of", "critic") if name in stand})
     engine = Engine(stand=Stand(lab=lab, show=show, side=side, **stand), beats=beats, slot_s=60, pace=pace)
     return Run(engine, cast)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import DemoError
+from lab.stage.critic import Critic
 from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line, Notes, Remark, ShowEnded, ShowStarted, StageEvent
 from lab.stage.expect import Text
 from lab.stage.inputs import Inputs
+from lab.stage.ledger import BeatResult, Rehearsal
 from lab.stage.record import StageRecord
 from lab.stage.scene import Scene
 from lab.stage.stand import Side
@@ -52,6 +54,27 @@ def test_a_show_that_runs_alone_plays_every_beat_once(tmp_path: Path) -> None:
     assert isinstance(run.events[0], ShowStarted)
     assert run.events[-1].outcomes == ("passed",) * 3  # type: ignore[union-attr]
     assert run.cast.closed == 1
+
+
+def test_the_clock_of_the_rehearsals_counts_what_the_speaker_says(tmp_path: Path) -> None:
+    inputs = Inputs(show="", seed=1)
+    usual = [
+        Rehearsal(
+            id=str(number),
+            date="",
+            inputs=inputs,
+            beats=(
+                BeatResult(beat="one", outcome="passed", seconds=seconds),
+                BeatResult(beat="two", outcome="passed", seconds=seconds),
+            ),
+            seconds=60.0,
+        )
+        for number, seconds in enumerate((4.0, 5.0, 30.0))
+    ]
+    beats = [a_beat("one", lambda _: None), a_beat("two", lambda _: None, say_s=20.0), a_beat("new", lambda _: None)]
+    with a_run(tmp_path, *beats, critic=Critic.of(usual, inputs)) as run:
+        run.wait(BeatEnded, beat=0)
+    assert [card.usual_s for card in run.of(ShowStarted)[0].beats] == [5.0, 20.0, None]
 
 
 def test_on_stage_a_beat_waits_for_a_key(tmp_path: Path) -> None:

@@ -40,8 +40,10 @@ class Played:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-def play(folder: Path, beat: Kind, forms: Forms | None = None, **cast: Any) -> Played:
-    heard: list[StageEvent] = []
+def play(
+    folder: Path, beat: Kind, forms: Forms | None = None, heard: list[StageEvent] | None = None, **cast: Any
+) -> Played:
+    heard = [] if heard is None else heard
     lab = dataclasses.replace(a_lab(folder), cancel=threading.Event())
     scene = Scene(
         lab=lab,
@@ -105,13 +107,16 @@ def test_several_requests_are_other_ones(tmp_path: Path) -> None:
     assert [fields["index"] for _, fields in forms.asked] == [0, 1, 2]
 
 
-def a_load() -> list[LiveEvent]:
-    window = FormWindow(
-        **HEAD, form="ebpf", window=0, seconds=0.5, draining=False, sent=2, done=2, errors=0, late=1, in_flight=0,
+def a_window(done: int = 2) -> FormWindow:
+    return FormWindow(
+        **HEAD, form="ebpf", window=0, seconds=0.5, draining=False, sent=2, done=done, errors=0, late=1, in_flight=0,
         p50_ns=3_000_000, p99_ns=None, cpu_s={"service": 0.01, "agent": 0.004}, rss_mib={}, total_done=2,
         spans_wanted=2, spans_expected=2, spans_seen=1,
     )  # fmt: skip
-    return [window, script.load_ended("baseline"), script.load_ended("ebpf", cpu_s=0.6), script.ended()]
+
+
+def a_load() -> list[LiveEvent]:
+    return [a_window(), script.load_ended("baseline"), script.load_ended("ebpf", cpu_s=0.6), script.ended()]
 
 
 def test_a_duet_ticks_and_compares(tmp_path: Path) -> None:
@@ -130,6 +135,12 @@ def test_a_duet_ticks_and_compares(tmp_path: Path) -> None:
     assert forms.asked == [("load", {"forms": FORMS, "rate_rps": rate, "seconds": 5.0, "requests": None})]
 
 
+def test_work_before_an_answer_is_part_of_what_requests_cost(tmp_path: Path) -> None:
+    forms = Forms({"load": [a_window(done=0), a_window(done=4), script.ended()]})
+    windows = play(tmp_path, LoadBeat(forms=FORMS), forms).of(events.Window)
+    assert [one.cpu_ms for one in windows] == [{}, {"service": 5.0, "agent": 2.0}]
+
+
 def test_on_a_counted_clock_requests_are_counted(tmp_path: Path) -> None:
     forms = Forms({"load": a_load()}, clock="counted")
     play(tmp_path, LoadBeat(forms=FORMS, requests=80), forms, clock="counted")
@@ -140,10 +151,12 @@ def test_on_a_counted_clock_requests_are_counted(tmp_path: Path) -> None:
 def test_an_agent_that_is_killed_in_a_duet_is_named(tmp_path: Path) -> None:
     died = PartEnded(**HEAD, form="ebpf", role="agent", how="killed by signal 9")
     forms = Forms({"load": [died, script.load_ended("ebpf", ok=False), script.ended("failed", "not every form")]})
+    heard: list[StageEvent] = []
     with pytest.raises(
         DemoError, match="the agent of ebpf ended by itself: killed by signal 9; ebpf: the service ended"
     ):
-        play(tmp_path, LoadBeat(forms=FORMS), forms)
+        play(tmp_path, LoadBeat(forms=FORMS), forms, heard=heard)
+    assert "cpu_per_request" in [one.name for one in heard if isinstance(one, events.Value)], "a cause rests on values"
 
 
 def test_an_attached_agent_and_its_first_span(tmp_path: Path) -> None:

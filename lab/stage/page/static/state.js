@@ -38,7 +38,8 @@ function merged(points) {
 
 // CPU per request of a form over the beat so far, by role; what the lab itself uses (sink, load) is no cost of it.
 export function cost(mine) {
-  const roles = COSTS.filter((role) => role in (mine?.costs ?? {})).map((role) => [role, mine.costs[role] / (mine.rates || 1)]);
+  const costs = mine?.last?.cpu_ms ?? {};
+  const roles = COSTS.filter((role) => role in costs).map((role) => [role, costs[role]]);
   return { roles, all: roles.reduce((sum, [, ms]) => sum + ms, 0) };
 }
 
@@ -82,15 +83,14 @@ const WITHIN = {
     if (mine) mine.done = data;
   },
   Window(beat, data) {
-    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, slowest: 0, count: 0, rates: 0, costs: {} });
+    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, slowest: 0, count: 0, rates: 0 });
     const mine = beat.windows.get(data.form);
     mine.last = data;
-    // means of the beat so far, by request: one window of a slow load has too few to show alone
+    // the rate is a mean of the beat so far: one window of a slow load has too few requests to show alone
     mine.count += 1;
     mine.rates += data.rate_rps;
-    for (const [role, ms] of Object.entries(data.cpu_ms)) mine.costs[role] = (mine.costs[role] ?? 0) + ms * data.rate_rps;
     mine.slowest = Math.max(mine.slowest, data.p50_ms ?? 0);
-        if (++mine.skipped < mine.every) return;
+    if (++mine.skipped < mine.every) return;
     mine.skipped = 0;
     mine.points.push({ at: data.at_ms, p50: data.p50_ms });
     if (mine.points.length >= POINTS) {
