@@ -45,12 +45,12 @@ def register(app: typer.Typer) -> None:
 
         house = House(port=port, browse=browser, single=single_screen)
         with session(options, "rehearse", {"machine.name": name, **wanted}) as lab:
-            from lab.stage.opening import Wish
+            from lab.stage.opening import ShowRequest
             from lab.stage.rehearsing import rehearse as flow
 
             found = show_file.load(show_file.find(what or show_file.DEFAULT))
-            wish = Wish(minutes=minutes, source="rehearsal", pace="keys" if keys else "alone")
-            done = flow(lab, found, wish, runs, _with_keys(options, lab, house) if keys else _alone(options))
+            asked = ShowRequest(minutes=minutes, source="rehearsal", pace="keys" if keys else "alone")
+            done = flow(lab, found, asked, runs, _with_keys(options, lab, house) if keys else _alone(options))
         code = 0 if all(one.clean for one in done.runs) else 6
         result_line(options, _doc(done, code), _text(done))
         return code

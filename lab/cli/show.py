@@ -89,9 +89,9 @@ def _about(options: Options, *, schema: bool, reference: bool) -> int:
 
 def _play(options: Options, lab: Lab, found: Show, minutes: float | None, standby: str, house: House) -> int:
     from lab.cli.stage_views import driven
-    from lab.stage.opening import Wish, opened
+    from lab.stage.opening import ShowRequest, opened
 
-    with opened(lab, found, Wish(minutes=minutes, standby=standby)) as engine:
+    with opened(lab, found, ShowRequest(minutes=minutes, standby=standby)) as engine:
         driven(options, lab, engine, house)
     return _code(engine)
 

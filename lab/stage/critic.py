@@ -32,7 +32,7 @@ class Critic:
         return Critic(counted=counted, usual=usual(counted), changed=changed)
 
     def seconds(self, beat: Beat) -> float | None:
-        """How long that beat usually takes: the speaker talks meanwhile, also where nobody did in the rehearsals."""
+        """Usual length of that beat: the time to speak counts also where the rehearsals were unattended."""
         found = [one.seconds for rehearsal in self.counted for one in rehearsal.beats if one.beat == beat.id]
         return max(median(found), beat.keys.say_s) if found else None
 

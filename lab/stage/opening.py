@@ -25,7 +25,7 @@ NEED_MACHINE = ("request", "load", "attach")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ShowRequest:
     """How a show is played. minutes: a shorter slot; standby: the second machine."""
 
     minutes: float | None = None
@@ -35,23 +35,23 @@ class Wish:
 
 
 @contextlib.contextmanager
-def opened(lab: Lab, show: Show, wish: Wish, *, inputs: Inputs | None = None) -> Iterator[Engine]:
+def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = None) -> Iterator[Engine]:
     """The engine of a show on this command's machine. inputs: where they are known already.
 
     Raises Locked where another show is on it.
     """
-    beats = beats_of(show, wish.minutes)
+    beats = beats_of(show, asked.minutes)
     machine = lab.config.machine.name
     with staged(lab, machine):
         bus = Bus()
         lab = replace(lab, bus=bus)
         remarks: list[str] = []
         first = side(lab, machine, show, beats, remarks, inputs)
-        stand = Stand(lab=lab, show=show, side=first, other_name=wish.standby)
-        if wish.standby:
-            stand.other = lambda: side(lab, wish.standby, show, beats, [])
-        slot_s = (wish.minutes or show.keys.slot_min) * 60
-        engine = Engine(stand=stand, beats=beats, slot_s=slot_s, source=wish.source, pace=wish.pace)
+        stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby)
+        if asked.standby:
+            stand.other = lambda: side(lab, asked.standby, show, beats, [])
+        slot_s = (asked.minutes or show.keys.slot_min) * 60
+        engine = Engine(stand=stand, beats=beats, slot_s=slot_s, source=asked.source, pace=asked.pace)
         bus.add(_to_speaker(engine))
         for text in remarks:
             engine.first.append(Remark(text=text, level="warning"))

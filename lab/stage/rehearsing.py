@@ -22,7 +22,7 @@ from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.pillar import newest
 from lab.stage.ledger import Rehearsal
 from lab.stage.machine import TAG
-from lab.stage.opening import Wish, beats_of, needs_machine, opened
+from lab.stage.opening import ShowRequest, beats_of, needs_machine, opened
 from lab.stage.profile import Profile
 from lab.stage.rehearsal import Recorder, has_fallback, needs
 from lab.stage.show import Show
@@ -43,13 +43,13 @@ class Rehearsed:
     place: Path
 
 
-def rehearse(lab: Lab, show: Show, wish: Wish, runs: int, perform: Perform) -> Rehearsed:
+def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perform) -> Rehearsed:
     """Make what is missing, then play the show so many times; `perform` puts an engine on the screen and runs it.
 
     In the first run each fallback is played once more after its beat; in the last the network is cut.
     """
     machine = lab.config.machine.name
-    beats = beats_of(show, wish.minutes)
+    beats = beats_of(show, asked.minutes)
     place = takes.folder(lab.paths, machine, show.name)
     with lab.bus.step("prepare", f"machine {machine} with the forms of {show.name} on standby"):
         found = prepare(lab, show)
@@ -63,7 +63,7 @@ def rehearse(lab: Lab, show: Show, wish: Wish, runs: int, perform: Perform) -> R
             with contextlib.ExitStack() as around:
                 if recorder.network_cut:
                     around.enter_context(offline.cut(_hosts(lab, machine)))
-                engine = around.enter_context(opened(lab, show, wish, inputs=found.inputs))
+                engine = around.enter_context(opened(lab, show, asked, inputs=found.inputs))
                 recorder.emit = engine.emit
                 engine.stand.on_ended = recorder.ended
                 engine.drill = has_fallback if number == 0 else lambda _: False
@@ -73,7 +73,7 @@ def rehearse(lab: Lab, show: Show, wish: Wish, runs: int, perform: Perform) -> R
             rehearsal = recorder.finish(beats)
             done.append(rehearsal)
             step.say(_told(rehearsal))
-    slot_s = (wish.minutes or show.keys.slot_min) * 60
+    slot_s = (asked.minutes or show.keys.slot_min) * 60
     missing = ledger.stage_ready(ledger.read(place), found.inputs, needs(beats, slot_s, RUNS))
     return Rehearsed(runs=tuple(done), missing=missing, place=place)
 

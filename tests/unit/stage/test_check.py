@@ -9,7 +9,7 @@ import pytest
 from lab.model.errors import Locked
 from lab.stage import host_checks, show_file
 from lab.stage.check import check, judge
-from lab.stage.opening import Wish, beats_of, opened
+from lab.stage.opening import ShowRequest, beats_of, opened
 from lab.stage.points import Point
 from lab.stage.show import Show
 from tests.unit.stage.scripted import a_lab
@@ -97,7 +97,11 @@ def test_displays(monkeypatch: pytest.MonkeyPatch, said: str, mirrored: bool | N
 
 def test_a_second_show_on_the_same_machine_is_refused(tmp_path: Path, show: Show) -> None:
     lab = a_lab(tmp_path)
-    with opened(lab, show, Wish()), pytest.raises(Locked, match="the stage of machine"), opened(lab, show, Wish()):
+    with (
+        opened(lab, show, ShowRequest()),
+        pytest.raises(Locked, match="the stage of machine"),
+        opened(lab, show, ShowRequest()),
+    ):
         pass
 
 
