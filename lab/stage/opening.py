@@ -21,8 +21,6 @@ from lab.stage.stand import Side, Stand
 from lab.system import locks
 from lab.system.wait import Deadline
 
-NEED_MACHINE = ("request", "load", "attach")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowRequest:
@@ -78,7 +76,7 @@ def beats_of(show: Show, minutes: float | None) -> tuple[Beat, ...]:
 
 def needs_machine(beat: Beat) -> bool:
     """Whether a beat asks the machine for something."""
-    return beat.keys.kind in NEED_MACHINE or getattr(beat.does, "on", "") == "machine"
+    return beat.orders or getattr(beat.does, "on", "") == "machine"
 
 
 def side(

@@ -13,6 +13,7 @@ from lab.stage.expect import Expect
 from lab.stage.kind import Kind
 
 STILL: Final = ("slide", "pillar")
+ORDERS: Final = ("request", "load", "attach")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,11 @@ class Beat:
         one: str = getattr(self.does, "form", "")
         many: tuple[str, ...] = getattr(self.does, "forms", ())
         return (one,) if one else many
+
+    @property
+    def orders(self) -> bool:
+        """Whether it gives orders to the forms on standby."""
+        return self.keys.kind in ORDERS
 
     def card(self) -> BeatCard:
         """As the list of beats shows it."""

@@ -63,7 +63,8 @@ class Stand:
         scene.judged = lambda event: critic.judged(beat.id, event)
 
         def play(scene: Scene) -> None:
-            scene.cast.settle(scene.deadline)
+            if beat.orders:  # any other beat plays whatever has become of the forms
+                scene.cast.settle(scene.deadline)
             beat.does.play(scene)
 
         return Attempt(name=beat.id, scene=scene, play=play, expect=beat.expect, on_over=on_over)
