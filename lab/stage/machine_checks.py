@@ -51,12 +51,16 @@ class MachineChecks:
         found = lifecycle.glance(self.lab, self.machine)
         if found.phase == "running":
             return [Point.good("machine", f"{self.machine} is running")]
-        fix = f"lab restore {self.machine} --from {TAG}, or lab rehearse --name {self.machine}"
+        fix = f"lab rehearse --name {self.machine}"
+        if found.phase != "absent":
+            fix = f"lab restore {self.machine} --from {TAG}, or {fix}"
         return [Point.failed("machine", f"machine {self.machine} is {found.phase}", fix, "machine")]
 
     def _snapshot(self) -> list[Point]:
         found = lifecycle.machine(self.lab, self.machine)
-        if found is None or not PROVIDERS[found.spec.provider].FEATURES.snapshots:
+        if found is None:
+            return []  # said already: the machine is absent
+        if not PROVIDERS[found.spec.provider].FEATURES.snapshots:
             text = "this machine has no snapshots: panic starts its forms again, which takes longer"
             return [Point.good("snapshot", text)]
         if TAG in snapshots.names(self.lab, self.machine):
