@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 # Minutes on two cores, in two lanes side by side (`tests/__main__.py`). `unit` includes the linters.
 BUDGET_MIN: Final[dict[str, float]] = {
-    "unit": 12,
+    "unit": 8,
     "contract": 16,
     "forms": 20,  # builds every binary from empty caches: 15 min of compiler on two CPUs, side by side
     "vm": 20,

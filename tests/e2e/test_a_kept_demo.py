@@ -98,8 +98,7 @@ def test_a_restored_machine_takes_orders_in_its_own_time(home: Path) -> None:
         ended = {one.form: one for one in duet if isinstance(one, LoadEnded)}
         assert {name: (one.ok, one.done) for name, one in ended.items()} == dict.fromkeys(FORMS.split(","), (True, 20))
         assert ended["baseline"].spans_seen == 0
-        traced = ended["orchestrion-otel"]  # on a busy host up to two of 20 requests were not answered in time
-        assert 0.95 * traced.spans_wanted <= traced.spans_seen <= traced.spans_wanted, traced
+        assert ended["orchestrion-otel"].spans_seen == ended["orchestrion-otel"].spans_wanted > 0, duet
         machine = [one for one in duet if isinstance(one, MachineWindow)]
         assert statistics.median(one.seconds for one in machine) == pytest.approx(0.5, rel=0.1)
         attached = list(cast.attach("baseline", agent_of="ebpf", request="browse"))
