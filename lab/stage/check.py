@@ -48,8 +48,9 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0) 
     }
     found = _at_once(looks)
     points = [point for answer in found.values() for point in answer]
-    points += _rehearsed(lab, show, beats, machine, minutes)
-    verdict = judge(points, beats, _takes(lab, show, beats, machine))
+    usable = _takes(lab, show, beats, machine)
+    points += _rehearsed(lab, show, beats, machine, minutes, usable)
+    verdict = judge(points, beats, usable)
     with contextlib.suppress(OSError):  # a full disk is one of the points
         checked.note(takes.folder(lab.paths, machine.machine, show.name), verdict.word)
     return verdict
@@ -106,14 +107,18 @@ def _takes(lab: Lab, show: Show, beats: Sequence[Beat], machine: MachineChecks) 
 
 
 def _rehearsed(
-    lab: Lab, show: Show, beats: tuple[Beat, ...], machine: MachineChecks, minutes: float | None
+    lab: Lab,
+    show: Show,
+    beats: tuple[Beat, ...],
+    machine: MachineChecks,
+    minutes: float | None,
+    usable: Mapping[str, str],
 ) -> list[Point]:
     """Takes that are missing and what the rehearsals lack: a warning, since the live beats may all go well."""
-    why = _takes(lab, show, beats, machine)
     points = [
-        Point.warned("takes", f"{beat.keys.title}: {why[beat.id]}", "lab rehearse")
+        Point.warned("takes", f"{beat.keys.title}: {usable[beat.id]}", "lab rehearse")
         for beat in filter(has_fallback, beats)
-        if why[beat.id]
+        if usable[beat.id]
     ]
     if machine.profile is not None:
         place = takes.folder(lab.paths, machine.machine, show.name)

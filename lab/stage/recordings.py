@@ -6,18 +6,41 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lab.flows import report
 from lab.model.errors import LabError, UsageError
 from lab.model.lab import Lab
 from lab.stage import of_run, show_file, takes
-from lab.stage.events import BeatCard, BeatEnded, BeatStarted, ShowEnded, ShowStarted, StageEvent, Window, Woven
+from lab.stage.events import (
+    AgentAttached,
+    BeatCard,
+    BeatEnded,
+    BeatStarted,
+    Pillar,
+    RequestSent,
+    ShowEnded,
+    ShowStarted,
+    Slide,
+    StageEvent,
+    Window,
+    Woven,
+)
 from lab.stage.record import StageRecord
 from lab.stage.takes import Take
 from lab.system import documents
 from lab.system.documents import Source
 
-FILE_FIX = "give a file that lab show --json wrote, or a take"
+# an event that only one kind of beat shows; an attach shows requests too, so it comes before them
+TELLING: Final[dict[type[StageEvent], str]] = {
+    Window: "load",
+    AgentAttached: "attach",
+    RequestSent: "request",
+    Pillar: "pillar",
+    Woven: "build",
+    Slide: "slide",
+}
+FILE_FIX: Final = "give a file that lab show --json wrote, or a take"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +129,6 @@ def _forms(take: Take) -> tuple[str, ...]:
 
 def _guess(take: Take) -> BeatCard:
     """A card for a beat that no show file describes: what it is follows from what it showed."""
-    kinds = {"Slide": "slide", "SpanArrived": "request", "RequestSent": "request", "Pillar": "pillar", "Woven": "build"}
-    names = [type(record.event).__name__ for record in take.records]
-    kind = "load" if Window.__name__ in names else "attach" if "Attached" in names else ""
-    kind = kind or next((kinds[name] for name in names if name in kinds), "command")
+    shown = {type(record.event) for record in take.records}
+    kind = next((kind for event, kind in TELLING.items() if event in shown), "command")
     return BeatCard(id=take.beat, title=take.beat, kind=kind, budget_s=take.seconds)

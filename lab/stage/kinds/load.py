@@ -41,6 +41,7 @@ class LoadBeat(Kind):
             rate_rps=shared / len(self.forms) if counted or not self.rate_rps else self.rate_rps,
             seconds=None if counted else self.load_s,
             requests=self.requests if counted else None,
+            seed=scene.asked.demo.seed,
         )
         so_far: dict[str, _SoFar] = defaultdict(_SoFar)
         try:

@@ -105,8 +105,6 @@ class Desk:
                 self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} s{first}"
             case Remark():
                 self.remarks.append((record.at_s, event))
-            case _:
-                pass  # a matter of the audience page
 
     @property
     def cards(self) -> tuple[BeatCard, ...]:

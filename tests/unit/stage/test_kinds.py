@@ -132,7 +132,7 @@ def test_a_duet_ticks_and_compares(tmp_path: Path) -> None:
     assert "has no ratio" in InRange(value="cpu_per_request", form="baseline", at_most=2, ratio=True).missed(seen)
     assert "no value rate" in InRange(value="rate", at_most=2).missed(seen)
     rate = a_show(tmp_path).asked.scenario.rate_rps["emulated"] / 2  # shared
-    assert forms.asked == [("load", {"forms": FORMS, "rate_rps": rate, "seconds": 5.0, "requests": None})]
+    assert forms.asked == [("load", {"forms": FORMS, "rate_rps": rate, "seconds": 5.0, "requests": None, "seed": 1})]
 
 
 def test_work_before_an_answer_is_part_of_what_requests_cost(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_on_a_counted_clock_requests_are_counted(tmp_path: Path) -> None:
     forms = Forms({"load": a_load()}, clock="counted")
     play(tmp_path, LoadBeat(forms=FORMS, requests=80), forms, clock="counted")
     rate = a_show(tmp_path).asked.scenario.counted.rate_rps / 2
-    assert forms.asked[0][1] == {"forms": FORMS, "rate_rps": rate, "seconds": None, "requests": 80}
+    assert forms.asked[0][1] == {"forms": FORMS, "rate_rps": rate, "seconds": None, "requests": 80, "seed": 1}
 
 
 def test_an_agent_that_is_killed_in_a_duet_is_named(tmp_path: Path) -> None:
