@@ -34,7 +34,8 @@ def home() -> Iterator[Path]:
         (test_home() / "cache").mkdir(parents=True, exist_ok=True)
         (home / "cache").symlink_to(test_home() / "cache")
         try:
-            good(run_lab("up", "talk", home=home, limit_s=LIMIT_S))
+            counted = {"LAB_MACHINE_CLOCK": "counted"}  # what an emulated machine is, unless told otherwise
+            good(run_lab("up", "talk", home=home, env=counted, limit_s=LIMIT_S))
             good(run_lab("snapshot", "talk", "--form", FORMS, home=home, limit_s=LIMIT_S))
             yield home
         finally:
@@ -88,6 +89,7 @@ def test_a_restored_machine_takes_orders_in_its_own_time(home: Path) -> None:
     """Counted, as every emulated machine: a window is half a second of the guest, however long that takes here."""
     restored(home, "--no-fallback")
     with live.opened(lab_at(home), "talk") as cast:
+        assert cast.clock == "counted"
         asked = list(cast.request("browse", at_once=True))
         assert {one.form: (one.ok, one.seen) for one in asked if isinstance(one, RequestEnded)} == {
             "baseline": (True, 0),
