@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import forms, verdict
-from lab.flows import deliver, prepare, report, resume, sizing
+from lab.flows import deliver, forecast, prepare, report, resume, sizing
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest, resolve
 from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools, WireError, decode, encode, load
@@ -260,11 +260,8 @@ def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Pl
     run_id = manifest.new_run_id(deployed.prepared.asked.scenario.name)
     directory, plan = resume.claim(work.lab, part(plan_of(deployed, run_id)))
     work.recorder.into(directory)
-    cells = sum(len(life.cells) for life in plan.lives)
-    if cells:
-        rate = plan.lives[0].cells[0].rate_rps
-        text = f"run {plan.run_id}: {len(plan.forms)} forms, {cells} cells at {rate:g} requests/s, seed {plan.seed}"
-        work.lab.bus.emit(Notice(level="info", text=text))
+    if any(life.cells for life in plan.lives):
+        forecast.tell(work.lab, plan, deployed.prepared.machine, emulated=deployed.parameters.emulated)
     return Planned(deployed=deployed, plan=plan, directory=directory)
 
 

@@ -21,6 +21,7 @@ from lab.model.figures import seconds
 from lab.render import wording
 
 HEARTBEAT_S: Final = 10.0
+LEFT_MIN_S: Final = 10.0  # a shorter time is over before it is read
 MARKS: Final = {"done": "ok", "skipped": "already", "failed": "FAILED", "interrupted": "stopped"}
 
 
@@ -65,7 +66,7 @@ class Plain:
             case StepFinished():
                 return self._finished(record.step, event)
             case Progress():
-                self._progress[record.step] = wording.progress(event)
+                self._progress[record.step] = wording.progress(event) + self._left(record.step, event)
                 return ""
             case Output():
                 return f"  | {event.text}" if self._verbose else ""
@@ -80,6 +81,14 @@ class Plain:
             case GuestEvent():
                 text = wording.guest(event)
                 return "" if self._quiet or not text else f"  {text}"
+
+    def _left(self, step: int, event: Progress) -> str:
+        """The time that is left at the pace so far, once there is one."""
+        _, since = self._running.get(step, ("", time.monotonic()))
+        if not event.total or not 0 < event.done < event.total:
+            return ""
+        left_s = (time.monotonic() - since) / event.done * (event.total - event.done)
+        return f", about {seconds(left_s)} left" if left_s >= LEFT_MIN_S else ""
 
     def _finished(self, step: int, event: StepFinished) -> str:
         title, _ = self._running.pop(step, (event.name, 0.0))

@@ -65,6 +65,19 @@ def test_a_silent_step_has_a_heartbeat_with_how_far_it_is(monkeypatch: pytest.Mo
     assert re.search(r"\] … bake: \d+\.\d s, 12 of 40 packages\n", stream.getvalue())
 
 
+def test_the_heartbeat_of_a_long_step_tells_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain, "HEARTBEAT_S", 0.2)
+    stream = io.StringIO()
+    with Plain(stream=stream) as view:
+        view(record(StepStarted(name="run", title="demo")))
+        time.sleep(0.5)
+        view(record(Progress(name="run", done=1, total=201, unit="cells")))
+        until = time.monotonic() + 30
+        while "left" not in stream.getvalue() and time.monotonic() < until:
+            time.sleep(0.05)
+    assert re.search(r"demo: \d+\.\d s, 1 of 201 cells, about (\d+ s|\d+ min( \d\d s)?) left\n", stream.getvalue())
+
+
 def test_nothing_beats_when_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain, "HEARTBEAT_S", 0.0)
     stream = io.StringIO()

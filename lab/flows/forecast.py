@@ -1,0 +1,82 @@
+"""How long the cells of a plan will take, from the newest run like it on this host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.flows import report
+from lab.guest.wire import COUNTED, Plan
+from lab.model import figures
+from lab.model.errors import Unreadable
+from lab.model.events import Notice, Record, StepFinished, StepStarted
+from lab.model.lab import Lab
+from lab.model.machine import Machine
+from lab.model.paths import HOST_EVENTS_FILE, MANIFEST_FILE, PLAN_FILE
+from lab.model.run import RunManifest
+from lab.runs.sealed import source
+from lab.system import documents
+
+STEP: Final = "run"  # the step of a demo that runs all cells
+# Host seconds that a cell takes beside its load (start, proof, drain, stop), seen on two quiet CPUs.
+BESIDE_LOAD_S: Final[dict[str, float]] = {"counted": 11.0, "emulated": 35.0, "native": 15.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Host seconds for all cells; by: the run that they come from, "" for a rough guess."""
+
+    seconds: float
+    by: str = ""
+
+    def text(self) -> str:
+        basis = f"as cells of run {self.by} took" if self.by else "a rough guess: no such run on this host yet"
+        return f"the cells take about {figures.seconds(self.seconds)} ({basis})"
+
+
+def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool) -> None:
+    """Say what is about to run, and for how long."""
+    cells = [cell for life in plan.lives for cell in life.cells]
+    size = f"{len(plan.forms)} forms, {len(cells)} cells at {cells[0].rate_rps:g} requests/s, seed {plan.seed}"
+    expected = of(lab, plan, provider=machine.spec.provider, acceleration=machine.accel, emulated=emulated)
+    lab.bus.emit(Notice(level="info", text=f"run {plan.run_id}: {size}"))
+    lab.bus.emit(Notice(level="info", text=expected.text()))
+
+
+def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool) -> Forecast:
+    """The forecast for `plan`: the time of its load, and for each cell what one took beside it in the newest run of
+    this clock and kind of machine; a run of the same scenario comes before one of another.
+    """
+    cells = sum(len(life.cells) for life in plan.lives)
+    by, beside_s = "", BESIDE_LOAD_S["counted" if plan.clock == COUNTED else "emulated" if emulated else "native"]
+    for directory in reversed(report.complete(lab.paths)):
+        try:
+            manifest = documents.read(source(directory, MANIFEST_FILE), RunManifest)
+            if (manifest.provider, manifest.acceleration) != (provider, acceleration):
+                continue
+            before = documents.read(source(directory, PLAN_FILE), Plan)
+        except Unreadable:
+            continue
+        same = before.scenario == plan.scenario
+        if before.clock != plan.clock or (by and not same):
+            continue
+        taken_s, count = _taken_s(directory), sum(len(life.cells) for life in before.lives)
+        if taken_s is not None and count:
+            by, beside_s = manifest.run_id, max(0.0, taken_s - _load_s(before)) / count
+            if same:
+                break
+    return Forecast(seconds=_load_s(plan) + cells * beside_s, by=by)
+
+
+def _load_s(plan: Plan) -> float:
+    cells = [cell for life in plan.lives for cell in life.cells]
+    return sum((cell.warmup_requests + cell.requests) / cell.rate_rps for cell in cells)
+
+
+def _taken_s(directory: Path) -> float | None:
+    """Host seconds of all cells of a run; None for one that was interrupted, whose time is not known."""
+    records, _ = documents.lines(source(directory, HOST_EVENTS_FILE), Record.from_json)
+    began = [r.at for r in records if isinstance(r.event, StepStarted) and r.event.name == STEP]
+    ended = [r.at for r in records if isinstance(r.event, StepFinished) and r.event.name == STEP]
+    return ended[0] - began[0] if len(began) == len(ended) == 1 else None
