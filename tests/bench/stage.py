@@ -15,10 +15,10 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import sync_playwright
 
 from lab.model.lab import Lab
-from lab.stage.events import Window
 from lab.stage.page.server import Page
-from lab.stage.playback import Playback
-from lab.stage.score import Score
+from lab.stage.replay.playback import Playback
+from lab.stage.stream.events import Window
+from lab.stage.stream.records import Score
 from tests.bench import targets
 from tests.bench.figure import Figure
 from tests.contract.test_stage_terminal import Terminal

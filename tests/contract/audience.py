@@ -7,9 +7,9 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage
 from playwright.sync_api import Page as Tab
 
-from lab.stage.events import BeatEnded
 from lab.stage.page.server import Page
-from lab.stage.record import StageRecord
+from lab.stage.stream.events import BeatEnded
+from lab.stage.stream.records import StageRecord
 from tests.fakes.recorded_show import BEATS, records
 from tests.unit.stage.test_page import Show
 

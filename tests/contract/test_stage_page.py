@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line
 from lab.stage.page import alone
 from lab.stage.page.server import Page
-from lab.stage.playback import marked
-from lab.stage.record import StageRecord
+from lab.stage.replay.playback import marked
+from lab.stage.stream.events import BeatEnded, BeatStarted, Curtain, Line
+from lab.stage.stream.records import StageRecord
 from tests.contract.audience import HIGH, SETTLED, WIDE, Audience, sees, text
 from tests.e2e import browser
 from tests.fakes.recorded_show import BEATS, records

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lab.stage import show_file
+from lab.stage.show import show_file
 from tests.support import ROOT, Ran, run_lab, test_home
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3400)]

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
-from lab.stage.events import (
+from lab.stage.stream.events import (
     AgentAttached,
     BeatCard,
     BeatEnded,
@@ -32,7 +32,7 @@ from lab.stage.events import (
     Window,
     Woven,
 )
-from lab.stage.record import StageRecord
+from lab.stage.stream.records import StageRecord
 
 FORMS = ("baseline", "twin", "orchestrion-otel", "ebpf")
 BEATS = (

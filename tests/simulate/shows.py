@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lab.stage.judge import SHOW, FigureKey, PastValues, Usual, ranges
+from lab.stage.diagnosis.judge import SHOW, FigureKey, PastValues, Usual, ranges
 from tests.simulate.__main__ import table
 from tests.simulate.study import Share
 

@@ -27,7 +27,7 @@ from lab.cli.options import Options
 from lab.cli.session import session
 from lab.guest.linux.mounts import mount_kernel_fs, undo
 from lab.guest.wire.live import LiveEvent, SpanSeen, live_from_json, live_to_json
-from lab.stage.host_use import HostUse
+from lab.stage.beat.host_use import HostUse
 from tests.stage_faults import score
 from tests.stage_faults.injectors import INJECTORS, Injector, heavy
 from tests.stage_faults.machine import IN_A_MACHINE, Machine

@@ -17,7 +17,7 @@ from lab.flows import live
 from lab.machines import lifecycle
 from lab.model.lab import Lab
 from lab.model.live import LiveEvent
-from lab.stage.host_use import HostUse
+from lab.stage.beat.host_use import HostUse
 from lab.system.wait import Deadline
 from tests.stage_faults.injectors import GROUP, Injector, burning, capped
 

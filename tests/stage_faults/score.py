@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.guest.wire.live import LiveEvent, live_from_json
-from lab.stage.causes import Observations, explain
-from lab.stage.events import Value
-from lab.stage.inputs import Inputs
-from lab.stage.judge import usual
-from lab.stage.ledger import Figure, Rehearsal
-from lab.stage.readings import readings
-from lab.stage.signals import Signals, of
+from lab.stage.beat.readings import readings
+from lab.stage.beat.signals import Signals, of
+from lab.stage.diagnosis.causes import Observations, explain
+from lab.stage.diagnosis.judge import usual
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import Figure, Rehearsal
+from lab.stage.stream.events import Value
 from tests.simulate.study import Share
 from tests.stage_faults.injectors import INJECTORS
 from tests.stage_faults.machine import IN_A_MACHINE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.stage.kind import Kind
 from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.command import CommandBeat
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.load import LoadBeat
 from lab.stage.kinds.pillar import PillarBeat
 from lab.stage.kinds.request import RequestBeat

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from lab.model.errors import DemoError
 from lab.model.key import key
 from lab.model.live import Answered, Attached, AttachEnded, SpanSeen
-from lab.stage import events
-from lab.stage.kind import Kind
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.orders import SPANS_S, followed, value
 from lab.stage.kinds.waterfall import Waterfall
-from lab.stage.scene import Scene
+from lab.stage.stream import events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

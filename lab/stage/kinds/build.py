@@ -12,10 +12,10 @@ from lab.machines import lifecycle
 from lab.model.key import key
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH
-from lab.stage import events
-from lab.stage.kind import Kind
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.orders import value
-from lab.stage.scene import Scene
+from lab.stage.stream import events
 from lab.system.wait import Deadline
 
 FILES: Final = 3  # files whose diff is shown

@@ -9,9 +9,9 @@ from typing import Final, Literal
 from lab.machines import lifecycle
 from lab.model.errors import DemoError
 from lab.model.key import key
-from lab.stage import events
-from lab.stage.kind import Kind
-from lab.stage.scene import Scene
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
+from lab.stage.stream import events
 from lab.system import proc
 
 SHOWN: Final = 400  # lines: more than a screen takes

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from lab.model.key import key
 from lab.model.live import FormWindow
-from lab.stage import events
-from lab.stage.kind import Kind
+from lab.stage.beat.readings import readings
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.orders import followed
-from lab.stage.readings import readings
-from lab.stage.scene import Scene
+from lab.stage.stream import events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

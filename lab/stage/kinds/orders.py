@@ -8,9 +8,9 @@ from typing import Final
 from lab.guest.wire import SpanNode
 from lab.model.errors import DemoError
 from lab.model.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
-from lab.stage import events
-from lab.stage.events import WantedSpan
-from lab.stage.scene import Scene
+from lab.stage.beat.scene import Scene
+from lab.stage.stream import events
+from lab.stage.stream.events import WantedSpan
 
 SPANS_S: Final = 10.0  # of the machine's clock: how long the spans of one request are waited for
 

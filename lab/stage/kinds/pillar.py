@@ -15,9 +15,9 @@ from lab.model.paths import MANIFEST_FILE, Paths
 from lab.model.run import RunManifest
 from lab.model.summary import Summary
 from lab.runs import read
-from lab.stage import events
-from lab.stage.kind import Kind
-from lab.stage.scene import Scene
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
+from lab.stage.stream import events
 from lab.system import documents
 from lab.system.documents import Source
 

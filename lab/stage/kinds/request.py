@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from lab.model.key import key
 from lab.model.live import Answered
-from lab.stage.kind import Kind
+from lab.stage.beat.readings import readings
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.orders import SPANS_S, followed
 from lab.stage.kinds.waterfall import Waterfall
-from lab.stage.readings import readings
-from lab.stage.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from lab.machines import lifecycle
 from lab.model.key import key
-from lab.stage.kind import Kind
-from lab.stage.scene import Scene
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
 
 
 def shell_argv() -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.model.key import key
-from lab.stage import events
-from lab.stage.kind import Kind
-from lab.stage.scene import Scene
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
+from lab.stage.stream import events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from lab.guest.wire import SpanNode
 from lab.model.live import Answered, LiveEvent, RequestEnded, SpanSeen
-from lab.stage import events
+from lab.stage.beat.scene import Scene
 from lab.stage.kinds.orders import rows
-from lab.stage.scene import Scene
+from lab.stage.stream import events
 
 
 @dataclass(slots=True, kw_only=True)

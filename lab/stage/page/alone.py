@@ -9,10 +9,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from lab.stage.keys import KEYS
 from lab.stage.page.assets import FOLDER
 from lab.stage.page.public import public, written
-from lab.stage.record import StageRecord
+from lab.stage.stream.keys import KEYS
+from lab.stage.stream.records import StageRecord
 
 ENTRY: Final = "replay.js"
 # how our own modules import and export: one line each

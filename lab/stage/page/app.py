@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from lab.stage.keys import Action
 from lab.stage.page import assets
 from lab.stage.page.door import Door
 from lab.stage.page.feed import Feed
-from lab.stage.view import Stage
+from lab.stage.stream.keys import Action
+from lab.stage.stream.records import Stage
 
 Answer = Callable[[Request], Awaitable[Response]]
 LONGEST: Final = 256  # bytes of what a page posts

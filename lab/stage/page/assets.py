@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from lab.stage.keys import KEYS
 from lab.stage.page.public import written
+from lab.stage.stream.keys import KEYS
 
 FOLDER: Final = Path(__file__).with_name("static")
 TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

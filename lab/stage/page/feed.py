@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from lab.stage.page.public import public, written
-from lab.stage.record import StageRecord
+from lab.stage.stream.records import StageRecord
 
 CHUNK: Final = 400  # records in one write to a page that catches up
 

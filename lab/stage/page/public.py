@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from lab.stage.events import PRIVATE, Cause, Line, Slide
 from lab.stage.page.slides import tree
-from lab.stage.record import StageRecord
+from lab.stage.stream.events import PRIVATE, Cause, Line, Slide
+from lab.stage.stream.records import StageRecord
 
 HOME: Final = str(Path("~").expanduser())
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from lab.model.errors import LabError
 from lab.stage.page.door import Door
 from lab.stage.page.feed import Feed
-from lab.stage.view import Stage
+from lab.stage.stream.records import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

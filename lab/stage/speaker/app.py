@@ -17,11 +17,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from lab.stage.events import BeatStarted, Notes, Remark
-from lab.stage.keys import KEYS
-from lab.stage.record import StageRecord
 from lab.stage.speaker.desk import Desk, Line
-from lab.stage.view import Stage
+from lab.stage.stream.events import BeatStarted, Notes, Remark
+from lab.stage.stream.keys import KEYS
+from lab.stage.stream.records import Stage, StageRecord
 from lab.system import proc
 
 # Textual's names of keys -> those of a browser, which the table of keys has

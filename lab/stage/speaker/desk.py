@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.model import figures
-from lab.stage.events import (
+from lab.stage.stream.events import (
     AgentAttached,
     BeatCard,
     BeatEnded,
@@ -28,7 +28,7 @@ from lab.stage.events import (
     Value,
     Window,
 )
-from lab.stage.record import StageRecord
+from lab.stage.stream.records import StageRecord
 
 Line = tuple[tuple[str, str], ...]
 DIM: Final = "$text-muted"

@@ -7,8 +7,7 @@ import typing
 
 import pytest
 
-from lab.guest.wire import Span, WireError
-from lab.model import live
+from lab.guest.wire import Span, WireError, live
 
 
 def test_every_event_has_one_kind() -> None:

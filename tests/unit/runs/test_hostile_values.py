@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.cli.runs import _line, _row
+from lab.cli.verbs.runs import _line, _row
 from lab.flows import report as flow
 from lab.guest.wire import DEEPEST, MOST_NODES, GuestRecord
 from lab.model.errors import ConfigError, FetchError, Unreadable

@@ -15,16 +15,16 @@ from lab.model.config import Config
 from lab.model.events import Bus
 from lab.model.lab import Lab
 from lab.model.paths import Paths
-from lab.stage import show_file
-from lab.stage.cast import Alive
-from lab.stage.engine import Engine
-from lab.stage.events import StageEvent
-from lab.stage.expect import Expect
-from lab.stage.kind import Kind
-from lab.stage.record import StageRecord
-from lab.stage.scene import Scene
-from lab.stage.show import Beat, BeatKeys, Show
-from lab.stage.stand import Side, Stand
+from lab.stage.beat.cast import Alive
+from lab.stage.beat.expect import Expect
+from lab.stage.beat.scene import Scene
+from lab.stage.kinds.kind import Kind
+from lab.stage.play.engine import Engine
+from lab.stage.play.stand import Side, Stand
+from lab.stage.show import show_file
+from lab.stage.show.show import Beat, BeatKeys, Show
+from lab.stage.stream.events import StageEvent
+from lab.stage.stream.records import StageRecord
 from lab.system.wait import Deadline
 from tests.unit.stage.orders_script import Forms
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from lab.stage.causes import Observations, explain
-from lab.stage.events import Value
-from lab.stage.inputs import Inputs
-from lab.stage.judge import Usual, usual
-from lab.stage.ledger import Figure, Rehearsal
-from lab.stage.signals import Signals
+from lab.stage.beat.signals import Signals
+from lab.stage.diagnosis.causes import Observations, explain
+from lab.stage.diagnosis.judge import Usual, usual
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import Figure, Rehearsal
+from lab.stage.stream.events import Value
 
 QUIET = Signals(
     steal=0.001,

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import Locked
-from lab.stage import host_checks, show_file
-from lab.stage.check import check, judge
-from lab.stage.opening import ShowRequest, beats_of, opened
-from lab.stage.points import Point
-from lab.stage.show import Show
+from lab.stage.play.opening import ShowRequest, beats_of, opened
+from lab.stage.prepare import host_checks
+from lab.stage.prepare.check import check, judge
+from lab.stage.prepare.points import Point
+from lab.stage.show import show_file
+from lab.stage.show.show import Show
 from tests.unit.stage.scripted import a_lab
 
 SHOW = """

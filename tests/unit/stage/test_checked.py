@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.stage import checked
+from lab.stage.history import checked
 
 
 def test_nothing_happened(tmp_path: Path) -> None:

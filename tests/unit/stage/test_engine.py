@@ -9,15 +9,25 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import DemoError
-from lab.stage.critic import Critic
-from lab.stage.events import BeatEnded, BeatStarted, Curtain, Line, Notes, Remark, ShowEnded, ShowStarted, StageEvent
-from lab.stage.expect import Text
-from lab.stage.inputs import Inputs
-from lab.stage.ledger import BeatResult, Rehearsal
-from lab.stage.record import StageRecord
-from lab.stage.scene import Scene
-from lab.stage.stand import Side
-from lab.stage.takes import Take
+from lab.stage.beat.expect import Text
+from lab.stage.beat.scene import Scene
+from lab.stage.diagnosis.critic import Critic
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import BeatResult, Rehearsal
+from lab.stage.history.takes import Take
+from lab.stage.play.stand import Side
+from lab.stage.stream.events import (
+    BeatEnded,
+    BeatStarted,
+    Curtain,
+    Line,
+    Notes,
+    Remark,
+    ShowEnded,
+    ShowStarted,
+    StageEvent,
+)
+from lab.stage.stream.records import StageRecord
 from tests.unit.stage.scripted import Cast, a_beat, a_run
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from lab.guest.wire import WireError
-from lab.stage.events import Notes, Pillar, PillarCell, StageEvent, Window
-from lab.stage.record import StageRecord
+from lab.stage.stream.events import Notes, Pillar, PillarCell, StageEvent, Window
+from lab.stage.stream.records import StageRecord
 
 SOME: list[StageEvent] = [
     Window(at_ms=500.0, form="twin", number=1, rate_rps=20.0, p50_ms=1.5, p99_ms=None, cpu_ms={"service": 0.3}),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.stage.host_use import HostUse
+from lab.stage.beat.host_use import HostUse
 
 BURN = "import time; end = time.time() + 60\nwhile time.time() < end: pass"
 

@@ -8,11 +8,11 @@ from statistics import fmean, stdev
 import pytest
 from scipy import stats
 
-from lab.stage.events import Value
-from lab.stage.inputs import Inputs
-from lab.stage.judge import SHOW, SURE, FigureKey, ranges, usual
-from lab.stage.ledger import Figure, Rehearsal
-from lab.stage.student import inside, two_sided
+from lab.stage.diagnosis.judge import SHOW, SURE, FigureKey, ranges, usual
+from lab.stage.diagnosis.student import inside, two_sided
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import Figure, Rehearsal
+from lab.stage.stream.events import Value
 from tests.simulate.shows import row
 
 SPANS = [(0.97, 1.31), (1.03, 1.28), (1.0, 1.3), (1.01, 1.33), (0.99, 1.29)]

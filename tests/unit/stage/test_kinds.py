@@ -12,17 +12,17 @@ import pytest
 
 from lab.model.errors import DemoError, UsageError
 from lab.model.live import FormWindow, LiveEvent, PartEnded
-from lab.stage import events
-from lab.stage.events import StageEvent
-from lab.stage.expect import InRange, Inside, Spans, Text, VerdictWord
-from lab.stage.kind import Kind
+from lab.stage.beat.expect import InRange, Inside, Spans, Text, VerdictWord
+from lab.stage.beat.scene import Scene
 from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.command import CommandBeat
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.load import LoadBeat
 from lab.stage.kinds.pillar import PillarBeat
 from lab.stage.kinds.request import RequestBeat
 from lab.stage.kinds.shell import ShellBeat
-from lab.stage.scene import Scene
+from lab.stage.stream import events
+from lab.stage.stream.events import StageEvent
 from tests.unit.report import synthetic
 from tests.unit.stage import orders_script as script
 from tests.unit.stage.orders_script import HEAD, Forms

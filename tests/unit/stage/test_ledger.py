@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lab.guest.wire import FormSpec
-from lab.stage import ledger
-from lab.stage.inputs import Inputs, differences, of
-from lab.stage.ledger import BeatResult, BeatSignals, Figure, Needs, Rehearsal
-from lab.stage.signals import Signals
+from lab.stage.beat.signals import Signals
+from lab.stage.history import ledger
+from lab.stage.history.inputs import Inputs, differences, of
+from lab.stage.history.ledger import BeatResult, BeatSignals, Figure, Needs, Rehearsal
 
 INPUTS = Inputs(
     machine={"provider": "qemu", "kernel": "6.1.0-29", "cpus": "2"},

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from lab.model.errors import LabError
-from lab.stage.events import PRIVATE, Cause, Line, Notes
-from lab.stage.keys import KEYS
 from lab.stage.page.public import public, written
 from lab.stage.page.server import Page
 from lab.stage.page.slides import tree
-from lab.stage.record import StageRecord
+from lab.stage.stream.events import PRIVATE, Cause, Line, Notes
+from lab.stage.stream.keys import KEYS
+from lab.stage.stream.records import StageRecord
 from tests.fakes.recorded_show import records
 
 

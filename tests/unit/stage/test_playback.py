@@ -10,13 +10,23 @@ from contextlib import contextmanager
 
 import pytest
 
-from lab.stage import of_run
-from lab.stage.asciicast import cast
-from lab.stage.events import BeatStarted, Curtain, Line, Notes, Remark, ShowEnded, ShowStarted, SpanArrived, StageEvent
 from lab.stage.page import alone
 from lab.stage.page.assets import FOLDER
-from lab.stage.playback import Playback, marked, parts
-from lab.stage.record import StageRecord
+from lab.stage.replay import of_run
+from lab.stage.replay.asciicast import cast
+from lab.stage.replay.playback import Playback, marked, parts
+from lab.stage.stream.events import (
+    BeatStarted,
+    Curtain,
+    Line,
+    Notes,
+    Remark,
+    ShowEnded,
+    ShowStarted,
+    SpanArrived,
+    StageEvent,
+)
+from lab.stage.stream.records import StageRecord
 from tests.fakes.recorded_show import BEATS, records
 
 DAY = "2026-11-20"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.stage.readings import readings
+from lab.stage.beat.readings import readings
 from tests.unit.stage.test_signals import ENDED, REQUEST
 
 LOAD = replace(ENDED, p50_ns=4_000_000, cpu_s={"service": 0.3, "agent": 0.1, "sink": 9.0}, rss_mib={"service": 20.0})

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.stage import recordings, takes
-from lab.stage.events import (
+from lab.stage.history import takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.takes import Take
+from lab.stage.replay import recordings
+from lab.stage.stream.events import (
     AgentAttached,
     BeatStarted,
     Line,
@@ -17,9 +20,7 @@ from lab.stage.events import (
     StageEvent,
     Window,
 )
-from lab.stage.inputs import Inputs
-from lab.stage.record import StageRecord
-from lab.stage.takes import Take
+from lab.stage.stream.records import StageRecord
 from tests.unit.stage.scripted import a_lab
 
 SENT = RequestSent(at_ms=5.0, form="ebpf", number=1, type="venues")

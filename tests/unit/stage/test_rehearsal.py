@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import DemoError
-from lab.stage import ledger, takes
-from lab.stage.events import BeatEnded, BeatStarted, Line, Remark, Value
-from lab.stage.inputs import Inputs
-from lab.stage.rehearsal import Recorder, has_fallback, needs
-from lab.stage.scene import Scene
+from lab.stage.beat.scene import Scene
+from lab.stage.history import ledger, takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
+from lab.stage.stream.events import BeatEnded, BeatStarted, Line, Remark, Value
 from tests.unit.stage.scripted import Run, a_beat, a_run
 
 INPUTS = Inputs(show="aa", seed=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import ConfigError
-from lab.stage import show_file, show_schema
+from lab.stage.show import show_file, show_schema
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 HEAD = "schema: 1\ntitle: T\n"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lab.model.live import Answered, FormWindow, LiveEvent, LoadEnded, MachineWindow, PartEnded, RequestEnded
-from lab.stage.signals import Signals, of
+from lab.stage.beat.signals import Signals, of
 
 FORM = FormWindow(
     order="1",

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.stage import takes
-from lab.stage.events import Line, Value
-from lab.stage.inputs import Inputs
-from lab.stage.record import StageRecord
-from lab.stage.takes import Take
+from lab.stage.history import takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.takes import Take
+from lab.stage.stream.events import Line, Value
+from lab.stage.stream.records import StageRecord
 
 INPUTS = Inputs(machine={"kernel": "6.1.0-29"}, show="aa", seed=1)
 TAKE = Take(

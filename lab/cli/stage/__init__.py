@@ -1,0 +1,1 @@
+"""The verbs of a show, and its views in this terminal."""

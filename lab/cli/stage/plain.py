@@ -1,0 +1,130 @@
+"""A show without a screen of its own: its events as lines, keys from the keyboard one by one or line by line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from lab.render.wording import harmless
+from lab.stage.stream import events
+from lab.stage.stream.keys import KEYS
+from lab.stage.stream.records import StageRecord
+
+POLL_S: Final = 0.2
+ESCAPES: Final = {
+    "\x1b[C": "ArrowRight",
+    "\x1b[D": "ArrowLeft",
+    "\x1b[A": "ArrowUp",
+    "\x1b[B": "ArrowDown",
+    "\x1b[5~": "PageUp",
+    "\x1b[6~": "PageDown",
+    "\x1b[15~": "F5",
+    "\r": "Enter",
+    "\n": "Enter",
+}
+Act = Callable[[str, str], None]
+
+
+class Lines:
+    """Prints each record as a line; as JSON under --json. private: also what only the speaker may see."""
+
+    def __init__(self, *, as_json: bool, private: bool = True) -> None:
+        self._json = as_json
+        self._private = private
+        self._titles: tuple[str, ...] = ()
+
+    def __call__(self, record: StageRecord) -> None:
+        if isinstance(record.event, events.PRIVATE) and not self._private:
+            return
+        if self._json:
+            print(json.dumps(record.to_json(), ensure_ascii=False), flush=True)
+            return
+        for line in self._text(record.event):
+            print(f"{record.at_s:7.1f}  {harmless(line)}", flush=True)
+
+    def _text(self, event: events.StageEvent) -> list[str]:
+        match event:
+            case events.ShowStarted():
+                self._titles = tuple(card.title for card in event.beats)
+                return [f"{event.title}: {len(event.beats)} beats, {event.slot_s / 60:g} min, on {event.machine}"]
+            case events.BeatStarted():
+                how = f" RECORDED {event.recorded}" if event.recorded else ""
+                again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
+                return [f"== {event.beat + 1}. {self._titles[event.beat]}{again}{how}"]
+            case events.BeatEnded():
+                why = f": {event.reason}" if event.reason else ""
+                return [f"-- {event.outcome} after {event.seconds:.1f} s{why}"]
+            case (
+                events.Slide(markdown=text) | events.Line(text=text) | events.Notes(text=text) | events.Woven(diff=text)
+            ):
+                return text.splitlines()
+            case events.Remark():
+                return [f"{'!' if event.level == 'warning' else '>'} {event.text}"]
+            case events.ShowEnded():
+                return [f"the show ended after {event.seconds:.0f} s: {', '.join(event.outcomes)}"]
+        fields = {name: value for name, value in dataclasses.asdict(event).items() if name != "at_ms" and value}
+        return [f"{type(event).__name__}: " + ", ".join(f"{name} {value}" for name, value in fields.items())]
+
+
+@contextlib.contextmanager
+def keyboard(act: Act) -> Iterator[None]:
+    """Send what is typed to `act` while the block runs: single keys of a terminal, else an action or a key a line."""
+    end = threading.Event()
+    single = sys.stdin is not None and sys.stdin.isatty() and os.name == "posix"
+    reader = _keys if single else _lines
+    threading.Thread(target=reader, args=(act, end), name="keyboard", daemon=True).start()
+    with _raw() if single else contextlib.nullcontext():
+        try:
+            yield
+        finally:
+            end.set()
+
+
+def _lines(act: Act, end: threading.Event) -> None:
+    for line in sys.stdin or ():
+        if end.is_set():
+            return
+        word, _, argument = line.strip("\n").partition(" ")
+        if word.isdecimal():
+            act("jump", str(int(word) - 1))
+        else:
+            act(KEYS.get(word or " ", KEYS.get(line.strip("\n"), word)), argument)
+
+
+def _keys(act: Act, end: threading.Event) -> None:
+    fd = sys.stdin.fileno()
+    while not end.is_set():
+        if not select.select([fd], [], [], POLL_S)[0]:
+            continue
+        typed = os.read(fd, 32).decode("utf-8", "replace")
+        for key in [ESCAPES[typed]] if typed in ESCAPES else typed:
+            name = ESCAPES.get(key, key)
+            if key.isdecimal() and key != "0":
+                act("jump", str(int(key) - 1))
+            elif name in KEYS:
+                act(KEYS[name], "")
+
+
+@contextlib.contextmanager
+def _raw() -> Iterator[None]:
+    """Keys without Enter, and without their echo; Ctrl-C stays a signal."""
+    if sys.platform == "win32":  # keys come line by line there
+        yield
+        return
+    import termios
+    import tty
+
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    tty.setcbreak(fd)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)

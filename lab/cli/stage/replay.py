@@ -1,0 +1,47 @@
+"""`lab replay`: a run, a take or a recorded show on the audience page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from lab.cli import flags
+from lab.cli.options import Options, verb
+from lab.cli.session import session
+
+
+def register(app: typer.Typer) -> None:
+    """Add `replay`."""
+
+    @verb(app, "replay")
+    def replay(
+        options: Options,
+        what: flags.Recorded = None,
+        name: flags.At = None,
+        alone: Annotated[bool, typer.Option("--alone", help="Go from beat to beat without a key.")] = False,
+        browser: flags.Browser = True,
+        port: flags.PagePort = 0,
+        single_screen: flags.SingleScreen = False,
+    ) -> int:
+        """Play a recording on the audience page, marked as such.
+
+        RECORDING is a run, a show with takes (SHOW or SHOW/BEAT), or a file: a take, or what lab show --json printed.
+        The keys are those of lab show. Needs no machine.
+        """
+        with session(replace(options, quiet=True), "replay", {"machine.name": name} if name else {}) as lab:
+            from lab.cli.stage.views import on_stage
+            from lab.stage.play.house import Handover, House
+            from lab.stage.replay import recordings
+            from lab.stage.replay.playback import Playback
+
+            found = recordings.find(lab, what)
+            played = Playback(records=found.records, day=found.day, alone=alone, cancel=lab.cancel)
+
+            def play(_: Handover) -> None:
+                played.run()
+
+            house = House(port=port, browse=browser, single=single_screen)
+            on_stage(options, played, played.score.add, house, play, cancel=lab.cancel)
+        return 0

@@ -1,0 +1,51 @@
+"""The views of a show around whatever plays it: the audience page, and the speaker's terminal or plain lines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+from lab.cli.options import Options
+from lab.cli.stage.plain import Lines, keyboard
+from lab.model.lab import Lab
+from lab.stage.play import house
+from lab.stage.play.engine import Engine
+from lab.stage.play.health import Pulse
+from lab.stage.stream.events import StageEvent
+from lab.stage.stream.records import Stage
+
+
+def on_stage(
+    options: Options,
+    stage: Stage,
+    emit: Callable[[StageEvent], object],
+    asked: house.House,
+    play: Callable[[house.Handover], object],
+    *,
+    cancel: threading.Event,
+    pulse: Pulse | None = None,
+) -> None:
+    """Run `play` with both views on it. Without a terminal, or with --plain or --json, events are lines."""
+    with house.opened(stage, emit, asked, pulse=pulse) as page:
+        if not options.json and not options.plain and _terminal():
+            house.perform(stage, page, asked, play, cancel=cancel)
+            return
+        stage.subscribe(Lines(as_json=options.json, private=not asked.single))
+        with keyboard(stage.act):
+            play(lambda _: None)
+
+
+def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> None:
+    """Run an engine with both views on it."""
+
+    def play(handover: house.Handover) -> None:
+        engine.stand.suspended = handover
+        engine.run()
+
+    pulse = Pulse(cast=lambda: engine.stand.cast, home=lab.paths.home, emit=engine.emit)
+    on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=pulse)
+
+
+def _terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

@@ -1,0 +1,1 @@
+"""What a beat has around it while it is played, and what is read from it."""

@@ -1,0 +1,64 @@
+"""The values of a beat, read from the events of its orders: what the screen shows and the judge judges. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from lab.model.live import LiveEvent, LoadEnded, RequestEnded
+from lab.stage.stream.events import Value
+
+TWIN: Final = ("twin", "baseline")  # the first of them that took part is what the others are compared with
+MEASURED: Final = ("service", "agent")  # whose work a request costs
+
+
+def readings(events: Iterable[LiveEvent], *, at_ms: float, references: Sequence[str] = TWIN) -> tuple[Value, ...]:
+    """Of each form: what a load's requests cost and took, and the spans of loads and single requests."""
+    loads, requests = [], []
+    for event in events:
+        if isinstance(event, LoadEnded):
+            loads.append(event)
+        elif isinstance(event, RequestEnded):
+            requests.append(event)
+    values = [value for load in loads for value in _of_load(load, at_ms)]
+    values += [value for request in requests for value in _of_request(request, at_ms)]
+    return tuple(_with_ratio(value, values, references) for value in values)
+
+
+def _of_load(load: LoadEnded, at_ms: float) -> list[Value]:
+    found = []
+    if load.p50_ns is not None:
+        found.append(_value("latency_p50", "median latency", load.p50_ns / 1e6, "ms", load.form, at_ms))
+    used = [load.cpu_s[role] for role in MEASURED if role in load.cpu_s]
+    if used and load.done:
+        found.append(_value("cpu_per_request", "CPU per request", sum(used) / load.done * 1000, "ms", load.form, at_ms))
+    held = [load.rss_mib[role] for role in MEASURED if role in load.rss_mib]
+    if held:
+        found.append(_value("rss", "memory", sum(held), "MiB", load.form, at_ms))
+    if load.spans_expected:
+        found.append(_value("spans", "spans", float(load.spans_seen), "spans", load.form, at_ms))
+    return found
+
+
+def _of_request(request: RequestEnded, at_ms: float) -> list[Value]:
+    if not request.expected:
+        return []
+    placed = request.seen - len(request.parent_missing) - len(request.wrong_parent)
+    return [
+        _value("request_spans", "spans of one request", float(request.seen), "spans", request.form, at_ms),
+        _value("spans_in_place", "spans below their parent", float(max(placed, 0)), "spans", request.form, at_ms),
+    ]
+
+
+def _value(name: str, title: str, value: float, unit: str, form: str, at_ms: float) -> Value:
+    return Value(at_ms=at_ms, name=name, title=title, value=value, unit=unit, form=form)
+
+
+def _with_ratio(value: Value, all_values: Sequence[Value], references: Sequence[str]) -> Value:
+    """Beside the twin's value of the same moment."""
+    of = {other.form: other.value for other in all_values if other.name == value.name}
+    twin = next((form for form in references if form in of), None)
+    if twin is None or twin == value.form or not of[twin] or value.unit == "spans":
+        return value
+    return replace(value, ratio=value.value / of[twin])

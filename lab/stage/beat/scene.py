@@ -1,0 +1,82 @@
+"""What a beat that is played has around it: where its events go, the machine, and when it has to end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lab.flows.request import DemoRequest
+from lab.model.lab import Lab
+from lab.model.live import LiveEvent
+from lab.stage.beat import signals
+from lab.stage.beat.cast import StageMachine
+from lab.stage.beat.expect import Seen
+from lab.stage.beat.host_use import HostUse
+from lab.stage.beat.signals import Signals
+from lab.stage.stream.events import StageEvent
+from lab.system.wait import Deadline
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """One attempt of one beat.
+
+    After `close` its events go nowhere: a beat that is hung may come back when the show is elsewhere.
+    """
+
+    lab: Lab  # its `cancel` ends this attempt alone
+    cast: StageMachine
+    asked: DemoRequest
+    budget_s: float
+    sink: Callable[[StageEvent], None]
+    judged: Callable[[StageEvent], StageEvent] = lambda event: event  # a value against its rehearsed interval
+    shell: Callable[[list[str]], None] = lambda _: None  # hands the terminal over, and comes back after it
+    began_s: float = field(default_factory=time.monotonic)
+    seen: Seen = field(default_factory=Seen)
+    told: list[LiveEvent] = field(default_factory=list)  # by the machine: what a cause is looked for in
+    host: HostUse | None = None  # when the first order was given
+    log: list[tuple[float, StageEvent]] = field(default_factory=list)  # with the seconds since the beat's start
+    _open: bool = True
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def deadline(self) -> Deadline:
+        """When the budget ends; passed at once when the attempt is ended."""
+        return Deadline(self.began_s + self.budget_s, self.lab.cancel)
+
+    def at_ms(self) -> float:
+        """Milliseconds since the beat's start."""
+        return round((time.monotonic() - self.began_s) * 1000, 1)
+
+    def watch(self) -> None:
+        """Note what this host has done so far: what others use from now on is reported by `signals`."""
+        if self.host is None:
+            self.host = HostUse.now(self.lab.paths.machine(self.cast.machine))
+
+    def signals(self) -> Signals:
+        """What was seen beside the figures of this attempt so far."""
+        now = HostUse.now(self.lab.paths.machine(self.cast.machine)) if self.host is not None else None
+        others = now.others(self.host) if now is not None and self.host is not None else None
+        return signals.of(self.told, host_others=others)
+
+    def emit(self, event: StageEvent) -> None:
+        """Show it, unless the attempt is over."""
+        event = self.judged(event)
+        with self._lock:
+            if self._open:
+                self.seen.note(event)
+                self.log.append((round(time.monotonic() - self.began_s, 4), event))
+                self.sink(event)
+
+    @property
+    def over(self) -> bool:
+        """Whether the attempt was ended meanwhile."""
+        return not self._open
+
+    def close(self) -> None:
+        """End the attempt: no view shows what it does from now on."""
+        self.lab.cancel.set()
+        with self._lock:
+            self._open = False

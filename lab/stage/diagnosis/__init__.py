@@ -1,0 +1,1 @@
+"""Values against the rehearsals: which is off, and why."""

@@ -1,0 +1,177 @@
+"""ON, A BIT OFF, OFF or NO BASELINE: one value against what the rehearsals gave.
+
+The interval is Student's prediction interval for one more rehearsal, as wide as it takes for all values of a show at
+once (Bonferroni, which needs no independence: values of one moment move together). At SHOW, at most one clean show in
+twenty has a value outside; OFF is outside at SURE and farther from the usual than matters in practice. Positive
+quantities go by their logarithm. Five rehearsals know little of a spread: half of its variance is taken from the same
+figure's of all forms. `python -m tests.simulate.shows` prints how often a clean show is called off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import fmean, median, variance
+from typing import Final, NamedTuple
+
+from lab.model.metrics import METRICS
+from lab.stage.diagnosis.student import two_sided
+from lab.stage.history.ledger import Rehearsal
+from lab.stage.stream.events import Judgement, Value
+
+SHOW: Final = 0.05
+SURE: Final = 0.01
+FEWEST: Final = 3
+THRESHOLD_PCT: Final = 5.0
+LEAST_PCT: Final = {"rss_mib": 15.0}  # the heap of a program that has just run for a while moves in steps
+COUNTS: Final = frozenset({"spans", "requests", "errors", "files", "lines", "probes"})
+SHARES: Final = frozenset({"%"})
+TIMES: Final = "×"
+MANY: Final = 20  # of a count: one of them is within what matters in practice
+LARGEST: Final = 700.0  # as a logarithm
+STEP: Final = 0.001  # of its usual value: what three digits on a screen do not show of a quantity
+# of figures that stand for one of the verdict's metrics: their practical threshold is that metric's
+METRIC_OF: Final[dict[str, str]] = {
+    "cpu_per_request": "cpu_s_per_1k_requests",
+    "instructions_per_request": "instructions_per_request",
+    "latency_p50": "latency_p50_ms",
+    "latency_p90": "latency_p90_ms",
+    "latency_p99": "latency_p99_ms",
+    "rss": "rss_mib",
+}
+
+
+class FigureKey(NamedTuple):
+    """Which figure of the show: beat id, name, form ("" for none), and whether its ratio to the twin is meant."""
+
+    beat: str
+    name: str
+    form: str
+    ratio: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsualRange:
+    """Where one more rehearsal lies, in the value's unit, and the median of those that were."""
+
+    low: float
+    high: float
+    usual: float
+
+    def holds(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastValues:
+    """What one figure was in the rehearsals. `spread` is of its logarithm where `logs`; `step`: what it is read in."""
+
+    values: tuple[float, ...]
+    logs: bool
+    step: float
+    spread: float
+    freedom: int
+
+    def interval(self, alpha: float) -> UsualRange:
+        """Where one more lies, wrong with probability `alpha`; never narrower than a step."""
+        usual = median(self.values)
+        middle = fmean(math.log(value) if self.logs else value for value in self.values)
+        half = two_sided(alpha, self.freedom) * self.spread * math.sqrt(1 + 1 / len(self.values))
+        low, high = middle - half, middle + half
+        if self.logs:
+            low, high = math.exp(low), math.exp(min(high, LARGEST))
+        return UsualRange(low=min(low, usual - self.step), high=max(high, usual + self.step), usual=usual)
+
+
+def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[PastValues]:
+    """Of the same figure in each of several forms, at least two values each."""
+    logs = unit not in COUNTS | SHARES and all(value > 0 for values in kin for value in values)
+    own = [variance([math.log(v) for v in values] if logs else list(values)) for values in kin]
+    pooled, k = fmean(own), len(kin)
+    gain = min(2.0, 4 * k / (k + 3))  # of degrees of freedom by the half that is pooled (Satterthwaite)
+    return [
+        PastValues(
+            values=tuple(values),
+            logs=logs,
+            step=_step(median(values), unit),
+            spread=math.sqrt((one + pooled) / 2),
+            freedom=int((len(values) - 1) * gain),
+        )
+        for values, one in zip(kin, own, strict=True)
+    ]
+
+
+def _step(usual: float, unit: str) -> float:
+    """What a value of this size may differ by without meaning anything: one of many, none of a few."""
+    if unit in COUNTS:
+        return 0.5 if 0 < usual < MANY else 1.0
+    return STEP * abs(usual)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """What the rehearsals that count gave, figure by figure."""
+
+    ranges: Mapping[FigureKey, PastValues] = field(default_factory=dict)
+    thresholds_pct: Mapping[str, float] = field(default_factory=dict)  # by the verdict's metric
+
+    def judged(self, beat: str, value: Value) -> Value:
+        """The value with its judgement and its interval: the worse of its own and its ratio's, whose interval is
+        carried to the value's unit by the twin of this moment."""
+        key = FigureKey(beat, value.name, value.form)
+        if key not in self.ranges:
+            return replace(value, judged="no baseline")
+        worst, shown = self.word(key, value.value), self.interval(key)
+        beside = key._replace(ratio=True)
+        if value.ratio and beside in self.ranges and WORSE[word := self.word(beside, value.ratio)] > WORSE[worst]:
+            twin, of = value.value / value.ratio, self.interval(beside)
+            worst, shown = word, UsualRange(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
+        return replace(value, judged=worst, low=shown.low, high=shown.high, usual=shown.usual)
+
+    def interval(self, key: FigureKey, alpha: float = SHOW) -> UsualRange:
+        """At 1 - alpha for all figures of the show together."""
+        return self.ranges[key].interval(alpha / len(self.ranges))
+
+    def word(self, key: FigureKey, value: float) -> Judgement:
+        """What a value of this figure is called."""
+        if self.interval(key).holds(value):
+            return "on"
+        sure = self.interval(key, SURE)
+        matters = abs(value - sure.usual) > abs(sure.usual) * threshold_pct(key.name, self.thresholds_pct) / 100
+        return "off" if matters and not sure.holds(value) else "a bit off"
+
+
+WORSE: Final[dict[Judgement, int]] = {"": 0, "no baseline": 0, "on": 0, "a bit off": 1, "off": 2}
+
+
+def usual(rehearsals: Iterable[Rehearsal], thresholds_pct: Mapping[str, float] | None = None) -> Usual:
+    """Of the rehearsals that count (`ledger.streak`); a figure that fewer than FEWEST of them have has no baseline."""
+    found: dict[FigureKey, list[float]] = {}
+    units: dict[FigureKey, str] = {}
+    for rehearsal in rehearsals:
+        for figure in rehearsal.figures:
+            for value, ratio in ((figure.value, False), (figure.ratio, True)):
+                if value is not None:
+                    key = FigureKey(figure.beat, figure.name, figure.form, ratio)
+                    found.setdefault(key, []).append(value)
+                    units[key] = TIMES if ratio else figure.unit
+    kin: dict[tuple[str, str, str, bool], list[FigureKey]] = {}
+    for key, values in found.items():
+        if len(values) >= FEWEST:
+            kin.setdefault((key.beat, key.name, units[key], key.ratio), []).append(key)
+    return Usual(
+        ranges={
+            key: of
+            for (_, _, unit, _), keys in kin.items()
+            for key, of in zip(keys, ranges([found[key] for key in keys], unit), strict=True)
+        },
+        thresholds_pct=thresholds_pct or {},
+    )
+
+
+def threshold_pct(name: str, given: Mapping[str, float]) -> float:
+    """The change that is too small to matter, in per cent."""
+    metric = METRIC_OF.get(name, name)
+    known = METRICS[metric].threshold_pct if metric in METRICS else THRESHOLD_PCT
+    return given.get(metric, max(known, LEAST_PCT.get(metric, 0.0)))

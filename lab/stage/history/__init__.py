@@ -1,0 +1,1 @@
+"""What rehearsals left: results, takes, their inputs, and the last check."""

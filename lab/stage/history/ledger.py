@@ -1,0 +1,157 @@
+"""What rehearsals leave, one file each, and what is still missing before a show is ready for the stage.
+
+A file is written once, whole, and never changed: whatever is killed, the ledger holds whole rehearsals only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.guest.wire import encode
+from lab.model.errors import Unreadable
+from lab.stage.beat.signals import Signals
+from lab.stage.history.inputs import Inputs, differences
+from lab.stage.stream.events import Outcome
+from lab.system import documents, store
+from lab.system.documents import Source
+
+FOLDER: Final = "rehearsals"
+RUNS: Final = 5
+NEWEST: Final = 100
+QUANTILE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatResult:
+    """How one beat of a rehearsal went, its repetitions included. `drilled`: its fallback was played on purpose."""
+
+    beat: str  # id
+    outcome: Outcome
+    seconds: float
+    drilled: bool = False
+
+    @property
+    def clean(self) -> bool:
+        return self.outcome == "passed" or self.drilled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One value of a rehearsal, as its `Value` event has it."""
+
+    beat: str
+    name: str
+    unit: str
+    value: float
+    form: str = ""
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatSignals:
+    """What was seen beside the figures of one beat."""
+
+    beat: str
+    signals: Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """One run of the whole show. `id` sorts by time; `seconds`: from its first beat to the end of its last."""
+
+    id: str
+    date: str  # UTC, ISO 8601
+    inputs: Inputs
+    beats: tuple[BeatResult, ...]
+    seconds: float
+    figures: tuple[Figure, ...] = ()
+    signals: tuple[BeatSignals, ...] = ()
+    network_cut: bool = False
+    whole: bool = True  # False: it was stopped before its last beat
+
+    @property
+    def clean(self) -> bool:
+        """Whether every beat showed what it must."""
+        return self.whole and all(beat.clean for beat in self.beats)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a show asks of its rehearsals. `fallbacks`: id -> title of each beat that has one."""
+
+    slot_s: float
+    fallbacks: Mapping[str, str]
+    runs: int = RUNS
+
+
+def add(folder: Path, rehearsal: Rehearsal) -> Path:
+    """Keep it. `folder`: where this show keeps what its rehearsals leave on one machine."""
+    path = folder / FOLDER / f"{rehearsal.id}.json"
+    store.write_json(path, encode(rehearsal))
+    return path
+
+
+def read(folder: Path) -> list[Rehearsal]:
+    """The newest, oldest first; what cannot be read is no rehearsal."""
+    found = []
+    for path in sorted((folder / FOLDER).glob("*.json"))[-NEWEST:]:
+        try:
+            found.append(documents.read(Source(path=path, name=path.name, fix=f"remove {path}"), Rehearsal))
+        except Unreadable:
+            continue
+    return found
+
+
+def streak(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> list[Rehearsal]:
+    """The clean ones in a row on these inputs, up to the newest on them."""
+    found: list[Rehearsal] = []
+    for rehearsal in rehearsals:
+        if rehearsal.inputs == inputs:
+            found = [*found, rehearsal] if rehearsal.clean else []
+    return found
+
+
+def stage_ready(rehearsals: Sequence[Rehearsal], inputs: Inputs, needs: Needs) -> tuple[str, ...]:
+    """What is still missing, one sentence each; nothing: the show is ready for the stage."""
+    same = [rehearsal for rehearsal in rehearsals if rehearsal.inputs == inputs]
+    clean = streak(rehearsals, inputs)
+    return (*_changed(rehearsals, inputs), *_missing(same, clean, needs))
+
+
+def _changed(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> tuple[str, ...]:
+    """Why the last rehearsal does not count: every input that is another one now."""
+    if not rehearsals or rehearsals[-1].inputs == inputs:
+        return ()
+    return differences(rehearsals[-1].inputs, inputs)
+
+
+def _missing(same: Sequence[Rehearsal], clean: Sequence[Rehearsal], needs: Needs) -> list[str]:
+    found = []
+    if (short := needs.runs - len(clean)) > 0:
+        found.append(f"{short} more clean rehearsal{'s' if short > 1 else ''} in a row{_last(same)}")
+    if clean and (total := p95([rehearsal.seconds for rehearsal in clean])) > needs.slot_s:
+        found.append(f"the show takes {total:.0f} s in 95 of 100 rehearsals; its slot has {needs.slot_s:.0f} s")
+    played = {beat.beat for rehearsal in same for beat in rehearsal.beats if beat.drilled or beat.outcome == "recorded"}
+    for beat, title in needs.fallbacks.items():
+        if beat not in played:
+            found.append(f"the fallback of “{title}” was never played")
+    if not any(rehearsal.network_cut and rehearsal.clean for rehearsal in same):
+        found.append("no clean rehearsal with the network cut")
+    return found
+
+
+def _last(same: Sequence[Rehearsal]) -> str:
+    """Which beats broke the row, where the last rehearsal did."""
+    if not same or same[-1].clean:
+        return ""
+    missed = [f"{beat.beat} {beat.outcome}" for beat in same[-1].beats if not beat.clean]
+    return f" (the last one: {', '.join(missed) or 'stopped early'})"
+
+
+def p95(seconds: Sequence[float]) -> float:
+    """The 95th percentile by nearest rank: of fewer than 20 the longest."""
+    return sorted(seconds)[math.ceil(QUANTILE * len(seconds)) - 1]

@@ -1,0 +1,73 @@
+"""What a show rests on now: the machine, the forms on standby in it, the tools, the show file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lab import forms
+from lab.flows import standby
+from lab.guest.wire import LIMITS, PLAN_FILE, Plan, WireError, load
+from lab.machines import lifecycle
+from lab.model import regular
+from lab.model.errors import PreconditionError
+from lab.model.lab import Lab
+from lab.model.machine import Machine
+from lab.remote.base import Transport
+from lab.runs import drive
+from lab.stage.history import inputs
+from lab.stage.history.inputs import Inputs
+from lab.stage.show.show import Show
+from lab.system.wait import Deadline
+
+ASK_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """`stale`: forms on standby that are not those which would be built now; `absent`: those that are not there."""
+
+    inputs: Inputs
+    stale: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+def of(lab: Lab, machine: str, show: Show) -> Profile:
+    """Ask the machine and the caches. Raises PreconditionError where there is no machine, or nothing on standby."""
+    found = lifecycle.machine(lab, machine)
+    if found is None:
+        raise PreconditionError(f"there is no machine {machine}", fix=f"lab rehearse --name {machine}")
+    record = standby.kept(lab, machine)
+    artifacts = forms.build(lab, show.asked.forms, show.asked.service, arch=found.spec.arch)
+    with lifecycle.connected(lab, found) as link:
+        plan, facts = _asked(lab, found, link, record)
+    wanted = [form.name for form in show.asked.forms]
+    return Profile(
+        inputs=inputs.of(
+            facts,
+            {name: spec for name, spec in plan.forms.items() if name in wanted},
+            artifacts.values(),
+            provider=found.spec.provider,
+            acceleration=found.accel,
+            clock=found.clock,
+            show=regular.content(show.path),
+            seed=show.keys.seed,
+        ),
+        stale=tuple(
+            name for name in wanted if name in plan.forms and plan.forms[name].sha256 != artifacts[name].sha256
+        ),
+        absent=tuple(name for name in wanted if name not in plan.forms),
+    )
+
+
+def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, dict[str, object]]:
+    deadline = Deadline.after(ASK_S, lab.cancel)
+    path = f"{record.site.out}/{PLAN_FILE}"
+    data = b"".join(link.stream(path, 0, deadline, max_bytes=LIMITS.size))
+    try:
+        plan = load(Plan, data)
+    except WireError as error:
+        message = f"{path} in machine {machine.spec.name} cannot be read: {error}"
+        raise PreconditionError(message, fix="lab rehearse: it puts the forms there again") from error
+    facts, _ = drive.facts(link, drive.GuestHome(root=record.site.root), deadline)
+    return plan, dict(facts)

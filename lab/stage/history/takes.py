@@ -1,0 +1,123 @@
+"""Takes: what each beat of a rehearsal showed, kept to be played when the beat cannot be shown live.
+
+A take is one file with a digest of its own, written beside, synced and renamed: a damaged file is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lab.guest.wire import WireError, canonical, decode, encode
+from lab.model.errors import Unreadable
+from lab.model.paths import Paths
+from lab.stage.beat.scene import Scene
+from lab.stage.history.inputs import Inputs, differences
+from lab.stage.stream.records import StageRecord
+from lab.system import documents, store
+from lab.system.documents import Source
+
+SCHEMA: Final = 1
+FOLDER: Final = "takes"
+NAMED: Final = 3  # changed inputs that a refusal names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """The records of one attempt of a beat; their `at_s` counts from the beat's start."""
+
+    show: str
+    beat: str
+    machine: str
+    recorded: str  # UTC, as ISO 8601
+    inputs: Inputs
+    seconds: float
+    records: tuple[StageRecord, ...]
+
+    @property
+    def day(self) -> str:
+        return self.recorded[:10]
+
+    def play(self, scene: Scene) -> None:
+        """Show it again, at its own pace."""
+        for record in self.records:
+            scene.deadline.sleep(max(0.0, record.at_s - scene.at_ms() / 1000))
+            scene.emit(record.event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """A take as it is written: `sha256` of the canonical JSON of `take`."""
+
+    schema: int
+    sha256: str
+    take: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    show: str
+    beat: str
+    machine: str
+    recorded: str
+    inputs: Inputs
+    seconds: float
+
+
+def folder(paths: Paths, machine: str, show: str) -> Path:
+    """Where a show keeps what its rehearsals leave on a machine."""
+    return paths.stage(machine) / show
+
+
+def save(place: Path, take: Take) -> Path:
+    """Keep it in place of an earlier one of its beat. place: of the show (`folder`). Raises OSError: then the earlier
+    one stays."""
+    body = {name: encode(getattr(take, name)) for name in _Written.__dataclass_fields__}
+    body["records"] = [record.to_json() for record in take.records]
+    path = place / FOLDER / f"{take.beat}.json"
+    store.write_json(path, {"schema": SCHEMA, "sha256": hashlib.sha256(canonical(body)).hexdigest(), "take": body})
+    return path
+
+
+def load(path: Path) -> Take:
+    """Read a take. Raises Unreadable where it is missing, truncated, or not what was written."""
+    source = Source(path=path, name=str(path), fix="rehearse the show: lab rehearse")
+    doc = documents.read(source, _Stored)
+    if doc.schema != SCHEMA:
+        raise source.error(f"schema {doc.schema}, this lab reads {SCHEMA}")
+    if hashlib.sha256(canonical(doc.take)).hexdigest() != doc.sha256:
+        raise source.error("its digest is not that of its content: it was changed or is damaged")
+    try:
+        head = decode(_Written, doc.take)
+        listed: Sequence[object] = doc.take.get("records", ())
+        records = tuple(StageRecord.from_json(each) for each in listed)
+    except WireError as error:
+        raise source.wrong(error) from error
+    return Take(
+        show=head.show,
+        beat=head.beat,
+        machine=head.machine,
+        recorded=head.recorded,
+        inputs=head.inputs,
+        seconds=head.seconds,
+        records=records,
+    )
+
+
+def usable(place: Path, beat: str, inputs: Inputs | None) -> Take | str:
+    """The take of a beat, or why there is none to play. inputs: of today; None: not known."""
+    path = place / FOLDER / f"{beat}.json"
+    if not path.exists():
+        return "there is no take of it: lab rehearse records one"
+    try:
+        take = load(path)
+    except Unreadable as error:
+        return f"its take cannot be played: {error.message}"
+    changed = differences(take.inputs, inputs) if inputs is not None else ()
+    if changed:
+        more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+        return f"its take of {take.day} is of other inputs: {'; '.join(changed[:NAMED])}{more}"
+    return take

@@ -1,0 +1,28 @@
+"""What all kinds of beats have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from lab.stage.beat.scene import Scene
+
+
+class Kind(ABC):
+    """What a beat does: a frozen dataclass below this class, whose fields are its keys in the show file.
+
+    NEEDED: keys without a default. GIVES: the forms of expectation that it can meet. VALUES: the values that it emits.
+    """
+
+    __slots__ = ()
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    GIVES: ClassVar[tuple[str, ...]] = ()
+    VALUES: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def play(self, scene: Scene) -> None:
+        """Do it once, and emit what is seen. Raises LabError when it cannot be done, Cancelled when it is ended."""
+
+    def faults(self) -> list[tuple[str, str]]:
+        """(key, what is wrong) of values that do not go together."""
+        return []

@@ -1,0 +1,85 @@
+"""How this host and the machine are while the show goes on: for the speaker alone."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from lab.stage.beat.cast import StageMachine
+from lab.stage.stream.events import Health, Remark, StageEvent
+
+EVERY_S: Final = 2.0
+LOAD_HIGH: Final = 2.0  # runnable processes per CPU
+BATTERY_LOW: Final = 0.2
+SLEPT_S: Final = 5.0  # by how much the wall clock may run ahead between two looks
+DISK_LOW: Final = 1 << 30
+
+
+@dataclass(slots=True, kw_only=True)
+class Pulse:
+    """Tells `emit` of a change every two seconds, until `end`."""
+
+    cast: Callable[[], StageMachine]
+    home: Path
+    emit: Callable[[StageEvent], None]
+    views: Callable[[], int] = lambda: 0
+    _end: threading.Event = field(default_factory=threading.Event)
+    _last: Health | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="health", daemon=True).start()
+
+    def end(self) -> None:
+        self._end.set()
+
+    def _run(self) -> None:
+        ahead_s = time.time() - time.monotonic()
+        while True:
+            now = self.look()
+            if now != self._last:
+                self._last = now
+                self.emit(now)
+            if self._end.wait(EVERY_S):
+                return
+            # the monotonic clock stands still while a laptop sleeps
+            slept_s, ahead_s = time.time() - time.monotonic() - ahead_s, time.time() - time.monotonic()
+            if slept_s > SLEPT_S:
+                self.emit(Remark(text=f"this laptop slept for {slept_s:.0f} s: press r", level="warning"))
+
+    def look(self) -> Health:
+        """How it is now."""
+        load, battery, plugged = host_load(), *power()
+        machine = self.cast().alive()
+        warnings = []
+        if load > LOAD_HIGH:
+            warnings.append(f"this host is busy: {load:.1f} runnable processes per CPU")
+        if battery is not None and not plugged and battery < BATTERY_LOW:
+            warnings.append(f"the battery is at {battery * 100:.0f} %")
+        if shutil.disk_usage(self.home).free < DISK_LOW:
+            warnings.append(f"less than 1 GiB is free in {self.home}")
+        if machine in ("silent", "gone"):
+            warnings.append("the machine does not answer" if machine == "silent" else "the machine exited: press p")
+        return Health(
+            load=load, machine=machine, battery=battery, views=self.views(), warnings=tuple(warnings)
+        )  # fmt: skip
+
+
+def host_load() -> float:
+    """Runnable processes per CPU of this host, over the last minute."""
+    return round(psutil.getloadavg()[0] / (psutil.cpu_count() or 1), 1)
+
+
+def power() -> tuple[float | None, bool]:
+    """(charge from 0 to 1, whether it is plugged in); (None, True) without a battery."""
+    look = getattr(psutil, "sensors_battery", None)
+    found = look() if look is not None else None
+    if found is None:
+        return None, True
+    return round(found.percent / 100, 2), found.power_plugged is not False

@@ -1,0 +1,71 @@
+"""The house of a show: the audience page, the browser, a laptop that stays awake, and the speaker's terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lab.stage.page.server import Page
+from lab.stage.play import browser
+from lab.stage.play.awake import awake
+from lab.stage.play.health import Pulse
+from lab.stage.stream.events import Remark, StageEvent
+from lab.stage.stream.records import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """port: of the page, 0 a free one. browse: open it. single: the terminal is on the projector too."""
+
+    port: int = 0
+    browse: bool = True
+    single: bool = False
+
+
+@contextlib.contextmanager
+def opened(
+    stage: Stage, emit: Callable[[StageEvent], object], house: House, *, pulse: Pulse | None = None
+) -> Iterator[Page]:
+    """The page, served and opened, while the block runs. pulse: of host and machine; None for a recording."""
+
+    def remark(text: str) -> None:
+        emit(Remark(text=text, level="warning"))
+
+    page = Page(stage, port=house.port)
+    page.start()
+    try:
+        with awake(remark), _beating(pulse, page):
+            if house.browse and not browser.opened(page.address):
+                remark(f"no browser was found: open {page.address}")
+            yield page
+    finally:
+        page.stop()
+
+
+@contextlib.contextmanager
+def _beating(pulse: Pulse | None, page: Page) -> Iterator[None]:
+    if pulse is None:
+        yield
+        return
+    seen = dataclasses.replace(pulse, views=lambda: page.views)
+    seen.start()
+    try:
+        yield
+    finally:
+        seen.end()
+
+
+def perform(
+    stage: Stage, page: Page, house: House, show: Callable[[Handover], object], *, cancel: threading.Event
+) -> None:
+    """The speaker's terminal around `show`, which runs beside it and gets what hands the terminal to a shell."""
+    from lab.stage.speaker.app import Screen, Speaker
+
+    speaker = Speaker(stage, Screen(single=house.single, address=lambda: page.address), cancel=cancel)
+    speaker.perform(lambda: show(speaker.suspended))
+
+
+Handover = Callable[[list[str]], None]

@@ -1,0 +1,71 @@
+"""What a key means at a place in the show: pure functions, one for a beat that plays and one for a beat that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lab.stage.show.show import Beat
+from lab.stage.stream.events import Outcome
+
+SHOWN: Final = ("passed", "recorded")  # the audience has seen the beat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """An action of `lab.stage.stream.keys`, `jump` to a beat, or `play`: the present beat, from its beginning."""
+
+    action: str
+    argument: str = ""
+
+
+PLAY: Final = Move(action="play")
+Outcomes = Mapping[int, Outcome]
+
+
+def after(asked: Move, at: int, beats: Sequence[Beat], outcomes: Outcomes) -> tuple[int, Move] | str | None:
+    """(beat, how it is played) for a key after a beat ended; None: the show ends; a text: why the key does nothing."""
+    match asked.action:
+        case "stop":
+            return None
+        case "next" | "skip":
+            return (at + 1, PLAY) if at + 1 < len(beats) else None
+        case "back" | "retry" | "jump":
+            to = _target(asked, at)
+            return _refusal(to, at, beats, outcomes) or (to, PLAY)
+        case "recorded" | "panic" | "standby":
+            return at, asked
+    return f"no key of a show is called {asked.action!r}"
+
+
+def while_played(asked: Move, at: int, beats: Sequence[Beat], outcomes: Outcomes, *, left: bool) -> tuple[bool, str]:
+    """(whether it ends the beat that plays, what the speaker hears). left: `next` was pressed in this beat before."""
+    match asked.action:
+        case "next":
+            return left, "" if left else "the show goes on when this beat ends; next again: leave it now"
+        case "back" | "jump":
+            refusal = _refusal(_target(asked, at), at, beats, outcomes)
+            return not refusal, refusal
+        case "retry" | "skip" | "recorded" | "panic" | "standby" | "stop":
+            return True, ""
+    return False, f"no key of a show is called {asked.action!r}"
+
+
+def may_play(at: int, beats: Sequence[Beat], outcomes: Outcomes) -> bool:
+    """Whether a beat may be played now: one that the audience has seen only where it may be repeated."""
+    return beats[at].again or outcomes.get(at, "") not in SHOWN
+
+
+def _target(asked: Move, at: int) -> int:
+    if asked.action == "jump":
+        return int(asked.argument) if asked.argument.isdecimal() else -1
+    return at - 1 if asked.action == "back" else at
+
+
+def _refusal(to: int, at: int, beats: Sequence[Beat], outcomes: Outcomes) -> str:
+    if not 0 <= to < len(beats):
+        return "this is the first beat" if to == at - 1 else f"there is no beat {to + 1} (beats: 1 to {len(beats)})"
+    if not may_play(to, beats, outcomes):
+        return f"{beats[to].keys.title!r} may not be repeated: t plays its take"
+    return ""

@@ -1,0 +1,113 @@
+"""A show made ready to be driven: its beats for the slot, its machines, and the lock that keeps a second show away."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lab.model.errors import LabError, UsageError
+from lab.model.events import Bus, Notice, Record, Sink
+from lab.model.lab import Lab
+from lab.stage.beat.machine import LiveMachine
+from lab.stage.diagnosis.critic import Critic
+from lab.stage.history import checked, ledger, profile, takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.play.engine import Engine, Pace
+from lab.stage.play.stand import Side, Stand
+from lab.stage.show.show import Beat, Show
+from lab.stage.stream.events import Remark
+from lab.system import locks
+from lab.system.wait import Deadline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowRequest:
+    """How a show is played. minutes: a shorter slot; standby: the second machine."""
+
+    minutes: float | None = None
+    standby: str = ""
+    source: Literal["live", "rehearsal"] = "live"
+    pace: Pace = "keys"
+
+
+@contextlib.contextmanager
+def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = None) -> Iterator[Engine]:
+    """The engine of a show on this command's machine. inputs: where they are known already.
+
+    Raises Locked where another show is on it.
+    """
+    beats = beats_of(show, asked.minutes)
+    machine = lab.config.machine.name
+    with staged(lab, machine):
+        bus = Bus()
+        lab = replace(lab, bus=bus)
+        remarks: list[str] = []
+        first = side(lab, machine, show, beats, remarks, inputs)
+        stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby)
+        if asked.standby:
+            stand.other = lambda: side(lab, asked.standby, show, beats, [])
+        slot_s = (asked.minutes or show.keys.slot_min) * 60
+        engine = Engine(stand=stand, beats=beats, slot_s=slot_s, source=asked.source, pace=asked.pace)
+        bus.add(_to_speaker(engine))
+        for text in remarks:
+            engine.first.append(Remark(text=text, level="warning"))
+        yield engine
+
+
+@contextlib.contextmanager
+def staged(lab: Lab, machine: str) -> Iterator[None]:
+    """The stage of this machine is this command's while the block runs. Raises Locked."""
+    now = Deadline.after(0, lab.cancel)
+    fix = "end that show, or give another machine: --name NAME"
+    with locks.hold(lab.paths.locks / f"show-{machine}", what=f"the stage of machine {machine}", deadline=now, fix=fix):
+        yield
+
+
+def beats_of(show: Show, minutes: float | None) -> tuple[Beat, ...]:
+    """The beats of the slot. Raises UsageError for one that the show does not have."""
+    slots = (show.keys.slot_min, *map(float, show.keys.cuts_min))
+    if minutes is not None and minutes not in slots:
+        known = ", ".join(f"{slot:g}" for slot in slots)
+        raise UsageError(f"--minutes {minutes:g} is no slot of show {show.name}", fix=f"give one of {known}")
+    return show.within(minutes or show.keys.slot_min)
+
+
+def needs_machine(beat: Beat) -> bool:
+    """Whether a beat asks the machine for something."""
+    return beat.orders or getattr(beat.does, "on", "") == "machine"
+
+
+def side(
+    lab: Lab, machine: str, show: Show, beats: tuple[Beat, ...], remarks: list[str], inputs: Inputs | None = None
+) -> Side:
+    """A machine with its rehearsals and takes. One that cannot be asked keeps its takes: they have to do then."""
+    place = takes.folder(lab.paths, machine, show.name)
+    if inputs is None and any(needs_machine(beat) for beat in beats):
+        try:
+            found = profile.of(lab, machine, show)
+            inputs = found.inputs
+            if wrong := (*found.absent, *found.stale):
+                remarks.append(f"not on standby as built now: {', '.join(wrong)}; lab rehearse puts them there")
+        except LabError as error:
+            remarks.append(f"machine {machine}: {error.message}")
+    if since := checked.changed(place):
+        remarks.append(since)
+    rehearsals = ledger.read(place)
+    known = inputs  # a name that does not change any more
+    return Side(
+        cast=LiveMachine(lab=lab, machine=machine, asked=show.asked),
+        critic=Critic.of(rehearsals, known) if known is not None else Critic(),
+        take_of=lambda beat: takes.usable(place, beat.id, known),
+    )
+
+
+def _to_speaker(engine: Engine) -> Sink:
+    """What a flow has to say outside of its steps, for the speaker."""
+
+    def hear(record: Record) -> None:
+        if isinstance(record.event, Notice):
+            engine.emit(Remark(text=record.event.text, level=record.event.level))
+
+    return hear

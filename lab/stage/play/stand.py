@@ -1,0 +1,123 @@
+"""What stands around the beats of a show: the machine, the second one, the takes, and the shell."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.stage.beat.cast import StageMachine
+from lab.stage.beat.scene import Scene
+from lab.stage.diagnosis.critic import Critic
+from lab.stage.history.takes import Take
+from lab.stage.kinds.shell import shell_argv
+from lab.stage.play.attempt import Attempt, Played
+from lab.stage.show.show import Beat, Show
+from lab.stage.stream.events import StageEvent
+from lab.system.wait import Deadline
+
+RESTORE_S: Final = 120.0
+SWITCH_S: Final = 60.0
+REPLAY_SLACK_S: Final = 5.0
+SETTLE_S: Final = 10.0
+Emit = Callable[[StageEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One machine of a show with what was rehearsed on it. take_of: a beat's take, or why there is none."""
+
+    cast: StageMachine
+    critic: Critic = field(default_factory=Critic)
+    take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
+
+
+@dataclass(slots=True, kw_only=True)
+class Stand:
+    """`other`: makes the second machine ready, where there is one; `other_name`: its name.
+
+    suspended: hands the terminal to a shell, and comes back after it.
+    """
+
+    lab: Lab
+    show: Show
+    side: Side
+    other: Callable[[], Side] | None = None
+    other_name: str = ""
+    suspended: Callable[[list[str]], None] = lambda _: None
+    on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
+
+    @property
+    def cast(self) -> StageMachine:
+        """The machine that the show is on."""
+        return self.side.cast
+
+    def attempt(self, beat: Beat, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """One attempt of a beat, live."""
+        scene, critic = self._scene(beat.keys.budget_s, emit), self.side.critic
+        scene.judged = lambda event: critic.judged(beat.id, event)
+
+        def play(scene: Scene) -> None:
+            if beat.orders:  # any other beat plays whatever has become of the forms
+                scene.cast.settle(scene.deadline)
+            beat.does.play(scene)
+
+        return Attempt(name=beat.id, scene=scene, play=play, expect=beat.expect, on_over=on_over)
+
+    def replay(self, take: Take, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """A take, played."""
+        scene = self._scene(take.seconds + REPLAY_SLACK_S, emit)
+        return Attempt(name=take.beat, scene=scene, play=take.play, good="recorded", on_over=on_over)
+
+    def restoring(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """The machine and its forms, brought back from the snapshot."""
+        scene = self._scene(RESTORE_S, emit)
+        return Attempt(name="restore", scene=scene, play=lambda one: self.cast.restore(one.deadline), on_over=on_over)
+
+    def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
+        """The second machine in the first one's place; the first becomes the second."""
+
+        def play(scene: Scene) -> str:
+            assert self.other is not None, "requested before"
+            there = self.other()
+            if scene.over:
+                return ""
+            before, self.side = self.side, there
+            self.other, self.other_name = (lambda: before), before.cast.machine
+            return f"the show is on {there.cast.machine} now"
+
+        return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
+
+    def no_other(self, name: str) -> str:
+        """Why there is no second machine to switch to; "" when there is."""
+        if self.other is None:
+            return "no second machine was given: lab show --standby NAME"
+        if name not in ("", self.other_name):
+            return f"the second machine is {self.other_name}, not {name}"
+        return ""
+
+    def shell(self) -> None:
+        """A shell of this host until it is left."""
+        self.suspended(shell_argv())
+
+    def left(self, attempt: Attempt) -> None:
+        """What an attempt that was left behind still runs in the machine ends now: it costs the next beat its CPU."""
+        if not attempt.done:
+            threading.Thread(target=_settle, args=(attempt.scene.cast,), name="settle", daemon=True).start()
+
+    def close(self) -> None:
+        self.cast.close()
+
+    def _scene(self, budget_s: float, emit: Emit) -> Scene:
+        lab = dataclasses.replace(self.lab, cancel=threading.Event())
+        return Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self.suspended)
+
+
+def _settle(cast: StageMachine) -> None:
+    with contextlib.suppress(LabError):  # the next attempt tries again, and says so
+        cast.settle(Deadline.after(SETTLE_S))

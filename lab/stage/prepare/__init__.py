@@ -1,0 +1,1 @@
+"""Before a show: rehearse it, and check that it can go on stage."""

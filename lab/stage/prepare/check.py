@@ -1,0 +1,129 @@
+"""GO, GO WITH FALLBACK or NO-GO: all that a show needs, looked at in parallel, ten minutes before it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.stage.history import checked, ledger, takes
+from lab.stage.play.opening import beats_of, needs_machine
+from lab.stage.prepare import host_checks
+from lab.stage.prepare.machine_checks import MachineChecks
+from lab.stage.prepare.points import About, Point
+from lab.stage.prepare.rehearsal import has_fallback, needs
+from lab.stage.prepare.rehearsing import RUNS
+from lab.stage.show.show import Beat, Show
+
+LIMIT_S: Final = 27.0  # the whole check ends within 30 s
+Word = Literal["GO", "GO WITH FALLBACK", "NO-GO"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoVerdict:
+    """`beats`: those whose take has to do; `fix`: of what makes it a NO-GO."""
+
+    word: Word
+    points: tuple[Point, ...]
+    beats: tuple[str, ...] = ()
+    fix: str = ""
+    why: str = ""
+
+    def line(self) -> str:
+        if self.word == "GO WITH FALLBACK":
+            return f"GO WITH FALLBACK: {', '.join(self.beats)} (recorded)"
+        return self.word if self.word == "GO" else f"NO-GO: {self.why}; fix: {self.fix}"
+
+
+def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0) -> GoVerdict:
+    """Look at everything at once. What does not answer in time is a point that failed."""
+    beats = beats_of(show, minutes)
+    machine = MachineChecks(lab=lab, machine=lab.config.machine.name, show=show)
+    looks: dict[str, Callable[[], Sequence[Point]]] = {
+        **host_checks.looks(lab.paths.home, port),
+        **(machine.looks() if any(map(needs_machine, beats)) else {}),
+    }
+    found = _at_once(looks)
+    points = [point for answer in found.values() for point in answer]
+    usable = _takes(lab, show, beats, machine)
+    points += _rehearsed(lab, show, beats, machine, minutes, usable)
+    verdict = judge(points, beats, usable)
+    with contextlib.suppress(OSError):  # a full disk is one of the points
+        checked.note(takes.folder(lab.paths, machine.machine, show.name), verdict.word)
+    return verdict
+
+
+def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, str]) -> GoVerdict:
+    """The one word. usable: beat -> why its take cannot be played, "" when it can.
+
+    A failed point stops the show where a beat that it strikes has no take; a point that strikes no beat always does.
+    """
+    struck: dict[str, Point] = {}
+    for point in points:
+        if point.verdict != "fail":
+            continue
+        hit = [beat for beat in beats if point.strikes(beat)]
+        if point.about == "host" or any(usable.get(beat.id, "there is no take of it") for beat in hit):
+            return GoVerdict(word="NO-GO", points=tuple(points), why=point.text, fix=point.fix)
+        struck.update({beat.id: point for beat in hit})
+    titles = tuple(beat.keys.title for beat in beats if beat.id in struck)
+    return GoVerdict(word="GO WITH FALLBACK" if titles else "GO", points=tuple(points), beats=titles)
+
+
+def _at_once(looks: Mapping[str, Callable[[], Sequence[Point]]]) -> dict[str, Sequence[Point]]:
+    pool = ThreadPoolExecutor(max_workers=max(1, len(looks)), thread_name_prefix="check")
+    futures: dict[str, Future[Sequence[Point]]] = {name: pool.submit(look) for name, look in looks.items()}
+    wait(futures.values(), timeout=LIMIT_S)
+    found: dict[str, Sequence[Point]] = {}
+    for name, future in futures.items():
+        about: About = "host" if name in host_checks.NEEDED else "machine" if name in MachineChecks.NAMES else "note"
+        if not future.done():
+            text, fix = f"{name}: no answer within {LIMIT_S:.0f} s", "wait until this host is quiet, or lab restore"
+            found[name] = [Point.failed(name, text, fix, about)]
+            continue
+        error = future.exception()
+        if isinstance(error, LabError):
+            found[name] = [Point.failed(name, error.message, error.fix, about)]
+        elif error is not None:
+            text = f"this is a bug in lab: {type(error).__name__}: {error}"
+            found[name] = [Point.failed(name, text, "report it", about)]
+        else:
+            found[name] = future.result()
+    pool.shutdown(wait=False, cancel_futures=True)
+    return found
+
+
+def _takes(lab: Lab, show: Show, beats: Sequence[Beat], machine: MachineChecks) -> dict[str, str]:
+    place = takes.folder(lab.paths, machine.machine, show.name)
+    inputs = machine.profile.inputs if machine.profile is not None else None
+    found = {}
+    for beat in beats:
+        take = takes.usable(place, beat.id, inputs)
+        found[beat.id] = take if isinstance(take, str) else ""
+    return found
+
+
+def _rehearsed(
+    lab: Lab,
+    show: Show,
+    beats: tuple[Beat, ...],
+    machine: MachineChecks,
+    minutes: float | None,
+    usable: Mapping[str, str],
+) -> list[Point]:
+    """Takes that are missing and what the rehearsals lack: a warning, since the live beats may all go well."""
+    points = [
+        Point.warned("takes", f"{beat.keys.title}: {usable[beat.id]}", "lab rehearse")
+        for beat in filter(has_fallback, beats)
+        if usable[beat.id]
+    ]
+    if machine.profile is not None:
+        place = takes.folder(lab.paths, machine.machine, show.name)
+        wanted = needs(beats, (minutes or show.keys.slot_min) * 60, RUNS)
+        missing = ledger.stage_ready(ledger.read(place), machine.profile.inputs, wanted)
+        points += [Point.warned("rehearsals", lack, "lab rehearse") for lack in missing]
+    return points or [Point.good("rehearsals", "stage-ready")]

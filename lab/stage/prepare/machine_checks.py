@@ -1,0 +1,114 @@
+"""What a show needs of its machine: up, restorable, its forms proven now, and what beats are built from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from lab.flows import live
+from lab.machines import lifecycle, snapshots
+from lab.machines.providers import PROVIDERS
+from lab.model.errors import UsageError
+from lab.model.lab import Lab
+from lab.model.live import Proof
+from lab.stage.beat.machine import TAG
+from lab.stage.history import profile
+from lab.stage.history.profile import Profile
+from lab.stage.kinds.pillar import newest
+from lab.stage.prepare.points import Point
+from lab.stage.show.show import Show
+from lab.system.wait import Deadline
+
+ASK_S: Final = 20.0
+BEHIND_S: Final = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class MachineChecks:
+    """`profile`: as it was found, for what the rehearsals are compared with."""
+
+    NAMES: ClassVar = ("machine", "snapshot", "forms", "inputs", "clock", "runs")
+
+    lab: Lab
+    machine: str
+    show: Show
+    profile: Profile | None = None
+
+    def looks(self) -> dict[str, Callable[[], Sequence[Point]]]:
+        """By name, each to be called on its own."""
+        return {
+            "machine": self._up,
+            "snapshot": self._snapshot,
+            "forms": self._proofs,
+            "inputs": self._inputs,
+            "clock": self._clock,
+            "runs": self._runs,
+        }
+
+    def _up(self) -> list[Point]:
+        found = lifecycle.glance(self.lab, self.machine)
+        if found.phase == "running":
+            return [Point.good("machine", f"{self.machine} is running")]
+        fix = f"lab rehearse --name {self.machine}"
+        if found.phase != "absent":
+            fix = f"lab restore {self.machine} --from {TAG}, or {fix}"
+        return [Point.failed("machine", f"machine {self.machine} is {found.phase}", fix, "machine")]
+
+    def _snapshot(self) -> list[Point]:
+        found = lifecycle.machine(self.lab, self.machine)
+        if found is None:
+            return []  # said already: the machine is absent
+        if not PROVIDERS[found.spec.provider].FEATURES.snapshots:
+            text = "this machine has no snapshots: panic starts its forms again, which takes longer"
+            return [Point.good("snapshot", text)]
+        if TAG in snapshots.names(self.lab, self.machine):
+            return [Point.good("snapshot", f"snapshot {TAG} exists")]
+        return [Point.warned("snapshot", f"there is no snapshot {TAG}: panic cannot restore", "lab rehearse")]
+
+    def _proofs(self) -> list[Point]:
+        """One request through every form, now."""
+        began = time.monotonic()
+        with live.opened(self.lab, self.machine) as line:
+            wanted = [form.name for form in self.show.asked.forms]
+            order = line.reprove(tuple(name for name in wanted if name in line.forms))
+            points = [_proof(event) for event in order if isinstance(event, Proof)]
+        took = time.monotonic() - began
+        return points or [Point.failed("forms", f"no form was proven in {took:.0f} s", "lab rehearse", "machine")]
+
+    def _inputs(self) -> list[Point]:
+        self.profile = found = profile.of(self.lab, self.machine, self.show)
+        wrong = [
+            *(f"{name} is not there" for name in found.absent),
+            *(f"{name} is of another build" for name in found.stale),
+        ]
+        if wrong:
+            return [Point.failed("inputs", f"forms on standby: {'; '.join(wrong)}", "lab rehearse", "machine")]
+        return [Point.good("inputs", "the forms on standby are those that would be built now")]
+
+    def _clock(self) -> list[Point]:
+        with lifecycle.reach(self.lab, self.machine) as link:
+            before = time.time()
+            said = link.run(["date", "+%s.%N"], Deadline.after(ASK_S, self.lab.cancel)).text().strip()
+            behind_s = (before + time.time()) / 2 - float(said)
+        text = f"the machine's clock is {abs(behind_s):.1f} s {'behind' if behind_s >= 0 else 'ahead of'} this host's"
+        if abs(behind_s) > BEHIND_S:
+            text += ": as after a restore; spans and requests share it, so figures hold"
+        return [Point.good("clock", text)]
+
+    def _runs(self) -> list[Point]:
+        """A run for the pillars, where the show has some."""
+        if not any(beat.keys.kind == "pillar" for beat in self.show.beats):
+            return []
+        try:
+            return [Point.good("runs", f"the pillars rest on run {newest(self.lab.paths, self.show.asked).name}")]
+        except UsageError as error:
+            return [Point.failed("runs", error.message, error.fix, "pillar")]
+
+
+def _proof(event: Proof) -> Point:
+    if event.ok:
+        spans = f"{event.spans} spans" if event.spans else "no span, as expected"
+        return Point.good("forms", f"{event.form} answers: {spans}")
+    return Point.failed("forms", f"{event.form}: {event.reason}", "press p in the show, or lab rehearse", "machine")

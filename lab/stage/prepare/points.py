@@ -1,0 +1,43 @@
+"""One thing that `lab show --check` looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lab.stage.show.show import Beat
+
+About = Literal["host", "machine", "build", "pillar", "note"]
+STRUCK: dict[About, tuple[str, ...]] = {
+    "machine": ("request", "load", "attach"),
+    "build": ("build",),
+    "pillar": ("pillar",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """`about`: which beats cannot be live when it failed; "host": the show as a whole; "note": none."""
+
+    name: str
+    verdict: Literal["ok", "warn", "fail"]
+    text: str
+    fix: str = ""
+    about: About = "note"
+
+    @staticmethod
+    def good(name: str, text: str) -> Point:
+        return Point(name=name, verdict="ok", text=text)
+
+    @staticmethod
+    def warned(name: str, text: str, fix: str) -> Point:
+        return Point(name=name, verdict="warn", text=text, fix=fix)
+
+    @staticmethod
+    def failed(name: str, text: str, fix: str, about: About) -> Point:
+        return Point(name=name, verdict="warn" if about == "note" else "fail", text=text, fix=fix, about=about)
+
+    def strikes(self, beat: Beat) -> bool:
+        """Whether this beat cannot be live."""
+        on_machine = self.about == "machine" and getattr(beat.does, "on", "") == "machine"
+        return on_machine or beat.keys.kind in STRUCK.get(self.about, ())

@@ -1,0 +1,110 @@
+"""One run of a show as on stage: what it leaves in the ledger and as takes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lab.stage.history import ledger, takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import BeatResult, BeatSignals, Figure, Rehearsal
+from lab.stage.history.takes import Take
+from lab.stage.play.attempt import Attempt, Played
+from lab.stage.show.show import Beat, Show
+from lab.stage.stream.events import Remark, StageEvent, Value
+from lab.stage.stream.records import StageRecord
+
+FALLBACK: Final = ("retry", "take")  # what `else` says where the take is the fallback
+
+
+@dataclass(slots=True, kw_only=True)
+class Recorder:
+    """Hears how each attempt of a rehearsal ended; keeps the take of each beat that passed."""
+
+    show: Show
+    place: Path
+    machine: str
+    inputs: Inputs
+    emit: Callable[[StageEvent], None] = lambda _: None
+    network_cut: bool = False
+    results: dict[str, BeatResult] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    signals: list[BeatSignals] = field(default_factory=list)
+    began: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    def ended(self, attempt: Attempt, beat: Beat, played: Played) -> None:
+        """One attempt of a beat, or its take, is over."""
+        before = self.results.get(beat.id)
+        seconds = played.seconds + (before.seconds if before else 0.0)
+        if before is not None and before.outcome == "passed" and played.outcome == "recorded":  # on purpose
+            self.results[beat.id] = BeatResult(beat=beat.id, outcome="passed", seconds=before.seconds, drilled=True)
+            return
+        self.results[beat.id] = BeatResult(beat=beat.id, outcome=played.outcome, seconds=round(seconds, 2))
+        if played.outcome == "passed":
+            self._keep(attempt, beat, played)
+
+    def _keep(self, attempt: Attempt, beat: Beat, played: Played) -> None:
+        scene = attempt.scene
+        last = {(one.name, one.form): one for one in scene.seen.values}
+        self.figures += [_figure(beat.id, one) for one in last.values()]
+        if scene.told:
+            self.signals.append(BeatSignals(beat=beat.id, signals=scene.signals()))
+        records = tuple(
+            StageRecord(seq=at, at_s=at_s, event=event) for at, (at_s, event) in enumerate(scene.log, start=1)
+        )
+        take = Take(
+            show=self.show.name,
+            beat=beat.id,
+            machine=self.machine,
+            recorded=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            inputs=self.inputs,
+            seconds=played.seconds,
+            records=records,
+        )
+        try:
+            takes.save(self.place, take)
+        except OSError as error:
+            why = error.strerror or str(error)
+            self.emit(Remark(text=f"the take of {beat.keys.title!r} is not saved: {why}", level="warning"))
+
+    def finish(self, beats: tuple[Beat, ...]) -> Rehearsal:
+        """Write it into the ledger. Raises OSError on a full disk."""
+        seconds = sum(max(self._seconds(beat), beat.keys.say_s) for beat in beats)
+        rehearsal = Rehearsal(
+            id=f"{self.began:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            date=self.began.isoformat(timespec="seconds"),
+            inputs=self.inputs,
+            beats=tuple(self.results.values()),
+            seconds=round(seconds, 1),
+            figures=tuple(self.figures),
+            signals=tuple(self.signals),
+            network_cut=self.network_cut,
+            whole=all(beat.id in self.results for beat in beats),
+        )
+        ledger.add(self.place, rehearsal)
+        return rehearsal
+
+    def _seconds(self, beat: Beat) -> float:
+        found = self.results.get(beat.id)
+        return found.seconds if found else 0.0
+
+
+def _figure(beat: str, value: Value) -> Figure:
+    return Figure(
+        beat=beat, name=value.name, unit=value.unit, value=value.value, form=value.form, ratio=value.ratio
+    )  # fmt: skip
+
+
+def has_fallback(beat: Beat) -> bool:
+    """Whether a beat's take is played when it does not show what it must. One that does nothing cannot fail."""
+    return beat.keys.else_ in FALLBACK and beat.keys.kind not in ("slide", "shell")
+
+
+def needs(beats: tuple[Beat, ...], slot_s: float, runs: int) -> ledger.Needs:
+    """What these beats require of their rehearsals."""
+    fallbacks = {beat.id: beat.keys.title for beat in beats if has_fallback(beat)}
+    return ledger.Needs(slot_s=slot_s, fallbacks=fallbacks, runs=runs)

@@ -1,0 +1,131 @@
+"""`lab rehearse`: a show from nothing to stage-ready, run by run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.flows import demo, snapshot, standby
+from lab.flows.request import DemoRequest
+from lab.machines import lifecycle, snapshots
+from lab.machines.providers import PROVIDERS
+from lab.model.errors import Cancelled, LabError, UsageError
+from lab.model.events import Notice
+from lab.model.lab import Lab
+from lab.model.machine import SshEndpoint
+from lab.stage.beat.machine import TAG
+from lab.stage.history import ledger, profile, takes
+from lab.stage.history.ledger import Rehearsal
+from lab.stage.history.profile import Profile
+from lab.stage.kinds.build import BuildBeat
+from lab.stage.kinds.pillar import newest
+from lab.stage.play.engine import Engine
+from lab.stage.play.opening import ShowRequest, beats_of, needs_machine, opened
+from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
+from lab.stage.show.show import Show
+from lab.system import offline
+from lab.system.wait import Deadline
+
+Perform = Callable[[Engine], None]
+RUNS: Final = 5
+WARM_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """What the runs of this command left, and what is still missing before the show is ready for the stage."""
+
+    runs: tuple[Rehearsal, ...]
+    missing: tuple[str, ...]
+    place: Path
+
+
+def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perform) -> Rehearsed:
+    """Make what is missing, then play the show so many times; `perform` puts an engine on the screen and runs it.
+
+    In the first run each fallback is played once more after its beat; in the last the network is cut.
+    """
+    machine = lab.config.machine.name
+    beats = beats_of(show, asked.minutes)
+    place = takes.folder(lab.paths, machine, show.name)
+    with lab.bus.step("prepare", f"machine {machine} with the forms of {show.name} on standby"):
+        found = prepare(lab, show)
+    done: list[Rehearsal] = []
+    for number in range(runs):
+        if number and any(map(needs_machine, beats)):
+            _as_on_stage(lab, machine, show.asked)
+        recorder = Recorder(show=show, place=place, machine=machine, inputs=found.inputs)
+        recorder.network_cut = number == runs - 1
+        with lab.bus.step("rehearse", f"rehearsal {number + 1} of {runs}", index=number + 1, of=runs) as step:
+            with contextlib.ExitStack() as around:
+                if recorder.network_cut:
+                    around.enter_context(offline.cut(_hosts(lab, machine)))
+                engine = around.enter_context(opened(lab, show, asked, inputs=found.inputs))
+                recorder.emit = engine.emit
+                engine.stand.on_ended = recorder.ended
+                engine.drill = has_fallback if number == 0 else lambda _: False
+                perform(engine)
+            if lab.cancel.is_set():
+                raise Cancelled
+            rehearsal = recorder.finish(beats)
+            done.append(rehearsal)
+            step.say(_told(rehearsal))
+    slot_s = (asked.minutes or show.keys.slot_min) * 60
+    missing = ledger.stage_ready(ledger.read(place), found.inputs, needs(beats, slot_s, RUNS))
+    return Rehearsed(runs=tuple(done), missing=missing, place=place)
+
+
+def prepare(lab: Lab, show: Show) -> Profile:
+    """The machine up, a run for the pillars, the forms of the show on standby, and a snapshot of all where there can
+    be one. What exists already stays."""
+    machine = lifecycle.up(lab, lab.config.machine.spec(), lock_timeout_s=lab.config.lock_timeout_s, keep=True)
+    name = machine.spec.name
+    if any(beat.keys.kind == "pillar" for beat in show.beats):
+        try:
+            newest(lab.paths, show.asked)
+        except UsageError:
+            demo.demo(lab, show.asked)
+    _warm_builds(lab, show, takes.folder(lab.paths, name, show.name))
+    can = PROVIDERS[machine.spec.provider].FEATURES.snapshots
+    try:
+        found = profile.of(lab, name, show)
+        if not (found.stale or found.absent) and (not can or TAG in snapshots.names(lab, name)):
+            return found
+    except LabError as error:
+        lab.bus.emit(Notice(level="info", text=f"the forms are put on standby: {error.message}"))
+    if can:
+        snapshot.keep(lab, name, TAG, show.asked)
+    else:
+        standby.start(lab, name, show.asked)
+    return profile.of(lab, name, show)
+
+
+def _warm_builds(lab: Lab, show: Show, place: Path) -> None:
+    """What beats build live was built once: from cold caches it takes minutes, which no budget has."""
+    for beat in show.beats:
+        if isinstance(beat.does, BuildBeat) and not (place / takes.FOLDER / f"{beat.id}.json").exists():
+            with lab.bus.step("warm", f"build {beat.does.form} once, for the caches"):
+                beat.does.weave(lab, show.asked, lab.config.machine.name, Deadline.after(WARM_S, lab.cancel))
+
+
+def _as_on_stage(lab: Lab, machine: str, asked: DemoRequest) -> None:
+    """A show begins from the snapshot: an agent's maps fill with use."""
+    if TAG in snapshots.names(lab, machine):
+        snapshot.restore(lab, machine, TAG, fallback=True)
+    else:
+        standby.start(lab, machine, asked)
+
+
+def _hosts(lab: Lab, machine: str) -> tuple[str, ...]:
+    """What is still reached while the network is cut: the machine itself."""
+    found = lifecycle.machine(lab, machine)
+    return (found.endpoint.host,) if found is not None and isinstance(found.endpoint, SshEndpoint) else ()
+
+
+def _told(rehearsal: Rehearsal) -> str:
+    bad = [f"{beat.beat} {beat.outcome}" for beat in rehearsal.beats if not beat.clean]
+    cut = ", with the network cut" if rehearsal.network_cut else ""
+    return f"{'clean' if rehearsal.clean else 'not clean: ' + (', '.join(bad) or 'stopped early')}{cut}"

@@ -1,0 +1,1 @@
+"""Recordings: found, played, and written as files."""

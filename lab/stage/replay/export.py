@@ -1,0 +1,111 @@
+"""Recordings and figures as files for slides, and for a laptop without lab."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from lab.flows import report
+from lab.model.errors import PreconditionError, UsageError
+from lab.model.lab import Lab
+from lab.model.loading.yamlspec import nearest
+from lab.report import pictures
+from lab.stage.page.alone import page
+from lab.stage.replay import recordings
+from lab.stage.replay.asciicast import cast
+from lab.stage.replay.playback import marked
+from lab.stage.replay.recordings import Recording
+from lab.system import proc, store
+from lab.system.wait import Deadline
+
+Format = Literal["page", "svg", "png", "cast"]
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")
+MAC: Final = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+DRAWN_S: Final = 60.0
+SHARP: Final = 2  # device pixels per pixel
+
+
+def write(lab: Lab, what: str | None, form: Format, folder: Path, *, figure: str | None = None) -> list[Path]:
+    """Write the files and return their paths. Raises UsageError, and PreconditionError for a PNG without a browser."""
+    if figure is not None and form not in {"svg", "png"}:
+        raise UsageError("--figure is for --format svg and png", fix="leave it out, or add --format svg")
+    if form in {"svg", "png"}:
+        return _figures(lab, what, form == "png", folder, figure)
+    found = recordings.find(lab, what)
+    if form == "cast":
+        text = cast(found.records, found.title)
+        if text.count("\n") < 2:
+            raise UsageError("no beat of this recording printed anything", fix="lab export --format page")
+        return [_put(folder / f"{_name(found)}.cast", text)]
+    records = [marked(record, found.day) for record in found.records]
+    return [_put(folder / f"{_name(found)}.html", page(records, found.title))]
+
+
+def _name(found: Recording) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", f"{found.title} {found.day}".lower()).strip("-") or "recording"
+
+
+def _put(path: Path, text: str) -> Path:
+    store.write_text(path, text)
+    return path
+
+
+def _figures(lab: Lab, what: str | None, png: bool, folder: Path, figure: str | None) -> list[Path]:  # noqa: FBT001
+    run = report.find(lab.paths, what)
+    found = pictures.pictures(report.summary(run))
+    if figure is not None:
+        found = _one(found, figure)
+    program = _browser() if png else ""
+    written = []
+    for name, svg in found.items():
+        path = folder / f"{run.name}-{name}.svg"
+        written.append(_drawn(program, svg, path.with_suffix(".png"), lab) if png else _put(path, svg))
+    return written
+
+
+def _one(found: Mapping[str, str], figure: str) -> dict[str, str]:
+    if figure not in found:
+        there = ", ".join(found) or "none"
+        raise UsageError(f"no figure {figure!r}{nearest(figure, found)} (known: {there})", fix="name one of them")
+    return {figure: found[figure]}
+
+
+def _browser() -> str:
+    path = next((path for name in BROWSERS if (path := proc.which(name)) is not None), None)
+    path = path or (MAC if MAC.exists() else None)
+    if path is None:
+        raise PreconditionError(
+            "a PNG is drawn by Chromium or Chrome, and neither is installed",
+            fix="lab export --format svg, or install Chromium",
+        )
+    return str(path)
+
+
+def _drawn(program: str, svg: str, target: Path, lab: Lab) -> Path:
+    """The SVG as the browser draws it."""
+    wide, high = pictures.size(svg)
+    with tempfile.TemporaryDirectory(prefix="lab-export-") as place:
+        page_of = Path(place) / "figure.html"
+        style = "<style>body{margin:0}svg{display:block}</style>"
+        page_of.write_text(f'<!doctype html><meta charset="utf-8">{style}{svg}', encoding="utf-8")
+        shot = Path(place) / "figure.png"
+        argv = (
+            program, "--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+            *(("--no-sandbox",) if _root() else ()), f"--user-data-dir={place}/profile",
+            f"--force-device-scale-factor={SHARP}", f"--window-size={wide},{high}", f"--screenshot={shot}",
+            page_of.as_uri(),
+        )  # fmt: skip
+        deadline = Deadline.after(DRAWN_S, lab.cancel)
+        proc.check(argv, deadline=deadline, error=PreconditionError, fix="lab export --format svg")
+        store.write_bytes(target, shot.read_bytes())
+    return target
+
+
+def _root() -> bool:
+    """Chromium has no sandbox for root."""
+    import os
+
+    return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -1,0 +1,136 @@
+"""What can be replayed: a run of `lab demo`, the takes of a show, one take, or a file of records."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lab.flows import report
+from lab.model.errors import LabError, UsageError
+from lab.model.lab import Lab
+from lab.stage.history import takes
+from lab.stage.history.takes import Take
+from lab.stage.replay import of_run
+from lab.stage.show import show_file
+from lab.stage.stream.events import (
+    AgentAttached,
+    BeatCard,
+    BeatEnded,
+    BeatStarted,
+    Pillar,
+    RequestSent,
+    ShowEnded,
+    ShowStarted,
+    Slide,
+    StageEvent,
+    Window,
+    Woven,
+)
+from lab.stage.stream.records import StageRecord
+from lab.system import documents
+from lab.system.documents import Source
+
+# an event that only one kind of beat shows; an attach shows requests too, so it comes before them
+TELLING: Final[dict[type[StageEvent], str]] = {
+    Window: "load",
+    AgentAttached: "attach",
+    RequestSent: "request",
+    Pillar: "pillar",
+    Woven: "build",
+    Slide: "slide",
+}
+FILE_FIX: Final = "give a file that lab show --json wrote, or a take"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Records of a whole show, from its first; `day`: when they were recorded."""
+
+    title: str
+    day: str
+    records: tuple[StageRecord, ...]
+
+
+def find(lab: Lab, what: str | None) -> Recording:
+    """The recording that is meant: a path, a show with takes on this machine (SHOW or SHOW/BEAT), else a run.
+
+    Raises UsageError when there is none, Unreadable when it is damaged.
+    """
+    if what is not None and (what.endswith((".json", ".jsonl")) or Path(what).is_file()):
+        return _of_file(Path(what))
+    show, _, beat = (what or "").partition("/")
+    folder = takes.folder(lab.paths, lab.config.machine.name, show) / takes.FOLDER if show else None
+    if folder is not None and folder.is_dir():
+        found = sorted(folder.glob(f"{beat or '*'}.json"))
+        if not found:
+            raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
+        return _of_takes([takes.load(path) for path in found])
+    run = report.find(lab.paths, what)
+    summary = report.summary(run)
+    day = summary.provenance.created[:10]
+    return Recording(title=summary.scenario_title or run.name, day=day, records=tuple(of_run.records(summary)))
+
+
+def _of_file(path: Path) -> Recording:
+    if path.suffix == ".json":
+        return _of_takes([takes.load(path)])
+    records, wrong = documents.lines(Source(path=path, name=str(path), fix=FILE_FIX), StageRecord.from_json)
+    if wrong:
+        raise wrong[0]
+    started = next((record.event for record in records if isinstance(record.event, ShowStarted)), None)
+    if started is None:
+        raise UsageError(f"{path} holds no show", fix=FILE_FIX)
+    day = started.began[:10] or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date().isoformat()
+    return Recording(title=started.title, day=day, records=records)
+
+
+def _of_takes(some: Sequence[Take]) -> Recording:
+    """Takes of one show as a show, in the order of its beats where the show file is there."""
+    cards = {card.id: card for card in _cards(some[0].show)}
+    order = list(cards)
+    ranked = sorted(some, key=lambda take: order.index(take.beat) if take.beat in order else len(order))
+    beats = tuple(cards.get(take.beat) or _guess(take) for take in ranked)
+    forms = tuple(dict.fromkeys(form for take in ranked for form in _forms(take)))
+    start = ShowStarted(
+        title=_title(some[0].show), beats=beats, slot_s=sum(take.seconds for take in ranked), forms=forms,
+        source="replay", machine=some[0].machine,
+    )  # fmt: skip
+    told: list[tuple[float, StageEvent]] = [(0.0, start)]
+    now = 0.0
+    for index, take in enumerate(ranked):
+        told.append((now, BeatStarted(beat=index, recorded=take.day, forms=_forms(take), machine=take.machine)))
+        told += [(now + record.at_s, record.event) for record in take.records]
+        now += take.seconds
+        told.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))
+    told.append((now, ShowEnded(seconds=now, outcomes=("recorded",) * len(ranked))))
+    records = tuple(StageRecord(seq=seq, at_s=at, event=event) for seq, (at, event) in enumerate(told, start=1))
+    return Recording(title=start.title, day=max(take.day for take in ranked), records=records)
+
+
+def _cards(show: str) -> tuple[BeatCard, ...]:
+    try:
+        return tuple(beat.card() for beat in show_file.load(show_file.find(show)).beats)
+    except LabError:  # a show of another folder, or one that has changed: its takes are whole without it
+        return ()
+
+
+def _title(show: str) -> str:
+    try:
+        return show_file.load(show_file.find(show)).keys.title
+    except LabError:
+        return show
+
+
+def _forms(take: Take) -> tuple[str, ...]:
+    told = (getattr(record.event, "form", "") for record in take.records if not isinstance(record.event, Woven))
+    return tuple(dict.fromkeys(form for form in told if form))
+
+
+def _guess(take: Take) -> BeatCard:
+    """A card for a beat that no show file describes: what it is follows from what it showed."""
+    shown = {type(record.event) for record in take.records}
+    kind = next((kind for event, kind in TELLING.items() if event in shown), "command")
+    return BeatCard(id=take.beat, title=take.beat, kind=kind, budget_s=take.seconds)

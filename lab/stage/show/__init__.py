@@ -1,0 +1,1 @@
+"""A show as data, and the reader of its file."""

@@ -1,0 +1,1 @@
+"""What a show reports, record by record, and what keys ask of it."""
