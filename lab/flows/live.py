@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.flows import standby
+from lab.guest.wire.live import LiveEvent, Order
 from lab.machines import lifecycle
 from lab.model.errors import PreconditionError, UsageError
 from lab.model.lab import Lab
-from lab.model.live import LiveEvent, Order
 from lab.model.loading.yamlspec import nearest
 from lab.model.machine import Clock
 from lab.model.scenario import RATE_MAX_RPS, REQUESTS_MAX

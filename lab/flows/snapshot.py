@@ -11,13 +11,13 @@ from typing import Any
 from lab.flows import request, standby
 from lab.flows.request import DemoRequest
 from lab.guest.wire import WireError, decode, encode
+from lab.guest.wire.live import Proof
 from lab.machines import snapshots
 from lab.machines.snapshots import RestoreResult
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError, DemoError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.live import Proof
 from lab.remote.base import Transport
 
 

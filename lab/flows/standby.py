@@ -11,11 +11,11 @@ from lab.flows import stages
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest
 from lab.guest.wire import COUNTED, decode, encode
+from lab.guest.wire.live import LiveEvent, Order, Proof, live_to_json
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError, PreconditionError
 from lab.model.events import GuestEvent
 from lab.model.lab import Lab
-from lab.model.live import LiveEvent, Order, Proof, live_to_json
 from lab.model.machine import Clock
 from lab.model.paths import STANDBY_FILE
 from lab.runs import drive, orders

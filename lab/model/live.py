@@ -1,6 +1,6 @@
 """The forms on standby in a machine as a show uses them: what can be ordered, and the events that come back.
 
-The events are `lab.guest.wire.live`; each field's unit is said there. `lab.flows.live.opened` gives a Cast.
+The events are those of `lab.guest.wire.live`. `lab.flows.live.opened` gives a Cast.
 """
 
 from __future__ import annotations
@@ -8,27 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from lab.guest.wire.live import (
-    LIVE_KINDS,
-    WINDOW_S,
-    Accepted,
-    Answered,
-    Attached,
-    AttachEnded,
-    FormWindow,
-    LiveEvent,
-    LoadEnded,
-    MachineWindow,
-    Order,
-    OrderEnded,
-    PartEnded,
-    Proof,
-    Refused,
-    RequestEnded,
-    SpanSeen,
-    live_from_json,
-    live_to_json,
-)
+from lab.guest.wire.live import LiveEvent
 from lab.model.machine import Clock
 
 
@@ -92,27 +72,3 @@ class Cast(Protocol):
 
     def stop(self) -> None:
         """End the order that runs now, from any client, within a second; nothing happens when none runs."""
-
-
-__all__ = [
-    "LIVE_KINDS",
-    "WINDOW_S",
-    "Accepted",
-    "Answered",
-    "AttachEnded",
-    "Attached",
-    "Cast",
-    "FormWindow",
-    "LiveEvent",
-    "LoadEnded",
-    "MachineWindow",
-    "Order",
-    "OrderEnded",
-    "PartEnded",
-    "Proof",
-    "Refused",
-    "RequestEnded",
-    "SpanSeen",
-    "live_from_json",
-    "live_to_json",
-]

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from lab.flows import live
+from lab.guest.wire.live import Answered, MachineWindow
 from lab.machines import lifecycle
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
-from lab.model.live import Answered, MachineWindow
 from lab.system.wait import Deadline
 from tests.bench.figure import Figure
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from lab.flows import live
+from lab.guest.wire.live import AttachEnded, LoadEnded, MachineWindow, OrderEnded, RequestEnded, SpanSeen
 from lab.machines import snapshots
-from lab.model.live import AttachEnded, LoadEnded, MachineWindow, OrderEnded, RequestEnded, SpanSeen
 from lab.model.paths import Paths
 from tests.support import REAL_CLOCK, ROOT, Ran, lab_at, run_lab, test_home
 

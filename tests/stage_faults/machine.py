@@ -14,9 +14,9 @@ from typing import Any, Final
 import psutil
 
 from lab.flows import live
+from lab.guest.wire.live import LiveEvent
 from lab.machines import lifecycle
 from lab.model.lab import Lab
-from lab.model.live import LiveEvent
 from lab.stage.beat.host_use import HostUse
 from lab.system.wait import Deadline
 from tests.stage_faults.injectors import GROUP, Injector, burning, capped

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from lab.model.live import LiveEvent, LoadEnded, RequestEnded
+from lab.guest.wire.live import LiveEvent, LoadEnded, RequestEnded
 from lab.stage.stream.events import Value
 
 TWIN: Final = ("twin", "baseline")  # the first of them that took part is what the others are compared with

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lab.flows.request import DemoRequest
+from lab.guest.wire.live import LiveEvent
 from lab.model.lab import Lab
-from lab.model.live import LiveEvent
 from lab.stage.beat import signals
 from lab.stage.beat.cast import StageMachine
 from lab.stage.beat.expect import Seen

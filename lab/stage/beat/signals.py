@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import TypeVar
 
-from lab.model.live import (
+from lab.guest.wire.live import (
     Answered,
     AttachEnded,
     FormWindow,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.guest.wire.live import Answered, Attached, AttachEnded, SpanSeen
 from lab.model.errors import DemoError
 from lab.model.key import key
-from lab.model.live import Answered, Attached, AttachEnded, SpanSeen
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.orders import SPANS_S, followed, value

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from lab.guest.wire.live import FormWindow
 from lab.model.key import key
-from lab.model.live import FormWindow
 from lab.stage.beat.readings import readings
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Kind

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from lab.guest.wire import SpanNode
+from lab.guest.wire.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
 from lab.model.errors import DemoError
-from lab.model.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
 from lab.stage.beat.scene import Scene
 from lab.stage.stream import events
 from lab.stage.stream.events import WantedSpan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.guest.wire.live import Answered
 from lab.model.key import key
-from lab.model.live import Answered
 from lab.stage.beat.readings import readings
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Kind

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lab.guest.wire import SpanNode
-from lab.model.live import Answered, LiveEvent, RequestEnded, SpanSeen
+from lab.guest.wire.live import Answered, LiveEvent, RequestEnded, SpanSeen
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.orders import rows
 from lab.stage.stream import events

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from lab.flows import live
+from lab.guest.wire.live import Proof
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import UsageError
 from lab.model.lab import Lab
-from lab.model.live import Proof
 from lab.stage.beat.machine import TAG
 from lab.stage.history import profile
 from lab.stage.history.profile import Profile

@@ -12,10 +12,10 @@ import pytest
 from lab.flows import live, standby
 from lab.flows.snapshot import RestoreReport
 from lab.guest.wire import encode
+from lab.guest.wire.live import LiveEvent, Order, Proof
 from lab.machines import snapshots
 from lab.machines.snapshots import RestoreResult
 from lab.model.errors import PreconditionError, Unreadable, UsageError
-from lab.model.live import LiveEvent, Order, Proof
 from lab.model.machine import Machine, MachineSpec
 from lab.model.paths import MACHINE_FILE, SNAPSHOTS_DIR, STANDBY_FILE
 from lab.runs.drive import Site

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lab.guest.wire import Span
-from lab.model.live import (
+from lab.guest.wire.live import (
     Accepted,
     Answered,
     Attached,

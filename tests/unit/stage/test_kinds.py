@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from lab.guest.wire.live import FormWindow, LiveEvent, PartEnded
 from lab.model.errors import DemoError, UsageError
-from lab.model.live import FormWindow, LiveEvent, PartEnded
 from lab.stage.beat.expect import InRange, Inside, Spans, Text, VerdictWord
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.attach import AttachBeat

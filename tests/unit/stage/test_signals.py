@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.model.live import Answered, FormWindow, LiveEvent, LoadEnded, MachineWindow, PartEnded, RequestEnded
+from lab.guest.wire.live import Answered, FormWindow, LiveEvent, LoadEnded, MachineWindow, PartEnded, RequestEnded
 from lab.stage.beat.signals import Signals, of
 
 FORM = FormWindow(
