@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import answer, session
-
-Format = Literal["page", "svg", "png", "cast"]
+from lab.stage.replay import Format
 
 
 def register(app: typer.Typer) -> None:

@@ -26,8 +26,8 @@ NAMED: Final = 3  # changed inputs that a refusal names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Take:
-    """The records of one attempt of a beat; their `at_s` counts from the beat's start."""
+class _Head:
+    """What is written of a take beside its records."""
 
     show: str
     beat: str
@@ -35,6 +35,12 @@ class Take:
     recorded: str  # UTC, as ISO 8601
     inputs: Inputs
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take(_Head):
+    """The records of one attempt of a beat; their `at_s` counts from the beat's start."""
+
     records: tuple[StageRecord, ...]
 
     @property
@@ -57,16 +63,6 @@ class _Stored:
     take: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    show: str
-    beat: str
-    machine: str
-    recorded: str
-    inputs: Inputs
-    seconds: float
-
-
 def folder(paths: Paths, machine: str, show: str) -> Path:
     """Where a show keeps what its rehearsals leave on a machine."""
     return paths.stage(machine) / show
@@ -75,7 +71,7 @@ def folder(paths: Paths, machine: str, show: str) -> Path:
 def save(place: Path, take: Take) -> Path:
     """Keep it in place of an earlier one of its beat. place: of the show (`folder`). Raises OSError: then the earlier
     one stays."""
-    body = {name: encode(getattr(take, name)) for name in _Written.__dataclass_fields__}
+    body = {name: encode(getattr(take, name)) for name in _Head.__dataclass_fields__}
     body["records"] = [record.to_json() for record in take.records]
     path = place / FOLDER / f"{take.beat}.json"
     store.write_json(path, {"schema": SCHEMA, "sha256": hashlib.sha256(canonical(body)).hexdigest(), "take": body})
@@ -91,20 +87,12 @@ def load(path: Path) -> Take:
     if hashlib.sha256(canonical(doc.take)).hexdigest() != doc.sha256:
         raise source.error("its digest is not that of its content: it was changed or is damaged")
     try:
-        head = decode(_Written, doc.take)
+        head = decode(_Head, doc.take)
         listed: Sequence[object] = doc.take.get("records", ())
         records = tuple(StageRecord.from_json(each) for each in listed)
     except WireError as error:
         raise source.wrong(error) from error
-    return Take(
-        show=head.show,
-        beat=head.beat,
-        machine=head.machine,
-        recorded=head.recorded,
-        inputs=head.inputs,
-        seconds=head.seconds,
-        records=records,
-    )
+    return Take(**{name: getattr(head, name) for name in _Head.__dataclass_fields__}, records=records)
 
 
 def usable(place: Path, beat: str, inputs: Inputs | None) -> Take | str:

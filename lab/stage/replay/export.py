@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from lab.flows import report
 from lab.model.errors import PreconditionError, UsageError
@@ -14,14 +14,13 @@ from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
 from lab.report import pictures
 from lab.stage.page.alone import page
-from lab.stage.replay import recordings
+from lab.stage.replay import Format, recordings
 from lab.stage.replay.asciicast import cast
 from lab.stage.replay.playback import marked
 from lab.stage.replay.recordings import Recording
 from lab.system import proc, store
 from lab.system.wait import Deadline
 
-Format = Literal["page", "svg", "png", "cast"]
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")
 MAC: Final = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 DRAWN_S: Final = 60.0
