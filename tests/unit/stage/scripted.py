@@ -18,12 +18,14 @@ from lab.model.paths import Paths
 from lab.stage.beat.cast import Alive
 from lab.stage.beat.expect import Expect
 from lab.stage.beat.scene import Scene
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.takes import Take
 from lab.stage.kinds.kind import Kind
 from lab.stage.play.engine import Engine
 from lab.stage.play.stand import Side, Stand
 from lab.stage.show import show_file
 from lab.stage.show.show import Beat, BeatKeys, Show
-from lab.stage.stream.events import StageEvent
+from lab.stage.stream.events import Line, StageEvent
 from lab.stage.stream.records import StageRecord
 from lab.system.wait import Deadline
 from tests.unit.stage.orders_script import Forms
@@ -153,3 +155,20 @@ def a_run(folder: Path, *beats: Beat, pace: Literal["keys", "alone"] = "keys", *
     side = Side(cast=cast, **{name: stand.pop(name) for name in ("take_of", "critic") if name in stand})
     engine = Engine(stand=Stand(lab=lab, show=show, side=side, **stand), beats=beats, slot_s=60, pace=pace)
     return Run(engine, cast)
+
+
+def say(text: str) -> Line:
+    return Line(at_ms=0.0, text=text)
+
+
+def a_take(beat: str) -> Take:
+    record = StageRecord(seq=1, at_s=0.0, event=say("from the take"))
+    return Take(
+        show="scripted",
+        beat=beat,
+        machine="one",
+        recorded="2026-02-01T10:00:00Z",
+        inputs=Inputs(show="", seed=1),
+        seconds=0.1,
+        records=(record,),
+    )

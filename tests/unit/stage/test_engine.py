@@ -14,7 +14,6 @@ from lab.stage.beat.scene import Scene
 from lab.stage.diagnosis.critic import Critic
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import BeatResult, Rehearsal
-from lab.stage.history.takes import Take
 from lab.stage.play.stand import Side
 from lab.stage.stream.events import (
     BeatEnded,
@@ -28,28 +27,11 @@ from lab.stage.stream.events import (
     StageEvent,
 )
 from lab.stage.stream.records import StageRecord
-from tests.unit.stage.scripted import Cast, a_beat, a_run
-
-
-def say(text: str) -> Line:
-    return Line(at_ms=0.0, text=text)
+from tests.unit.stage.scripted import Cast, a_beat, a_run, a_take, say
 
 
 def wait_for_end(scene: Scene) -> None:
     scene.deadline.sleep(60)
-
-
-def a_take(beat: str) -> Take:
-    record = StageRecord(seq=1, at_s=0.0, event=say("from the take"))
-    return Take(
-        show="scripted",
-        beat=beat,
-        machine="one",
-        recorded="2026-02-01T10:00:00Z",
-        inputs=Inputs(show="", seed=1),
-        seconds=0.1,
-        records=(record,),
-    )
 
 
 def outcomes(events: list[StageEvent]) -> list[str]:
