@@ -23,6 +23,7 @@ from lab.guest.wire import COUNTED, CellPlan
 from lab.guest.wire.live import WINDOW_S, FormWindow, LoadEnded, MachineWindow, Order, PartEnded
 
 LOOK_S = 0.25  # how soon a process that ended is noticed
+EXPORT_S = 1.5  # longer than the export interval of a span batch
 HUNG_S = 10.0  # a load generator that prints no window for so long is stuck
 SENTINEL_ROUNDS = 1000  # few: it runs in the middle of what it watches
 NOTHING: dict[str, Any] = {"sent": 0, "done": 0, "errors": 0, "late": 0, "in_flight": 0, "p50_ns": None, "p99_ns": None}
@@ -115,8 +116,11 @@ class LiveLoad:
             self._broken()
 
     def _quiet(self, lane: Lane, still_s: float) -> bool:
-        quiet_s = self.context.plan.timeouts.quiet_s
-        return still_s >= (min(WINDOW_S, quiet_s) if lane.spans >= lane.of(lane.expected) else max(PATIENT_S, quiet_s))
+        """Soon where no more spans come, after an export interval where more may come, later where some must."""
+        quiet_s, sure = self.context.plan.timeouts.quiet_s, lane.of(lane.expected)
+        if not sure or lane.spans >= lane.of(lane.wanted):
+            return still_s >= min(WINDOW_S, quiet_s)
+        return still_s >= (min(EXPORT_S, quiet_s) if lane.spans >= sure else max(PATIENT_S, quiet_s))
 
     def _broken(self) -> None:
         for name, lane in list(self.lanes.items()):

@@ -7,32 +7,52 @@ from dataclasses import replace
 from typing import Final
 
 from lab.guest.wire.live import LiveEvent, LoadEnded, RequestEnded
-from lab.stage.stream.events import Value
+from lab.model.machine import INSTRUCTION_NS
+from lab.stage.stream.events import SIMULATED, Value
 
 TWIN: Final = ("twin", "baseline")  # the first of them that took part is what the others are compared with
 MEASURED: Final = ("service", "agent")  # whose work a request costs
+MILLION: Final = 1e6
+UNCOMPARED: Final = ("spans", *SIMULATED.values())
 
 
-def readings(events: Iterable[LiveEvent], *, at_ms: float, references: Sequence[str] = TWIN) -> tuple[Value, ...]:
-    """Of each form: what a load's requests cost and took, and the spans of loads and single requests."""
+def readings(
+    events: Iterable[LiveEvent], *, at_ms: float, counted: bool = False, references: Sequence[str] = TWIN
+) -> tuple[Value, ...]:
+    """Of each form: what a load's requests cost and took, and the spans of loads and single requests.
+
+    counted: on a clock of instructions. CPU time is their number then, and a latency is simulated.
+    """
     loads, requests = [], []
     for event in events:
         if isinstance(event, LoadEnded):
             loads.append(event)
         elif isinstance(event, RequestEnded):
             requests.append(event)
-    values = [value for load in loads for value in _of_load(load, at_ms)]
+    values = [value for load in loads for value in _of_load(load, at_ms, counted=counted)]
     values += [value for request in requests for value in _of_request(request, at_ms)]
     return tuple(_with_ratio(value, values, references) for value in values)
 
 
-def _of_load(load: LoadEnded, at_ms: float) -> list[Value]:
+def instructions(cpu_s: float) -> float:
+    """Millions of instructions that CPU time on a counted clock stands for."""
+    return cpu_s * 1e9 / INSTRUCTION_NS / MILLION
+
+
+def _of_load(load: LoadEnded, at_ms: float, *, counted: bool) -> list[Value]:
     found = []
     if load.p50_ns is not None:
-        found.append(_value("latency_p50", "median latency", load.p50_ns / 1e6, "ms", load.form, at_ms))
+        unit = SIMULATED["ms"] if counted else "ms"
+        found.append(_value("latency_p50", "median latency", load.p50_ns / 1e6, unit, load.form, at_ms))
     used = [load.cpu_s[role] for role in MEASURED if role in load.cpu_s]
     if used and load.done:
-        found.append(_value("cpu_per_request", "CPU per request", sum(used) / load.done * 1000, "ms", load.form, at_ms))
+        cpu_s = sum(used) / load.done
+        told = (
+            ("instructions per request", instructions(cpu_s), "million")
+            if counted
+            else ("CPU per request", cpu_s * 1000, "ms")
+        )
+        found.append(_value("cpu_per_request", *told, load.form, at_ms))
     held = [load.rss_mib[role] for role in MEASURED if role in load.rss_mib]
     if held:
         found.append(_value("rss", "memory", sum(held), "MiB", load.form, at_ms))
@@ -59,6 +79,6 @@ def _with_ratio(value: Value, all_values: Sequence[Value], references: Sequence[
     """Beside the twin's value of the same moment."""
     of = {other.form: other.value for other in all_values if other.name == value.name}
     twin = next((form for form in references if form in of), None)
-    if twin is None or twin == value.form or not of[twin] or value.unit == "spans":
+    if twin is None or twin == value.form or not of[twin] or value.unit in UNCOMPARED:
         return value
     return replace(value, ratio=value.value / of[twin])

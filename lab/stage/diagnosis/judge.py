@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from lab.model.metrics import METRICS
 from lab.stage.diagnosis.student import two_sided
 from lab.stage.history.ledger import Rehearsal
-from lab.stage.stream.events import Judgement, Value
+from lab.stage.stream.events import SIMULATED, Judgement, Value
 
 SHOW: Final = 0.05
 SURE: Final = 0.01
@@ -119,6 +119,8 @@ class Usual:
     def judged(self, beat: str, value: Value) -> Value:
         """The value with its judgement and its interval: the worse of its own and its ratio's, whose interval is
         carried to the value's unit by the twin of this moment."""
+        if value.unit in SIMULATED.values():
+            return value
         key = FigureKey(beat, value.name, value.form)
         if key not in self.ranges:
             return replace(value, judged="no baseline")
@@ -151,6 +153,8 @@ def usual(rehearsals: Iterable[Rehearsal], thresholds_pct: Mapping[str, float] |
     units: dict[FigureKey, str] = {}
     for rehearsal in rehearsals:
         for figure in rehearsal.figures:
+            if figure.unit in SIMULATED.values():
+                continue
             for value, ratio in ((figure.value, False), (figure.ratio, True)):
                 if value is not None:
                     key = FigureKey(figure.beat, figure.name, figure.form, ratio)

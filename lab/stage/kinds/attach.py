@@ -50,9 +50,10 @@ class AttachBeat(Kind):
                 at_ms=scene.at_ms(), form=self.form, attach_s=round(end.attach_s, 2), first_span_s=end.first_span_s
             )
         )
-        value(scene, "attach_s", "time to attach", end.attach_s, "s", form=self.form)
+        unit = events.SIMULATED["s"] if scene.cast.clock == "counted" else "s"
+        value(scene, "attach_s", "time to attach", end.attach_s, unit, form=self.form)
         if end.first_span_s is not None:
-            value(scene, "first_span_s", "time to the first span", end.first_span_s, "s", form=self.form)
+            value(scene, "first_span_s", "time to the first span", end.first_span_s, unit, form=self.form)
         if not self.keep:
             for _ in followed(scene, cast.detach(self.form)):
                 pass

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lab.guest.wire.live import FormWindow
 from lab.model.key import key
-from lab.stage.beat.readings import readings
+from lab.stage.beat.readings import instructions, readings
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.orders import followed
@@ -29,7 +29,13 @@ class LoadBeat(Kind):
     rate_rps: float = key(
         0.0, "Requests per second into each form; 0: the scenario's rate, shared", low=0, high=100_000
     )
-    requests: int = key(120, "Requests into each form on a counted clock, instead of a time", low=1, high=5_000_000)
+    requests: int = key(
+        120,
+        "Requests into each form on a counted clock, instead of a time; `cpu_per_request` is in millions of"
+        " instructions there, and latencies are simulated: they are shown and never judged",
+        low=1,
+        high=5_000_000,
+    )
 
     def play(self, scene: Scene) -> None:
         cast, scenario = scene.cast, scene.asked.scenario
@@ -47,9 +53,9 @@ class LoadBeat(Kind):
         try:
             for event in followed(scene, order):
                 if isinstance(event, FormWindow):
-                    scene.emit(_window(scene, event, so_far[event.form]))
+                    scene.emit(_window(scene, event, so_far[event.form], counted=counted))
         finally:  # what was measured is shown also where the order failed: the cause is looked for in it
-            for value in readings(scene.told, at_ms=scene.at_ms()):
+            for value in readings(scene.told, at_ms=scene.at_ms(), counted=counted):
                 scene.emit(value)
 
 
@@ -61,9 +67,10 @@ class _SoFar:
     cpu_s: Counter[str] = field(default_factory=Counter)
 
 
-def _window(scene: Scene, told: FormWindow, so_far: _SoFar) -> events.Window:
+def _window(scene: Scene, told: FormWindow, so_far: _SoFar, *, counted: bool) -> events.Window:
     so_far.done += told.done
     so_far.cpu_s.update(told.cpu_s)
+    each_s = {role: used / so_far.done for role, used in so_far.cpu_s.items()} if so_far.done else {}
     return events.Window(
         at_ms=scene.at_ms(),
         form=told.form,
@@ -71,9 +78,9 @@ def _window(scene: Scene, told: FormWindow, so_far: _SoFar) -> events.Window:
         rate_rps=round(told.done / told.seconds, 2) if told.seconds else 0.0,
         p50_ms=_ms(told.p50_ns),
         p99_ms=_ms(told.p99_ns),
-        cpu_ms=(
-            {role: round(used * 1000 / so_far.done, 3) for role, used in so_far.cpu_s.items()} if so_far.done else {}
-        ),
+        cpu_ms={} if counted else {role: round(used * 1000, 3) for role, used in each_s.items()},
+        instructions={role: round(instructions(used), 4) for role, used in each_s.items()} if counted else {},
+        done=so_far.done,
         spans_wanted=told.spans_wanted,
         spans_seen=told.spans_seen,
         errors=told.errors,

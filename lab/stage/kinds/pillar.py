@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from lab import verdict
 from lab.flows import report
 from lab.flows.request import DemoRequest
+from lab.guest.wire import Plan
 from lab.model.errors import Unreadable, UsageError
 from lab.model.key import key
-from lab.model.paths import MANIFEST_FILE, Paths
+from lab.model.machine import Clock
+from lab.model.paths import GUEST_DIR, MANIFEST_FILE, PLAN_FILE, Paths
 from lab.model.run import RunManifest
 from lab.model.summary import Summary
 from lab.runs import read
@@ -21,6 +23,7 @@ from lab.stage.stream import events
 from lab.system import documents
 from lab.system.documents import Source
 
+T = TypeVar("T")
 Name = Literal["performance", "safety", "portability", "stability"]
 
 
@@ -45,25 +48,29 @@ class PillarBeat(Kind):
 
     def _run(self, scene: Scene) -> Path:
         paths, asked = scene.lab.paths, scene.asked
-        return report.find(paths, self.run) if self.run else newest(paths, asked)
+        return report.find(paths, self.run) if self.run else newest(paths, asked, scene.cast.clock)
 
 
-def newest(paths: Paths, asked: DemoRequest) -> Path:
-    """The newest whole run of the show's scenario that has each of its forms. Raises UsageError without one."""
+def newest(paths: Paths, asked: DemoRequest, clock: Clock) -> Path:
+    """The newest whole run of the show's scenario that has each of its forms and this clock: a show that counts
+    instructions has no words about time. Raises UsageError without one."""
     wanted = {form.name for form in asked.forms}
     for path in reversed(report.complete(paths)):
-        name = path / MANIFEST_FILE
         try:
-            manifest = documents.read(Source(path=name, name=str(name), fix=f"remove {path}"), RunManifest)
+            manifest, plan = _read(path / MANIFEST_FILE, RunManifest), _read(path / GUEST_DIR / PLAN_FILE, Plan)
         except Unreadable:
             continue
-        if manifest.scenario == asked.scenario.name and wanted <= {form.name for form in manifest.forms}:
+        fits = manifest.scenario == asked.scenario.name and plan.clock == clock
+        if fits and wanted <= {form.name for form in manifest.forms}:
             return path
     forms = ",".join(form.name for form in asked.forms)
     scenario = asked.scenario.name
-    raise UsageError(
-        f"there is no run of scenario {scenario} with the forms {forms}", fix=f"lab demo {scenario} --form {forms}"
-    )
+    what = f"scenario {scenario} with the forms {forms} on a {clock} clock"
+    raise UsageError(f"there is no run of {what}", fix=f"lab rehearse, or lab demo {scenario} --form {forms}")
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    return documents.read(Source(path=path, name=str(path), fix=f"remove {path.parent}"), kind)
 
 
 def _words(summary: Summary, pillar: Name) -> dict[str, str]:

@@ -85,7 +85,7 @@ def prepare(lab: Lab, show: Show) -> Profile:
     name = machine.spec.name
     if any(beat.keys.kind == "pillar" for beat in show.beats):
         try:
-            newest(lab.paths, show.asked)
+            newest(lab.paths, show.asked, machine.clock)
         except UsageError:
             demo.demo(lab, show.asked)
     _warm_builds(lab, show, takes.folder(lab.paths, name, show.name))

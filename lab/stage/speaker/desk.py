@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.model import figures
+from lab.stage.beat.readings import MEASURED
 from lab.stage.stream.events import (
+    SIMULATED,
     AgentAttached,
     BeatCard,
     BeatEnded,
@@ -101,14 +103,19 @@ class Desk:
             case RequestDone():
                 self.told[event.form] = f"{event.form}: {event.seen} of {event.wanted} spans"
             case AgentAttached():
-                first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} s"
-                self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} s{first}"
+                first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} {self.s}"
+                self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} {self.s}{first}"
             case Remark():
                 self.remarks.append((record.at_s, event))
 
     @property
     def cards(self) -> tuple[BeatCard, ...]:
         return self.show.beats if self.show is not None else ()
+
+    @property
+    def s(self) -> str:
+        """Unit of the machine's seconds."""
+        return SIMULATED["s"] if self.show is not None and self.show.clock == "counted" else "s"
 
     @property
     def at(self) -> int:
@@ -253,9 +260,12 @@ def _value(value: Value) -> Line:
 
 
 def _window(window: Window) -> str:
-    cpu = sum(window.cpu_ms.values())
-    p50 = "–" if window.p50_ms is None else f"{figures.amount(window.p50_ms)} ms"
     spans = f", {window.spans_seen} of {window.spans_wanted} spans" if window.spans_wanted else ""
+    if window.instructions:
+        each = sum(window.instructions[role] for role in MEASURED if role in window.instructions)
+        return f"{window.form}: {window.done} requests, {figures.amount(each)} million instructions each{spans}"
+    cpu = sum(window.cpu_ms[role] for role in MEASURED if role in window.cpu_ms)
+    p50 = "–" if window.p50_ms is None else f"{figures.amount(window.p50_ms)} ms"
     return f"{window.form}: {window.rate_rps:.0f}/s, {p50}, CPU {figures.amount(cpu)} ms{spans}"
 
 

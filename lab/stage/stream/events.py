@@ -14,6 +14,8 @@ from lab.guest.wire import Count
 Source = Literal["live", "rehearsal", "replay"]
 Outcome = Literal["passed", "missed", "recorded", "skipped", "stopped", "failed"]
 Judgement = Literal["", "on", "a bit off", "off", "no baseline"]  # "": a value that nobody judges
+# unit of a time by a clock that counts instructions: it is shown, and never judged or compared
+SIMULATED: Final = {"ms": "simulated ms", "s": "simulated s"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,10 @@ class RequestDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Half a second of load in one form. CPU in ms per answered request by role, and spans: since the beat's start."""
+    """Half a second of load in one form. Cost per answered request by role, and spans: since the beat's start.
+
+    The cost is CPU in ms; on a counted clock millions of instructions instead, and all times are simulated.
+    """
 
     at_ms: float
     form: str
@@ -133,6 +138,8 @@ class Window:
     p50_ms: float | None
     p99_ms: float | None
     cpu_ms: dict[str, float] = field(default_factory=dict)
+    instructions: dict[str, float] = field(default_factory=dict)
+    done: Count = 0  # answered since the beat's start
     spans_wanted: Count = 0
     spans_seen: Count = 0
     errors: Count = 0

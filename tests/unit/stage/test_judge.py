@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from statistics import fmean, stdev
 
@@ -12,7 +13,7 @@ from lab.stage.diagnosis.judge import SHOW, SURE, FigureKey, ranges, usual
 from lab.stage.diagnosis.student import inside, two_sided
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Figure, Rehearsal
-from lab.stage.stream.events import Value
+from lab.stage.stream.events import SIMULATED, Value
 from tests.simulate.shows import row
 
 SPANS = [(0.97, 1.31), (1.03, 1.28), (1.0, 1.3), (1.01, 1.33), (0.99, 1.29)]
@@ -75,6 +76,15 @@ def test_inside_a_bit_off_and_off() -> None:
     ):
         judged = of.judged("load", value("latency_p50", number))
         assert (judged.judged, judged.low, judged.high) == (word, near.low, near.high)
+
+
+def test_a_simulated_time_is_never_judged() -> None:
+    simulated = SIMULATED["ms"]
+    moments = [tuple(dataclasses.replace(one, unit=simulated) for one in figures(4 * b, r)) for b, r in SPANS]
+    of = usual(rehearsed(*moments))
+    assert not of.ranges
+    today = value("latency_p50", 400.0, unit=simulated)
+    assert of.judged("load", today) == today
 
 
 def test_a_value_that_keeps_its_place_but_not_its_ratio_is_off() -> None:

@@ -18,7 +18,7 @@ from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.command import CommandBeat
 from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.load import LoadBeat
-from lab.stage.kinds.pillar import PillarBeat
+from lab.stage.kinds.pillar import PillarBeat, newest
 from lab.stage.kinds.request import RequestBeat
 from lab.stage.kinds.shell import ShellBeat
 from lab.stage.stream import events
@@ -148,6 +148,20 @@ def test_on_a_counted_clock_requests_are_counted(tmp_path: Path) -> None:
     assert forms.asked[0][1] == {"forms": FORMS, "rate_rps": rate, "seconds": None, "requests": 80, "seed": 1}
 
 
+def test_a_counted_duet_speaks_of_instructions_and_judges_no_time(tmp_path: Path) -> None:
+    played = play(tmp_path, LoadBeat(forms=FORMS), Forms({"load": a_load()}, clock="counted"), clock="counted")
+    window = played.of(events.Window)[0]
+    assert (window.cpu_ms, window.instructions, window.done) == ({}, {"service": 2.5, "agent": 1.0}, 2)
+    cost = {one.form: one for one in played.of(events.Value) if one.name == "cpu_per_request"}
+    assert (cost["baseline"].value, cost["ebpf"].value, cost["ebpf"].ratio) == pytest.approx((5.0, 7.5, 1.5))
+    assert {(one.title, one.unit) for one in cost.values()} == {("instructions per request", "million")}
+    latency = [one for one in played.of(events.Value) if one.name == "latency_p50"]
+    assert {(one.unit, one.ratio) for one in latency} == {("simulated ms", None)}
+    times = {one.unit for one in played.of(events.Value) if one.unit.endswith(("ms", " s"))}
+    assert times == {"simulated ms"}
+    assert played.scene.signals().host_others is None, "a busy host does not change a count"
+
+
 def test_an_agent_that_is_killed_in_a_duet_is_named(tmp_path: Path) -> None:
     died = PartEnded(**HEAD, form="ebpf", role="agent", how="killed by signal 9")
     forms = Forms({"load": [died, script.load_ended("ebpf", ok=False), script.ended("failed", "not every form")]})
@@ -165,6 +179,12 @@ def test_an_attached_agent_and_its_first_span(tmp_path: Path) -> None:
     assert [one.first_span_s for one in played.of(events.AgentAttached)] == [None, 0.75]
     assert {one.name: one.value for one in played.of(events.Value)} == {"attach_s": 2.5, "first_span_s": 0.75}
     assert [kind for kind, _ in forms.asked] == ["attach", "detach"]
+
+
+def test_on_a_counted_clock_the_time_to_attach_is_simulated(tmp_path: Path) -> None:
+    forms = Forms({"attach": script.attached()}, clock="counted")
+    played = play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf"), forms, clock="counted")
+    assert [one.unit for one in played.of(events.Value)] == ["simulated s", "simulated s"]
 
 
 def test_an_agent_that_stays(tmp_path: Path) -> None:
@@ -208,6 +228,17 @@ def test_a_pillar_of_a_run_that_is_named(tmp_path: Path) -> None:
 def test_a_pillar_without_a_run_of_all_forms(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no run of scenario http with the forms baseline,ebpf"):
         play(tmp_path, PillarBeat(pillar="safety"))
+
+
+def test_a_counted_show_has_no_pillar_of_a_timed_run(tmp_path: Path) -> None:
+    asked, paths = a_show(tmp_path).asked, a_lab(tmp_path).paths
+    asked = dataclasses.replace(asked, scenario=dataclasses.replace(asked.scenario, name="shop"))
+    root = paths.runs / "20260101-000000-http-aaaa"
+    root.parent.mkdir(parents=True)
+    synthetic.write(root)
+    assert newest(paths, asked, "real") == root
+    with pytest.raises(UsageError, match="on a counted clock"):
+        newest(paths, asked, "counted")
 
 
 def test_inside_the_rehearsed_interval(tmp_path: Path) -> None:

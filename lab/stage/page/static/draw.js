@@ -5,7 +5,7 @@ import { say, style } from "./dom.js";
 import { h } from "./dom.js";
 import { looks } from "./look.js";
 import { pillars } from "./pillars.js";
-import { recorded } from "./state.js";
+import { counts, recorded } from "./state.js";
 import { attach, build, card, lines, slide } from "./text.js";
 import { strip } from "./values.js";
 import { waterfall } from "./waterfall.js";
@@ -34,7 +34,7 @@ export function painter(state) {
   function head() {
     const { show, beat } = state;
     say(at("kicker"), show === null || beat === null || state.ended ? "" : `${show.title} · ${beat.beat + 1} of ${show.beats.length}`
-      + (show.clock === "counted" ? " · counted clock" : "") + (show.source === "rehearsal" ? " · rehearsal" : ""));
+      + (counts(show) ? " · counts instructions, times are simulated" : "") + (show.source === "rehearsal" ? " · rehearsal" : ""));
     say(at("title"), state.ended ? "" : show?.beats[beat?.beat]?.title ?? "");
     const day = recorded(state);
     const stamp = at("stamp");

@@ -2,38 +2,45 @@
 
 import { amount, h, round, say, style } from "./dom.js";
 import { mark, plain } from "./look.js";
-import { cost } from "./state.js";
+import { cost, counts } from "./state.js";
 
 const ROLES = { service: "the service", agent: "the agent" };
 const SPAN_MS = 20_000; // the least that the time axis shows
+const [TIMED, COUNTED] = [
+  { title: "Latency, median ", note: "ms, each half second", y: "ms", rate: "requests/s", cost: "CPU per request, ms" },
+  { title: "Instructions per request ", note: "million, over the requests so far", y: "million", rate: "requests", cost: "instructions per request, million" },
+];
 
 export function duet(state, look) {
   const forms = state.beat.forms.length ? state.beat.forms : state.show.forms;
+  const counted = counts(state.show);
+  const words = counted ? COUNTED : TIMED;
   const canvas = h("canvas", { "aria-hidden": "true" });
   const ends = new Map(forms.map((form) => [form, h("span", { class: `end c-${look[form].colour}` })]));
   const top = h("span", { class: "tick top" });
   const wide = h("span", { class: "tick wide" });
   const chart = h("div", { class: "chart" }, canvas, top, wide, h("span", { class: "tick zero" }, "0"), [...ends.values()]);
-  const rows = new Map(forms.map((form) => [form, row(form, look[form])]));
+  const rows = new Map(forms.map((form) => [form, row(form, look[form], counted)]));
   const node = h("section", { class: "duet" },
-    h("h2", null, "Latency, median ", h("small", null, "ms, each half second")), chart,
+    h("h2", null, words.title, h("small", null, words.note)), chart,
     h("div", { class: "costs" },
-      h("div", { class: "cost head" }, h("span", null, ""), h("span", null, "requests/s"), h("span", { class: "wide" }, "CPU per request, ms"), h("span", null, "spans seen of wanted")),
+      h("div", { class: "cost head" }, h("span", null, ""), h("span", null, words.rate), h("span", { class: "wide" }, words.cost), h("span", null, "spans seen of wanted")),
       [...rows.values()].map((one) => one.node)));
   const pen = canvas.getContext("2d");
-  const scale = { y: 0, x: SPAN_MS, cpu: 0 };
+  const scale = { y: 0, x: counted ? 1 : SPAN_MS, cost: 0 };
 
   function update({ beat }) {
     const { windows } = beat;
     const all = [...windows.values()];
-    const latest = Math.max(0, ...all.map((mine) => mine.last.at_ms));
-    while (latest > scale.x) scale.x *= 1.5;
-    scale.y = round(1.1 * Math.max(0, ...all.map((mine) => mine.slowest)));
-    scale.cpu = round(1.05 * Math.max(0, ...all.map((mine) => cost(mine).all)));
-    say(top, all.length ? `${amount(scale.y)} ms` : "");
-    say(wide, `${Math.round(scale.x / 1000)} s`);
+    const latest = Math.max(0, ...all.map((mine) => (counted ? mine.last.done : mine.last.at_ms)));
+    if (counted) scale.x = round(latest);
+    else while (latest > scale.x) scale.x *= 1.5;
+    scale.y = round(1.1 * Math.max(0, ...all.map((mine) => mine.highest)));
+    scale.cost = round(1.05 * Math.max(0, ...all.map((mine) => cost(mine.last).all)));
+    say(top, all.length ? `${amount(scale.y)} ${words.y}` : "");
+    say(wide, counted ? `${scale.x} requests` : `${Math.round(scale.x / 1000)} s`);
     draw(windows);
-    for (const [form, one] of rows) one.update(windows.get(form) ?? null, scale.cpu);
+    for (const [form, one] of rows) one.update(windows.get(form) ?? null, scale.cost);
   }
 
   function draw(windows) {
@@ -51,14 +58,14 @@ export function duet(state, look) {
     const ys = [];
     for (const form of forms) {
       const points = windows.get(form)?.points ?? [];
-      const path = points.filter((point) => point.p50 !== null).map((point) => [(w * point.at) / scale.x, hgt - (hgt * point.p50) / (scale.y || 1)]);
+      const path = points.filter((point) => point.y !== null).map((point) => [(w * point.at) / scale.x, hgt - (hgt * point.y) / (scale.y || 1)]);
       pen.strokeStyle = getComputedStyle(ends.get(form)).color;
       pen.lineWidth = unit * 0.16;
       pen.setLineDash(plain(form) ? [unit * 0.35, unit * 0.25] : []);
       pen.lineJoin = "round";
       stroke(pen, path);
       pen.setLineDash([]);
-      if (path.length) ys.push({ form, x: path.at(-1)[0], y: path.at(-1)[1], text: `${form} ${amount(points.findLast((point) => point.p50 !== null).p50)}` });
+      if (path.length) ys.push({ form, x: path.at(-1)[0], y: path.at(-1)[1], text: `${form} ${amount(points.findLast((point) => point.y !== null).y)}` });
     }
     direct(ys, unit, w, hgt);
   }
@@ -88,7 +95,7 @@ function stroke(pen, path) {
   pen.stroke();
 }
 
-function row(form, look) {
+function row(form, look, counted) {
   const rate = h("span", { class: "n" });
   const bars = h("span", { class: "stack" });
   const cpu = h("span", { class: "n" });
@@ -100,8 +107,8 @@ function row(form, look) {
 
   function update(mine, longest) {
     const last = mine?.last ?? null;
-    const { roles, all } = cost(mine);
-    say(rate, mine ? amount(mine.rates / mine.count) : "–");
+    const { roles, all } = cost(last);
+    say(rate, last === null ? "–" : counted ? String(last.done) : amount(mine.rates / mine.count));
     for (const [role, ms] of roles) {
       if (!parts.has(role)) {
         parts.set(role, h("i", { class: `r-${role}` }, role === "service" ? null : h("b", null, ROLES[role] ?? role)));

@@ -31,16 +31,17 @@ function merged(points) {
   const half = [];
   for (let at = 0; at + 1 < points.length; at += 2) {
     const [a, b] = [points[at], points[at + 1]];
-    half.push({ at: (a.at + b.at) / 2, p50: a.p50 === null || b.p50 === null ? (a.p50 ?? b.p50) : (a.p50 + b.p50) / 2 });
+    half.push({ at: (a.at + b.at) / 2, y: a.y === null || b.y === null ? (a.y ?? b.y) : (a.y + b.y) / 2 });
   }
   return half;
 }
 
-// CPU per request of a form over the beat so far, by role; what the lab itself uses (sink, load) is no cost of it.
-export function cost(mine) {
-  const costs = mine?.last?.cpu_ms ?? {};
+// Cost per request of a form over the beat so far, by role: CPU in ms, or millions of instructions on a counted clock.
+// What the lab itself uses (sink, load) is no cost of it.
+export function cost(window) {
+  const costs = { ...window?.cpu_ms, ...window?.instructions };
   const roles = COSTS.filter((role) => role in costs).map((role) => [role, costs[role]]);
-  return { roles, all: roles.reduce((sum, [, ms]) => sum + ms, 0) };
+  return { roles, all: roles.reduce((sum, [, used]) => sum + used, 0) };
 }
 
 const HANDLERS = {
@@ -82,17 +83,19 @@ const WITHIN = {
     const mine = requestIn(beat, data);
     if (mine) mine.done = data;
   },
-  Window(beat, data) {
-    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, slowest: 0, count: 0, rates: 0 });
+  // A point is the latency at a time; on a counted clock the cost so far after so many requests.
+  Window(beat, data, show) {
+    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, highest: 0, count: 0, rates: 0 });
     const mine = beat.windows.get(data.form);
     mine.last = data;
     // the rate is a mean of the beat so far: one window of a slow load has too few requests to show alone
     mine.count += 1;
     mine.rates += data.rate_rps;
-    mine.slowest = Math.max(mine.slowest, data.p50_ms ?? 0);
+    const point = counts(show) ? { at: data.done, y: cost(data).all || null } : { at: data.at_ms, y: data.p50_ms };
+    mine.highest = Math.max(mine.highest, point.y ?? 0);
     if (++mine.skipped < mine.every) return;
     mine.skipped = 0;
-    mine.points.push({ at: data.at_ms, p50: data.p50_ms });
+    mine.points.push(point);
     if (mine.points.length >= POINTS) {
       mine.points = merged(mine.points);
       mine.every *= 2;
@@ -121,8 +124,11 @@ const WITHIN = {
 
 export function apply(state, record) {
   HANDLERS[record.event]?.(state, record.data);
-  if (state.beat !== null) WITHIN[record.event]?.(state.beat, record.data);
+  if (state.beat !== null) WITHIN[record.event]?.(state.beat, record.data, state.show);
 }
+
+// Whether the machine's clock counts instructions: then no time is shown as a time.
+export const counts = (show) => show?.clock === "counted";
 
 // The day of the recording that is shown now; "" when it is live.
 export function recorded(state) {

@@ -2,6 +2,7 @@
 
 import { amount, h, say, style } from "./dom.js";
 import { mark } from "./look.js";
+import { counts } from "./state.js";
 import { waterfall } from "./waterfall.js";
 
 const TAGS = new Set("h1 h2 h3 p ul ol li strong em code pre blockquote br hr s table thead tbody tr th td".split(" "));
@@ -56,13 +57,14 @@ const cssOf = (text) => (/^(\+\+\+|---|@@)/.test(text) ? "hunk" : text.startsWit
 
 export function attach(state, look) {
   const fall = waterfall(state, look, true);
+  const unit = counts(state.show) ? "simulated s" : "s";
   const [attached, first] = [h("b", null, "…"), h("b", null, "…")];
   const node = h("section", { class: "attach" },
     h("p", { class: "steps" }, h("span", null, "attached in ", attached), h("span", null, "first span after ", first)), fall.node);
   return { node, update(now) {
     const last = [...now.beat.attached.values()].at(-1);
-    say(attached, last ? `${amount(last.attach_s)} s` : "…");
-    say(first, last?.first_span_s !== null && last?.first_span_s !== undefined ? `${amount(last.first_span_s)} s` : "…");
+    say(attached, last ? `${amount(last.attach_s)} ${unit}` : "…");
+    say(first, last?.first_span_s !== null && last?.first_span_s !== undefined ? `${amount(last.first_span_s)} ${unit}` : "…");
     style(attached, "opacity", last ? "1" : "0.4");
     fall.update(now);
   } };

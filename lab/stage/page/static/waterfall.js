@@ -2,7 +2,7 @@
 
 import { amount, h, say, style } from "./dom.js";
 import { mark, plain } from "./look.js";
-import { placed, rowsOf } from "./state.js";
+import { counts, placed, rowsOf } from "./state.js";
 
 const ROOM = 1.3; // times the longest bar, so that its figure has a place too
 
@@ -25,6 +25,7 @@ export function waterfall(state, look, attached = false) {
   const node = h("section", { class: "waterfall" }, names, aside, columns.map((one) => one.node));
   style(node, "grid-template-columns", `minmax(0, 21.5rem) ${bare.length ? "minmax(0, 12rem)" : ""} repeat(${Math.max(made.length, 1)}, minmax(0, 1fr))`);
 
+  const whole = counts(state.show) ? "request, simulated" : "the whole request";
   let drawn = "";
   function update({ beat }) {
     const request = beat.request ?? { type: "", rows: [], forms: new Map() };
@@ -34,7 +35,7 @@ export function waterfall(state, look, attached = false) {
       drawn = key;
       style(node, "--rows", String(Math.max(rows.length, 4) + 1));
       style(node, "--lanes", String(Math.max(rows.length, 4)));
-      names.replaceChildren(h("h2", null, request.type), h("p", { class: "count" }, "spans seen"), label({ name: "the whole request", depth: 0, kind: "ms" }), ...rows.map(label));
+      names.replaceChildren(h("h2", null, request.type), h("p", { class: "count" }, "spans seen"), label({ name: whole, depth: 0, kind: "ms" }), ...rows.map(label));
       for (const one of columns) one.layout(rows.length);
     }
     const ends = [...request.forms.values()].flatMap((mine) => [mine.latency ?? 0, ...mine.spans.map((span) => span.start_ms + span.duration_ms)]);
