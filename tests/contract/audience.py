@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage
@@ -35,9 +36,9 @@ class Audience:
         if message.type in {"error", "warning"} and "ERR_CONNECTION_REFUSED" not in message.text:
             self.complaints.append(message.text)
 
-    def play(self, until: str = "") -> None:
-        """The recorded show up to the end of the beat `until`, or all of it."""
-        for record in records():
+    def play(self, until: str = "", some: Sequence[StageRecord] | None = None) -> None:
+        """The recorded show (or another) up to the end of the beat `until`, or all of it."""
+        for record in records() if some is None else some:
             self.show.add(record)
             if isinstance(record.event, BeatEnded) and BEATS[record.event.beat].id == until:
                 break

@@ -17,7 +17,7 @@ from lab.stage.stream.events import BeatEnded, BeatStarted, Curtain, Line
 from lab.stage.stream.records import StageRecord
 from tests.contract.audience import HIGH, SETTLED, WIDE, Audience, sees, text
 from tests.e2e import browser
-from tests.fakes.recorded_show import BEATS, records
+from tests.fakes.recorded_show import BEATS, counted, records
 from tests.unit.stage.test_page import Show
 
 pytestmark = pytest.mark.contract
@@ -81,6 +81,18 @@ def test_a_duet_ticks_and_its_values_are_judged_in_words(audience: Audience) -> 
         return seen / (data.length / 4); }"""
     )
     assert drawn > 0.004, "lines are drawn"
+
+
+def test_a_counted_duet_shows_instructions_and_no_time(audience: Audience) -> None:
+    audience.play("duet", counted())
+    told = sees(audience.tab, "counts instructions", "Instructions per request", "million", "250 requests", "1680 of 2400")
+    for word in ("Latency", "CPU", "requests/s", " ms"):
+        assert word not in told, word
+
+
+def test_a_counted_attachment_is_in_simulated_seconds(audience: Audience) -> None:
+    audience.play("attach", counted())
+    sees(audience.tab, "attached in 1.24 simulated s", "first span after 0.41 simulated s")
 
 
 def test_live_beats_are_not_marked_and_nothing_private_is_there(audience: Audience) -> None:

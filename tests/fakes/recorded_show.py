@@ -230,3 +230,20 @@ def records(recorded: Sequence[str] = ("duet",), beats: Sequence[BeatCard] = BEA
         now += 2
     made.append((now, ShowEnded(seconds=now, outcomes=("passed",) * len(beats))))
     return [StageRecord(seq=seq, at_s=round(at, 3), event=event) for seq, (at, event) in enumerate(made, start=1)]
+
+
+def counted() -> list[StageRecord]:
+    """The same show on a machine that counts instructions: costs are counts, times are simulated."""
+    return [dataclasses.replace(record, event=_counted(record.event)) for record in records()]
+
+
+def _counted(event: StageEvent) -> StageEvent:
+    match event:
+        case ShowStarted():
+            return dataclasses.replace(event, clock="counted")
+        case Window():
+            each = {role: used * 5 for role, used in event.cpu_ms.items()}
+            return dataclasses.replace(event, cpu_ms={}, instructions=each, done=event.number * 10)
+        case Value(name="cpu_per_request"):
+            return dataclasses.replace(event, title="instructions per request", unit="million")
+    return event

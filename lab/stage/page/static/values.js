@@ -27,13 +27,14 @@ function card(value, look) {
   const own = `${amount(value.value)} ${value.unit}`;
   const ratio = value.ratio === null || value.ratio === undefined ? "" : `${amount(value.ratio)} ×`;
   const judged = value.judged ? judgement(value.judged) : null;
+  const by = ratio ? value.ratio / value.value : 1; // the interval in the unit of the large figure
   const bare = value.judged === "no baseline"; // a long word, where there is no interval
   return h("div", { class: `value ${judged?.[0] ?? ""}` },
     h("p", { class: "what" }, look[value.form] ? mark(look[value.form]) : null, value.title, ratio ? h("small", null, own) : null),
     h("p", { class: "big" }, ratio || own),
     h("p", { class: "word" }, ...(judged && !bare ? [judged[2], judged[1]] : [])),
     value.low === null || value.high === null || value.low === undefined ? h("p", { class: "rehearsed" }, ...(bare ? [judged[2], judged[1]] : []))
-      : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${amount(value.low)} to ${amount(value.high)}`));
+      : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${amount(by * value.low)} to ${amount(by * value.high)}`));
 }
 
 // The rehearsed interval as a band, what is usual as a line, today's value as a dot.
