@@ -85,7 +85,9 @@ def test_a_duet_ticks_and_its_values_are_judged_in_words(audience: Audience) -> 
 
 def test_a_counted_duet_shows_instructions_and_no_time(audience: Audience) -> None:
     audience.play("duet", counted())
-    told = sees(audience.tab, "counts instructions", "Instructions per request", "million", "250 requests", "1680 of 2400")
+    told = sees(
+        audience.tab, "counts instructions", "Instructions per request", "million", "250 requests", "1680 of 2400"
+    )
     for word in ("Latency", "CPU", "requests/s", " ms"):
         assert word not in told, word
 
