@@ -50,6 +50,10 @@ class Metric:
     read: Callable[[CellFigures], float | None] | None = None  # from one cell; with `fit` per second
     fit: Literal["", "standing", "marginal"] = ""  # of a line through the levels of a block: at no load, per request
 
+    def on(self, clock: str) -> str:
+        """The title in a run on this clock: the counted clock only simulates time."""
+        return f"simulated {self.title}" if clock == COUNTED and self.kind == "time" else self.title
+
 
 def per(part: float | None, whole: float, scale: float = 1.0) -> float | None:
     """The ratio; None where one side is None or zero."""

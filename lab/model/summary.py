@@ -139,11 +139,15 @@ class MissedGate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellAttempt:
-    """One attempt of one cell. void: family of figures -> why not. Seconds from the first window's start."""
+    """One attempt of one cell. void: family of figures -> why not. Seconds from the first window's start.
+
+    cost: of one request, in the unit of the clock's CPU metric; None where it is void.
+    """
 
     cell: str
     form: str
     block: Count
+    level: str = ""
     attempt: Count
     valid: bool
     void: dict[str, Texts]
@@ -163,6 +167,7 @@ class CellAttempt:
     missed: tuple[MissedGate, ...]
     gates: Count
     disagreements: Texts
+    cost: float | None = None
     evidence: str
 
 

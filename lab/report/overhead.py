@@ -27,6 +27,7 @@ class Dot:
 
     pct: float
     blocks: tuple[float, ...]
+    interval: tuple[float, float] | None = None
     target: float | None = None
     lost: bool = False
 
@@ -45,7 +46,7 @@ def section(summary: Summary) -> Html:
         lead.append("The grey band is the twin's own difference: effects inside it are noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
         lead.append("A bar across the line of a control marks the delay that was really added.")
-    lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks; the table has the intervals."))
+    lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks, the wide line is the interval."))
     return part(
         "overhead",
         "What it costs",
@@ -67,7 +68,13 @@ def _dot(summary: Summary, name: str, metric: str) -> Dot | None:
     if row is None or row.effect_pct is None:
         return None
     lost = isinstance(row, Verdict) and bool(row.lost)
-    return Dot(pct=row.effect_pct, blocks=row.per_block_pct, target=delay.realised_pct if delay else None, lost=lost)
+    return Dot(
+        pct=row.effect_pct,
+        blocks=row.per_block_pct,
+        interval=(row.low_pct, row.high_pct) if row.low_pct is not None and row.high_pct is not None else None,
+        target=delay.realised_pct if delay else None,
+        lost=lost,
+    )
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, float]:
@@ -106,7 +113,8 @@ def _panel(
         return x0 + (pct - low) / (high - low) * plot
 
     bottom = TOP + ROW_H * len(column)
-    parts = [label(x0, 18, phrases.NAMES[metric], "head"), label(x0, 34, METRICS[metric].note, "note")]
+    of = METRICS[metric]
+    parts = [label(x0, 18, phrases.heading(of.on(summary.clock)), "head"), label(x0, 34, of.note, "note")]
     twin = summary.controls.twin.get(metric)
     if twin:
         wide = abs(twin.effect_pct)
@@ -122,6 +130,9 @@ def _panel(
         if dot.target is not None:
             parts.append(line(at(dot.target), y - 11, at(dot.target), y + 11, "target"))
         parts.append(tag("line", x1=at(0), y1=y, x2=at(dot.pct), y2=y, class_=f"stem {look[name].css}"))
+        if dot.interval:
+            left, right = (min(max(end, low), high) for end in dot.interval)
+            parts.append(tag("line", x1=at(left), y1=y, x2=at(right), y2=y, class_=f"interval {look[name].css}"))
         if len(dot.blocks) > 1:
             parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
         parts += [marker(look[name], at(dot.pct), y, 5.5)]

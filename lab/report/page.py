@@ -10,7 +10,20 @@ from typing import Final
 
 from lab.model.figures import plural
 from lab.model.summary import GradeWord, Summary
-from lab.report import cpu, latency, overhead, pillars, provenance, spans, steps, timeline, verdict_section, waterfalls
+from lab.report import (
+    cells,
+    cpu,
+    latency,
+    overhead,
+    pillars,
+    provenance,
+    rates,
+    spans,
+    steps,
+    timeline,
+    verdict_section,
+    waterfalls,
+)
 from lab.report.markup import Html, tag
 from lab.report.phrases import usable
 
@@ -23,6 +36,8 @@ SECTIONS: Final[tuple[tuple[str, str, Section], ...]] = (
     ("spans", "Spans", spans.section),
     ("latency", "Latency", latency.section),
     ("cpu", "CPU", cpu.section),
+    ("rates", "Rates", rates.section),
+    ("cells", "Cells", cells.section),
     ("pillars", "Four pillars", pillars.section),
     ("timeline", "Session", timeline.section),
     ("steps", "Steps", steps.section),

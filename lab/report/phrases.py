@@ -9,17 +9,17 @@ from lab.model.metrics import ALL_LEVELS, METRICS
 from lab.model.summary import CellAttempt, Summary, Verdict
 from lab.model.summary_form import Cells
 
-# as a heading: p90 stays p90
-NAMES: Final = {
-    name: metric.title[0].upper() + metric.title[1:] if metric.title[:2].isalpha() else metric.title
-    for name, metric in METRICS.items()
-}
 FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
+
+
+def heading(title: str) -> str:
+    """With a capital letter; p90 stays p90."""
+    return title[0].upper() + title[1:] if title[:2].isalpha() else title
 
 
 def compared(summary: Summary, row: Verdict) -> str:
     """The metric of a comparison, with its load level where the run has several."""
-    name = NAMES.get(row.metric, row.metric)
+    name = heading(METRICS[row.metric].on(summary.clock) if row.metric in METRICS else row.metric)
     levels = {other.level for other in summary.verdicts} - {ALL_LEVELS}
     return name if len(levels) < 2 or row.level == ALL_LEVELS else f"{name}, {row.level}"
 

@@ -14,7 +14,7 @@ from lab.report import page
 from lab.report.form_style import label
 from lab.report.markup import Html, tag
 
-SECTIONS: Final = ("overhead", "waterfalls", "latency", "cpu", "timeline", "steps")
+SECTIONS: Final = ("overhead", "waterfalls", "latency", "cpu", "rates", "cells", "timeline", "steps")
 FIGURE: Final = re.compile(r'<svg viewBox="0 0 ([\d.]+) ([\d.]+)" role="img" class="figure">(.*?)</svg>', re.DOTALL)
 LEGEND: Final = re.compile(r'<p class="legend">(.*?)</p>', re.DOTALL)
 KEY: Final = re.compile(r'<span><svg [^>]*class="key"[^>]*>(.*?)</svg>(.*?)</span>', re.DOTALL)

@@ -17,7 +17,7 @@ def section(summary: Summary) -> Html:
     look = looks(summary)
     alone = [line for line in summary.lines if line.against == "baseline"]
     pairs = [line for line in summary.lines if line.against != "baseline"]
-    titles = ("", *(METRICS[name].title for name in headline(summary.clock)), "spans received", "verdict")
+    titles = ("", *(METRICS[name].on(summary.clock) for name in headline(summary.clock)), "spans received", "verdict")
     head = tag("div", *(tag("span", title) for title in titles))
     head = Html(head.replace("<div>", '<div class="row head">', 1))
     return part(
@@ -115,7 +115,7 @@ def _pair(summary: Summary, line: Sentence, look: Mapping[str, Look]) -> Html:
         row = summary.verdict(form, against, metric)
         if row is None:
             continue
-        name = phrases.NAMES[metric]
+        name = phrases.heading(METRICS[metric].on(summary.clock))
         if row.effect_pct is None:
             cells.append(tag("p", tag("b", name), f": {row.reasons[0]}"))
         else:
@@ -130,7 +130,9 @@ def _ruler(summary: Summary) -> Html | None:
     found = []
     if twin := summary.controls.twin:
         parts = [
-            f"{METRICS[m].title} {figures.effect(twin[m].effect_pct)}" for m in headline(summary.clock) if m in twin
+            f"{METRICS[m].on(summary.clock)} {figures.effect(twin[m].effect_pct)}"
+            for m in headline(summary.clock)
+            if m in twin
         ]
         found.append(
             join((tag("b", "The twin"), " is the baseline under a second name. Its effect should be 0 %; it is ",

@@ -91,6 +91,7 @@ def rows(forms: Mapping[str, FormView], terms: Terms) -> list[Verdict]:
         _row(form, plain, BASELINE, metric, level, terms, noise[metric.name, level])
         for form in instrumented
         for metric, level in every
+        if "spans" not in metric.families  # the baseline delivers none
     ]
     apart = {(row.form, row.metric, row.level) for row in alone if row.word in DECIDED}
     pairs = [

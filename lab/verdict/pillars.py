@@ -75,7 +75,7 @@ def _performance(seen: PillarView) -> Said:
     for metric in headline(seen.whole.clock):
         row = seen.whole.verdict(seen.form.name, "baseline", metric)
         if row and row.effect_pct is not None:
-            parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].title}")
+            parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].on(seen.whole.clock)}")
     if seen.summary.attach_s is not None:
         parts.append(f"attached in {seconds(seen.summary.attach_s)}")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:

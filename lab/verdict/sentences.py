@@ -34,18 +34,18 @@ def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> 
     void: dict[str, list[str]] = {}
     for row in rows:
         if row.word == "INVALID":
-            void.setdefault(row.reasons[0], []).append(METRICS[row.metric].title)
+            void.setdefault(row.reasons[0], []).append(METRICS[row.metric].on(summary.clock))
     if spans[1]:
         void.setdefault(spans[1], []).append("spans")
-    parts = [part for part in (*map(_part, rows), spans[0]) if part]
+    parts = [part for part in (*(_part(row, summary.clock) for row in rows), spans[0]) if part]
     parts += [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
     # the line has the word of the first metric: CPU or instructions per request
     return Sentence(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
 
 
-def _part(row: Verdict) -> str:
+def _part(row: Verdict, clock: str) -> str:
     """The text of a metric; "" for an INVALID one, whose reason is at the end of the line."""
-    name = METRICS[row.metric].title
+    name = METRICS[row.metric].on(clock)
     if row.word == "INVALID":
         return ""
     if row.effect_pct is None:
@@ -130,7 +130,7 @@ def _controls(summary: Summary) -> list[str]:
         if delay is not None and delay.seen is False:
             why = f"{delay.form} added {effect(delay.realised_pct)}, which its interval does not show"
         if why:
-            found.append(f"that a small difference in {metric.title} would be detected: {why}")
+            found.append(f"that a small difference in {metric.on(summary.clock)} would be detected: {why}")
     return found
 
 
@@ -144,10 +144,10 @@ def _twin(summary: Summary) -> list[str]:
     effects = {m: e for m, e in summary.controls.twin.items() if m in shown}
     if not effects:
         return [f"the size of the noise: {_why_no_figure(summary, name, METRICS[shown[0]].families[0])}"]
-    parts = [f"{METRICS[metric].title} {abs(read.effect_pct):.1f} %" for metric, read in effects.items()]
+    parts = [f"{METRICS[metric].on(summary.clock)} {abs(read.effect_pct):.1f} %" for metric, read in effects.items()]
     absent = [METRICS[metric] for metric in shown if metric not in effects]
     return [f"any difference smaller than that of the twin ({', '.join(parts)})"] + [
-        f"the size of the noise in {metric.title}: {_why_no_figure(summary, name, metric.families[0])}"
+        f"the size of the noise in {metric.on(summary.clock)}: {_why_no_figure(summary, name, metric.families[0])}"
         for metric in absent
     ]
 

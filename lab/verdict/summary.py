@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 from lab.guest.scoring.gates import FAMILIES, percentile
 from lab.model.events import StepFinished, StepStarted
-from lab.model.metrics import Metric
+from lab.model.metrics import METRICS, Metric, headline
 from lab.model.paths import CELL_FILE
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, CellAttempt, Curve, HostStep, MissedGate, Part, Provenance, Summary
@@ -65,7 +65,7 @@ def summarize(run: Run) -> Summary:
         controls=found,
         traces=traces(run, list(forms)),
         ecdf=_ecdf(forms),
-        timeline=_timeline(forms),
+        timeline=_timeline(forms, METRICS[headline(run.plan.clock)[0]]),
         steps=_steps(run),
         provenance=_provenance(run),
         problems=(*run.problems, *unproven(run, forms), *_disagreements(forms)),
@@ -186,8 +186,9 @@ def _ecdf(forms: Mapping[str, FormView]) -> tuple[Curve, ...]:
     )
 
 
-def _timeline(forms: Mapping[str, FormView]) -> tuple[CellAttempt, ...]:
-    """Every attempt in order of time."""
+def _timeline(forms: Mapping[str, FormView], cost: Metric) -> tuple[CellAttempt, ...]:
+    """Every attempt in order of time, with its cost of a request."""
+    assert cost.read is not None
     views = sorted((v for form in forms.values() for v in form.attempts), key=lambda view: view.cell.window_start_ns)
     origin = views[0].cell.window_start_ns if views else 0
     return tuple(
@@ -195,6 +196,7 @@ def _timeline(forms: Mapping[str, FormView]) -> tuple[CellAttempt, ...]:
             cell=view.cell.id,
             form=view.cell.form,
             block=view.cell.block,
+            level=view.cell.level,
             attempt=view.cell.attempt,
             valid=view.validity.whole,
             void=view.validity.void,
@@ -218,6 +220,7 @@ def _timeline(forms: Mapping[str, FormView]) -> tuple[CellAttempt, ...]:
             ),
             gates=len(view.cell.gates),
             disagreements=view.disagreements,
+            cost=cost.read(view.figures) if view.validity.holds(*cost.families) else None,
             evidence=f"{view.source.folder}/{CELL_FILE}",
         )
         for view in views

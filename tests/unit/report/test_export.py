@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from lab.guest.wire import COUNTED
 from lab.model.summary import Summary
 from lab.report import export, phrases, pictures
 from lab.report.markup import join
@@ -46,8 +47,14 @@ def test_every_verdict_is_a_row_of_the_csv(summary: Summary) -> None:
 def test_a_comparison_names_its_level_where_there_are_several(summary: Summary) -> None:
     one = summary.verdicts[0]
     slow = replace(summary, verdicts=(*summary.verdicts, replace(one, level="slow")))
-    assert phrases.compared(summary, one) == phrases.NAMES[one.metric]
-    assert phrases.compared(slow, one) == f"{phrases.NAMES[one.metric]}, {one.level}"
+    assert phrases.compared(summary, one) == "CPU per request"
+    assert phrases.compared(slow, one) == f"CPU per request, {one.level}"
+
+
+def test_a_counted_run_calls_its_latencies_simulated(summary: Summary) -> None:
+    row = next(row for row in summary.verdicts if row.metric == "latency_p50_ms")
+    assert phrases.compared(summary, row) == "Median latency"
+    assert phrases.compared(replace(summary, clock=COUNTED), row) == "Simulated median latency"
 
 
 def test_a_part_that_is_not_there_leaves_no_word_behind() -> None:

@@ -1,0 +1,85 @@
+"""Cost against rate: the standing cost of being there, and the marginal cost of one more request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Final
+
+from lab.guest.wire import COUNTED
+from lab.model import figures
+from lab.model.metrics import ALL_LEVELS
+from lab.model.summary import CellAttempt, Summary
+from lab.report.axis import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, scale, shown, unit, used
+from lab.report.form_style import Look, drawing, label, line, looks, marker
+from lab.report.markup import Html, part, tag
+
+WORDS_W: Final = 330.0  # beside the plot: the two costs of each form
+ROW_H: Final = 40.0
+
+
+def section(summary: Summary) -> Html:
+    fits = _fits(summary)
+    rates = {cell.rate_rps for cell in summary.timeline}
+    return part(
+        "rates",
+        "Standing and marginal",
+        f"{unit(summary)} per second at each rate. Where a line begins is the standing cost, of being there without "
+        "load; its slope is the marginal cost, of one more request. Two costs, two answers.",
+        tag("div", _draw(summary, fits), class_="scroll")
+        if fits
+        else tag("p", f"{figures.plural(len(rates), 'rate')}: two are needed to tell them apart.", class_="empty"),
+    )
+
+
+def _fits(summary: Summary) -> dict[str, tuple[float, float]]:
+    """Form -> standing cost of a second and marginal cost of a request, in the unit of the figure."""
+    counted = summary.clock == COUNTED
+    names = ("instructions_standing", "instructions_marginal") if counted else ("cpu_standing_ms", "cpu_marginal_ms")
+    found = {}
+    for form, about in summary.forms.items():
+        fitted = about.metrics[ALL_LEVELS].others if ALL_LEVELS in about.metrics else {}
+        if all(name in fitted for name in names):
+            standing, marginal = (shown(summary, fitted[name]) for name in names)
+            found[form] = (standing, marginal)
+    return found
+
+
+def _draw(summary: Summary, fits: dict[str, tuple[float, float]]) -> Html:
+    look = looks(summary)
+    points = [
+        (cell, cell.achieved_rps, shown(summary, cell.cost) * cell.achieved_rps)
+        for cell in used(summary)
+        if cell.cost is not None and cell.form in fits
+    ]
+    end, right, bottom = max(rate for _, rate, _ in points) * 1.05, WIDTH - WORDS_W, HEIGHT - BOTTOM
+    ends = [standing + marginal * rate for standing, marginal in fits.values() for rate in (0.0, end)]
+    up, parts = scale(min(0.0, *ends), max(*ends, *(y for _, _, y in points)), right)
+
+    def at(rate: float) -> float:
+        return LEFT + rate / end * (right - LEFT)
+
+    for rate in (0.0, *_reached(cell for cell, _, _ in points)):
+        text = f"{figures.amount(rate)}/s" if rate else "0"
+        parts += [line(at(rate), TOP, at(rate), bottom, "grid"), label(at(rate), bottom + 16, text, "tick", "middle")]
+    for row, (name, (standing, marginal)) in enumerate(fits.items()):
+        ends_at = {"x1": at(0), "y1": up(standing), "x2": at(end), "y2": up(standing + marginal * end)}
+        parts.append(tag("line", **ends_at, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash))
+        parts += _words(look[name], name, standing, marginal, right + 24, TOP + ROW_H * row + 10)
+    for cell, rate, y in points:
+        parts.append(tag("g", tag("title", cell.cell), marker(look[cell.form], at(rate), up(y), 4)))
+    return drawing(WIDTH, HEIGHT, f"{unit(summary)} per second against requests per second, by form.", *parts)
+
+
+def _reached(cells: Iterable[CellAttempt]) -> list[float]:
+    """The mean rate that the cells of each planned rate reached."""
+    found: dict[float, list[float]] = {}
+    for cell in cells:
+        found.setdefault(cell.rate_rps, []).append(cell.achieved_rps)
+    return sorted(fmean(rates) for rates in found.values())
+
+
+def _words(look: Look, name: str, standing: float, marginal: float, x: float, y: float) -> list[Html]:
+    there = f"{figures.amount(standing)} a second of being there" if standing > 0 else "no standing cost seen"
+    text = f"{figures.amount(marginal)} a request, {there}"
+    return [marker(look, x, y, 5), label(x + 14, y + 4, name, "name"), label(x + 14, y + 19, text, "note")]

@@ -1,0 +1,43 @@
+"""The figures of single cells and of rates, from the summary of a real counted run."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from lab.model.summary import Summary
+from lab.report import cells, rates
+from lab.system import documents
+from lab.system.documents import Source
+from tests.unit.report.synthetic import ROOT
+
+RUN = ROOT / "docs/results/2026-11-29-shop-counted"
+
+
+@pytest.fixture(scope="module")
+def counted() -> Summary:
+    return documents.read(Source(path=RUN / "summary.json", name="summary.json", fix=""), Summary)
+
+
+def test_every_cell_of_the_verdicts_level_has_one_mark(counted: Summary) -> None:
+    drawn = str(cells.section(counted))
+    marks = set(re.findall(r"<g><title>(\S+-fast): [\d.]+</title>", drawn))
+    assert marks == {cell.cell for cell in counted.timeline if cell.level == "fast"}
+    assert len(marks) == 40
+
+
+def test_each_form_has_a_line_and_its_two_costs(counted: Summary) -> None:
+    drawn = str(rates.section(counted))
+    assert drawn.count('<line x1="64"') >= len(counted.forms)
+    assert set(re.findall(r'class="name">([\w-]+)<', drawn)) == set(counted.forms)
+    assert len(re.findall(r"[\d.]+ a request, ", drawn)) == len(counted.forms)
+
+
+def test_a_cell_without_a_valid_figure_is_a_cross_with_its_reason(counted: Summary) -> None:
+    first = next(cell for cell in counted.timeline if cell.level == "fast")
+    void = dataclasses.replace(first, cost=None, void={"cpu": ("the VM was paused",)})
+    others = tuple(cell for cell in counted.timeline if cell is not first)
+    drawn = str(cells.section(dataclasses.replace(counted, timeline=(void, *others))))
+    assert f"<title>{first.cell}: not valid for CPU</title>" in drawn
