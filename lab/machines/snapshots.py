@@ -19,6 +19,7 @@ from lab.machines import journal, keys, readiness, state, steps
 from lab.machines.lifecycle import up
 from lab.machines.presence import exclusive
 from lab.machines.providers.base import Snapshots
+from lab.machines.providers.snapshot_key import Kept
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
@@ -47,14 +48,14 @@ DROP: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A snapshot's record beside the machine; `standby` and `kept` are checked by their writers."""
+    """A snapshot's record beside the machine; `standby` is checked by its writer."""
 
     schema: Literal[1]
     name: str
     boot_id: str
     uptime_s: float
     nonce: str
-    kept: dict[str, Any]
+    kept: Kept
     standby: dict[str, Any] | None = None
     held: dict[str, Any] | None = None  # of an earlier version, whose standby process takes no orders
 

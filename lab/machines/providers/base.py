@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lab.machines.host_packages import HostPackage
+from lab.machines.providers.snapshot_key import Kept
 from lab.model.lab import Lab
 from lab.model.machine import Endpoint, Features, Finding, Handle, MachineSpec, Observed, Seed
 
@@ -85,11 +86,11 @@ class Disks(Protocol[H_contra]):
 class Snapshots(Protocol[H_contra]):
     """Optional: saves and restores a running machine."""
 
-    def save(self, lab: Lab, handle: H_contra, name: str) -> dict[str, Any]:
+    def save(self, lab: Lab, handle: H_contra, name: str) -> Kept:
         """Save it as `name`; the machine keeps running. Returns the argument of `restore`."""
         ...
 
-    def restore(self, lab: Lab, handle: H_contra, name: str, kept: dict[str, Any]) -> Endpoint:
+    def restore(self, lab: Lab, handle: H_contra, name: str, kept: Kept) -> Endpoint:
         """Restore `name` instead of booting. Raises PreconditionError when it does not fit any more."""
         ...
 

@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.model.errors import PreconditionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Identifies a disk without reading it."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDisk:
+    """An attached read-only disk, with its port."""
+
+    serial: str
+    image: str
+    bus: str
+    seen: Witness | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a provider needs for a restore; a part of the snapshot's record."""
+
+    key: dict[str, str] = field(default_factory=dict)
+    disks: tuple[KeptDisk, ...] = ()
 
 
 def own_cpu() -> str:

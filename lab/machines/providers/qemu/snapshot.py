@@ -10,12 +10,12 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.machines.providers.qemu import process as qemu_process
 from lab.machines.providers.qemu.qmp import Qmp
 from lab.machines.providers.qemu.start import QemuHandle, argv, control, endpoint, spawn
-from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
+from lab.machines.providers.snapshot_key import Kept, KeptDisk, Witness, differing, misfit, own_cpu
 from lab.machines.vm import acceleration, qemu_argv
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.lab import Lab
@@ -44,7 +44,7 @@ def key(handle: QemuHandle) -> dict[str, str]:
     }
 
 
-def save(lab: Lab, handle: QemuHandle, name: str) -> dict[str, Any]:
+def save(lab: Lab, handle: QemuHandle, name: str) -> Kept:
     """Save the running machine as `name`, replacing an older one; it keeps running. Returns what `restore` needs.
 
     Raises PreconditionError when it cannot be saved, ProvisioningError with QEMU's error.
@@ -56,33 +56,31 @@ def save(lab: Lab, handle: QemuHandle, name: str) -> dict[str, Any]:
         failure = qmp.monitor(f"savevm {name}").strip()
         if failure:
             raise ProvisioningError("QEMU failed to save the machine", fix="lab doctor", detail=failure)
-    return {"key": key(handle), "disks": disks}
+    return Kept(key=key(handle), disks=disks)
 
 
-def restore(lab: Lab, handle: QemuHandle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+def restore(lab: Lab, handle: QemuHandle, name: str, kept: Kept) -> SshEndpoint:
     """Start from `name` instead of booting; a running QEMU is ended. Raises PreconditionError for a mismatch."""
-    changed = differing(kept["key"], key(handle))
-    changed += [
-        f"disk {disk['image']} has changed" for disk in kept["disks"] if witness(Path(disk["image"])) != disk["seen"]
-    ]
+    changed = differing(kept.key, key(handle))
+    changed += [f"disk {disk.image} has changed" for disk in kept.disks if witness(Path(disk.image)) != disk.seen]
     if changed:
         raise misfit(name, changed)
     qemu_process.end(control(handle), handle.uuid)
-    plugged = [word for disk in kept["disks"] for word in _plugged(disk)]
+    plugged = [word for disk in kept.disks for word in _plugged(disk)]
     status = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])
     return endpoint(handle, status.port)
 
 
-def witness(image: Path) -> dict[str, int] | None:
+def witness(image: Path) -> Witness | None:
     """Identifies a disk without reading it: these files are never written again."""
     try:
         status = image.stat()
     except OSError:
         return None
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return Witness(size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def _disks(qmp: Qmp) -> list[dict[str, Any]]:
+def _disks(qmp: Qmp) -> tuple[KeptDisk, ...]:
     """The attached read-only disks, each with its port."""
     nodes = {str(node["node-name"]): node for node in qmp.execute("query-named-block-nodes")}
     found = []
@@ -96,14 +94,14 @@ def _disks(qmp: Qmp) -> list[dict[str, Any]]:
             raise ProvisioningError(
                 f"disk {serial} is attached to {bus}, not to a hot-plug port", fix="lab down, lab up"
             )
-        found.append({"serial": serial, "image": str(image), "bus": port[1], "seen": witness(image)})
-    return found
+        found.append(KeptDisk(serial=serial, image=str(image), bus=port[1], seen=witness(image)))
+    return tuple(found)
 
 
-def _plugged(disk: dict[str, Any]) -> list[str]:
-    node = f"node-{disk['serial']}"
-    source = {"driver": "file", "filename": disk["image"], "read-only": True}
+def _plugged(disk: KeptDisk) -> list[str]:
+    node = f"node-{disk.serial}"
+    source = {"driver": "file", "filename": disk.image, "read-only": True}
     block = {"driver": "raw", "node-name": node, "read-only": True, "file": source}
-    device = {"driver": "virtio-blk-pci", "bus": disk["bus"], "addr": "0x0", "drive": node}
-    device |= {"id": f"disk-{disk['serial']}", "serial": disk["serial"]}
+    device = {"driver": "virtio-blk-pci", "bus": disk.bus, "addr": "0x0", "drive": node}
+    device |= {"id": f"disk-{disk.serial}", "serial": disk.serial}
     return ["-blockdev", json.dumps(block), "-device", json.dumps(device)]

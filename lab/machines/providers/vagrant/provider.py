@@ -13,6 +13,7 @@ from typing import Any, Final
 import psutil
 
 from lab.machines.providers import inspect_ssh
+from lab.machines.providers.snapshot_key import Kept
 from lab.machines.providers.vagrant import box as vagrant_box
 from lab.machines.providers.vagrant import check as vagrant_check
 from lab.machines.providers.vagrant import cli as vagrant_cli
@@ -118,7 +119,7 @@ def _up(lab: Lab, handle: VagrantHandle) -> SshEndpoint:
     return _endpoint(handle, _state(lab, handle))
 
 
-def restore(lab: Lab, handle: VagrantHandle, name: str, kept: dict[str, Any]) -> SshEndpoint:
+def restore(lab: Lab, handle: VagrantHandle, name: str, kept: Kept) -> SshEndpoint:
     """Restore Vagrant's snapshot. Raises PreconditionError when it does not match any more."""
     vagrant_snapshot.restore(lab, handle, name, kept)
     return _endpoint(handle, _state(lab, handle))

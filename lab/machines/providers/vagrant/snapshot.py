@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.providers.snapshot_key import differing, misfit, own_cpu
+from lab.machines.providers.snapshot_key import Kept, differing, misfit, own_cpu
 from lab.machines.providers.vagrant import cli as vagrant_cli
 from lab.machines.providers.vagrant import files as vagrant_files
 from lab.machines.providers.vagrant import libvirt
@@ -41,7 +41,7 @@ def key(lab: Lab, work: Path) -> dict[str, str]:
     }
 
 
-def save(lab: Lab, handle: VagrantHandle, name: str) -> dict[str, Any]:
+def save(lab: Lab, handle: VagrantHandle, name: str) -> Kept:
     """Save the running machine as `name`, replacing an older one; it keeps running. Returns what `restore` needs.
 
     Raises PreconditionError with another driver, ProvisioningError with Vagrant's error.
@@ -52,13 +52,13 @@ def save(lab: Lab, handle: VagrantHandle, name: str) -> dict[str, Any]:
     work = _work(handle)
     vagrant_cli.end_left(work)
     vagrant_cli.run(lab, work, ["snapshot", "save", "--force", name], limit_s=SAVE_S)
-    return {"key": key(lab, work)}
+    return Kept(key=key(lab, work))
 
 
-def restore(lab: Lab, handle: VagrantHandle, name: str, kept: dict[str, Any]) -> None:
+def restore(lab: Lab, handle: VagrantHandle, name: str, kept: Kept) -> None:
     """Restore `name`, whatever the machine's state. Raises PreconditionError when it does not match any more."""
     work = _work(handle)
-    if changed := differing(kept["key"], key(lab, work)):
+    if changed := differing(kept.key, key(lab, work)):
         raise misfit(name, changed)
     vagrant_cli.end_left(work)
     vagrant_cli.run(lab, work, ["snapshot", "restore", name, "--no-provision"], limit_s=SAVE_S)
