@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from lab.flows import demo, resume, stages
 from lab.flows.demo import DEMO, DemoStage
 from lab.flows.request import DemoRequest
-from lab.guest.wire import LifeEnd, encode
+from lab.guest.wire import LifeEnd
 from lab.model.lab import Lab
+from lab.model.own import Change
 from lab.model.paths import GUEST_DIR, LIFE_FILE, LIVES_DIR
 from lab.runs.sealed import source
 from lab.system import documents
 
-Proofs = dict[str, dict[str, Any]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormProof:
+    """Whether a form instruments. gaps: its differences from the reference; fix: of one that was not built."""
+
+    ok: bool = False
+    reason: str = ""
+    gaps: str = ""
+    built: bool = True
+    fix: str = ""
+    changes: tuple[Change, ...] = ()  # of its program from the service's own
+
+
+Proofs = dict[str, FormProof]
 
 
 def deploy(lab: Lab, asked: DemoRequest) -> Proofs:
-    """Form -> {"ok", "reason", "gaps", "built", "changes"}. The lives run without cells: start, canary, proof, stop.
-
-    A form that failed to build has "built": false and a "fix".
-    """
+    """The proof of each form. The lives run without cells: start, canary, proof, stop."""
     proofs: Proofs = demo.run(lab, DEPLOY, asked)
     return {form.name: proofs[form.name] for form in asked.forms}
 
 
 def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
     directory, facts = fetched.run.directory, fetched.run.facts
-    proofs: Proofs = {
-        life.form: {"ok": False, "reason": "the form was not started", "gaps": ""} for life in fetched.run.plan.lives
-    }
+    changes = {life.form: facts.artifacts[life.form].changes for life in fetched.run.plan.lives}
+    proofs = {form: FormProof(reason="the form was not started", changes=own) for form, own in changes.items()}
     for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
         ended = documents.read(source(directory, path.relative_to(directory).as_posix()), LifeEnd)
         reason = ended.reason.removeprefix("proof: ")
-        proofs[ended.form] = {"ok": ended.ok, "reason": reason, "gaps": ended.gaps}
+        proofs[ended.form] = FormProof(ok=ended.ok, reason=reason, gaps=ended.gaps, changes=changes[ended.form])
     resume.discard(directory)
-    for name, proof in proofs.items():
-        proof |= {"built": True, "changes": encode(facts.artifacts[name].changes)}
     for entry in facts.left_out:
-        proofs[entry.form] = {"ok": False, "reason": entry.reason, "fix": entry.fix, "gaps": "", "built": False}
+        proofs[entry.form] = FormProof(built=False, reason=entry.reason, fix=entry.fix)
     return proofs
 
 

@@ -7,11 +7,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.forms import declared
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
+from lab.model.facts import MachineFacts
 from lab.model.form import Form
 from lab.model.loading.load_expected import EXPECTED_FILE
 from lab.model.loading.load_scenario import SCENARIO_FILE, load_scenario
@@ -131,7 +132,7 @@ def _service_dir(scenario: Scenario, problems: list[str]) -> Path | None:
     return None
 
 
-def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any], clock: Clock = "real") -> RunParameters:
+def resolve(asked: DemoRequest, *, emulated: bool, facts: MachineFacts, clock: Clock = "real") -> RunParameters:
     """Replace every "auto": profile, topology and rate for this kind of machine."""
     demo, scenario = asked.demo, asked.scenario
     profile = demo.profile if demo.profile != "auto" else ("stage" if emulated else "quick")
@@ -145,7 +146,7 @@ def resolve(asked: DemoRequest, *, emulated: bool, facts: Mapping[str, Any], clo
         topology=topology,
         rate_rps=rate,
         emulated=emulated,
-        cpus=int(facts.get("cpus", 1)),
+        cpus=facts.cpus,
         clock=clock,
         requests=requests if clock == "counted" else 0,
     )

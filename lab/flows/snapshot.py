@@ -11,7 +11,6 @@ from typing import Any
 from lab.flows import request, standby
 from lab.flows.request import DemoRequest
 from lab.guest.wire import WireError, decode, encode
-from lab.guest.wire.live import Proof
 from lab.machines import snapshots
 from lab.machines.snapshots import RestoreResult
 from lab.model.config import DemoConfig
@@ -67,7 +66,7 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, on_restored=on_restored)
     if went.standby and not proofs:
         again = standby.start(lab, machine, _asked(machine, _record(machine, tag, went.standby)))
-        proofs.update({name: decode(Proof, proof) for name, proof in again.proofs.items()})
+        proofs.update(again.proofs)
         proven_at = time.monotonic()
     return RestoreReport(went=went, proofs=proofs, proven_s=proven_at - began if proofs else None)
 

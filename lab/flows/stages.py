@@ -10,22 +10,23 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab import forms, verdict
 from lab.flows import deliver, forecast, prepare, report, resume, sizing
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest, resolve
-from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools, WireError, decode, encode, load
+from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools, WireError, load
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError
 from lab.model.events import Notice, Progress
+from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
 from lab.model.machine import INSTRUCTION_NS, Machine
 from lab.model.paths import GUEST_DIR
-from lab.model.run import Run, RunManifest
+from lab.model.run import Run, RunGrade
 from lab.remote.base import Transport
 from lab.runs import drive, fetch, manifest, noise
 from lab.runs import plan as planning
@@ -55,7 +56,7 @@ class Deployed:
     transport: Transport
     home: drive.GuestHome
     artifacts: str
-    facts: dict[str, Any]
+    facts: MachineFacts
     parameters: planning.RunParameters
     specs: dict[str, FormSpec]
 
@@ -128,8 +129,8 @@ def start(work: Work, planned: Planned) -> Started:
     site = drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with lab.bus.step("start", "start the run in the machine"):
         deadline = Deadline.after(SETUP_S, lab.cancel)
-        answer = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
-        if answer.get("gave_way"):
+        leader = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
+        if leader.gave_way:
             lab.bus.emit(Notice(level="info", text="stopped the standby forms in the machine for this run"))
     work.open.close()
     machine, facts = deployed.prepared.machine, _circumstances(deployed)
@@ -163,10 +164,10 @@ def seal(work: Work, fetched: Fetched) -> Sealed:
     directory = fetched.run.directory
     files = manifest.files(directory, fetched.seal)
     doc = manifest.document(fetched.run.plan, fetched.run.facts, files)
-    doc["floor_pct"] = noise.floors(work.lab.paths, doc["profile_hash"])
-    run = reading.opened(directory, decode(RunManifest, doc), {entry.path: entry.size for entry in files})
-    grade = verdict.grade(run.manifest, run.facts, [found.cell for found in run.cells], run.plan.clock)
-    final = manifest.publish(directory, {**doc, "grade": encode(grade)})
+    doc = replace(doc, floor_pct=noise.floors(work.lab.paths, doc.profile_hash))
+    run = reading.opened(directory, doc, {entry.path: entry.size for entry in files})
+    grade = verdict.grade(doc, run.machine, [found.cell for found in run.cells], run.plan.clock)
+    final = manifest.publish(directory, replace(doc, grade=RunGrade(word=grade.word, reasons=grade.reasons)))
     return Sealed(directory=final, run=reading.moved(run, final))
 
 
@@ -189,14 +190,14 @@ def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
         drive.install(transport, home, deadline)
         at, mount = deliver.deliver(lab, prepared.machine, transport, home.root, tree, digest, deadline)
         facts, clock_s = drive.facts(transport, home, deadline, *mount)
-        step.say(facts["kernel"])
+        step.say(facts.kernel)
     if abs(time.time() - clock_s) >= CLOCK_S:
         # a restored machine: its clock is consistent inside, so it is measured, not corrected
-        facts["clock_behind_s"] = round(_behind_s(transport, deadline), 1)
-    facts["emulated"] = prepared.emulated or bool(facts.get("emulated"))  # not every machine can detect it
+        facts = facts.but(clock_behind_s=round(_behind_s(transport, deadline), 1))
+    facts = facts.but(emulated=prepared.emulated or facts.emulated)  # not every machine can detect it
     clock = prepared.machine.clock
     if clock == COUNTED:
-        facts |= {"clock": clock, "instruction_ns": INSTRUCTION_NS}
+        facts = facts.but(clock=clock, instruction_ns=INSTRUCTION_NS)
     parameters = resolve(prepared.asked, emulated=prepared.emulated, facts=facts, clock=clock)
     specs = _specs(lab, prepared, parameters, facts)
     return Deployed(
@@ -216,7 +217,7 @@ def _behind_s(transport: Transport, deadline: Deadline) -> float:
 
 
 def _specs(
-    lab: Lab, prepared: Prepared, parameters: planning.RunParameters, facts: dict[str, Any]
+    lab: Lab, prepared: Prepared, parameters: planning.RunParameters, facts: MachineFacts
 ) -> dict[str, FormSpec]:
     """Every form, resolved for this machine; the controls are sized by a comparable run."""
     asked = prepared.asked

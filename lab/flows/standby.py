@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from lab import forms
 from lab.flows import stages
@@ -42,7 +42,7 @@ class Standby:
     topology: str
     site: drive.Site
     pid: int
-    proofs: dict[str, Any]  # of the start: form -> Proof
+    proofs: dict[str, Proof]  # of the start, by form
 
 
 def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
@@ -63,10 +63,9 @@ def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
         site = drive.Site(root=deployed.home.root, run_id=RUN_ID)
         deadline = Deadline.after(START_S, lab.cancel)
         with lab.bus.step("standby", f"start {len(plan.lives)} forms on standby") as step:
-            state = drive.start(transport, site, plan, deployed.artifacts, deadline, verb="start-standby")
+            leader = drive.start(transport, site, plan, deployed.artifacts, deadline, verb="start-standby")
             beginning.close()
-            pid = drive.pid(state)
-            with orders.OrderSession(lab, lambda: contextlib.nullcontext(transport), site, pid, at=0) as session:
+            with orders.OrderSession(lab, lambda: contextlib.nullcontext(transport), site, leader.pid, at=0) as session:
                 proofs = _first_round(lab, session, deadline)
             step.say(", ".join(proofs))
         _all_proven(proofs)
@@ -79,8 +78,8 @@ def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
         service=str(asked.service.root.absolute()),
         topology=plan.service.topology,
         site=site,
-        pid=pid,
-        proofs={name: encode(proof) for name, proof in proofs.items()},
+        pid=leader.pid,
+        proofs=proofs,
     )
     keep(lab, name, record)
     return record

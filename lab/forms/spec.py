@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lab.forms.tree import tree_path
 from lab.guest.wire import COUNTED, AgentSpec, Expectation, ExtraSpan, FormExpectation, FormSpec, SpanNode
 from lab.model.errors import ConfigError
+from lab.model.facts import MachineFacts
 from lab.model.form import Artifact, ExpectRule, ExtraRule, Form, FormAgent
 from lab.model.scenario import Scenario
 from lab.model.service import Service
@@ -28,7 +29,7 @@ DEFAULT_PCT: Final = {"cpu": 2.0, "wait": 5.0}
 def form_spec(
     form: Form,
     artifacts: Mapping[str, Artifact],
-    facts: Mapping[str, Any],
+    facts: MachineFacts,
     *,
     topology: str,
     service: Service,
@@ -59,13 +60,13 @@ def form_spec(
 
 def delay_ns(
     delay: tuple[str, float],
-    facts: Mapping[str, Any],
+    facts: MachineFacts,
     scenario: Scenario | None,
     costs: Mapping[str, float] | None = None,
 ) -> int:
     """The control's size: a multiple of the scenario's threshold, in percent of a request's cost (or NOMINAL_NS)."""
     kind, multiple = delay
-    emulated, counted = bool(facts.get("emulated", False)), facts.get("clock") == COUNTED
+    emulated, counted = facts.emulated, facts.clock == COUNTED
     given = scenario.threshold_pct.get(THRESHOLD[kind], DEFAULT_PCT[kind]) if scenario else DEFAULT_PCT[kind]
     percent = max(given, EMULATED_PCT / multiple) if emulated and not counted else given
     nominal = NOMINAL_COUNTED_NS if counted else NOMINAL_NS[emulated]
@@ -84,7 +85,7 @@ def _delay_args(form: Form, service: Service, size_ns: int) -> tuple[str, ...]:
     return tuple(word.replace("{ns}", str(size_ns)) for word in words)
 
 
-def _agent(agent: FormAgent, artifacts: Mapping[str, Artifact], facts: Mapping[str, Any]) -> AgentSpec:
+def _agent(agent: FormAgent, artifacts: Mapping[str, Artifact], facts: MachineFacts) -> AgentSpec:
     binary = artifacts[agent.artifact]
     off = tuple(probe for rule in agent.off_when if holds(rule.when, facts) for probe in rule.off)
     return AgentSpec(
@@ -97,12 +98,12 @@ def _agent(agent: FormAgent, artifacts: Mapping[str, Artifact], facts: Mapping[s
     )
 
 
-def holds(when: Mapping[str, tuple[str, ...]], facts: Mapping[str, Any]) -> bool:
+def holds(when: Mapping[str, tuple[str, ...]], facts: MachineFacts) -> bool:
     """Whether every condition is met; an unknown fact meets none."""
-    return all(str(facts.get(key, "")) in values for key, values in when.items())
+    return all(getattr(facts, key) in values for key, values in when.items())
 
 
-def expectation(form: Form, service: Service, facts: Mapping[str, Any], topology: str) -> FormExpectation:
+def expectation(form: Form, service: Service, facts: MachineFacts, topology: str) -> FormExpectation:
     """The spans expected of this form: by the form's rules for any service, then by the service's own."""
     own = service.expected.get(form.name)
     known = own is not None or form.default_expect == "none"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from lab.guest.wire import Canary, Cell, FileEntry, GuestRecord, Plan, Span
 from lab.model.events import Record
+from lab.model.facts import HostFacts, MachineFacts
 from lab.model.own import Change
+from lab.model.paths import SCHEMA
 
 
 class Request(NamedTuple):
@@ -70,6 +72,7 @@ class RunForm:
     of: str = ""
     sha256: str = ""
     build_id: str = ""
+    agent_sha256: str | None = None
     size_bytes: int | None = None
     cold_s: float | None = None
     warm_s: float | None = None
@@ -77,6 +80,24 @@ class RunForm:
     modules_added: int | None = None
     claims: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()  # against the service's own program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunArtifact:
+    """One built program of this run, of a form or a helper."""
+
+    name: str = ""
+    key: str = ""
+    sha256: str = ""
+    size_bytes: int | None = None
+    build_id: str = ""
+    cold_s: float | None = None
+    warm_s: float | None = None
+    built_now: bool = False
+    facts: dict[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] | None = None
+    woven_files: tuple[str, ...] | None = None
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +122,9 @@ class RunGrade:
 class RunManifest:
     """manifest.json: the run's inputs, host and command. Empty text: an earlier version did not write it."""
 
+    schema: int = SCHEMA
     run_id: str = ""
+    plan_digest: str = ""
     created: str = ""  # UTC, ISO 8601
     scenario: str = ""
     scenario_title: str = ""
@@ -109,8 +132,8 @@ class RunManifest:
     seed: int = 0
     provider: str = ""
     acceleration: str = "unknown"  # tcg | kvm | hvf | whpx | none: no hypervisor of ours
-    host: dict[str, Any] = field(default_factory=dict)
-    guest: dict[str, Any] = field(default_factory=dict)  # kernel, arch, cpus, memory_mib, lockdown, btf, clocksource, …
+    host: HostFacts = field(default_factory=HostFacts)
+    guest: dict[str, object] = field(default_factory=dict)  # as reported; `Run.machine` reads it
     toolchain: dict[str, str] = field(default_factory=dict)
     forms: tuple[RunForm, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -124,22 +147,8 @@ class RunManifest:
     profile_hash: str = ""  # runs with one hash are comparable and share a noise ledger
     floor_pct: dict[str, float] = field(default_factory=dict)  # metric -> noise floor; empty: too few sessions
     grade: RunGrade = RunGrade()
+    artifacts: tuple[RunArtifact, ...] = ()
     files: tuple[FileEntry, ...] | None = None  # the sealed files; None: an earlier version listed none
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineFacts:
-    """The facts of the guest half that a report uses; `Run.facts` has all of them."""
-
-    kernel: str = ""
-    arch: str = ""
-    lockdown: str = ""
-    virtualisation: str | None = None
-    emulated: bool = False
-    battery: bool = False
-    clock_behind_s: float | None = None  # of a restored machine, against the host's clock
-    clock: str = "real"  # counted: it advances by executed instructions
-    instruction_ns: float | None = None  # nanoseconds that a counted clock advances per instruction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +159,6 @@ class Run:
     plan: Plan
     cells: tuple[RunCell, ...]
     canaries: tuple[RunCanary, ...] = ()
-    facts: dict[str, Any] = field(default_factory=dict)
     machine: MachineFacts = field(default_factory=MachineFacts)
     records: tuple[GuestRecord, ...] = ()
     host_events: tuple[Record, ...] = ()

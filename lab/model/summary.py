@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from lab.guest.wire import Count
+from lab.guest.wire import Count, WireError
+from lab.model.facts import HostFacts, MachineFacts
 from lab.model.run import LeftOut
 from lab.model.summary_form import Cells, FormSummary, Texts, Trace
 
@@ -199,7 +200,7 @@ class Provenance:
     seed: int
     provider: str
     acceleration: str
-    host: dict[str, object]
+    host: HostFacts
     guest: dict[str, object]
     toolchain: dict[str, str]
     lab_version: str
@@ -214,6 +215,17 @@ class Provenance:
     mix: tuple[Part, ...]
     files: Count
     bytes: Count
+
+    def __post_init__(self) -> None:
+        try:
+            self.machine  # noqa: B018 - a fact of a wrong type is refused where the summary is read
+        except WireError as error:
+            raise error.inside("guest") from None
+
+    @property
+    def machine(self) -> MachineFacts:
+        """The facts of `guest` that decide something."""
+        return MachineFacts.of(self.guest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

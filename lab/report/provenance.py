@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lab.guest.wire import encode
 from lab.model import figures
+from lab.model.facts import MachineFacts
 from lab.model.own import Change, clause
 from lab.model.summary import Part, Summary
 from lab.model.summary_form import FormSummary
@@ -23,9 +25,9 @@ def section(summary: Summary) -> Html:
         ("load", f"open loop, {about.arrivals} arrivals, {_mix(about.mix)}"),
         ("CPU layout", about.layout),
         ("provider", f"{about.provider}, acceleration {about.acceleration}"),
-        ("host", _facts(about.host)),
+        ("host", _facts(encode(about.host))),
         ("machine", _facts(about.guest)),
-        *_behind(about.guest),
+        *_behind(about.machine),
         ("span clocks", _clocks(summary.forms)),
         ("toolchain", _facts(about.toolchain)),
         ("image", about.image_id),
@@ -66,10 +68,10 @@ def _facts(facts: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in plain.items()) or "not recorded"
 
 
-def _behind(guest: Mapping[str, object]) -> list[tuple[str, str]]:
+def _behind(machine: MachineFacts) -> list[tuple[str, str]]:
     """The clock of a restored machine, which is measured but not corrected."""
-    behind_s = guest.get("clock_behind_s")
-    if not isinstance(behind_s, (int, float)):
+    behind_s = machine.clock_behind_s
+    if behind_s is None:
         return []
     shift = f"{abs(behind_s):.1f} s {'behind' if behind_s > 0 else 'ahead of'} the host's, measured, not corrected"
     return [("machine's clock", f"{shift}; events.jsonl is in the host's time")]

@@ -17,9 +17,9 @@ from lab.model.errors import (
     TransientError,
 )
 from lab.model.events import GuestEvent, Notice, Progress
+from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
 from lab.model.paths import MANIFEST_FILE as SEAL_FILE
-from lab.model.run import MachineFacts
 from lab.remote.base import Transport
 from lab.runs import zipapp
 from lab.system import documents
@@ -102,7 +102,7 @@ def call(transport: Transport, home: GuestHome, deadline: Deadline, verb: str, *
     return answer
 
 
-def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str) -> tuple[dict[str, Any], float]:
+def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str) -> tuple[MachineFacts, float]:
     """Prepare the machine for runs; returns its facts, checked, and the seconds of its clock.
 
     Raises DemoError for a fact of the wrong type: everything later depends on them, including the report.
@@ -110,6 +110,7 @@ def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str
     answer = call(transport, home, deadline, "prepare", "--journal", f"{home.root}/mounts.json", *mount)
     try:
         checked = decode(_Facts, answer)
+        facts = MachineFacts.of({name: value for name, value in answer.items() if name != "clock_ns"})
         for name, value in answer.items():
             if (
                 len(name) > MAX_FACT
@@ -120,38 +121,36 @@ def facts(transport: Transport, home: GuestHome, deadline: Deadline, *mount: str
     except WireError as error:
         fix = f"see lab exec -- python3 {home.guest} facts, or create the machine again"
         raise DemoError(f"the machine has an invalid fact: {error}", fix=fix) from error
-    return {name: value for name, value in answer.items() if name != "clock_ns"}, checked.clock_ns / 1e9
+    return facts, checked.clock_ns / 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts(MachineFacts):
-    """The part of the answer of `prepare` that decides something."""
+class _Facts:
+    """What the answer of `prepare` has to have."""
 
     clock_ns: Count
     kernel: str
     cpus: Annotated[int, Range(1, 1 << 16)]
 
 
-def pid(status: dict[str, Any]) -> int:
-    """The pid of the leader that runs there, as `start` answers. Raises DemoError."""
-    try:
-        return decode(_State, status).pid
-    except WireError as error:
-        raise DemoError(f"the guest half reports no valid pid: {error}", fix="run the command again") from error
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _State:
+class Leader:
+    """The process of the guest half that runs there now. gave_way: standby forms were ended for it."""
+
     pid: Annotated[int, Range(1, 1 << 31)]
+    gave_way: bool = False
 
 
 def start(
     transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline, *, verb: str = "start"
-) -> dict[str, Any]:
+) -> Leader:
     """Start the plan in the machine with the binaries in `artifacts`; a second start of the same plan does nothing."""
     transport.put_bytes(dump(plan).encode(), site.plan, deadline)
     options = ("--plan", site.plan, "--out", site.out, "--artifacts", artifacts)
-    return call(transport, site, deadline, verb, *options)
+    try:
+        return decode(Leader, call(transport, site, deadline, verb, *options))
+    except WireError as error:
+        raise DemoError(f"the guest half reports no valid pid: {error}", fix="run the command again") from error
 
 
 def follow(

@@ -6,15 +6,16 @@ import datetime as dt
 import platform
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab import __version__
 from lab.guest.wire import FileEntry, GuestManifest, Plan, encode
+from lab.model.facts import HostFacts, MachineFacts
 from lab.model.form import Artifact, Form
-from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE, SCHEMA
-from lab.model.run import LeftOut
+from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE
+from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest
 from lab.model.scenario import Scenario
 from lab.runs.noise import profile_hash
 from lab.system import digests, store
@@ -30,7 +31,7 @@ class Circumstances:
     provider: str
     accel: str
     image_id: str
-    guest: Mapping[str, Any]
+    guest: MachineFacts
     artifacts: Mapping[str, Artifact]  # by form, and by helper
     forms: tuple[Form, ...]
     scenario: Scenario
@@ -45,15 +46,15 @@ def new_run_id(scenario: str) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
 
 
-def host_facts() -> dict[str, Any]:
-    """The host's fingerprint, without personal data."""
-    return {
-        "os": platform.system(),
-        "release": platform.release(),
-        "arch": platform.machine(),
-        "python": platform.python_version(),
-        "lab": __version__,
-    }
+def host_facts() -> HostFacts:
+    """Of this host."""
+    return HostFacts(
+        os=platform.system(),
+        release=platform.release(),
+        arch=platform.machine(),
+        python=platform.python_version(),
+        lab=__version__,
+    )
 
 
 def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
@@ -69,57 +70,56 @@ def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
     return tuple(found)
 
 
-def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> dict[str, Any]:
+def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> RunManifest:
     """manifest.json of a run with these files, without its grade and noise floor."""
     tools = toolchain(facts.artifacts.values())
-    return {
-        "schema": SCHEMA,
-        "run_id": plan.run_id,
-        "plan_digest": plan.digest(),
-        "guest_manifest_sha256": next(e.sha256 for e in files if e.path == f"{GUEST_DIR}/{MANIFEST_FILE}"),
-        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "scenario": plan.scenario,
-        "profile": plan.profile,
-        "seed": plan.seed,
-        "provider": facts.provider,
-        "acceleration": facts.accel,
-        "image_id": facts.image_id,
-        "host": host_facts(),
-        "guest": dict(facts.guest),
-        "lab_version": __version__,
-        "scenario_title": facts.scenario.title,
-        "threshold_pct": dict(facts.scenario.threshold_pct),
-        "primary": list(facts.scenario.primary),
-        "profile_hash": profile_hash(plan, facts.provider, facts.accel, facts.guest, tools.get("go", "")),
-        "toolchain": tools,
-        "forms": [_form(form, plan, facts.artifacts) for form in facts.forms],
-        "left_out": encode(facts.left_out),
-        "artifacts": [_artifact(artifact) for artifact in facts.artifacts.values()],
-        "playbook_sha256": facts.playbook_digest,
-        "command": list(facts.argv),
-        "files": encode(files),
-    }
+    return RunManifest(
+        run_id=plan.run_id,
+        plan_digest=plan.digest(),
+        guest_manifest_sha256=next(e.sha256 for e in files if e.path == f"{GUEST_DIR}/{MANIFEST_FILE}"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        scenario=plan.scenario,
+        profile=plan.profile,
+        seed=plan.seed,
+        provider=facts.provider,
+        acceleration=facts.accel,
+        image_id=facts.image_id,
+        host=host_facts(),
+        guest=facts.guest.reported,
+        lab_version=__version__,
+        scenario_title=facts.scenario.title,
+        threshold_pct=facts.scenario.threshold_pct,
+        primary=facts.scenario.primary,
+        profile_hash=profile_hash(plan, facts.provider, facts.accel, facts.guest, tools.get("go", "")),
+        toolchain=tools,
+        forms=tuple(_form(form, plan, facts.artifacts) for form in facts.forms),
+        left_out=facts.left_out,
+        artifacts=tuple(_artifact(artifact) for artifact in facts.artifacts.values()),
+        playbook_sha256=facts.playbook_digest,
+        command=facts.argv,
+        files=files,
+    )
 
 
-def _form(form: Form, plan: Plan, artifacts: Mapping[str, Artifact]) -> dict[str, Any]:
+def _form(form: Form, plan: Plan, artifacts: Mapping[str, Artifact]) -> RunForm:
     spec = plan.forms[form.name]
     built = artifacts.get(form.name)
-    return {
-        "name": form.name,
-        "title": form.title,
-        "mechanism": form.mechanism,
-        "of": form.of,
-        "sha256": spec.sha256,
-        "build_id": spec.build_id,
-        "agent_sha256": spec.agent.sha256 if spec.agent else None,
-        "size_bytes": built.size_bytes if built else None,
-        "cold_s": built.cold_s if built else None,
-        "warm_s": built.warm_s if built else None,
-        "modules_added": _modules_added(plan, built, artifacts),
-        "files_changed": _files_changed(form, built),
-        "claims": list(form.claims),
-        "changes": encode(built.changes) if built else [],
-    }
+    return RunForm(
+        name=form.name,
+        title=form.title,
+        mechanism=form.mechanism,
+        of=form.of,
+        sha256=spec.sha256,
+        build_id=spec.build_id,
+        agent_sha256=spec.agent.sha256 if spec.agent else None,
+        size_bytes=built.size_bytes if built else None,
+        cold_s=built.cold_s if built else None,
+        warm_s=built.warm_s if built else None,
+        modules_added=_modules_added(plan, built, artifacts),
+        files_changed=_files_changed(form, built),
+        claims=form.claims,
+        changes=built.changes if built else (),
+    )
 
 
 def _modules_added(plan: Plan, built: Artifact | None, artifacts: Mapping[str, Artifact]) -> int | None:
@@ -146,30 +146,13 @@ def toolchain(artifacts: Iterable[Artifact]) -> dict[str, str]:
     return out
 
 
-def _artifact(artifact: Artifact) -> dict[str, Any]:
-    return {
-        "name": artifact.name,
-        "key": artifact.key,
-        "sha256": artifact.sha256,
-        "size_bytes": artifact.size_bytes,
-        "build_id": artifact.build_id,
-        "cold_s": artifact.cold_s,
-        "warm_s": artifact.warm_s,
-        "built_now": artifact.built_now,
-        "facts": dict(artifact.facts),
-        "modules": _listed(artifact.modules),
-        "woven_files": _listed(artifact.woven_files),
-        "changes": encode(artifact.changes),
-    }
+def _artifact(artifact: Artifact) -> RunArtifact:
+    return RunArtifact(**{one.name: getattr(artifact, one.name) for one in fields(RunArtifact)})
 
 
-def _listed(names: tuple[str, ...] | None) -> list[str] | None:
-    return None if names is None else list(names)
-
-
-def publish(incomplete: Path, doc: Mapping[str, Any]) -> Path:
+def publish(incomplete: Path, manifest: RunManifest) -> Path:
     """Write manifest.json and rename incomplete-ID to ID."""
-    store.write_json(incomplete / MANIFEST_FILE, doc)
+    store.write_json(incomplete / MANIFEST_FILE, encode(manifest))
     final = incomplete.with_name(incomplete.name.removeprefix(INCOMPLETE_PREFIX))
     incomplete.replace(final)
     store.sync_dir(final.parent)

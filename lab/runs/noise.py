@@ -7,14 +7,14 @@ manifest, so that a report is the same wherever and whenever it is written again
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.guest.scoring.gates import percentile
 from lab.guest.wire import Plan, canonical
 from lab.model.errors import Unreadable
+from lab.model.facts import MachineFacts
 from lab.model.paths import Paths
 from lab.system import documents, store
 from lab.system.documents import Source
@@ -22,8 +22,6 @@ from lab.system.documents import Source
 SESSIONS_MIN: Final = 20
 SESSIONS_MAX: Final = 500  # the newest; a floor describes the current machine
 QUANTILE: Final = 0.95
-# Facts of the machine that its noise depends on.
-FACTS: Final = ("arch", "cpu_model", "cpus", "kernel", "memory_mib", "virtualisation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ class Session:
     twin_pct: dict[str, float] = field(default_factory=dict)
 
 
-def profile_hash(plan: Plan, provider: str, acceleration: str, facts: Mapping[str, Any], go: str) -> str:
+def profile_hash(plan: Plan, provider: str, acceleration: str, facts: MachineFacts, go: str) -> str:
     """Sessions with one hash are comparable: the same load and number of blocks, on a machine of the same kind."""
     cells = [(life.block, cell.level, cell.rate_rps, cell.requests) for life in plan.lives for cell in life.cells]
     of = {
@@ -45,7 +43,7 @@ def profile_hash(plan: Plan, provider: str, acceleration: str, facts: Mapping[st
         "arrivals": plan.arrivals,
         "cells": sorted(set(cells)),
         "layout": plan.layout,
-        "machine": [provider, acceleration, *(str(facts.get(name)) for name in FACTS)],
+        "machine": [provider, acceleration, *facts.hardware.values()],
         "clock": plan.clock,
         "go": go,
     }

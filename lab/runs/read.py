@@ -27,7 +27,8 @@ from lab.guest.wire import (
 from lab.model import paths
 from lab.model.errors import Unreadable
 from lab.model.events import Record
-from lab.model.run import MachineFacts, Request, Run, RunCanary, RunCell, RunManifest
+from lab.model.facts import MachineFacts
+from lab.model.run import Request, Run, RunCanary, RunCell, RunManifest
 from lab.runs import sealed
 from lab.runs.sealed import source
 from lab.system import documents
@@ -60,7 +61,6 @@ def opened(
         plan=plan,
         cells=_cells(root, files, problems, rows),
         canaries=_canaries(root, files, problems),
-        facts=facts,
         machine=_machine(root, manifest, facts, problems),
         records=_lines(root, f"{guest}/{paths.EVENTS_FILE}", lambda doc: decode(GuestRecord, doc), problems),
         host_events=_lines(root, paths.HOST_EVENTS_FILE, Record.from_json, problems),
@@ -96,14 +96,13 @@ def _optional(root: Path, name: str, hint: type[T], problems: list[str]) -> T | 
 
 
 def _machine(root: Path, manifest: RunManifest, facts: dict[str, object], problems: list[str]) -> MachineFacts:
-    """The facts for the report, the guest's before the manifest's; empties `facts` when one has a wrong type."""
+    """The facts for the report, the guest's before the manifest's; only the manifest's when one has a wrong type."""
     try:
-        return decode(MachineFacts, {**manifest.guest, **facts})
+        return MachineFacts.of({**manifest.guest, **facts})
     except WireError as error:
         problems.append(source(root, f"{paths.GUEST_DIR}/{FACTS_FILE}").wrong(error).message)
-        facts.clear()
     try:
-        return decode(MachineFacts, manifest.guest)
+        return MachineFacts.of(manifest.guest)
     except WireError as error:
         raise source(root, paths.MANIFEST_FILE).wrong(error.inside("guest")) from error
 

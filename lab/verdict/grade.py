@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
 from lab.guest.wire import COUNTED, Cell
+from lab.model.facts import MachineFacts
 from lab.model.metrics import REAL
 from lab.model.run import RunManifest
 from lab.model.summary import Grade
@@ -18,13 +19,13 @@ EMULATOR: Final = "tcg"
 NOT_OURS: Final = frozenset({"", "none", "native", "unknown"})
 
 
-def grade(manifest: RunManifest, facts: Mapping[str, object], cells: Sequence[Cell], clock: str = REAL) -> Grade:
+def grade(manifest: RunManifest, facts: MachineFacts, cells: Sequence[Cell], clock: str = REAL) -> Grade:
     """The first match of: counted, emulated, noisy, limited, ready; with its reasons."""
     if clock == COUNTED:
         reason = "the machine's clock counts instructions: the figures are work, not time"
         return Grade(word="counted", reasons=(reason,))
     noise = _noise(cells)
-    if manifest.acceleration == EMULATOR or facts.get("emulated") is True:
+    if manifest.acceleration == EMULATOR or facts.emulated:
         reason = "the machine's CPU is emulated in software: times and CPU are those of the emulator, not of a CPU"
         return Grade(word="emulated", reasons=(reason, *noise))
     if noise:
@@ -48,15 +49,15 @@ def _noise(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _limits(manifest: RunManifest, facts: Mapping[str, object]) -> tuple[str, ...]:
+def _limits(manifest: RunManifest, facts: MachineFacts) -> tuple[str, ...]:
     reasons = []
-    virtual = str(facts.get("virtualisation") or "")
+    virtual = facts.virtualisation or ""
     if manifest.acceleration not in NOT_OURS or manifest.provider not in {"local", "ssh"}:
         reasons.append("a virtual machine: it shares its CPU with a host that is not observed")
     elif virtual and not virtual.startswith("none"):
         reasons.append(f"this host is itself a virtual machine or container ({virtual})")
     elif not virtual:
         reasons.append("it is unknown whether this is bare metal")
-    if facts.get("battery"):
+    if facts.battery:
         reasons.append("runs on battery")
     return tuple(reasons)

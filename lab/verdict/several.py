@@ -57,7 +57,7 @@ def _conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
         "schema": [str(run.schema) for run in runs],
         "scenario": [f"{run.scenario} of {run.provenance.service} {run.provenance.topology}" for run in runs],
         "load": [_load(run) for run in runs],
-        "kernel": [str(run.provenance.guest.get("kernel")) for run in runs],
+        "kernel": [run.provenance.machine.kernel for run in runs],
         "Go": [run.provenance.toolchain.get("go", "unknown") for run in runs],
     }
     if counted:
@@ -72,8 +72,9 @@ def _load(run: Summary) -> str:
 
 
 def _hardware(run: Summary) -> str:
-    guest, about = run.provenance.guest, run.provenance
-    return f"{guest.get('cpus')} × {guest.get('cpu_model')}, {guest.get('arch')}, {about.provider}/{about.acceleration}"
+    about, machine = run.provenance, run.provenance.machine
+    model = machine.cpu_model or "unknown CPU"
+    return f"{machine.cpus} × {model}, {machine.arch}, {about.provider}/{about.acceleration}"
 
 
 def side_by_side(runs: Sequence[Summary]) -> list[Comparison]:

@@ -29,7 +29,7 @@ def summarize(run: Run) -> Summary:
     """All figures, words and reasons of a run. Pure: the same run gives the same summary."""
     forms = observe(run)
     measured = [view.cell for form in forms.values() for view in form.attempts]
-    graded = grade(run.manifest, run.facts, measured, run.plan.clock)
+    graded = grade(run.manifest, run.machine, measured, run.plan.clock)
     instrumented = [form for form in forms.values() if form.role == "instrumented"]
     terms = Terms(
         grade=graded.word,
@@ -263,7 +263,7 @@ def _provenance(run: Run) -> Provenance:
         provider=manifest.provider,
         acceleration=manifest.acceleration,
         host=manifest.host,
-        guest={**manifest.guest, **run.facts},
+        guest=run.machine.reported,
         toolchain=manifest.toolchain,
         lab_version=manifest.lab_version,
         plan_sha256=run.plan.digest(),

@@ -12,6 +12,7 @@ from pathlib import Path
 from lab import forms
 from lab.guest.linux.facts import facts
 from lab.guest.wire import Canary, Life, Plan, Tools, dump, load
+from lab.model.facts import MachineFacts
 from lab.model.form import Artifact, Form
 from lab.model.lab import Lab
 from lab.model.loading.load_scenario import load_scenario
@@ -34,7 +35,7 @@ def plan_for(
     """A plan of one life without a cell for each form: its proof alone. With the folder of its binaries."""
     tree, _ = forms.artifact_tree(lab, artifacts)
     scenario = load_scenario(scenario_path)
-    here = facts()
+    here = MachineFacts.of(facts())
     specs = {
         form.name: forms.form_spec(form, artifacts, here, topology=topology, service=service, scenario=scenario)
         for form in wanted

@@ -25,6 +25,7 @@ from lab.guest.linux import ending
 from lab.guest.linux.facts import facts
 from lab.guest.wire import FormSpec, Life, Plan, Tools, dump
 from lab.guest.wire.live import LIVE_KINDS, LiveEvent, Order, OrderEnded, Refused, live_from_json
+from lab.model.facts import MachineFacts
 from lab.model.form import Form
 from lab.model.lab import Lab
 from lab.model.loading.load_form import load_form
@@ -48,8 +49,9 @@ def specs(lab: Lab, folder: Path) -> tuple[dict[str, FormSpec], dict[str, Any], 
     scenario = load_scenario(ROOT / "demo/scenarios/shop.yaml")
     chosen = (*(catalog[name] for name in SHOWN), _without_context(folder))
     artifacts = forms.build(lab, chosen, service, arch=HOST_ARCH)
+    here = MachineFacts.of(facts())
     made = {
-        form.name: forms.form_spec(form, artifacts, facts(), topology=scenario.topology, service=service)
+        form.name: forms.form_spec(form, artifacts, here, topology=scenario.topology, service=service)
         for form in chosen
     }
     tiny = {"OTEL_BSP_MAX_QUEUE_SIZE": "2", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"}

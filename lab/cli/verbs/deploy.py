@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,6 +12,7 @@ from lab.cli.session import result_line, session
 from lab.model.config import Config
 
 if TYPE_CHECKING:
+    from lab.flows.deploy import FormProof
     from lab.flows.request import DemoRequest
 
 
@@ -45,20 +45,21 @@ def register(app: typer.Typer) -> None:
         with session(options, "deploy", wanted, also=asked_for) as lab:
             from lab.flows.deploy import deploy as flow
             from lab.flows.doctor import ready_for_demo
+            from lab.guest.wire import encode
 
             asked = asked_for(lab.config)
             ready_for_demo(lab, asked, install_missing=yes)
             proofs = flow(lab, asked)
-        bad = [name for name, proof in proofs.items() if not proof["ok"]]
+        bad = [name for name, proof in proofs.items() if not proof.ok]
         code = 6 if bad else 0
         lines = [f"{name}: {_outcome(proof)}" for name, proof in proofs.items()]
-        result_line(options, {"command": "deploy", "exit": code, "proofs": proofs}, "\n".join(lines))
+        result_line(options, {"command": "deploy", "exit": code, "proofs": encode(proofs)}, "\n".join(lines))
         return code
 
 
-def _outcome(proof: Mapping[str, Any]) -> str:
-    if not proof["built"]:
-        return f"NOT BUILT: {proof['reason']} (fix: {proof['fix']})"
-    if not proof["ok"]:
-        return f"NOT PROVEN: {proof['reason']}"
-    return f"proven, differs from the reference: {proof['gaps']}" if proof["gaps"] else "proven"
+def _outcome(proof: FormProof) -> str:
+    if not proof.built:
+        return f"NOT BUILT: {proof.reason} (fix: {proof.fix})"
+    if not proof.ok:
+        return f"NOT PROVEN: {proof.reason}"
+    return f"proven, differs from the reference: {proof.gaps}" if proof.gaps else "proven"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from lab import __version__
 from lab.guest.wire import FormSpec, canonical
+from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.runs.manifest import toolchain
-from lab.runs.noise import FACTS
 
 UNKNOWN: Final = ("", "unknown", "None")
 LONG: Final = 40  # characters that a sentence shows whole
@@ -46,7 +46,7 @@ class Inputs:
 
 
 def of(
-    facts: Mapping[str, Any],
+    facts: MachineFacts,
     forms: Mapping[str, FormSpec],
     artifacts: Iterable[Artifact],
     *,
@@ -58,7 +58,7 @@ def of(
 ) -> Inputs:
     """`facts`: the facts that the machine reported; `show`: the bytes of the show file."""
     machine = {"provider": provider, "acceleration": acceleration, "clock": clock}
-    machine |= {name: str(facts.get(name)) for name in FACTS}
+    machine |= facts.hardware
     return Inputs(
         machine={name: value for name, value in machine.items() if value not in UNKNOWN},
         forms={name: _identity(spec) for name, spec in forms.items()},

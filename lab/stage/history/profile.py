@@ -11,6 +11,7 @@ from lab.guest.wire import LIMITS, PLAN_FILE, Plan, WireError, load
 from lab.machines import lifecycle
 from lab.model import regular
 from lab.model.errors import PreconditionError
+from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
 from lab.model.machine import Machine
 from lab.remote.base import Transport
@@ -60,7 +61,7 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
     )
 
 
-def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, dict[str, object]]:
+def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, MachineFacts]:
     deadline = Deadline.after(ASK_S, lab.cancel)
     path = f"{record.site.out}/{PLAN_FILE}"
     data = b"".join(link.stream(path, 0, deadline, max_bytes=LIMITS.size))
@@ -70,4 +71,4 @@ def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby)
         message = f"{path} in machine {machine.spec.name} cannot be read: {error}"
         raise PreconditionError(message, fix="lab rehearse: it puts the forms there again") from error
     facts, _ = drive.facts(link, drive.GuestHome(root=record.site.root), deadline)
-    return plan, dict(facts)
+    return plan, facts

@@ -20,7 +20,6 @@ from lab.flows.fetch import fetch
 from lab.flows.report import Reported, write
 from lab.flows.request import DemoRequest
 from lab.flows.stages import Started, Work
-from lab.guest.wire import encode
 from lab.machines import state
 from lab.remote.localhost import LocalTransport
 from lab.runs import drive, read, sealed, zipapp
@@ -133,7 +132,7 @@ def test_forms_that_share_a_binary_are_told_of_one_by_one(tmp_path: Path) -> Non
     proved, measured = lab_at(tmp_path / "proved"), lab_at(tmp_path / "measured")
     proofs: Proofs = run(proved, (*FROM_THE_END_ON[:3], DEPLOY[-1]), started(proved))
     assert set(proofs) == set(PLAN.forms)
-    assert {name for name, proof in proofs.items() if proof["changes"] == [encode(BESIDE)]} == {"ebpf"}
+    assert {name for name, proof in proofs.items() if proof.changes == (BESIDE,)} == {"ebpf"}
     reported: Reported = run(measured, FROM_THE_END_ON, started(measured))
     told = {form.name: form.changes for form in sealed.check(reported.directory)[0].forms}
     assert {name for name, changes in told.items() if changes == (BESIDE,)} == {"ebpf"}

@@ -10,6 +10,7 @@ import pytest
 from lab.flows import request
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
+from lab.model.facts import MachineFacts
 from lab.model.loading.load_config import load
 from lab.system import resources
 from tests.support import ROOT
@@ -105,7 +106,7 @@ def test_a_service_of_ones_own_is_read_instead(tmp_path: Path) -> None:
 )
 def test_auto_follows_the_machine(demo: DemoConfig, emulated: bool, profile: str, rate: str) -> None:
     asked = request.read(demo)
-    wanted = request.resolve(asked, emulated=emulated, facts={"cpus": 2})
+    wanted = request.resolve(asked, emulated=emulated, facts=MachineFacts(cpus=2))
     assert wanted.profile == profile
     assert wanted.rate_rps == asked.scenario.rate_rps[rate]
     assert wanted.topology == asked.scenario.topology
@@ -114,7 +115,7 @@ def test_auto_follows_the_machine(demo: DemoConfig, emulated: bool, profile: str
 
 def test_what_was_asked_for_wins() -> None:
     asked = request.read(DemoConfig(topology="split", rate_rps=3.5))
-    wanted = request.resolve(asked, emulated=True, facts={"cpus": 2})
+    wanted = request.resolve(asked, emulated=True, facts=MachineFacts(cpus=2))
     assert (wanted.topology, wanted.rate_rps) == ("split", 3.5)
 
 

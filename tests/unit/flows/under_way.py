@@ -10,6 +10,7 @@ from lab import forms
 from lab.flows.deliver import guest_root
 from lab.flows.stages import Started
 from lab.guest.wire import FileEntry, GuestManifest, GuestRecord, dump, load
+from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.loading.load_scenario import load_scenario
@@ -41,7 +42,7 @@ def started(lab: Lab, *events: tuple[str, dict[str, Any]]) -> Started:
     _sealed(Path(site.out), events)
     catalog = forms.catalog(synthetic.ROOT)
     facts = manifest.Circumstances(
-        provider="local", accel="none", image_id="", guest=dict(synthetic.FACTS),
+        provider="local", accel="none", image_id="", guest=MachineFacts.of(synthetic.FACTS),
         artifacts={name: artifact(name) for name in PLAN.forms},
         forms=tuple(catalog[name] for name in PLAN.forms if name in catalog),
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), playbook_digest="", argv=("lab", "demo"),

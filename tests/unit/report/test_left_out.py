@@ -11,6 +11,7 @@ from lab.flows import left_out
 from lab.flows.report import Reported
 from lab.guest.wire import GuestManifest, Plan, encode, load
 from lab.model.errors import DemoError
+from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.own import Change
@@ -41,7 +42,7 @@ def summary(tmp_path: Path) -> Summary:
         name="orchestrion-otel", key="k", path=root, sha256=sha256, size_bytes=1, build_id="", changes=CHANGES
     )
     facts = manifest.Circumstances(
-        provider="local", accel="none", image_id="", guest={}, forms=named,
+        provider="local", accel="none", image_id="", guest=MachineFacts(), forms=named,
         artifacts={built.name: built}, playbook_digest="",
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), argv=("lab", "demo"),
         left_out=left_out.left_out([catalog["orchestrion-dd"]], {"orchestrion-dd": REFUSED}),

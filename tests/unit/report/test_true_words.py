@@ -12,6 +12,7 @@ import pytest
 
 from lab import report
 from lab.flows.report import write
+from lab.model.facts import MachineFacts
 from lab.model.run import Run
 from lab.model.summary import Summary
 from lab.report import overhead
@@ -57,9 +58,8 @@ def test_a_run_in_which_nothing_ran_claims_nothing(run: Run) -> None:
     said = everything(summarize(replace(run, cells=(), canaries=(), records=())))
     assert claimed(said) == []
     assert "no cell of ebpf finished" in said["html"]
-    assert "the stability of the machine is unknown" in str(
-        summarize(replace(run, cells=(), facts={}, manifest=replace(run.manifest, acceleration="none"))).grade
-    )
+    bare = replace(run, cells=(), machine=MachineFacts(), manifest=replace(run.manifest, acceleration="none"))
+    assert "the stability of the machine is unknown" in str(summarize(bare).grade)
 
 
 def test_a_run_in_which_every_cell_had_another_binary_claims_nothing(run: Run) -> None:

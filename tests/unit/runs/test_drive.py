@@ -14,6 +14,7 @@ from lab.runs import drive
 from lab.runs.drive import Site, call, install
 from lab.system.wait import Deadline
 from tests.support import lab_at
+from tests.unit.report import synthetic
 
 
 def answers(tmp_path: Path, script: str) -> tuple[LocalTransport, Site]:
@@ -53,7 +54,7 @@ def test_facts_of_a_machine_are_checked_when_they_arrive(tmp_path: Path) -> None
     (tmp_path / "said").write_text(json.dumps(GOOD))
     transport, site = answers(tmp_path, f"cat {tmp_path}/said")
     found, clock_s = drive.facts(transport, site, Deadline.after(20))
-    assert found == {name: value for name, value in GOOD.items() if name != "clock_ns"}
+    assert found.reported == {name: value for name, value in GOOD.items() if name != "clock_ns"}
     assert clock_s == 1e9
 
 
@@ -81,9 +82,10 @@ def test_a_fact_that_is_none_is_refused_by_its_name(tmp_path: Path, wrong: dict[
 
 
 @pytest.mark.parametrize("status", [{}, {"pid": None}, {"pid": "x"}, {"pid": -1}])
-def test_a_leader_without_a_pid_is_an_error_of_ours(status: dict[str, Any]) -> None:
+def test_a_leader_without_a_pid_is_an_error_of_ours(tmp_path: Path, status: dict[str, Any]) -> None:
+    transport, site = answers(tmp_path, f"echo '{json.dumps(status)}'")
     with pytest.raises(DemoError, match="reports no valid pid"):
-        drive.pid(status)
+        drive.start(transport, site, synthetic.plan(blocks=1), "", Deadline.after(20))
 
 
 def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:

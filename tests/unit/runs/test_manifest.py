@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab import forms
 from lab.guest.wire import GuestManifest, Plan, load
+from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
 from lab.runs import manifest
@@ -33,8 +34,9 @@ def written(root: Path, *, told: bool = True) -> dict[str, tuple[int | None, int
         artifact("baseline", plan.forms["baseline"].sha256, PLAIN, ()),
         artifact("orchestrion-otel", plan.forms["orchestrion-otel"].sha256, otel if told else None, ("a.go", "b.go")),
     )
+    of_each = {each.name: each for each in built}
     facts = manifest.Circumstances(
-        provider="local", accel="none", image_id="", guest={}, artifacts={each.name: each for each in built},
+        provider="local", accel="none", image_id="", guest=MachineFacts(), artifacts=of_each,
         forms=tuple(catalog[name] for name in plan.forms if name in catalog),
         scenario=load_scenario(synthetic.ROOT / "demo/scenarios/shop.yaml"), playbook_digest="", argv=("lab", "demo"),
     )  # fmt: skip

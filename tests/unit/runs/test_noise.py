@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from lab.model.facts import MachineFacts
 from lab.model.paths import Paths
 from lab.runs import noise
 from tests.unit.report import synthetic
 
 CPU = "cpu_s_per_1k_requests"
-HERE = {"arch": "x86_64", "cpu_model": "made up", "cpus": 2, "kernel": "6.1"}
+HERE = MachineFacts.of({"arch": "x86_64", "cpu_model": "made up", "cpus": 2, "kernel": "6.1"})
 
 
 def fill(paths: Paths, count: int, profile: str = "p") -> list[float]:
@@ -57,7 +58,7 @@ def test_only_sessions_that_measure_alike_share_a_profile() -> None:
     others = [
         noise.profile_hash(synthetic.plan(blocks=12), "local", "none", HERE, "go1.26.1"),
         noise.profile_hash(plan, "qemu", "kvm", HERE, "go1.26.1"),
-        noise.profile_hash(plan, "local", "none", {**HERE, "kernel": "6.12"}, "go1.26.1"),
+        noise.profile_hash(plan, "local", "none", HERE.but(kernel="6.12"), "go1.26.1"),
         noise.profile_hash(plan, "local", "none", HERE, "go1.27.0"),
     ]
     assert len({of, *others}) == 5

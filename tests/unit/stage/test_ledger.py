@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.guest.wire import FormSpec
+from lab.model.facts import MachineFacts
 from lab.stage.beat.signals import Signals
 from lab.stage.history import ledger
 from lab.stage.history.inputs import Inputs, differences, of
@@ -63,7 +64,7 @@ def test_an_input_that_changed_is_named() -> None:
 def test_inputs_hold_what_is_known_and_nothing_else() -> None:
     form = FormSpec(name="baseline", mechanism="none", binary="b", sha256="ab", build_id="")
     found = of(
-        {"kernel": "6.1.0-29", "cpu_model": "unknown", "cpus": 2},
+        MachineFacts.of({"kernel": "6.1.0-29", "cpu_model": "unknown", "cpus": 2}),
         {"baseline": form},
         (),
         provider="qemu",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lab.guest.wire import Gates
+from lab.model.facts import MachineFacts
 from lab.model.run import Request, Run
 from lab.model.summary import Controls, Summary, Verdict
 from lab.model.summary_form import Cells
@@ -252,7 +253,7 @@ def test_unreadable_raw_data_is_no_evidence(root: Path, tmp_path: Path) -> None:
 def test_the_grade(run: Run, acceleration: str, provider: str, facts: dict[str, Any], steal: float, word: str) -> None:
     manifest = replace(run.manifest, acceleration=acceleration, provider=provider)
     cells = [replace(c.cell, steal_s=steal) for c in run.cells]
-    found = grade(manifest, facts, cells)
+    found = grade(manifest, MachineFacts.of(facts), cells)
     assert found.word == word
     assert found.reasons
 
