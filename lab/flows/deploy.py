@@ -17,7 +17,7 @@ from lab.system import documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FormProof:
+class DeployProof:
     """Whether a form instruments. gaps: its differences from the reference; fix: of one that was not built."""
 
     ok: bool = False
@@ -28,7 +28,7 @@ class FormProof:
     changes: tuple[Change, ...] = ()  # of its program from the service's own
 
 
-Proofs = dict[str, FormProof]
+Proofs = dict[str, DeployProof]
 
 
 def deploy(lab: Lab, asked: DemoRequest) -> Proofs:
@@ -40,14 +40,14 @@ def deploy(lab: Lab, asked: DemoRequest) -> Proofs:
 def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
     directory, facts = fetched.run.directory, fetched.run.facts
     changes = {life.form: facts.artifacts[life.form].changes for life in fetched.run.plan.lives}
-    proofs = {form: FormProof(reason="the form was not started", changes=own) for form, own in changes.items()}
+    proofs = {form: DeployProof(reason="the form was not started", changes=own) for form, own in changes.items()}
     for path in sorted((directory / GUEST_DIR / LIVES_DIR).glob(f"*/{LIFE_FILE}")):
         ended = documents.read(source(directory, path.relative_to(directory).as_posix()), LifeEnd)
         reason = ended.reason.removeprefix("proof: ")
-        proofs[ended.form] = FormProof(ok=ended.ok, reason=reason, gaps=ended.gaps, changes=changes[ended.form])
+        proofs[ended.form] = DeployProof(ok=ended.ok, reason=reason, gaps=ended.gaps, changes=changes[ended.form])
     resume.discard(directory)
     for entry in facts.left_out:
-        proofs[entry.form] = FormProof(built=False, reason=entry.reason, fix=entry.fix)
+        proofs[entry.form] = DeployProof(built=False, reason=entry.reason, fix=entry.fix)
     return proofs
 
 

@@ -9,7 +9,7 @@ from lab.guest.wire import decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostFacts:
+class HostFingerprint:
     """The host's fingerprint, without personal data."""
 
     os: str = ""

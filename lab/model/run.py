@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from lab.guest.wire import Canary, Cell, FileEntry, GuestRecord, Plan, Span
 from lab.model.events import Record
-from lab.model.facts import HostFacts, MachineFacts
+from lab.model.facts import HostFingerprint, MachineFacts
 from lab.model.own import Change
 from lab.model.paths import SCHEMA
 
@@ -132,7 +132,7 @@ class RunManifest:
     seed: int = 0
     provider: str = ""
     acceleration: str = "unknown"  # tcg | kvm | hvf | whpx | none: no hypervisor of ours
-    host: HostFacts = field(default_factory=HostFacts)
+    host: HostFingerprint = field(default_factory=HostFingerprint)
     guest: dict[str, object] = field(default_factory=dict)  # as reported; `Run.machine` reads it
     toolchain: dict[str, str] = field(default_factory=dict)
     forms: tuple[RunForm, ...] = ()

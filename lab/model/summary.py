@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from lab.guest.wire import Count, WireError
-from lab.model.facts import HostFacts, MachineFacts
+from lab.model.facts import HostFingerprint, MachineFacts
 from lab.model.run import LeftOut
 from lab.model.summary_form import Cells, FormSummary, Texts, Trace
 
@@ -200,7 +200,7 @@ class Provenance:
     seed: int
     provider: str
     acceleration: str
-    host: HostFacts
+    host: HostFingerprint
     guest: dict[str, object]
     toolchain: dict[str, str]
     lab_version: str

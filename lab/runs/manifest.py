@@ -12,7 +12,7 @@ from typing import Final
 
 from lab import __version__
 from lab.guest.wire import FileEntry, GuestManifest, Plan, encode
-from lab.model.facts import HostFacts, MachineFacts
+from lab.model.facts import HostFingerprint, MachineFacts
 from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE
 from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest
@@ -46,9 +46,9 @@ def new_run_id(scenario: str) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{scenario}-{secrets.token_hex(2)}"
 
 
-def host_facts() -> HostFacts:
+def host_facts() -> HostFingerprint:
     """Of this host."""
-    return HostFacts(
+    return HostFingerprint(
         os=platform.system(),
         release=platform.release(),
         arch=platform.machine(),

@@ -12,7 +12,7 @@ from lab.cli.session import result_line, session
 from lab.model.config import Config
 
 if TYPE_CHECKING:
-    from lab.flows.deploy import FormProof
+    from lab.flows.deploy import DeployProof
     from lab.flows.request import DemoRequest
 
 
@@ -57,7 +57,7 @@ def register(app: typer.Typer) -> None:
         return code
 
 
-def _outcome(proof: FormProof) -> str:
+def _outcome(proof: DeployProof) -> str:
     if not proof.built:
         return f"NOT BUILT: {proof.reason} (fix: {proof.fix})"
     if not proof.ok:
