@@ -8,9 +8,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lab.flows.request import DemoRequest
 from lab.forms import cache_keys
@@ -23,18 +24,36 @@ from lab.model.lab import Lab
 KEEP_S: Final = 14 * 86400.0  # entries used within two weeks stay
 
 
-def listing(lab: Lab) -> list[dict[str, Any]]:
-    """Entries of each part of the cache: path, bytes on disk, seconds since last use."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheEntry:
+    """bytes: on disk; idle_s: since its last use."""
+
+    path: str
+    bytes: int
+    idle_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheKey:
+    """An entry that a demo needs. path: below the cache, named by the digest of all inputs."""
+
+    path: str
+    what: str
+    there: bool
+
+
+def listing(lab: Lab) -> list[CacheEntry]:
+    """Entries of each part of the cache."""
     paths = lab.paths
     built = (paths.artifacts, paths.artifacts / "disks", paths.build)
     parts = (paths.images, paths.kernels, paths.boxes, *built, paths.downloads)
     entries = [entry for part in parts if part.is_dir() for entry in sorted(part.iterdir())]
     shown = [entry for entry in entries if entry.name != "disks" and not entry.name.startswith(".")]
-    return [{"path": str(e), "bytes": size(e), "idle_s": time.time() - e.stat().st_mtime} for e in shown]
+    return [CacheEntry(path=str(e), bytes=size(e), idle_s=time.time() - e.stat().st_mtime) for e in shown]
 
 
-def keys(lab: Lab, asked: DemoRequest) -> list[dict[str, Any]]:
-    """The entries that a demo needs: path below the cache (named by the digest of all inputs), content, existence.
+def keys(lab: Lab, asked: DemoRequest) -> list[CacheKey]:
+    """The entries that a demo needs.
 
     Builds only the toolchain, which is an input of the image. An entry under another name is never used, so a CI cache
     may restore too much or too little.
@@ -49,14 +68,14 @@ def keys(lab: Lab, asked: DemoRequest) -> list[dict[str, Any]]:
     for what, key in cache_keys.keys(lab, asked.forms, asked.service, spec.arch).items():
         found[lab.paths.artifacts / key] = what
     return [
-        {"path": path.relative_to(lab.paths.cache).as_posix(), "what": what, "there": path.is_dir()}
+        CacheKey(path=path.relative_to(lab.paths.cache).as_posix(), what=what, there=path.is_dir())
         for path, what in found.items()
     ]
 
 
-def digest(rows: Iterable[Mapping[str, Any]]) -> str:
+def digest(rows: Iterable[CacheKey]) -> str:
     """One key for all entries."""
-    return hashlib.sha256("".join(f"{path}\n" for path in sorted(row["path"] for row in rows)).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{path}\n" for path in sorted(row.path for row in rows)).encode()).hexdigest()
 
 
 def size(path: Path) -> int:
@@ -76,10 +95,10 @@ def prune(lab: Lab) -> int:
     used = _used_images(lab)
     freed = 0
     for row in listing(lab):
-        path = Path(row["path"])
-        if row["idle_s"] < KEEP_S or path.name in used:
+        path = Path(row.path)
+        if row.idle_s < KEEP_S or path.name in used:
             continue
-        freed += row["bytes"]
+        freed += row.bytes
         if path.is_dir():
             _remove_tree(path)
         else:

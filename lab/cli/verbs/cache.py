@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
 
         with session(options, "cache", wanted) as lab:
             from lab.flows import cache as flow
+            from lab.guest.wire import encode
             from lab.model.errors import UsageError
             from lab.model.figures import size
 
@@ -61,14 +62,14 @@ def register(app: typer.Typer) -> None:
                 lines = [digest]
             elif action == "keys":
                 needed = flow.keys(lab, asked_for(lab.config))
-                doc = {"cache": str(lab.paths.cache), "digest": flow.digest(needed), "keys": needed}
-                lines = [row["path"] for row in needed]
+                doc = {"cache": str(lab.paths.cache), "digest": flow.digest(needed), "keys": encode(needed)}
+                lines = [row.path for row in needed]
             elif action == "prune":
                 rows = flow.listing(lab)
-                doc = {"entries": rows, "freed_bytes": (freed := flow.prune(lab))}
+                doc = {"entries": encode(rows), "freed_bytes": (freed := flow.prune(lab))}
                 lines = [f"freed {size(freed)}"]
             else:
-                doc = {"entries": (rows := flow.listing(lab)), "freed_bytes": 0}
-                lines = [f"{size(row['bytes']):>9}  {row['path']}" for row in rows]
+                doc = {"entries": encode(rows := flow.listing(lab)), "freed_bytes": 0}
+                lines = [f"{size(row.bytes):>9}  {row.path}" for row in rows]
         answer(options, doc, "\n".join(lines) or "the cache is empty")
         return 0

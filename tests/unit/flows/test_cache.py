@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.flows import cache
+from lab.flows.cache import CacheKey
 from lab.machines import state
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
@@ -33,19 +35,19 @@ def lab(tmp_path: Path) -> Lab:
     state.save(lab, Machine(spec=MachineSpec(name="m"), image_id="used"))
     for row in cache.listing(lab):
         long_ago = time.time() - cache.KEEP_S - 60
-        os.utime(row["path"], (long_ago, long_ago))
+        os.utime(row.path, (long_ago, long_ago))
     return lab
 
 
 def names(lab: Lab) -> list[str]:
-    return [Path(row["path"]).name for row in cache.listing(lab)]
+    return [Path(row.path).name for row in cache.listing(lab)]
 
 
 def test_every_entry_with_its_bytes_and_last_use(lab: Lab) -> None:
     assert names(lab) == ["unused", "used", "abc", "abc.ext4", "kernel.deb"]
     for row in cache.listing(lab):
-        assert 100_000 <= row["bytes"] <= 110_000, row
-        assert row["idle_s"] > cache.KEEP_S
+        assert 100_000 <= row.bytes <= 110_000, row
+        assert row.idle_s > cache.KEEP_S
 
 
 def test_a_home_without_cache_has_nothing(tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_purge_removes_read_only_folders_too(lab: Lab) -> None:
 
 
 def test_one_key_for_all_entries_whatever_their_order() -> None:
-    rows = [{"path": "images/a", "there": True}, {"path": "artifacts/b", "there": False}]
-    turned = [{**row, "there": not row["there"]} for row in reversed(rows)]
+    rows = [CacheKey(path="images/a", what="", there=True), CacheKey(path="artifacts/b", what="", there=False)]
+    turned = [replace(row, there=not row.there) for row in reversed(rows)]
     assert cache.digest(rows) == cache.digest(turned)
     assert cache.digest(rows) != cache.digest(rows[:1])
