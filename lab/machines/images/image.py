@@ -23,7 +23,7 @@ from lab.machines.images.kernels import unpack as kernel
 from lab.machines.images.recipes import OF_ARCH, RECIPES
 from lab.machines.images.rootfs import ImageSpec
 from lab.machines.vm import initrd
-from lab.machines.vm.disks import ROOT_SERIAL
+from lab.machines.vm.qemu_argv import ROOT_SERIAL
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Arch, MachineSpec

@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Final
 
 from lab.machines.vm import heartbeat
-from lab.machines.vm.disks import MODULES_SERIAL, ROOT_SERIAL
 from lab.machines.vm.kernel_args import kernel_args
 from lab.model.machine import INSTRUCTION_NS, Arch
 
 HOT_PORTS: Final = 4  # q35's root bus does not support hot plug, so empty root ports are added in advance
 SSH_PORT: Final = 22
+# Virtio serials by which the init finds a disk: its root (playbooks/init/disks.go), and the modules of a kernel that is
+# not the image's (playbooks/init/modules.go).
+ROOT_SERIAL: Final = "lab-root"
+MODULES_SERIAL: Final = "lab-modules"
 PROGRAMS: Final[dict[Arch, str]] = {"x86_64": "qemu-system-x86_64", "aarch64": "qemu-system-aarch64"}
 MACHINES: Final[dict[Arch, str]] = {
     "x86_64": "q35,usb=off,vmport=off,hpet=off,smbus=off,sata=off",
     "aarch64": "virt,usb=off",
 }
-# The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost. With
-# RDRAND the kernel's random numbers are ready before a second CPU runs, and switch no code under it later (ADR 10).
 # One instruction is 2**shift ns of guest time; while the guest idles, its clock follows the host's.
 ICOUNT: Final = f"shift={INSTRUCTION_NS.bit_length() - 1},sleep=on"
+# The fastest to emulate that the distributions' binaries run on: AVX, and Arm's pointer authentication, cost. With
+# RDRAND the kernel's random numbers are ready before a second CPU runs, and switch no code under it later (ADR 10).
 EMULATED_CPUS: Final[dict[Arch, str]] = {"x86_64": "Nehalem,+rdrand", "aarch64": "cortex-a72"}
 
 

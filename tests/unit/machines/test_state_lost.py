@@ -22,6 +22,7 @@ from lab.machines.providers.ssh import provider as ssh
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec, Seed
 from lab.system import proc
+from tests.support import absent
 from tests.unit.machines.broken import (
     HANDLE,
     WHOLE,
@@ -38,7 +39,7 @@ def running(folder: Path) -> Iterator[tuple[Seed, subprocess.Popen[bytes]]]:
     """A real QEMU with this machine's id and disk; there is no guest in it."""
     program = proc.which("qemu-system-x86_64")
     if program is None:
-        pytest.skip("QEMU is not installed")
+        absent("QEMU is not installed")
     seed = keys.seed(folder)
     disk = folder / "disk.qcow2"
     disk.write_bytes(bytes(1 << 20))

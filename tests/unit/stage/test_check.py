@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,10 +90,13 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         ("", None),
     ],
 )
-def test_displays(monkeypatch: pytest.MonkeyPatch, said: str, mirrored: bool | None) -> None:
+def test_displays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, mirrored: bool | None) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(host_checks, "_said", lambda *_: said)
+    program = tmp_path / "xrandr"
+    program.write_text(f"#!/bin/sh\nprintf '%s' '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert host_checks.mirrored() is mirrored
 
 

@@ -18,7 +18,7 @@ from lab.machines.images import seal as image_seal
 from lab.machines.images.kernels import file as kernel_file
 from lab.machines.images.kernels.file import KernelFile
 from lab.machines.vm import initrd
-from lab.machines.vm.disks import MODULES_SERIAL
+from lab.machines.vm.qemu_argv import MODULES_SERIAL
 from lab.model.errors import ConfigError, LabError, PreconditionError, ProvisioningError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
