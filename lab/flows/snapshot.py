@@ -81,7 +81,7 @@ def _record(machine: str, tag: str, doc: dict[str, Any]) -> standby.Standby:
 
 def _asked(machine: str, record: standby.Standby) -> DemoRequest:
     """The request of the snapshot, read again. Raises ConfigError when its files do not exist any more."""
-    demo = DemoConfig(scenario=record.scenario, forms=record.forms, topology=record.topology)
+    demo = DemoConfig(scenario=record.scenario, forms=record.forms, topology=record.topology, seed=record.seed)
     try:
         return request.read(demo, service_dir=Path(record.service))
     except ConfigError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.recorded_show import records
+from tests.support import run_lab
 
 pytestmark = pytest.mark.contract
 STARTS_S = 30.0
@@ -119,3 +120,23 @@ def test_it_fits_a_bigger_terminal_and_ctrl_c_ends_it(terminal: Terminal) -> Non
     assert "health" in screen
     terminal.press("C-c")
     terminal.shows("ended with")
+
+
+SLIDES = """
+schema: 1
+name: slides
+title: Slides
+forms: [baseline]
+slot_min: 2
+beats:
+  - {id: one, kind: slide, title: One, markdown: a}
+  - {id: two, kind: slide, title: Two, markdown: b}
+"""
+
+
+def test_a_show_that_no_key_can_reach_goes_on_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "slides.yaml").write_text(SLIDES)
+    ran = run_lab("show", str(tmp_path / "slides.yaml"), "--plain", "--no-browser", home=tmp_path / "home")
+    assert ran.code == 0, ran.stderr
+    assert "no key can come" in ran.stdout
+    assert ran.stdout.rstrip().endswith("passed, passed")

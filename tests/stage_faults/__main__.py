@@ -35,7 +35,6 @@ from tests.stage_faults.place import LOST, OTEL, SHOWN, Place, plan, specs
 from tests.support import lab_at, test_home
 
 REHEARSAL: Final = "rehearsal"
-BUSY: Final = 0.4  # share of the CPU time that others use
 FIRST: Final = 5  # rehearsals before the first sample
 
 
@@ -53,23 +52,34 @@ EMULATED: Final = Load(forms=("baseline", OTEL, "ebpf"), rate_rps=4.0, requests=
 
 
 def sample(place: Any, injector: Injector, load: Load, host: Callable[[], HostUse | None]) -> dict[str, Any]:
-    """Values and signals of one beat: a load into all forms, then a request into each."""
+    """What is seen of one beat: a load into all forms, where noise could move it the same load once more, and a
+    request into each. How it is judged is another matter: `score` does that from the file, as often as one likes."""
     taken = {shown: lane for lane, shown in injector.instead.items()}
     lanes = tuple(taken.get(form, form) for form in load.forms)
-    began = time.monotonic()
-    with injector.around(place):
+
+    def loaded() -> dict[str, Any]:
         before = host()
         told = place.order(kind="load", forms=lanes, rate_rps=load.rate_rps, requests=load.requests, seed=7)
         after = host()
-        told += place.order(kind="request", forms=lanes, request="browse", at_once=True, limit_s=2.0)
+        return {
+            "events": _kept(told, injector),
+            "host_others": after.others(before) if before and after else None,
+            "host_waited": after.waited(before) if before and after else None,
+        }
+
+    began = time.monotonic()
+    with injector.around(place):
+        first = loaded()
+        again = loaded() if injector.twice else None
+        told = place.order(kind="request", forms=lanes, request="browse", at_once=True, limit_s=2.0)
         seconds = time.monotonic() - began
-    shown = [_renamed(event, injector.instead) for event in told]
-    return {
-        "events": [live_to_json(event) for event in shown if not isinstance(event, SpanSeen)],
-        "host_others": after.others(before) if before and after else None,
-        "changed": ["tool go: go1.26.1 in rehearsal, go1.26.2 now"] if injector.changed else [],
-        "seconds": round(seconds, 2),
-    }
+    first["events"] += _kept(told, injector)
+    changed = ["tool go: go1.26.1 in rehearsal, go1.26.2 now"] if injector.changed else []
+    return {**first, "again": again, "changed": changed, "seconds": round(seconds, 2)}
+
+
+def _kept(told: list[LiveEvent], injector: Injector) -> list[dict[str, Any]]:
+    return [live_to_json(_renamed(event, injector.instead)) for event in told if not isinstance(event, SpanSeen)]
 
 
 def _renamed(event: LiveEvent, instead: dict[str, str]) -> LiveEvent:
@@ -143,17 +153,16 @@ def in_a_machine(file: Path, rounds: int, name: str) -> None:
 
 def go_on(file: Path, rounds: int, injectors: dict[str, Injector], take: Callable[[Injector], dict[str, Any]]) -> None:
     """Take the samples that are missing."""
-    done, busy = {(one["round"], one["injector"]) for one in score.read(file)}, False
+    done = {(one["round"], one["injector"]) for one in score.read(file)}
     for number in range(rounds):
         first = [REHEARSAL + f" {n}" for n in range(FIRST)] if number == 0 else [REHEARSAL]
         order = list(injectors)
         random.Random(number).shuffle(order)
         for name in [*first, *order]:
-            injector = injectors.get(name, Injector(truth=""))
-            if (number, name) in done or (injector.alone and busy) or number >= injector.most:
+            injector = injectors.get(name, Injector(truth="", twice=False))
+            if (number, name) in done or number >= injector.most:
                 continue
             taken = take(injector)
-            busy = (score.signals_of(taken).others or 0.0) > BUSY
             with file.open("a") as out:
                 out.write(json.dumps({"round": number, "injector": name, **taken}) + "\n")
             print(f"round {number}: {name}, {taken['seconds']} s", file=sys.stderr, flush=True)

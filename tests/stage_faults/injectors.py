@@ -30,14 +30,15 @@ AT_S: Final = 0.8  # after the order of the load
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injector:
     """`truth`: the cause that must be named; "" where none of the table's is at work. instead: lane -> whose place it
-    takes."""
+    takes. mild: it need not move a value; then all ON is right too."""
 
     truth: str
     around: Callable[[Place], AbstractContextManager[object]] = lambda _: contextlib.nullcontext()
     instead: dict[str, str] = field(default_factory=dict)
     fresh: bool = False  # in forms that have just been started
     changed: bool = False  # on other inputs than those of the rehearsals
-    alone: bool = False  # says nothing on a host where others work already
+    mild: bool = False
+    twice: bool = True  # what it does could be taken for noise: then a second window is taken
     most: int = 1000  # rounds that take a sample
 
 
@@ -58,38 +59,45 @@ def heavy() -> Iterator[None]:
 
 @contextmanager
 def burning(count: int) -> Iterator[None]:
-    """So many programs that take all the CPU they get."""
-    hogs = [subprocess.Popen([sys.executable, "-c", BURN], start_new_session=True) for _ in range(count)]
+    """So many programs that take all the CPU they get. They are orphans: work of this process's is not others' work."""
+    argv = ["sh", "-c", '"$@" </dev/null >/dev/null 2>&1 & echo $!', "sh", sys.executable, "-c", BURN]
+    hogs = [int(subprocess.check_output(argv)) for _ in range(count)]
     try:
         yield
     finally:
         for hog in hogs:
-            hog.kill()
-            hog.wait()
+            os.kill(hog, signal.SIGKILL)
 
 
 @contextmanager
-def capped(pids: Callable[[], Sequence[int]], quota_us: int, period_us: int, after_s: float = 0.0) -> Iterator[None]:
-    """These processes and what they start get so much CPU time per period, by the kernel's own quota."""
+def capped(pids: Callable[[], Sequence[int]], quota_us: int, period_us: int, every_s: float = 0.0) -> Iterator[None]:
+    """These processes and what they start get so much CPU time per period, by the kernel's own quota. every_s: look
+    for more of them so often."""
     group = GROUP / "capped"
     group.mkdir()
     (group / "cpu.cfs_period_us").write_text(str(period_us))
     (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+    over = threading.Event()
 
     def cap() -> None:
         for pid in pids():
             with contextlib.suppress(OSError):
                 (group / "cgroup.procs").write_text(str(pid))
 
-    timer = threading.Timer(after_s, cap)
-    timer.start()
-    if not after_s:
-        timer.join()
+    def watch() -> None:
+        while not over.wait(every_s):
+            cap()
+
+    cap()
+    watcher = threading.Thread(target=watch)
+    if every_s:
+        watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()
+        over.set()
+        if every_s:
+            watcher.join()
         for pid in (group / "cgroup.procs").read_text().split():
             with contextlib.suppress(OSError):
                 (GROUP / "cgroup.procs").write_text(pid)
@@ -110,8 +118,8 @@ def throttled(place: Place) -> AbstractContextManager[None]:
 
 
 def starved(place: Place) -> AbstractContextManager[None]:
-    """The load generator alone."""
-    return capped(lambda: place.pids("load"), 4_000, 100_000, AT_S / 2)
+    """The load generator alone; each load has its own."""
+    return capped(lambda: place.pids("load"), 1_500, 100_000, every_s=0.1)
 
 
 @contextmanager
@@ -191,16 +199,16 @@ def halting(place: Place) -> Iterator[None]:
 
 INJECTORS: Final[dict[str, Injector]] = {
     "clean": Injector(truth=""),
-    "CPU hogs in the machine": Injector(truth="background work", around=lambda _: burning(16), alone=True),
+    "CPU hogs beside it": Injector(truth="background work", around=lambda _: burning(48)),
     "CPU quota on everything": Injector(truth="throttled", around=throttled),
     "load generator starved": Injector(truth="load generator", around=starved),
-    "agent killed": Injector(truth="not attached", around=killed),
-    "agent started late": Injector(truth="not attached", around=late),
-    "tiny queue": Injector(truth="dropped spans", instead={TINY: OTEL}),
-    "context not passed on": Injector(truth="context lost", instead={LOST: OTEL}),
-    "another form's program": Injector(truth="wrong binary", instead={STALE: OTEL}),
-    "no warm-up": Injector(truth="warm-up", fresh=True, most=12),
-    "another tool": Injector(truth="version drift", changed=True),
+    "agent killed": Injector(truth="not attached", around=killed, twice=False),
+    "agent started late": Injector(truth="not attached", around=late, twice=False),
+    "tiny queue": Injector(truth="dropped spans", instead={TINY: OTEL}, twice=False),
+    "context not passed on": Injector(truth="context lost", instead={LOST: OTEL}, twice=False),
+    "another form's program": Injector(truth="wrong binary", instead={STALE: OTEL}, twice=False),
+    "no warm-up": Injector(truth="warm-up", fresh=True, most=12, mild=True),
+    "another tool": Injector(truth="version drift", changed=True, twice=False),
     "unlisted: a greedy collector of garbage": Injector(truth="", instead={GREEDY: OTEL}),
     "unlisted: a service that halts": Injector(truth="", around=halting),
     "unlisted: a slow disk": Injector(truth="", around=writing),

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.guest.wire.live import LiveEvent, live_from_json
+from lab.guest.wire.live import Accepted, LiveEvent, live_from_json
 from lab.stage.beat.readings import readings
 from lab.stage.beat.signals import Signals, of
 from lab.stage.diagnosis.causes import Observations, explain
-from lab.stage.diagnosis.judge import usual
+from lab.stage.diagnosis.judge import Usual, usual
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Figure, Rehearsal
 from lab.stage.stream.events import Value
@@ -50,8 +50,27 @@ def _events(sample: dict[str, Any]) -> list[LiveEvent]:
     return [live_from_json(doc["kind"], doc["data"]) for doc in sample["events"]]
 
 
+def _readings(sample: dict[str, Any]) -> tuple[Value, ...]:
+    events = _events(sample)
+    return readings(events, at_ms=0.0, counted=any(isinstance(e, Accepted) and e.clock == "counted" for e in events))
+
+
 def signals_of(sample: dict[str, Any]) -> Signals:
-    return of(_events(sample), host_others=sample.get("host_others"))
+    host = {name: sample.get(name) for name in ("host_others", "host_waited")}
+    return of(_events(sample), **host)
+
+
+def told(known: Usual, sample: dict[str, Any]) -> tuple[list[Value], dict[str, Any]]:
+    """The values as a show tells them, and the window that they are of: the second one, where the first left a doubt
+    (`lab.stage.kinds.load`)."""
+    first = _readings(sample)
+    if not sample.get("again") or known.doubt(BEAT, first) is None:
+        return [known.judged(BEAT, value) for value in first], sample
+    before = {(one.name, one.form): one for one in first}
+    second = {(one.name, one.form): one for one in _readings(sample["again"])}
+    return [
+        known.judged(BEAT, second.get(name, value), value if name in second else None) for name, value in before.items()
+    ], sample["again"]
 
 
 def judged(samples: Iterable[dict[str, Any]]) -> list[Judged]:
@@ -60,18 +79,18 @@ def judged(samples: Iterable[dict[str, Any]]) -> list[Judged]:
     seen: list[Signals] = []
     found = []
     for one in samples:
-        values, signals = readings(_events(one), at_ms=0.0), signals_of(one)
         if one["injector"].startswith("rehearsal"):
-            past = [*past, _rehearsal(len(past), values)][-KEPT:]
-            seen = [*seen, signals][-KEPT:]
+            past = [*past, _rehearsal(len(past), _readings(one))][-KEPT:]
+            seen = [*seen, signals_of(one)][-KEPT:]
             continue
         known = usual(past)
-        told = [known.judged(BEAT, value) for value in values]
-        off = [value for value in told if value.judged == "off"]
+        values, window = told(known, one)
+        off = [value for value in values if value.judged == "off"]
+        changed = tuple(one["changed"])
         scene = Observations(
-            beat=BEAT, values=told, now=signals, rehearsed=seen, usual=known, changed=tuple(one["changed"])
+            beat=BEAT, values=values, now=signals_of(window), rehearsed=seen, usual=known, changed=changed
         )
-        causes = explain(scene) if off or one["changed"] else ()
+        causes = explain(scene) if off or changed else ()
         said = (causes[0].name or NONE) if causes else ON
         names = tuple(f"{value.name} of {value.form}" for value in off)
         found.append(Judged(round=one["round"], injector=one["injector"], said=said, off=names))
@@ -94,17 +113,19 @@ def table(file: Path, *, tuned: bool = True) -> str:
         said = Counter(one.said for one in found if one.injector == name)
         if total := sum(said.values()):
             hits = said[injector.truth] if injector.truth else said[ON]
+            hits += said[ON] if injector.truth and injector.mild else 0
             hits += said[NONE] if name.startswith("unlisted") else 0
             others = ", ".join(f"{what} {count}" for what, count in said.most_common() if what != injector.truth)
             lines.append(f"| {name} | {total} | {injector.truth or '(none)'} | {Share(hits, total)} | {others} |")
     lines += ["", "| cause | recall | recall where a value was off | precision |", "|---|---|---|---|"]
     for cause in dict.fromkeys(injector.truth for injector in ALL.values() if injector.truth):
         of = [one for one in found if ALL[one.injector].truth == cause]
-        off = [one for one in of if one.said != ON]
-        named = [one for one in found if one.said == cause]
-        right = [one for one in of if one.said == cause]
         if not of:
             continue
-        shares = [str(Share(len(right), len(base))) if base else "—" for base in (of, off, named)]
-        lines.append(f"| {cause} | {' | '.join(shares)} |")
+        right = [one for one in of if one.said == cause]
+        mild = [one for one in of if one.said == ON and ALL[one.injector].mild]
+        off = [one for one in of if one.said != ON]
+        named = [one for one in found if one.said == cause]
+        counts = ((len(right) + len(mild), len(of)), (len(right), len(off)), (len(right), len(named)))
+        lines.append(f"| {cause} | {' | '.join(str(Share(*count)) if count[1] else '—' for count in counts)} |")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -74,12 +75,25 @@ class Lines:
 
 
 @contextlib.contextmanager
-def keyboard(act: Act) -> Iterator[None]:
-    """Send what is typed to `act` while the block runs: single keys of a terminal, else an action or a key a line."""
+def keyboard(act: Act, views: Callable[[], int], page_s: float) -> Iterator[None]:
+    """Send what is typed to `act` while the block runs: single keys of a terminal, else an action or a key a line.
+
+    When the input has ended, keys come from the page: one that is open, or is within `page_s`. Without it the show goes
+    on alone.
+    """
     end = threading.Event()
     single = sys.stdin is not None and sys.stdin.isatty() and os.name == "posix"
-    reader = _keys if single else _lines
-    threading.Thread(target=reader, args=(act, end), name="keyboard", daemon=True).start()
+
+    def read() -> None:
+        (_keys if single else _lines)(act, end)
+        ends = time.monotonic() + page_s
+        while not views() and not end.is_set():
+            if time.monotonic() >= ends:
+                act("alone", "")
+                return
+            end.wait(POLL_S)
+
+    threading.Thread(target=read, name="keyboard", daemon=True).start()
     with _raw() if single else contextlib.nullcontext():
         try:
             yield
@@ -104,6 +118,8 @@ def _keys(act: Act, end: threading.Event) -> None:
         if not select.select([fd], [], [], POLL_S)[0]:
             continue
         typed = os.read(fd, 32).decode("utf-8", "replace")
+        if not typed:
+            return
         for key in [ESCAPES[typed]] if typed in ESCAPES else typed:
             name = ESCAPES.get(key, key)
             if key.isdecimal() and key != "0":

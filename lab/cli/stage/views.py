@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from lab.cli.options import Options
 from lab.cli.stage.plain import Lines, keyboard
@@ -14,6 +15,8 @@ from lab.stage.play.engine import Engine
 from lab.stage.play.health import Pulse
 from lab.stage.stream.events import StageEvent
 from lab.stage.stream.records import Stage
+
+PAGE_S: Final = 10.0  # a browser has opened the page by then
 
 
 def on_stage(
@@ -32,7 +35,7 @@ def on_stage(
             house.perform(stage, page, asked, play, cancel=cancel)
             return
         stage.subscribe(Lines(as_json=options.json, private=not asked.single))
-        with keyboard(stage.act):
+        with keyboard(stage.act, lambda: page.views, PAGE_S if asked.browse else 0.0):
             play(lambda _: None)
 
 

@@ -19,6 +19,7 @@ from lab.guest.linux.procfs import (
     parse_own_cgroup,
     parse_pid_stat,
     parse_status_mib,
+    parse_throttled,
     read,
 )
 
@@ -101,7 +102,7 @@ def open_accounts(
     for source in sources:
         if source == "cgroup2" and systemd and not delegated:
             continue
-        parent = _own_group(source)
+        parent = own_group("" if source == "cgroup2" else "cpuacct")
         if parent is None:
             continue
         root = parent / ("lab-" + tag)
@@ -124,17 +125,24 @@ def open_accounts(
     return Accounts(source="proc", root=None)
 
 
-def _own_group(source: str) -> Path | None:
-    """The folder of this process's group in a mounted hierarchy."""
-    own = parse_own_cgroup(read("/proc/self/cgroup", ""), "" if source == "cgroup2" else "cpuacct")
+def own_group(controller: str) -> Path | None:
+    """The folder of this process's group in the mounted hierarchy of a controller; "": of cgroup v2."""
+    own = parse_own_cgroup(read("/proc/self/cgroup", ""), controller)
     if own is None:
         return None
     for _, target, kind, options in parse_mounts(read("/proc/self/mounts")):
-        if source == "cgroup2" and kind == "cgroup2":
-            return Path(target + own)
-        if source == "cgroup1" and kind == "cgroup" and "cpuacct" in options.split(","):
+        if kind == ("cgroup" if controller else "cgroup2") and (not controller or controller in options.split(",")):
             return Path(target + own)
     return None
+
+
+def throttled_s() -> float | None:
+    """Seconds so far in which a CPU quota held this process's group back, or one above it; None: the kernel does not
+    tell."""
+    group = own_group("cpu") or own_group("")
+    above = [] if group is None else [group, *group.parents]
+    found = [parse_throttled(read(folder / "cpu.stat", "")) for folder in above]
+    return sum(filter(None, found)) if any(one is not None for one in found) else None
 
 
 def _enter(group: Path) -> None:

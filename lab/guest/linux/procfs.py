@@ -61,6 +61,20 @@ def parse_cpuacct(text: str, text_user: str, text_sys: str) -> tuple[float, floa
     return in_user, total - in_user
 
 
+def parse_throttled(text: str) -> float | None:
+    """cpu.stat: seconds in which the group's quota held it back, of all CPUs together; None where it tells none."""
+    values = dict(line.split() for line in text.splitlines() if line)
+    if "throttled_usec" in values:  # cgroup v2
+        return int(values["throttled_usec"]) / 1e6
+    return int(values["throttled_time"]) / 1e9 if "throttled_time" in values else None
+
+
+def parse_schedstat(text: str) -> float:
+    """/proc/PID/task/TID/schedstat: seconds in which the thread was ready to run and had no CPU."""
+    fields = text.split()
+    return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+
+
 def parse_pressure(text: str) -> float:
     """/proc/pressure/*: seconds in which some task waited, since boot."""
     for line in text.splitlines():
@@ -158,6 +172,11 @@ def cpu_s(pid: int) -> float | None:
         return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
     except OSError:
         return None
+
+
+def waited_s(pid: int) -> float:
+    """Seconds in which threads of a process that are there now were ready to run and had no CPU."""
+    return sum(parse_schedstat(read(path, "")) for path in Path("/proc/%d/task" % pid).glob("*/schedstat"))
 
 
 def rss_mib(pid: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.guest.linux.procfs import cpu_s, rss_mib
+from lab.guest.linux.procfs import cpu_s, rss_mib, waited_s
 from lab.guest.run.context import RunContext
 from lab.guest.run.life import Running
 from lab.guest.scoring.trees import TypeTree, surely_received, type_trees
@@ -18,6 +18,7 @@ class Meter:
     pids: dict[str, list[int]]
     last: dict[int, float] = field(default_factory=dict)
     began: dict[str, float] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)  # when it began
 
     def cpu(self) -> dict[str, float]:
         for pid in [pid for pids in self.pids.values() for pid in pids]:
@@ -27,6 +28,12 @@ class Meter:
 
     def rss(self) -> dict[str, float]:
         return {role: round(sum(map(rss_mib, pids)), 2) for role, pids in self.pids.items()}
+
+    def wait(self) -> dict[str, float]:
+        """Since it began, of threads that are there now."""
+        now = {role: sum(map(waited_s, pids)) for role, pids in self.pids.items()}
+        self.waited = self.waited or now
+        return {role: round(max(0.0, now[role] - self.waited[role]), 4) for role in now}
 
 
 @dataclass
@@ -85,4 +92,5 @@ def lane_of(context: RunContext, running: Running, there: dict[int, list[int]]) 
         cpu=meter.cpu(),
     )
     meter.began = lane.cpu
+    meter.wait()
     return lane

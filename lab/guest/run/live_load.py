@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from lab.guest.linux.accounts import ROLES
+from lab.guest.linux.accounts import ROLES, throttled_s
 from lab.guest.linux.child import Child
 from lab.guest.linux.line_stream import LineStream
 from lab.guest.linux.procfs import cpu_s, pressure, sessions, system_times
@@ -169,6 +169,7 @@ class LiveLoad:
         """The machine since the last call; the first call only reads."""
         system = system_times()
         sentinel_s = sentinel(SENTINEL_ROUNDS) if doc else 0.0
+        throttled = throttled_s()
         now = {
             "mono": time.monotonic(),
             "busy": system.busy_s,
@@ -176,6 +177,7 @@ class LiveLoad:
             "lab": cpu_s(os.getpid()) or 0.0,
             "ours": sum(sum(self.context.accounts.cpu(role)) for role in ROLES),
             "psi": pressure().get("cpu", -1.0),
+            "throttled": -1.0 if throttled is None else throttled,
         }
         before, self.busy = self.busy or now, now
         if not doc:
@@ -197,6 +199,7 @@ class LiveLoad:
                 lab_cpu_s=used["lab"],
                 other_cpu_s=max(0.0, used["busy"] - used["ours"] - used["lab"]),
                 sentinel_s=sentinel_s,
+                throttled_s=used["throttled"] if now["throttled"] >= 0 else None,
             )
         )
 
@@ -231,5 +234,6 @@ class LiveLoad:
                 build_ids={
                     str(build): int(count) for build, count in tally.get("builds", lane.builds).items() if build
                 },
+                wait_s=lane.meter.wait(),
             )
         )

@@ -164,6 +164,7 @@ class MachineWindow(_Live):
     lab_cpu_s: float  # of the standby process itself
     other_cpu_s: float  # of whatever is not ours
     sentinel_s: float  # a fixed piece of work, measured at the window's end
+    throttled_s: Optional[float] = None  # in which a CPU quota held our control group back; null: nothing tells it
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,7 @@ class LoadEnded(_Live):
     spans_expected: Count
     spans_seen: Count
     build_ids: dict[str, Count]  # header value -> answers
+    wait_s: dict[str, float] = field(default_factory=dict)  # service, agent, sink: threads that were ready had no CPU
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ class HostUse:
     total_s: float
     busy_s: float
     own_s: dict[int, float]  # by pid
+    wait_s: dict[int, float] = field(default_factory=dict)  # in which threads had no CPU to run on; of Linux
 
     @staticmethod
     def now(folder: Path) -> HostUse | None:
@@ -29,9 +30,11 @@ class HostUse:
         own = {process.pid: process for process in psutil.process_iter() if _names(process, str(folder))}
         if not own:
             return None
+        wait_s = {pid: waited for pid in own if (waited := _waited_s(pid)) is not None}
         for process in (me := psutil.Process(os.getpid()), *me.children(recursive=True)):
             own[process.pid] = process
-        return HostUse(total_s=total, busy_s=busy, own_s={pid: _used_s(process) for pid, process in own.items()})
+        own_s = {pid: _used_s(process) for pid, process in own.items()}
+        return HostUse(total_s=total, busy_s=busy, own_s=own_s, wait_s=wait_s)
 
     def others(self, before: HostUse) -> float | None:
         """The share of all CPUs' time since then that neither the machine nor we used."""
@@ -39,11 +42,26 @@ class HostUse:
         own = sum(used - before.own_s.get(pid, 0.0) for pid, used in self.own_s.items())
         return min(max((self.busy_s - before.busy_s - own) / total, 0.0), 1.0) if total > 0 else None
 
+    def waited(self, before: HostUse) -> float | None:
+        """Seconds that the machine waited for a CPU for each second that it had one; None where nothing tells."""
+        waited = sum(self.wait_s[pid] - before.wait_s.get(pid, 0.0) for pid in self.wait_s)
+        ran = sum(self.own_s[pid] - before.own_s.get(pid, 0.0) for pid in self.wait_s)
+        return max(waited, 0.0) / ran if ran > 0 else None
+
 
 def _names(process: psutil.Process, folder: str) -> bool:
     with contextlib.suppress(psutil.Error, OSError):
         return any(word == folder or f"{folder}{os.sep}" in word for word in process.cmdline())
     return False
+
+
+def _waited_s(pid: int) -> float | None:
+    """By the scheduler's own account of each thread, which only Linux gives."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((thread / "schedstat").read_text(encoding="ascii").split()[1]) for thread in threads) / 1e9
+    except (OSError, IndexError):
+        return None
 
 
 def _used_s(process: psutil.Process) -> float:

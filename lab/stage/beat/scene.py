@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.flows.request import DemoRequest
@@ -15,7 +15,7 @@ from lab.stage.beat.cast import StageMachine
 from lab.stage.beat.expect import Seen
 from lab.stage.beat.host_use import HostUse
 from lab.stage.beat.signals import Signals
-from lab.stage.stream.events import StageEvent
+from lab.stage.stream.events import StageEvent, Value
 from lab.system.wait import Deadline
 
 
@@ -31,11 +31,15 @@ class Scene:
     asked: DemoRequest
     budget_s: float
     sink: Callable[[StageEvent], None]
-    judged: Callable[[StageEvent], StageEvent] = lambda event: event  # a value against its rehearsed interval
+    # an event, and a value against its rehearsed interval; with the values of the window before, by name and form
+    judged: Callable[[StageEvent, Mapping[tuple[str, str], Value]], StageEvent] = lambda event, _: event
+    # which of these values a second window has to tell noise from a change for
+    doubt: Callable[[Sequence[Value]], Value | None] = lambda _: None
     shell: Callable[[list[str]], None] = lambda _: None  # hands the terminal over, and comes back after it
     began_s: float = field(default_factory=time.monotonic)
     seen: Seen = field(default_factory=Seen)
     told: list[LiveEvent] = field(default_factory=list)  # by the machine: what a cause is looked for in
+    first: dict[tuple[str, str], Value] = field(default_factory=dict)  # of the window before, where there was one
     host: HostUse | None = None  # when the first order was given
     log: list[tuple[float, StageEvent]] = field(default_factory=list)  # with the seconds since the beat's start
     _open: bool = True
@@ -60,12 +64,19 @@ class Scene:
         if self.cast.clock == "counted":  # whatever the host does, the same work is the same count
             return signals.of(self.told)
         now = HostUse.now(self.lab.paths.machine(self.cast.machine)) if self.host is not None else None
-        others = now.others(self.host) if now is not None and self.host is not None else None
-        return signals.of(self.told, host_others=others)
+        if now is None or self.host is None:
+            return signals.of(self.told)
+        return signals.of(self.told, host_others=now.others(self.host), host_waited=now.waited(self.host))
+
+    def again(self, values: Iterable[Value]) -> None:
+        """What was measured was a first window: what comes now is held to it, and stands."""
+        self.first = {(one.name, one.form): one for one in values}
+        self.told.clear()
+        self.host = None
 
     def emit(self, event: StageEvent) -> None:
         """Show it, unless the attempt is over."""
-        event = self.judged(event)
+        event = self.judged(event, self.first)
         with self._lock:
             if self._open:
                 self.seen.note(event)

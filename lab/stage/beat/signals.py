@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import fmean
-from typing import TypeVar
+from statistics import fmean, median
+from typing import Final, TypeVar
 
 from lab.guest.wire.live import (
     Answered,
@@ -23,6 +23,7 @@ from lab.guest.wire.live import (
 )
 
 T = TypeVar("T")
+MEASURED: Final = ("service", "agent")  # whose work a request costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,10 @@ class Signals:
     pressure: float | None = None  # share of the time in which some task waited for a CPU
     others: float | None = None  # share of the machine's CPU time used by what is not ours
     host_others: float | None = None  # the same of the host's CPU time, for what is neither the machine nor ours
-    sentinel_ms: float | None = None  # a fixed piece of work
+    host_waited: float | None = None  # seconds that the machine waited for a CPU of the host, for each that it had one
+    sentinel_ms: float | None = None  # a fixed piece of work, median over the windows
+    throttled: float | None = None  # share of the machine's CPU time in which a quota held us back
+    waited: float | None = None  # seconds that threads of a form waited for a CPU for each that they had one, median
     generator: float | None = None  # CPUs that the load generator used
     late: float | None = None  # share of requests that were sent late
     clock_step_ms: float | None = None  # the largest step of the wall clock against the monotonic one
@@ -50,21 +54,29 @@ class Signals:
 
 
 def of(
-    events: Iterable[LiveEvent], *, host_others: float | None = None, clock_offset_ms: float | None = None
+    events: Iterable[LiveEvent],
+    *,
+    host_others: float | None = None,
+    host_waited: float | None = None,
+    clock_offset_ms: float | None = None,
 ) -> Signals:
-    """Of all events of one beat, in their order. host_others, clock_offset_ms: what only the host can see."""
+    """Of all events of one beat, in their order. The others: what only the host can see."""
     seen = list(events)
     windows, machine = _all(seen, FormWindow), _all(seen, MachineWindow)
     cpu_s = sum(w.seconds * w.cpus for w in machine)
     wall_s = sum(w.seconds for w in machine)
     pressed = [w.psi_cpu_s for w in machine if w.psi_cpu_s is not None]
+    throttled = [w.throttled_s for w in machine if w.throttled_s is not None]
     sent = sum(w.sent for w in windows)
     return Signals(
         steal=_share(sum(w.steal_s for w in machine), cpu_s),
         pressure=_share(sum(pressed), wall_s) if pressed else None,
         others=_share(sum(w.other_cpu_s for w in machine), cpu_s),
         host_others=host_others,
-        sentinel_ms=fmean(w.sentinel_s for w in machine) * 1000 if machine else None,
+        host_waited=host_waited,
+        sentinel_ms=median(w.sentinel_s for w in machine) * 1000 if machine else None,
+        throttled=_share(sum(throttled), cpu_s) if throttled else None,
+        waited=_waited(_all(seen, LoadEnded)),
         generator=_share(sum(w.load_cpu_s for w in machine), wall_s),
         late=_share(sum(w.late for w in windows), sent),
         clock_step_ms=_step_ms(machine),
@@ -90,6 +102,16 @@ def _ended(part: PartEnded) -> str:
 
 def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
+
+
+def _waited(loads: Sequence[LoadEnded]) -> float | None:
+    """The median over the forms: what keeps the CPU away keeps it away from all of them."""
+    found = []
+    for load in loads:
+        ran = sum(load.cpu_s.get(role, 0.0) for role in MEASURED)
+        if load.wait_s and ran:
+            found.append(sum(load.wait_s.get(role, 0.0) for role in MEASURED) / ran)
+    return median(found) if found else None
 
 
 def _step_ms(machine: Sequence[MachineWindow]) -> float | None:

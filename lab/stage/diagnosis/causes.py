@@ -149,6 +149,12 @@ def _signal(*names: str) -> Callable[[Observations], Outside | None]:
     )
 
 
+def _busy(scene: Observations) -> Outside | None:
+    """Other programs by what they use, or by how long ours waited for them; a quota makes ours wait too."""
+    quota = outside(scene, "throttled")
+    return _signal(*(("others",) if quota else ("others", "waited")))(scene)
+
+
 def _not_attached(scene: Observations) -> Outside | None:
     """An agent that ended, or spans that began late."""
     ended = [how for how in scene.now.ended if how.startswith("agent")]
@@ -186,7 +192,7 @@ RULES: Final = (
     ),
     Rule(
         name="noisy host",
-        finds=_signal("steal", "host_others"),
+        finds=_signal("steal", "host_others", "host_waited"),
         sentence="The host took CPU away",
         hides=BUSY,
         about=BUSIED,
@@ -194,7 +200,7 @@ RULES: Final = (
     ),
     Rule(
         name="background work",
-        finds=_signal("others"),
+        finds=_busy,
         sentence="Something else ran",
         hides=BUSY[:3],
         about=BUSIED,
@@ -202,7 +208,7 @@ RULES: Final = (
     ),
     Rule(
         name="throttled",
-        finds=_signal("sentinel_ms"),
+        finds=_signal("throttled", "sentinel_ms"),
         sentence="The laptop throttled",
         hides=BUSY[1:3],
         about=BUSIED,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -36,9 +36,12 @@ class Critic:
         found = [one.seconds for rehearsal in self.counted for one in rehearsal.beats if one.beat == beat.id]
         return max(median(found), beat.keys.say_s) if found else None
 
-    def judged(self, beat: str, event: StageEvent) -> StageEvent:
-        """A value with its judgement and its interval; any other event as it is."""
-        return self.usual.judged(beat, event) if isinstance(event, Value) else event
+    def judged(self, beat: str, event: StageEvent, first: Mapping[tuple[str, str], Value]) -> StageEvent:
+        """A value with its judgement and its interval; any other event as it is. first: values of the window before,
+        by name and form."""
+        if not isinstance(event, Value) or event.judged:
+            return event
+        return self.usual.judged(beat, event, first.get((event.name, event.form)))
 
     def causes(self, beat: str, scene: Scene) -> tuple[Cause, ...]:
         """Why values of this beat are off, the likeliest first; nothing when none is."""

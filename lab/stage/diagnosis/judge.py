@@ -116,32 +116,60 @@ class Usual:
     ranges: Mapping[FigureKey, PastValues] = field(default_factory=dict)
     thresholds_pct: Mapping[str, float] = field(default_factory=dict)  # by the verdict's metric
 
-    def judged(self, beat: str, value: Value) -> Value:
+    def judged(self, beat: str, value: Value, first: Value | None = None) -> Value:
         """The value with its judgement and its interval: the worse of its own and its ratio's, whose interval is
-        carried to the value's unit by the twin of this moment."""
+        carried to the value's unit by the twin of this moment. first: the same value in the window before."""
         if value.unit in SIMULATED.values():
             return value
         key = FigureKey(beat, value.name, value.form)
         if key not in self.ranges:
             return replace(value, judged="no baseline")
-        worst, shown = self.word(key, value.value), self.interval(key)
+        worst, shown = self.word(key, value.value, first.value if first else None), self.interval(key)
         beside = key._replace(ratio=True)
-        if value.ratio and beside in self.ranges and WORSE[word := self.word(beside, value.ratio)] > WORSE[worst]:
-            twin, of = value.value / value.ratio, self.interval(beside)
-            worst, shown = word, UsualRange(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
+        if value.ratio and beside in self.ranges:
+            word = self.word(beside, value.ratio, first.ratio if first else None)
+            if WORSE[word] > WORSE[worst]:
+                twin, of = value.value / value.ratio, self.interval(beside)
+                worst, shown = word, UsualRange(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
         return replace(value, judged=worst, low=shown.low, high=shown.high, usual=shown.usual)
+
+    def doubt(self, beat: str, values: Iterable[Value]) -> Value | None:
+        """A quantity that is outside, and matters: a second window has to tell noise from a change. None also where a
+        count is off: what is lost is no noise."""
+        found = None
+        for value in values:
+            key = FigureKey(beat, value.name, value.form)
+            off = any(
+                number is not None and one in self.ranges and self.outside(one, number) and self.matters(one, number)
+                for one, number in ((key, value.value), (key._replace(ratio=True), value.ratio))
+            )
+            if off and value.unit in COUNTS:
+                return None
+            found = found or (value if off else None)
+        return found
 
     def interval(self, key: FigureKey, alpha: float = SHOW) -> UsualRange:
         """At 1 - alpha for all figures of the show together."""
         return self.ranges[key].interval(alpha / len(self.ranges))
 
-    def word(self, key: FigureKey, value: float) -> Judgement:
-        """What a value of this figure is called."""
-        if self.interval(key).holds(value):
+    def outside(self, key: FigureKey, value: float, alpha: float = SHOW) -> int:
+        """-1 below, 1 above, 0 inside."""
+        of = self.interval(key, alpha)
+        return (value > of.high) - (value < of.low)
+
+    def matters(self, key: FigureKey, value: float) -> bool:
+        """Whether it is farther from the usual than the practical threshold."""
+        usual = self.interval(key).usual
+        return abs(value - usual) > abs(usual) * threshold_pct(key.name, self.thresholds_pct) / 100
+
+    def word(self, key: FigureKey, value: float, first: float | None = None) -> Judgement:
+        """What a value of this figure is called. With the window before it at hand, it is OFF when both are outside
+        on the same side: noise that comes and goes, however heavy its tails, does that seldom."""
+        side = self.outside(key, value)
+        if not side:
             return "on"
-        sure = self.interval(key, SURE)
-        matters = abs(value - sure.usual) > abs(sure.usual) * threshold_pct(key.name, self.thresholds_pct) / 100
-        return "off" if matters and not sure.holds(value) else "a bit off"
+        sure = self.outside(key, value, SURE) if first is None else self.outside(key, first) == side
+        return "off" if sure and self.matters(key, value) else "a bit off"
 
 
 WORSE: Final[dict[Judgement, int]] = {"": 0, "no baseline": 0, "on": 0, "a bit off": 1, "off": 2}

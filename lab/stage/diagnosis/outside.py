@@ -42,8 +42,11 @@ def _s(value: float) -> str:
 SCALES: Final[dict[str, Scale]] = {
     "steal": Scale(title="CPU that the host took", text=_percent, least=0.03),
     "others": Scale(title="CPU used by other programs in the machine", text=_percent, least=0.10),
+    "host_waited": Scale(title="the machine's wait for a CPU, for each second of work", text=_s, least=0.3, by=0.5),
     "host_others": Scale(title="CPU used by other programs on the host", text=_percent, least=0.15),
     "sentinel_ms": Scale(title="a fixed piece of work", text=_ms, by=0.25, rest=None),
+    "throttled": Scale(title="CPU time that a quota held back", text=_percent, least=0.05),
+    "waited": Scale(title="waiting for a CPU, for each second of work", text=_s, least=0.3, by=0.5),
     "late": Scale(title="requests sent late", text=_percent, least=0.05),
     "clock_step_ms": Scale(title="step of the machine's clock", text=_ms, least=20.0),
     "clock_offset_ms": Scale(title="the machine's clock against the host's", text=_ms, least=500.0),

@@ -26,11 +26,10 @@ ASK_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """`stale`: forms on standby that are not those which would be built now; `absent`: those that are not there."""
+    """`wrong`: what is on standby otherwise than this show would put it there now, a clause each."""
 
     inputs: Inputs
-    stale: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
 
 def of(lab: Lab, machine: str, show: Show) -> Profile:
@@ -54,10 +53,15 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
             show=regular.content(show.path),
             seed=show.keys.seed,
         ),
-        stale=tuple(
-            name for name in wanted if name in plan.forms and plan.forms[name].sha256 != artifacts[name].sha256
+        wrong=(
+            *(f"{name} is not there" for name in wanted if name not in plan.forms),
+            *(
+                f"{name} is of another build"
+                for name in wanted
+                if name in plan.forms and plan.forms[name].sha256 != artifacts[name].sha256
+            ),
+            *([f"its requests have seed {plan.seed}, not {show.keys.seed}"] if plan.seed != show.keys.seed else []),
         ),
-        absent=tuple(name for name in wanted if name not in plan.forms),
     )
 
 

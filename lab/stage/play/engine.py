@@ -28,6 +28,7 @@ from lab.stage.stream.events import (
     ShowStarted,
     StageEvent,
 )
+from lab.stage.stream.keys import ALONE
 from lab.stage.stream.records import Score, StageRecord
 
 POLL_S: Final = 0.1  # how soon Ctrl-C is noticed; a key is at once
@@ -200,12 +201,11 @@ class Engine:
 
     def _next_move(self) -> Move:
         """What follows a beat that has ended by itself."""
-        if self._left or self.pace == "alone":
-            self._left = False
-            return Move(action="next")
-        while (asked := self._asked(POLL_S, playing=False)) is None:
-            pass
-        return asked
+        asked: Move | None = None
+        while asked is None and not self._left and self.pace == "keys":
+            asked = self._asked(POLL_S, playing=False)
+        self._left = self._left and asked is not None
+        return asked or Move(action="next")
 
     def _asked(self, seconds: float, *, playing: bool) -> Move | None:
         """The next key that is about beats; any other is answered here."""
@@ -218,6 +218,10 @@ class Engine:
         fault = ""
         match asked.action:
             case "woke" | "fullscreen":  # the latter is a matter of the page alone
+                return None
+            case "alone":
+                self.pace = "alone"
+                self.emit(Remark(text=ALONE, level="warning"))
                 return None
             case "curtain":
                 self._curtain = not self._curtain

@@ -45,7 +45,8 @@ def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = 
         lab = replace(lab, bus=bus)
         remarks: list[str] = []
         first = side(lab, machine, show, beats, remarks, inputs)
-        stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby)
+        confirms = asked.source == "live"  # what is rehearsed is the first window alone
+        stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby, confirms=confirms)
         if asked.standby:
             stand.other = lambda: side(lab, asked.standby, show, beats, [])
         slot_s = (asked.minutes or show.keys.slot_min) * 60
@@ -88,8 +89,8 @@ def side(
         try:
             found = profile.of(lab, machine, show)
             inputs = found.inputs
-            if wrong := (*found.absent, *found.stale):
-                remarks.append(f"not on standby as built now: {', '.join(wrong)}; lab rehearse puts them there")
+            if found.wrong:
+                remarks.append(f"forms on standby: {'; '.join(found.wrong)}; lab rehearse puts them there")
         except LabError as error:
             remarks.append(f"machine {machine}: {error.message}")
     if since := checked.changed(place):

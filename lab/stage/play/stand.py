@@ -51,6 +51,7 @@ class Stand:
     other_name: str = ""
     suspended: Callable[[list[str]], None] = lambda _: None
     on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
+    confirms: bool = True  # whether a value that is off is measured once more; not in a rehearsal
 
     @property
     def cast(self) -> StageMachine:
@@ -60,7 +61,9 @@ class Stand:
     def attempt(self, beat: Beat, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """One attempt of a beat, live."""
         scene, critic = self._scene(beat.keys.budget_s, emit), self.side.critic
-        scene.judged = lambda event: critic.judged(beat.id, event)
+        scene.judged = lambda event, first: critic.judged(beat.id, event, first)
+        if self.confirms:
+            scene.doubt = lambda values: critic.usual.doubt(beat.id, values)
 
         def play(scene: Scene) -> None:
             if beat.orders:  # any other beat plays whatever has become of the forms

@@ -30,13 +30,13 @@ PROFILE: Final = Path("/sys/firmware/acpi/platform_profile")  # of Linux
 
 
 def looks(home: Path, port: int) -> dict[str, Callable[[], Sequence[Point]]]:
-    """By name, each to be called on its own."""
+    """By name, each to be called on its own. port: 0 is any free one, which there always is."""
     return {
         "power": lambda: [power()],
         "disk": lambda: [disk(home)],
         "load": lambda: [load()],
         "sleep": lambda: [sleep()],
-        "port": lambda: [page_port(port)],
+        **({"port": lambda: [page_port(port)]} if port else {}),
         "browser": lambda: [window()],
         "display": lambda: [display()],
     }
@@ -90,7 +90,7 @@ def page_port(port: int) -> Point:
         with socket.create_server(("127.0.0.1", port)) as server:
             return Point.good("port", f"port {server.getsockname()[1]} of this host's loopback is free")
     except OSError as error:
-        return Point.warned("port", f"port {port}: {error.strerror}", "give another one, or none: --port 0")
+        return Point.failed("port", f"port {port}: {error.strerror}", "give another one, or none: --port 0", "host")
 
 
 def window() -> Point:

@@ -79,12 +79,9 @@ class MachineChecks:
 
     def _inputs(self) -> list[Point]:
         self.profile = found = profile.of(self.lab, self.machine, self.show)
-        wrong = [
-            *(f"{name} is not there" for name in found.absent),
-            *(f"{name} is of another build" for name in found.stale),
-        ]
-        if wrong:
-            return [Point.failed("inputs", f"forms on standby: {'; '.join(wrong)}", "lab rehearse", "machine")]
+        if found.wrong:
+            text = f"forms on standby: {'; '.join(found.wrong)}"
+            return [Point.failed("inputs", text, "lab rehearse", "machine")]
         return [Point.good("inputs", "the forms on standby are those that would be built now")]
 
     def _clock(self) -> list[Point]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.stage.stream.events import BeatStarted, Curtain, Notes, Remark, ShowEnded, ShowStarted
+from lab.stage.stream.keys import ALONE
 from lab.stage.stream.records import Score, Sink, StageRecord
 
 POLL_S: Final = 0.1
@@ -60,12 +61,10 @@ class Playback:
                 if asked is not None:
                     due = float("-inf")  # `next` within a beat: its end at once
             self.score.add(marked(record, self.day).event)
-        if self.alone:
-            return at + 1 if at + 1 < len(beats) else None
-        while True:
+        asked = None
+        while asked is None and not self.alone:
             asked = self._asked(POLL_S)
-            if asked is not None:
-                return self._target(asked, at, len(beats))
+        return self._target(asked or ("next", ""), at, len(beats))
 
     def _asked(self, seconds: float) -> tuple[str, str] | None:
         """The next key that leads to another place; the others are answered here."""
@@ -75,7 +74,10 @@ class Playback:
             action, argument = self._inbox.get(timeout=min(seconds, POLL_S))
         except queue.Empty:
             return None
-        if action == "curtain":
+        if action == "alone":
+            self.alone = True
+            self.score.add(Remark(text=ALONE, level="warning"))
+        elif action == "curtain":
             self._curtain = not self._curtain
             self.score.add(Curtain(down=self._curtain))
         elif action in {"next", "back", "retry", "skip", "recorded", "jump", "stop"}:

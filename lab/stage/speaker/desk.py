@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.model import figures
-from lab.stage.beat.readings import MEASURED
+from lab.stage.beat.signals import MEASURED
 from lab.stage.stream.events import (
     SIMULATED,
     AgentAttached,

@@ -29,3 +29,5 @@ KEYS: Final[dict[str, Action]] = {
     "!": "shell",
     "q": "stop",
 }
+# of the action `alone`, which no key has: views that can send no key any more
+ALONE: Final = "standard input has ended and no page is open, so that no key can come: the show goes on by itself"

@@ -46,6 +46,21 @@ def test_memory_and_cgroups() -> None:
     assert procfs.parse_own_cgroup(text("self-cgroup"), "hugetlb") is None
 
 
+def test_a_group_that_a_quota_holds_back() -> None:
+    v2 = "usage_usec 9\nuser_usec 5\nsystem_usec 4\nnr_periods 7\nnr_throttled 3\nthrottled_usec 1500000\n"
+    v1 = "nr_periods 7\nnr_throttled 3\nthrottled_time 1500000000\n"
+    assert procfs.parse_throttled(v2) == procfs.parse_throttled(v1) == 1.5
+    assert procfs.parse_throttled(text("cgroup2-cpu.stat")) is None
+    assert procfs.parse_throttled("") is None
+
+
+def test_the_wait_for_a_cpu() -> None:
+    assert procfs.parse_schedstat("894337 1500000000 5\n") == 1.5
+    assert procfs.parse_schedstat("") == 0.0
+    assert procfs.waited_s(os.getpid()) >= 0.0
+    assert procfs.waited_s(2**22 + 1) == 0.0
+
+
 def test_pressure_lockdown_mounts() -> None:
     total = int(text("pressure-cpu").split("total=")[1].split()[0])
     assert procfs.parse_pressure(text("pressure-cpu")) == total / 1e6

@@ -84,6 +84,15 @@ def test_on_stage_a_beat_waits_for_a_key(tmp_path: Path) -> None:
     assert isinstance(run.events[-1], ShowEnded)
 
 
+def test_where_no_key_can_come_the_show_goes_on_by_itself(tmp_path: Path) -> None:
+    with a_run(tmp_path, *(a_beat(name, lambda _: None) for name in ("one", "two", "three"))) as run:
+        run.wait(BeatEnded, beat=0)
+        run.engine.act("alone")
+        run.over()
+    assert [one.outcome for one in run.of(BeatEnded)] == ["passed"] * 3
+    assert "no key can come" in run.of(Remark)[0].text
+
+
 def test_next_in_a_beat_waits_for_its_end_and_twice_leaves_it(tmp_path: Path) -> None:
     gate = threading.Event()
     with a_run(tmp_path, a_beat("one", lambda _: gate.wait(10)), a_beat("two", wait_for_end)) as run:

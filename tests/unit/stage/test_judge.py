@@ -142,8 +142,30 @@ def test_zeros_in_rehearsal_are_judged_as_they_are() -> None:
     assert words == ["on", "on", "off"]
 
 
-def test_a_clean_show_is_seldom_called_off() -> None:
-    outside, off, _, seen = row("normal, together", 12, 5, 200)
-    assert outside.bounds[0] <= SHOW
-    assert off.bounds[0] <= SHOW
-    assert seen.value > 0.2
+def test_a_second_window_tells_noise_from_a_change() -> None:
+    of = usual(rehearsed(*(figures(4 * base, ratio) for base, ratio in SPANS)))
+    key = FigureKey("load", "latency_p50", "ebpf")
+    near = of.interval(key, SHOW)
+    high, low, inside_it = near.high * 1.05, near.low * 0.95, 5.3
+    for first, second, word in (
+        (high, high, "off"),
+        (low, low, "off"),
+        (high, inside_it, "on"),
+        (high, low, "a bit off"),
+        (inside_it, high * 9, "a bit off"),
+    ):
+        told = of.judged("load", value("latency_p50", second), value("latency_p50", first))
+        assert told.judged == word, (first, second)
+    spans = [value("spans", n, unit="spans") for n in (3, 120)]
+    slow = value("latency_p50", high)
+    assert of.doubt("load", [spans[1], slow]) is slow
+    assert of.doubt("load", [spans[1], value("latency_p50", inside_it)]) is None
+    assert of.doubt("load", [slow, spans[0]]) is None, "a span that is lost is no noise"
+
+
+@pytest.mark.parametrize("noise", ["normal, together", "heavy tails (t3), alone"])
+def test_a_clean_show_is_seldom_called_off(noise: str) -> None:
+    _, alone, off, seen_alone, seen = row(noise, 12, 5, 200)
+    assert off.bounds[1] <= SHOW
+    assert off.value <= alone.value
+    assert seen.value > max(0.15, seen_alone.value)

@@ -250,6 +250,44 @@ def test_inside_the_rehearsed_interval(tmp_path: Path) -> None:
     assert "no value rate" in Inside(values=("rate",)).missed(seen)
 
 
+@pytest.mark.parametrize(("second_s", "word"), [(0.4, "on"), (0.8, "off")])
+def test_a_value_that_is_off_is_measured_once_more(tmp_path: Path, second_s: float, word: str) -> None:
+    def judged(event: StageEvent, first: Any) -> StageEvent:
+        if not isinstance(event, events.Value) or event.judged:
+            return event
+        twice = [event.value, *(one.value for key, one in first.items() if key == (event.name, event.form))]
+        return dataclasses.replace(event, judged="off" if event.unit == "ms" and min(twice) > 15 else "on")
+
+    loads: list[list[LiveEvent]] = [
+        [script.load_ended("ebpf", cpu_s=cpu_s), script.ended()] for cpu_s in (0.8, second_s)
+    ]
+    heard: list[StageEvent] = []
+    scene = Scene(
+        lab=dataclasses.replace(a_lab(tmp_path), cancel=threading.Event()),
+        cast=Cast(forms=Turns(loads=loads)),
+        asked=a_show(tmp_path).asked,
+        budget_s=20.0,
+        sink=heard.append,
+        judged=judged,
+        doubt=lambda values: next((one for one in values if one.unit == "ms" and one.value > 15), None),
+    )
+    LoadBeat(forms=("ebpf",)).play(scene)
+    told = [one for one in heard if isinstance(one, events.Value) and one.name == "cpu_per_request"]
+    assert [one.judged for one in told] == ["a bit off", word]
+    assert [one.text for one in heard if isinstance(one, events.Remark)] == [
+        "CPU per request of ebpf is not as rehearsed: measured once more, to tell noise from a change"
+    ]
+    assert len(scene.told) == 2, "the cause is looked for in the second window"
+
+
+@dataclasses.dataclass
+class Turns(Forms):
+    loads: list[list[LiveEvent]] = dataclasses.field(default_factory=list)
+
+    def load(self, forms: Any = (), **more: Any) -> Any:
+        return iter(self.loads.pop(0))
+
+
 def test_a_shell_gets_the_terminal(tmp_path: Path) -> None:
     given: list[list[str]] = []
     lab = a_lab(tmp_path)

@@ -101,6 +101,20 @@ def test_the_machine_in_shares_of_its_cpu_time() -> None:
     assert of([replace(MACHINE, psi_cpu_s=None)]).pressure is None
 
 
+def test_a_quota_and_a_wait_for_the_cpu() -> None:
+    held = [replace(MACHINE, throttled_s=0.3), replace(MACHINE, throttled_s=0.5)]
+    assert of(held).throttled == pytest.approx(0.4)
+    assert of([MACHINE]).throttled is None, "an older guest does not tell"
+    waits = {"baseline": 2.0, "ebpf": 4.0, "otel": 90.0}
+    loads = [replace(ENDED, form=form, cpu_s={"service": 2.0}, wait_s={"service": s}) for form, s in waits.items()]
+    assert of(loads).waited == 2.0
+    assert of([ENDED]).waited is None
+
+
+def test_one_slow_look_at_the_fixed_work_is_no_slow_cpu() -> None:
+    assert of([replace(MACHINE, sentinel_s=s) for s in (0.004, 0.1, 0.004)]).sentinel_ms == pytest.approx(4.0)
+
+
 @pytest.mark.parametrize("step_s", [3.0, -3.0])
 def test_a_step_of_the_clock(step_s: float) -> None:
     walls = [10.0, 10.5, 11.0 + step_s, 11.5 + step_s]
