@@ -158,7 +158,7 @@ def _tool(form: Form, tool: ToolSpec, place: Place, shelf: Shelf) -> Recipe:
     folder, spec = _there(form, tool.module), helper_build(_there(form, tool.module))
     return Recipe(
         name=tool.name,
-        label=f"build tool {tool.name}",
+        label=f"tool {tool.name}",
         source=shelf.folder(folder, spec.exclude),
         main=tool.package,
         spec=spec,
