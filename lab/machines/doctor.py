@@ -16,7 +16,7 @@ from lab.machines.providers.base import NeedsPackages
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Finding, Machine, MachineSpec
-from lab.system import proc
+from lab.system import private, proc
 
 # ansible-core 2.21 needs Python 3.12; on 3.11 the newest is 2.19 (docs.ansible.com, release and maintenance table)
 OLDER_ANSIBLE: Final = "2.19"
@@ -47,7 +47,7 @@ def install_commands(lab: Lab) -> list[list[str]]:
     """argv lists that install and start what is missing, in order; empty when nothing is missing, or without apt."""
     if proc.which("apt-get") is None:
         return []
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    root = private.is_root()
     provider = PROVIDERS.get(lab.config.machine.provider)
     own = provider if provider is not None and isinstance(provider, NeedsPackages) else None
     arch = lab.config.machine.spec().arch

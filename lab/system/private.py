@@ -103,3 +103,8 @@ def _trusted(place: Path) -> bool:
     me = os.geteuid()
     sudo = os.environ.get("SUDO_UID", "") if me == 0 else ""
     return place.stat().st_uid in {me, 0, int(sudo) if sudo.isdecimal() else me}
+
+
+def is_root() -> bool:
+    """Whether this process has every right; never on Windows."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0

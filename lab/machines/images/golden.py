@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from lab.model.errors import ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import GOARCH, HOST_ARCH, MachineSpec
-from lab.system import proc, toolchain
+from lab.system import private, proc, toolchain
 from lab.system.wait import Deadline
 
 if TYPE_CHECKING:
@@ -116,8 +115,7 @@ def can_bake() -> bool:
 
 def may_bake() -> bool:
     """Whether this host can build an image once the needed Debian packages are installed."""
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return PLATFORM == "linux" and root and proc.which("apt-get") is not None
+    return PLATFORM == "linux" and private.is_root() and proc.which("apt-get") is not None
 
 
 def image_spec(lab: Lab, spec: MachineSpec) -> ImageSpec:

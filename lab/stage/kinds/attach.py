@@ -27,6 +27,10 @@ class AttachBeat(Kind):
     request: str = key("", "Request type that is sent then; default: the first of the scenario")
     keep: bool = key(default=False, text="Whether the agent stays attached after the beat")
 
+    @property
+    def named_forms(self) -> tuple[str, ...]:
+        return (self.form,) if self.form else ()
+
     def play(self, scene: Scene) -> None:
         cast = scene.cast.live
         wanted = self.request or cast.requests[0]

@@ -32,6 +32,10 @@ class BuildBeat(Kind):
 
     form: str = key("", "Form that is built: one of mechanism compile-time")
 
+    @property
+    def named_forms(self) -> tuple[str, ...]:
+        return (self.form,) if self.form else ()
+
     def play(self, scene: Scene) -> None:
         def on_line(text: str) -> None:
             scene.emit(events.Line(at_ms=scene.at_ms(), text=text))

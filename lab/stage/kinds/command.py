@@ -29,6 +29,10 @@ class CommandBeat(Kind):
     on: Literal["host", "machine"] = key("host", "Where it runs")
     exit_code: int = key(0, "Exit code that means success", high=255)
 
+    @property
+    def on_machine(self) -> bool:
+        return self.on == "machine"
+
     def play(self, scene: Scene) -> None:
         lines = 0
 

@@ -19,6 +19,16 @@ class Kind(ABC):
     GIVES: ClassVar[tuple[str, ...]] = ()
     VALUES: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def named_forms(self) -> tuple[str, ...]:
+        """The forms that its keys name."""
+        return ()
+
+    @property
+    def on_machine(self) -> bool:
+        """Whether a program of it runs in the machine."""
+        return False
+
     @abstractmethod
     def play(self, scene: Scene) -> None:
         """Do it once, and emit what is seen. Raises LabError when it cannot be done, Cancelled when it is ended."""

@@ -40,6 +40,10 @@ class LoadBeat(Kind):
         high=5_000_000,
     )
 
+    @property
+    def named_forms(self) -> tuple[str, ...]:
+        return self.forms
+
     def play(self, scene: Scene) -> None:
         began_ms = scene.at_ms()
         values = self._measured(scene)

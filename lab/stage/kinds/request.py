@@ -24,6 +24,10 @@ class RequestBeat(Kind):
     request: str = key("", "Request type of the scenario; default: its first")
     times: int = key(1, "How many such requests, each another one", low=1, high=50)
 
+    @property
+    def named_forms(self) -> tuple[str, ...]:
+        return self.forms
+
     def play(self, scene: Scene) -> None:
         cast = scene.cast.live
         wanted = self.request or cast.requests[0]

@@ -23,6 +23,10 @@ class ShellBeat(Kind):
 
     on: Literal["host", "machine"] = key("host", "Where the shell is")
 
+    @property
+    def on_machine(self) -> bool:
+        return self.on == "machine"
+
     def play(self, scene: Scene) -> None:
         argv = shell_argv() if self.on == "host" else lifecycle.ssh_argv(scene.lab, scene.cast.machine)
         scene.shell(argv)

@@ -39,5 +39,5 @@ class Point:
 
     def strikes(self, beat: Beat) -> bool:
         """Whether this beat cannot be live."""
-        on_machine = self.about == "machine" and getattr(beat.does, "on", "") == "machine"
+        on_machine = self.about == "machine" and beat.does.on_machine
         return on_machine or beat.keys.kind in STRUCK.get(self.about, ())

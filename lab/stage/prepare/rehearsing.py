@@ -15,7 +15,6 @@ from lab.machines.providers import PROVIDERS
 from lab.model.errors import Cancelled, LabError, UsageError
 from lab.model.events import Notice
 from lab.model.lab import Lab
-from lab.model.machine import SshEndpoint
 from lab.stage.beat.machine import TAG
 from lab.stage.history import ledger, profile, takes
 from lab.stage.history.ledger import Rehearsal
@@ -122,7 +121,7 @@ def _as_on_stage(lab: Lab, machine: str, asked: DemoRequest) -> None:
 def _hosts(lab: Lab, machine: str) -> tuple[str, ...]:
     """What is still reached while the network is cut: the machine itself."""
     found = lifecycle.machine(lab, machine)
-    return (found.endpoint.host,) if found is not None and isinstance(found.endpoint, SshEndpoint) else ()
+    return (found.ssh.host,) if found is not None and found.ssh is not None else ()
 
 
 def _told(rehearsal: Rehearsal) -> str:

@@ -18,7 +18,7 @@ from lab.stage.replay import Format, recordings
 from lab.stage.replay.asciicast import cast
 from lab.stage.replay.playback import marked
 from lab.stage.replay.recordings import Recording
-from lab.system import proc, store
+from lab.system import private, proc, store
 from lab.system.wait import Deadline
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")
@@ -93,7 +93,8 @@ def _drawn(program: str, svg: str, target: Path, lab: Lab) -> Path:
         shot = Path(place) / "figure.png"
         argv = (
             program, "--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-            *(("--no-sandbox",) if _root() else ()), f"--user-data-dir={place}/profile",
+            *(("--no-sandbox",) if private.is_root() else ()),  # Chromium has no sandbox for root
+            f"--user-data-dir={place}/profile",
             f"--force-device-scale-factor={SHARP}", f"--window-size={wide},{high}", f"--screenshot={shot}",
             page_of.as_uri(),
         )  # fmt: skip
@@ -101,10 +102,3 @@ def _drawn(program: str, svg: str, target: Path, lab: Lab) -> Path:
         proc.check(argv, deadline=deadline, error=PreconditionError, fix="lab export --format svg")
         store.write_bytes(target, shot.read_bytes())
     return target
-
-
-def _root() -> bool:
-    """Chromium has no sandbox for root."""
-    import os
-
-    return hasattr(os, "geteuid") and os.geteuid() == 0

@@ -66,9 +66,7 @@ class Beat:
     @property
     def forms(self) -> tuple[str, ...]:
         """The forms that it shows."""
-        one: str = getattr(self.does, "form", "")
-        many: tuple[str, ...] = getattr(self.does, "forms", ())
-        return (one,) if one else many
+        return self.does.named_forms
 
     @property
     def orders(self) -> bool:

@@ -154,12 +154,11 @@ def _beat(item: Section, top: ShowKeys, cuts: tuple[float, ...]) -> Beat | None:
 def _with_forms(item: Section, does: Kind, top: ShowKeys) -> Kind:
     """A kind that shows forms and names none shows all of them; one that it names has to be the show's."""
     fields = {one.name for one in dataclasses.fields(does)}  # type: ignore[arg-type]  # of a dataclass
-    many: tuple[str, ...] = getattr(does, "forms", ())
-    for name in (*many, *filter(None, [getattr(does, "form", "")])):
+    for name in does.named_forms:
         if top.forms and name not in top.forms:
-            key = "form" if name not in many else "forms"
+            key = "form" if "form" in fields else "forms"
             item.complain(key, f"{name!r} is no form of this show{nearest(name, top.forms)}")
-    if "forms" in fields and not many:
+    if "forms" in fields and not does.named_forms:
         return dataclasses.replace(does, forms=top.forms)  # type: ignore[type-var]  # of a dataclass
     return does
 

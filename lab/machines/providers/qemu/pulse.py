@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lab.machines.hang import HangDetector, Reading, Verdict, words
 from lab.machines.providers.qemu import process as qemu_process
@@ -24,6 +24,9 @@ from lab.model.errors import LabError
 from lab.model.paths import HEARTBEAT_LOG, SERIAL_LOG
 from lab.system import unix_socket
 from lab.system.wait import Deadline
+
+if TYPE_CHECKING:
+    import psutil  # imported where it is used
 
 LOOK_S: Final = 12.0  # the longest time of one `look`; an undecided machine does not count as hung
 EARLY_LOOK_S: Final = 40.0  # before the first heartbeat; ends at once when there is progress
@@ -157,13 +160,21 @@ def _beats(handle: QemuHandle) -> int:
     return came
 
 
+class GdbLink(Protocol):
+    """A connection to QEMU's GDB server."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def recv(self, size: int, /) -> bytes: ...
+
+
 def _rewrite(path: Path, stuck: list[str]) -> None:
     """By QEMU's GDB server, which stops the machine while a client is connected."""
     with unix_socket.connected(path, ASK_S) as link:
         rewrite(link, stuck)
 
 
-def rewrite(link: Any, stuck: list[str]) -> None:
+def rewrite(link: GdbLink, stuck: list[str]) -> None:
     """Replace the code at each address by itself. Raises OSError, ValueError."""
     session = _Debug(link)
     for place in stuck:
@@ -176,7 +187,7 @@ def rewrite(link: Any, stuck: list[str]) -> None:
 class _Debug:
     """The GDB remote protocol. An answer is recognised by its form, since stop notices come in between."""
 
-    def __init__(self, link: Any) -> None:
+    def __init__(self, link: GdbLink) -> None:
         self._link, self._rest = link, b""
 
     def ask(self, command: str, wanted: re.Pattern[str]) -> str:
@@ -238,7 +249,7 @@ def _session(handle: QemuHandle) -> Iterator[Qmp]:
         yield qmp
 
 
-def stopped(uuid: str) -> list[Any]:
+def stopped(uuid: str) -> list[psutil.Process]:
     """Processes of this machine that a signal stopped."""
     import psutil
 
