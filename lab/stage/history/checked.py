@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +10,7 @@ import psutil
 
 from lab.guest.wire import encode
 from lab.model.errors import Unreadable
-from lab.system import documents, store
+from lab.system import asleep, documents, store
 from lab.system.documents import Source
 
 FILE: Final = "checked.json"
@@ -20,11 +19,10 @@ SLEPT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """When it was, in seconds of the wall clock; `ahead_s`: of the monotonic one, which stands still during a sleep."""
+    """`slept_s`: how long this laptop had slept by then."""
 
     word: str
-    at_s: float
-    ahead_s: float
+    slept_s: float
     boot_s: float
 
 
@@ -45,10 +43,9 @@ def changed(place: Path) -> str:
     now = _now("")
     if abs(now.boot_s - before.boot_s) > SLEPT_S:
         return "this laptop was started again since the last check: run lab show --check"
-    slept_s = now.ahead_s - before.ahead_s
+    slept_s = now.slept_s - before.slept_s
     return f"this laptop slept for {slept_s:.0f} s since the last check" if slept_s > SLEPT_S else ""
 
 
 def _now(word: str) -> Checked:
-    wall_s = time.time()
-    return Checked(word=word, at_s=wall_s, ahead_s=wall_s - time.monotonic(), boot_s=psutil.boot_time())
+    return Checked(word=word, slept_s=asleep.slept_s(), boot_s=psutil.boot_time())

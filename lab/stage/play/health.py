@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,12 @@ import psutil
 
 from lab.stage.beat.cast import StageMachine
 from lab.stage.stream.events import Health, Remark, StageEvent
+from lab.system import asleep
 
 EVERY_S: Final = 2.0
 LOAD_HIGH: Final = 2.0  # runnable processes per CPU
 BATTERY_LOW: Final = 0.2
-SLEPT_S: Final = 5.0  # by how much the wall clock may run ahead between two looks
+SLEPT_S: Final = 5.0  # by how much the next look may be late
 DISK_LOW: Final = 1 << 30
 
 
@@ -40,18 +40,18 @@ class Pulse:
         self._end.set()
 
     def _run(self) -> None:
-        ahead_s = time.time() - time.monotonic()
         while True:
             now = self.look()
             if now != self._last:
                 self._last = now
                 self.emit(now)
+            passed_s, slept_s = asleep.passed_s(), asleep.slept_s()
             if self._end.wait(EVERY_S):
                 return
-            # the monotonic clock stands still while a laptop sleeps
-            slept_s, ahead_s = time.time() - time.monotonic() - ahead_s, time.time() - time.monotonic()
-            if slept_s > SLEPT_S:
-                self.emit(Remark(text=f"this laptop slept for {slept_s:.0f} s: press r", level="warning"))
+            gap_s = asleep.passed_s() - passed_s - EVERY_S
+            if gap_s > SLEPT_S:
+                what = "this laptop slept" if asleep.slept_s() - slept_s > SLEPT_S else "lab was stopped"
+                self.emit(Remark(text=f"{what} for {gap_s:.0f} s: press r", level="warning"))
 
     def look(self) -> Health:
         """How it is now."""

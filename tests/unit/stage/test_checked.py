@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from lab.stage.history import checked
+from lab.system import asleep
 
 
 def test_nothing_happened(tmp_path: Path) -> None:
@@ -20,8 +20,8 @@ def test_nothing_happened(tmp_path: Path) -> None:
 
 def test_a_closed_lid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checked.note(tmp_path, "GO")
-    wall = time.time
-    monkeypatch.setattr(time, "time", lambda: wall() + 600)  # the monotonic clock stood still
+    slept_s = asleep.slept_s() + 600
+    monkeypatch.setattr(asleep, "slept_s", lambda: slept_s)
     assert checked.changed(tmp_path) == "this laptop slept for 600 s since the last check"
 
 
