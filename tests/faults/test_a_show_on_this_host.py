@@ -159,3 +159,15 @@ def test_a_standby_process_that_is_killed_leaves_the_takes(home: Path, show: Pat
         assert stage.until("BeatEnded", beat=3)["outcome"] == "passed"
         stage.press("next")
         stage.until("ShowEnded")
+
+
+def test_another_seed_is_reported_and_a_rehearsal_starts_the_forms_with_it(home: Path, show: Path) -> None:
+    """The last of this file: it leaves the forms on standby with the new seed."""
+    other = home / "other.yaml"
+    other.write_text(SHOW.replace("slot_min: 2", "slot_min: 2\nseed: 5"))
+    said = run_lab("show", str(other), "--check", "--name", NAME, home=home).stdout
+    assert "its requests have seed 1, not 5; fix: lab rehearse" in said
+    ran = run_lab("rehearse", str(other), "-n", "1", "--name", NAME, "--provider", "local", home=home, limit_s=280)
+    assert ran.code == 0, ran.stdout + ran.stderr
+    assert json.loads((home / "machines" / NAME / "standby.json").read_text(encoding="utf-8"))["seed"] == 5
+    assert "have seed" not in run_lab("show", str(other), "--check", "--name", NAME, home=home).stdout
