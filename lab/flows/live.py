@@ -106,14 +106,14 @@ class LiveCast:
     def _known(self, forms: Sequence[str]) -> tuple[str, ...]:
         for name in forms:
             if name not in self.forms:
-                there = ", ".join(self.forms)
-                message = f"the form {name!r} is not on standby{nearest(name, self.forms)} (known: {there})"
+                known = ", ".join(self.forms)
+                message = f"the form {name!r} is not on standby{nearest(name, self.forms)} (known: {known})"
                 raise UsageError(message, fix="name one of those, or lab snapshot --form …")
         return tuple(forms)
 
     def _type(self, request: str) -> str:
         if request not in self.requests:
-            there = ", ".join(self.requests)
-            message = f"no request type {request!r}{nearest(request, self.requests)} (known: {there})"
+            known = ", ".join(self.requests)
+            message = f"no request type {request!r}{nearest(request, self.requests)} (known: {known})"
             raise UsageError(message, fix="name one of those")
         return request

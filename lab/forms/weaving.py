@@ -107,12 +107,12 @@ def _build(lab: Lab, scratch: BuildDir, recipe: Recipe, on_line: Callable[[str],
     env = {**scratch.env, "GOFLAGS": f"{scratch.env['GOFLAGS']} -work"}  # keeps what was woven, in TMPDIR
     for step in recipe.spec.steps:
         argv = scratch.argv(step, values, tools)
-        said = proc.run(argv, deadline=deadline, env=env, cwd=scratch.root, on_line=on_line, log=log)
-        if not said.ok:
+        result = proc.run(argv, deadline=deadline, env=env, cwd=scratch.root, on_line=on_line, log=log)
+        if not result.ok:
             raise DemoError(
-                f"{recipe.label} does not build (exit code {said.code})",
+                f"{recipe.label} does not build (exit code {result.code})",
                 fix=how_to_mend(scratch, log),
-                detail=said.tail(),
+                detail=result.tail(),
                 log=str(log),
             )
     prove(recipe, out)
@@ -125,7 +125,7 @@ def _woven(scratch: BuildDir, before: dict[Path, str]) -> list[WovenFile]:
     made = {path.as_posix(): path for path in temporary.glob(WOVEN)}
     for path, text in before.items():
         name = path.relative_to(scratch.root).as_posix()
-        matches = [there for there in made if there.endswith("/" + name)]
+        matches = [path for path in made if path.endswith("/" + name)]
         if not matches:
             continue
         after = _code(made[min(matches, key=len)].read_text(encoding="utf-8"))

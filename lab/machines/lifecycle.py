@@ -142,7 +142,7 @@ def explain_unreachable(lab: Lab, machine: Machine, error: ProvisioningError) ->
         return error
     if current.phase == "hung":
         return hang.error(machine.spec.name, current)
-    found = readiness.diagnose(current, lab.paths.machine(machine.spec.name), said=error)
+    found = readiness.diagnose(current, lab.paths.machine(machine.spec.name), error=error)
     found.fix = "run the command again: it starts the machine and continues"
     return found
 

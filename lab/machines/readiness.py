@@ -91,7 +91,7 @@ def open_session(
         try:
             return connect(lab, endpoint, deadline)
         except ProvisioningError as error:
-            raise diagnose(provider.inspect(lab, handle), directory, said=error) from error
+            raise diagnose(provider.inspect(lab, handle), directory, error=error) from error
 
     with watch.session(lab, provider, handle, dial) as link:
         yield link
@@ -101,8 +101,8 @@ class _Late(ProvisioningError):
     """The deadline has passed; replaced by a diagnosis."""
 
 
-def diagnose(current: Observed, directory: Path, said: LabError | None = None) -> ProvisioningError:
-    """Why a machine is not ready, with its console's tail. `said`: the error of connecting to it."""
+def diagnose(current: Observed, directory: Path, error: LabError | None = None) -> ProvisioningError:
+    """Why a machine is not ready, with its console's tail. `error`: that of connecting to it."""
     text = _serial(directory)
     running = current.phase in {"running", "broken"}
     if current.phase == "hung":
@@ -110,7 +110,7 @@ def diagnose(current: Observed, directory: Path, said: LabError | None = None) -
     if current.phase == "broken":
         return ProvisioningError(f"the machine is broken: {current.reason}", fix="lab down, then lab up")
     if not (directory / SERIAL_LOG).exists():  # a provider without a console: its status is the only evidence
-        because = "" if said is None else f" ({said.message})"
+        because = "" if error is None else f" ({error.message})"
         return ProvisioningError(f"the machine is not ready: {current.reason}{because}", fix="lab up")
     beat = heartbeat.last_beat(directory / "heartbeat.jsonl")
     age = None if beat is None else beat.age_s
@@ -118,7 +118,7 @@ def diagnose(current: Observed, directory: Path, said: LabError | None = None) -
         console.ConsoleReading(serial=text, running=running, beat_age_s=age, fresh_s=heartbeat.FRESH_S)
     )
     detail = console.tail(text) or "(its serial console is empty)"
-    because = f" ({said.message})" if said is not None and found.kind == "ssh-slow" else ""
+    because = f" ({error.message})" if error is not None and found.kind == "ssh-slow" else ""
     log = str(directory / SERIAL_LOG)
     return ProvisioningError(
         f"the machine {found.message}{because} [{found.kind}]", fix=found.fix, detail=detail, log=log

@@ -40,8 +40,8 @@ def attach_order(context: RunContext, orders: Orders, order: Order, running: Run
     try:
         renew(context, running)
         attach(context, running)
-        told = Attached(order.id, time.time_ns(), running.id, spec.name, running.attach_s or 0.0)
-        orders.tell(told)
+        attached = Attached(order.id, time.time_ns(), running.id, spec.name, running.attach_s or 0.0)
+        orders.tell(attached)
         LiveRequest(context, orders, order, ends.append).run([running])
     except (LifeFailed, OrderStopped) as failure:
         if not ends:

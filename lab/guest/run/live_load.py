@@ -52,8 +52,8 @@ class LiveLoad:
 
     def run(self, forms: Sequence[Running]) -> None:
         """Raises OrderStopped, Stopped."""
-        there = sessions()
-        self.lanes = {running.id: lane_of(self.context, running, there) for running in forms}
+        processes = sessions()
+        self.lanes = {running.id: lane_of(self.context, running, processes) for running in forms}
         order, ports = self.order, {one.id: one.target for one in forms}
         cell = CellPlan("live", "", order.rate_rps, order.seed, 0, order.requests)
         with generator(self.context, ports, cell, ["--windows", "%dms" % (WINDOW_S * 1000)]) as (load, lines):

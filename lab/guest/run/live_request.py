@@ -28,7 +28,7 @@ SILENT = 0.5  # of what a first proof waits for spans that must not come: this f
 
 
 @dataclass
-class Asked:
+class SentRequest:
     """One form with its request: the answer, and the spans that arrived."""
 
     running: Running
@@ -71,10 +71,10 @@ class LiveRequest:
     def run(self, forms: Sequence[Running]) -> None:
         """Raises OrderStopped, Stopped."""
         with ExitStack() as stack:
-            asked: dict[str, Asked] = {}
+            asked: dict[str, SentRequest] = {}
             for running in forms:
                 tree = type_trees(self.context.plan.reference, running.form.expected)[self.kind]
-                one = Asked(running, tree)
+                one = SentRequest(running, tree)
                 try:
                     one.stream = stack.enter_context(closing(running.sink.spans()))
                     asked[running.id] = one
@@ -94,7 +94,7 @@ class LiveRequest:
                     self._end(one, "stopped by request")
                 raise
 
-    def _follow(self, asked: dict[str, Asked], load: Child, lines: LineStream) -> None:
+    def _follow(self, asked: dict[str, SentRequest], load: Child, lines: LineStream) -> None:
         ends = time.monotonic() + limit_s(self.context, self.order)
         while asked:
             streams = [*(one.stream for one in asked.values()), lines]
@@ -112,7 +112,7 @@ class LiveRequest:
                     self._end(one, why or ("not answered in time" if late and one.answer is None else ""))
                     del asked[name]
 
-    def _answered(self, one: Asked, doc: dict[str, Any]) -> None:
+    def _answered(self, one: SentRequest, doc: dict[str, Any]) -> None:
         one.answer = Answered(
             order=self.order.id,
             at_ns=time.time_ns(),
@@ -132,7 +132,7 @@ class LiveRequest:
         early, one.early = one.early, []
         self._arrived(one, early)
 
-    def _arrived(self, one: Asked, spans: list[Span]) -> None:
+    def _arrived(self, one: SentRequest, spans: list[Span]) -> None:
         if one.answer is None:
             one.early += spans
             return
@@ -145,7 +145,7 @@ class LiveRequest:
         if fresh or one.end is None:
             one.end = self._judged(one)
 
-    def _over(self, one: Asked) -> bool:
+    def _over(self, one: SentRequest) -> bool:
         """Whether all came that must come, or nothing did for long enough."""
         if one.end is None:
             return False
@@ -158,7 +158,7 @@ class LiveRequest:
             self.order.limit_s or (max(PATIENT_S, times.quiet_s) if one.spans else times.first_span_s / 3)
         )
 
-    def _part_ended(self, one: Asked) -> str:
+    def _part_ended(self, one: SentRequest) -> str:
         for role in ("service", "agent", "sink"):
             how = one.running.ended(role)
             if how:
@@ -166,19 +166,19 @@ class LiveRequest:
                 return how
         return ""
 
-    def _unsent(self, one: Asked, load: Child, over: bool) -> str:
+    def _unsent(self, one: SentRequest, load: Child, over: bool) -> str:
         if over and one.answer is None:
             return "the request could not be sent: %s" % (load.said().strip()[-300:] or load.ended())
         return ""
 
-    def _judged(self, one: Asked, why: str = "") -> RequestEnded:
+    def _judged(self, one: SentRequest, why: str = "") -> RequestEnded:
         """What came against the reference and against what is known of this form."""
         form, tree, result = one.running.form, one.tree, assign(fragments(one.spans), one.tree)
         seen, some = Counter(result.node_of.values()), form.proof == "some"
         must = sure(tree) if some and form.expected.known else {}
         lacking = tuple(node for node, count in sorted(must.items()) if seen[node] < count)
         wrong = sorted({result.node_of[span] for span, ok in result.as_expected.items() if not ok})
-        there = {(span.trace_id, span.span_id) for span in one.spans}
+        received = {(span.trace_id, span.span_id) for span in one.spans}
         if not why and one.answer is not None and not one.answer.ok:
             why = "%s answered %d" % (self.kind, one.answer.status)
         if not why and some and form.expected.known:
@@ -196,17 +196,17 @@ class LiveRequest:
             reason=why,
             wanted=sum(node.count_min for node in tree.nodes.values()),
             expected=sum(must.values()),
-            seen=len(there),
+            seen=len(received),
             missing=tuple(node.id for node in tree.nodes.values() if seen[node.id] < node.count_min),
             unexpected_missing=lacking,
             wrong_parent=tuple(sorted({result.node_of[span] for span, ok in result.parent_ok.items() if not ok})),
             parent_missing=tuple(
-                span.span_id for span in one.spans if span.parent_id and (span.trace_id, span.parent_id) not in there
+                span.span_id for span in one.spans if span.parent_id and (span.trace_id, span.parent_id) not in received
             ),
             node_of=result.node_of,
             first_span_s=one.after_s(min),
             last_span_s=one.after_s(max),
         )
 
-    def _end(self, one: Asked, why: str) -> None:
+    def _end(self, one: SentRequest, why: str) -> None:
         self.ended(self._judged(one, why))

@@ -128,11 +128,11 @@ class _Standby:
 
     def _forms(self, order: Order) -> list[Running]:
         """Those that the order names, all that are up where it names none. Raises LifeFailed."""
-        there = {one.id: one for one in self.up}
-        absent = [name for name in order.forms if name not in there]
+        up = {one.id: one for one in self.up}
+        absent = [name for name in order.forms if name not in up]
         if absent:
-            raise LifeFailed("not on standby: %s (known: %s)" % (", ".join(absent), ", ".join(there)))
-        forms = [there[name] for name in order.forms] if order.forms else self.up
+            raise LifeFailed("not on standby: %s (known: %s)" % (", ".join(absent), ", ".join(up)))
+        forms = [up[name] for name in order.forms] if order.forms else self.up
         kinds = [request.type for request in self.context.plan.requests]
         if order.request and order.request not in kinds:
             raise LifeFailed("no request type %s (known: %s)" % (order.request, ", ".join(kinds)))

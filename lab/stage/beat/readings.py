@@ -47,12 +47,12 @@ def _of_load(load: LoadEnded, at_ms: float, *, counted: bool) -> list[Value]:
     used = [load.cpu_s[role] for role in MEASURED if role in load.cpu_s]
     if used and load.done:
         cpu_s = sum(used) / load.done
-        told = (
+        shown = (
             ("instructions per request", instructions(cpu_s), "million")
             if counted
             else ("CPU per request", cpu_s * 1000, "ms")
         )
-        found.append(_value("cpu_per_request", *told, load.form, at_ms))
+        found.append(_value("cpu_per_request", *shown, load.form, at_ms))
     held = [load.rss_mib[role] for role in MEASURED if role in load.rss_mib]
     if held:
         found.append(_value("rss", "memory", sum(held), "MiB", load.form, at_ms))

@@ -46,7 +46,7 @@ class Critic:
     def causes(self, beat: str, scene: Scene) -> tuple[Cause, ...]:
         """Why values of this beat are off, the likeliest first; nothing when none is."""
         last = {(one.name, one.form): one for one in scene.seen.values}
-        told = causes.explain(
+        found = causes.explain(
             causes.Observations(
                 beat=beat,
                 values=tuple(last.values()),
@@ -56,7 +56,7 @@ class Critic:
                 changed=self.changed if any(one.judged not in ("", "on") for one in last.values()) else (),
             )
         )
-        return tuple(replace(one, at_ms=scene.at_ms()) for one in told)
+        return tuple(replace(one, at_ms=scene.at_ms()) for one in found)
 
     def rehearsed(self, beat: str) -> tuple[Signals, ...]:
         """The signals of that beat in the rehearsals that count."""

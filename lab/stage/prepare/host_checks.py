@@ -113,10 +113,10 @@ def mirrored() -> bool | None:
     """None: not known."""
     if sys.platform == "darwin":
         try:
-            told = json.loads(_said("system_profiler", "-json", "SPDisplaysDataType") or "{}")
+            displays = json.loads(_said("system_profiler", "-json", "SPDisplaysDataType") or "{}")
         except ValueError:
             return None
-        cards = told.get("SPDisplaysDataType", [])
+        cards = displays.get("SPDisplaysDataType", [])
         screens = [screen for card in cards for screen in card.get("spdisplays_ndrvs", [])]
         return any(screen.get("spdisplays_mirror") == "spdisplays_on" for screen in screens) if screens else None
     if sys.platform == "linux" and os.environ.get("DISPLAY"):

@@ -87,8 +87,8 @@ class MachineChecks:
     def _clock(self) -> list[Point]:
         with lifecycle.reach(self.lab, self.machine) as link:
             before = time.time()
-            said = link.run(["date", "+%s.%N"], Deadline.after(ASK_S, self.lab.cancel)).text().strip()
-            behind_s = (before + time.time()) / 2 - float(said)
+            output = link.run(["date", "+%s.%N"], Deadline.after(ASK_S, self.lab.cancel)).text().strip()
+            behind_s = (before + time.time()) / 2 - float(output)
         text = f"the machine's clock is {abs(behind_s):.1f} s {'behind' if behind_s >= 0 else 'ahead of'} this host's"
         if abs(behind_s) > BEHIND_S:
             text += ": as after a restore; spans and requests share it, so figures hold"

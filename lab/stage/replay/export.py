@@ -67,8 +67,8 @@ def _figures(lab: Lab, what: str | None, png: bool, folder: Path, figure: str | 
 
 def _one(found: Mapping[str, str], figure: str) -> dict[str, str]:
     if figure not in found:
-        there = ", ".join(found) or "none"
-        raise UsageError(f"no figure {figure!r}{nearest(figure, found)} (known: {there})", fix="name one of them")
+        known = ", ".join(found) or "none"
+        raise UsageError(f"no figure {figure!r}{nearest(figure, found)} (known: {known})", fix="name one of them")
     return {figure: found[figure]}
 
 

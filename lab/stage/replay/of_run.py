@@ -39,17 +39,17 @@ def records(summary: Summary) -> list[StageRecord]:
     ]
     cards.append(BeatCard(id="verdicts", title="What it costs", kind="slide", budget_s=30))
     cards.append(BeatCard(id="pillars", title="Four pillars", kind="pillar", budget_s=30))
-    told: list[Timed] = [(0.0, _started(summary, tuple(cards)))]
+    timed: list[Timed] = [(0.0, _started(summary, tuple(cards)))]
     for index, card in enumerate(cards):
-        now = told[-1][0] + 1.0
+        now = timed[-1][0] + 1.0
         shown = sorted(_beat(summary, card), key=lambda timed: timed[0])
         forms = tuple(dict.fromkeys(one.form for _, one in shown if isinstance(one, RequestSent)))
-        told.append((now, BeatStarted(beat=index, forms=forms)))
-        told += [(now + at_ms / 1000, event) for at_ms, event in shown]
+        timed.append((now, BeatStarted(beat=index, forms=forms)))
+        timed += [(now + at_ms / 1000, event) for at_ms, event in shown]
         took = shown[-1][0] / 1000 if shown else 0.0
-        told.append((now + took, BeatEnded(beat=index, outcome="passed", seconds=round(took, 2))))
-    told.append((told[-1][0], ShowEnded(seconds=round(told[-1][0], 2), outcomes=("passed",) * len(cards))))
-    return [StageRecord(seq=seq, at_s=round(at, 3), event=event) for seq, (at, event) in enumerate(told, start=1)]
+        timed.append((now + took, BeatEnded(beat=index, outcome="passed", seconds=round(took, 2))))
+    timed.append((timed[-1][0], ShowEnded(seconds=round(timed[-1][0], 2), outcomes=("passed",) * len(cards))))
+    return [StageRecord(seq=seq, at_s=round(at, 3), event=event) for seq, (at, event) in enumerate(timed, start=1)]
 
 
 def _started(summary: Summary, cards: tuple[BeatCard, ...]) -> ShowStarted:

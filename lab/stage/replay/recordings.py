@@ -98,15 +98,15 @@ def _of_takes(some: Sequence[Take]) -> Recording:
         title=_title(some[0].show), beats=beats, slot_s=sum(take.seconds for take in ranked), forms=forms,
         source="replay", machine=some[0].machine,
     )  # fmt: skip
-    told: list[tuple[float, StageEvent]] = [(0.0, start)]
+    events: list[tuple[float, StageEvent]] = [(0.0, start)]
     now = 0.0
     for index, take in enumerate(ranked):
-        told.append((now, BeatStarted(beat=index, recorded=take.day, forms=_forms(take), machine=take.machine)))
-        told += [(now + record.at_s, record.event) for record in take.records]
+        events.append((now, BeatStarted(beat=index, recorded=take.day, forms=_forms(take), machine=take.machine)))
+        events += [(now + record.at_s, record.event) for record in take.records]
         now += take.seconds
-        told.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))
-    told.append((now, ShowEnded(seconds=now, outcomes=("recorded",) * len(ranked))))
-    records = tuple(StageRecord(seq=seq, at_s=at, event=event) for seq, (at, event) in enumerate(told, start=1))
+        events.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))
+    events.append((now, ShowEnded(seconds=now, outcomes=("recorded",) * len(ranked))))
+    records = tuple(StageRecord(seq=seq, at_s=at, event=event) for seq, (at, event) in enumerate(events, start=1))
     return Recording(title=start.title, day=max(take.day for take in ranked), records=records)
 
 
@@ -125,8 +125,8 @@ def _title(show: str) -> str:
 
 
 def _forms(take: Take) -> tuple[str, ...]:
-    told = (getattr(record.event, "form", "") for record in take.records if not isinstance(record.event, Woven))
-    return tuple(dict.fromkeys(form for form in told if form))
+    forms = (getattr(record.event, "form", "") for record in take.records if not isinstance(record.event, Woven))
+    return tuple(dict.fromkeys(form for form in forms if form))
 
 
 def _guess(take: Take) -> BeatCard:

@@ -45,9 +45,9 @@ def find(name: str) -> Path:
     if path.suffix in (".yaml", ".yml"):
         return path
     if name not in names():
-        there = ", ".join(names())
+        known = ", ".join(names())
         raise ConfigError(
-            f"no show {name!r}{nearest(name, names())} (known: {there})",
+            f"no show {name!r}{nearest(name, names())} (known: {known})",
             fix="give the name of one of them, or the path of a show file that ends in .yaml",
         )
     return shows_dir() / f"{name}.yaml"
@@ -119,9 +119,9 @@ def _asked(doc: Section, path: Path, top: ShowKeys, known: Collection[str]) -> D
     if name.endswith((".yaml", ".yml")):
         name = str(path.parent / name)
     else:
-        there = sorted(one.stem for one in request.scenarios_dir().glob("*.yaml"))
-        if name not in there:
-            doc.complain("scenario", f"no scenario {name!r}{nearest(name, there)} (known: {', '.join(there)})")
+        known = sorted(one.stem for one in request.scenarios_dir().glob("*.yaml"))
+        if name not in known:
+            doc.complain("scenario", f"no scenario {name!r}{nearest(name, known)} (known: {', '.join(known)})")
             return None
     forms = tuple(form for form in top.forms if form in known)
     demo = DemoConfig(scenario=name, seed=top.seed, forms=forms or DemoConfig().forms)
@@ -209,7 +209,7 @@ def _fits(doc: Section, top: ShowKeys, beats: list[Beat], cuts: tuple[float, ...
     if not doc.sound("beats", "slot_min", "cuts_min"):
         return
     for minutes in (top.slot_min, *cuts):
-        said = math.fsum(beat.keys.say_s for beat in beats if beat.keys.cut <= minutes)
-        if said > minutes * 60:
+        talk_s = math.fsum(beat.keys.say_s for beat in beats if beat.keys.cut <= minutes)
+        if talk_s > minutes * 60:
             key = "slot_min" if minutes == top.slot_min else "cuts_min"
-            doc.complain(key, f"the beats of the slot of {minutes:g} minutes take {said:g} s to say")
+            doc.complain(key, f"the beats of the slot of {minutes:g} minutes take {talk_s:g} s to say")
