@@ -125,7 +125,7 @@ def _woven(scratch: BuildDir, before: dict[Path, str]) -> list[WovenFile]:
     made = {path.as_posix(): path for path in temporary.glob(WOVEN)}
     for path, text in before.items():
         name = path.relative_to(scratch.root).as_posix()
-        matches = [path for path in made if path.endswith("/" + name)]
+        matches = [woven for woven in made if woven.endswith("/" + name)]
         if not matches:
             continue
         after = _code(made[min(matches, key=len)].read_text(encoding="utf-8"))

@@ -119,9 +119,10 @@ def _asked(doc: Section, path: Path, top: ShowKeys, known: Collection[str]) -> D
     if name.endswith((".yaml", ".yml")):
         name = str(path.parent / name)
     else:
-        known = sorted(one.stem for one in request.scenarios_dir().glob("*.yaml"))
-        if name not in known:
-            doc.complain("scenario", f"no scenario {name!r}{nearest(name, known)} (known: {', '.join(known)})")
+        scenarios = sorted(one.stem for one in request.scenarios_dir().glob("*.yaml"))
+        if name not in scenarios:
+            shown = ", ".join(scenarios)
+            doc.complain("scenario", f"no scenario {name!r}{nearest(name, scenarios)} (known: {shown})")
             return None
     forms = tuple(form for form in top.forms if form in known)
     demo = DemoConfig(scenario=name, seed=top.seed, forms=forms or DemoConfig().forms)
