@@ -105,7 +105,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 def _waited(loads: Sequence[LoadEnded]) -> float | None:
-    """The median over the forms: what keeps the CPU away keeps it away from all of them."""
+    """The median over the forms: a busy CPU makes all of them wait."""
     found = []
     for load in loads:
         ran = sum(load.cpu_s.get(role, 0.0) for role in MEASURED)
