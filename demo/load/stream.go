@@ -35,7 +35,8 @@ func (r request) to(target Target) request {
 // nothing else, so every form gets the same work and a request can be made again alone.
 type stream struct {
 	plan  *Plan
-	kinds []int32 // the n-th request's place in the mix, the warm-up's included
+	kinds []int32     // the n-th request's place in the mix, the warm-up's included
+	hands [][]float64 // and for each of its parameters, in the order of their names, the place in its range: 0 to 1
 }
 
 // Streams of one seed that must not follow each other get different second halves of the state.
@@ -47,13 +48,39 @@ const (
 )
 
 func newStream(plan *Plan) *stream {
-	deal := func(count int, name uint64) []int32 {
+	made := &stream{plan: plan}
+	deal := func(count int, name uint64) {
 		kinds := dealt(plan.Mix, count)
 		random := rand.New(rand.NewPCG(plan.Seed, name))
 		random.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
-		return kinds
+		made.kinds = append(made.kinds, kinds...)
+		made.hands = append(made.hands, hands(plan.Mix, kinds, random)...)
 	}
-	return &stream{plan: plan, kinds: append(deal(plan.WarmupRequests, warmupDeal), deal(plan.Requests, windowDeal)...)}
+	deal(plan.WarmupRequests, warmupDeal)
+	deal(plan.Requests, windowDeal)
+	return made
+}
+
+// hands deals the parameters: the range of each is cut into as many parts as there are requests of the type, and each
+// request gets a place in one of them, by lot. Values that are drawn differ from seed to seed, and the work with them:
+// a page far behind costs more than the first.
+func hands(mix []Type, kinds []int32, random *rand.Rand) [][]float64 {
+	dealt := make([][]float64, len(kinds))
+	for i := range mix {
+		var mine []int
+		for at, kind := range kinds {
+			if int(kind) == i {
+				mine = append(mine, at)
+			}
+		}
+		for range mix[i].Params {
+			for part, turn := range random.Perm(len(mine)) {
+				place := (float64(part) + random.Float64()) / float64(len(mine))
+				dealt[mine[turn]] = append(dealt[mine[turn]], place)
+			}
+		}
+	}
+	return dealt
 }
 
 // dealt shares count requests out by weight: each type gets the whole part of its share, and the types
@@ -84,7 +111,7 @@ func dealt(mix []Type, count int) []int32 {
 
 // at returns the n-th request of the plan, the warm-up's included.
 func (s *stream) at(n uint64) request {
-	return s.fill(&s.plan.Mix[s.kinds[n]], rand.New(rand.NewPCG(s.plan.Seed, n)))
+	return s.fill(&s.plan.Mix[s.kinds[n]], s.hands[n], rand.New(rand.NewPCG(s.plan.Seed, n)))
 }
 
 // single returns the n-th request of one type out of a stream of its own, so that a canary is never
@@ -94,17 +121,18 @@ func (s *stream) single(name string, n uint64) (request, error) {
 		if kind := &s.plan.Mix[i]; kind.Name == name {
 			hash := fnv.New32a()
 			hash.Write([]byte(name))
-			return s.fill(kind, rand.New(rand.NewPCG(s.plan.Seed^uint64(hash.Sum32()), onceStream+n))), nil
+			random := rand.New(rand.NewPCG(s.plan.Seed^uint64(hash.Sum32()), onceStream+n))
+			return s.fill(kind, hands([]Type{*kind}, []int32{0}, random)[0], random), nil
 		}
 	}
 	return request{}, fmt.Errorf("the mix has no type %q", name)
 }
 
-// fill draws the parameters in the order of their names: a map has none.
-func (s *stream) fill(kind *Type, random *rand.Rand) request {
+// fill puts in the parameters in the order of their names: a map has none.
+func (s *stream) fill(kind *Type, hand []float64, random *rand.Rand) request {
 	path, body := kind.Path, kind.Body
-	for _, name := range sortedKeys(kind.Params) {
-		value := kind.Params[name].draw(random)
+	for i, name := range sortedKeys(kind.Params) {
+		value := kind.Params[name].at(hand[i])
 		mark := "{" + name + "}"
 		path = strings.ReplaceAll(path, mark, url.QueryEscape(value))
 		body = strings.ReplaceAll(body, mark, value)
@@ -123,11 +151,14 @@ func (s *stream) fill(kind *Type, random *rand.Rand) request {
 	return r
 }
 
-func (p Param) draw(random *rand.Rand) string {
+// at is the value at this place in its range, from 0 to 1.
+func (p Param) at(place float64) string {
 	if len(p.Choice) > 0 {
-		return p.Choice[random.IntN(len(p.Choice))]
+		return p.Choice[min(int(place*float64(len(p.Choice))), len(p.Choice)-1)]
 	}
-	return strconv.FormatInt(p.Int[0]+int64(random.Uint64N(uint64(p.Int[1]-p.Int[0])+1)), 10)
+	first, last := p.Int[0], p.Int[1]
+	offset := uint64(place * (float64(uint64(last-first)) + 1)) // rounded, where the range is beyond 2^53
+	return strconv.FormatInt(first+int64(min(offset, uint64(last-first))), 10)
 }
 
 // arrivals returns when each request is to leave, counted from the start. Uniform: one every 1/rate.

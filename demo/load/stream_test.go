@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -50,9 +51,9 @@ func TestGoldenRequests(t *testing.T) {
 		got = append(got, r.kind.Name+" "+r.url[len("http://127.0.0.1:1"):]+" "+r.body+" "+r.id)
 	}
 	want := []string{
-		`buy /checkout {"who":"ann","n":3} 1da0d28a32601351`,
-		`buy /checkout {"who":"ann","n":6} 0a781715b0031a0f`,
-		"browse /events?page=4  f73bc52e29dba447",
+		`buy /checkout {"who":"bob","n":4} 44ffd670373170de`,
+		`buy /checkout {"who":"bob","n":6} 9e2fb1ae31686d3d`,
+		"browse /events?page=5  a0478edb161b8564",
 	}
 	for i := range want {
 		if got[i] != want[i] {
@@ -134,5 +135,35 @@ func TestEveryTypeGetsItsShareInAnOrderOfTheSeed(t *testing.T) {
 	}
 	if slices.Equal(newStream(one).kinds, newStream(other).kinds) {
 		t.Error("two seeds gave one order of 40 requests")
+	}
+}
+
+func TestEveryValueOfAParameterComesAsOftenAsAnyOther(t *testing.T) {
+	plan, came := mixedPlan(), map[string]int{}
+	plan.WarmupRequests, plan.Requests = 7, 400 // 300 browse, 100 buy
+	stream := newStream(plan)
+	for n := uint64(7); n < 407; n++ {
+		r := stream.at(n)
+		came[r.kind.Name+r.url[len(plan.Target):]]++
+		if r.kind.Name == "buy" {
+			came[r.body[:len(`{"who":"ann"`)]]++
+		}
+	}
+	for page := range 5 {
+		if key := fmt.Sprintf("browse/events?page=%d", page+1); came[key] != 60 {
+			t.Errorf("%s came %d times of 300", key, came[key])
+		}
+	}
+	if came[`{"who":"ann"`] != 50 || came[`{"who":"bob"`] != 50 {
+		t.Errorf("100 names came as %v", came)
+	}
+}
+
+func TestARangeHasItsEnds(t *testing.T) {
+	for _, param := range []Param{{Int: []int64{-1 << 40, 1 << 40}}, {Int: []int64{-3, -3}}, {Choice: []string{"a", "b"}}} {
+		low, high := param.at(0), param.at(1)
+		if len(param.Int) > 0 && (low != fmt.Sprint(param.Int[0]) || high != fmt.Sprint(param.Int[1])) {
+			t.Errorf("%v goes from %s to %s", param, low, high)
+		}
 	}
 }

@@ -27,18 +27,18 @@ PROFILES: Final[dict[Profile, ProfileSize]] = {
     "rehearsal": ProfileSize(blocks=8, counted_lives=4),
     "full": ProfileSize(blocks=12, counted_lives=8),
 }
-LIFE_BLOCKS: Final = 4  # blocks in one life where instructions are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedLoad:
-    """The load of a cell where instructions are counted: a number of requests and a rate.
+    """The load of a cell where instructions are counted: a number of requests and a rate; and the blocks in one life.
 
     0: the number and rate of an emulated machine in `seconds`; the cost in the newest comparable run.
     """
 
     rate_rps: float = 0.0
     requests: int = 0
+    blocks: int = 4
     cpu_ms: float = 0.0  # what a request costs the baseline, on that clock: the size of the controls
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +26,7 @@ from lab.model.config import Profile
 from lab.model.errors import ConfigError
 from lab.model.loading.yamlspec import nearest
 from lab.model.machine import Clock
-from lab.model.scenario import LIFE_BLOCKS, PROFILES, RATE_MAX_RPS, REQUESTS_MAX, Scenario
+from lab.model.scenario import PROFILES, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
 
 # factor on the timeouts of a quiet native machine for an emulated guest
@@ -35,7 +35,9 @@ LEVEL: Final = "one"  # one load level in this release
 FAST: Final = "fast"
 SLOW: Final = "slow"  # fewer requests in the same time: the difference is the standing cost
 SLOW_DOWN: Final = 3.0
-COUNTED_QUIET_S: Final = 1.5  # longer than the export interval of a span batch; a counted second is never late
+EXPORT_VARIABLE: Final = "OTEL_BSP_SCHEDULE_DELAY"  # milliseconds between two batches of spans
+EXPORT_S: Final = 2.0  # of a form that does not set it: dd-trace-go's interval
+COUNTED_MARGIN_S: Final = 0.3  # for a batch to arrive; a counted second is never late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def make(
         lives=(_counted_lives if parameters.clock == COUNTED else _lives)(scenario, tuple(forms), parameters),
         canary=tuple(r.type for r in scenario.requests),
         gates=Gates(late_hard=not parameters.emulated),
-        timeouts=_timeouts(EMULATED_FACTOR if parameters.emulated else 1.0, counted=parameters.clock == COUNTED),
+        timeouts=_timeouts(parameters, forms.values()),
         layout=_layout(parameters.cpus),
         arrivals="sequential" if parameters.clock == COUNTED else scenario.arrivals,
         clock=parameters.clock,
@@ -159,11 +161,11 @@ def _counted_lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunPa
 
     Every block has its own requests, the same for all forms; in the first of a life, fewer are also sent slowly.
     """
-    lives = []
+    lives, each = [], scenario.counted.blocks
     for number in range(1, PROFILES[parameters.profile].counted_lives + 1):
         order = list(forms)
         random.Random(f"order/{parameters.seed}/{number}").shuffle(order)  # noqa: S311 - a seeded order, no secret
-        blocks = range((number - 1) * LIFE_BLOCKS + 1, number * LIFE_BLOCKS + 1)
+        blocks = range((number - 1) * each + 1, number * each + 1)
         steps = [(block, FAST) for block in blocks]
         if number == 1 or parameters.profile != "stage":
             steps.insert(1, (blocks[0], SLOW))
@@ -184,17 +186,30 @@ def _counted_lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunPa
     return tuple(lives)
 
 
-def _timeouts(factor: float, *, counted: bool) -> Timeouts:
+def _timeouts(parameters: RunParameters, forms: Iterable[FormSpec]) -> Timeouts:
     base = Timeouts()
+    factor = EMULATED_FACTOR if parameters.emulated else 1.0
+    counted = parameters.clock == COUNTED
     return dataclasses.replace(
         base,
         ready_s=base.ready_s * factor / 2,
         first_span_s=base.first_span_s * factor / 2,
         stop_s=base.stop_s * factor / 2,
         request_s=base.request_s,
-        quiet_s=COUNTED_QUIET_S if counted else base.quiet_s,
+        quiet_s=_export_s(forms) + COUNTED_MARGIN_S if counted else base.quiet_s,
         idle_s=0.0 if counted else 1.0,
     )
+
+
+def _export_s(forms: Iterable[FormSpec]) -> float:
+    """The longest time between two batches of any form: every form waits as long, so that all stand by equally long."""
+    found = [0.0]
+    for form in forms:
+        if form.proof == "some":
+            env = form.env | (form.agent.env if form.agent else {})
+            said = env.get(EXPORT_VARIABLE, "")
+            found.append(int(said) / 1000 if said.isdecimal() else EXPORT_S)
+    return max(found)
 
 
 def _layout(cpus: int) -> Layout:

@@ -62,9 +62,9 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     context.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
     counted = context.plan.clock == COUNTED
     sentinel_s = 0.0 if counted else sentinel(SENTINEL_ROUNDS)  # a count does not drift
+    failed = _warm_up(context, running, cell) if counted else ""
     rotated = running.sink.rotate(temp / SPANS_FILE)
     refused = running.sink.refused()
-    failed = _warm_up(context, running, cell) if counted else ""
     load: dict[str, Any] = {}
     with contextlib.closing(BpfStatistics(wanted=bool(running.agents))) as statistics:
         samples = [_sample(context, running, statistics, slow=True)]

@@ -36,7 +36,7 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
     doc.require("name", "title", "requests", "rate_rps")
     rates = doc.section("rate_rps").only("emulated", "native").require("emulated", "native")
     seconds = doc.section("seconds").only(*PROFILES)
-    counted = doc.section("counted").only("rate_rps", "requests", "cpu_ms")
+    counted = doc.section("counted").only("rate_rps", "requests", "blocks", "cpu_ms")
     thresholds = doc.section("threshold_pct")
     scenario = Scenario(
         path=path,
@@ -50,6 +50,7 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
         counted=CountedLoad(
             rate_rps=counted.number("rate_rps", DEFAULT.counted.rate_rps, low=0.01, high=RATE_MAX_RPS),
             requests=counted.whole("requests", DEFAULT.counted.requests, low=1, high=REQUESTS_MAX),
+            blocks=counted.whole("blocks", DEFAULT.counted.blocks, low=1, high=100),
             cpu_ms=counted.number("cpu_ms", DEFAULT.counted.cpu_ms, low=0.001, high=60_000),
         ),
         warmup_requests=doc.whole("warmup_requests", DEFAULT.warmup_requests, low=0, high=1_000_000),

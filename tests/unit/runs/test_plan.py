@@ -10,7 +10,7 @@ from lab.guest.wire import FormSpec, Plan, Tools, dump, load
 from lab.model.errors import ConfigError
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.loading.load_service import load_service
-from lab.model.scenario import LIFE_BLOCKS, PROFILES, Scenario
+from lab.model.scenario import PROFILES, Scenario
 from lab.model.service import Service
 from lab.runs import plan as planning
 from lab.runs.plan import RunParameters, identity, make
@@ -82,12 +82,25 @@ def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every
     for form in FORMS:
         assert [(c.block, c.level, c.rate_rps, c.seed, c.warmup_requests > 0) for c in cells[form]] == shape
     fast = {cell.block: cell.seed for cell in cells["ebpf"] if cell.level == "fast"}
-    assert sorted(fast) == list(range(1, PROFILES["stage"].counted_lives * LIFE_BLOCKS + 1))
+    assert sorted(fast) == list(range(1, PROFILES["stage"].counted_lives * 8 + 1))
     assert len(set(fast.values())) == len(fast)
     (slow,) = (cell for cell in cells["ebpf"] if cell.level == "slow")
     assert slow.seed == fast[slow.block]
     assert slow.rate_rps == pytest.approx(40.0 / 3)
-    assert [warm for *_, warm in shape] == [True, False, False, False, False, True, False, False, False]
+    assert [warm for *_, warm in shape] == [True, *[False] * 8, True, *[False] * 7]
+
+
+def test_every_form_waits_for_the_slowest_batch_of_spans_of_any() -> None:
+    scenario, service = shop()
+
+    def waits(**env: str) -> float:
+        batched = dataclasses.replace(spec("woven"), proof="some", env=env)
+        forms = {"baseline": spec("baseline"), "woven": batched}
+        return make("r", scenario, service, forms, TOOLS, parameters(clock="counted", requests=10)).timeouts.quiet_s
+
+    slow, fast = waits(OTEL_BSP_SCHEDULE_DELAY="1000"), waits(OTEL_BSP_SCHEDULE_DELAY="200")
+    assert slow - fast == pytest.approx(0.8)
+    assert waits() > 2.0  # dd-trace-go sends every two seconds
 
 
 def test_the_plan_survives_the_wire() -> None:
