@@ -47,10 +47,19 @@ def measure(lab: Lab, runs: int) -> list[Figure]:
     beyond = sum(twin > targets.COUNTED_TWIN_PERCENT for twin in twins)
     return [
         Figure(name=f"{scenario}: twin against baseline", samples=twins, unit="%", target=targets.COUNTED_TWIN_PERCENT),
-        Figure(name=f"{scenario}: sessions beyond that", samples=(beyond,), unit=f"of {len(twins)}", target=len(twins) / 20),
-        *([Figure(name=f"{scenario}: busy − idle", samples=apart, unit="points", target=targets.COUNTED_APART)] if apart else []),
+        Figure(
+            name=f"{scenario}: sessions beyond that", samples=(beyond,), unit=f"of {len(twins)}", target=len(twins) / 20
+        ),
         *(
-            Figure(name=f"{scenario}: a session, {kind}", samples=tuple(one["seconds"] for one in found if bool(one["loops"]) is busy_))
+            [Figure(name=f"{scenario}: busy − idle", samples=apart, unit="points", target=targets.COUNTED_APART)]
+            if apart
+            else []
+        ),
+        *(
+            Figure(
+                name=f"{scenario}: a session, {kind}",
+                samples=tuple(one["seconds"] for one in found if bool(one["loops"]) is busy_),
+            )
             for kind, busy_ in (("host as it is", False), ("busy host", True))
             if any(bool(one["loops"]) is busy_ for one in found)
         ),

@@ -187,6 +187,7 @@ def test_a_connection_to_a_machine_that_stands_still_ends_with_the_reason(
 ) -> None:
     """Paused by QMP, by a full disk, or its process stopped: nothing of it answers, and it does not hang."""
     monkeypatch.setattr(watch, "BROKEN_S", 1.0)
+    monkeypatch.setattr("psutil.getloadavg", lambda: (0.0, 0.0, 0.0))
     paused = SimpleNamespace(inspect=lambda *_: Observed(phase="broken", alive=False, reason="paused: io-error"))
     with silent(lab), pytest.raises(ProvisioningError, match="m is suspended: paused: io-error") as caught:  # noqa: SIM117
         with watch.session(lab, paused, HANDLE, Link) as link:  # type: ignore[arg-type]
@@ -206,6 +207,23 @@ def test_a_short_pause_ends_no_connection(lab: Lab, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(watch, "BROKEN_S", 0.3)
     with silent(lab), watch.session(lab, SimpleNamespace(inspect=inspect), HANDLE, Link) as link:  # type: ignore[arg-type]
         while len(looks) < 12:
+            time.sleep(0.05)
+        assert not link.closed.is_set()  # type: ignore[attr-defined]
+
+
+def test_a_machine_that_waits_for_a_crowded_host_is_not_suspended(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen at a load of 38 on two processors: QEMU did not answer for some seconds, and a run of an hour was lost."""
+    looks: list[int] = []
+
+    def inspect(*_: object) -> Observed:
+        looks.append(1)
+        return Observed(phase="broken", alive=False, reason="QEMU (pid 1) does not answer")
+
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(watch, "BROKEN_S", 0.1)
+    monkeypatch.setattr("psutil.getloadavg", lambda: (1e6, 0.0, 0.0))
+    with silent(lab), watch.session(lab, SimpleNamespace(inspect=inspect), HANDLE, Link) as link:  # type: ignore[arg-type]
+        while len(looks) < 8:
             time.sleep(0.05)
         assert not link.closed.is_set()  # type: ignore[attr-defined]
 
