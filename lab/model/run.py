@@ -145,6 +145,7 @@ class RunManifest:
     threshold_pct: dict[str, float] = field(default_factory=dict)  # metric -> T, written before the run
     primary: tuple[str, ...] = ()
     profile_hash: str = ""  # runs with one hash are comparable and share a noise ledger
+    trap_ns: float | None = None  # CPU time of one uprobe trap on this host; None: not measured
     floor_pct: dict[str, float] = field(default_factory=dict)  # metric -> noise floor; empty: too few sessions
     grade: RunGrade = RunGrade()
     artifacts: tuple[RunArtifact, ...] = ()

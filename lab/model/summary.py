@@ -215,6 +215,7 @@ class Provenance:
     mix: tuple[Part, ...]
     files: Count
     bytes: Count
+    trap_ns: float | None = None  # CPU time of one uprobe trap on the host
 
     def __post_init__(self) -> None:
         try:

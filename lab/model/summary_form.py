@@ -194,6 +194,7 @@ class FormSummary:
     cpu: dict[str, float]  # seconds per 1,000 requests by part; bpf_run lies inside service_system
     memory: dict[str, float]
     latency: dict[str, Latency]
+    probe_hits: float | None = None  # runs of the agent's BPF programs per request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from lab import __version__
-from lab.guest.wire import FileEntry, GuestManifest, Plan, encode
+from lab.guest.wire import COUNTED, FileEntry, GuestManifest, Plan, encode
 from lab.model.facts import HostFingerprint, MachineFacts
 from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE
 from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest
 from lab.model.scenario import Scenario
 from lab.runs.noise import profile_hash
-from lab.system import digests, store
+from lab.system import digests, store, traps
 
 # derived from the sealed files after the manifest, so they are not in it
 DERIVED: Final = frozenset({"summary.json", "report.html", "report.md", "junit.xml", MANIFEST_FILE, "events.jsonl"})
@@ -85,6 +85,7 @@ def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> 
         acceleration=facts.accel,
         image_id=facts.image_id,
         host=host_facts(),
+        trap_ns=traps.trap_ns() if plan.clock == COUNTED else None,  # what the count leaves out
         guest=facts.guest.reported,
         lab_version=__version__,
         scenario_title=facts.scenario.title,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lab.guest.wire import COUNTED
-from lab.model.figures import effect, interval, share, stated
+from lab.model.figures import amount, effect, interval, share, stated
 from lab.model.metrics import METRICS, headline
 from lab.model.summary import Sentence, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, MissingSpans
@@ -94,6 +94,7 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     if summary.clock == COUNTED:
         unseen = "a count of instructions does not include caches, wake-ups, traps and lock contention"
         found.append(f"any duration: {unseen}")
+        found += _traps(summary)
     found += [f"anything about {name}: its proof failed ({why})" for name, why in summary.unproven.items()]
     rows = [row for row in summary.verdicts if row.effect_pct is not None]
     blocks = max((row.blocks for row in rows), default=0)
@@ -118,6 +119,21 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     if unknown:
         found.append(f"that the missing spans are explained: {unknown:,} are missing without a known cause")
     return tuple(dict.fromkeys(found))  # one reason may stand at several levels
+
+
+def _traps(summary: Summary) -> list[str]:
+    """What each request's traps would take on the host's CPU."""
+    trap_ns = summary.provenance.trap_ns
+    found = []
+    for name, form in summary.forms.items():
+        if not form.probe_hits:
+            continue
+        took = "what a trap takes on this host was not measured"
+        if trap_ns is not None:
+            whole = amount(form.probe_hits * trap_ns / 1e3)
+            took = f"a trap takes {amount(trap_ns / 1e3)} µs of this host's CPU, so about {whole} µs per request more"
+        found.append(f"the whole cost of {name}: a request hits {amount(form.probe_hits)} probes; {took}")
+    return found
 
 
 def _controls(summary: Summary) -> list[str]:

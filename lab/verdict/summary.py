@@ -124,6 +124,7 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         cpu=_cpu(form),
         memory=_memory(form),
         latency=_latency(form),
+        probe_hits=_probe_hits(form),
     )
 
 
@@ -149,6 +150,11 @@ def _cpu(form: FormView) -> dict[str, float]:
     cells = [view.figures.cpu for view in form.cells("cpu")]
     parts = sorted({part for cpu in cells for part in cpu})
     return {part: fmean(cpu[part] for cpu in cells if part in cpu) for part in parts}
+
+
+def _probe_hits(form: FormView) -> float | None:
+    cells = [view.cell for view in form.cells("cpu") if view.cell.bpf_runs is not None and view.cell.completed]
+    return median((cell.bpf_runs or 0.0) / cell.completed for cell in cells) if cells else None
 
 
 def _memory(form: FormView) -> dict[str, float]:
@@ -277,4 +283,5 @@ def _provenance(run: Run) -> Provenance:
         mix=tuple(Part(type=spec.type, weight=spec.weight) for spec in run.plan.requests),
         files=len(run.files),
         bytes=sum(run.files.values()),
+        trap_ns=manifest.trap_ns,
     )

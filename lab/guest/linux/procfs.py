@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,14 +84,12 @@ def parse_pressure(text: str) -> float:
     return 0.0
 
 
-def parse_fdinfo_run_s(text: str) -> float | None:
-    """Run time of a BPF program from /proc/PID/fdinfo/FD; None when the descriptor is not a program."""
-    if "prog_type:" not in text:
+def parse_fdinfo_runs(text: str) -> tuple[float, int] | None:
+    """Run time and runs of a BPF program from /proc/PID/fdinfo/FD; None when the descriptor is not a program."""
+    values = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    if "prog_type" not in values or "run_time_ns" not in values:
         return None
-    for line in text.splitlines():
-        if line.startswith("run_time_ns:"):
-            return int(line.split()[1]) / 1e9
-    return None
+    return int(values["run_time_ns"]) / 1e9, int(values.get("run_cnt", "0"))
 
 
 def parse_lockdown(text: str) -> str:
@@ -195,9 +194,12 @@ def pressure() -> dict[str, float]:
     return {name: parse_pressure(text) for name, text in found.items() if text}
 
 
-def bpf_run_s(pid: int) -> float:
-    """Run time of every BPF program that `pid` holds; counts only while statistics are on."""
-    total = 0.0
-    for fd in Path("/proc/%d/fdinfo" % pid).glob("*"):
-        total += parse_fdinfo_run_s(read(fd, "")) or 0.0
-    return total
+def bpf_runs(pids: Iterable[int]) -> tuple[float, int]:
+    """Run time and runs of every BPF program that these processes hold; counts only while statistics are on."""
+    seconds, runs = 0.0, 0
+    for pid in pids:
+        for fd in Path("/proc/%d/fdinfo" % pid).glob("*"):
+            found = parse_fdinfo_runs(read(fd, ""))
+            if found is not None:
+                seconds, runs = seconds + found[0], runs + found[1]
+    return seconds, runs

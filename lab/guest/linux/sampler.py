@@ -11,10 +11,10 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lab.guest.linux.accounts import ROLES, Accounts
-from lab.guest.linux.procfs import SystemTimes, bpf_run_s, parse_status_mib, pressure, read, system_times
+from lab.guest.linux.procfs import SystemTimes, bpf_runs, parse_status_mib, pressure, read, system_times
 from lab.guest.wire import Usage
 
 PERIOD_S = 0.25
@@ -22,6 +22,7 @@ SLOW_EVERY = 4  # read memory and BPF counters, which cost more, only with every
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
 _BPF_ENABLE_STATS = 32
+NONE_USED = SystemTimes(busy_s=0.0, steal_s=0.0, irq_s=0.0)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Sample:
     system: SystemTimes
     psi: dict[str, float]
     rss: dict[str, tuple[float, float]] | None
-    bpf_s: float | None
+    bpf: tuple[float, int] | None  # seconds and runs of the agents' programs
 
 
 def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) -> Sample:
@@ -53,7 +54,7 @@ def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) ->
         system=system_times(),
         psi=pressure(),
         rss=rss,
-        bpf_s=sum(bpf_run_s(pid) for pid in agents) if slow and bpf else None,
+        bpf=bpf_runs(agents) if slow and bpf else None,
     )
 
 
@@ -91,15 +92,16 @@ class BpfStatistics:
 
 @dataclass(frozen=True)
 class WindowUse:
-    """Usage between the edges of the window."""
+    """Usage between the edges of the window; as it is, of no window at all."""
 
-    usage: tuple[Usage, ...]
-    window_s: float
-    system: SystemTimes
-    psi: dict[str, float]
-    bpf_s: float | None
-    clock_step_s: float
-    pause_s: float
+    usage: tuple[Usage, ...] = ()
+    window_s: float = 0.0
+    system: SystemTimes = NONE_USED
+    psi: dict[str, float] = field(default_factory=dict)
+    bpf_s: float | None = None
+    bpf_runs: float | None = None
+    clock_step_s: float = 0.0
+    pause_s: float = 0.0
 
 
 def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: str) -> WindowUse:
@@ -121,7 +123,7 @@ def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: st
                 source="proc" if role == "guest" else source,
             )
         )
-    bpf = [s for s in samples if s.bpf_s is not None]
+    bpf = [(s, s.bpf) for s in samples if s.bpf is not None]
     return WindowUse(
         usage=tuple(usage),
         window_s=between([s.mono_ns / 1e9 for s in samples]),
@@ -131,7 +133,8 @@ def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: st
             irq_s=between([s.system.irq_s for s in samples]),
         ),
         psi={name: between([s.psi[name] for s in samples]) for name in samples[0].psi},
-        bpf_s=_bpf_between(bpf, start_ns, end_ns) if len(bpf) > 1 else None,
+        bpf_s=_bpf_between(bpf, 0, start_ns, end_ns),
+        bpf_runs=_bpf_between(bpf, 1, start_ns, end_ns),
         clock_step_s=_clock_step(samples),
         pause_s=_longest_gap(samples),
     )
@@ -148,8 +151,12 @@ def _at(samples: Sequence[Sample], values: Sequence[float], wall_ns: int) -> flo
     return values[-1]
 
 
-def _bpf_between(samples: Sequence[Sample], start_ns: int, end_ns: int) -> float:
-    values = [s.bpf_s or 0.0 for s in samples]
+def _bpf_between(
+    read: Sequence[tuple[Sample, tuple[float, int]]], part: int, start_ns: int, end_ns: int
+) -> float | None:
+    if len(read) < 2:
+        return None
+    samples, values = [sample for sample, _ in read], [float(bpf[part]) for _, bpf in read]
     return max(0.0, _at(samples, values, end_ns) - _at(samples, values, start_ns))
 
 

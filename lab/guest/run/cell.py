@@ -14,7 +14,7 @@ from typing import Any
 
 from lab.guest.linux.atomic_files import publish, write_text
 from lab.guest.linux.child import cpu_set
-from lab.guest.linux.procfs import SystemTimes, boot_id
+from lab.guest.linux.procfs import boot_id
 from lab.guest.linux.sampler import (
     PERIOD_S,
     SLOW_EVERY,
@@ -236,6 +236,7 @@ def _result(context: RunContext, running: Running, cell: CellPlan, attempt: int,
         irq_s=use.system.irq_s,
         psi=use.psi,
         bpf_run_s=use.bpf_s,
+        bpf_runs=use.bpf_runs,
         attach_s=running.attach_s,
         first_span_s=running.first_span_s,
         startup_s=running.startup_s,
@@ -254,8 +255,7 @@ def _result(context: RunContext, running: Running, cell: CellPlan, attempt: int,
 def _use(context: RunContext, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
     if start_ns and len(samples) > 1:
         return window_use(samples, start_ns, end_ns, context.accounts.source)
-    none = SystemTimes(busy_s=0.0, steal_s=0.0, irq_s=0.0)
-    return WindowUse(usage=(), window_s=0.0, system=none, psi={}, bpf_s=None, clock_step_s=0.0, pause_s=0.0)
+    return WindowUse()
 
 
 def _count_spans(path: Path, start_ns: int, end_ns: int) -> tuple[dict[str, int], int]:

@@ -138,6 +138,7 @@ class Cell:
     build_ids: dict[str, int]  # header value -> responses
     boot_id: str
     agent_exit: Optional[int] = None
+    bpf_runs: Optional[float] = None  # of the agents' programs in the window: one for each hit of a probe
     life: str = ""  # folder below lives/ that holds canary.json, life.json and the logs of its processes
 
 

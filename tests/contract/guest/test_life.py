@@ -110,6 +110,8 @@ def test_ebpf_life_gives_every_expected_span(artifacts: Path, agent: Path, out: 
     assert used["agent"] > 0.005
     assert cell.attach_s is not None
     assert cell.bpf_run_s is None or 0 < cell.bpf_run_s < used["service"] + used["agent"]
+    assert (cell.bpf_runs is None) == (cell.bpf_run_s is None)
+    assert cell.bpf_runs is None or cell.bpf_runs >= cell.completed, "each request hits a probe at least"
 
     folder = out / "cells" / "01-ebpf-mid"
     with gzip.open(folder / "requests.csv.gz", "rt") as file:

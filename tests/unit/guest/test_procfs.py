@@ -73,8 +73,8 @@ def test_pressure_lockdown_mounts() -> None:
 
 def test_bpf_program_run_time() -> None:
     program = "pos:\t0\nprog_type:\t2\nprog_jited:\t1\nrun_time_ns:\t1500000\nrun_cnt:\t12\n"
-    assert procfs.parse_fdinfo_run_s(program) == 0.0015
-    assert procfs.parse_fdinfo_run_s("pos:\t0\nmap_type:\t1\n") is None
+    assert procfs.parse_fdinfo_runs(program) == (0.0015, 12)
+    assert procfs.parse_fdinfo_runs("pos:\t0\nmap_type:\t1\n") is None
 
 
 def test_a_pid_alone_is_never_trusted() -> None:

@@ -14,7 +14,12 @@ S = 1_000_000_000
 
 
 def sample(
-    at_s: float, cpu_s: float, *, wall_shift_s: float = 0.0, rss: float | None = None, bpf_s: float | None = None
+    at_s: float,
+    cpu_s: float,
+    *,
+    wall_shift_s: float = 0.0,
+    rss: float | None = None,
+    bpf: tuple[float, int] | None = None,
 ) -> Sample:
     return Sample(
         wall_ns=int((1000 + at_s + wall_shift_s) * S),
@@ -23,16 +28,16 @@ def sample(
         system=SystemTimes(busy_s=2 * cpu_s, steal_s=0.1 * at_s, irq_s=0.0),
         psi={"cpu": at_s / 10},
         rss=None if rss is None else {"service": (rss, rss + 1)},
-        bpf_s=bpf_s,
+        bpf=bpf,
     )
 
 
 def test_edges_are_interpolated() -> None:
     samples = [
-        sample(0, 0, rss=10, bpf_s=0.0),
+        sample(0, 0, rss=10, bpf=(0.0, 0)),
         sample(1, 1),
-        sample(2, 3, rss=12, bpf_s=0.2),
-        sample(3, 3, rss=0, bpf_s=0.3),
+        sample(2, 3, rss=12, bpf=(0.2, 20)),
+        sample(3, 3, rss=0, bpf=(0.3, 30)),
     ]
     use = window_use(samples, int(1000.5 * S), int(1002.5 * S), "cgroup2")
     service = use.usage[0]
@@ -42,6 +47,7 @@ def test_edges_are_interpolated() -> None:
     assert use.system.busy_s == pytest.approx(5.0)
     assert use.psi == {"cpu": pytest.approx(0.2)}
     assert use.bpf_s == pytest.approx(0.2)
+    assert use.bpf_runs == pytest.approx(20)
     assert use.clock_step_s == 0
 
 
