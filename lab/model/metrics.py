@@ -10,6 +10,10 @@ from lab.guest.wire import COUNTED
 
 REAL: Final = "real"
 ALL_LEVELS: Final = "all"  # the level of a figure fitted over all levels of a block
+# Fewest answers of one request type in a cell for each percentile.
+P50_MIN: Final = 5
+P90_MIN: Final = 20
+P99_MIN: Final = 1000
 Kind = Literal["work", "time", "memory", "spans"]
 
 
@@ -47,6 +51,7 @@ class Metric:
     control: str = ""
     gain: bool = False  # larger is better
     quantile: str = ""  # p50, p90, p99: of latency, one figure per request type
+    fewest: int = 0  # answers of one type in a cell that the quantile needs
     read: Callable[[CellFigures], float | None] | None = None  # from one cell; with `fit` per second
     fit: Literal["", "standing", "marginal"] = ""  # of a line through the levels of a block: at no load, per request
 
@@ -60,7 +65,7 @@ def per(part: float | None, whole: float, scale: float = 1.0) -> float | None:
     return part / whole * scale if part is not None and whole else None
 
 
-def _latency(quantile: str, title: str, threshold_pct: float = 5.0, control: str = "") -> Metric:
+def _latency(quantile: str, title: str, fewest: int, threshold_pct: float = 5.0, control: str = "") -> Metric:
     return Metric(
         name=f"latency_{quantile}_ms",
         title=title,
@@ -71,6 +76,7 @@ def _latency(quantile: str, title: str, threshold_pct: float = 5.0, control: str
         threshold_pct=threshold_pct,
         control=control,
         quantile=quantile,
+        fewest=fewest,
     )
 
 
@@ -104,9 +110,9 @@ METRICS: Final[dict[str, Metric]] = {
             control="cpu",
             read=lambda f: per(f.instructions, f.requests),
         ),
-        _latency("p50", "median latency", control="wait"),
-        _latency("p90", "p90 latency"),
-        _latency("p99", "p99 latency"),
+        _latency("p50", "median latency", P50_MIN, control="wait"),
+        _latency("p90", "p90 latency", P90_MIN),
+        _latency("p99", "p99 latency", P99_MIN),
         Metric(
             name="rss_mib",
             title="memory",

@@ -6,15 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from lab.guest.scoring.gates import MEDIAN_MIN, percentile
+from lab.guest.scoring.gates import percentile
 from lab.guest.wire import Cell, Plan, RequestSpec, Usage
-from lab.model.metrics import CellFigures, per
+from lab.model.metrics import P50_MIN, P90_MIN, P99_MIN, CellFigures, per
 from lab.model.run import Request
 
-# Minimum number of answered requests of one type in a cell for each percentile.
-P50_MIN: Final = MEDIAN_MIN
-P90_MIN: Final = 20
-P99_MIN: Final = 1000
+# Label, quantile, and the fewest answers of one request type in a cell.
 QUANTILES: Final[tuple[tuple[str, float, int], ...]] = (
     ("p50", 0.50, P50_MIN),
     ("p90", 0.90, P90_MIN),

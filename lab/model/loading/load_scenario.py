@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.guest.wire import RequestSpec
+from lab.model.loading.rankable import ranking_faults
 from lab.model.loading.yamlspec import Section, read
 from lab.model.names import file_name_fault
 from lab.model.scenario import (
@@ -65,6 +66,8 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
     for name in sorted({name for name in names if names.count(name) > 1}):
         doc.complain("requests", f"duplicate type {name!r}")
     doc.check("requests", "" if scenario.requests else "at least one request type is required")
+    for key, text in ranking_faults(scenario) if doc.sound("requests", "rate_rps", "seconds", "counted") else ():
+        doc.complain(key, text)
     doc.document.finish(problems)
     return dataclasses.replace(scenario, places=doc.document.places())
 

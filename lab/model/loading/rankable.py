@@ -1,0 +1,45 @@
+"""What a scenario must have so that its forms can be ranked: metrics that exist, and enough requests for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lab.model.loading.yamlspec import not_one_of
+from lab.model.metrics import METRICS
+from lab.model.scenario import Scenario
+
+
+def ranking_faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """Key and text of each value by which no form could ever be ranked."""
+    for name in dict.fromkeys((*scenario.primary, *scenario.threshold_pct)):
+        if name not in METRICS:
+            yield "primary" if name in scenario.primary else "threshold_pct", not_one_of(name, METRICS)
+    timed = {spec.type: spec.weight for spec in scenario.requests if not spec.expect_timeout}
+    weights = sum(spec.weight for spec in scenario.requests)
+    longest = scenario.rate_rps.get("native", 0.0) * scenario.seconds["full"]
+    for metric in (METRICS[name] for name in scenario.primary if name in METRICS):
+        if not metric.quantile or not weights or not longest:
+            continue
+        most = math.floor(longest * max(timed.values(), default=0.0) / weights)
+        if not timed:
+            yield "primary", f"{metric.name}: every request type times out, so none has a latency"
+        elif most < metric.fewest:
+            text = f"needs {metric.fewest:,} answers of one request type in a cell; the longest cell has {most:,}"
+            yield "primary", f"{metric.name} {text}"
+    counted = scenario.counted.requests
+    if counted and weights:
+        none = [kind for kind, count in dealt(scenario, counted).items() if not count]
+        if none:
+            yield "counted", f"{counted} requests leave none for {', '.join(none)}"
+
+
+def dealt(scenario: Scenario, count: int) -> dict[str, int]:
+    """How many requests of each type a counted cell has: by weight, the largest remainders rounded up."""
+    weights = sum(spec.weight for spec in scenario.requests)
+    shares = {spec.type: count * spec.weight / weights for spec in scenario.requests}
+    whole = {kind: math.floor(share) for kind, share in shares.items()}
+    first = sorted(shares, key=lambda kind: whole[kind] - shares[kind])
+    for kind in first[: count - sum(whole.values())]:
+        whole[kind] += 1
+    return whole

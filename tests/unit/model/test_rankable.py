@@ -1,0 +1,65 @@
+"""A scenario by which no form could ever be ranked is refused when it is read, with every reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.guest.scoring.gates import MEDIAN_MIN
+from lab.model.errors import ConfigError
+from lab.model.loading.load_scenario import load_scenario
+from lab.model.loading.rankable import dealt
+from lab.model.metrics import P50_MIN
+from tests.unit.report.synthetic_plan import ROOT
+
+HEAD = """\
+schema: 1
+name: mine
+title: Mine
+requests:
+  - {type: often, weight: 99, path: /a}
+  - {type: rare, weight: 1, path: /b}
+rate_rps: {emulated: 5, native: 10}
+"""
+
+
+def told(tmp_path: Path, more: str, head: str = HEAD) -> str:
+    path = tmp_path / "mine.yaml"
+    path.write_text(head + more, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_scenario(path)
+    return str(caught.value)
+
+
+def test_a_metric_that_does_not_exist_is_named_with_its_line(tmp_path: Path) -> None:
+    text = told(tmp_path, "primary: [cpu_per_request, latency_p50_ms]\nthreshold_pct: {throughput_rps: 3}\n")
+    assert "mine.yaml:8:" in text
+    assert "'cpu_per_request' is not one of cpu_s_per_1k_requests" in text
+    assert "mine.yaml:9:" in text
+    assert "'throughput_rps' is not one of" in text
+
+
+def test_a_percentile_that_no_cell_can_have(tmp_path: Path) -> None:
+    text = told(tmp_path, "primary: [latency_p99_ms]\n")  # 10/s for 20 s, 99 of 100
+    assert "latency_p99_ms needs 1,000 answers of one request type in a cell; the longest cell has 198" in text
+
+
+def test_a_latency_where_everything_times_out(tmp_path: Path) -> None:
+    head = HEAD.replace("path: /a}", "path: /a, expect_timeout: true}").replace(
+        "path: /b}", "path: /b, expect_timeout: true}"
+    )
+    assert "every request type times out" in told(tmp_path, "primary: [latency_p50_ms]\n", head)
+
+
+def test_a_counted_cell_that_leaves_a_type_out(tmp_path: Path) -> None:
+    assert "40 requests leave none for rare" in told(tmp_path, "counted: {requests: 40}\n")
+
+
+def test_requests_are_dealt_as_the_load_generator_deals_them() -> None:
+    shop = load_scenario(ROOT / "demo/scenarios/shop.yaml")
+    assert list(dealt(shop, 60).values()) == [33, 6, 9, 1, 7, 1, 1, 1, 1, 0]  # the case of demo/load/stream_test.go
+
+
+def test_the_machine_and_the_host_agree_on_the_fewest_answers_of_a_median() -> None:
+    assert MEDIAN_MIN == P50_MIN
