@@ -102,14 +102,13 @@ def main() -> int:
     parser.add_argument("--file", type=Path, default=Path("stage-faults.jsonl"))
     parser.add_argument("--machine", metavar="NAME", help="in this machine instead of on this host")
     parser.add_argument("--table", action="store_true", help="only print what the file holds")
-    parser.add_argument("--all", action="store_true", help="count even rounds too, where nothing was tuned by them")
     asked = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(130))  # undo what was injected
     if not asked.table:
         with heavy():
             in_a_machine(asked.file, asked.rounds, asked.machine) if asked.machine else here(asked.file, asked.rounds)
-    print(score.table(asked.file, tuned=not asked.all))
+    print(score.table(asked.file))
     return 0
 
 

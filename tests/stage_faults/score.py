@@ -1,7 +1,7 @@
 """What the judge makes of the samples of a file: per injector what was named, precision and recall per cause.
 
-A sample is held to the rehearsals before it. Rounds of even number were there to tune limits by; only the odd ones
-are counted in the table.
+A sample is held to the rehearsals before it. Nothing is run: a file that was collected once can be judged by other
+limits. Limits that were tuned by a file need another one to be counted by.
 """
 
 from __future__ import annotations
@@ -104,10 +104,9 @@ def _rehearsal(number: int, values: Sequence[Value]) -> Rehearsal:
     return Rehearsal(id=f"{number:04}", date="", inputs=Inputs(show="", seed=1), beats=(), seconds=1.0, figures=figures)
 
 
-def table(file: Path, *, tuned: bool = True) -> str:
-    """Markdown: the confusion table, then recall and precision of each cause with 95 % intervals. tuned: limits were
-    tuned by the even rounds of this file, so only the odd ones count."""
-    found = [one for one in judged(read(file)) if one.round % 2 or not tuned]
+def table(file: Path) -> str:
+    """Markdown: the confusion table, then recall and precision of each cause with 95 % intervals."""
+    found = judged(read(file))
     lines = ["| injected | samples | the cause | named | what else was said |", "|---|---|---|---|---|"]
     for name, injector in ALL.items():
         said = Counter(one.said for one in found if one.injector == name)

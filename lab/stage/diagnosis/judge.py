@@ -1,10 +1,11 @@
 """ON, A BIT OFF, OFF or NO BASELINE: one value against what the rehearsals gave.
 
 The interval is Student's prediction interval for one more rehearsal, as wide as it takes for all values of a show at
-once (Bonferroni, which needs no independence: values of one moment move together). At SHOW, at most one clean show in
-twenty has a value outside; OFF is outside at SURE and farther from the usual than matters in practice. Positive
-quantities go by their logarithm. Five rehearsals know little of a spread: half of its variance is taken from the same
-figure's of all forms. `python -m tests.simulate.shows` prints how often a clean show is called off.
+once (Bonferroni, which needs no independence: values of one moment move together). At SHOW, with normal noise, at most
+one clean show in twenty has a value outside. OFF is farther from the usual than matters in practice, and outside in two
+windows one after the other (with heavy tails one window is not enough); where there is one only, outside at SURE.
+Positive quantities go by their logarithm. Five rehearsals know little of a spread: half of its variance is taken from
+the same figure's of all forms. `python -m tests.simulate.shows` prints how often a clean show is called off.
 """
 
 from __future__ import annotations

@@ -26,6 +26,11 @@ FREE_LOW: Final = 2 << 30
 FREE_NONE: Final = 200 << 20
 NEEDED: Final = ("disk",)  # without it not even takes can be played
 GIB: Final = 1 << 30
+QUIET: Final = {
+    "darwin": "turn on a Focus: Control Centre, Do Not Disturb",
+    "win32": "turn on Do Not Disturb: Windows key + N, the bell",
+    "linux": "turn on “do not disturb”; GNOME: gsettings set org.gnome.desktop.notifications show-banners false",
+}
 PROFILE: Final = Path("/sys/firmware/acpi/platform_profile")  # of Linux
 
 
@@ -36,6 +41,7 @@ def looks(home: Path, port: int) -> dict[str, Callable[[], Sequence[Point]]]:
         "disk": lambda: [disk(home)],
         "load": lambda: [load()],
         "sleep": lambda: [sleep()],
+        "notifications": lambda: [notifications()],
         **({"port": lambda: [page_port(port)]} if port else {}),
         "browser": lambda: [window()],
         "display": lambda: [display()],
@@ -82,6 +88,12 @@ def sleep() -> Point:
     if sys.platform == "win32" or awake.command() is not None:
         return Point.good("sleep", "held back while the show is on")
     return Point.warned("sleep", "no program here holds sleep back", "turn sleep and the screen lock off")
+
+
+def notifications() -> Point:
+    """No system lets a program that is not a desktop's own hold them back for as long as it runs: it is left to do."""
+    fix = QUIET.get(sys.platform, "turn on “do not disturb”")
+    return Point.warned("notifications", "they are not held back: one may cover the page", fix)
 
 
 def page_port(port: int) -> Point:

@@ -66,7 +66,7 @@ def test_without_a_machine_the_whole_check_says_what_to_do(tmp_path: Path, show:
     assert found.word == "NO-GO"
     assert "lab rehearse" in found.fix
     names = {point.name for point in found.points}
-    assert {"power", "disk", "load", "sleep", "browser", "display"} <= names
+    assert {"power", "disk", "load", "sleep", "notifications", "browser", "display"} <= names
     assert "port" not in names, "any free port will do, and there is one"
 
 
