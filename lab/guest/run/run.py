@@ -222,10 +222,11 @@ def _attempts(context: RunContext, cell: CellPlan) -> list[Cell]:
     found = []
     for attempt in (1, 2):
         path = context.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
-        if path not in context.cells and path.exists():
+        if path not in context.cells:
+            if not path.exists():
+                break  # nor is there a second
             context.cells[path] = load(Cell, path.read_bytes())
-        if path in context.cells:
-            found.append(context.cells[path])
+        found.append(context.cells[path])
     return found
 
 

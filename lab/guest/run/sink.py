@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,20 +80,18 @@ def start_sink(context: RunContext, work: Path, first_file: Path) -> Sink:
 
 def still(context: RunContext, sink: Sink, quiet_s: float, deadline_s: float) -> bool:
     """Wait until the span count has not moved for `quiet_s`."""
-    step_s = min(0.5, max(0.05, quiet_s / 10))
-    counts: list[int] = []
-    needed = max(2, int(quiet_s / step_s))
+    last, since = sink.count(), time.monotonic()
 
     def quiet() -> str:
+        nonlocal last, since
         if sink.child.ended():
             return "gone"
         count = sink.count()
-        if count is None:
-            return ""
-        counts.append(count)
-        return "still" if len(counts) > needed and len(set(counts[-needed:])) == 1 else ""
+        if count is None or count != last:
+            last, since = count, time.monotonic()
+        return "still" if time.monotonic() - since >= quiet_s else ""
 
-    return until(context.cancel, quiet, deadline_s, step_s) == "still"
+    return until(context.cancel, quiet, deadline_s, min(0.5, max(0.05, quiet_s / 10))) == "still"
 
 
 def lines(path: Path) -> int:

@@ -77,7 +77,7 @@ def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every
     assert [life.block for life in plan.lives] == [1] * len(FORMS) + [2] * len(FORMS)
     assert (plan.clock, plan.arrivals, plan.timeouts.idle_s) == ("counted", "sequential", 0.0)
     cells = {form: [c for life in plan.lives if life.form == form for c in life.cells] for form in FORMS}
-    assert {(cell.level, cell.requests) for found in cells.values() for cell in found} == {("fast", 160), ("slow", 54)}
+    assert {(cell.level, cell.requests) for found in cells.values() for cell in found} == {("fast", 160), ("slow", 160)}
     shape = [(cell.block, cell.level, cell.rate_rps, cell.seed, cell.warmup_requests > 0) for cell in cells["ebpf"]]
     for form in FORMS:
         assert [(c.block, c.level, c.rate_rps, c.seed, c.warmup_requests > 0) for c in cells[form]] == shape
