@@ -23,6 +23,7 @@ from typing import Any, Final
 from lab.flows import report
 from lab.model.errors import DemoError
 from lab.model.lab import Lab
+from lab.model.loading.load_scenario import load_scenario
 from tests.bench import targets
 from tests.bench.figure import Figure
 from tests.support import ROOT
@@ -111,11 +112,15 @@ def _session(lab: Lab, scenario: str, *, seed: int, loops: int) -> dict[str, Any
 
 
 def _short(lab: Lab, scenario: str) -> str:
-    """A copy of the scenario with fewer blocks."""
-    text = (ROOT / "demo" / "scenarios" / f"{scenario}.yaml").read_text(encoding="utf-8")
-    text = re.sub(r"\bblocks: \d+, ", "", text).replace("counted: {", f"counted: {{blocks: {BLOCKS}, ")
+    """A copy of the scenario with as many requests in fewer blocks: a session has no verdict that needs the others."""
+    given = load_scenario(ROOT / "demo" / "scenarios" / f"{scenario}.yaml")
+    requests = given.counted.requests * given.counted.blocks // BLOCKS
+    text = given.path.read_text(encoding="utf-8")
+    text = re.sub(r"\b(blocks|requests): \d+, ", "", text)
     path = lab.paths.home / f"counted-{scenario}.yaml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(
+        text.replace("counted: {", f"counted: {{blocks: {BLOCKS}, requests: {requests}, "), encoding="utf-8"
+    )
     return str(path)
 
 
