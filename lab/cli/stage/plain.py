@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import select
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from lab.render.wording import harmless
+from lab.stage.speaker import words
 from lab.stage.stream import events
 from lab.stage.stream.keys import KEYS
 from lab.stage.stream.records import StageRecord
@@ -40,6 +40,7 @@ class Lines:
         self._json = as_json
         self._private = private
         self._titles: tuple[str, ...] = ()
+        self._counted = False
 
     def __call__(self, record: StageRecord) -> None:
         if isinstance(record.event, events.PRIVATE) and not self._private:
@@ -54,24 +55,26 @@ class Lines:
         match event:
             case events.ShowStarted():
                 self._titles = tuple(card.title for card in event.beats)
-                return [f"{event.title}: {len(event.beats)} beats, {event.slot_s / 60:g} min, on {event.machine}"]
+                self._counted = event.clock == "counted"
+                lines = [f"{event.title}: {len(event.beats)} beats, {event.slot_s / 60:g} min, on {event.machine}"]
             case events.BeatStarted():
                 how = f" RECORDED {event.recorded}" if event.recorded else ""
                 again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-                return [f"== {event.beat + 1}. {self._titles[event.beat]}{again}{how}"]
+                lines = [f"== {event.beat + 1}. {self._titles[event.beat]}{again}{how}"]
             case events.BeatEnded():
                 why = f": {event.reason}" if event.reason else ""
-                return [f"-- {event.outcome} after {event.seconds:.1f} s{why}"]
+                lines = [f"-- {event.outcome} after {event.seconds:.1f} s{why}"]
             case (
                 events.Slide(markdown=text) | events.Line(text=text) | events.Notes(text=text) | events.Woven(diff=text)
             ):
-                return text.splitlines()
+                lines = text.splitlines()
             case events.Remark():
-                return [f"{'!' if event.level == 'warning' else '>'} {event.text}"]
+                lines = [f"{'!' if event.level == 'warning' else '>'} {event.text}"]
             case events.ShowEnded():
-                return [f"the show ended after {event.seconds:.0f} s: {', '.join(event.outcomes)}"]
-        fields = {name: value for name, value in dataclasses.asdict(event).items() if name != "at_ms" and value}
-        return [f"{type(event).__name__}: " + ", ".join(f"{name} {value}" for name, value in fields.items())]
+                lines = [f"the show ended after {event.seconds:.0f} s: {', '.join(event.outcomes)}"]
+            case _:
+                lines = words.lines(event, counted=self._counted)
+        return lines
 
 
 @contextlib.contextmanager

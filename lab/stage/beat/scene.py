@@ -61,7 +61,7 @@ class Scene:
 
     def signals(self) -> Signals:
         """What was seen beside the figures of this attempt so far."""
-        if self.cast.clock == "counted":  # whatever the host does, the same work is the same count
+        if self.told and self.cast.clock == "counted":  # whatever the host does, the same work is the same count
             return signals.of(self.told)
         now = HostUse.now(self.lab.paths.machine(self.cast.machine)) if self.host is not None else None
         if now is None or self.host is None:

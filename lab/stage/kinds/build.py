@@ -40,6 +40,7 @@ class BuildBeat(Kind):
         def on_line(text: str) -> None:
             scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
 
+        scene.watch()
         woven = self.weave(scene.lab, scene.asked, scene.cast.machine, scene.deadline, on_line)
         for one in woven.files[:FILES]:
             diff = "\n".join(one.diff.splitlines()[:LINES])

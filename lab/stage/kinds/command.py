@@ -42,8 +42,10 @@ class CommandBeat(Kind):
             if lines <= SHOWN:
                 scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
 
+        scene.watch()
+        began_ms = scene.at_ms()
         result = self._run(scene, on_line)
-        code, took = result.code, scene.at_ms() / 1000
+        code, took = result.code, (scene.at_ms() - began_ms) / 1000
         for name, title, value, unit in (("exit_code", "exit code", code, ""), ("command_s", "time", took, "s")):
             scene.emit(events.Value(at_ms=scene.at_ms(), name=name, title=title, value=value, unit=unit))
         if code != self.exit_code:

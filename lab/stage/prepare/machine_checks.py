@@ -91,7 +91,10 @@ class MachineChecks:
             behind_s = (before + time.time()) / 2 - float(output)
         text = f"the machine's clock is {abs(behind_s):.1f} s {'behind' if behind_s >= 0 else 'ahead of'} this host's"
         if abs(behind_s) > BEHIND_S:
-            text += ": as after a restore; spans and requests share it, so figures hold"
+            found = lifecycle.machine(self.lab, self.machine)
+            counts = found is not None and found.clock == "counted"
+            why = "it counts instructions" if counts else "as after a restore"
+            text += f": {why}; spans and requests share it, so figures hold"
         return [Point.good("clock", text)]
 
     def _runs(self) -> list[Point]:

@@ -51,7 +51,7 @@ class Recorder:
         scene = attempt.scene
         last = {(one.name, one.form): one for one in scene.seen.values}
         self.figures += [_figure(beat.id, one) for one in last.values()]
-        if scene.told:
+        if scene.told or scene.host is not None:
             self.signals.append(BeatSignals(beat=beat.id, signals=scene.signals()))
         records = tuple(
             StageRecord(seq=at, at_s=at_s, event=event) for at, (at_s, event) in enumerate(scene.log, start=1)

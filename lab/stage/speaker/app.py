@@ -17,7 +17,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from lab.stage.speaker.desk import Desk, Line
+from lab.stage.speaker.desk import Desk
+from lab.stage.speaker.words import Line
 from lab.stage.stream.events import BeatStarted, Notes, Remark
 from lab.stage.stream.keys import KEYS
 from lab.stage.stream.records import Stage, StageRecord

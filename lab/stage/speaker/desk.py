@@ -9,10 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.model import figures
-from lab.stage.beat.signals import MEASURED
+from lab.stage.speaker.words import Line, told, value_line
 from lab.stage.stream.events import (
-    SIMULATED,
     AgentAttached,
     BeatCard,
     BeatEnded,
@@ -32,16 +30,8 @@ from lab.stage.stream.events import (
 )
 from lab.stage.stream.records import StageRecord
 
-Line = tuple[tuple[str, str], ...]
 DIM: Final = "$text-muted"
 BAD: Final = "bold $text-error"
-WORDS: Final[dict[Judgement, tuple[str, str]]] = {
-    "on": ("● ON", "bold $text-success"),
-    "a bit off": ("△ A BIT OFF", "bold $text-warning"),
-    "off": ("✕ OFF", "bold $text-error"),
-    "no baseline": ("– NO BASELINE", "$text-muted"),
-    "": ("", ""),
-}
 ORDER: Final[dict[Judgement, int]] = {"off": 0, "a bit off": 1, "on": 2, "no baseline": 3, "": 4}
 ENDS: Final[dict[Outcome, tuple[str, str]]] = {
     "passed": ("seen as it must be", "$text-success"),
@@ -100,11 +90,8 @@ class Desk:
                 self.values[event.name, event.form] = event
             case Window():
                 self.windows[event.form] = event
-            case RequestDone():
-                self.told[event.form] = f"{event.form}: {event.seen} of {event.wanted} spans"
-            case AgentAttached():
-                first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} {self.s}"
-                self.told[event.form] = f"{event.form}: attached in {event.attach_s:.2f} {self.s}{first}"
+            case RequestDone() | AgentAttached():
+                self.told[event.form] = told(event, counted=self.counted)
             case Remark():
                 self.remarks.append((record.at_s, event))
 
@@ -113,9 +100,9 @@ class Desk:
         return self.show.beats if self.show is not None else ()
 
     @property
-    def s(self) -> str:
-        """Unit of the machine's seconds."""
-        return SIMULATED["s"] if self.show is not None and self.show.clock == "counted" else "s"
+    def counted(self) -> bool:
+        """Whether the machine's clock counts instructions."""
+        return self.show is not None and self.show.clock == "counted"
 
     @property
     def at(self) -> int:
@@ -186,10 +173,10 @@ class Desk:
     def shown(self, most: int) -> list[Line]:
         """The values of this beat, the worst first, each against its rehearsed interval."""
         if not self.values:
-            told = list(self.told.values()) or [_window(one) for one in self.windows.values()]
-            return [((text, ""),) for text in told[:most]]
+            texts = list(self.told.values()) or [told(one) for one in self.windows.values()]
+            return [((text, ""),) for text in texts[:most]]
         ranked = sorted(self.values.values(), key=lambda value: ORDER[value.judged])
-        return [_value(value) for value in ranked[:most]]
+        return [value_line(value) for value in ranked[:most]]
 
     def why(self, *, private: bool = True) -> list[Line]:
         """The cause of a value that is off, and the sentence to say."""
@@ -247,26 +234,6 @@ class Desk:
         """What happened a short time ago."""
         new = [one for at_s, one in self.remarks if now_s - at_s < REMARK_S]
         return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in new]
-
-
-def _value(value: Value) -> Line:
-    word, style = WORDS[value.judged]
-    form = f" {value.form}" if value.form else ""
-    ratio = f"  {figures.amount(value.ratio)} ×" if value.ratio is not None else ""
-    known = value.low is not None and value.high is not None
-    span = f"  rehearsed {figures.amount(value.low)} to {figures.amount(value.high)}" if known else ""
-    figure = f"{figures.amount(value.value)} {value.unit}".rstrip()
-    return ((f"{word:<12}", style), (f" {value.title}{form}: ", ""), (figure, "bold"), (ratio, ""), (span, DIM))
-
-
-def _window(window: Window) -> str:
-    spans = f", {window.spans_seen} of {window.spans_wanted} spans" if window.spans_wanted else ""
-    if window.instructions:
-        each = sum(window.instructions[role] for role in MEASURED if role in window.instructions)
-        return f"{window.form}: {window.done} requests, {figures.amount(each)} million instructions each{spans}"
-    cpu = sum(window.cpu_ms[role] for role in MEASURED if role in window.cpu_ms)
-    p50 = "–" if window.p50_ms is None else f"{figures.amount(window.p50_ms)} ms"
-    return f"{window.form}: {window.rate_rps:.0f}/s, {p50}, CPU {figures.amount(cpu)} ms{spans}"
 
 
 def minutes(seconds: float) -> str:

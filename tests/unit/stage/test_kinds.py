@@ -13,6 +13,7 @@ import pytest
 from lab.guest.wire.live import FormWindow, LiveEvent, PartEnded
 from lab.model.errors import DemoError, UsageError
 from lab.stage.beat.expect import InRange, Inside, Spans, Text, VerdictWord
+from lab.stage.beat.host_use import HostUse
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.command import CommandBeat
@@ -204,6 +205,13 @@ def test_a_command_of_this_host(tmp_path: Path) -> None:
     assert [line.text for line in played.of(events.Line)] == ["five", "six"]
     assert Text(text="^s.x$").missed(played.scene.seen) == ""
     assert Text(text="five\nsix").missed(played.scene.seen) == ""
+
+
+def test_a_busy_host_explains_a_slow_command_of_a_counted_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = iter([HostUse(total_s=10.0, busy_s=5.0, own_s={}), HostUse(total_s=20.0, busy_s=14.0, own_s={})])
+    monkeypatch.setattr(HostUse, "now", staticmethod(lambda _: next(seen)))
+    played = play(tmp_path, CommandBeat(argv=(sys.executable, "-c", "")), clock="counted")
+    assert played.scene.signals().host_others == pytest.approx(0.9)
 
 
 def test_a_command_with_another_exit_code(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""One event as one line of words: for the speaker's terminal and for plain lines."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.model import figures
+from lab.stage.beat.signals import MEASURED
+from lab.stage.stream.events import (
+    SIMULATED,
+    AgentAttached,
+    Cause,
+    Curtain,
+    Health,
+    Judgement,
+    Pillar,
+    RequestDone,
+    StageEvent,
+    Value,
+    Window,
+)
+
+Line = tuple[tuple[str, str], ...]  # of (text, style of the terminal's theme)
+DIM: Final = "$text-muted"
+WORDS: Final[dict[Judgement, tuple[str, str]]] = {
+    "on": ("● ON", "bold $text-success"),
+    "a bit off": ("△ A BIT OFF", "bold $text-warning"),
+    "off": ("✕ OFF", "bold $text-error"),
+    "no baseline": ("– NO BASELINE", "$text-muted"),
+    "": ("", ""),
+}
+
+
+def value_line(value: Value) -> Line:
+    """A figure with its judgement, its ratio and its rehearsed interval."""
+    word, style = WORDS[value.judged]
+    form = f" {value.form}" if value.form else ""
+    ratio = f"  {figures.amount(value.ratio)} ×" if value.ratio is not None else ""
+    known = value.low is not None and value.high is not None
+    span = f"  rehearsed {figures.amount(value.low)} to {figures.amount(value.high)}" if known else ""
+    figure = f"{figures.amount(value.value)} {value.unit}".rstrip()
+    return ((f"{word:<12}", style), (f" {value.title}{form}: ", ""), (figure, "bold"), (ratio, ""), (span, DIM))
+
+
+def lines(event: StageEvent, *, counted: bool) -> list[str]:
+    """What happened in a beat. The end of a request says what came: nothing of its parts."""
+    match event:
+        case Value():
+            found = ["".join(text for text, _ in value_line(event)).strip()]
+        case RequestDone() | AgentAttached() | Window():
+            found = [told(event, counted=counted)]
+        case Pillar():
+            found = [f"{event.pillar}, {cell.form}: {cell.words} ({cell.evidence})" for cell in event.cells]
+        case Cause():
+            found = [f"{event.name or 'no cause found'}: {event.evidence}", f"SAY: {event.sentence}"]
+        case Health():
+            found = [f"machine {event.machine}, load {event.load:.1f}", *event.warnings]
+        case Curtain():
+            found = ["the page is black" if event.down else "the page shows again"]
+        case _:
+            found = []
+    return found
+
+
+def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) -> str:
+    """What a form did. counted: the machine's clock counts instructions."""
+    match event:
+        case RequestDone():
+            return f"{event.form}: {event.seen} of {event.wanted} spans"
+        case AgentAttached():
+            unit = SIMULATED["s"] if counted else "s"
+            first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} {unit}"
+            return f"{event.form}: attached in {event.attach_s:.2f} {unit}{first}"
+    spans = f", {event.spans_seen} of {event.spans_wanted} spans" if event.spans_wanted else ""
+    each = sum((event.instructions or event.cpu_ms).get(role, 0.0) for role in MEASURED)
+    if event.instructions:
+        return f"{event.form}: {event.done} requests, {figures.amount(each)} million instructions each{spans}"
+    p50 = "–" if event.p50_ms is None else f"{figures.amount(event.p50_ms)} ms"
+    return f"{event.form}: {event.rate_rps:.0f}/s, {p50}, CPU {figures.amount(each)} ms{spans}"

@@ -1,0 +1,35 @@
+"""Events as lines of words."""
+
+from __future__ import annotations
+
+from lab.stage.speaker import words
+from lab.stage.stream.events import AgentAttached, SpanArrived, Value, Window
+from tests.fakes.recorded_show import counted, records
+
+
+def test_a_counted_window_has_no_time() -> None:
+    window = Window(
+        at_ms=1.0, form="ebpf", number=1, rate_rps=20.0, p50_ms=4.0, p99_ms=None, done=30,
+        instructions={"service": 1.0, "agent": 0.5, "sink": 9.0}, spans_wanted=120, spans_seen=117,
+    )  # fmt: skip
+    assert words.told(window) == "ebpf: 30 requests, 1.50 million instructions each, 117 of 120 spans"
+    attached = AgentAttached(at_ms=1.0, form="baseline", attach_s=1.2, first_span_s=0.4)
+    told = words.told(attached, counted=True)
+    assert told == "baseline: attached in 1.20 simulated s, first span after 0.40 simulated s"
+
+
+def test_a_value_has_its_word_its_ratio_and_its_interval() -> None:
+    value = Value(
+        at_ms=1.0, name="cpu_per_request", title="instructions per request", value=3.0, unit="million", form="ebpf",
+        ratio=1.5, judged="on", low=2.9, high=3.1,
+    )  # fmt: skip
+    (line,) = words.lines(value, counted=True)
+    assert line == "● ON         instructions per request ebpf: 3.00 million  1.50 ×  rehearsed 2.90 to 3.10"
+
+
+def test_no_line_is_a_dump_of_fields() -> None:
+    for record in (*records(), *counted()):
+        for line in words.lines(record.event, counted=False):
+            assert "at_ms" not in line
+            assert type(record.event).__name__ not in line
+    assert not any(words.lines(one.event, counted=True) for one in records() if isinstance(one.event, SpanArrived))
