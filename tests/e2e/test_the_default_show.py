@@ -1,4 +1,5 @@
-"""The show that ships, on a real emulated machine: rehearsed from nothing, checked, driven by keys with a panic."""
+"""The show that ships, on the machine that `lab` makes by itself where nothing accelerates it, one that counts
+instructions: rehearsed from nothing, checked, driven by keys with a panic."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from tests.support import ROOT, Ran, run_lab, test_home
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(3400)]
 NAME = "talk"
+DEFAULT = {"LAB_MACHINE_CLOCK": "auto"}
 REHEARSAL_S = 2400
 
 
@@ -37,7 +39,7 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def rehearsed(home: Path) -> dict[str, Any]:
-    ran = run_lab("rehearse", "-n", "1", "--name", NAME, "--json", home=home, limit_s=REHEARSAL_S)
+    ran = run_lab("rehearse", "-n", "1", "--name", NAME, "--json", home=home, env=DEFAULT, limit_s=REHEARSAL_S)
     assert ran.code == 0, ran.stdout[-4000:] + ran.stderr
     result: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])["result"]
     return result
@@ -55,7 +57,7 @@ def test_rehearsed_from_nothing(home: Path, rehearsed: dict[str, Any]) -> None:
 
 def test_go_within_half_a_minute(home: Path, rehearsed: dict[str, Any]) -> None:
     began = time.monotonic()
-    ran: Ran = run_lab("show", "--check", "--name", NAME, "--json", home=home)
+    ran: Ran = run_lab("show", "--check", "--name", NAME, "--json", home=home, env=DEFAULT)
     took = time.monotonic() - began
     assert ran.code == 0, ran.stdout + ran.stderr
     assert json.loads(ran.stdout)["check"] == "GO"
@@ -64,7 +66,8 @@ def test_go_within_half_a_minute(home: Path, rehearsed: dict[str, Any]) -> None:
 
 
 def test_driven_by_keys_with_a_panic(home: Path, rehearsed: dict[str, Any]) -> None:
-    """The first beats live, the fourth played again after a panic, then its take; all by lines of standard input."""
+    """The first beats live, the fourth played again after a panic, then its take, then the duet; all by lines of
+    standard input. What counts instructions speaks of them."""
     argv = [sys.executable, "-m", "lab", "show", "--name", NAME, "--no-browser", "--json"]
     clean = {key: value for key, value in os.environ.items() if not key.startswith("LAB_")}
     environment = {**clean, "LAB_HOME": str(home), "PYTHONPATH": str(ROOT)}
@@ -88,6 +91,9 @@ def test_driven_by_keys_with_a_panic(home: Path, rehearsed: dict[str, Any]) -> N
             raise AssertionError(f"no {event} {data}: {seen[-5:]}")
 
         try:
+            status = json.loads(run_lab("status", NAME, "--json", home=home).stdout)
+            emulated = status["machines"][0]["accel"] == "tcg"
+            assert until("ShowStarted")["data"]["clock"] == ("counted" if emulated else "real")
             for beat in range(4):
                 ended = until("BeatEnded", beat=beat)
                 assert ended["data"]["outcome"] == "passed", ended
@@ -101,6 +107,12 @@ def test_driven_by_keys_with_a_panic(home: Path, rehearsed: dict[str, Any]) -> N
             press("recorded")
             assert until("BeatStarted", beat=3)["data"]["recorded"]
             assert until("BeatEnded", beat=3)["data"]["outcome"] == "recorded"
+            press("6")
+            assert until("BeatEnded", beat=5)["data"]["outcome"] == "passed"
+            told = [one["data"] for one in seen if one["event"] == "Value" and one["data"]["name"] == "cpu_per_request"]
+            assert {(one["form"], one["unit"]) for one in told} == {
+                (form, "million" if emulated else "ms") for form in ("baseline", "orchestrion-otel", "ebpf")
+            }
             press("stop")
             until("ShowEnded")
         finally:
