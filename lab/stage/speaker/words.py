@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lab.model import figures
+from lab.stage.beat.readings import TWIN
 from lab.stage.beat.signals import MEASURED
 from lab.stage.stream.events import (
     SIMULATED,
@@ -62,6 +63,11 @@ def lines(event: StageEvent, *, counted: bool) -> list[str]:
     return found
 
 
+def bare(form: str) -> bool:
+    """Whether no span is expected of this form: the page's `plain`."""
+    return form in TWIN or form.startswith(("control", "delay"))
+
+
 def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) -> str:
     """What a form did. counted: the machine's clock counts instructions."""
     match event:
@@ -71,7 +77,7 @@ def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) 
             unit = SIMULATED["s"] if counted else "s"
             first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} {unit}"
             return f"{event.form}: attached in {event.attach_s:.2f} {unit}{first}"
-    spans = f", {event.spans_seen} of {event.spans_wanted} spans" if event.spans_wanted else ""
+    spans = f", {event.spans_seen} of {event.spans_wanted} spans" if event.spans_seen or not bare(event.form) else ""
     each = sum((event.instructions or event.cpu_ms).get(role, 0.0) for role in MEASURED)
     if event.instructions:
         return f"{event.form}: {event.done} requests, {figures.amount(each)} million instructions each{spans}"
