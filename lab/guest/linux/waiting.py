@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Optional, TypeVar
 
 T = TypeVar("T")
+LOOK_S = 0.75  # longer than any look at what is waited for is apart from the one before
 Condition = Callable[[], Optional[T]]
 
 
@@ -26,6 +27,23 @@ class Cancel:
     def check(self) -> None:
         if self.asked:
             raise Stopped
+
+
+class CalmClock:
+    """The monotonic clock without the time in which this machine stood still: two calls are at most LOOK_S apart.
+
+    By it nothing is called missing that had no chance to come. While a machine that counts instructions idles, its
+    clock follows the host's: a host that is busy or asleep lets seconds pass there at once, before anything runs.
+    """
+
+    def __init__(self) -> None:
+        self._last, self._still = time.monotonic(), 0.0
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        self._still += max(0.0, now - self._last - LOOK_S)
+        self._last = now
+        return now - self._still
 
 
 def until(cancel: Cancel, condition: Condition[T], deadline_s: float, step_s: float = 0.05) -> T | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from lab.guest.linux.waiting import until
+from lab.guest.linux.waiting import CalmClock, until
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.life import Running
 from lab.guest.run.load import send_once
@@ -107,17 +107,17 @@ def _collect(
 
     The count was `last` at the monotonic time `since`.
     """
-    timeouts = context.plan.timeouts
+    timeouts, clock = context.plan.timeouts, CalmClock()
 
     def arrived() -> str:
-        count = running.sink.count()
+        count, now = running.sink.count(), clock()
         nonlocal last, since
         if count != last:
-            last, since = count, time.monotonic()
+            last, since = count, now
         if count is None or count >= wanted > 0 or running.broken():
             return "there"
         stalled_s = quiet_s if wanted <= 0 or count else timeouts.first_span_s / 3
-        return "still" if time.monotonic() - since > stalled_s else ""
+        return "still" if now - since > stalled_s else ""
 
     until(context.cancel, arrived, timeouts.first_span_s, 0.1)
     broken = running.broken()

@@ -13,6 +13,7 @@ from lab.guest.linux.child import Child
 from lab.guest.linux.line_stream import LineStream
 from lab.guest.linux.procfs import cpu_s, pressure, sessions, system_times
 from lab.guest.linux.sampler import sentinel
+from lab.guest.linux.waiting import CalmClock
 from lab.guest.run.context import RunContext
 from lab.guest.run.lane import Lane, lane_of
 from lab.guest.run.life import Running
@@ -100,14 +101,14 @@ class LiveLoad:
 
     def _drain(self) -> None:
         """Windows without load until every span is there, or no more come."""
-        ends = time.monotonic() + self.context.plan.timeouts.drain_s
+        ends, clock = time.monotonic() + self.context.plan.timeouts.drain_s, CalmClock()
         moved: dict[str, tuple[int, float]] = {}
         while self.lanes and time.monotonic() < ends:
-            next_s = time.monotonic() + WINDOW_S
+            next_s, now = time.monotonic() + WINDOW_S, clock()
             for name, lane in self.lanes.items():
                 if moved.get(name, (-1, 0.0))[0] != lane.spans:
-                    moved[name] = (lane.spans, time.monotonic())
-            if all(self._quiet(lane, time.monotonic() - moved[name][1]) for name, lane in self.lanes.items()):
+                    moved[name] = (lane.spans, now)
+            if all(self._quiet(lane, now - moved[name][1]) for name, lane in self.lanes.items()):
                 return
             while time.monotonic() < next_s:
                 select.select([self.orders.woken], [], [], max(0.0, min(LOOK_S, next_s - time.monotonic())))

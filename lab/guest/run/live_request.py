@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.guest.linux.child import Child
 from lab.guest.linux.line_stream import LineStream
+from lab.guest.linux.waiting import CalmClock
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.life import Running
 from lab.guest.run.load import generator
@@ -37,7 +38,7 @@ class SentRequest:
     answer: Answered | None = None
     early: list[Span] = field(default_factory=list)  # came before the answer, which says when the request began
     spans: list[Span] = field(default_factory=list)
-    moved_s: float = 0.0  # when the answer or the last span came, by the monotonic clock
+    moved_s: float = 0.0  # when the answer or the last span came
     end: RequestEnded | None = None  # what would be told if no more came
 
     def after_s(self, which: Callable[[list[int]], int]) -> float | None:
@@ -67,6 +68,7 @@ class LiveRequest:
     ) -> None:
         self.context, self.orders, self.order, self.ended = context, orders, order, ended
         self.kind = order.request or context.plan.canary[0]
+        self.clock = CalmClock()
 
     def run(self, forms: Sequence[Running]) -> None:
         """Raises OrderStopped, Stopped."""
@@ -127,7 +129,7 @@ class LiveRequest:
             start_ns=int(doc["start_ns"]),
             latency_ns=int(doc["end_ns"]) - int(doc["start_ns"]),
         )
-        one.moved_s = time.monotonic()
+        one.moved_s = self.clock()
         self.orders.tell(one.answer)
         early, one.early = one.early, []
         self._arrived(one, early)
@@ -140,7 +142,7 @@ class LiveRequest:
         for span in fresh:
             self.orders.tell(SpanSeen(order=self.order.id, at_ns=time.time_ns(), form=one.running.id, span=span))
         if fresh:
-            one.moved_s = time.monotonic()
+            one.moved_s = self.clock()
             one.spans += fresh
         if fresh or one.end is None:
             one.end = self._judged(one)
@@ -149,7 +151,7 @@ class LiveRequest:
         """Whether all came that must come, or nothing did for long enough."""
         if one.end is None:
             return False
-        times, quiet_s = self.context.plan.timeouts, time.monotonic() - one.moved_s
+        times, quiet_s = self.context.plan.timeouts, self.clock() - one.moved_s
         if one.running.form.proof != "some":
             return quiet_s > times.quiet_s * SILENT
         if one.end.ok:
