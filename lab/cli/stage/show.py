@@ -91,7 +91,7 @@ def _play(options: Options, lab: Lab, found: Show, minutes: float | None, standb
     from lab.cli.stage.views import driven
     from lab.stage.play.opening import ShowRequest, opened
 
-    with opened(lab, found, ShowRequest(minutes=minutes, standby=standby)) as engine:
+    with opened(lab, found, ShowRequest(minutes=minutes, standby=standby, fresh=True)) as engine:
         driven(options, lab, engine, house)
     return _code(engine)
 

@@ -40,7 +40,7 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
     record = standby.kept(lab, machine)
     artifacts = forms.build(lab, show.asked.forms, show.asked.service, arch=found.spec.arch)
     with lifecycle.connected(lab, found) as link:
-        plan, facts = _asked(lab, found, link, record)
+        plan, facts, old = _asked(lab, found, link, record)
     wanted = [form.name for form in show.asked.forms]
     return Profile(
         inputs=inputs.of(
@@ -61,11 +61,13 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
                 if name in plan.forms and plan.forms[name].sha256 != artifacts[name].sha256
             ),
             *([f"its requests have seed {plan.seed}, not {show.keys.seed}"] if plan.seed != show.keys.seed else []),
+            *(["the guest half of another lab holds them"] if old else []),
         ),
     )
 
 
-def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, MachineFacts]:
+def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, MachineFacts, bool]:
+    """The plan of what is on standby, the machine's facts, and whether another guest half put it there."""
     deadline = Deadline.after(ASK_S, lab.cancel)
     path = f"{record.site.out}/{PLAN_FILE}"
     data = b"".join(link.stream(path, 0, deadline, max_bytes=LIMITS.size))
@@ -74,5 +76,8 @@ def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby)
     except WireError as error:
         message = f"{path} in machine {machine.spec.name} cannot be read: {error}"
         raise PreconditionError(message, fix="lab rehearse: it puts the forms there again") from error
-    facts, _ = drive.facts(link, drive.GuestHome(root=record.site.root), deadline)
-    return plan, facts
+    home = drive.GuestHome(root=record.site.root)
+    own = link.run(["grep", "-qF", home.guest, f"/proc/{record.pid}/cmdline"], deadline).ok
+    drive.install(link, home, deadline)
+    facts, _ = drive.facts(link, home, deadline)
+    return plan, facts, not own

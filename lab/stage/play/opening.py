@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lab.model.errors import LabError, UsageError
+from lab.flows import snapshot
+from lab.machines import snapshots
+from lab.model.errors import Cancelled, LabError, UsageError
 from lab.model.events import Bus, Notice, Record, Sink
 from lab.model.lab import Lab
-from lab.stage.beat.machine import LiveMachine
+from lab.stage.beat.machine import TAG, LiveMachine
 from lab.stage.diagnosis.critic import Critic
 from lab.stage.history import checked, ledger, profile, takes
 from lab.stage.history.inputs import Inputs
@@ -24,10 +26,12 @@ from lab.system.wait import Deadline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowRequest:
-    """How a show is played. minutes: a shorter slot; standby: the second machine."""
+    """How a show is played. minutes: a shorter slot; standby: the second machine; fresh: begin from the snapshot, as
+    the rehearsals did."""
 
     minutes: float | None = None
     standby: str = ""
+    fresh: bool = False
     source: Literal["live", "rehearsal"] = "live"
     pace: Pace = "keys"
 
@@ -41,9 +45,11 @@ def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = 
     beats = beats_of(show, asked.minutes)
     machine = lab.config.machine.name
     with staged(lab, machine):
+        remarks: list[str] = []
+        if asked.fresh and any(map(needs_machine, beats)):
+            _restore(lab, machine, remarks)
         bus = Bus()
         lab = replace(lab, bus=bus)
-        remarks: list[str] = []
         first = side(lab, machine, show, beats, remarks, inputs)
         confirms = asked.source == "live"  # what is rehearsed is the first window alone
         stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby, confirms=confirms)
@@ -55,6 +61,17 @@ def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = 
         for text in remarks:
             engine.first.append(Remark(text=text, level="warning"))
         yield engine
+
+
+def _restore(lab: Lab, machine: str, remarks: list[str]) -> None:
+    """A show begins where its rehearsals began. A machine that does not come back leaves the takes."""
+    try:
+        if TAG in snapshots.names(lab, machine) and (bad := snapshot.restore(lab, machine, TAG, fallback=True).failed):
+            remarks.append(f"not proven after the restore: {', '.join(bad)}")
+    except Cancelled:
+        raise
+    except LabError as error:
+        remarks.append(f"machine {machine} was not restored: {error.message}")
 
 
 @contextlib.contextmanager

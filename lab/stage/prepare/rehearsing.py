@@ -54,7 +54,7 @@ def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perfo
         found = prepare(lab, show)
     done: list[Rehearsal] = []
     for number in range(runs):
-        if number and any(map(needs_machine, beats)):
+        if any(map(needs_machine, beats)):
             _as_on_stage(lab, machine, show.asked)
         recorder = Recorder(show=show, place=place, machine=machine, inputs=found.inputs)
         recorder.network_cut = number == runs - 1
