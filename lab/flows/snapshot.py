@@ -64,6 +64,8 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
                 lab.bus.emit(Notice(level="warning", text=f"{error.message}; starting the forms again"))
 
     went = snapshots.restore(lab, machine, tag, fallback=fallback, on_restored=on_restored)
+    if not went.restored:
+        proofs.clear()  # of forms that ended when the machine was booted instead
     if went.standby and not proofs:
         again = standby.start(lab, machine, _asked(machine, _record(machine, tag, went.standby)))
         proofs.update(again.proofs)

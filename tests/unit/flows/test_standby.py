@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lab.flows import live, standby
+from lab.flows import live, snapshot, standby
 from lab.flows.snapshot import RestoreReport
 from lab.guest.wire import encode
 from lab.guest.wire.live import LiveEvent, Order, Proof
@@ -120,3 +121,27 @@ def test_a_snapshot_with_forms_of_an_earlier_version_is_refused_with_what_to_do(
     with pytest.raises(UsageError, match="made by an earlier version of lab") as error:
         snapshots.restore(lab, "m", "ready")
     assert error.value.fix == "lab up m, then lab snapshot m --form …"
+
+
+def test_forms_that_were_proven_before_the_machine_was_booted_instead_are_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy host: the snapshot was restored and proven, then its connection was lost."""
+    saved, proof = encode(record()), Proof("o", 1, "ebpf", ok=True, reason="")
+    booted = RestoreResult(
+        machine=Machine(spec=MachineSpec(name="m")), restored=False, reason="lost", seconds=2.0, behind_s=0.0,
+        standby=saved,
+    )  # fmt: skip
+
+    def boots_instead(*_: Any, on_restored: Any, **__: Any) -> RestoreResult:
+        on_restored(None, SimpleNamespace(standby=saved))
+        return booted
+
+    started: list[str] = []
+    monkeypatch.setattr(snapshot.snapshots, "restore", boots_instead)
+    monkeypatch.setattr(standby, "keep", lambda *_: None)
+    monkeypatch.setattr(standby, "reprove", lambda *_, **__: {"ebpf": proof})
+    monkeypatch.setattr(snapshot, "_asked", lambda *_: None)
+    monkeypatch.setattr(standby, "start", lambda _, name, __: started.append(name) or record(proofs={"ebpf": proof}))
+    assert snapshot.restore(lab_at(tmp_path), "m", "stage", fallback=True).went is booted
+    assert started == ["m"]

@@ -11,20 +11,18 @@ from typing import Any
 import pytest
 
 from lab.guest.wire.live import FormWindow, LiveEvent, PartEnded
-from lab.model.errors import DemoError, UsageError
-from lab.stage.beat.expect import InRange, Inside, Spans, Text, VerdictWord
+from lab.model.errors import DemoError
+from lab.stage.beat.expect import InRange, Inside, Spans, Text
 from lab.stage.beat.host_use import HostUse
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.command import CommandBeat
 from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.load import LoadBeat
-from lab.stage.kinds.pillar import PillarBeat, newest
 from lab.stage.kinds.request import RequestBeat
 from lab.stage.kinds.shell import ShellBeat
 from lab.stage.stream import events
 from lab.stage.stream.events import StageEvent
-from tests.unit.report import synthetic
 from tests.unit.stage import orders_script as script
 from tests.unit.stage.orders_script import HEAD, Forms
 from tests.unit.stage.scripted import Cast, a_lab, a_show
@@ -219,34 +217,6 @@ def test_a_command_with_another_exit_code(tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="exit code 3, not 0"):
         play(tmp_path, CommandBeat(argv=ends))
     play(tmp_path, CommandBeat(argv=ends, exit_code=3))
-
-
-def test_a_pillar_of_a_run_that_is_named(tmp_path: Path) -> None:
-    root = a_lab(tmp_path).paths.runs / "20260101-000000-http-aaaa"
-    root.parent.mkdir(parents=True)
-    synthetic.write(root)
-    played = play(tmp_path, PillarBeat(pillar="performance", run=root.name))
-    cells = played.of(events.Pillar)[0].cells
-    assert cells
-    assert all(root.name in cell.evidence for cell in cells)
-    assert VerdictWord(verdict=cells[0].words.split(";")[0].lower(), form=cells[0].form).missed(played.scene.seen) == ""
-    assert "no cell says 'cheap as air'" in VerdictWord(verdict="cheap as air").missed(played.scene.seen)
-
-
-def test_a_pillar_without_a_run_of_all_forms(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no run of scenario http with the forms baseline,ebpf"):
-        play(tmp_path, PillarBeat(pillar="safety"))
-
-
-def test_a_counted_show_has_no_pillar_of_a_timed_run(tmp_path: Path) -> None:
-    asked, paths = a_show(tmp_path).asked, a_lab(tmp_path).paths
-    asked = dataclasses.replace(asked, scenario=dataclasses.replace(asked.scenario, name="shop"))
-    root = paths.runs / "20260101-000000-http-aaaa"
-    root.parent.mkdir(parents=True)
-    synthetic.write(root)
-    assert newest(paths, asked, "real") == root
-    with pytest.raises(UsageError, match="on a counted clock"):
-        newest(paths, asked, "counted")
 
 
 def test_inside_the_rehearsed_interval(tmp_path: Path) -> None:
