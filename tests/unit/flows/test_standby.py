@@ -138,10 +138,15 @@ def test_forms_that_were_proven_before_the_machine_was_booted_instead_are_starte
         return booted
 
     started: list[str] = []
-    monkeypatch.setattr(snapshot.snapshots, "restore", boots_instead)
+
+    def start(_: Any, name: str, __: Any) -> standby.Standby:
+        started.append(name)
+        return record(proofs={"ebpf": proof})
+
+    monkeypatch.setattr("lab.machines.snapshots.restore", boots_instead)
     monkeypatch.setattr(standby, "keep", lambda *_: None)
     monkeypatch.setattr(standby, "reprove", lambda *_, **__: {"ebpf": proof})
     monkeypatch.setattr(snapshot, "_asked", lambda *_: None)
-    monkeypatch.setattr(standby, "start", lambda _, name, __: started.append(name) or record(proofs={"ebpf": proof}))
+    monkeypatch.setattr(standby, "start", start)
     assert snapshot.restore(lab_at(tmp_path), "m", "stage", fallback=True).went is booted
     assert started == ["m"]
