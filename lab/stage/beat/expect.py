@@ -60,7 +60,7 @@ class Text:
         return f"no line matches {self.text!r}"
 
     def told(self) -> str:
-        return f"a line like {self.text!r}"
+        return f"a line like {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class LiveMachine:
             found = lifecycle.glance(self.lab, self.machine)
         except LabError:
             return "gone"
-        return "up" if found.phase == "running" else "silent" if found.phase == "hung" else "gone"
+        return "up" if found.phase == "running" else "silent" if found.phase in ("hung", "broken") else "gone"
 
     def restore(self, deadline: Deadline) -> str:
         """From the snapshot; where the machine has none the forms are started again."""

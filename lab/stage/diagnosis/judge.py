@@ -31,6 +31,7 @@ SHARES: Final = frozenset({"%"})
 TIMES: Final = "×"
 MANY: Final = 20  # of a count: one of them is within what matters in practice
 LARGEST: Final = 700.0  # as a logarithm
+WIDEST: Final = 10.0  # high ÷ low of an interval that still says something
 STEP: Final = 0.001  # of its usual value: what three digits on a screen do not show of a quantity
 # of figures that stand for one of the verdict's metrics: their practical threshold is that metric's
 METRIC_OF: Final[dict[str, str]] = {
@@ -123,7 +124,7 @@ class Usual:
         if value.unit in SIMULATED.values():
             return value
         key = FigureKey(beat, value.name, value.form)
-        if key not in self.ranges:
+        if key not in self.ranges or self._vague(key):
             return replace(value, judged="no baseline")
         worst, shown = self.word(key, value.value, first.value if first else None), self.interval(key)
         beside = key._replace(ratio=True)
@@ -133,6 +134,12 @@ class Usual:
                 twin, of = value.value / value.ratio, self.interval(beside)
                 worst, shown = word, UsualRange(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
         return replace(value, judged=worst, low=shown.low, high=shown.high, usual=shown.usual)
+
+    def _vague(self, key: FigureKey) -> bool:
+        """Whether the rehearsals were so far apart that their interval says nothing: a build beside other builds.
+        Where they agree on the ratio, that says something."""
+        of = self.interval(key)
+        return self.ranges[key].logs and of.high > WIDEST * of.low and key._replace(ratio=True) not in self.ranges
 
     def doubt(self, beat: str, values: Iterable[Value]) -> Value | None:
         """A quantity that is outside, and matters: a second window has to tell noise from a change. None also where a

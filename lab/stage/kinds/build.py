@@ -38,6 +38,8 @@ class BuildBeat(Kind):
 
     def play(self, scene: Scene) -> None:
         def on_line(text: str) -> None:
+            if text.startswith("WORK="):  # the compiler's temporary folder
+                return
             scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
 
         scene.watch()

@@ -28,7 +28,7 @@ def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False)
             scene.told.append(event)
             if isinstance(event, PartEnded):
                 what = f"the {event.role} of {event.form}" if event.form else "the load generator"
-                wrong.append(f"{what} ended by itself: {event.how}")
+                wrong.append(f"{what} ended by itself: {event.how.partition(': ')[0]}")  # not what it wrote before
                 scene.emit(events.Remark(text=wrong[-1], level="warning"))
             if isinstance(event, Answered) and not event.ok:
                 wrong.append(f"{event.form} answered {event.request} with status {event.status}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -39,7 +40,7 @@ class PillarBeat(Kind):
 
     def play(self, scene: Scene) -> None:
         directory = self._run(scene)
-        summary = verdict.summarize(read.read(directory))
+        summary = _summary(directory)
         cells = tuple(
             events.PillarCell(form=form, words=words, evidence=_evidence(summary, directory))
             for form, words in _words(summary, self.pillar).items()
@@ -67,6 +68,12 @@ def newest(paths: Paths, asked: DemoRequest, clock: Clock) -> Path:
     scenario = asked.scenario.name
     what = f"scenario {scenario} with the forms {forms} on a {clock} clock"
     raise UsageError(f"there is no run of {what}", fix=f"lab rehearse, or lab demo {scenario} --form {forms}")
+
+
+@functools.lru_cache(maxsize=1)
+def _summary(directory: Path) -> Summary:
+    """Kept: reading a run takes seconds on a busy host, and four beats show the same one."""
+    return verdict.summarize(read.read(directory))
 
 
 def _read(path: Path, kind: type[T]) -> T:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from lab.guest.wire.live import PartEnded
 from lab.stage.play.attempt import Attempt, Played
 from lab.stage.play.moves import PLAY, SHOWN, Move, after, may_play, while_played
 from lab.stage.play.stand import Stand
@@ -122,6 +123,9 @@ class Engine:
         if move.action == "recorded":
             return self._take(beat)
         if move.action in ("panic", "standby"):
+            panic = move.action == "panic"
+            now = f"restoring machine {self.stand.cast.machine}" if panic else "making the second machine ready"
+            self.emit(Remark(text=f"{now} …"))
             stood = self._wait_for(self._other(move))
             if stood.move is not None:
                 return stood.move
@@ -136,7 +140,8 @@ class Engine:
                 return self._take(beat)
             if played.move is not None or played.outcome == "passed":
                 return played.move
-            if beat.keys.else_ != "retry" or self._left:
+            lost = any(isinstance(event, PartEnded) for event in attempt.scene.told)  # a second attempt has it no more
+            if beat.keys.else_ != "retry" or self._left or lost:
                 break
         return self._otherwise(beat, played)
 

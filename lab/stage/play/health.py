@@ -65,7 +65,9 @@ class Pulse:
         if shutil.disk_usage(self.home).free < DISK_LOW:
             warnings.append(f"less than 1 GiB is free in {self.home}")
         if machine in ("silent", "gone"):
-            warnings.append("the machine does not answer" if machine == "silent" else "the machine exited: press p")
+            warnings.append(
+                "the machine does not answer: press p" if machine == "silent" else "the machine exited: press p"
+            )
         return Health(
             load=load, machine=machine, battery=battery, views=self.views(), warnings=tuple(warnings)
         )  # fmt: skip

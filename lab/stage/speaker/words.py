@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from lab.model import figures
 from lab.stage.beat.readings import TWIN
 from lab.stage.beat.signals import MEASURED
+from lab.stage.diagnosis.judge import COUNTS
 from lab.stage.stream.events import (
     SIMULATED,
     AgentAttached,
@@ -32,14 +34,28 @@ WORDS: Final[dict[Judgement, tuple[str, str]]] = {
 }
 
 
+def number(value: Value, of: float) -> str:
+    """Three figures; a count as what it is."""
+    return f"{of:,.0f}" if value.unit in COUNTS and of == int(of) else figures.amount(of)
+
+
+def interval(value: Value) -> str:
+    """The rehearsed interval of a value that has one: of a count the whole numbers in it."""
+    low, high = value.low or 0.0, value.high or 0.0
+    if value.unit in COUNTS and math.ceil(low) <= math.floor(high):
+        low, high = math.ceil(low), math.floor(high)
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{figures.amount(low)} to {figures.amount(high)}"
+
+
 def value_line(value: Value) -> Line:
     """A figure with its judgement, its ratio and its rehearsed interval."""
     word, style = WORDS[value.judged]
     form = f" {value.form}" if value.form else ""
     ratio = f"  {figures.amount(value.ratio)} ×" if value.ratio is not None else ""
     known = value.low is not None and value.high is not None
-    span = f"  rehearsed {figures.amount(value.low)} to {figures.amount(value.high)}" if known else ""
-    figure = f"{figures.amount(value.value)} {value.unit}".rstrip()
+    span = f"  rehearsed {interval(value)}" if known else ""
+    figure = f"{number(value, value.value)} {value.unit}".rstrip()
     return ((f"{word:<12}", style), (f" {value.title}{form}: ", ""), (figure, "bold"), (ratio, ""), (span, DIM))
 
 

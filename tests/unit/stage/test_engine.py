@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.guest.wire.live import PartEnded
 from lab.model.errors import DemoError
 from lab.stage.beat.expect import Text
 from lab.stage.beat.scene import Scene
@@ -201,6 +202,19 @@ def test_what_was_not_seen(tmp_path: Path, otherwise: str, expected: list[str]) 
     assert run.of(BeatEnded)[0].reason == "no line matches 'six'"
 
 
+def test_a_beat_whose_agent_died_is_not_tried_again(tmp_path: Path) -> None:
+    """A second attempt would have it no more, and takes as long."""
+
+    def loses_its_agent(scene: Scene) -> None:
+        scene.told.append(PartEnded(order="1", at_ns=0, form="ebpf", role="agent", how="killed by signal 9"))
+        raise DemoError("the agent of ebpf ended by itself", fix="press p")
+
+    beats = [a_beat("one", loses_its_agent, else_="retry"), a_beat("two", lambda _: None)]
+    with a_run(tmp_path, *beats, pace="alone", take_of=lambda beat: a_take(beat.id)) as run:
+        run.over()
+    assert outcomes(run.events) == ["failed", "recorded", "passed"]
+
+
 def test_panic_restores_and_plays_the_same_beat_again(tmp_path: Path) -> None:
     beats = [a_beat("one", lambda _: None), a_beat("two", wait_for_end)]
     with a_run(tmp_path, *beats) as run:
@@ -210,7 +224,7 @@ def test_panic_restores_and_plays_the_same_beat_again(tmp_path: Path) -> None:
         run.engine.act("panic")
         run.wait(BeatStarted, beat=1, count=2)
         assert run.cast.restored == 1
-        assert "restored" in run.wait(Remark).text
+        assert "restored" in run.wait(Remark, count=2).text
 
 
 def test_a_panic_that_hangs_can_be_left_by_a_key(tmp_path: Path) -> None:

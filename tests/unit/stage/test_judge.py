@@ -78,6 +78,14 @@ def test_inside_a_bit_off_and_off() -> None:
         assert (judged.judged, judged.low, judged.high) == (word, near.low, near.high)
 
 
+def test_rehearsals_that_are_far_apart_are_no_baseline() -> None:
+    """Builds beside other builds: an interval from 0.2 to 3,600 s says nothing."""
+    builds = [(Figure(beat="build", name="build_s", unit="s", value=took),) for took in (10.2, 35.7, 11.9, 24.3, 19.5)]
+    of = usual(rehearsed(*builds))
+    today = of.judged("build", value("build_s", 26.4, form="", unit="s"))
+    assert (today.judged, today.low) == ("no baseline", None)
+
+
 def test_a_simulated_time_is_never_judged() -> None:
     simulated = SIMULATED["ms"]
     moments = [tuple(dataclasses.replace(one, unit=simulated) for one in figures(4 * b, r)) for b, r in SPANS]

@@ -6,15 +6,19 @@ import dataclasses
 import errno
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from lab.stage.beat.scene import Scene
 from lab.stage.history import takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.takes import Take
 from lab.stage.stream.events import Line, Value
 from lab.stage.stream.records import StageRecord
+from tests.unit.stage.scripted import Cast, a_lab, a_show
 
 INPUTS = Inputs(machine={"kernel": "6.1.0-29"}, show="aa", seed=1)
 TAKE = Take(
@@ -82,3 +86,15 @@ def test_on_a_full_disk_the_earlier_take_stays(tmp_path: Path, monkeypatch: pyte
 def test_a_take_is_plain_json(tmp_path: Path) -> None:
     doc = json.loads(takes.save(tmp_path, TAKE).read_text(encoding="utf-8"))
     assert doc["take"]["records"][0]["event"] == "Line"
+
+
+def test_a_long_take_is_played_faster(tmp_path: Path) -> None:
+    """What was recorded beside other work is shown within LONGEST_S."""
+    scene = Scene(
+        lab=dataclasses.replace(a_lab(tmp_path), cancel=threading.Event()), cast=Cast(), asked=a_show(tmp_path).asked,
+        budget_s=9.0, sink=lambda _: None,
+    )  # fmt: skip
+    began = time.monotonic()
+    dataclasses.replace(TAKE, seconds=100 * takes.LONGEST_S).play(scene)
+    assert time.monotonic() - began < 1.0
+    assert len(scene.log) == 2

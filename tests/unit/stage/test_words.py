@@ -31,6 +31,16 @@ def test_a_value_has_its_word_its_ratio_and_its_interval() -> None:
     assert line == "● ON         instructions per request ebpf: 3.00 million  1.50 ×  rehearsed 2.90 to 3.10"
 
 
+def test_a_count_is_a_whole_number() -> None:
+    value = Value(
+        at_ms=1.0, name="spans", title="spans", value=960.0, unit="spans", form="ebpf", judged="on", low=959.5,
+        high=960.5,
+    )  # fmt: skip
+    assert words.lines(value, counted=True) == ["● ON         spans ebpf: 960 spans  rehearsed 960"]
+    (line,) = words.lines(dataclasses.replace(value, low=956.5, high=960.5), counted=True)
+    assert line.endswith("rehearsed 957 to 960")
+
+
 def test_no_line_is_a_dump_of_fields() -> None:
     for record in (*records(), *counted()):
         for line in words.lines(record.event, counted=False):

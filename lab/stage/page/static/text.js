@@ -24,19 +24,19 @@ export function slide() {
 
 const built = (one) => (typeof one === "string" ? one : h(TAGS.has(one.t) ? one.t : "span", null, one.c.map(built)));
 
-export function lines() {
+export function lines(short = (text) => text) {
   const node = h("pre", { class: "lines" });
   let drawn = null;
   return { node, update({ beat }) {
     const shown = beat.lines.slice(-SHOWN);
     if (drawn === shown.at(-1) && node.childNodes.length === shown.length) return;
     drawn = shown.at(-1);
-    node.replaceChildren(...shown.map((line) => h("span", { class: line.stream }, line.text.slice(0, 240))));
+    node.replaceChildren(...shown.map((line) => h("span", { class: line.stream }, short(line.text).slice(0, 240))));
   } };
 }
 
 export function build(state, look) {
-  const printed = lines();
+  const printed = lines((text) => text.replace(/^\S*\/(?=[^/\s]+\/[^/\s]+$)/, "…/")); // the end of a package's path
   const head = h("p", { class: "woven-head" });
   const diff = h("pre", { class: "diff" });
   const right = h("div", { class: "woven" }, head, diff);
@@ -49,7 +49,8 @@ export function build(state, look) {
     drawn = last;
     node.classList.toggle("has-diff", last !== null);
     head.replaceChildren(look[last.form] ? mark(look[last.form]) : "", h("b", null, `${last.added} lines added`), ` in ${last.files} files · ${last.file}`);
-    diff.replaceChildren(...last.diff.split("\n").slice(0, 60).map((text) => h("span", { class: cssOf(text) }, text.replaceAll("\t", "  ").slice(0, 160))));
+    const body = last.diff.split("\n").filter((text) => !/^(---|\+\+\+) /.test(text)); // the file is named above
+    diff.replaceChildren(...body.slice(0, 60).map((text) => h("span", { class: cssOf(text) }, text.replaceAll("\t", "  ").slice(0, 160))));
   } };
 }
 

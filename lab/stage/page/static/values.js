@@ -3,6 +3,7 @@
 import { amount, h, s, say } from "./dom.js";
 import { judgement, mark, plain } from "./look.js";
 
+const COUNTS = new Set(["spans", "requests", "errors", "files", "lines", "probes"]);
 const MOST = 4; // cards that fit side by side; the worst stay when there are more
 
 export function strip(look, node, cause) {
@@ -34,7 +35,14 @@ function card(value, look) {
     h("p", { class: "big" }, ratio || own),
     h("p", { class: "word" }, ...(judged && !bare ? [judged[2], judged[1]] : [])),
     value.low === null || value.high === null || value.low === undefined ? h("p", { class: "rehearsed" }, ...(bare ? [judged[2], judged[1]] : []))
-      : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${amount(by * value.low)} to ${amount(by * value.high)}`));
+      : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${between(value, by)}`));
+}
+
+// Of a count the whole numbers in it.
+function between({ unit, low, high }, by) {
+  const [from, to] = [Math.ceil(low), Math.floor(high)];
+  if (COUNTS.has(unit) && by === 1 && from <= to) return from === to ? `${from}` : `${from} to ${to}`;
+  return `${amount(by * low)} to ${amount(by * high)}`;
 }
 
 // The rehearsed interval as a band, what is usual as a line, today's value as a dot.
