@@ -24,7 +24,9 @@ export function slide() {
 
 const built = (one) => (typeof one === "string" ? one : h(TAGS.has(one.t) ? one.t : "span", null, one.c.map(built)));
 
-export function lines(short = (text) => text) {
+export const lines = () => printed((text) => text);
+
+function printed(short) {
   const node = h("pre", { class: "lines" });
   let drawn = null;
   return { node, update({ beat }) {
@@ -36,14 +38,14 @@ export function lines(short = (text) => text) {
 }
 
 export function build(state, look) {
-  const printed = lines((text) => text.replace(/^\S*\/(?=[^/\s]+\/[^/\s]+$)/, "…/")); // the end of a package's path
+  const packages = printed((text) => text.replace(/^\S*\/(?=[^/\s]+\/[^/\s]+$)/, "…/")); // the end of a package's path
   const head = h("p", { class: "woven-head" });
   const diff = h("pre", { class: "diff" });
   const right = h("div", { class: "woven" }, head, diff);
-  const node = h("section", { class: "build" }, printed.node, right);
+  const node = h("section", { class: "build" }, packages.node, right);
   let drawn = null;
   return { node, update(now) {
-    printed.update(now);
+    packages.update(now);
     const last = now.beat.woven.at(-1) ?? null;
     if (last === drawn) return;
     drawn = last;
