@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from lab.guest.wire.live import PartEnded
 from lab.model.errors import DemoError
 from lab.stage.beat.expect import Text
 from lab.stage.beat.scene import Scene
@@ -200,19 +199,6 @@ def test_what_was_not_seen(tmp_path: Path, otherwise: str, expected: list[str]) 
         run.over()
     assert outcomes(run.events) == expected
     assert run.of(BeatEnded)[0].reason == "no line matches 'six'"
-
-
-def test_a_beat_whose_agent_died_is_not_tried_again(tmp_path: Path) -> None:
-    """A second attempt would have it no more, and takes as long."""
-
-    def loses_its_agent(scene: Scene) -> None:
-        scene.told.append(PartEnded(order="1", at_ns=0, form="ebpf", role="agent", how="killed by signal 9"))
-        raise DemoError("the agent of ebpf ended by itself", fix="press p")
-
-    beats = [a_beat("one", loses_its_agent, else_="retry"), a_beat("two", lambda _: None)]
-    with a_run(tmp_path, *beats, pace="alone", take_of=lambda beat: a_take(beat.id)) as run:
-        run.over()
-    assert outcomes(run.events) == ["failed", "recorded", "passed"]
 
 
 def test_panic_restores_and_plays_the_same_beat_again(tmp_path: Path) -> None:
