@@ -43,7 +43,7 @@ def test_the_kind_of_a_beat_follows_from_its_take(tmp_path: Path, kind: str) -> 
         beat="one",
         machine="lab",
         recorded="2026-02-01T10:00:00Z",
-        inputs=Inputs(show="", seed=1),
+        inputs=Inputs(machine={"clock": "counted"}, show="", seed=1),
         seconds=2.0,
         records=records,
     )
@@ -52,5 +52,6 @@ def test_the_kind_of_a_beat_follows_from_its_take(tmp_path: Path, kind: str) -> 
     start, began = found.records[0].event, found.records[1].event
     assert isinstance(start, ShowStarted)
     assert [card.kind for card in start.beats] == [kind]
+    assert start.clock == "counted", "its page speaks of instructions, as the live show did"
     assert isinstance(began, BeatStarted)
     assert began.recorded == "2026-02-01"
