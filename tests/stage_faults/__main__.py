@@ -45,10 +45,11 @@ class Load:
     forms: tuple[str, ...]
     rate_rps: float
     requests: int
+    request: str = "browse"  # once into each, afterwards
 
 
 HERE: Final = Load(forms=SHOWN, rate_rps=40.0, requests=120)
-EMULATED: Final = Load(forms=("baseline", OTEL, "ebpf"), rate_rps=4.0, requests=24)
+EMULATED: Final = Load(forms=("baseline", OTEL, "ebpf"), rate_rps=4.0, requests=24, request="get")
 
 
 def sample(place: Any, injector: Injector, load: Load, host: Callable[[], HostUse | None]) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def sample(place: Any, injector: Injector, load: Load, host: Callable[[], HostUs
     with injector.around(place):
         first = loaded()
         again = loaded() if injector.twice else None
-        told = place.order(kind="request", forms=lanes, request="browse", at_once=True, limit_s=2.0)
+        told = place.order(kind="request", forms=lanes, request=load.request, at_once=True, limit_s=2.0)
         seconds = time.monotonic() - began
     first["events"] += _kept(told, injector)
     changed = ["tool go: go1.26.1 in rehearsal, go1.26.2 now"] if injector.changed else []

@@ -1,6 +1,6 @@
 """The same in a machine of its own, on standby already: what cannot be done to this host.
 
-lab up NAME --provider qemu; lab snapshot NAME ready --form baseline --form orchestrion-otel --form ebpf
+lab up NAME --provider qemu --clock real; lab snapshot NAME --form baseline,orchestrion-otel,ebpf
 """
 
 from __future__ import annotations
