@@ -45,8 +45,8 @@ class Rehearsed:
 def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perform) -> Rehearsed:
     """Make what is missing, then play the show so many times; `perform` puts an engine on the screen and runs it.
 
-    In the first run each fallback is played once more after its beat; in the last the network is cut. The machine is
-    left as each run found it.
+    In the first run each fallback is played once more after its beat; in the last the network is cut. A machine without
+    snapshots is left as each run found it.
     """
     machine = lab.config.machine.name
     beats = beats_of(show, asked.minutes)
@@ -73,8 +73,8 @@ def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perfo
             rehearsal = recorder.finish(beats)
             done.append(rehearsal)
             step.say(_told(rehearsal))
-    if any(map(needs_machine, beats)):  # the show that follows begins as the rehearsals did
-        _as_on_stage(lab, machine, show.asked)
+    if any(map(needs_machine, beats)) and TAG not in snapshots.names(lab, machine):
+        _as_on_stage(lab, machine, show.asked)  # a show begins from the snapshot, where there is one
     slot_s = (asked.minutes or show.keys.slot_min) * 60
     missing = ledger.stage_ready(ledger.read(place), found.inputs, needs(beats, slot_s, RUNS))
     return Rehearsed(runs=tuple(done), missing=missing, place=place)
