@@ -12,8 +12,10 @@ GOES_ON: Final = {"linux": "CLOCK_BOOTTIME", "darwin": "CLOCK_MONOTONIC"}
 
 def passed_s() -> float:
     """Seconds of a clock that goes on while this host sleeps."""
-    name = GOES_ON.get(sys.platform)
-    return time.clock_gettime(getattr(time, name)) if name else time.monotonic()
+    if sys.platform == "win32" or sys.platform not in GOES_ON:
+        return time.monotonic()
+    clock: int = getattr(time, GOES_ON[sys.platform])
+    return time.clock_gettime(clock)
 
 
 def awake_s() -> float:
