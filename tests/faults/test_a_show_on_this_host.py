@@ -163,6 +163,8 @@ def test_a_standby_process_that_is_killed_leaves_the_takes(home: Path, show: Pat
 
 def test_another_seed_is_reported_and_a_rehearsal_starts_the_forms_with_it(home: Path, show: Path) -> None:
     """The last of this file: it leaves the forms on standby with the new seed."""
+    again = run_lab("rehearse", str(show), "-n", "1", "--name", NAME, "--provider", "local", home=home, limit_s=280)
+    assert again.code == 0, again.stdout + again.stderr  # the test above killed the forms on standby
     other = home / "other.yaml"
     other.write_text(SHOW.replace("slot_min: 2", "slot_min: 2\nseed: 5"))
     said = run_lab("show", str(other), "--check", "--name", NAME, home=home).stdout
