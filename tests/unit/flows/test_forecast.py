@@ -62,14 +62,23 @@ def test_time_beside_the_load_is_that_of_the_earlier_run(lab: Lab) -> None:
     keep(lab, "20260101-000000-shop-aaaa", planned(2), 36.0)  # 20 s of load, 8 s beside it for each cell
     told = of(lab, planned(10, requests=600))
     assert told == forecast.Forecast(seconds=10 * (60 + 8), by="20260101-000000-shop-aaaa")
-    assert told.text() == "the cells take about 11 min 20 s (as cells of run 20260101-000000-shop-aaaa took)"
+    assert (
+        told.text()
+        == "the cells take about 11 min 20 s where nothing else runs (as cells of run 20260101-000000-shop-aaaa took)"
+    )
 
 
-def test_the_same_scenario_comes_before_a_newer_run_of_another(lab: Lab) -> None:
-    keep(lab, "20260101-000000-shop-aaaa", planned(2), 36.0)
-    keep(lab, "20260102-000000-http-bbbb", planned(2, scenario="http"), 80.0)
+def test_the_same_scenario_comes_before_a_faster_run_of_another(lab: Lab) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", planned(2), 80.0)
+    keep(lab, "20260102-000000-http-bbbb", planned(2, scenario="http"), 36.0)
     assert of(lab, planned(1)).by == "20260101-000000-shop-aaaa"
     assert of(lab, planned(1, scenario="flows")).by == "20260102-000000-http-bbbb"
+
+
+def test_of_several_the_fastest_is_taken(lab: Lab) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", planned(2), 36.0)
+    keep(lab, "20260102-000000-shop-bbbb", planned(2), 90.0)
+    assert of(lab, planned(1)).by == "20260101-000000-shop-aaaa"
 
 
 def test_what_is_not_like_it_is_passed_over(lab: Lab) -> None:
