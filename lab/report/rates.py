@@ -25,11 +25,20 @@ def section(summary: Summary) -> Html:
         "rates",
         "Standing and marginal",
         f"{unit(summary)} per second at each rate. Where a line begins is the standing cost, of being there without "
-        "load; its slope is the marginal cost, of one more request. Two costs, two answers.",
+        "load; its slope is the marginal cost, of one more request. Two costs, two answers."
+        + (" From one block: a reading without an interval." if fits and _blocks(summary) == 1 else ""),
         tag("div", _draw(summary, fits), class_="scroll")
         if fits
         else tag("p", f"{figures.plural(len(rates), 'rate')}: two are needed to tell them apart.", class_="empty"),
     )
+
+
+def _blocks(summary: Summary) -> int:
+    """The blocks that have cells at several rates: the lines are fitted in them."""
+    rates: dict[int, set[float]] = {}
+    for cell in used(summary):
+        rates.setdefault(cell.block, set()).add(cell.rate_rps)
+    return sum(len(of) > 1 for of in rates.values())
 
 
 def _fits(summary: Summary) -> dict[str, tuple[float, float]]:

@@ -85,7 +85,7 @@ def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> 
         acceleration=facts.accel,
         image_id=facts.image_id,
         host=host_facts(),
-        trap_ns=traps.trap_ns() if plan.clock == COUNTED else None,  # what the count leaves out
+        trap_ns=traps.trap_ns() if plan.clock == COUNTED and any(form.agent for form in plan.forms.values()) else None,
         guest=facts.guest.reported,
         lab_version=__version__,
         scenario_title=facts.scenario.title,

@@ -33,6 +33,7 @@ def test_each_form_has_a_line_and_its_two_costs(counted: Summary) -> None:
     assert drawn.count('<line x1="64"') >= len(counted.forms)
     assert set(re.findall(r'class="name">([\w-]+)<', drawn)) == set(counted.forms)
     assert len(re.findall(r"[\d.]+ a request, ", drawn)) == len(counted.forms)
+    assert "From one block: a reading without an interval." in drawn
 
 
 def test_a_cell_without_a_valid_figure_is_a_cross_with_its_reason(counted: Summary) -> None:
