@@ -1,6 +1,6 @@
-"""All tiers but nightly and wine in two lanes: `unit` and `contract` beside those that wait for compilers and machines.
+"""All tiers but nightly and wine in two lanes of about the same length: those that boot machines, and the others.
 
-No lane needs what the other makes; caches that both use have locks. `contract` shows when it ends, the rest as it goes.
+No lane needs what the other makes; caches that both use have locks. One shows when it ends, the other as it goes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import threading
 from typing import Final
 
 # Builds are nice, and an emulated machine has one busy core: two lanes fill two cores.
-BESIDE: Final = ("unit", "contract")
-MAIN: Final = ("forms", "vm", "faults")
+BESIDE: Final = ("unit", "contract", "faults")
+MAIN: Final = ("forms", "vm")
 
 
 def pytest_for(tiers: tuple[str, ...], *options: str) -> list[str]:

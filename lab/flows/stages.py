@@ -129,8 +129,8 @@ def start(work: Work, planned: Planned) -> Started:
     site = drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with lab.bus.step("start", "start the run in the machine"):
         deadline = Deadline.after(SETUP_S, lab.cancel)
-        leader = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
-        if leader.gave_way:
+        launched = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
+        if launched.gave_way:
             lab.bus.emit(Notice(level="info", text="stopped the standby forms in the machine for this run"))
     work.open.close()
     machine, facts = deployed.prepared.machine, _circumstances(deployed)

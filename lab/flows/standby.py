@@ -63,9 +63,9 @@ def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
         site = drive.Site(root=deployed.home.root, run_id=RUN_ID)
         deadline = Deadline.after(START_S, lab.cancel)
         with lab.bus.step("standby", f"start {len(plan.lives)} forms on standby") as step:
-            leader = drive.start(transport, site, plan, deployed.artifacts, deadline, verb="start-standby")
+            pid = drive.start_standby(transport, site, plan, deployed.artifacts, deadline)
             beginning.close()
-            with orders.OrderSession(lab, lambda: contextlib.nullcontext(transport), site, leader.pid, at=0) as session:
+            with orders.OrderSession(lab, lambda: contextlib.nullcontext(transport), site, pid, at=0) as session:
                 proofs = _first_round(lab, session, deadline)
             step.say(", ".join(proofs))
         _all_proven(proofs)
@@ -78,7 +78,7 @@ def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
         service=str(asked.service.root.absolute()),
         topology=plan.service.topology,
         site=site,
-        pid=leader.pid,
+        pid=pid,
         proofs=proofs,
     )
     keep(lab, name, record)

@@ -134,23 +134,36 @@ class _Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leader:
-    """The process of the guest half that runs there now. gave_way: standby forms were ended for it."""
+class Launched:
+    """What a start found or made. pid: of the guest half, None when it ended; gave_way: it replaced standby forms."""
 
-    pid: Annotated[int, Range(1, 1 << 31)]
+    pid: Annotated[int, Range(1, 1 << 31)] | None
     gave_way: bool = False
 
 
-def start(
-    transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline, *, verb: str = "start"
-) -> Leader:
-    """Start the plan in the machine with the binaries in `artifacts`; a second start of the same plan does nothing."""
+def start(transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline) -> Launched:
+    """Start the plan in the machine with the binaries in `artifacts`; a second start of the same plan does nothing.
+
+    A run can end before its start is answered; `follow` says how.
+    """
+    return _launch(transport, site, plan, artifacts, deadline, "start")
+
+
+def start_standby(transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline) -> int:
+    """Start the plan's forms on standby, instead of those there now; the process id of the guest half."""
+    pid = _launch(transport, site, plan, artifacts, deadline, "start-standby").pid
+    if pid is None:
+        raise DemoError("the standby process exited when it started", fix="lab logs, then run the command again")
+    return pid
+
+
+def _launch(transport: Transport, site: Site, plan: Plan, artifacts: str, deadline: Deadline, verb: str) -> Launched:
     transport.put_bytes(dump(plan).encode(), site.plan, deadline)
     options = ("--plan", site.plan, "--out", site.out, "--artifacts", artifacts)
     try:
-        return decode(Leader, call(transport, site, deadline, verb, *options))
+        return decode(Launched, call(transport, site, deadline, verb, *options))
     except WireError as error:
-        raise DemoError(f"the guest half reports no valid pid: {error}", fix="run the command again") from error
+        raise DemoError(f"invalid answer of the guest half: {error}", fix="run the command again") from error
 
 
 def follow(

@@ -134,9 +134,9 @@ def _launch(digest: str, command: list[str], out: Path) -> None:
 
 def status(out: Path) -> dict[str, Any]:
     """The state from files and lock; alive is true only while the lock is held for this folder."""
+    other = holder()  # first: a run writes its seal before it lets the lock go
     state = read_state(out)
     sealed = read_seal(out)
-    other = holder()
     return {
         "alive": other.get("out") == str(out),
         "pid": other.get("pid") if other.get("out") == str(out) else None,

@@ -81,11 +81,19 @@ def test_a_fact_that_is_none_is_refused_by_its_name(tmp_path: Path, wrong: dict[
         drive.facts(transport, site, Deadline.after(20))
 
 
-@pytest.mark.parametrize("status", [{}, {"pid": None}, {"pid": "x"}, {"pid": -1}])
-def test_a_leader_without_a_pid_is_an_error_of_ours(tmp_path: Path, status: dict[str, Any]) -> None:
+@pytest.mark.parametrize("status", [{}, {"pid": "x"}, {"pid": -1}])
+def test_a_start_that_answers_no_pid_is_our_error(tmp_path: Path, status: dict[str, Any]) -> None:
     transport, site = answers(tmp_path, f"echo '{json.dumps(status)}'")
-    with pytest.raises(DemoError, match="reports no valid pid"):
+    with pytest.raises(DemoError, match="invalid answer of the guest half: pid"):
         drive.start(transport, site, synthetic.plan(blocks=1), "", Deadline.after(20))
+
+
+def test_a_run_that_ends_before_its_start_is_answered_is_a_run(tmp_path: Path) -> None:
+    transport, site = answers(tmp_path, """echo '{"pid": null, "sealed": true}'""")
+    launched = drive.start(transport, site, synthetic.plan(blocks=1), "", Deadline.after(20))
+    assert launched == drive.Launched(pid=None)
+    with pytest.raises(DemoError, match="standby process exited"):
+        drive.start_standby(transport, site, synthetic.plan(blocks=1), "", Deadline.after(20))
 
 
 def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:
