@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from tests.simulate import study
-from tests.simulate.noise import KINDS
+from tests.simulate.noise import KINDS, blocks_of
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("-n", "--reports", type=int, default=1000, metavar="REPORTS")
     reports = parser.parse_args().reports
     head = ("noise", "blocks", "reports with a false word", "95 % intervals that hold", "they claim", "power")
-    table(head, (_kind(kind, blocks, reports) for kind in KINDS for blocks in study.BLOCKS))
+    table(head, (_kind(kind, blocks, reports) for kind in KINDS for blocks in blocks_of(kind)))
     order = (
         "what happens",
         "fixed order: false words",

@@ -10,19 +10,19 @@ from typing import Final
 
 from lab.guest.scoring.gates import Validity
 from lab.guest.scoring.tally import Tally
-from lab.guest.wire import Cell
-from lab.model.metrics import METRICS, PRIMARY, CellFigures, Metric
+from lab.guest.wire import COUNTED, Cell
+from lab.model.metrics import METRICS, PRIMARY, REAL, CellFigures, Metric
 from lab.model.run import RunCell
 from lab.model.summary import Verdict
 from lab.verdict.compare import Terms, rows
 from lab.verdict.observe import CellView, FormView
-from tests.simulate.noise import Noise
+from tests.simulate.noise import Lives, Noise
 
 ROLES: Final = {"baseline": "baseline", "twin": "twin", "a": "instrumented", "b": "instrumented"}
 LEVEL: Final = "one"
 SHIFT: Final = {"p50": 0.0, "p90": 0.0, "p99": 0.0}
 TALLY: Final = Tally((), (), {}, {}, {}, {"get": 1000}, 0)
-CPU_S, P50_MS = 0.2, 0.4
+CPU_S, P50_MS, INSTRUCTIONS = 0.2, 0.4, 2.3e9
 CELL: Final = Cell(
     id="", block=1, form="", level=LEVEL, attempt=1, valid=True, reasons=(), gates=(), rate_rps=100, achieved_rps=100,
     scheduled=1000, completed=1000, late=0, unexpected=0, window_start_ns=0, window_end_ns=1, window_s=10, usage=(),
@@ -43,7 +43,7 @@ class Judged(Terms):
 class Setup:
     """What is simulated: noise of CPU and latency, blocks, true effects, and the order of the forms in a block."""
 
-    noise: tuple[Noise, Noise]
+    noise: tuple[Noise, Noise] | Lives
     blocks: int = 8
     factor: Mapping[str, float] | None = None  # form -> what it multiplies both figures by; absent: nothing
     fixed_order: bool = False
@@ -55,6 +55,8 @@ class Setup:
 def session(setup: Setup, seed: object) -> dict[str, FormView]:
     """All forms with their cells. The order is drawn per block as lab.runs.plan draws it, or always the same."""
     draw = random.Random(f"session/{seed}")
+    if callable(setup.noise):
+        return {form: _form(form, _counted(setup, setup.noise, form, draw)) for form in ROLES}
     order = [(block, form) for block in range(1, setup.blocks + 1) for form in _block(setup, draw)]
     cpu, p50 = (noise(draw, len(order)) for noise in setup.noise)
     views: dict[str, list[CellView]] = {form: [] for form in ROLES}
@@ -67,8 +69,10 @@ def session(setup: Setup, seed: object) -> dict[str, FormView]:
 def verdicts(setup: Setup, seed: object) -> list[Verdict]:
     """The verdict over it, with the controls taken as seen and no noise known from before: when most can go wrong."""
     given = {} if setup.threshold_pct is None else dict.fromkeys(PRIMARY, setup.threshold_pct)
+    counted = callable(setup.noise)
     terms = Judged(
-        grade="ready",
+        grade=COUNTED if counted else "ready",
+        clock=COUNTED if counted else REAL,
         levels=(LEVEL,),
         instrumented=2 if not setup.alone else 1,
         named=PRIMARY if not setup.alone else PRIMARY[:1],
@@ -94,11 +98,24 @@ def _source(form: str, block: int) -> RunCell:
     return RunCell(cell=replace(CELL, form=form, block=block, id=f"{block}-{form}"), folder=f"cells/{block}-{form}")
 
 
-def _view(form: str, block: int, cpu_s: float, p50_ms: float) -> CellView:
+def _counted(setup: Setup, lives: Lives, form: str, draw: random.Random) -> list[CellView]:
+    """A form's cells on the counted clock: those of one life follow each other, so their order among forms is none."""
+    noise = lives(draw, ROLES[form], setup.blocks)
+    factor = INSTRUCTIONS * (setup.factor or {}).get(form, 1.0)
+    return [_view(form, at + 1, CPU_S, P50_MS, instructions=factor * one) for at, one in enumerate(noise)]
+
+
+def _view(form: str, block: int, cpu_s: float, p50_ms: float, instructions: float | None = None) -> CellView:
     return CellView(
         source=_source(form, block),
         figures=CellFigures(
-            requests=1000, spans=1000, window_s=10, cpu_s=cpu_s, rss_mib=20.0, latencies={"get": (p50_ms,) * 5}
+            requests=1000,
+            spans=1000,
+            window_s=10,
+            cpu_s=cpu_s,
+            rss_mib=20.0,
+            instructions=instructions,
+            latencies={"get": (p50_ms,) * 5},
         ),
         tally=TALLY,
         disagreements=(),

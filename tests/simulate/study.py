@@ -15,7 +15,6 @@ from tests.simulate.noise import KINDS, QUIET, drift, neighbour, normal
 from tests.simulate.session import Setup, primary, verdicts
 
 EFFECT: Final = 1.10  # a form that really adds 10 %
-BLOCKS: Final = (8, 12)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.simulate import study
-from tests.simulate.noise import KINDS
+from tests.simulate.noise import KINDS, blocks_of
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_forms_that_are_all_one_service_are_rarely_told_apart(kind: str) -> None:
-    found = study.false_words(kind, 8, 100)
+    found = study.false_words(kind, blocks_of(kind)[0], 100)
     assert found.bounds[0] <= 0.05, str(found)
 
 
@@ -20,6 +20,12 @@ def test_intervals_hold_what_was_planted_as_often_as_they_claim(kind: str) -> No
     low, high = found.bounds
     assert low <= claimed <= high + 0.02, str(found)
     assert 0.93 <= claimed <= 0.97
+
+
+def test_counted_intervals_hold_at_least_as_often_as_they_claim() -> None:
+    found, claimed = study.covered("counted and recorded, shop, `ebpf`", 16, 100)
+    assert found.bounds[1] >= claimed, str(found)
+    assert found.value >= 0.93, str(found)
 
 
 def test_the_minimum_detectable_effect_is_what_another_session_sees() -> None:
