@@ -4,7 +4,8 @@
 
 Each RUN is a name that `lab runs` lists; at least one counted and one timed run of one scenario. Printed is a row for
 each form and timed load level: what the form adds to a request by instructions and by CPU time, and the residual in the
-logarithm; below, over all rows, the correlation of the logarithms and the worst disagreement.
+logarithm; below, over all rows, the correlation of the logarithms and the worst disagreement. A second table predicts
+CPU time from the instructions and the probe hits of counted runs that have counted both.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lab.guest.wire import COUNTED
 from lab.model.metrics import primary
 from lab.model.summary import Summary, Verdict
 from lab.runs import read
+from tests.bench import predict_fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,8 @@ def main() -> int:
     with session(Options(plain=True, home=home), "predict", {}) as lab:
         runs = [verdict.summarize(read.read(report.find(lab.paths, name))) for name in sys.argv[1:]]
     print(table(points(runs)))
+    if rows := predict_fit.samples(runs):
+        print(f"\n{predict_fit.table(rows)}")
     return 0
 
 

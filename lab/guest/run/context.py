@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from lab.guest.linux import ending
@@ -40,7 +41,13 @@ class RunContext:
     cancel: Cancel
     systemd: bool = False
     digests: dict[tuple[int, ...], str] = field(default_factory=dict)  # of files, by their stat(2) values
-    cells: dict[Path, Cell] = field(default_factory=dict)  # complete ones, by file
+    cells: dict[tuple[str, int], Cell] = field(default_factory=dict)  # complete ones, by id and attempt
+    finished: set[str] = field(default_factory=set)  # ids of cells that need no more work
+
+    @cached_property
+    def digest(self) -> str:
+        """The plan's digest, written with every state: to hash a plan takes an emulated CPU longer than to measure."""
+        return self.plan.digest()
 
     def form(self, name: str) -> FormSpec:
         return self.plan.forms[name]

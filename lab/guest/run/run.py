@@ -110,7 +110,8 @@ def _clear(out: Path, work: Path) -> None:
 
 
 def _lives(context: RunContext) -> GuestManifest:
-    context.journal.emit("state", phase="running", resumed=bool(_done(context)), accounting=context.accounts.source)
+    _find_done(context)
+    context.journal.emit("state", phase="running", resumed=bool(context.finished), accounting=context.accounts.source)
     _state(context, "running")
     for life in context.plan.lives:
         while not _life_failure(context, life):
@@ -135,7 +136,8 @@ def _one_life(context: RunContext, life: Life, todo: list[tuple[CellPlan, int]])
         _tell_proof(context, canary)
         _publish_life(context, ident, life, running, canary, canary.reason and "proof: " + canary.reason)
         for cell, attempt in todo if canary.ok else ():
-            run_cell(context, running, cell, attempt)
+            context.cells[cell.id, attempt] = run_cell(context, running, cell, attempt)
+            _next_attempt(context, cell)
             _state(context, "running")
             if running.broken():
                 break
@@ -221,20 +223,24 @@ def _keep_logs(context: RunContext, ident: str, work: Path) -> None:
 def _attempts(context: RunContext, cell: CellPlan) -> list[Cell]:
     found = []
     for attempt in (1, 2):
-        path = context.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
-        if path not in context.cells:
+        key = cell.id, attempt
+        if key not in context.cells:
+            path = context.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
             if not path.exists():
                 break  # nor is there a second
-            context.cells[path] = load(Cell, path.read_bytes())
-        found.append(context.cells[path])
+            context.cells[key] = load(Cell, path.read_bytes())
+        found.append(context.cells[key])
     return found
 
 
 def _next_attempt(context: RunContext, cell: CellPlan) -> int:
     """1 or 2; 0 when the cell is done: valid once, or as often as allowed."""
+    if cell.id in context.finished:
+        return 0
     found = _attempts(context, cell)
     allowed = 2 if context.plan.rerun_invalid else 1
     if len(found) >= allowed or any(c.valid for c in found):
+        context.finished.add(cell.id)
         return 0
     return len(found) + 1
 
@@ -252,14 +258,16 @@ def _life_failure(context: RunContext, life: Life) -> str:
     return ""
 
 
-def _done(context: RunContext) -> int:
-    """Cells that need no more work."""
-    return sum(1 for life in context.plan.lives for cell in life.cells if not _next_attempt(context, cell))
+def _find_done(context: RunContext) -> None:
+    """Look once for the cells that an earlier start of this run has left."""
+    for life in context.plan.lives:
+        for cell in life.cells:
+            _next_attempt(context, cell)
 
 
 def _state(context: RunContext, phase: str, reason: str = "") -> None:
     total = sum(len(life.cells) for life in context.plan.lives)
-    write_state(context.out, context.plan.digest(), phase, _done(context), total, reason)
+    write_state(context.out, context.digest, phase, len(context.finished), total, reason)
 
 
 def _finish(context: RunContext) -> GuestManifest:
@@ -272,6 +280,6 @@ def _finish(context: RunContext) -> GuestManifest:
     reason = "; ".join("%s: %s" % item for item in sorted(failures.items()))
     outcome: Literal["complete", "failed"] = "failed" if missing or failures else "complete"
     context.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)
-    manifest = seal(context.out, plan.run_id, plan.digest(), kept, outcome, reason)
+    manifest = seal(context.out, plan.run_id, context.digest, kept, outcome, reason)
     _state(context, outcome, reason)
     return manifest

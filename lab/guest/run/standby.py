@@ -97,7 +97,7 @@ class _Standby:
 
     def _round(self) -> None:
         self.context.journal.emit("state", phase="standby", round=self.rounds)
-        write_state(self.context.out, self.context.plan.digest(), "standby", self.rounds, self.rounds)
+        write_state(self.context.out, self.context.digest, "standby", self.rounds, self.rounds)
 
     def _carry_out(self, order: Order) -> None:
         """Whatever goes wrong ends the order, not the forms."""
