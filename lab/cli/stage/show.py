@@ -53,15 +53,15 @@ def register(app: typer.Typer) -> None:
         with session(replace(options, quiet=True), "show", wanted) as lab:
             found = show_file.load(show_file.find(what or show_file.DEFAULT))
             if check:
-                return _check(options, lab, found, minutes, port)
+                return _check(options, lab, found, minutes, port, standby or "")
             return _play(options, lab, found, minutes, standby or "", house)
 
 
-def _check(options: Options, lab: Lab, found: Show, minutes: float | None, port: int) -> int:
+def _check(options: Options, lab: Lab, found: Show, minutes: float | None, port: int, standby: str) -> int:
     from lab.guest.wire import encode
     from lab.stage.prepare.check import check
 
-    verdict = check(lab, found, minutes=minutes, port=port)
+    verdict = check(lab, found, minutes=minutes, port=port, standby=standby)
     marks = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
     lines = []
     for point in verdict.points:

@@ -46,7 +46,8 @@ def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> No
         engine.stand.suspended = handover
         engine.run()
 
-    pulse = Pulse(cast=lambda: engine.stand.cast, home=lab.paths.home, emit=engine.emit)
+    stand = engine.stand
+    pulse = Pulse(cast=lambda: stand.cast, home=lab.paths.home, emit=engine.emit, other=lambda: stand.other_name)
     on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=pulse)
 
 

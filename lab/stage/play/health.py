@@ -29,6 +29,7 @@ class Pulse:
     cast: Callable[[], StageMachine]
     home: Path
     emit: Callable[[StageEvent], None]
+    other: Callable[[], str] = lambda: ""  # the name of the second machine, where there is one
     views: Callable[[], int] = lambda: 0
     _end: threading.Event = field(default_factory=threading.Event)
     _last: Health | None = None
@@ -65,9 +66,9 @@ class Pulse:
         if shutil.disk_usage(self.home).free < DISK_LOW:
             warnings.append(f"less than 1 GiB is free in {self.home}")
         if machine in ("silent", "gone"):
-            warnings.append(
-                "the machine does not answer: press p" if machine == "silent" else "the machine exited: press p"
-            )
+            what = "does not answer" if machine == "silent" else "exited"
+            second = f", or s for {name}" if (name := self.other()) else ""
+            warnings.append(f"the machine {what}: press p{second}")
         return Health(
             load=load, machine=machine, battery=battery, views=self.views(), warnings=tuple(warnings)
         )  # fmt: skip

@@ -44,10 +44,12 @@ def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = 
     """
     beats = beats_of(show, asked.minutes)
     machine = lab.config.machine.name
-    with staged(lab, machine):
+    second_of(lab, asked.standby)
+    with staged(lab, machine), staged(lab, asked.standby) if asked.standby else contextlib.nullcontext():
         remarks: list[str] = []
         if asked.fresh and any(map(needs_machine, beats)):
-            _restore(lab, machine, remarks)
+            for name in filter(None, (machine, asked.standby)):
+                _restore(lab, name, remarks)
         bus = Bus()
         lab = replace(lab, bus=bus)
         first = side(lab, machine, show, beats, remarks, inputs)
@@ -67,7 +69,7 @@ def _restore(lab: Lab, machine: str, remarks: list[str]) -> None:
     """A show begins where its rehearsals began. A machine that does not come back leaves the takes."""
     try:
         if TAG in snapshots.names(lab, machine) and (bad := snapshot.restore(lab, machine, TAG, fallback=True).failed):
-            remarks.append(f"not proven after the restore: {', '.join(bad)}")
+            remarks.append(f"machine {machine}: not proven after the restore: {', '.join(bad)}")
     except Cancelled:
         raise
     except LabError as error:
@@ -81,6 +83,12 @@ def staged(lab: Lab, machine: str) -> Iterator[None]:
     fix = "end that show, or give another machine: --name NAME"
     with locks.hold(lab.paths.locks / f"show-{machine}", what=f"the stage of machine {machine}", deadline=now, fix=fix):
         yield
+
+
+def second_of(lab: Lab, standby: str) -> None:
+    """Refuse a second machine that is the first one. Raises UsageError."""
+    if standby and standby == lab.config.machine.name:
+        raise UsageError(f"--standby {standby} is the show's own machine", fix="give another one, or no --standby")
 
 
 def beats_of(show: Show, minutes: float | None) -> tuple[Beat, ...]:
@@ -122,10 +130,10 @@ def side(
 
 
 def _to_speaker(engine: Engine) -> Sink:
-    """What a flow has to say outside of its steps, for the speaker."""
+    """What a flow warns of outside of its steps, for the speaker: the rest was read in rehearsals."""
 
     def hear(record: Record) -> None:
-        if isinstance(record.event, Notice):
+        if isinstance(record.event, Notice) and record.event.level != "info":
             engine.emit(Remark(text=record.event.text, level=record.event.level))
 
     return hear

@@ -22,7 +22,7 @@ from lab.stage.stream.events import StageEvent
 from lab.system.wait import Deadline
 
 RESTORE_S: Final = 120.0
-SWITCH_S: Final = 60.0
+SWITCH_S: Final = 120.0  # as long as a restore
 REPLAY_SLACK_S: Final = 5.0
 SETTLE_S: Final = 10.0
 Emit = Callable[[StageEvent], None]
@@ -83,16 +83,17 @@ class Stand:
         return Attempt(name="restore", scene=scene, play=lambda one: self.cast.restore(one.deadline), on_over=on_over)
 
     def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
-        """The second machine in the first one's place; the first becomes the second."""
+        """The second machine in the first one's place; the first becomes the second. One that is not up is restored."""
 
         def play(scene: Scene) -> str:
             assert self.other is not None, "requested before"
             there = self.other()
+            back = "" if there.cast.alive() == "up" else f"; {there.cast.restore(scene.deadline)}"
             if scene.over:
                 return ""
             before, self.side = self.side, there
             self.other, self.other_name = (lambda: before), before.cast.machine
-            return f"the show is on {there.cast.machine} now"
+            return f"the show is on {there.cast.machine} now{back}"
 
         return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
 

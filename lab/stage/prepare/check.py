@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.stage.history import checked, ledger, takes
-from lab.stage.play.opening import beats_of, needs_machine
+from lab.stage.play.opening import beats_of, needs_machine, second_of
 from lab.stage.prepare import host_checks
 from lab.stage.prepare.machine_checks import MachineChecks
 from lab.stage.prepare.points import About, Point
@@ -39,22 +39,43 @@ class GoVerdict:
         return self.word if self.word == "GO" else f"NO-GO: {self.why}; fix: {self.fix}"
 
 
-def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0) -> GoVerdict:
-    """Look at everything at once. What does not answer in time is a point that failed."""
+def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, standby: str = "") -> GoVerdict:
+    """Look at everything at once. What does not answer in time is a point that failed.
+
+    What the second machine, `standby`, lacks are warnings: the show goes on without it. Raises UsageError.
+    """
+    second_of(lab, standby)
     beats = beats_of(show, minutes)
     machine = MachineChecks(lab=lab, machine=lab.config.machine.name, show=show)
     looks: dict[str, Callable[[], Sequence[Point]]] = {
         **host_checks.looks(lab.paths.home, port),
         **(machine.looks() if any(map(needs_machine, beats)) else {}),
     }
+    second = MachineChecks(lab=lab, machine=standby, show=show) if standby and looks.keys() & {"machine"} else None
+    if second is not None:
+        looks |= {f"{standby}: {name}": look for name, look in second.looks().items()}
     found = _at_once(looks)
-    points = [point for answer in found.values() for point in answer]
+    points = [_of(name, point) for name, answer in found.items() for point in answer]
     usable = _takes(lab, show, beats, machine)
     points += _rehearsed(lab, show, beats, machine, minutes, usable)
+    if second is not None:
+        told = _rehearsed(lab, show, beats, second, minutes, _takes(lab, show, beats, second))
+        points += [_of(f"{standby}: {point.name}", point) for point in told]
     verdict = judge(points, beats, usable)
     with contextlib.suppress(OSError):  # a full disk is one of the points
         checked.note(takes.folder(lab.paths, machine.machine, show.name), verdict.word)
     return verdict
+
+
+def _of(look: str, point: Point) -> Point:
+    """A point with the name of its look, if it is one of the second machine, where it only warns."""
+    if ": " not in look:
+        return point
+    name, fix = look.partition(": ")[0], point.fix
+    fix = f"{fix} --name {name}" if fix == "lab rehearse" else fix
+    if point.verdict == "ok":
+        return replace(point, name=f"{name}: {point.name}")
+    return replace(point, name=f"{name}: {point.name}", verdict="warn", about="note", fix=fix)
 
 
 def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, str]) -> GoVerdict:

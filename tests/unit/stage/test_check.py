@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab.model.errors import Locked
+from lab.model.errors import Locked, UsageError
 from lab.stage.play.opening import ShowRequest, beats_of, opened
 from lab.stage.prepare import host_checks
 from lab.stage.prepare.check import check, judge
@@ -116,8 +117,27 @@ def test_a_second_show_on_the_same_machine_is_refused(tmp_path: Path, show: Show
         pass
 
 
-def test_a_slot_that_the_show_does_not_have(show: Show) -> None:
-    from lab.model.errors import UsageError
+def test_the_second_machine_is_looked_at_and_only_warns(tmp_path: Path) -> None:
+    lab = a_lab(tmp_path)
+    lab.paths.home.mkdir()
+    found = check(lab, show_file.load(show_file.find("four-pillars")), standby="spare")
+    points = {point.name: point for point in found.points}
+    assert points["machine"].verdict == "fail"
+    assert points["spare: machine"].verdict == "warn"
+    assert points["spare: machine"].text == "machine spare is absent"
+    assert points["spare: machine"].fix == "lab rehearse --name spare"
 
+
+def test_a_second_machine_that_is_the_first_one(tmp_path: Path, show: Show) -> None:
+    lab = a_lab(tmp_path)
+    lab = replace(lab, config=replace(lab.config, machine=replace(lab.config.machine, name="talk")))
+    asked = ShowRequest(standby="talk")
+    with pytest.raises(UsageError, match="--standby talk is the show's own machine"):
+        check(lab, show, standby="talk")
+    with pytest.raises(UsageError, match="--standby talk is the show's own machine"), opened(lab, show, asked):
+        pass
+
+
+def test_a_slot_that_the_show_does_not_have(show: Show) -> None:
     with pytest.raises(UsageError, match="--minutes 7 is no slot"):
         beats_of(show, 7.0)

@@ -243,6 +243,17 @@ def test_standby_switches_the_machine_and_back(tmp_path: Path) -> None:
         run.wait(BeatStarted, machine="one", count=2)
 
 
+def test_a_second_machine_that_is_down_is_restored_first(tmp_path: Path) -> None:
+    other = Cast(machine="two", state="gone")
+    with a_run(
+        tmp_path, a_beat("one", wait_for_end, again=True), other=lambda: Side(cast=other), other_name="two"
+    ) as run:
+        run.wait(BeatStarted, machine="one")
+        run.engine.act("standby")
+        run.wait(BeatStarted, machine="two")
+        assert other.restored == 1
+
+
 def test_standby_without_a_second_machine(tmp_path: Path) -> None:
     with a_run(tmp_path, a_beat("one", wait_for_end)) as run:
         run.wait(BeatStarted)
