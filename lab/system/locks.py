@@ -71,8 +71,8 @@ def hold(
     try:
         try:
             until(attempt, what=what, deadline=deadline, hint=fix, error=_Busy)
-        except _Busy as busy:
-            raise Locked(f"{what} is in use by {holder(path) or 'another command'}", fix=fix) from busy
+        except _Busy:
+            raise Locked(f"{what} is in use by {holder(path) or 'another command'}", fix=fix) from None  # it adds nothing
         try:
             with contextlib.suppress(OSError):
                 store.write_json(_beside(path), asdict(_me()))
