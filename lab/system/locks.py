@@ -72,7 +72,7 @@ def hold(
         try:
             until(attempt, what=what, deadline=deadline, hint=fix, error=_Busy)
         except _Busy:
-            raise Locked(f"{what} is in use by {holder(path) or 'another command'}", fix=fix) from None  # it adds nothing
+            raise Locked(f"{what} is in use by {holder(path) or 'another command'}", fix=fix) from None
         try:
             with contextlib.suppress(OSError):
                 store.write_json(_beside(path), asdict(_me()))
