@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from lab.guest.linux import ending
+from lab.guest.run.seal import seal
+from lab.guest.wire import dump
 from lab.model.errors import DemoError, LabError, Locked, PreconditionError, TransientError
 from lab.remote.localhost import LocalTransport
 from lab.runs import drive
@@ -94,6 +97,19 @@ def test_a_run_that_ends_before_its_start_is_answered_is_a_run(tmp_path: Path) -
     assert launched == drive.Launched(pid=None)
     with pytest.raises(DemoError, match="standby process exited"):
         drive.start_standby(transport, site, synthetic.plan(blocks=1), "", Deadline.after(20))
+
+
+def test_a_run_that_was_sealed_is_started_again_and_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host was killed between the seal and the fetch."""
+    monkeypatch.setenv(ending.RUNTIME_ENV, str(tmp_path / "runtime"))
+    transport, site = LocalTransport(lab_at(tmp_path / "home")), Site(root=str(tmp_path), run_id="r")
+    plan = synthetic.plan(blocks=1)
+    install(transport, site, Deadline.after(20))
+    out = Path(site.out)
+    out.mkdir(parents=True)
+    (out / "plan.json").write_text(dump(plan))
+    seal(out, plan.run_id, plan.digest(), (), "failed", "no room")
+    assert drive.start(transport, site, plan, "", Deadline.after(20)) == drive.Launched(pid=None)
 
 
 def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:
