@@ -1,6 +1,7 @@
 """Inject each cause again and again, name it by the product's own judge, and print what was named.
 
     unshare -m ./labw python -m tests.stage_faults [-n ROUNDS] [--file FILE.jsonl] [--table] [--machine NAME]
+        [--only INJECTOR]
 
 A round is a rehearsal and one sample of every injector, on this host, in samples of three seconds of load. Samples are
 kept in the file, so that the command goes on where it was; --table only prints. Needs root, cgroup v1's cpu
@@ -32,6 +33,7 @@ from tests.stage_faults import score
 from tests.stage_faults.injectors import INJECTORS, Injector, heavy
 from tests.stage_faults.machine import IN_A_MACHINE, Machine
 from tests.stage_faults.place import LOST, OTEL, SHOWN, Place, plan, specs
+from tests.stage_faults.score import ALL
 from tests.support import lab_at, test_home
 
 REHEARSAL: Final = "rehearsal"
@@ -102,13 +104,20 @@ def main() -> int:
     parser.add_argument("-n", "--rounds", type=int, default=30)
     parser.add_argument("--file", type=Path, default=Path("stage-faults.jsonl"))
     parser.add_argument("--machine", metavar="NAME", help="in this machine instead of on this host")
+    parser.add_argument("--only", action="append", metavar="INJECTOR", help="and no other; may be repeated")
     parser.add_argument("--table", action="store_true", help="only print what the file holds")
     asked = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: sys.exit(130))  # undo what was injected
     if not asked.table:
         with heavy():
-            in_a_machine(asked.file, asked.rounds, asked.machine) if asked.machine else here(asked.file, asked.rounds)
+            only = set(asked.only or ALL)
+            if unknown := only - ALL.keys():
+                parser.error(f"no injector is called {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
+            if asked.machine:
+                in_a_machine(asked.file, asked.rounds, asked.machine, only)
+            else:
+                here(asked.file, asked.rounds, only)
     print(score.table(asked.file))
     return 0
 
@@ -123,7 +132,7 @@ def kernel_fs(folder: Path) -> Iterator[None]:
         undo(folder / "mounts.json")
 
 
-def here(file: Path, rounds: int) -> None:
+def here(file: Path, rounds: int, only: set[str]) -> None:
     """On this host."""
     with tempfile.TemporaryDirectory(prefix="lab-faults-") as folder, kernel_fs(Path(folder)):
         named, artifacts, root = specs(lab_at(test_home()), Path(folder))
@@ -139,16 +148,19 @@ def here(file: Path, rounds: int) -> None:
                 return sample(fresh, injector, HERE, lambda: None)
 
         with closing(place):
-            go_on(file, rounds, INJECTORS, take)
+            go_on(file, rounds, _chosen(INJECTORS, only), take)
 
 
-def in_a_machine(file: Path, rounds: int, name: str) -> None:
+def in_a_machine(file: Path, rounds: int, name: str, only: set[str]) -> None:
     """In a machine that has its forms on standby."""
     with session(Options(plain=True), "stage-faults", {}) as lab, ExitStack() as stack:
         place = Machine(lab, name, stack)
-        go_on(
-            file, rounds, IN_A_MACHINE[place.cast.clock], lambda injector: sample(place, injector, EMULATED, place.use)
-        )
+        injectors = _chosen(IN_A_MACHINE[place.cast.clock], only)
+        go_on(file, rounds, injectors, lambda injector: sample(place, injector, EMULATED, place.use))
+
+
+def _chosen(injectors: dict[str, Injector], only: set[str]) -> dict[str, Injector]:
+    return {name: injector for name, injector in injectors.items() if name in only}
 
 
 def go_on(file: Path, rounds: int, injectors: dict[str, Injector], take: Callable[[Injector], dict[str, Any]]) -> None:
