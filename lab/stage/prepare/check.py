@@ -51,31 +51,29 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
         **host_checks.looks(lab.paths.home, port),
         **(machine.looks() if any(map(needs_machine, beats)) else {}),
     }
-    second = MachineChecks(lab=lab, machine=standby, show=show) if standby and looks.keys() & {"machine"} else None
-    if second is not None:
-        looks |= {f"{standby}: {name}": look for name, look in second.looks().items()}
-    found = _at_once(looks)
-    points = [_of(name, point) for name, answer in found.items() for point in answer]
+    second = MachineChecks(lab=lab, machine=standby, show=show)
+    asked = second.looks() if standby and any(map(needs_machine, beats)) else {}
+    found = _at_once({**looks, **{f"{standby}: {name}": look for name, look in asked.items()}})
+    points = [point for name in looks for point in found[name]]
     usable = _takes(lab, show, beats, machine)
     points += _rehearsed(lab, show, beats, machine, minutes, usable)
-    if second is not None:
-        told = _rehearsed(lab, show, beats, second, minutes, _takes(lab, show, beats, second))
-        points += [_of(f"{standby}: {point.name}", point) for point in told]
+    if asked:
+        told = [point for name in asked for point in found[f"{standby}: {name}"]]
+        told += _rehearsed(lab, show, beats, second, minutes, _takes(lab, show, beats, second))
+        points += [_of_second(standby, point) for point in told]
     verdict = judge(points, beats, usable)
     with contextlib.suppress(OSError):  # a full disk is one of the points
         checked.note(takes.folder(lab.paths, machine.machine, show.name), verdict.word)
     return verdict
 
 
-def _of(look: str, point: Point) -> Point:
-    """A point with the name of its look, if it is one of the second machine, where it only warns."""
-    if ": " not in look:
-        return point
-    name, fix = look.partition(": ")[0], point.fix
-    fix = f"{fix} --name {name}" if fix == "lab rehearse" else fix
+def _of_second(machine: str, point: Point) -> Point:
+    """A point of the second machine: it only warns."""
+    name = f"{machine}: {point.name}"
     if point.verdict == "ok":
-        return replace(point, name=f"{name}: {point.name}")
-    return replace(point, name=f"{name}: {point.name}", verdict="warn", about="note", fix=fix)
+        return replace(point, name=name)
+    fix = f"lab rehearse --name {machine}" if point.fix == "lab rehearse" else point.fix
+    return replace(point, name=name, verdict="warn", about="note", fix=fix)
 
 
 def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, str]) -> GoVerdict:
