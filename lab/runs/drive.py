@@ -193,22 +193,23 @@ def _read_until_end(
     lab: Lab, transport: Transport, site: Site, followed: Followed, total: int, deadline: Deadline, gone: Gone
 ) -> None:
     silent = Deadline.after(SILENCE_S)
+    exited: DemoError | None = None  # once its process is gone
     while True:
         fresh = read_new(transport, site, followed, deadline)
         for record in fresh:
             _tell(lab, record, followed, total)
         if fresh:
-            silent = Deadline.after(SILENCE_S)
-        elif not followed.ended and (why := gone()) is not None:
+            silent, exited = Deadline.after(SILENCE_S), None
+        elif followed.ended == "done" or (followed.ended and exited):
+            return
+        elif (why := gone() or exited) is not None:
             raise why
-        elif silent.passed():
-            _still_alive(transport, site, deadline)
+        elif followed.ended or silent.passed():  # an attempt that failed may be followed by one that has just started
+            exited = _exited(transport, site, deadline)
             silent = Deadline.after(SILENCE_S)
         if deadline.passed():
             raise DemoError("the demo did not end in time", fix="see lab logs, then run lab demo again to resume")
-        if followed.ended and not fresh:
-            return
-        if not followed.ended:
+        if not exited and not (fresh and followed.ended):  # what it wrote before it exited is read at once
             deadline.sleep(POLL_S)
 
 
@@ -252,11 +253,13 @@ def wait_sealed(transport: Transport, site: Site, deadline: Deadline) -> None:
         deadline.sleep(SEAL_POLL_S)
 
 
-def _still_alive(transport: Transport, site: Site, deadline: Deadline) -> None:
+def _exited(transport: Transport, site: Site, deadline: Deadline) -> DemoError | None:
+    """None while the guest half runs."""
     state = call(transport, site, deadline, "status", "--out", site.out)
-    if not state.get("alive"):
-        raise DemoError(
-            f"the guest half exited (last phase: {state.get('phase', 'unknown')})",
-            fix="run lab demo again to resume",
-            detail=str(state.get("reason", "")),
-        )
+    if state.get("alive"):
+        return None
+    return DemoError(
+        f"the guest half exited (last phase: {state.get('phase', 'unknown')})",
+        fix="run lab demo again to resume",
+        detail=str(state.get("reason", "")),
+    )

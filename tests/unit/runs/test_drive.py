@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from lab.guest.linux import ending
 from lab.guest.run.seal import seal
-from lab.guest.wire import dump
+from lab.guest.wire import GuestRecord, dump
 from lab.model.errors import DemoError, LabError, Locked, PreconditionError, TransientError
 from lab.remote.localhost import LocalTransport
 from lab.runs import drive
@@ -120,3 +121,59 @@ def test_the_guest_half_is_put_there_once_and_runs(tmp_path: Path) -> None:
     install(transport, site, Deadline.after(20))
     assert Path(site.guest).stat().st_mtime_ns == before
     assert call(transport, site, Deadline.after(20), "facts")["cpus"] >= 1
+
+
+def followed(tmp_path: Path, script: str, *kinds: str, seconds: float = 20.0) -> drive.Followed:
+    """Follow a guest half that has written these events; `script` answers for it."""
+    transport, site = answers(tmp_path, script)
+    Path(site.out).mkdir(parents=True)
+    wrote(site, *kinds)
+    lab = lab_at(tmp_path / "home")
+    return drive.follow(
+        lab, lambda: contextlib.nullcontext(transport), site, synthetic.plan(blocks=1), Deadline.after(seconds)
+    )
+
+
+def wrote(site: Site, *kinds: str) -> str:
+    """These events, as lines; they are appended to those of the run."""
+    data: dict[str, dict[str, Any]] = {"running": {"phase": "running"}, "failed": {"reason": "no room"}}
+    records = [GuestRecord(1, 1, "b", "state" if kind == "running" else kind, data.get(kind, {})) for kind in kinds]
+    text = "".join(dump(record) + "\n" for record in records)
+    with (Path(site.out) / "events.jsonl").open("a") as file:
+        file.write(text)
+    return text
+
+
+AT_WORK = """echo '{"alive": true}'"""
+EXITED = """echo '{"alive": false, "phase": "failed", "reason": "no room"}'"""
+
+
+def test_a_run_that_failed_and_was_started_again_is_followed_to_its_end(tmp_path: Path) -> None:
+    """The events of the first attempt are there before the second has told anything."""
+    site = Site(root=str(tmp_path / "other"), run_id="r")
+    Path(site.out).mkdir(parents=True)
+    (tmp_path / "next").write_text(wrote(site, "running", "done"))
+    script = f"{AT_WORK}; cat {tmp_path}/next >> {tmp_path}/runs/r/guest/events.jsonl"
+    assert followed(tmp_path, script, "running", "failed").ended == "done"
+
+
+def test_a_run_that_failed_is_told_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(DemoError, match="failed in the machine: no room"):
+        followed(tmp_path, EXITED, "running", "failed")
+
+
+def test_what_a_run_wrote_just_before_it_ended_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ended between the last look at its events and the look at its process."""
+    monkeypatch.setattr(drive, "SILENCE_S", 0.0)
+    site = Site(root=str(tmp_path / "other"), run_id="r")
+    Path(site.out).mkdir(parents=True)
+    (tmp_path / "next").write_text(wrote(site, "done"))
+    script = f"cat {tmp_path}/next >> {tmp_path}/runs/r/guest/events.jsonl; {EXITED}"
+    assert followed(tmp_path, script, "running").ended == "done"
+
+
+def test_a_run_that_was_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drive, "SILENCE_S", 0.0)
+    with pytest.raises(DemoError, match=r"the guest half exited \(last phase: failed\)") as error:
+        followed(tmp_path, EXITED, "running")
+    assert error.value.detail == "no room"
