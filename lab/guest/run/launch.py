@@ -98,11 +98,7 @@ def give_way(out: Path, deadline_s: float = 90.0) -> bool:
     on_standby = other.get("standby") or other.get("holds")  # the key of an earlier version
     if not on_standby or ending.runs_of(str(other.get("out", ""))) != ending.runs_of(str(out)):
         return False
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(_int(other.get("pid")), signal.SIGTERM)
-    ends = time.monotonic() + deadline_s
-    while holder().get("pid") == other.get("pid") and time.monotonic() < ends:
-        time.sleep(0.1)
+    _stop(other, deadline_s)
     return True
 
 
@@ -152,11 +148,17 @@ def stop(out: Path, deadline_s: float = 90.0) -> dict[str, Any]:
     """Stop the run at its next safe point and wait for that; idempotent."""
     other = holder()
     if other.get("out") == str(out):
-        os.kill(_int(other.get("pid")), signal.SIGTERM)
-        ends = time.monotonic() + deadline_s
-        while holder().get("pid") == other.get("pid") and time.monotonic() < ends:
-            time.sleep(0.1)
+        _stop(other, deadline_s)
     return status(out)
+
+
+def _stop(other: dict[str, Any], deadline_s: float) -> None:
+    """Ask the holder of the lock to stop, and wait until it has let the lock go; it may just have ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(_int(other.get("pid")), signal.SIGTERM)
+    ends = time.monotonic() + deadline_s
+    while holder().get("pid") == other.get("pid") and time.monotonic() < ends:
+        time.sleep(0.1)
 
 
 def _int(value: object) -> int:

@@ -17,6 +17,7 @@ from lab.guest.linux.atomic_files import publish
 from lab.guest.linux.child import Child, ChildProcesses, cpu_set
 from lab.guest.linux.mounts import MountFailed, find_disk
 from lab.guest.linux.procfs import boot_id, start_ticks
+from lab.guest.run import launch
 from lab.guest.run.journal import Journal, read_state, write_state
 from lab.guest.run.launch import unit_argv
 from lab.guest.run.lock import Busy, Lock, holder
@@ -161,3 +162,12 @@ def test_the_unit_owns_its_cgroup_and_its_children() -> None:
 def test_cpu_lists() -> None:
     assert cpu_set("0-2,5") == {0, 1, 2, 5}
     assert cpu_set("") == set()
+
+
+def test_a_run_that_ends_just_before_it_is_stopped_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "runs/one/guest"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    looks = iter([{"pid": ended.pid, "out": str(out)}])
+    monkeypatch.setattr(launch, "holder", lambda: next(looks, {}))
+    assert launch.stop(out)["alive"] is False
