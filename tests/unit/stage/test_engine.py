@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import DemoError
+from lab.stage.beat.cast import Alive
 from lab.stage.beat.expect import Text
 from lab.stage.beat.scene import Scene
 from lab.stage.diagnosis.critic import Critic
@@ -55,10 +56,7 @@ def test_the_clock_of_the_rehearsals_counts_what_the_speaker_says(tmp_path: Path
             id=str(number),
             date="",
             inputs=inputs,
-            beats=(
-                BeatResult(beat="one", outcome="passed", seconds=seconds),
-                BeatResult(beat="two", outcome="passed", seconds=seconds),
-            ),
+            beats=tuple(BeatResult(beat=name, outcome="passed", seconds=seconds) for name in ("one", "two")),
             seconds=60.0,
         )
         for number, seconds in enumerate((4.0, 5.0, 30.0))
@@ -231,27 +229,18 @@ def test_the_take_is_only_left_to_when_there_is_one(tmp_path: Path) -> None:
         assert run.of(BeatEnded) == []  # the beat plays on
 
 
-def test_standby_switches_the_machine_and_back(tmp_path: Path) -> None:
-    other = Cast(machine="two")
-    with a_run(
-        tmp_path, a_beat("one", wait_for_end, again=True), other=lambda: Side(cast=other), other_name="two"
-    ) as run:
+@pytest.mark.parametrize(("state", "restored"), [("up", 0), ("gone", 1)])
+def test_standby_switches_to_a_machine_that_is_restored_first_when_it_is_down(
+    tmp_path: Path, state: Alive, restored: int
+) -> None:
+    other, beat = Cast(machine="two", state=state), a_beat("one", wait_for_end, again=True)
+    with a_run(tmp_path, beat, other=lambda: Side(cast=other), other_name="two") as run:
         run.wait(BeatStarted, machine="one")
         run.engine.act("standby")
         run.wait(BeatStarted, machine="two")
+        assert other.restored == restored
         run.engine.act("standby", "one")
         run.wait(BeatStarted, machine="one", count=2)
-
-
-def test_a_second_machine_that_is_down_is_restored_first(tmp_path: Path) -> None:
-    other = Cast(machine="two", state="gone")
-    with a_run(
-        tmp_path, a_beat("one", wait_for_end, again=True), other=lambda: Side(cast=other), other_name="two"
-    ) as run:
-        run.wait(BeatStarted, machine="one")
-        run.engine.act("standby")
-        run.wait(BeatStarted, machine="two")
-        assert other.restored == 1
 
 
 def test_standby_without_a_second_machine(tmp_path: Path) -> None:
