@@ -48,8 +48,8 @@ def run(lab: Lab, way: tuple[DemoStage, ...], value: Any) -> Any:
     resume.writable(lab)  # fail now, rather than after minutes of work
     recorder = resume.RunRecorder()
     lab.bus.add(recorder)
-    with ExitStack() as open_:
-        work = Work(lab=lab, recorder=recorder, open=open_)
+    with ExitStack() as held, ExitStack() as open_:
+        work = Work(lab=lab, recorder=recorder, open=open_, held=held)
         for stage in way:
             value = stage.act(work, value)
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab.flows import report
+from lab.flows import report, resume
 from lab.flows.deliver import guest_root
 from lab.flows.stages import fetch_run
 from lab.guest.wire import Plan
@@ -36,7 +36,8 @@ def _rest(lab: Lab, folder: Path) -> Path:
     if machine is None:
         raise UsageError(f"the rest of the run is lost: no machine {lab.config.machine.name}", fix="lab demo")
     plan = documents.read(sealed.source(folder, PLAN_FILE), Plan)
-    fetch_run(lab, machine, drive.Site(root=guest_root(lab, machine), run_id=plan.run_id), folder)
+    with resume.alone(lab, plan.run_id):
+        fetch_run(lab, machine, drive.Site(root=guest_root(lab, machine), run_id=plan.run_id), folder)
     return folder
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,8 @@ from lab.model.lab import Lab
 from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
 from lab.runs.plan import identity
 from lab.runs.sealed import source
-from lab.system import documents, store
+from lab.system import documents, locks, store
+from lab.system.wait import Deadline
 
 NEED_BYTES: Final = 64 << 20
 
@@ -27,6 +31,8 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
     writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
         before = _plan_of(folder)
+        if not os.path.lexists(folder / PLAN_FILE):
+            discard(folder)  # a command was killed when it began, or removed it
         if before is None or identity(before) != identity(plan):
             continue
         if _ended_empty(folder):
@@ -38,6 +44,18 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
     (folder / GUEST_DIR).mkdir(parents=True, mode=0o700)
     store.write_text(folder / PLAN_FILE, dump(plan))
     return folder, plan
+
+
+@contextlib.contextmanager
+def alone(lab: Lab, run_id: str) -> Iterator[None]:
+    """Holds the run inside the block: two commands would write the same files. Raises Locked at once."""
+    path, now = lab.paths.locks / f"run-{run_id}", Deadline.after(0, lab.cancel)
+    with locks.hold(path, what=f"run {run_id}", deadline=now, fix="wait until it ends, then run the command again"):
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # one for each run; Windows keeps an open file
+                path.unlink()
 
 
 def _ended_empty(folder: Path) -> bool:

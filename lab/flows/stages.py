@@ -41,11 +41,12 @@ CLOCK_S: Final = 3.0  # a smaller difference may be the round trip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """Shared by all stages. open: resources that one stage opens and a later one closes, at the latest at the end."""
+    """Shared by all stages. open: resources that one stage opens and a later one closes; held: those until the end."""
 
     lab: Lab
     recorder: resume.RunRecorder
     open: ExitStack
+    held: ExitStack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +261,7 @@ def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Pl
     """The plan, or that of an interrupted run that differs only in its name."""
     run_id = manifest.new_run_id(deployed.prepared.asked.scenario.name)
     directory, plan = resume.claim(work.lab, part(plan_of(deployed, run_id)))
+    work.held.enter_context(resume.alone(work.lab, plan.run_id))
     work.recorder.into(directory)
     if any(life.cells for life in plan.lives):
         forecast.tell(work.lab, plan, deployed.prepared.machine, emulated=deployed.parameters.emulated)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lab import remote
+from lab.flows import forecast, resume, stages
 from lab.flows.demo import DEMO, DemoStage, run
 from lab.flows.deploy import DEPLOY, Proofs
 from lab.flows.fetch import fetch
@@ -21,12 +24,14 @@ from lab.flows.report import Reported, write
 from lab.flows.request import DemoRequest
 from lab.flows.stages import Started, Work
 from lab.machines import state
+from lab.model.errors import Locked
 from lab.remote.localhost import LocalTransport
 from lab.runs import drive, read, sealed, zipapp
 from lab.system import digests, documents, store
 from lab.system.wait import Deadline
 from tests.support import lab_at
 from tests.unit.flows.under_way import BESIDE, PLAN, started
+from tests.unit.runs.test_plan import made
 
 
 def recorded(work: Work, under_way: Started) -> Started:
@@ -157,3 +162,28 @@ def test_the_rest_of_a_cut_run_takes_one_login(tmp_path: Path, monkeypatch: pyte
     assert fetch(home, None, None) == under_way.directory
     assert (under_way.directory / "guest/manifest.json").is_file()
     assert logins == {"login": 1}
+
+
+def test_a_second_command_for_a_run_in_progress_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = lab_at(tmp_path / "home")
+    monkeypatch.setattr(stages, "plan_of", lambda _, run_id: made(run_id))
+    monkeypatch.setattr(forecast, "tell", lambda *_, **__: None)
+    prepared = SimpleNamespace(asked=SimpleNamespace(scenario=SimpleNamespace(name="shop")), machine=None)
+    deployed: Any = SimpleNamespace(prepared=prepared, parameters=SimpleNamespace(emulated=False))
+    planned = DemoStage(name="planned", act=lambda work, _: stages.plan(work, deployed))
+
+    def a_second(_: Work, mine: stages.Planned) -> stages.Planned:
+        with pytest.raises(Locked, match=f"run {mine.plan.run_id} is in use by pid {os.getpid()}"):
+            run(home, (planned,), None)
+        return mine
+
+    first = run(home, (planned, DemoStage(name="refused", act=a_second)), None)
+    assert run(home, (planned,), None).directory == first.directory, "it goes on with the run when the first has ended"
+    assert list(home.paths.locks.iterdir()) == []
+
+
+def test_a_run_in_progress_is_not_fetched_beside_it(tmp_path: Path) -> None:
+    home = lab_at(tmp_path / "home")
+    state.save(home, started(home).machine)
+    with resume.alone(home, PLAN.run_id), pytest.raises(Locked, match=f"run {PLAN.run_id} is in use"):
+        fetch(home, None, None)

@@ -21,7 +21,7 @@ def told(tmp_path: Path, *events: tuple[str, dict[str, Any]]) -> StepFinished:
     seen: list[Any] = []
     lab.bus.add(lambda record: seen.append(record.event))
     with ExitStack() as stack:
-        assert stages.follow(Work(lab=lab, recorder=RunRecorder(), open=stack), under_way).run == under_way
+        assert stages.follow(Work(lab=lab, recorder=RunRecorder(), open=stack, held=stack), under_way).run == under_way
     assert [event.kind for event in seen if isinstance(event, GuestEvent)][-1] == "done"
     (finished,) = [event for event in seen if isinstance(event, StepFinished)]
     return finished

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.flows.report import cut
 from lab.flows.resume import RunRecorder, claim
 from lab.guest.wire import GuestManifest, Plan, dump
 from lab.model.config import Config
@@ -48,6 +49,14 @@ def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
     (first / "plan.json").write_text("{")
     second, _ = claim(lab, named())
     assert second != first
+
+
+def test_a_folder_that_a_kill_left_without_a_plan_goes(tmp_path: Path) -> None:
+    """`lab fetch` took it for the newest run, for ever."""
+    lab = lab_in(tmp_path)
+    (lab.paths.incomplete_run("20990101-cut") / "guest").mkdir(parents=True)
+    folder, _ = claim(lab, named())
+    assert list(cut(lab.paths).values()) == [folder]
 
 
 @pytest.mark.parametrize("cells", [(), ("01-baseline-one",)])
