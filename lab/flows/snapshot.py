@@ -14,7 +14,7 @@ from lab.guest.wire import WireError, decode, encode
 from lab.machines import snapshots
 from lab.machines.snapshots import RestoreResult
 from lab.model.config import DemoConfig
-from lab.model.errors import ConfigError, DemoError
+from lab.model.errors import ConfigError, DemoError, LabError
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.remote.base import Transport
@@ -38,6 +38,15 @@ def keep(lab: Lab, machine: str, tag: str, asked: DemoRequest | None) -> None:
     snapshots.check(lab, machine, tag)  # fail before forms are started, which takes a minute
     record = encode(standby.start(lab, machine, asked)) if asked is not None else None
     snapshots.save(lab, machine, tag, standby=record)
+
+
+def holds(lab: Lab, machine: str, tag: str) -> bool:
+    """Whether `tag` is a snapshot of the forms that are on standby in `machine` now, as they were started."""
+    try:
+        saved = snapshots.read(lab, machine, tag).standby
+        return saved is not None and _record(machine, tag, saved) == standby.kept(lab, machine)
+    except LabError:
+        return False
 
 
 def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool = False) -> RestoreReport:

@@ -83,6 +83,18 @@ def names(lab: Lab, machine: str) -> list[str]:
     return sorted(path.stem for path in (lab.paths.machine(machine) / SNAPSHOTS_DIR).glob("*.json"))
 
 
+def read(lab: Lab, machine: str, name: str) -> Snapshot:
+    """Its record. Raises UsageError where there is none, Unreadable."""
+    path = _record(lab, machine, name)
+    source = Source(path=path, name=str(path), fix=f"lab snapshot {machine}")
+    if path.exists():
+        return documents.read(source, Snapshot)
+    saved = names(lab, machine)
+    known = f" (it has: {', '.join(saved)})" if saved else ""
+    message = f"machine {machine} has no snapshot {name!r}{nearest(name, saved)}{known}"
+    raise UsageError(message, fix=f"lab snapshot {machine}")
+
+
 def check(lab: Lab, machine: str, name: str) -> None:
     """Whether `machine` can be saved as `name`; reads files only. Raises UsageError, PreconditionError."""
     _record(lab, machine, name)
@@ -138,7 +150,7 @@ def restore(
     _record(lab, machine, name)
     with exclusive(lab, machine, lab.config.lock_timeout_s):
         found = _existing(lab, machine)
-        record = _read(lab, machine, name)
+        record = read(lab, machine, name)
         if record.held:
             message = f"the snapshot {name!r} was made by an earlier version of lab; its standby forms take no orders"
             raise UsageError(message, fix=f"lab up {machine}, then lab snapshot {machine} --form …")
@@ -179,7 +191,7 @@ def restore(
 def remove(lab: Lab, machine: str, name: str) -> None:
     """Remove it. Its data leaves the overlay with the next snapshot of that name, or with the machine."""
     with exclusive(lab, machine, lab.config.lock_timeout_s):
-        _read(lab, machine, name)
+        read(lab, machine, name)
         _record(lab, machine, name).unlink()
 
 
@@ -258,14 +270,3 @@ def _record(lab: Lab, machine: str, name: str) -> Path:
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} is not a valid snapshot name", fix="use up to 31 of a-z, 0-9 and -")
     return lab.paths.machine(machine) / SNAPSHOTS_DIR / f"{name}.json"
-
-
-def _read(lab: Lab, machine: str, name: str) -> Snapshot:
-    path = _record(lab, machine, name)
-    source = Source(path=path, name=str(path), fix=f"lab snapshot {machine}")
-    if path.exists():
-        return documents.read(source, Snapshot)
-    saved = names(lab, machine)
-    known = f" (it has: {', '.join(saved)})" if saved else ""
-    message = f"machine {machine} has no snapshot {name!r}{nearest(name, saved)}{known}"
-    raise UsageError(message, fix=f"lab snapshot {machine}")

@@ -94,7 +94,7 @@ def prepare(lab: Lab, show: Show) -> Profile:
     can = PROVIDERS[machine.spec.provider].FEATURES.snapshots
     try:
         found = profile.of(lab, name, show)
-        if not found.wrong and (not can or TAG in snapshots.names(lab, name)):
+        if not found.wrong and (not can or snapshot.holds(lab, name, TAG)):
             return found
     except LabError as error:
         lab.bus.emit(Notice(level="info", text=f"the forms are put on standby: {error.message}"))

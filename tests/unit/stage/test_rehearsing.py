@@ -1,0 +1,70 @@
+"""What a rehearsal makes before its first run: what is whole stays, the rest is made again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lab.flows import snapshot, standby
+from lab.guest.wire import encode
+from lab.machines import lifecycle, snapshots
+from lab.model.errors import Locked
+from lab.model.lab import Lab
+from lab.model.machine import Machine, MachineSpec
+from lab.model.paths import SNAPSHOTS_DIR
+from lab.stage.beat.machine import TAG
+from lab.stage.history import profile
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.profile import Profile
+from lab.stage.prepare import rehearsing
+from tests.support import lab_at
+from tests.unit.flows.test_standby import record
+
+
+def saved(lab: Lab, held: standby.Standby | None) -> None:
+    """A snapshot with these forms."""
+    doc = {"schema": 1, "name": TAG, "boot_id": "b", "uptime_s": 1.0, "nonce": "n", "kept": {}}
+    folder = lab.paths.machine("m") / SNAPSHOTS_DIR
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{TAG}.json").write_text(json.dumps({**doc, "standby": None if held is None else encode(held)}))
+
+
+@pytest.mark.parametrize("held", [record(), None])
+def test_a_snapshot_of_other_forms_than_are_on_standby_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: standby.Standby | None
+) -> None:
+    """An earlier rehearsal put the forms of today on standby, and was stopped before it saved them."""
+    lab = lab_at(tmp_path)
+    lab.paths.machine("m").mkdir(parents=True)
+    saved(lab, held)
+    starts: list[int] = []
+
+    def start(lab: Lab, name: str, _: Any) -> standby.Standby:
+        starts.append(43 + len(starts))
+        standby.keep(lab, name, record(pid=starts[-1]))
+        return record(pid=starts[-1])
+
+    def save(lab: Lab, *_: Any, standby: dict[str, Any]) -> None:
+        if len(starts) == 1:
+            raise Locked("machine m is in use", fix="wait")
+        saved(lab, record(pid=standby["pid"]))
+
+    machine = Machine(spec=MachineSpec(name="m", provider="qemu"))
+    monkeypatch.setattr(lifecycle, "up", lambda *_, **__: machine)
+    wrong = [("ebpf is of another build",), (), (), ()]
+    monkeypatch.setattr(profile, "of", lambda *_: Profile(inputs=Inputs(show="", seed=1), wrong=wrong.pop(0)))
+    monkeypatch.setattr(standby, "start", start)
+    monkeypatch.setattr(snapshots, "check", lambda *_: None)
+    monkeypatch.setattr(snapshots, "save", save)
+    show: Any = SimpleNamespace(name="s", beats=(), asked=object())
+    with pytest.raises(Locked):
+        rehearsing.prepare(lab, show)
+    rehearsing.prepare(lab, show)
+    assert starts == [43, 44], "started again and saved"
+    rehearsing.prepare(lab, show)
+    assert starts == [43, 44], "what is whole stays"
+    assert snapshot.holds(lab, "m", TAG)
