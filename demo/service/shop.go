@@ -133,7 +133,7 @@ func (s *shop) startGateway(_ context.Context, opts *options) error {
 		Seed:        opts.seed,
 		BuildID:     buildID,
 		Form:        form(),
-		Delay:       opts.delay,
+		Delay:       opts.delay.Calibrated(),
 		Faults:      opts.faults,
 	})
 	if err != nil {

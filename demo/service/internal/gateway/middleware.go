@@ -7,11 +7,15 @@ import (
 	"shop.example/shop/internal/reply"
 )
 
-// labelled says in every answer which build and form gave it.
+const delayHeader = "X-Lab-Delay-Ns"
+
+// labelled says in every answer which build and form gave it, and that it was
+// not delayed: a delayed one says otherwise, and to say it costs both the same.
 func (g *Gateway) labelled(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.config.BuildID != "" {
 			w.Header().Set("X-Lab-Build", g.config.BuildID)
+			w.Header().Set(delayHeader, "0")
 		}
 		if g.config.Form != "" {
 			w.Header().Set("X-Lab-Form", g.config.Form)
@@ -33,7 +37,7 @@ func (g *Gateway) disturbed(handle http.HandlerFunc) http.HandlerFunc {
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
 		spent := g.config.Delay.Spend(r.Context())
-		w.Header().Set("X-Lab-Delay-Ns", strconv.FormatInt(spent.Nanoseconds(), 10))
+		w.Header().Set(delayHeader, strconv.FormatInt(spent.Nanoseconds(), 10))
 		handle(w, r)
 	}
 }
