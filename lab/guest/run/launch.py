@@ -32,12 +32,16 @@ def own_argv() -> list[str]:
 
 
 def unit_argv(digest: str, command: list[str], out: Path) -> list[str]:
-    """A unit that owns its cgroup subtree and ends all its processes when it stops."""
+    """A unit that owns its cgroup subtree and ends all its processes when it stops.
+
+    Its name is new: the unit of an earlier start, which has let the lock go, may still be there.
+    """
+    name = "lab-guest-%s-%s-%s.service" % (ending.tag(ending.runs_of(str(out))), digest[:12], os.urandom(3).hex())
     return [
         "systemd-run",
         "--quiet",
         "--collect",
-        "--unit=lab-guest-%s-%s.service" % (ending.tag(ending.runs_of(str(out))), digest[:12]),
+        "--unit=" + name,
         "--property=Delegate=yes",
         "--property=KillMode=mixed",
         "--property=TimeoutStopSec=60",
@@ -103,12 +107,12 @@ def give_way(out: Path, deadline_s: float = 90.0) -> bool:
 
 
 def _launch(digest: str, command: list[str], out: Path) -> None:
-    log = out / LAUNCH_LOG
+    log, refused = out / LAUNCH_LOG, False
     with open(log, "ab") as file:
         if systemd_runs() and os.getuid() == 0:
             argv = unit_argv(digest, command, out)
-            subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=True)
-            process = None
+            ended = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False)
+            process, refused = None, ended.returncode != 0
         else:
             process = subprocess.Popen(
                 command,
@@ -119,7 +123,7 @@ def _launch(digest: str, command: list[str], out: Path) -> None:
                 start_new_session=True,
             )
     ends = time.monotonic() + BEGIN_S
-    while time.monotonic() < ends:
+    while time.monotonic() < ends and not refused:
         if holder().get("digest") == digest or read_seal(out) is not None:
             return
         if process is not None and process.poll() is not None:
