@@ -21,6 +21,7 @@ MAX_FRAME_BYTES: Final = 1 << 20
 ROOM_BYTES: Final = 64 << 20  # stays free on the disk
 MORE_FILES: Final = "the machine sent more files than its manifest lists"
 UNREADABLE: Final = 0xFFFFFFFF
+RESUME: Final = "run lab demo again to resume"  # to fetch what nobody seals would fail each time
 Progress = Callable[[int, int], None]
 
 
@@ -151,7 +152,7 @@ class Arrival:
         try:
             manifest = load(GuestManifest, bytes(self.raw))
         except WireError as error:
-            raise FetchError(f"the run in the machine is not sealed: {error}", fix="lab fetch") from error
+            raise FetchError(f"the run in the machine is not sealed: {error}", fix=RESUME) from error
         self._check(manifest)
         self.manifest = manifest
         self._total = sum(entry.size for entry in manifest.files)

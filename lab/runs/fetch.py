@@ -13,7 +13,7 @@ from lab.guest.wire import GuestManifest
 from lab.model.errors import Cancelled, FetchError, LabError, SecurityStop
 from lab.model.paths import DEVICES, MANIFEST_FILE
 from lab.remote.base import Transport
-from lab.runs.arrive import Arrival, part_of, whole
+from lab.runs.arrive import RESUME, Arrival, part_of, whole
 from lab.system import store
 from lab.system.pumps import Budget, Gather
 from lab.system.wait import Deadline
@@ -114,7 +114,7 @@ def _bring(
         arrival.close()
     if arrival.manifest is None:
         why = f"no {MANIFEST_FILE} in {source}" if code == 0 else f"it cannot be read (exit code {code})"
-        raise FetchError(f"the run in the machine is not sealed: {why}", fix="lab fetch", detail=_text(stderr))
+        raise FetchError(f"the run in the machine is not sealed: {why}", fix=RESUME, detail=_text(stderr))
     if not arrival.complete:
         raise FetchError(f"the transfer of {arrival.place} is incomplete", fix="lab fetch", detail=_text(stderr))
     return arrival
