@@ -22,7 +22,7 @@ from lab.stage.stream.events import StageEvent
 from lab.system.wait import Deadline
 
 RESTORE_S: Final = 120.0
-SWITCH_S: Final = 120.0  # as long as a restore
+SWITCH_S: Final = RESTORE_S  # a machine that is down is restored first
 REPLAY_SLACK_S: Final = 5.0
 SETTLE_S: Final = 10.0
 Emit = Callable[[StageEvent], None]
@@ -88,7 +88,10 @@ class Stand:
         def play(scene: Scene) -> str:
             assert self.other is not None, "requested before"
             there = self.other()
-            back = "" if there.cast.alive() == "up" else f"; {there.cast.restore(scene.deadline)}"
+            back = ""
+            if there.cast.alive() in ("silent", "gone"):
+                back = f"; {there.cast.restore(scene.deadline)}"
+                there = self.other()  # while it was down nobody could ask what its rehearsals are compared with
             if scene.over:
                 return ""
             before, self.side = self.side, there

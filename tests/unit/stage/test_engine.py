@@ -9,13 +9,11 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import DemoError
-from lab.stage.beat.cast import Alive
 from lab.stage.beat.expect import Text
 from lab.stage.beat.scene import Scene
 from lab.stage.diagnosis.critic import Critic
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import BeatResult, Rehearsal
-from lab.stage.play.stand import Side
 from lab.stage.stream.events import (
     BeatEnded,
     BeatStarted,
@@ -227,27 +225,6 @@ def test_the_take_is_only_left_to_when_there_is_one(tmp_path: Path) -> None:
         run.engine.act("recorded")
         assert run.wait(Remark).text == "it is of another kernel"
         assert run.of(BeatEnded) == []  # the beat plays on
-
-
-@pytest.mark.parametrize(("state", "restored"), [("up", 0), ("gone", 1)])
-def test_standby_switches_to_a_machine_that_is_restored_first_when_it_is_down(
-    tmp_path: Path, state: Alive, restored: int
-) -> None:
-    other, beat = Cast(machine="two", state=state), a_beat("one", wait_for_end, again=True)
-    with a_run(tmp_path, beat, other=lambda: Side(cast=other), other_name="two") as run:
-        run.wait(BeatStarted, machine="one")
-        run.engine.act("standby")
-        run.wait(BeatStarted, machine="two")
-        assert other.restored == restored
-        run.engine.act("standby", "one")
-        run.wait(BeatStarted, machine="one", count=2)
-
-
-def test_standby_without_a_second_machine(tmp_path: Path) -> None:
-    with a_run(tmp_path, a_beat("one", wait_for_end)) as run:
-        run.wait(BeatStarted)
-        run.engine.act("standby")
-        assert "--standby" in run.wait(Remark).text
 
 
 def test_curtain_shell_and_an_unknown_key_leave_the_beat_alone(tmp_path: Path) -> None:
