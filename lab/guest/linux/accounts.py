@@ -21,6 +21,7 @@ from lab.guest.linux.procfs import (
     parse_status_mib,
     parse_throttled,
     read,
+    switches,
 )
 
 ROLES = ("service", "agent", "sink", "load")
@@ -81,6 +82,11 @@ class Accounts:
         """Resident MiB of the role's live processes: now, and the sum of their own peaks."""
         found = [parse_status_mib(read("/proc/%d/status" % pid, "")) for pid in self.pids[role]]
         return sum(now for now, _ in found), sum(peak for _, peak in found)
+
+    def switches(self, role: str) -> tuple[int, int]:
+        """Context switches of the role's live threads: to wait, and for another thread."""
+        found = [switches(pid) for pid in self.pids[role]]
+        return sum(waits for waits, _ in found), sum(taken for _, taken in found)
 
     def close(self) -> None:
         """Leave and remove our groups; a group with a process in it stays for the next start to remove."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
@@ -20,6 +20,11 @@ class SystemTimes:
     busy_s: float
     steal_s: float
     irq_s: float  # hard and soft interrupts, already inside busy_s
+    niced_s: float = 0.0  # user time of processes of a lowered priority, already inside busy_s
+
+    def beside_filler(self) -> SystemTimes:
+        """Without what fills the idle time of a counted machine (`filler`): the heartbeat goes with it."""
+        return replace(self, busy_s=max(0.0, self.busy_s - self.niced_s), niced_s=0.0)
 
 
 def parse_stat(text: str, tick_s: float = TICK_S) -> SystemTimes:
@@ -27,7 +32,8 @@ def parse_stat(text: str, tick_s: float = TICK_S) -> SystemTimes:
     fields = text.split("\n", 1)[0].split()
     values = [int(v) * tick_s for v in fields[1:]] + [0.0] * 10
     user, nice, system, _idle, _iowait, irq, softirq, steal = values[:8]
-    return SystemTimes(busy_s=user + nice + system + irq + softirq, steal_s=steal, irq_s=irq + softirq)
+    busy_s = user + nice + system + irq + softirq
+    return SystemTimes(busy_s=busy_s, steal_s=steal, irq_s=irq + softirq, niced_s=nice)
 
 
 def parse_pid_stat(text: str, tick_s: float = TICK_S) -> tuple[float, float, int, str]:
@@ -74,6 +80,12 @@ def parse_schedstat(text: str) -> float:
     """/proc/PID/task/TID/schedstat: seconds in which the thread was ready to run and had no CPU."""
     fields = text.split()
     return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+
+
+def parse_switches(text: str) -> tuple[int, int]:
+    """/proc/PID/task/TID/status: how often the thread gave its CPU up to wait, and how often another one took it."""
+    values = dict(line.split(":", 1) for line in text.splitlines() if "ctxt_switches:" in line)
+    return int(values.get("voluntary_ctxt_switches", "0")), int(values.get("nonvoluntary_ctxt_switches", "0"))
 
 
 def parse_pressure(text: str) -> float:
@@ -176,6 +188,12 @@ def cpu_s(pid: int) -> float | None:
 def waited_s(pid: int) -> float:
     """Seconds in which threads of a process that are there now were ready to run and had no CPU."""
     return sum(parse_schedstat(read(path, "")) for path in Path("/proc/%d/task" % pid).glob("*/schedstat"))
+
+
+def switches(pid: int) -> tuple[int, int]:
+    """Context switches of the threads of a process that are there now: to wait, and for another thread."""
+    found = [parse_switches(read(path, "")) for path in Path("/proc/%d/task" % pid).glob("*/status")]
+    return sum(waits for waits, _ in found), sum(taken for _, taken in found)
 
 
 def rss_mib(pid: int) -> float:

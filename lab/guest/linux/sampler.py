@@ -18,7 +18,8 @@ from lab.guest.linux.procfs import SystemTimes, bpf_runs, parse_status_mib, pres
 from lab.guest.wire import Usage
 
 PERIOD_S = 0.25
-SLOW_EVERY = 4  # read memory and BPF counters, which cost more, only with every fourth sample
+SLOW_EVERY = 4  # read memory, BPF counters and threads, which cost more, only with every fourth sample
+SWITCHING = ("service", "agent")
 
 _SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
 _BPF_ENABLE_STATS = 32
@@ -36,6 +37,7 @@ class Sample:
     psi: dict[str, float]
     rss: dict[str, tuple[float, float]] | None
     bpf: tuple[float, int] | None  # seconds and runs of the agents' programs
+    switches: dict[str, tuple[int, int]] | None = None  # role -> to wait, for another thread
 
 
 def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) -> Sample:
@@ -55,6 +57,7 @@ def take(accounts: Accounts, agents: Sequence[int], *, slow: bool, bpf: bool) ->
         psi=pressure(),
         rss=rss,
         bpf=bpf_runs(agents) if slow and bpf else None,
+        switches={role: accounts.switches(role) for role in SWITCHING} if slow else None,
     )
 
 
@@ -104,8 +107,13 @@ class WindowUse:
     pause_s: float = 0.0
 
 
-def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: str) -> WindowUse:
-    """Interpolate the counters at both edges. start_ns, end_ns: wall clock. Needs at least two samples."""
+def window_use(
+    samples: Sequence[Sample], start_ns: int, end_ns: int, source: str, *, filled: bool = False
+) -> WindowUse:
+    """Interpolate the counters at both edges. start_ns, end_ns: wall clock. Needs at least two samples.
+
+    filled: what fills idle time (`filler`) is not busy.
+    """
 
     def between(values: Sequence[float]) -> float:
         return max(0.0, _at(samples, values, end_ns) - _at(samples, values, start_ns))
@@ -121,20 +129,24 @@ def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: st
                 rss_mib=now,
                 rss_peak_mib=peak,
                 source="proc" if role == "guest" else source,
+                waits=_switches(samples, role, 0, start_ns, end_ns),
+                preempted=_switches(samples, role, 1, start_ns, end_ns),
             )
         )
-    bpf = [(s, s.bpf) for s in samples if s.bpf is not None]
+    bpf = [(s, (float(s.bpf[0]), float(s.bpf[1]))) for s in samples if s.bpf is not None]
+    system = SystemTimes(
+        busy_s=between([s.system.busy_s for s in samples]),
+        steal_s=between([s.system.steal_s for s in samples]),
+        irq_s=between([s.system.irq_s for s in samples]),
+        niced_s=between([s.system.niced_s for s in samples]),
+    )
     return WindowUse(
         usage=tuple(usage),
         window_s=between([s.mono_ns / 1e9 for s in samples]),
-        system=SystemTimes(
-            busy_s=between([s.system.busy_s for s in samples]),
-            steal_s=between([s.system.steal_s for s in samples]),
-            irq_s=between([s.system.irq_s for s in samples]),
-        ),
+        system=system.beside_filler() if filled else system,
         psi={name: between([s.psi[name] for s in samples]) for name in samples[0].psi},
-        bpf_s=_bpf_between(bpf, 0, start_ns, end_ns),
-        bpf_runs=_bpf_between(bpf, 1, start_ns, end_ns),
+        bpf_s=_rare_between(bpf, 0, start_ns, end_ns),
+        bpf_runs=_rare_between(bpf, 1, start_ns, end_ns),
         clock_step_s=_clock_step(samples),
         pause_s=_longest_gap(samples),
     )
@@ -151,13 +163,19 @@ def _at(samples: Sequence[Sample], values: Sequence[float], wall_ns: int) -> flo
     return values[-1]
 
 
-def _bpf_between(
-    read: Sequence[tuple[Sample, tuple[float, int]]], part: int, start_ns: int, end_ns: int
+def _rare_between(
+    known: Sequence[tuple[Sample, tuple[float, float]]], part: int, start_ns: int, end_ns: int
 ) -> float | None:
-    if len(read) < 2:
+    """As `between`, of what is not read with every sample."""
+    if len(known) < 2:
         return None
-    samples, values = [sample for sample, _ in read], [float(bpf[part]) for _, bpf in read]
+    samples, values = [sample for sample, _ in known], [pair[part] for _, pair in known]
     return max(0.0, _at(samples, values, end_ns) - _at(samples, values, start_ns))
+
+
+def _switches(samples: Sequence[Sample], role: str, part: int, start_ns: int, end_ns: int) -> float | None:
+    known = [(s, s.switches[role]) for s in samples if s.switches is not None and role in s.switches]
+    return _rare_between(known, part, start_ns, end_ns)
 
 
 def _memory(samples: Sequence[Sample], role: str, end_ns: int) -> tuple[float, float]:

@@ -76,6 +76,8 @@ class Usage:
     rss_mib: float
     rss_peak_mib: float
     source: str  # cgroup2 | cgroup1 | proc
+    waits: Optional[float] = None  # context switches of its threads to wait for something; each ends with a wake-up
+    preempted: Optional[float] = None  # those for another thread
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class Cell:
     boot_id: str
     agent_exit: Optional[int] = None
     bpf_runs: Optional[float] = None  # of the agents' programs in the window: one for each hit of a probe
+    collections: dict[str, int] = field(default_factory=dict)  # of garbage, by role; where the clock is counted
     life: str = ""  # folder below lives/ that holds canary.json, life.json and the logs of its processes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -75,6 +76,24 @@ def test_bpf_program_run_time() -> None:
     program = "pos:\t0\nprog_type:\t2\nprog_jited:\t1\nrun_time_ns:\t1500000\nrun_cnt:\t12\n"
     assert procfs.parse_fdinfo_runs(program) == (0.0015, 12)
     assert procfs.parse_fdinfo_runs("pos:\t0\nmap_type:\t1\n") is None
+
+
+def test_context_switches() -> None:
+    status = "Name:\tlab\nThreads:\t1\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n"
+    assert procfs.parse_switches(status) == (150, 545)
+    assert procfs.parse_switches("") == (0, 0)
+    before = procfs.switches(os.getpid())[0]
+    for _ in range(5):
+        time.sleep(0.001)
+    assert procfs.switches(os.getpid())[0] >= before + 5
+    assert procfs.switches(2**22 + 1) == (0, 0)
+
+
+def test_what_fills_idle_time_is_not_busy() -> None:
+    times = procfs.parse_stat("cpu  100 700 50 9000 3 4 6 2 0 0\n", tick_s=0.01)
+    assert (times.busy_s, times.niced_s) == (8.6, 7.0)
+    assert times.beside_filler().busy_s == pytest.approx(1.6)
+    assert (times.beside_filler().irq_s, times.beside_filler().steal_s) == (times.irq_s, times.steal_s)
 
 
 def test_a_pid_alone_is_never_trusted() -> None:
