@@ -142,7 +142,8 @@ class MissedGate:
 class CellAttempt:
     """One attempt of one cell. void: family of figures -> why not. Seconds from the first window's start.
 
-    cost: of one request, in the unit of the clock's CPU metric; None where it is void.
+    cost: of one request, in the unit of the clock's CPU metric; None where it is void. as_counted: the same before
+    collections of garbage were spread over the cells of the life. collections: how many it had, by role.
     """
 
     cell: str
@@ -169,6 +170,8 @@ class CellAttempt:
     gates: Count
     disagreements: Texts
     cost: float | None = None
+    as_counted: float | None = None
+    collections: dict[str, Count] = field(default_factory=dict)
     evidence: str
 
 

@@ -168,6 +168,15 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collections:
+    """Garbage collections of one role in the cells whose CPU is valid, and the instructions that one takes; None: no
+    two cells tell."""
+
+    count: Count
+    instructions: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormSummary:
     """One form of the run. absent: family of figures -> why there are none."""
 
@@ -195,6 +204,9 @@ class FormSummary:
     memory: dict[str, float]
     latency: dict[str, Latency]
     probe_hits: float | None = None  # runs of the agent's BPF programs per request
+    collections: dict[str, Collections] = field(default_factory=dict)  # by role, on a counted clock
+    waits: float | None = None  # context switches of service and agent per request: to wait for something
+    preempted: float | None = None  # … and for another thread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

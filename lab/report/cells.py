@@ -25,10 +25,25 @@ def section(summary: Summary) -> Html:
         "Every cell",
         f"{unit(summary)} per request, service and agent together: one mark a cell, one column a block."
         + (" Forms whose marks never cross differ in every block." if len({cell.block for cell in cells}) > 1 else ""),
+        _spread(summary),
         tag("p", *keys, class_="legend") if valid else None,
         tag("div", _draw(summary, cells), class_="scroll") if valid else tag("p", "No cell is valid.", class_="empty"),
         _table(summary),
     )
+
+
+def _spread(summary: Summary) -> Html | None:
+    """What a collection of garbage takes, where cells were given their share of their life's."""
+    found = [
+        f"{figures.amount(one.instructions / 1e6)} million instructions ({name}, {role}: {one.count} in its cells)"
+        for name, form in summary.forms.items()
+        for role, one in form.collections.items()
+        if one.instructions
+    ]
+    if not found:
+        return None
+    said = "A cell has its share of the garbage collections of its process life, whether they fell into it or beside it"
+    return tag("p", f"{said}. One takes {'; '.join(found)}.")
 
 
 def _at_level(summary: Summary) -> list[CellAttempt]:
@@ -61,14 +76,21 @@ def _draw(summary: Summary, cells: Sequence[CellAttempt]) -> Html:
     return drawing(WIDTH, HEIGHT, title, *parts)
 
 
+def _cost(summary: Summary, cost: float | None) -> str:
+    return figures.NONE if cost is None else figures.amount(shown(summary, cost))
+
+
 def _table(summary: Summary) -> Html:
+    spread = any(cell.collections for cell in summary.timeline)
     rows = [
         (
             *(link(cell.evidence, cell.cell), cell.form, number(cell.block), number(figures.amount(cell.achieved_rps))),
-            number(figures.NONE if cell.cost is None else figures.amount(shown(summary, cell.cost))),
+            *(number(_cost(summary, cost)) for cost in ((cell.cost, cell.as_counted) if spread else (cell.cost,))),
+            *((number(" + ".join(map(str, cell.collections.values()))),) if spread else ()),
             phrases.void(cell),
         )
         for cell in summary.timeline
     ]
-    head = ("cell", "form", "block", "requests/s", f"{unit(summary).lower()} per request", "")
+    cost = f"{unit(summary).lower()} per request"
+    head = ("cell", "form", "block", "requests/s", cost, *(("as counted", "collections") if spread else ()), "")
     return tag("details", tag("summary", f"All {len(rows)} attempts in numbers"), table(head, rows))

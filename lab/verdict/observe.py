@@ -15,6 +15,7 @@ from lab.model.metrics import ALL_LEVELS, CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.model.summary_form import Node, Role
 from lab.verdict.completeness import score
+from lab.verdict.evened import even
 from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
@@ -38,6 +39,21 @@ class CellView:
     @property
     def cell(self) -> Cell:
         return self.source.cell
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.cell.id, self.cell.attempt
+
+    @property
+    def as_counted(self) -> CellFigures:
+        """The figures before collections of garbage were spread."""
+        return self.given(-self.figures.moved).figures
+
+    def given(self, instructions: float) -> CellView:
+        """With instructions of the collections of other cells, or without some of its own."""
+        known = self.figures
+        total = None if known.instructions is None else known.instructions + instructions
+        return replace(self, figures=replace(known, instructions=total, moved=known.moved + instructions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +127,16 @@ def observe(run: Run) -> dict[str, FormView]:
             if run_cell.cell.life and view.tally is not None:
                 calls[run_cell.cell.life] = view.tally.calls
     failed = failed_proofs(run)
-    return {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
+    kept = {name: _evened(found, run.machine.instruction_ns) for name, found in views.items()}
+    return {name: _form(name, kept[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
+
+
+def _evened(views: Sequence[CellView], instruction_ns: float | None) -> list[CellView]:
+    """With the instructions of collections spread over the cells of a life; as they are on a real clock."""
+    if instruction_ns is None:
+        return list(views)
+    moved = even([view.cell for view in views if view.validity.holds("cpu")]).of
+    return [view if view.key not in moved else view.given(moved[view.key] * 1e9 / instruction_ns) for view in views]
 
 
 def failed_proofs(run: Run) -> dict[str, str]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
 from lab.guest.scoring.gates import FAMILIES, percentile
+from lab.guest.wire import Usage
 from lab.model.events import StepFinished, StepStarted
-from lab.model.metrics import METRICS, Metric, headline
-from lab.model.paths import CELL_FILE
+from lab.model.metrics import METRICS, Metric, headline, per
 from lab.model.run import Run
-from lab.model.summary import SCHEMA, CellAttempt, Curve, HostStep, MissedGate, Part, Provenance, Summary
-from lab.model.summary_form import BuildCost, Cells, ClockShift, FormProof, FormSummary, Latency
+from lab.model.summary import SCHEMA, Curve, HostStep, Part, Provenance, Summary
+from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, FormProof, FormSummary, Latency
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.completeness import conformance, coverage
 from lab.verdict.controls import controls, with_seen
+from lab.verdict.evened import ROLES, even
 from lab.verdict.grade import grade
 from lab.verdict.metrics import QUANTILES, ecdf
-from lab.verdict.observe import FormView, given, observe, unproven
+from lab.verdict.observe import FormView, observe, unproven
 from lab.verdict.paired import by_level
 from lab.verdict.pillars import pillars
 from lab.verdict.sentences import lines, may_not_claim
+from lab.verdict.timeline import timeline
 from lab.verdict.traces import traces
 
 
@@ -65,7 +67,7 @@ def summarize(run: Run) -> Summary:
         controls=found,
         traces=traces(run, list(forms)),
         ecdf=_ecdf(forms),
-        timeline=_timeline(forms, METRICS[headline(run.plan.clock)[0]]),
+        timeline=timeline(forms, METRICS[headline(run.plan.clock)[0]]),
         steps=_steps(run),
         provenance=_provenance(run),
         problems=(*run.problems, *unproven(run, forms), *_disagreements(forms)),
@@ -125,6 +127,9 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         memory=_memory(form),
         latency=_latency(form),
         probe_hits=_probe_hits(form),
+        collections=_collections(form, run.machine.instruction_ns),
+        waits=_switches(form, lambda row: row.waits),
+        preempted=_switches(form, lambda row: row.preempted),
     )
 
 
@@ -157,11 +162,36 @@ def _probe_hits(form: FormView) -> float | None:
     return median((cell.bpf_runs or 0.0) / cell.completed for cell in cells) if cells else None
 
 
+def _collections(form: FormView, instruction_ns: float | None) -> dict[str, Collections]:
+    if instruction_ns is None:
+        return {}
+    cells = [view.cell for view in form.attempts if view.validity.holds("cpu")]
+    each = even(cells).each
+    roles = sorted({role for cell in cells for role in cell.collections})
+    return {
+        role: Collections(
+            count=sum(cell.collections.get(role, 0) for cell in cells),
+            instructions=per(each.get(role), instruction_ns, 1e9),
+        )
+        for role in roles
+    }
+
+
+def _switches(form: FormView, kind: Callable[[Usage], float | None]) -> float | None:
+    """Of service and agent per request, the median over the cells that know them."""
+    found = []
+    for view in form.cells("cpu"):
+        known = [count for row in view.cell.usage if row.role in ROLES and (count := kind(row)) is not None]
+        if known and view.cell.completed:
+            found.append(sum(known) / view.cell.completed)
+    return median(found) if found else None
+
+
 def _memory(form: FormView) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for view in form.cells("memory"):
         for usage in view.cell.usage:
-            if usage.role in {"service", "agent"}:
+            if usage.role in ROLES:
                 found.setdefault(f"{usage.role}_mib", []).append(usage.rss_mib)
     return {role: median(values) for role, values in found.items()}
 
@@ -189,47 +219,6 @@ def _ecdf(forms: Mapping[str, FormView]) -> tuple[Curve, ...]:
         Curve(form=form.name, type=kind, points=tuple(ecdf(ordered)))
         for form in forms.values()
         for kind, ordered in _pooled(form).items()
-    )
-
-
-def _timeline(forms: Mapping[str, FormView], cost: Metric) -> tuple[CellAttempt, ...]:
-    """Every attempt in order of time, with its cost of a request."""
-    assert cost.read is not None
-    views = sorted((v for form in forms.values() for v in form.attempts), key=lambda view: view.cell.window_start_ns)
-    origin = views[0].cell.window_start_ns if views else 0
-    return tuple(
-        CellAttempt(
-            cell=view.cell.id,
-            form=view.cell.form,
-            block=view.cell.block,
-            level=view.cell.level,
-            attempt=view.cell.attempt,
-            valid=view.validity.whole,
-            void=view.validity.void,
-            reasons=given(view.cell),
-            start_s=(view.cell.window_start_ns - origin) / 1e9,
-            end_s=(view.cell.window_end_ns - origin) / 1e9,
-            rate_rps=view.cell.rate_rps,
-            achieved_rps=view.cell.achieved_rps,
-            scheduled=view.cell.scheduled,
-            completed=view.cell.completed,
-            late=view.cell.late,
-            sentinel_s=view.cell.sentinel_s,
-            steal_s=view.cell.steal_s,
-            queue=view.queue.mean if view.queue else (),
-            saturated=bool(view.queue and view.queue.grew),
-            clock_shift_ms=view.tally.lag_ns / 1e6 if view.tally else 0.0,
-            missed=tuple(
-                MissedGate(gate=gate.name, value=gate.value, limit=gate.limit, hard=gate.hard)
-                for gate in view.cell.gates
-                if not gate.ok
-            ),
-            gates=len(view.cell.gates),
-            disagreements=view.disagreements,
-            cost=cost.read(view.figures) if view.validity.holds(*cost.families) else None,
-            evidence=f"{view.source.folder}/{CELL_FILE}",
-        )
-        for view in views
     )
 
 

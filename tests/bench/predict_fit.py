@@ -1,4 +1,5 @@
-"""CPU time predicted from what a counted run tells: user and kernel instructions and probe hits of a request, and rate.
+"""CPU time predicted from what a counted run tells of a request: user and kernel instructions, probe hits, context
+switches (each one to wait ends with a wake-up), and from the rate.
 
 A least-squares fit without negative weights over all timed forms and rates. What is printed for a row was predicted by
 a fit that has not seen any row of that form in that scenario.
@@ -21,6 +22,8 @@ TERMS: Final = (
     "ns per user instruction",
     "ns per kernel instruction",
     "µs per probe hit",
+    "µs per context switch to wait",
+    "µs per context switch for another thread",
     "ms per second of standing by",
 )
 ROLES: Final = ("service", "agent")
@@ -65,6 +68,8 @@ def samples(runs: Sequence[Summary]) -> list[Sample]:
                         _ms(counted, name, "user") / INSTRUCTION_NS,
                         _ms(counted, name, "system") / INSTRUCTION_NS,
                         (counted.forms[name].probe_hits or 0.0) / 1e3,
+                        (counted.forms[name].waits or 0.0) / 1e3,
+                        (counted.forms[name].preempted or 0.0) / 1e3,
                         1 / rate,
                     ),
                     timed_ms=_ms(timed, name, "user") + _ms(timed, name, "system"),

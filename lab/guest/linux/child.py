@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import Accounts
+from lab.guest.linux.gc_log import GcLog, without_reports
 from lab.guest.linux.procfs import boot_id, session, start_ticks
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -37,6 +38,10 @@ class Child:
     log: Path
     code: int | None = None
     rss_peak_mib: float = 0.0
+    gc_log: GcLog = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gc_log = GcLog(self.log)
 
     @property
     def pid(self) -> int:
@@ -85,8 +90,8 @@ class Child:
             os.kill(self.pid, number)
 
     def said(self) -> str:
-        """The end of its stderr."""
-        return tail(self.log)
+        """The end of its stderr, without what Go's runtime reports there."""
+        return without_reports(tail(self.log))
 
     def last_words(self) -> str:
         """The ends of its stderr and stdout, for a message; "" when both are empty."""

@@ -9,14 +9,14 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab.guest.linux import loopback
+from lab.guest.linux import gc_log, loopback
 from lab.guest.linux.child import Child
 from lab.guest.linux.procfs import MIB
 from lab.guest.linux.waiting import until
 from lab.guest.run.context import LifeFailed, RunContext, fill
 from lab.guest.run.ready import wait_ready
 from lab.guest.run.sink import Sink, start_sink
-from lab.guest.wire import FormSpec, Life, ProcessSpec
+from lab.guest.wire import COUNTED, FormSpec, Life, ProcessSpec
 
 DISK_MIN_MIB = 64.0
 
@@ -48,6 +48,11 @@ class Running:
         children = {"service": self.services, "agent": self.agents, "sink": [self.sink.child]}[role]
         child = next((child for child in children if child.ended()), None)
         return ": ".join(filter(None, (child.ended(), child.last_words()))) if child is not None else ""
+
+    def collections(self) -> dict[str, int]:
+        """Garbage collections that its processes have reported so far, by role."""
+        children = {"service": self.services, "agent": self.agents}
+        return {role: sum(child.gc_log.count() for child in some) for role, some in children.items()}
 
     def broken(self) -> str:
         return self.ended("service") or self.ended("agent") or self.ended("sink")
@@ -120,13 +125,18 @@ def _start_process(context: RunContext, running: Running, process: ProcessSpec, 
     extra = form.args if last else ()
     argv = [context.artifact(form.binary), *(fill(a, values) for a in (*process.argv, *extra))]
     env = {key: fill(value, values) for key, value in {**process.env, **form.env}.items()}
-    env = context.env(running.work, {"LAB_FORM": form.name, **env})
+    env = context.env(running.work, _reporting(context, running, {"LAB_FORM": form.name, **env}))
     cpus = context.plan.layout.service
     try:
         _write_files(running, process)
         return context.children.spawn(process.name, "service", argv, env, running.work, cpus=cpus)
     except OSError as error:
         raise LifeFailed("cannot start the service process %s: %s" % (process.name, error)) from error
+
+
+def _reporting(context: RunContext, running: Running, env: dict[str, str]) -> dict[str, str]:
+    """Where cells are counted, one collection more or less is most of what they differ by."""
+    return gc_log.reporting(env) if context.plan.clock == COUNTED and running.life.cells else env
 
 
 def _write_files(running: Running, process: ProcessSpec) -> None:
@@ -164,7 +174,8 @@ def _start_agent(context: RunContext, running: Running, target: Child) -> Child:
     ready = running.work / ("agent-%s.ready" % target.name)
     values = {**_values(running, target.name), "pid": str(target.pid), "ready": str(ready), "off": ",".join(spec.off)}
     argv = [context.artifact(spec.binary), *(fill(a, values) for a in spec.argv)]
-    env = context.env(running.work, {key: fill(value, values) for key, value in spec.env.items()})
+    env = {key: fill(value, values) for key, value in spec.env.items()}
+    env = context.env(running.work, _reporting(context, running, env))
     name = "agent-" + target.name
     try:
         # SIGTERM, not SIGKILL, when we die: the agent then removes its pinned maps

@@ -79,6 +79,14 @@ def test_counted_cells_of_one_life_hold_whole_requests_between_two_moments_of_re
         # until the count of spans has stood still for quiet_s
         assert cell.window_end_ns > max(end for _, end in rows) + int(value.timeouts.quiet_s * 0.8e9)
     assert one.window_end_ns < other.window_start_ns
+    said = (out / "lives" / one.life / "shop.log").read_text().count(" MB goal, ")
+    assert 0 <= one.collections["service"] + other.collections["service"] <= said
+    assert one.collections["agent"] == 0
+    service = next(row for row in one.usage if row.role == "service")
+    assert service.waits is not None
+    assert service.waits >= 40
+    running = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    assert [r["data"]["idle_filled"] for r in running if r["data"].get("phase") == "running"] == [True]
 
 
 def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Path) -> None:

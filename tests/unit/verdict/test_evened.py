@@ -1,0 +1,86 @@
+"""Collections of garbage are spread over the cells of a life, and nothing else is."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from statistics import fmean, pstdev
+
+import pytest
+
+from lab.guest.wire import Cell, Usage
+from lab.verdict.evened import even
+from tests.simulate.session import CELL
+
+EACH_S = 0.021
+
+
+def cell(
+    number: int, life: str, cpu_s: float, collections: int | None, *, level: str = "fast", role: str = "service"
+) -> Cell:
+    usage = Usage(role=role, user_s=cpu_s * 0.7, system_s=cpu_s * 0.3, rss_mib=1.0, rss_peak_mib=1.0, source="cgroup2")
+    known = {} if collections is None else {role: collections}
+    return replace(CELL, id=f"{number:02}", life=life, level=level, completed=100, usage=(usage,), collections=known)
+
+
+def evened(cells: list[Cell]) -> list[float]:
+    found = even(cells).of
+    return [sum(u.user_s + u.system_s for u in c.usage) + found.get((c.id, c.attempt), 0.0) for c in cells]
+
+
+def life(name: str, counts: list[int], draw: random.Random) -> list[Cell]:
+    return [cell(i, name, 0.45 + EACH_S * n + draw.gauss(0, 0.001), n) for i, n in enumerate(counts, start=1)]
+
+
+def test_a_collection_more_no_longer_makes_a_cell_dearer() -> None:
+    draw = random.Random(1)
+    cells = life("1-a.1", [6, 6, 7, 6, 6, 6, 7, 6], draw)
+    plain = [sum(u.user_s + u.system_s for u in c.usage) for c in cells]
+    assert pstdev(plain) > 0.008
+    assert pstdev(evened(cells)) < 0.0015
+    assert even(cells).each["service"] == pytest.approx(EACH_S, rel=0.1)
+
+
+def test_what_a_life_took_in_all_stays_what_was_counted() -> None:
+    draw = random.Random(2)
+    for counts in ([1, 2, 1, 1], [6, 7, 8, 6, 6], [0, 0, 1]):
+        cells = life("1-a.1", counts, draw)
+        assert fmean(evened(cells)) == pytest.approx(fmean(c.usage[0].user_s + c.usage[0].system_s for c in cells))
+
+
+def test_one_life_gives_nothing_to_another() -> None:
+    draw = random.Random(3)
+    first, second = life("1-a.1", [6, 6, 7], draw), life("2-a.1", [9, 9, 9], draw)
+    second = [replace(c, id=f"2{c.id}") for c in second]
+    both = even([*first, *second])
+    assert all(both.of[c.id, c.attempt] == pytest.approx(0.0) for c in second)
+
+
+def test_a_cell_with_fewer_requests_gets_its_share() -> None:
+    draw = random.Random(4)
+    cells = life("1-a.1", [6, 6, 7, 6], draw)
+    half = replace(cell(9, "1-a.1", 0.309, 4), completed=50)
+    assert even([*cells, half]).of["09", half.attempt] == pytest.approx(-(4 - 29 / 450 * 50) * EACH_S, rel=0.15)
+
+
+@pytest.mark.parametrize("counts", [[5, 5, 5, 5], [None, None, None]])
+def test_nothing_is_moved_where_no_cell_differs_or_none_is_known(counts: list[int | None]) -> None:
+    cells = [cell(i, "1-a.1", 0.5 + i / 100, n) for i, n in enumerate(counts)]
+    assert even(cells).each == {}
+    assert all(value == 0 for value in even(cells).of.values())
+
+
+def test_a_cost_below_nothing_is_noise() -> None:
+    cells = [cell(i, "1-a.1", cpu, n) for i, (cpu, n) in enumerate([(0.50, 6), (0.48, 7), (0.50, 6), (0.48, 7)])]
+    assert even(cells).of == {}
+
+
+def test_service_and_agent_apart() -> None:
+    cells = []
+    for i, (service, agent) in enumerate([(6, 1), (6, 2), (7, 1), (6, 1)]):
+        one = cell(i, "1-a.1", 0.45 + 0.02 * service, service)
+        other = cell(i, "1-a.1", 0.2 + 0.07 * agent, agent, role="agent")
+        both = {"service": service, "agent": agent}
+        cells.append(replace(one, usage=(*one.usage, *other.usage), collections=both))
+    assert even(cells).each == pytest.approx({"service": 0.02, "agent": 0.07})
+    assert pstdev(evened(cells)) == pytest.approx(0.0, abs=1e-9)
