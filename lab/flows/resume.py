@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from lab.system import documents, locks, store
 from lab.system.wait import Deadline
 
 NEED_BYTES: Final = 64 << 20
+BEGUN_S: Final = 60.0  # a folder without a plan may be another command's, which is about to write it
 
 
 def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
@@ -31,7 +33,7 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
     writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
         before = _plan_of(folder)
-        if not os.path.lexists(folder / PLAN_FILE):
+        if not os.path.lexists(folder / PLAN_FILE) and _age_s(folder) > BEGUN_S:
             discard(folder)  # a command was killed when it began, or removed it
         if before is None or identity(before) != identity(plan):
             continue
@@ -56,6 +58,13 @@ def alone(lab: Lab, run_id: str) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):  # one for each run; Windows keeps an open file
                 path.unlink()
+
+
+def _age_s(folder: Path) -> float:
+    """Seconds since something in it was made or removed; 0 for one that is gone."""
+    with contextlib.suppress(OSError):
+        return time.time() - folder.stat().st_mtime
+    return 0.0
 
 
 def _ended_empty(folder: Path) -> bool:

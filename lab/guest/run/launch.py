@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lab.guest.linux import ending
 from lab.guest.linux.accounts import DELEGATED_ENV
@@ -21,6 +22,7 @@ from lab.guest.run.seal import LAUNCH_LOG, read_seal
 from lab.guest.wire import EVENTS_FILE, PLAN_FILE, STATE_FILE, Plan, encode, load
 
 BEGIN_S = 30.0
+LOOK_S = 0.5  # between two looks whether it has ended
 
 
 def own_argv() -> list[str]:
@@ -31,12 +33,13 @@ def own_argv() -> list[str]:
     return [sys.executable, str(entry)]
 
 
-def unit_argv(digest: str, command: list[str], out: Path) -> list[str]:
-    """A unit that owns its cgroup subtree and ends all its processes when it stops.
+def new_unit(digest: str, out: Path) -> str:
+    """A name that was not used: the unit of an earlier start, which has let the lock go, may still be there."""
+    return "lab-guest-%s-%s-%s.service" % (ending.tag(ending.runs_of(str(out))), digest[:12], os.urandom(3).hex())
 
-    Its name is new: the unit of an earlier start, which has let the lock go, may still be there.
-    """
-    name = "lab-guest-%s-%s-%s.service" % (ending.tag(ending.runs_of(str(out))), digest[:12], os.urandom(3).hex())
+
+def unit_argv(name: str, command: list[str], out: Path) -> list[str]:
+    """A unit that owns its cgroup subtree and ends all its processes when it stops."""
     return [
         "systemd-run",
         "--quiet",
@@ -107,29 +110,56 @@ def give_way(out: Path, deadline_s: float = 90.0) -> bool:
 
 
 def _launch(digest: str, command: list[str], out: Path) -> None:
-    log, refused = out / LAUNCH_LOG, False
+    log = out / LAUNCH_LOG
+    unit = new_unit(digest, out) if systemd_runs() and os.getuid() == 0 else ""
     with open(log, "ab") as file:
-        if systemd_runs() and os.getuid() == 0:
-            argv = unit_argv(digest, command, out)
-            ended = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False)
-            process, refused = None, ended.returncode != 0
-        else:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, ending.OUT_ENV: str(out)},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+        ended = _in_unit(unit, command, out, file) if unit else _detached(command, out, file)
     ends = time.monotonic() + BEGIN_S
-    while time.monotonic() < ends and not refused:
-        if holder().get("digest") == digest or read_seal(out) is not None:
-            return
-        if process is not None and process.poll() is not None:
-            break
+    look = time.monotonic() + LOOK_S
+    while not _begun(digest, out):
+        now = time.monotonic()
+        if now > ends or (now > look and ended() and not _begun(digest, out)):
+            said = log.read_text(encoding="utf-8", errors="replace") + (_said_by(unit) if unit else "")
+            raise OSError("the run did not start: %s" % said[-600:].strip())
+        look = now + LOOK_S if now > look else look
         time.sleep(0.05)
-    raise OSError("the run did not start: %s" % log.read_text(encoding="utf-8", errors="replace")[-600:].strip())
+
+
+def _begun(digest: str, out: Path) -> bool:
+    return holder().get("digest") == digest or read_seal(out) is not None
+
+
+def _detached(command: list[str], out: Path, log: IO[bytes]) -> Callable[[], bool]:
+    """Start it as the leader of a session; returns whether it has ended."""
+    env = {**os.environ, ending.OUT_ENV: str(out)}
+    process = subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+    return lambda: process.poll() is not None
+
+
+def _in_unit(unit: str, command: list[str], out: Path, log: IO[bytes]) -> Callable[[], bool]:
+    """Start it as a unit of systemd; returns whether it has ended, or was refused."""
+    argv = unit_argv(unit, command, out)
+    refused = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False).returncode != 0
+    return lambda: refused or _unit_ended(unit)
+
+
+def _unit_ended(unit: str) -> bool:
+    """Whether systemd has ended it; one that it has forgotten is inactive as well."""
+    argv = ["systemctl", "show", "--property=ActiveState", unit]
+    said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+    return said.strip() in (b"ActiveState=inactive", b"ActiveState=failed")
+
+
+def _said_by(unit: str) -> str:
+    """What a unit wrote; "" where no journal is kept."""
+    argv = ["journalctl", "--unit=" + unit, "--lines=20", "--output=cat", "--no-pager"]
+    try:
+        said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+    except OSError:
+        return ""
+    return said.decode("utf-8", "replace")
 
 
 def status(out: Path) -> dict[str, Any]:

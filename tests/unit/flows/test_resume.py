@@ -54,9 +54,18 @@ def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_a_folder_that_a_kill_left_without_a_plan_goes(tmp_path: Path) -> None:
     """`lab fetch` took it for the newest run, for ever."""
     lab = lab_in(tmp_path)
-    (lab.paths.incomplete_run("20990101-cut") / "guest").mkdir(parents=True)
+    left = lab.paths.incomplete_run("20990101-cut")
+    (left / "guest").mkdir(parents=True)
+    os.utime(left, (1e9, 1e9))
     folder, _ = claim(lab, named())
     assert list(cut(lab.paths).values()) == [folder]
+
+
+def test_a_folder_that_another_command_is_about_to_write_into_stays(tmp_path: Path) -> None:
+    lab = lab_in(tmp_path)
+    (lab.paths.incomplete_run("20990101-new") / "guest").mkdir(parents=True)
+    folder, _ = claim(lab, named())
+    assert sorted(cut(lab.paths).values()) == sorted([folder, lab.paths.incomplete_run("20990101-new")])
 
 
 @pytest.mark.parametrize("cells", [(), ("01-baseline-one",)])

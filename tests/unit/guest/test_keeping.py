@@ -20,7 +20,7 @@ from lab.guest.linux.mounts import MountFailed, find_disk
 from lab.guest.linux.procfs import boot_id, start_ticks
 from lab.guest.run import launch
 from lab.guest.run.journal import Journal, read_state, write_state
-from lab.guest.run.launch import unit_argv
+from lab.guest.run.launch import new_unit, unit_argv
 from lab.guest.run.lock import Busy, Lock, holder
 from lab.guest.run.seal import read_seal, seal
 
@@ -150,7 +150,7 @@ def test_disks_are_found_by_serial(tmp_path: Path) -> None:
 
 def test_the_unit_owns_its_cgroup_and_its_children() -> None:
     out = Path("/var/lib/lab/runs/r1/guest")
-    argv = unit_argv("0123456789abcdef", ["python3", "guest.pyz", "run"], out)
+    argv = unit_argv(new_unit("0123456789abcdef", out), ["python3", "guest.pyz", "run"], out)
     assert argv[0] == "systemd-run"
     units = f"--unit=lab-guest-{ending.tag('/var/lib/lab/runs')}-0123456789ab-*.service"
     assert len(fnmatch.filter(argv, units)) == 1

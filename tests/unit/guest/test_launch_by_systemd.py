@@ -41,7 +41,20 @@ def test_the_forms_are_started_again_while_their_earlier_unit_ends(tmp_path: Pat
     assert len(list(loaded.iterdir())) == 2
 
 
-def test_why_systemd_starts_nothing_is_told(tmp_path: Path, loaded: Path) -> None:
+def test_why_systemd_starts_nothing_is_told(tmp_path: Path, loaded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded.rmdir()
+    monkeypatch.setattr(launch, "holder", dict)
     with pytest.raises(OSError, match="the run did not start: Failed to start transient service unit"):
+        launch._launch("d" * 64, ["guest", "standby"], tmp_path)
+
+
+def test_a_run_that_ends_before_its_lock_is_seen_is_told_with_what_it_wrote(
+    tmp_path: Path, loaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = loaded.parent / "bin"
+    for name, says in {"systemctl": "ActiveState=inactive", "journalctl": "no module named lab"}.items():
+        (programs / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setattr(launch, "holder", dict)
+    with pytest.raises(OSError, match="the run did not start: no module named lab"):
         launch._launch("d" * 64, ["guest", "standby"], tmp_path)
