@@ -61,7 +61,7 @@ def alone(lab: Lab, run_id: str) -> Iterator[None]:
 
 
 def _age_s(folder: Path) -> float:
-    """Seconds since something in it was made or removed; 0 for one that is gone."""
+    """Seconds since something in it was made or removed; 0 for one that does not exist."""
     with contextlib.suppress(OSError):
         return time.time() - folder.stat().st_mtime
     return 0.0

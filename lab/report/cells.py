@@ -42,7 +42,7 @@ def _spread(summary: Summary) -> Html | None:
     ]
     if not found:
         return None
-    said = "A cell has its share of the garbage collections of its process life, whether they fell into it or beside it"
+    said = "A cell has its share of the garbage collections of its form, whether they fell into it or into another"
     return tag("p", f"{said}. One takes {'; '.join(found)}.")
 
 

@@ -132,7 +132,7 @@ def observe(run: Run) -> dict[str, FormView]:
 
 
 def _evened(views: Sequence[CellView], instruction_ns: float | None) -> list[CellView]:
-    """With the instructions of collections spread over the cells of a life; as they are on a real clock."""
+    """With the instructions of collections spread over the cells of the form; as they are on a real clock."""
     if instruction_ns is None:
         return list(views)
     moved = even([view.cell for view in views if view.validity.holds("cpu")]).of
