@@ -2,8 +2,9 @@
 
 A Go process collects its garbage every so many requests, whatever the edges of cells and lives are: of two cells alike,
 one has a collection more, and reads up to a tenth dearer. What a collection costs is the slope of the cells'
-instructions over their collections, within lives. Each cell is then given the share of all collections that its
-requests have, so cost moves between cells, and none comes or goes: the sum over the cells stays what was counted.
+instructions over their collections, within lives. Each cell is then given the share of all collections of its
+load level that its requests have, so cost moves between cells, and none comes or goes: the sum over the cells of a
+level stays what was counted. Between levels nothing moves, since at a lower rate the standing cost collects more.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def even(cells: Sequence[Cell]) -> Evened:
         if cost_s <= 0:
             continue
         each[role] = cost_s
-        for key, excess in _excess(known, partial(_collections, role), lambda _: None).items():
+        for key, excess in _excess(known, partial(_collections, role), lambda cell: cell.level).items():
             moved[key] -= excess * cost_s
     return Evened(of=dict(moved), each=each)
 

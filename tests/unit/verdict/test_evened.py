@@ -63,6 +63,15 @@ def test_a_cell_with_fewer_requests_gets_its_share() -> None:
     assert even([*cells, half]).of["09", half.attempt] == pytest.approx(-(4 - 29 / 450 * 50) * EACH_S, rel=0.15)
 
 
+def test_nothing_moves_between_levels() -> None:
+    draw = random.Random(5)
+    fast = life("1-a.1", [6, 6, 7, 6], draw)
+    slow = cell(9, "1-a.1", 0.9, 12, level="slow")
+    found = even([*fast, slow])
+    assert found.of["09", slow.attempt] == pytest.approx(0.0)
+    assert found.of == pytest.approx({**even(fast).of, ("09", slow.attempt): 0.0})
+
+
 @pytest.mark.parametrize("counts", [[5, 5, 5, 5], [None, None, None]])
 def test_nothing_is_moved_where_no_cell_differs_or_none_is_known(counts: list[int | None]) -> None:
     cells = [cell(i, "1-a.1", 0.5 + i / 100, n) for i, n in enumerate(counts)]
