@@ -143,7 +143,7 @@ class CellAttempt:
     """One attempt of one cell. void: family of figures -> why not. Seconds from the first window's start.
 
     cost: of one request, in the unit of the clock's CPU metric; None where it is void. as_counted: the same before
-    collections of garbage were spread over the cells of the form. collections: how many it had, by role.
+    collections of garbage were spread over the cells of the life. collections: how many it had, by role.
     """
 
     cell: str

@@ -12,6 +12,7 @@ from lab.report.axis import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, scale, show
 from lab.report.form_style import drawing, label, line, looks, marker, swatch
 from lab.report.markup import Html, link, number, part, table, tag
 
+ROLES: Final = ("service", "agent")
 NAMED_W: Final = 60.0  # a narrower column has room for the number of its block only
 
 
@@ -42,8 +43,8 @@ def _spread(summary: Summary) -> Html | None:
     ]
     if not found:
         return None
-    said = "A cell has its share of the garbage collections of its form, whether they fell into it or into another"
-    return tag("p", f"{said}. One takes {'; '.join(found)}.")
+    said = "A cell has its share of the garbage collections of its process life at its load level"
+    return tag("p", f"{said}, whether they fell into it or into another. One takes {'; '.join(found)}.")
 
 
 def _at_level(summary: Summary) -> list[CellAttempt]:
@@ -85,12 +86,17 @@ def _table(summary: Summary) -> Html:
     rows = [
         (
             *(link(cell.evidence, cell.cell), cell.form, number(cell.block), number(figures.amount(cell.achieved_rps))),
-            *(number(_cost(summary, cost)) for cost in ((cell.cost, cell.as_counted) if spread else (cell.cost,))),
-            *((number(" + ".join(map(str, cell.collections.values()))),) if spread else ()),
+            number(_cost(summary, cell.cost)),
+            *((number(_cost(summary, cell.as_counted)), number(_collections(cell))) if spread else ()),
             phrases.void(cell),
         )
         for cell in summary.timeline
     ]
     cost = f"{unit(summary).lower()} per request"
-    head = ("cell", "form", "block", "requests/s", cost, *(("as counted", "collections") if spread else ()), "")
+    more = ("as counted", "collections: service + agent") if spread else ()
+    head = ("cell", "form", "block", "requests/s", cost, *more, "")
     return tag("details", tag("summary", f"All {len(rows)} attempts in numbers"), table(head, rows))
+
+
+def _collections(cell: CellAttempt) -> str:
+    return " + ".join(str(cell.collections[role]) for role in ROLES if role in cell.collections)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import Final
 
-from lab.verdict.signed_rank import detectable, hodges_lehmann, interval
+from lab.verdict.signed_rank import POWER, Interval, detectable, hodges_lehmann, interval
 
 LARGEST: Final = 700.0  # as a log ratio
 ALPHA: Final = 0.05
@@ -63,15 +63,25 @@ def percent(ratio: float) -> float:
     return math.expm1(min(ratio, LARGEST)) * 100.0
 
 
-def estimate(ratios: Sequence[float], alpha: float = ALPHA) -> Effect | None:
-    """The effect over all blocks with its interval at 1 - alpha, None without any block."""
+def estimate(ratios: Sequence[float], alpha: float = ALPHA, edge: float = 0.0) -> Effect | None:
+    """The effect over all blocks with its interval at 1 - alpha, None without any block.
+
+    edge: standard deviation of an error that all blocks share, as a log ratio; it widens what the blocks alone say.
+    """
     if not ratios:
         return None
-    wide, narrow, least = interval(ratios, alpha), interval(ratios, EQUIVALENCE), detectable(ratios, alpha)
+    middle = hodges_lehmann(ratios)
+    wide, narrow = (
+        _widened(interval(ratios, alpha), middle, edge),
+        _widened(interval(ratios, EQUIVALENCE), middle, edge),
+    )
+    least = detectable(ratios, alpha)
+    if least is not None and wide is not None:
+        least = math.hypot(least, edge * (_deviations(wide.level) + NormalDist().inv_cdf(POWER)))
     if narrow is not None and narrow.level < 1 - EQUIVALENCE - 1e-9:
         narrow = None
     return Effect(
-        effect_pct=percent(hodges_lehmann(ratios)),
+        effect_pct=percent(middle),
         blocks=len(ratios),
         ratios=tuple(ratios),
         low_pct=percent(wide.low) if wide else None,
@@ -81,6 +91,20 @@ def estimate(ratios: Sequence[float], alpha: float = ALPHA) -> Effect | None:
         high90_pct=percent(narrow.high) if narrow else None,
         mde_pct=percent(least) if least is not None else None,
     )
+
+
+def _widened(found: Interval | None, middle: float, edge: float) -> Interval | None:
+    """With an error that the blocks share, of this standard deviation."""
+    if found is None or edge <= 0.0:
+        return found
+    more = _deviations(found.level) * edge
+    low, high = middle - math.hypot(middle - found.low, more), middle + math.hypot(found.high - middle, more)
+    return Interval(low, high, found.level)
+
+
+def _deviations(level: float) -> float:
+    """Of a normal law, to each side: as many hold this share."""
+    return NormalDist().inv_cdf(min((1 + level) / 2, 1 - 1e-9))
 
 
 def scalar_ratios(

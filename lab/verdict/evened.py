@@ -1,15 +1,18 @@
-"""Collections of garbage, spread evenly over the cells of a form.
+"""Collections of garbage, spread evenly over the cells of a process life.
 
-A Go process collects its garbage every so many requests, whatever the edges of cells and lives are: of two cells alike,
-one has a collection more, and reads up to a tenth dearer. What a collection costs is the slope of the cells'
-instructions over their collections, within lives. Each cell is then given the share of all collections of its
-load level that its requests have, so cost moves between cells, and none comes or goes: the sum over the cells of a
-level stays what was counted. Between levels nothing moves, since at a lower rate the standing cost collects more.
+A Go process collects its garbage every so many requests, whatever the edges of cells are: of two cells alike, one has a
+collection more, and reads up to a tenth dearer. What a collection costs is the slope of the cells' instructions over
+their collections, within lives. Each cell is then given the share of the collections of its life and load level that
+its requests have: cost moves between those cells, and none comes or goes.
+
+What stays is the edge of a life. It may end just before its next collection or just after, so its sum is off by up to
+one; that error is the same in all its cells, and no interval over blocks sees it. `Evened.edge` is its size.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,37 +21,47 @@ from typing import Final
 from lab.guest.wire import Cell
 
 ROLES: Final = ("service", "agent")
+FEWEST: Final = 2  # cells with another number of collections than most of their life: one alone may be an outlier
+CLEAR: Final = 3.0  # standard errors of the slope
+EDGE: Final = 0.5  # standard deviation of a life's collections at most: between two whole numbers, by chance
 Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evened:
-    """of: cell and attempt -> seconds to add to its CPU; each: role -> seconds of one collection."""
+    """of: cell and attempt -> seconds to add to its CPU; each: role -> seconds of one collection.
+
+    edge: standard deviation of the sum over all cells by the edges of their lives, as a share of that sum.
+    """
 
     of: Mapping[Key, float]
     each: Mapping[str, float]
+    edge: float
 
 
 def even(cells: Sequence[Cell]) -> Evened:
     """For the cells of one form whose CPU is valid; nothing is moved where no collections are known."""
     moved: dict[Key, float] = defaultdict(float)
     each = {}
+    off_s = 0.0
     for role in ROLES:
         known = [cell for cell in cells if cell.life and cell.completed and role in cell.collections]
         cost_s = _cost_s(known, role)
         if cost_s <= 0:
             continue
         each[role] = cost_s
-        for key, excess in _excess(known, partial(_collections, role), lambda cell: cell.level).items():
+        off_s = math.hypot(off_s, EDGE * cost_s * math.sqrt(len({cell.life for cell in known})))
+        for key, excess in _excess(known, partial(_collections, role)).items():
             moved[key] -= excess * cost_s
-    return Evened(of=dict(moved), each=each)
+    whole_s = sum(_cpu_s(role, cell) for cell in cells for role in ROLES)
+    return Evened(of=dict(moved), each=each, edge=off_s / whole_s if whole_s else 0.0)
 
 
-def _excess(cells: Sequence[Cell], of: Callable[[Cell], float], within: Callable[[Cell], object]) -> dict[Key, float]:
-    """What a cell has beyond its requests' share of what the cells of its group have together."""
-    groups: dict[object, list[Cell]] = defaultdict(list)
+def _excess(cells: Sequence[Cell], of: Callable[[Cell], float]) -> dict[Key, float]:
+    """What a cell has beyond its requests' share of what the cells of its life and level have together."""
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        groups[within(cell)].append(cell)
+        groups[cell.life, cell.level].append(cell)
     found = {}
     for members in groups.values():
         rate = sum(of(cell) for cell in members) / sum(cell.completed for cell in members)
@@ -57,14 +70,22 @@ def _excess(cells: Sequence[Cell], of: Callable[[Cell], float], within: Callable
 
 
 def _cost_s(cells: Sequence[Cell], role: str) -> float:
-    """CPU seconds of one collection: least squares within each life and level. 0 where no two cells differ."""
+    """CPU seconds of one collection: least squares within each life and level. 0 where the cells do not tell."""
+    x, y = _excess(cells, partial(_collections, role)), _excess(cells, partial(_cpu_s, role))
+    square, free = sum(value**2 for value in x.values()), len(x) - len({(c.life, c.level) for c in cells}) - 1
+    if _unlike(cells, role) < FEWEST or square < 1e-9 or free < FEWEST:
+        return 0.0
+    slope = sum(x[key] * y[key] for key in x) / square
+    error = math.sqrt(sum((y[key] - slope * x[key]) ** 2 for key in x) / free / square)
+    return slope if slope > CLEAR * error else 0.0
 
-    def group(cell: Cell) -> tuple[str, str]:
-        return cell.life, cell.level
 
-    x, y = _excess(cells, partial(_collections, role), group), _excess(cells, partial(_cpu_s, role), group)
-    square = sum(value**2 for value in x.values())
-    return sum(x[key] * y[key] for key in x) / square if square > 1e-9 else 0.0
+def _unlike(cells: Sequence[Cell], role: str) -> int:
+    """Cells with another number of collections than most of their life and level."""
+    groups: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    for cell in cells:
+        groups[cell.life, cell.level][cell.collections[role]] += 1
+    return sum(counts.total() - max(counts.values()) for counts in groups.values())
 
 
 def _key(cell: Cell) -> Key:

@@ -69,6 +69,7 @@ class FormView:
     scores: tuple[Node, ...]
     failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
+    edge: float = 0.0  # of its work by the edges of its lives, as in `evened`
 
     def cells(self, *families: str) -> tuple[CellView, ...]:
         """For each planned cell the best attempt whose figures of these families are valid."""
@@ -127,16 +128,17 @@ def observe(run: Run) -> dict[str, FormView]:
             if run_cell.cell.life and view.tally is not None:
                 calls[run_cell.cell.life] = view.tally.calls
     failed = failed_proofs(run)
-    kept = {name: _evened(found, run.machine.instruction_ns) for name, found in views.items()}
-    return {name: _form(name, kept[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
+    found = {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
+    per_ns = run.machine.instruction_ns
+    return found if per_ns is None else {name: _evened(form, per_ns) for name, form in found.items()}
 
 
-def _evened(views: Sequence[CellView], instruction_ns: float | None) -> list[CellView]:
-    """With the instructions of collections spread over the cells of the form; as they are on a real clock."""
-    if instruction_ns is None:
-        return list(views)
-    moved = even([view.cell for view in views if view.validity.holds("cpu")]).of
-    return [view if view.key not in moved else view.given(moved[view.key] * 1e9 / instruction_ns) for view in views]
+def _evened(form: FormView, instruction_ns: float) -> FormView:
+    """With the instructions of collections spread over the cells of each life."""
+    even_ = even([view.cell for view in form.attempts if view.validity.holds("cpu")])
+    moved = {key: seconds * 1e9 / instruction_ns for key, seconds in even_.of.items()}
+    attempts = tuple(view.given(moved[view.key]) if view.key in moved else view for view in form.attempts)
+    return replace(form, attempts=attempts, edge=even_.edge)
 
 
 def failed_proofs(run: Run) -> dict[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import Final
 
 from lab.guest.scoring.gates import FAMILIES
@@ -28,13 +29,19 @@ def effect(
     """The effect, its request types (latency only), and each type's own effect in per cent."""
     if not metric.quantile:
         of = _scalar(form, metric, level)
-        return estimate(scalar_ratios(of, [_scalar(r, metric, level) for r in references], sorted(of)), alpha), [], {}
+        ratios = scalar_ratios(of, [_scalar(r, metric, level) for r in references], sorted(of))
+        return estimate(ratios, alpha, _edge(form, references, metric)), [], {}
     typed, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
     blocks = sorted(typed)
     able = [kind for kind in _common(typed, base) if types is None or kind in types]
     by_type = {kind: typed_ratios(typed, base, blocks, [kind]) for kind in able}
     per_type = {kind: percent(median(ratios)) for kind, ratios in by_type.items() if ratios}
     return estimate(typed_ratios(typed, base, blocks, able), alpha), able, per_type
+
+
+def _edge(form: FormView, references: Sequence[FormView], metric: Metric) -> float:
+    """Of the effect, by the edges of lives. Those of references add up: one binary ends its lives at one point."""
+    return math.hypot(form.edge, fmean(one.edge for one in references)) if metric.kind == "work" else 0.0
 
 
 def value(form: FormView, metric: Metric, level: str) -> float | dict[str, float] | None:

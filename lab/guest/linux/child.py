@@ -22,6 +22,7 @@ from lab.guest.linux.procfs import boot_id, session, start_ticks
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 TAIL_BYTES = 4000
+REPORTS = 10  # so many times as much is read where reports of collections lie between
 LOGS_DIR = "logs"  # separate from the files that a child writes into its folder
 WORD_LINES, WORD_CHARS = 6, 400
 
@@ -91,7 +92,10 @@ class Child:
 
     def said(self) -> str:
         """The end of its stderr, without what Go's runtime reports there."""
-        return without_reports(tail(self.log))
+        text = tail(self.log, TAIL_BYTES * REPORTS)
+        if len(text) >= TAIL_BYTES * REPORTS:
+            text = text.partition("\n")[2] or text  # the first line was cut
+        return without_reports(text)[-TAIL_BYTES:]
 
     def last_words(self) -> str:
         """The ends of its stderr and stdout, for a message; "" when both are empty."""

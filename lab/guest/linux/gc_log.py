@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Go writes a report in pieces, so that what a program prints meanwhile lies between two of them. This is one piece.
 PIECE = b" MB goal, "
-REPORT = re.compile(r"^gc \d+ @| ms clock, | MB goal, ")
+REPORT = re.compile(r"^gc \d+ @\d+\.\d+s \d+%: [^a-z]+ ms clock, .* MB goal, .* P( \(forced\))?$")
 ASKED = "gctrace=1"
 ENV = "GODEBUG"
 
@@ -21,8 +21,8 @@ def reporting(env: dict[str, str]) -> dict[str, str]:
 
 
 def without_reports(text: str) -> str:
-    """What a process wrote to stderr itself; lines that a report was mixed into go with it."""
-    return "".join(line for line in text.splitlines(keepends=True) if not REPORT.search(line))
+    """What a process wrote to stderr itself; a line that a report was mixed into stays as it is."""
+    return "".join(line for line in text.splitlines(keepends=True) if not REPORT.match(line.rstrip("\n")))
 
 
 class GcLog:

@@ -134,6 +134,7 @@ def window_use(
             )
         )
     bpf = [(s, (float(s.bpf[0]), float(s.bpf[1]))) for s in samples if s.bpf is not None]
+    kinds = [name for name in samples[0].psi if not (filled and name == "cpu")]  # a filler waits for whatever runs
     system = SystemTimes(
         busy_s=between([s.system.busy_s for s in samples]),
         steal_s=between([s.system.steal_s for s in samples]),
@@ -144,7 +145,7 @@ def window_use(
         usage=tuple(usage),
         window_s=between([s.mono_ns / 1e9 for s in samples]),
         system=system.beside_filler() if filled else system,
-        psi={name: between([s.psi[name] for s in samples]) for name in samples[0].psi},
+        psi={name: between([s.psi[name] for s in samples]) for name in kinds},
         bpf_s=_rare_between(bpf, 0, start_ns, end_ns),
         bpf_runs=_rare_between(bpf, 1, start_ns, end_ns),
         clock_step_s=_clock_step(samples),

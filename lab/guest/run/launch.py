@@ -22,7 +22,8 @@ from lab.guest.run.seal import LAUNCH_LOG, read_seal
 from lab.guest.wire import EVENTS_FILE, PLAN_FILE, STATE_FILE, Plan, encode, load
 
 BEGIN_S = 30.0
-LOOK_S = 0.5  # between two looks whether it has ended
+LOOK_S = 1.0  # between two looks whether it has ended
+ASK_S = 10.0
 
 
 def own_argv() -> list[str]:
@@ -117,11 +118,12 @@ def _launch(digest: str, command: list[str], out: Path) -> None:
     ends = time.monotonic() + BEGIN_S
     look = time.monotonic() + LOOK_S
     while not _begun(digest, out):
-        now = time.monotonic()
-        if now > ends or (now > look and ended() and not _begun(digest, out)):
-            said = log.read_text(encoding="utf-8", errors="replace") + (_said_by(unit) if unit else "")
-            raise OSError("the run did not start: %s" % said[-600:].strip())
-        look = now + LOOK_S if now > look else look
+        late = time.monotonic() > ends
+        if late or (time.monotonic() > look and ended() and not _begun(digest, out)):
+            said = _said_by(unit).strip() or log.read_text(encoding="utf-8", errors="replace").strip()
+            raise OSError("the run did not start: %s" % said[-600:])
+        if time.monotonic() > look:
+            look = time.monotonic() + LOOK_S  # from its end: it takes an emulated CPU as long as a start
         time.sleep(0.05)
 
 
@@ -148,16 +150,20 @@ def _in_unit(unit: str, command: list[str], out: Path, log: IO[bytes]) -> Callab
 def _unit_ended(unit: str) -> bool:
     """Whether systemd has ended it; one that it has forgotten is inactive as well."""
     argv = ["systemctl", "show", "--property=ActiveState", unit]
-    said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
-    return said.strip() in (b"ActiveState=inactive", b"ActiveState=failed")
+    return _answer(argv).strip() in ("ActiveState=inactive", "ActiveState=failed")
 
 
 def _said_by(unit: str) -> str:
-    """What a unit wrote; "" where no journal is kept."""
-    argv = ["journalctl", "--unit=" + unit, "--lines=20", "--output=cat", "--no-pager"]
+    """What a unit wrote; "" without a unit or a journal."""
+    argv = ["journalctl", "--unit=" + unit, "--lines=20", "--output=cat", "--quiet", "--no-pager"]
+    return _answer(argv) if unit else ""
+
+
+def _answer(argv: list[str]) -> str:
+    """What a program prints; "" where there is none, or it does not end."""
     try:
-        said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
-    except OSError:
+        said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=ASK_S).stdout
+    except (OSError, subprocess.TimeoutExpired):
         return ""
     return said.decode("utf-8", "replace")
 

@@ -50,9 +50,9 @@ class Running:
         return ": ".join(filter(None, (child.ended(), child.last_words()))) if child is not None else ""
 
     def collections(self) -> dict[str, int]:
-        """Garbage collections that its processes have reported so far, by role."""
+        """Garbage collections so far of each role with one process: those of several do not cost the same."""
         children = {"service": self.services, "agent": self.agents}
-        return {role: sum(child.gc_log.count() for child in some) for role, some in children.items()}
+        return {role: some[0].gc_log.count() for role, some in children.items() if len(some) == 1}
 
     def broken(self) -> str:
         return self.ended("service") or self.ended("agent") or self.ended("sink")

@@ -29,7 +29,8 @@ def test_reports_that_are_mixed_with_other_lines(tmp_path: Path) -> None:
         file.write("gc 4 @1.2s 0%: 0.1+0.1+0.1 ms clock, 0.1+0/0/0+0 ms cpu, 3->3->0 MB, 4 MB goal, 2 P\nhello 3\n")
     assert seen.count() == 4
     assert "hello 1" in without_reports(MIXED)
-    assert "ms clock" not in without_reports(MIXED)
+    assert "gc 2 @" not in without_reports(MIXED)
+    assert "gc 3 @0.001s 20%: 0.14hello 2" in without_reports(MIXED)
 
 
 def test_a_log_that_is_not_there_has_none(tmp_path: Path) -> None:

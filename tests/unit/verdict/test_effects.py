@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given, settings
@@ -99,3 +100,19 @@ def test_a_curve_keeps_both_ends_and_only_rises(sample: list[float]) -> None:
     assert points[0][0] == min(sample)
     assert points[-1] == (max(sample), 1.0)
     assert points == sorted(points)
+
+
+def test_an_error_that_all_blocks_share_widens_the_interval_and_what_can_be_detected() -> None:
+    blocks = [math.log(1.10) + n / 1000 for n in (-3, -2, -1, 0, 0, 1, 2, 3)]
+    alone, shared, wide = (estimate(blocks, edge=edge) for edge in (0.0, 0.004, 0.1))
+    assert alone == estimate(blocks)
+    assert alone
+    assert shared
+    assert wide
+    assert shared.effect_pct == alone.effect_pct
+    for key, wider in {"low_pct": -1, "low90_pct": -1, "high_pct": 1, "high90_pct": 1, "mde_pct": 1}.items():
+        assert (getattr(shared, key) - getattr(alone, key)) * wider > 0, key
+    assert wide.level
+    assert wide.high_pct
+    to_each_side = NormalDist().inv_cdf((1 + wide.level) / 2) * 0.1  # far more than the blocks differ by
+    assert math.log1p(wide.high_pct / 100) - math.log(1.10) == pytest.approx(to_each_side, rel=0.01)

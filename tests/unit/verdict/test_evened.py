@@ -43,29 +43,31 @@ def test_a_collection_more_no_longer_makes_a_cell_dearer() -> None:
 
 def test_what_all_cells_took_stays_what_was_counted() -> None:
     draw = random.Random(2)
-    for counts in ([1, 2, 1, 1], [6, 7, 8, 6, 6], [0, 0, 1]):
+    for counts in ([1, 2, 1, 1, 2, 1], [6, 7, 8, 6, 6, 6], [0, 0, 1, 0, 1, 0]):
         cells = life("1-a.1", counts, draw)
         assert fmean(evened(cells)) == pytest.approx(fmean(c.usage[0].user_s + c.usage[0].system_s for c in cells))
 
 
-def test_a_life_that_ends_before_its_next_collection_is_no_cheaper() -> None:
+def test_one_life_gives_nothing_to_another_and_its_edge_is_known() -> None:
     draw = random.Random(3)
-    first, second = life("1-a.1", [6, 6, 7, 6], draw), life("2-a.1", [6, 6, 6, 6], draw)
+    first, second = life("1-a.1", [6, 6, 7, 6, 7, 6], draw), life("2-a.1", [9, 9, 9, 9, 9, 9], draw)
     second = [replace(c, id=f"2{c.id}") for c in second]
-    both = evened([*first, *second])
-    assert fmean(both[:4]) == pytest.approx(fmean(both[4:]), abs=0.001)
+    both = even([*first, *second])
+    assert all(both.of[c.id, c.attempt] == pytest.approx(0.0) for c in second)
+    whole = sum(c.usage[0].user_s + c.usage[0].system_s for c in [*first, *second])
+    assert both.edge == pytest.approx(0.5 * 2**0.5 * both.each["service"] / whole)
 
 
 def test_a_cell_with_fewer_requests_gets_its_share() -> None:
     draw = random.Random(4)
-    cells = life("1-a.1", [6, 6, 7, 6], draw)
+    cells = life("1-a.1", [6, 6, 7, 6, 7, 6, 6], draw)
     half = replace(cell(9, "1-a.1", 0.309, 4), completed=50)
-    assert even([*cells, half]).of["09", half.attempt] == pytest.approx(-(4 - 29 / 450 * 50) * EACH_S, rel=0.15)
+    assert even([*cells, half]).of["09", half.attempt] == pytest.approx(-(4 - 48 / 750 * 50) * EACH_S, rel=0.15)
 
 
 def test_nothing_moves_between_levels() -> None:
     draw = random.Random(5)
-    fast = life("1-a.1", [6, 6, 7, 6], draw)
+    fast = life("1-a.1", [6, 6, 7, 6, 7, 6], draw)
     slow = cell(9, "1-a.1", 0.9, 12, level="slow")
     found = even([*fast, slow])
     assert found.of["09", slow.attempt] == pytest.approx(0.0)
@@ -79,6 +81,14 @@ def test_nothing_is_moved_where_no_cell_differs_or_none_is_known(counts: list[in
     assert all(value == 0 for value in even(cells).of.values())
 
 
+def test_one_unlike_cell_is_an_outlier_and_a_slope_within_its_error_is_noise() -> None:
+    draw = random.Random(6)
+    assert even(life("1-a.1", [6, 6, 6, 6, 7, 6, 6, 6], draw)).each == {}
+    noisy = [cell(i, "1-a.1", 0.5 + draw.gauss(0, 0.05), n) for i, n in enumerate([6, 7, 6, 7, 6, 6, 7, 6])]
+    assert even(noisy).each == {}
+    assert even(noisy).edge == 0.0
+
+
 def test_a_cost_below_nothing_is_noise() -> None:
     cells = [cell(i, "1-a.1", cpu, n) for i, (cpu, n) in enumerate([(0.50, 6), (0.48, 7), (0.50, 6), (0.48, 7)])]
     assert even(cells).of == {}
@@ -86,7 +96,7 @@ def test_a_cost_below_nothing_is_noise() -> None:
 
 def test_service_and_agent_apart() -> None:
     cells = []
-    for i, (service, agent) in enumerate([(6, 1), (6, 2), (7, 1), (6, 1)]):
+    for i, (service, agent) in enumerate([(6, 1), (6, 2), (7, 1), (6, 1), (7, 1), (6, 2), (6, 1)]):
         one = cell(i, "1-a.1", 0.45 + 0.02 * service, service)
         other = cell(i, "1-a.1", 0.2 + 0.07 * agent, agent, role="agent")
         both = {"service": service, "agent": agent}
