@@ -21,7 +21,11 @@ from lab.system import documents
 NEWEST: Final = 10  # complete runs that are looked at: an older one may be of another lab
 STEP: Final = "run"  # the step of a demo that runs all cells
 # Host seconds that a cell takes beside its load (start, proof, drain, stop), seen on two quiet CPUs.
-BESIDE_LOAD_S: Final[dict[str, float]] = {"counted": 3.5, "emulated": 35.0, "native": 15.0}
+BESIDE_LOAD_S: Final[dict[str, float]] = {"emulated": 35.0, "native": 15.0}
+# A counted cell takes the host what it executes: so many seconds for a second of the service's work, for what is beside
+# it with each request, and for each cell.
+WORK_S, BESIDE_REQUEST_S, CELL_S = 4.5, 0.003, 1.3
+REQUEST_MS: Final = 1.0  # of work, where the scenario does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +40,27 @@ class Forecast:
         return f"the cells take about {figures.seconds(self.seconds)} where nothing else runs ({basis})"
 
 
-def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool) -> None:
-    """Say what is about to run, and for how long."""
+def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool, request_ms: float = 0.0) -> None:
+    """Say what is about to run, and for how long.
+
+    request_ms: what a request costs the baseline of a counted run; 0: unknown.
+    """
     cells = [cell for life in plan.lives for cell in life.cells]
     size = f"{len(plan.forms)} forms, {len(cells)} cells at {cells[0].rate_rps:g} requests/s, seed {plan.seed}"
-    expected = of(lab, plan, provider=machine.spec.provider, acceleration=machine.accel, emulated=emulated)
+    here = {"provider": machine.spec.provider, "acceleration": machine.accel}
+    expected = of(lab, plan, **here, emulated=emulated, request_ms=request_ms)
     lab.bus.emit(Notice(level="info", text=f"run {plan.run_id}: {size}"))
     lab.bus.emit(Notice(level="info", text=expected.text()))
 
 
-def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool) -> Forecast:
+def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool, request_ms: float = 0.0) -> Forecast:
     """The forecast for `plan`: the time of its load, and for each cell what one took beside it in an earlier run of
     this clock and kind of machine. A run of the same scenario comes before one of another, and then the fastest: others
-    had a busier host.
+    had a busier host. A counted run takes as long as one of its scenario took, by the number of requests.
     """
+    counted = plan.clock == COUNTED
     cells = sum(len(life.cells) for life in plan.lives)
-    usual_s = BESIDE_LOAD_S["counted" if plan.clock == COUNTED else "emulated" if emulated else "native"]
+    usual_s = BESIDE_LOAD_S["emulated" if emulated else "native"]
     found: list[tuple[bool, float, str]] = []
     for directory in report.complete(lab.paths)[-NEWEST:]:
         try:
@@ -63,9 +72,27 @@ def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool
         taken_s, count = _taken_s(directory) if like else None, sum(len(life.cells) for life in before.lives)
         if taken_s is not None and count:
             other = before.scenario != plan.scenario
-            found.append((other, max(0.0, taken_s - _load_s(before)) / count, manifest.run_id))
+            if not counted:
+                found.append((other, max(0.0, taken_s - _load_s(before)) / count, manifest.run_id))
+            elif not other:
+                found.append((other, taken_s / _requests(before), manifest.run_id))
+    if counted:
+        _, each_s, by = min(found, default=(False, _guess_s(plan, request_ms), ""))
+        return Forecast(seconds=_requests(plan) * each_s, by=by)
     _, beside_s, by = min(found, default=(False, usual_s, ""))
     return Forecast(seconds=_load_s(plan) + cells * beside_s, by=by)
+
+
+def _guess_s(plan: Plan, request_ms: float) -> float:
+    """Host seconds for a request of a counted run."""
+    cells = sum(len(life.cells) for life in plan.lives)
+    work_s = (request_ms or REQUEST_MS) / 1e3 * WORK_S
+    return work_s + BESIDE_REQUEST_S + cells * CELL_S / _requests(plan)
+
+
+def _requests(plan: Plan) -> int:
+    """Of all cells, with those that warm them up."""
+    return sum(cell.warmup_requests + cell.requests for life in plan.lives for cell in life.cells)
 
 
 def _load_s(plan: Plan) -> float:

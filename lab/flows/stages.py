@@ -264,7 +264,9 @@ def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Pl
     work.held.enter_context(resume.alone(work.lab, plan.run_id))
     work.recorder.into(directory)
     if any(life.cells for life in plan.lives):
-        forecast.tell(work.lab, plan, deployed.prepared.machine, emulated=deployed.parameters.emulated)
+        prepared, emulated = deployed.prepared, deployed.parameters.emulated
+        request_ms = prepared.asked.scenario.counted.cpu_ms
+        forecast.tell(work.lab, plan, prepared.machine, emulated=emulated, request_ms=request_ms)
     return Planned(deployed=deployed, plan=plan, directory=directory)
 
 

@@ -88,3 +88,24 @@ def test_what_is_not_like_it_is_passed_over(lab: Lab) -> None:
     keep(lab, "20260104-000000-shop-dddd", planned(2), 36.0)
     (lab.paths.runs / "20260104-000000-shop-dddd" / "plan.json").write_text("{")
     assert of(lab, planned(1)).by == ""
+
+
+def test_a_counted_run_takes_as_long_as_one_of_its_scenario_by_the_number_of_requests(lab: Lab) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", planned(2, clock=COUNTED), 36.0)
+    keep(lab, "20260102-000000-http-bbbb", planned(2, scenario="http", clock=COUNTED), 4.0)
+    found = of(lab, planned(10, requests=600, clock=COUNTED))
+    assert found.by == "20260101-000000-shop-aaaa"
+    assert found.seconds == pytest.approx(36.0 / 200 * 6000)
+    dear, cheap = (
+        forecast.of(
+            lab,
+            planned(10, scenario="flows", clock=COUNTED),
+            provider="local",
+            acceleration="none",
+            emulated=True,
+            request_ms=request_ms,
+        )
+        for request_ms in (4.6, 0.3)
+    )
+    assert (dear.by, cheap.by) == ("", "")
+    assert dear.seconds > 2 * cheap.seconds
