@@ -2,9 +2,8 @@
 
     ./labw python -m tests.bench.parts RUN [RUN...]
 
-Each RUN is a name that `lab runs` lists. Idle seconds pass as seconds of the host, twenty in one since idle time is
-filled; of the busy ones a host needs as many as its emulation is slower than the counted clock, so the last rows say
-how long the run took there.
+Each RUN is a name that `lab runs` lists. Idle seconds pass as seconds of the host; of the busy ones a host needs as
+many as its emulation is slower than the counted clock, so the last rows say how long the run took there.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 TICK_S = 1.0 / os.sysconf("SC_CLK_TCK")
@@ -20,11 +20,6 @@ class SystemTimes:
     busy_s: float
     steal_s: float
     irq_s: float  # hard and soft interrupts, already inside busy_s
-    niced_s: float = 0.0  # user time of processes of a lowered priority, already inside busy_s
-
-    def beside_filler(self) -> SystemTimes:
-        """Without what fills the idle time of a counted machine (`filler`): the heartbeat goes with it."""
-        return replace(self, busy_s=max(0.0, self.busy_s - self.niced_s), niced_s=0.0)
 
 
 def parse_stat(text: str, tick_s: float = TICK_S) -> SystemTimes:
@@ -32,8 +27,7 @@ def parse_stat(text: str, tick_s: float = TICK_S) -> SystemTimes:
     fields = text.split("\n", 1)[0].split()
     values = [int(v) * tick_s for v in fields[1:]] + [0.0] * 10
     user, nice, system, _idle, _iowait, irq, softirq, steal = values[:8]
-    busy_s = user + nice + system + irq + softirq
-    return SystemTimes(busy_s=busy_s, steal_s=steal, irq_s=irq + softirq, niced_s=nice)
+    return SystemTimes(busy_s=user + nice + system + irq + softirq, steal_s=steal, irq_s=irq + softirq)
 
 
 def parse_pid_stat(text: str, tick_s: float = TICK_S) -> tuple[float, float, int, str]:

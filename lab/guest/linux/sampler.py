@@ -107,13 +107,8 @@ class WindowUse:
     pause_s: float = 0.0
 
 
-def window_use(
-    samples: Sequence[Sample], start_ns: int, end_ns: int, source: str, *, filled: bool = False
-) -> WindowUse:
-    """Interpolate the counters at both edges. start_ns, end_ns: wall clock. Needs at least two samples.
-
-    filled: what fills idle time (`filler`) is not busy.
-    """
+def window_use(samples: Sequence[Sample], start_ns: int, end_ns: int, source: str) -> WindowUse:
+    """Interpolate the counters at both edges. start_ns, end_ns: wall clock. Needs at least two samples."""
 
     def between(values: Sequence[float]) -> float:
         return max(0.0, _at(samples, values, end_ns) - _at(samples, values, start_ns))
@@ -134,18 +129,15 @@ def window_use(
             )
         )
     bpf = [(s, (float(s.bpf[0]), float(s.bpf[1]))) for s in samples if s.bpf is not None]
-    kinds = [name for name in samples[0].psi if not (filled and name == "cpu")]  # a filler waits for whatever runs
-    system = SystemTimes(
-        busy_s=between([s.system.busy_s for s in samples]),
-        steal_s=between([s.system.steal_s for s in samples]),
-        irq_s=between([s.system.irq_s for s in samples]),
-        niced_s=between([s.system.niced_s for s in samples]),
-    )
     return WindowUse(
         usage=tuple(usage),
         window_s=between([s.mono_ns / 1e9 for s in samples]),
-        system=system.beside_filler() if filled else system,
-        psi={name: between([s.psi[name] for s in samples]) for name in kinds},
+        system=SystemTimes(
+            busy_s=between([s.system.busy_s for s in samples]),
+            steal_s=between([s.system.steal_s for s in samples]),
+            irq_s=between([s.system.irq_s for s in samples]),
+        ),
+        psi={name: between([s.psi[name] for s in samples]) for name in samples[0].psi},
         bpf_s=_rare_between(bpf, 0, start_ns, end_ns),
         bpf_runs=_rare_between(bpf, 1, start_ns, end_ns),
         clock_step_s=_clock_step(samples),

@@ -115,7 +115,7 @@ def result(context: RunContext, running: Running, cell: CellPlan, attempt: int, 
 
 def _use(context: RunContext, samples: list[Sample], start_ns: int, end_ns: int) -> WindowUse:
     if start_ns and len(samples) > 1:
-        return window_use(samples, start_ns, end_ns, context.accounts.source, filled=context.plan.clock == COUNTED)
+        return window_use(samples, start_ns, end_ns, context.accounts.source)
     return WindowUse()
 
 

@@ -89,13 +89,6 @@ def test_context_switches() -> None:
     assert procfs.switches(2**22 + 1) == (0, 0)
 
 
-def test_what_fills_idle_time_is_not_busy() -> None:
-    times = procfs.parse_stat("cpu  100 700 50 9000 3 4 6 2 0 0\n", tick_s=0.01)
-    assert (times.busy_s, times.niced_s) == (8.6, 7.0)
-    assert times.beside_filler().busy_s == pytest.approx(1.6)
-    assert (times.beside_filler().irq_s, times.beside_filler().steal_s) == (times.irq_s, times.steal_s)
-
-
 def test_a_pid_alone_is_never_trusted() -> None:
     ticks = procfs.start_ticks(os.getpid())
     assert ticks is not None
