@@ -24,7 +24,7 @@ STEP: Final = "run"  # the step of a demo that runs all cells
 BESIDE_LOAD_S: Final[dict[str, float]] = {"emulated": 35.0, "native": 15.0}
 # A counted cell takes the host what it executes: so many seconds for a second of the service's work, for what is beside
 # it with each request, and for each cell.
-WORK_S, BESIDE_REQUEST_S, CELL_S = 4.5, 0.003, 1.3
+WORK_S, BESIDE_REQUEST_S, CELL_S = 4.0, 0.003, 0.8
 REQUEST_MS: Final = 1.0  # of work, where the scenario does not say
 
 
@@ -55,13 +55,15 @@ def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool, request_ms: 
 
 def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool, request_ms: float = 0.0) -> Forecast:
     """The forecast for `plan`: the time of its load, and for each cell what one took beside it in an earlier run of
-    this clock and kind of machine. A run of the same scenario comes before one of another, and then the fastest: others
-    had a busier host. A counted run takes as long as one of its scenario took, by the number of requests.
+    this clock and kind of machine. A run of the same scenario comes before one of another, then one of the same forms,
+    then the fastest: others had a busier host.
+
+    A counted run takes as long as one of its scenario took, by the number of requests.
     """
     counted = plan.clock == COUNTED
     cells = sum(len(life.cells) for life in plan.lives)
     usual_s = BESIDE_LOAD_S["emulated" if emulated else "native"]
-    found: list[tuple[bool, float, str]] = []
+    found: list[tuple[bool, bool, float, str]] = []
     for directory in report.complete(lab.paths)[-NEWEST:]:
         try:
             manifest = documents.read(source(directory, MANIFEST_FILE), RunManifest)
@@ -71,15 +73,15 @@ def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool
         like = (manifest.provider, manifest.acceleration, before.clock) == (provider, acceleration, plan.clock)
         taken_s, count = _taken_s(directory) if like else None, sum(len(life.cells) for life in before.lives)
         if taken_s is not None and count:
-            other = before.scenario != plan.scenario
+            other, unlike = before.scenario != plan.scenario, set(before.forms) != set(plan.forms)
             if not counted:
-                found.append((other, max(0.0, taken_s - _load_s(before)) / count, manifest.run_id))
+                found.append((other, unlike, max(0.0, taken_s - _load_s(before)) / count, manifest.run_id))
             elif not other:
-                found.append((other, taken_s / _requests(before), manifest.run_id))
+                found.append((other, unlike, taken_s / _requests(before), manifest.run_id))
     if counted:
-        _, each_s, by = min(found, default=(False, _guess_s(plan, request_ms), ""))
+        _, _, each_s, by = min(found, default=(False, False, _guess_s(plan, request_ms), ""))
         return Forecast(seconds=_requests(plan) * each_s, by=by)
-    _, beside_s, by = min(found, default=(False, usual_s, ""))
+    _, _, beside_s, by = min(found, default=(False, False, usual_s, ""))
     return Forecast(seconds=_load_s(plan) + cells * beside_s, by=by)
 
 

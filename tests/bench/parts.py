@@ -2,8 +2,9 @@
 
     ./labw python -m tests.bench.parts RUN [RUN...]
 
-Each RUN is a name that `lab runs` lists. Idle seconds pass as seconds of the host; of the busy ones a host needs as
-many as its emulation is slower than the counted clock, so the last rows say how long the run took there.
+Each RUN is a name that `lab runs` lists. Idle seconds pass as seconds of the host, thirty in one where the machine
+executes them; of the busy ones a host needs as many as its emulation is slower than the counted clock, so the last rows
+say how long the run took there.
 """
 
 from __future__ import annotations

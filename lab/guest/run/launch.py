@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from lab.guest.linux import ending
+from lab.guest.linux import ending, idle
 from lab.guest.linux.accounts import DELEGATED_ENV
 from lab.guest.linux.facts import systemd_runs
 from lab.guest.run.journal import read_state
@@ -50,6 +50,7 @@ def unit_argv(name: str, command: list[str], out: Path) -> list[str]:
         "--property=KillMode=mixed",
         "--property=TimeoutStopSec=60",
         "--property=LimitMEMLOCK=infinity",
+        *(["--property=ExecStopPost=-" + " ".join(idle.UNLOAD)] if os.path.exists(idle.MODULE) else []),
         "--setenv=%s=1" % DELEGATED_ENV,
         "--setenv=PYTHONPATH=%s" % os.environ.get("PYTHONPATH", ""),
         "--setenv=%s=%s" % (ending.OUT_ENV, out),

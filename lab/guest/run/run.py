@@ -12,6 +12,7 @@ from lab.guest.linux.accounts import DELEGATED_ENV, open_accounts
 from lab.guest.linux.atomic_files import publish, write_text
 from lab.guest.linux.child import LOGS_DIR, ChildProcesses, tail
 from lab.guest.linux.facts import facts, systemd_runs
+from lab.guest.linux.idle import executed
 from lab.guest.linux.waiting import Cancel, Stopped, sleep
 from lab.guest.run.canary import prove
 from lab.guest.run.cell import cell_folder, run_cell
@@ -24,6 +25,7 @@ from lab.guest.wire import (
     CANARY_FILE,
     CELL_FILE,
     CELLS_DIR,
+    COUNTED,
     FACTS_FILE,
     PLAN_FILE,
     Canary,
@@ -84,7 +86,8 @@ def _locked_run(plan: Plan, out: Path, artifacts: Path, env: dict[str, str], can
     if not (out / FACTS_FILE).exists():
         write_text(out / FACTS_FILE, json.dumps({**facts(), "accounting": accounts.source}, sort_keys=True) + "\n")
     try:
-        return _lives(context)
+        with executed(wanted=plan.clock == COUNTED) as idle:
+            return _lives(context, idle=idle)
     except Stopped:
         journal.emit("state", phase="stopped")
         _state(context, "failed", "stopped on request; run start again to resume")
@@ -109,9 +112,10 @@ def _clear(out: Path, work: Path) -> None:
             shutil.rmtree(str(half), ignore_errors=True)
 
 
-def _lives(context: RunContext) -> GuestManifest:
+def _lives(context: RunContext, *, idle: bool) -> GuestManifest:
     _find_done(context)
-    context.journal.emit("state", phase="running", resumed=bool(context.finished), accounting=context.accounts.source)
+    known = {"resumed": bool(context.finished), "accounting": context.accounts.source, "idle_executed": idle}
+    context.journal.emit("state", phase="running", **known)
     _state(context, "running")
     for life in context.plan.lives:
         while not _life_failure(context, life):

@@ -42,7 +42,7 @@ NEEDED_MIB: Final = 3400  # tree, disk and package archives exist at the same ti
 INODES: Final = 262144
 # Raise it when the code that builds an image changes its content: then older images are not used any more.
 # Input data is part of the fingerprint anyway. tests/unit/machines/test_recipe.py is a reminder.
-RECIPE: Final = 1
+RECIPE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

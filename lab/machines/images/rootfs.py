@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab.machines.images import apt
+from lab.machines.images import apt, idle_module
 from lab.machines.provisioning import playbook
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.events import Output, Progress
@@ -87,6 +87,8 @@ def build(lab: Lab, spec: ImageSpec, ident: str, work: Path, deadline: Deadline)
         if toolchain is not None:
             toolchain.result()
             (work / "go").rename(tree / GO_PLACE)
+    with lab.bus.step("image.idle", "compile the module for idle time"):
+        idle_module.build(lab, tree, work / "idle.log", deadline, namespaces=NAMESPACES)
     with lab.bus.step("image.playbook", "apply the playbook to the tree"):
         variables = playbook_variables(ident, str(work / INIT_BINARY), dict(spec.links), spec.packages)
         playbook.apply_to_tree(lab, tree, variables=variables, log=work / "playbook.log", deadline=deadline)
@@ -120,10 +122,11 @@ def install_packages(lab: Lab, spec: ImageSpec, tree: Path, log: Path, deadline:
         "--mode=root",
         "--variant=minbase",
     ]
+    packages = (*spec.packages, idle_module.HEADERS[spec.arch])
     argv += [f"--architectures={GOARCH[spec.arch]}"]
     argv += [f"--aptopt={option}" for option in (*APT_OPTIONS, *apt.settings())]
     argv += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
-    argv += ["--verbose", "--skip=check/empty,cleanup/apt,check/qemu", f"--include={','.join(spec.packages)}"]
+    argv += ["--verbose", "--skip=check/empty,cleanup/apt,check/qemu", f"--include={','.join(packages)}"]
     argv += [spec.suite, str(tree), *apt.sources(spec.suite, spec.pockets)]
     result = proc.run(argv, deadline=deadline, env=_quiet_environment(), on_line=_package_progress(lab), log=log)
     if not result.ok:

@@ -168,7 +168,8 @@ def test_a_second_command_for_a_run_in_progress_is_refused(tmp_path: Path, monke
     home = lab_at(tmp_path / "home")
     monkeypatch.setattr(stages, "plan_of", lambda _, run_id: made(run_id))
     monkeypatch.setattr(forecast, "tell", lambda *_, **__: None)
-    prepared = SimpleNamespace(asked=SimpleNamespace(scenario=SimpleNamespace(name="shop")), machine=None)
+    scenario = SimpleNamespace(name="shop", counted=SimpleNamespace(cpu_ms=0.0))
+    prepared = SimpleNamespace(asked=SimpleNamespace(scenario=scenario), machine=None)
     deployed: Any = SimpleNamespace(prepared=prepared, parameters=SimpleNamespace(emulated=False))
     planned = DemoStage(name="planned", act=lambda work, _: stages.plan(work, deployed))
 

@@ -109,3 +109,12 @@ def test_a_counted_run_takes_as_long_as_one_of_its_scenario_by_the_number_of_req
     )
     assert (dear.by, cheap.by) == ("", "")
     assert dear.seconds > 2 * cheap.seconds
+
+
+def test_a_run_of_the_same_forms_comes_before_a_faster_one_of_fewer(lab: Lab) -> None:
+    whole = planned(2, clock=COUNTED)
+    fewer = replace(whole, forms=dict(list(whole.forms.items())[:1]))
+    keep(lab, "20260101-000000-shop-aaaa", whole, 36.0)
+    keep(lab, "20260102-000000-shop-bbbb", fewer, 4.0)
+    assert of(lab, whole).by == "20260101-000000-shop-aaaa"
+    assert of(lab, fewer).by == "20260102-000000-shop-bbbb"

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from lab.machines.images import image, rootfs
+from lab.machines.images import idle_module, image, rootfs
 from lab.machines.images.cloud import boot as cloud_boot
 from lab.machines.images.cloud import convert as cloud_convert
 from lab.machines.images.cloud import disk as cloud_disk
@@ -20,7 +20,7 @@ from lab.machines.images.kernels import unpack
 from lab.machines.provisioning import namespaces, playbook
 from lab.machines.vm import initrd
 
-BAKED = (rootfs, initrd, unpack, playbook, namespaces)
+BAKED = (rootfs, idle_module, initrd, unpack, playbook, namespaces)
 CLOUD = (cloud_boot, cloud_disk, nocloud)
 
 
@@ -54,7 +54,7 @@ def code(modules: tuple[ModuleType, ...]) -> str:
 @pytest.mark.parametrize(
     ("modules", "recipe", "recorded"),
     [
-        pytest.param(BAKED, image.RECIPE, (1, "a0b36ec7f1a17581"), id="baked"),
+        pytest.param(BAKED, image.RECIPE, (2, "24d3d8a19cabec48"), id="baked"),
         pytest.param(CLOUD, cloud_convert.RECIPE, (1, "7865f72fbad0ab22"), id="cloud"),
     ],
 )

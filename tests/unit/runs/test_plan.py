@@ -72,6 +72,9 @@ def test_cell_names_are_unique_and_requests_follow_rate_and_time() -> None:
     assert {cell.requests for cell in cells} == {round(5.0 * scenario.seconds["stage"])}
 
 
+BLOCKS = 10  # of a life, in the scenario shop
+
+
 def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every_form() -> None:
     plan = made(clock="counted", requests=160, rate_rps=40.0, profile="stage", cpus=1)
     assert [life.block for life in plan.lives] == [1] * len(FORMS) + [2] * len(FORMS)
@@ -82,12 +85,12 @@ def test_counted_lives_hold_blocks_of_whole_requests_that_are_the_same_for_every
     for form in FORMS:
         assert [(c.block, c.level, c.rate_rps, c.seed, c.warmup_requests > 0) for c in cells[form]] == shape
     fast = {cell.block: cell.seed for cell in cells["ebpf"] if cell.level == "fast"}
-    assert sorted(fast) == list(range(1, PROFILES["stage"].counted_lives * 8 + 1))
+    assert sorted(fast) == list(range(1, PROFILES["stage"].counted_lives * BLOCKS + 1))
     assert len(set(fast.values())) == len(fast)
     (slow,) = (cell for cell in cells["ebpf"] if cell.level == "slow")
     assert slow.seed == fast[slow.block]
     assert slow.rate_rps == pytest.approx(40.0 / 3)
-    assert [warm for *_, warm in shape] == [True, *[False] * 8, True, *[False] * 7]
+    assert [warm for *_, warm in shape] == [True, *[False] * BLOCKS, True, *[False] * (BLOCKS - 1)]
 
 
 def test_every_form_waits_for_the_slowest_batch_of_spans_of_any() -> None:
