@@ -33,7 +33,8 @@ def build(lab: Lab, tree: Path, log: Path, deadline: Deadline, *, namespaces: tu
         argv = [*proc.die_with_parent(namespaces), "chroot", str(tree), *make]
         result = proc.run(argv, deadline=deadline, env={**shielded(), "LC_ALL": "C.UTF-8"}, log=log)
         if not result.ok:
-            text = f"the module for idle time does not compile, so counted runs wait for idle seconds: {log}"
+            said = " | ".join(result.tail().splitlines()[-3:])
+            text = f"the module for idle time does not compile, so counted runs wait for idle seconds: {said}"
             lab.bus.emit(Notice(level="warning", text=text))
             return
         target = tree / PLACE / MODULE

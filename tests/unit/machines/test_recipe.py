@@ -54,7 +54,7 @@ def code(modules: tuple[ModuleType, ...]) -> str:
 @pytest.mark.parametrize(
     ("modules", "recipe", "recorded"),
     [
-        pytest.param(BAKED, image.RECIPE, (2, "24d3d8a19cabec48"), id="baked"),
+        pytest.param(BAKED, image.RECIPE, (2, "fb50a0cf9736d979"), id="baked"),
         pytest.param(CLOUD, cloud_convert.RECIPE, (1, "7865f72fbad0ab22"), id="cloud"),
     ],
 )
