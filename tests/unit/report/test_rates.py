@@ -13,7 +13,7 @@ from lab.system import documents
 from lab.system.documents import Source
 from tests.unit.report.synthetic import ROOT
 
-RUN = ROOT / "docs/results/2026-11-29-shop-counted"
+RUN = ROOT / "docs/results/2026-11-30-shop-counted"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_every_cell_of_the_verdicts_level_has_one_mark(counted: Summary) -> None
     drawn = str(cells.section(counted))
     marks = set(re.findall(r"<g><title>(\S+-fast): [\d.]+</title>", drawn))
     assert marks == {cell.cell for cell in counted.timeline if cell.level == "fast"}
-    assert len(marks) == 40
+    assert len(marks) == 100
 
 
 def test_each_form_has_a_line_and_its_two_costs(counted: Summary) -> None:
