@@ -39,6 +39,9 @@ class Evened:
     edge: float
 
 
+UNMOVED: Final = Evened(of={}, each={}, edge=0.0)
+
+
 def even(cells: Sequence[Cell]) -> Evened:
     """For the cells of one form whose CPU is valid; nothing is moved where no collections are known."""
     moved: dict[Key, float] = defaultdict(float)

@@ -15,7 +15,7 @@ from lab.model.metrics import ALL_LEVELS, CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.model.summary_form import Node, Role
 from lab.verdict.completeness import score
-from lab.verdict.evened import even
+from lab.verdict.evened import UNMOVED, Evened, even
 from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
@@ -69,7 +69,7 @@ class FormView:
     scores: tuple[Node, ...]
     failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
-    edge: float = 0.0  # of its work by the edges of its lives, as in `evened`
+    evened: Evened = UNMOVED  # its collections of garbage, on a counted clock
 
     def cells(self, *families: str) -> tuple[CellView, ...]:
         """For each planned cell the best attempt whose figures of these families are valid."""
@@ -135,10 +135,10 @@ def observe(run: Run) -> dict[str, FormView]:
 
 def _evened(form: FormView, instruction_ns: float) -> FormView:
     """With the instructions of collections spread over the cells of each life."""
-    even_ = even([view.cell for view in form.attempts if view.validity.holds("cpu")])
-    moved = {key: seconds * 1e9 / instruction_ns for key, seconds in even_.of.items()}
+    found = even([view.cell for view in form.attempts if view.validity.holds("cpu")])
+    moved = {key: seconds * 1e9 / instruction_ns for key, seconds in found.of.items()}
     attempts = tuple(view.given(moved[view.key]) if view.key in moved else view for view in form.attempts)
-    return replace(form, attempts=attempts, edge=even_.edge)
+    return replace(form, attempts=attempts, evened=found)
 
 
 def failed_proofs(run: Run) -> dict[str, str]:

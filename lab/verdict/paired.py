@@ -41,7 +41,7 @@ def effect(
 
 def _edge(form: FormView, references: Sequence[FormView], metric: Metric) -> float:
     """Of the effect, by the edges of lives. Those of references add up: one binary ends its lives at one point."""
-    return math.hypot(form.edge, fmean(one.edge for one in references)) if metric.kind == "work" else 0.0
+    return math.hypot(form.evened.edge, fmean(one.evened.edge for one in references)) if metric.kind == "work" else 0.0
 
 
 def value(form: FormView, metric: Metric, level: str) -> float | dict[str, float] | None:

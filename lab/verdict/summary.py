@@ -16,7 +16,7 @@ from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, Fo
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.completeness import conformance, coverage
 from lab.verdict.controls import controls, with_seen
-from lab.verdict.evened import ROLES, even
+from lab.verdict.evened import ROLES
 from lab.verdict.grade import grade
 from lab.verdict.metrics import QUANTILES, ecdf
 from lab.verdict.observe import FormView, observe, unproven
@@ -166,12 +166,11 @@ def _collections(form: FormView, instruction_ns: float | None) -> dict[str, Coll
     if instruction_ns is None:
         return {}
     cells = [view.cell for view in form.attempts if view.validity.holds("cpu")]
-    each = even(cells).each
     roles = sorted({role for cell in cells for role in cell.collections})
     return {
         role: Collections(
             count=sum(cell.collections.get(role, 0) for cell in cells),
-            instructions=per(each.get(role), instruction_ns, 1e9),
+            instructions=per(form.evened.each.get(role), instruction_ns, 1e9),
         )
         for role in roles
     }

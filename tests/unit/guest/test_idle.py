@@ -1,4 +1,4 @@
-"""When idle time is executed; the module itself is tried in a machine (tests/e2e/scripts/2-demo.txt)."""
+"""When idle time is executed; in the machine itself tests/e2e/scripts/2-demo.txt sees that a run unloads the module."""
 
 from __future__ import annotations
 
