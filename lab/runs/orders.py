@@ -25,10 +25,10 @@ ANSWER_S: Final = 60.0  # without any answer for so long, the process hangs
 SPARE_S: Final = 30.0  # beyond the guest's own limit: for what is on its way
 CLOSE_S: Final = 5.0
 GONE: Final = 69  # the script's exit code: no such process
-STOP: Final = b"stop\n"
 
 # $1 pid, $2 the guest's folder, $3 the byte to go on from ("": the end). Prints that byte, then what is appended.
-# Each line of standard input is an order's id and the order, or `stop`. It ends with its input, or with the process.
+# Each line of standard input is an order's id and the order, or `stop` and the id of the order that is to end ("": the
+# one that runs). It ends with its input, or with the process.
 # The order is a file until it is taken, and another one afterwards: one that is sent twice is given once.
 _SESSION: Final = f"""tr '\\0' ' ' < "/proc/$1/cmdline" 2>/dev/null | grep -q ' standby ' || exit {GONE}
 while [ ! -e "$2/{EVENTS_FILE}" ]; do # a process that has just started
@@ -41,7 +41,7 @@ echo "$at"
 (tail -c "+$((at + 1))" -f -s 0.5 --pid="$1" "$2/{EVENTS_FILE}"; kill -s TERM $$) &
 while read -r id order; do
     if [ "$id" = stop ]; then
-        : > "$orders/stop"
+        : > "$orders/${{order:+$order.}}stop"
     elif [ -e "$orders/$id.json" ] || [ -e "$orders/$id.taken" ]; then
         continue
     else
@@ -73,7 +73,8 @@ class OrderSession:
         self._at, self._rest, self._head = at, b"", True
         self._records: queue.SimpleQueue[GuestRecord | LabError | None] = queue.SimpleQueue()
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._given = b""  # the order that runs, for a connection that is made again
+        self._order = ""  # the id of the own order that runs
+        self._given = b""  # it and its stop, for a connection that is made again
         self._swap = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="orders", daemon=True)
@@ -108,13 +109,16 @@ class OrderSession:
 
         The iterator raises Locked when another order runs, UsageError when the process refuses this one.
         """
-        self._given = f"{order.id} {dump(order)}\n".encode()
+        self._order, self._given = order.id, f"{order.id} {dump(order)}\n".encode()
         self._send(self._given)
         return self._events(order, slower)
 
     def stop(self) -> None:
-        """End the order that runs, also one of another session."""
-        self._send(STOP)
+        """End the own order, wherever it is on its way; without one, the order of another session that runs."""
+        line = f"stop {self._order}\n".encode()
+        if self._order:
+            self._given += line
+        self._send(line)
 
     def _send(self, line: bytes | None) -> None:
         with self._swap:
@@ -130,7 +134,7 @@ class OrderSession:
             if isinstance(event, Accepted):
                 deadline = Deadline.after((event.limit_s + SPARE_S) * slower, self._lab.cancel)
             if isinstance(event, Refused | OrderEnded):
-                self._given = b""
+                self._order, self._given = "", b""
             if isinstance(event, Refused):
                 if event.running:
                     raise Locked(event.reason, fix="wait for its end, or stop it")

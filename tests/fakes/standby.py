@@ -51,7 +51,7 @@ class Process:
         for number in range(1, 9):
             self.tell("proof", order["id"], form="a", ok=True, reason="", round=number)
             time.sleep(0.05)
-        while order["kind"] == "load" and not (self.orders / "stop").exists():
+        while order["kind"] == "load" and not (self.orders / f"{order['id']}.stop").exists():
             time.sleep(0.02)
         if order["kind"] == "detach":
             sys.exit()

@@ -1,7 +1,8 @@
 """The orders of a standby process: files that the host puts into its folder, with SIGUSR1 to wake it.
 
 ID.json is an order that is not taken yet; it becomes ID.taken, so that a host that lost its connection sees it arrived.
-`stop` ends the order that runs. One order runs at a time: another is refused at once, also in the middle of a wait.
+ID.stop ends the order of that id, also when it came first; `stop` ends whichever runs. One order runs at a time:
+another is refused at once, also in the middle of a wait.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lab.guest.wire.live import LiveEvent, Order, Refused, live_to_json
 
 ORDERS_DIR = "orders"
 STOP_FILE = "stop"
+STOPPED = ".stop"
 WAKE = signal.SIGUSR1
 LOOK_S = 5.0
 
@@ -57,7 +59,7 @@ class Orders(Cancel):
             if self._waiting:
                 self._running = self._waiting.popleft()
                 return self._running
-            self._stop().unlink(missing_ok=True)  # of an order that has ended
+            (self.folder / STOP_FILE).unlink(missing_ok=True)  # of an order that has ended
             if self._cancel.asked:
                 raise Stopped
             select.select([self.woken], [], [], LOOK_S)
@@ -71,12 +73,15 @@ class Orders(Cancel):
         if self._drained():
             self._look()
         # looked at each time: its signal may have come together with the order's
-        if self._running is not None and self._running.kind != "reprove" and self._stop().exists():
-            self._stop().unlink()
+        if self._running is not None and self._running.kind != "reprove" and self._stopped(self._running.id):
             raise OrderStopped
 
-    def _stop(self) -> Path:
-        return self.folder / STOP_FILE
+    def _stopped(self, ident: str) -> bool:
+        """Whether a stop is there; each is used once."""
+        found = [path for path in (self.folder / (ident + STOPPED), self.folder / STOP_FILE) if path.exists()]
+        for path in found:
+            path.unlink()
+        return bool(found)
 
     def _drained(self) -> bool:
         try:

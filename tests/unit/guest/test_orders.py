@@ -37,8 +37,8 @@ def give(orders: Orders, name: str, kind: Any = "load", text: str = "") -> None:
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
-def stop(orders: Orders) -> None:
-    (orders.folder / "stop").touch()
+def stop(orders: Orders, name: str = "stop") -> None:
+    (orders.folder / name).touch()
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
@@ -83,6 +83,19 @@ def test_a_stop_ends_what_runs_also_when_it_came_with_the_order(orders: Orders, 
     with pytest.raises(Stopped):
         orders.next()
     assert not (orders.folder / "stop").exists()
+
+
+def test_a_stop_that_comes_before_its_order_ends_that_order_alone(orders: Orders) -> None:
+    stop(orders, "b.stop")
+    give(orders, "a")
+    orders.next()
+    orders.check()
+    orders.done()
+    give(orders, "b")
+    orders.next()
+    with pytest.raises(OrderStopped):
+        orders.check()
+    orders.check()
 
 
 def test_a_proof_is_not_cut_short(orders: Orders) -> None:

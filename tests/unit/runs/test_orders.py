@@ -83,6 +83,20 @@ def test_an_order_that_was_left_goes_on_and_stop_ends_it(
         later.join()
 
 
+def test_a_stop_follows_its_order_also_before_that_is_taken_and_over_a_new_connection(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes]
+) -> None:
+    cutting = Breaking(lab_at(tmp_path / "home"))
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(cutting)) as line:
+        load = line.give(order("load"))
+        line.stop()
+        assert isinstance(list(load)[-1], OrderEnded)
+        cutting.at = b'"accepted"'
+        load = line.give(order("load"))
+        line.stop()
+        assert isinstance(list(load)[-1], OrderEnded)
+
+
 def test_a_refusal_is_an_error_of_its_own(
     tmp_path: Path, site: Site, process: subprocess.Popen[bytes], transport: Transport
 ) -> None:
