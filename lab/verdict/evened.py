@@ -1,12 +1,14 @@
 """Collections of garbage, spread evenly over the cells of a process life.
 
 A Go process collects its garbage every so many requests, whatever the edges of cells are: of two cells alike, one has a
-collection more, and reads up to a tenth dearer. What a collection costs is the slope of the cells' instructions over
-their collections, within lives. Each cell is then given the share of the collections of its life and load level that
-its requests have: cost moves between those cells, and none comes or goes.
+collection more, and reads up to a tenth dearer. What collecting costs is the slope of the cells' instructions within
+lives, over their number of collections or over the time that the runtime reports for them, whichever tells more: those
+of a service are alike, of an agent's one takes twice as long as another. Each cell is then given the share of what its
+life and load level collected that its requests have: cost moves between those cells, and none comes or goes.
 
 What stays is the edge of a life. It may end just before its next collection or just after, so its sum is off by up to
-one; that error is the same in all its cells, and no interval over blocks sees it. `Evened.edge` is its size.
+one; that error is the same in all its cells, and no interval over blocks sees it. `Evened.edge` is its size. Where no
+slope is clear, one collection costs at most what the runtime reports, which counts what else ran in between as well.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ FEWEST: Final = 2  # cells with another number of collections than most of their
 CLEAR: Final = 3.0  # standard errors of the slope
 EDGE: Final = 0.5  # standard deviation of a life's collections at most: between two whole numbers, by chance
 Key = tuple[str, int]
+Measure = Callable[[Cell], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +52,34 @@ def even(cells: Sequence[Cell]) -> Evened:
     off_s = 0.0
     for role in ROLES:
         known = [cell for cell in cells if cell.life and cell.completed and role in cell.collections]
-        cost_s = _cost_s(known, role)
-        if cost_s <= 0:
+        collections = sum(cell.collections[role] for cell in known)
+        if not collections:
             continue
-        each[role] = cost_s
-        off_s = math.hypot(off_s, EDGE * cost_s * math.sqrt(len({cell.life for cell in known})))
-        for key, excess in _excess(known, partial(_collections, role)).items():
-            moved[key] -= excess * cost_s
+        slopes = [_slope(known, role, measure) for measure in _measures(known, role)]
+        if best := min(filter(None, slopes), key=lambda one: one.left, default=None):
+            each[role] = one_s = best.of * sum(map(best.measure, known)) / collections
+            for key, excess in _excess(known, best.measure).items():
+                moved[key] -= excess * best.of
+        else:
+            one_s = sum(cell.collecting_s.get(role, 0.0) for cell in known) / collections
+        off_s = math.hypot(off_s, EDGE * one_s * math.sqrt(len({cell.life for cell in known})))
     whole_s = sum(_cpu_s(role, cell) for cell in cells for role in ROLES)
     return Evened(of=dict(moved), each=each, edge=off_s / whole_s if whole_s else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Slope:
+    """of: CPU seconds per unit of the measure. left: sum of squares that it does not explain."""
+
+    measure: Measure
+    of: float
+    left: float
+
+
+def _measures(cells: Sequence[Cell], role: str) -> list[Measure]:
+    """What the cost of collecting may follow: their number, and their CPU by the runtime where all cells have it."""
+    found = [partial(_collections, role)] if _unlike(cells, role) >= FEWEST else []
+    return [*found, partial(_collecting_s, role)] if all(role in cell.collecting_s for cell in cells) else [*found]
 
 
 def _excess(cells: Sequence[Cell], of: Callable[[Cell], float]) -> dict[Key, float]:
@@ -72,15 +94,15 @@ def _excess(cells: Sequence[Cell], of: Callable[[Cell], float]) -> dict[Key, flo
     return found
 
 
-def _cost_s(cells: Sequence[Cell], role: str) -> float:
-    """CPU seconds of one collection: least squares within each life and level. 0 where the cells do not tell."""
-    x, y = _excess(cells, partial(_collections, role)), _excess(cells, partial(_cpu_s, role))
+def _slope(cells: Sequence[Cell], role: str, measure: Measure) -> _Slope | None:
+    """Least squares within each life and level; None where the cells do not tell."""
+    x, y = _excess(cells, measure), _excess(cells, partial(_cpu_s, role))
     square, free = sum(value**2 for value in x.values()), len(x) - len({(c.life, c.level) for c in cells}) - 1
-    if _unlike(cells, role) < FEWEST or square < 1e-9 or free < FEWEST:
-        return 0.0
+    if square < 1e-9 or free < FEWEST:
+        return None
     slope = sum(x[key] * y[key] for key in x) / square
-    error = math.sqrt(sum((y[key] - slope * x[key]) ** 2 for key in x) / free / square)
-    return slope if slope > CLEAR * error else 0.0
+    left = sum((y[key] - slope * x[key]) ** 2 for key in x)
+    return _Slope(measure, slope, left) if slope > CLEAR * math.sqrt(left / free / square) else None
 
 
 def _unlike(cells: Sequence[Cell], role: str) -> int:
@@ -97,6 +119,10 @@ def _key(cell: Cell) -> Key:
 
 def _collections(role: str, cell: Cell) -> float:
     return cell.collections[role]
+
+
+def _collecting_s(role: str, cell: Cell) -> float:
+    return cell.collecting_s[role]
 
 
 def _cpu_s(role: str, cell: Cell) -> float:

@@ -72,7 +72,7 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
-    collections = {role: running.collections()[role] - count for role, count in before.items()}
+    collections = {role: running.collections()[role].since(earlier) for role, earlier in before.items()}
     raw = RawCell(samples, load, failed, broken, quiet, refused, sentinel_s, collections)
     measured = result(context, running, cell, attempt, raw, temp)
     write_text(temp / CELL_FILE, dump(measured) + "\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.guest.linux.child import cpu_set
+from lab.guest.linux.gc_log import Collected
 from lab.guest.linux.procfs import boot_id
 from lab.guest.linux.sampler import Sample, WindowUse, window_use
 from lab.guest.run.context import RunContext
@@ -31,7 +32,7 @@ class RawCell:
     quiet: bool
     refused: int
     sentinel_s: float
-    collections: dict[str, int]
+    collections: dict[str, Collected]
 
 
 def result(context: RunContext, running: Running, cell: CellPlan, attempt: int, raw: RawCell, folder: Path) -> Cell:
@@ -109,7 +110,8 @@ def result(context: RunContext, running: Running, cell: CellPlan, attempt: int, 
         boot_id=boot_id(),
         agent_exit=next((a.code for a in running.agents if a.poll() is not None), None),
         life=running.id,
-        collections=raw.collections,
+        collections={role: found.number for role, found in raw.collections.items()},
+        collecting_s={role: found.cpu_s for role, found in raw.collections.items() if found.whole == found.number},
     )
 
 

@@ -49,10 +49,10 @@ class Running:
         child = next((child for child in children if child.ended()), None)
         return ": ".join(filter(None, (child.ended(), child.last_words()))) if child is not None else ""
 
-    def collections(self) -> dict[str, int]:
+    def collections(self) -> dict[str, gc_log.Collected]:
         """Garbage collections so far of each role with one process: those of several do not cost the same."""
         children = {"service": self.services, "agent": self.agents}
-        return {role: some[0].gc_log.count() for role, some in children.items() if len(some) == 1}
+        return {role: some[0].gc_log.so_far() for role, some in children.items() if len(some) == 1}
 
     def broken(self) -> str:
         return self.ended("service") or self.ended("agent") or self.ended("sink")

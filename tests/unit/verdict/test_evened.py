@@ -89,6 +89,37 @@ def test_one_unlike_cell_is_an_outlier_and_a_slope_within_its_error_is_noise() -
     assert even(noisy).edge == 0.0
 
 
+def with_reports(counts: list[int], each_s: float, draw: random.Random) -> list[Cell]:
+    """Collections that cost by the runtime 0.04 to 0.12 s, `each_s` of it is CPU, and 5 ms of noise."""
+    cells = []
+    for i, n in enumerate(counts, start=1):
+        reported = sum(draw.uniform(0.04, 0.12) for _ in range(n))
+        one = cell(i, "1-a.1", 0.2 + each_s * reported + draw.gauss(0, 0.005), n, role="agent")
+        cells.append(replace(one, collecting_s={"agent": reported}))
+    return cells
+
+
+def test_unlike_collections_are_spread_by_what_the_runtime_reports_also_when_each_cell_has_as_many() -> None:
+    draw = random.Random(7)
+    for counts in ([2] * 12, [2, 2, 2, 1, 2, 2, 3, 2, 2, 2], [2, 2, 2, 2, 1, 2, 2, 2]):
+        cells = with_reports(counts, 0.7, draw)
+        assert pstdev([sum(u.user_s + u.system_s for u in c.usage) for c in cells]) > 0.012
+        assert pstdev(evened(cells)) < 0.008
+        assert even(cells).each["agent"] == pytest.approx(0.7 * 0.08, rel=0.3)
+
+
+def test_a_report_that_is_not_whole_leaves_the_numbers() -> None:
+    cells = with_reports([2] * 12, 0.7, random.Random(8))
+    assert even([replace(cells[0], collecting_s={}), *cells[1:]]).each == {}
+
+
+def test_the_edge_of_a_life_whose_cost_is_not_clear_is_what_the_runtime_reports_at_most() -> None:
+    cells = [replace(cell(i, "1-a.1", 0.45, 1), collecting_s={"service": 0.01}) for i in range(8)]
+    found = even(cells)
+    assert (found.each, found.of) == ({}, {})
+    assert found.edge == pytest.approx(0.5 * 0.01 / (8 * 0.45))
+
+
 def test_a_cost_below_nothing_is_noise() -> None:
     cells = [cell(i, "1-a.1", cpu, n) for i, (cpu, n) in enumerate([(0.50, 6), (0.48, 7), (0.50, 6), (0.48, 7)])]
     assert even(cells).of == {}
