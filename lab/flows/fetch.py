@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def fetch(lab: Lab, run_id: str | None, to: Path | None) -> Path:
     """The run's folder here, each file compared with its manifest. Raises FetchError, UsageError (no such run)."""
     cut = report.cut(lab.paths)
     whole = [path.name for path in report.complete(lab.paths)]
-    name = next(reversed(cut), None) if run_id is None else report.pick(run_id, [*whole, *cut])
+    begun = [name for name, folder in cut.items() if os.path.lexists(folder / PLAN_FILE)]  # else it is just beginning
+    name = next(reversed(begun), None) if run_id is None else report.pick(run_id, [*whole, *cut])
     if name in cut:
         folder = _rest(lab, cut[name])
     else:

@@ -12,7 +12,7 @@ import pytest
 from lab.flows.fetch import fetch
 from lab.model.errors import FetchError, UsageError
 from lab.model.lab import Lab
-from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE
+from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
 from tests.support import lab_at
 
 FILES = {"report.html": b"<p>", "guest/cells/01/spans.jsonl.gz": bytes(range(256))}
@@ -92,7 +92,10 @@ def test_a_place_that_cannot_be_written_is_told(lab: Lab, tmp_path: Path) -> Non
 
 
 def test_the_rest_of_a_cut_run_needs_its_machine(lab: Lab) -> None:
-    (lab.paths.runs / f"{INCOMPLETE_PREFIX}20260103-c").mkdir()
+    folder = lab.paths.runs / f"{INCOMPLETE_PREFIX}20260103-c"
+    folder.mkdir()
+    assert fetch(lab, None, None) == lab.paths.run("20260102-b"), "it has no plan: it is just beginning"
+    (folder / PLAN_FILE).write_text("{}")
     with pytest.raises(UsageError, match="the rest of the run is lost") as caught:
         fetch(lab, None, None)
     assert caught.value.fix == "lab demo"
