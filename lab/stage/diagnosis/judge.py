@@ -119,21 +119,21 @@ class Usual:
     thresholds_pct: Mapping[str, float] = field(default_factory=dict)  # by the verdict's metric
 
     def judged(self, beat: str, value: Value, first: Value | None = None) -> Value:
-        """The value with its judgement and its interval: the worse of its own and its ratio's, whose interval is
-        carried to the value's unit by the twin of this moment. first: the same value in the window before."""
+        """The value with its judgement and its interval: those of its ratio, carried to the value's unit by the twin of
+        this moment, unless its own are worse. first: the same value in the window before."""
         if value.unit in SIMULATED.values():
             return value
         key = FigureKey(beat, value.name, value.form)
         if key not in self.ranges or self._vague(key):
             return replace(value, judged="no baseline")
-        worst, shown = self.word(key, value.value, first.value if first else None), self.interval(key)
-        beside = key._replace(ratio=True)
+        worst, of, times = self.word(key, value.value, first.value if first else None), self.interval(key), 1.0
+        beside, by_ratio = key._replace(ratio=True), False
         if value.ratio and beside in self.ranges:
             word = self.word(beside, value.ratio, first.ratio if first else None)
-            if WORSE[word] > WORSE[worst]:
-                twin, of = value.value / value.ratio, self.interval(beside)
-                worst, shown = word, UsualRange(low=of.low * twin, high=of.high * twin, usual=of.usual * twin)
-        return replace(value, judged=worst, low=shown.low, high=shown.high, usual=shown.usual)
+            if by_ratio := WORSE[word] >= WORSE[worst]:
+                worst, of, times = word, self.interval(beside), value.value / value.ratio
+        low, high, usual_ = (times * edge for edge in (of.low, of.high, of.usual))
+        return replace(value, judged=worst, low=low, high=high, usual=usual_, by_ratio=by_ratio)
 
     def _vague(self, key: FigureKey) -> bool:
         """Whether the rehearsals were so far apart that their interval says nothing: a build beside other builds.

@@ -150,7 +150,8 @@ class Window:
 class Value:
     """One figure of a beat against its rehearsed interval, in `unit`. `name` is stable: `cpu_per_request`, …
 
-    ratio: to the twin (else the baseline) of the same moment, where there is one. low, high, usual: of the rehearsals.
+    ratio: to the twin (else the baseline) of the same moment, where there is one. low, high, usual: of the rehearsals,
+    in `unit`; by_ratio: what was rehearsed is the ratio, and they are that range at the twin's value of this moment.
     """
 
     at_ms: float
@@ -164,6 +165,7 @@ class Value:
     low: float | None = None
     high: float | None = None
     usual: float | None = None
+    by_ratio: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,10 +106,21 @@ def test_a_value_that_keeps_its_place_but_not_its_ratio_is_off() -> None:
     )
     assert of.judged("load", value("latency_p50", 8.0, ratio=1.3)).judged == "on"
     judged = of.judged("load", value("latency_p50", 8.0, ratio=2.0))
-    assert judged.judged == "off"
+    assert (judged.judged, judged.by_ratio) == ("off", True)
     assert judged.usual == pytest.approx(1.3 * 4.0)  # at the twin's 4 ms of this moment
     assert judged.high is not None
     assert judged.high < 8.0
+
+
+def test_what_is_shown_beside_a_ratio_was_rehearsed_for_it() -> None:
+    """A host at half speed moves each value and no ratio: the word and the interval are the value's own."""
+    of = usual(rehearsed(*(figures(4.0 + n / 100, 1.3 + n / 1000) for n in range(5))))
+    ratio = of.interval(FigureKey("load", "latency_p50", "ebpf", ratio=True))
+    for twin, word, by_ratio in ((4.02, "on", True), (8.0, "off", False)):
+        judged = of.judged("load", value("latency_p50", 1.302 * twin, ratio=1.302))
+        assert (judged.judged, judged.by_ratio) == (word, by_ratio)
+        assert judged.low is not None
+        assert (judged.low / twin == pytest.approx(ratio.low)) is by_ratio
 
 
 def test_counts_that_never_changed_may_be_one_off() -> None:

@@ -28,11 +28,13 @@ function card(value, look) {
   const own = `${amount(value.value)} ${value.unit}`;
   const ratio = value.ratio === null || value.ratio === undefined ? "" : `${amount(value.ratio)} ×`;
   const judged = value.judged ? judgement(value.judged) : null;
-  const by = ratio ? value.ratio / value.value : 1; // the interval in the unit of the large figure
+  // The large figure is the one whose rehearsed interval stands below it.
+  const large = ratio && (value.by_ratio || value.low === null || value.low === undefined);
+  const by = large ? value.ratio / value.value : 1;
   const bare = value.judged === "no baseline"; // a long word, where there is no interval
   return h("div", { class: `value ${judged?.[0] ?? ""}` },
-    h("p", { class: "what" }, look[value.form] ? mark(look[value.form]) : null, value.title, ratio ? h("small", null, own) : null),
-    h("p", { class: "big" }, ratio || own),
+    h("p", { class: "what" }, look[value.form] ? mark(look[value.form]) : null, value.title, ratio ? h("small", null, large ? own : ratio) : null),
+    h("p", { class: "big" }, large ? ratio : own),
     h("p", { class: "word" }, ...(judged && !bare ? [judged[2], judged[1]] : [])),
     value.low === null || value.high === null || value.low === undefined ? h("p", { class: "rehearsed" }, ...(bare ? [judged[2], judged[1]] : []))
       : h("p", { class: "rehearsed" }, ruler(value), `rehearsed ${between(value, by)}`));
