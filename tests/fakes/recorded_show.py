@@ -134,6 +134,7 @@ def _value(at: float, form: str, value: float, ratio: float, judged: Judgement) 
     return Value(
         at_ms=at, name="cpu_per_request", title="CPU per request", value=value, unit="ms", form=form, ratio=ratio,
         judged=judged, low=value * 0.93, high=value * 1.05 if judged == "on" else value * 0.97, usual=value * 0.95,
+        by_ratio=True,
     )  # fmt: skip
 
 

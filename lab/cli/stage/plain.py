@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Final
 from lab.render.wording import harmless
 from lab.stage.speaker import words
 from lab.stage.stream import events
-from lab.stage.stream.keys import KEYS
+from lab.stage.stream.keys import action_of
 from lab.stage.stream.records import StageRecord
 
 POLL_S: Final = 0.2
@@ -30,6 +31,8 @@ ESCAPES: Final = {
     "\r": "Enter",
     "\n": "Enter",
 }
+# a clicker that is pressed twice comes in one read, and a key without a meaning is no run of digits
+ONE_KEY: Final = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O.)|.", re.DOTALL)
 Act = Callable[[str, str], None]
 
 
@@ -112,7 +115,7 @@ def _lines(act: Act, end: threading.Event) -> None:
         if word.isdecimal():
             act("jump", str(int(word) - 1))
         else:
-            act(KEYS.get(word or " ", KEYS.get(line.strip("\n"), word)), argument)
+            act(action_of(word or " ") or action_of(line.strip("\n")) or word, argument)
 
 
 def _keys(act: Act, end: threading.Event) -> None:
@@ -123,12 +126,12 @@ def _keys(act: Act, end: threading.Event) -> None:
         typed = os.read(fd, 32).decode("utf-8", "replace")
         if not typed:
             return
-        for key in [ESCAPES[typed]] if typed in ESCAPES else typed:
-            name = ESCAPES.get(key, key)
+        for key in ONE_KEY.findall(typed):
+            action = action_of(ESCAPES.get(key, key))
             if key.isdecimal() and key != "0":
                 act("jump", str(int(key) - 1))
-            elif name in KEYS:
-                act(KEYS[name], "")
+            elif action is not None:
+                act(action, "")
 
 
 @contextlib.contextmanager

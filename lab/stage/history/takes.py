@@ -6,7 +6,6 @@ A take is one file with a digest of its own, written beside, synced and renamed:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +35,13 @@ class _Head:
     recorded: str  # UTC, as ISO 8601
     inputs: Inputs
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Records:
+    """What is written of them."""
+
+    records: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +96,7 @@ def load(path: Path) -> Take:
         raise source.error("its digest is not that of its content: it was changed or is damaged")
     try:
         head = decode(_Head, doc.take)
-        listed: Sequence[object] = doc.take.get("records", ())
-        records = tuple(StageRecord.from_json(each) for each in listed)
+        records = tuple(StageRecord.from_json(each) for each in decode(_Records, doc.take).records)
     except WireError as error:
         raise source.wrong(error) from error
     return Take(**{name: getattr(head, name) for name in _Head.__dataclass_fields__}, records=records)
@@ -106,6 +111,8 @@ def usable(place: Path, beat: str, inputs: Inputs | None) -> Take | str:
         take = load(path)
     except Unreadable as error:
         return f"its take cannot be played: {error.message}"
+    if take.beat != beat:
+        return f"its take cannot be played: {path.name} is the take of beat {documents.shown_path(take.beat)}"
     changed = differences(take.inputs, inputs) if inputs is not None else ()
     if changed:
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""

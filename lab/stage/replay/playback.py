@@ -32,6 +32,7 @@ class Playback:
     score: Score = field(default_factory=Score)
     _inbox: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
     _curtain: bool = False
+    _first: dict[int, int] = field(default_factory=dict)  # beat -> its first attempt, in the order of the records
 
     def act(self, action: str, argument: str = "") -> None:
         self._inbox.put((action, argument))
@@ -42,6 +43,9 @@ class Playback:
     def run(self) -> None:
         """Play to the end, or until `stop`."""
         head, beats = parts(self.records)
+        for attempt, records in enumerate(beats):
+            started = next(record.event for record in records if isinstance(record.event, BeatStarted))
+            self._first.setdefault(started.beat, attempt)
         for record in head:
             self.score.add(marked(record, self.day).event)
         at: int | None = 0 if beats else None
@@ -56,10 +60,10 @@ class Playback:
             due += min(record.at_s - before.at_s, LONGEST_S)
             while (left := due - time.monotonic()) > 0:
                 asked = self._asked(left)
-                if asked is not None and (to := self._target(asked, at, len(beats))) != at + 1:
-                    return to
+                if asked is not None and asked[0] != "next":
+                    return self._target(asked, at, len(beats))
                 if asked is not None:
-                    due = float("-inf")  # `next` within a beat: its end at once
+                    due = float("-inf")  # its end at once
             self.score.add(marked(record, self.day).event)
         asked = None
         while asked is None and not self.alone:
@@ -80,6 +84,8 @@ class Playback:
         elif action == "curtain":
             self._curtain = not self._curtain
             self.score.add(Curtain(down=self._curtain))
+        elif action == "jump" and not (argument.isdecimal() and int(argument) in self._first):
+            self.score.add(Remark(text="the recording has no such beat"))
         elif action in {"next", "back", "retry", "skip", "recorded", "jump", "stop"}:
             return (action, argument)
         elif action != "fullscreen":
@@ -91,8 +97,8 @@ class Playback:
         if action == "stop":
             return None
         to = {"back": at - 1, "next": at + 1, "skip": at + 1}.get(action, at)
-        if action == "jump" and argument.isdecimal():
-            to = int(argument)
+        if action == "jump":
+            to = self._first[int(argument)]
         return min(max(to, 0), count) if to < count else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from lab.flows import report
-from lab.model.errors import LabError, UsageError
+from lab.model.errors import LabError, Unreadable, UsageError
 from lab.model.lab import Lab
 from lab.stage.history import takes
 from lab.stage.history.takes import Take
@@ -64,7 +64,7 @@ def find(lab: Lab, what: str | None) -> Recording:
     show, _, beat = (what or "").partition("/")
     folder = takes.folder(lab.paths, lab.config.machine.name, show) / takes.FOLDER if show else None
     if folder is not None and folder.is_dir():
-        found = sorted(folder.glob(f"{beat or '*'}.json"))
+        found = [path for path in sorted(folder.glob("*.json")) if beat in ("", path.stem)]
         if not found:
             raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
         return _of_takes([takes.load(path) for path in found])
@@ -83,6 +83,10 @@ def _of_file(path: Path) -> Recording:
     started = next((record.event for record in records if isinstance(record.event, ShowStarted)), None)
     if started is None:
         raise UsageError(f"{path} holds no show", fix=FILE_FIX)
+    last = len(started.beats)
+    beyond = (at for at, one in enumerate(records, start=1) if getattr(one.event, "beat", 0) not in range(last or 1))
+    if (line := next(beyond, None)) is not None:
+        raise Unreadable(str(path), f"a beat that is not among the show's {last}", fix=FILE_FIX, line=line)
     day = started.began[:10] or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date().isoformat()
     return Recording(title=started.title, day=day, records=records)
 

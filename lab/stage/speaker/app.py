@@ -20,7 +20,7 @@ from textual.widgets import Static
 from lab.stage.speaker.desk import Desk
 from lab.stage.speaker.words import Line
 from lab.stage.stream.events import BeatStarted, Notes, Remark
-from lab.stage.stream.keys import KEYS
+from lab.stage.stream.keys import action_of
 from lab.stage.stream.records import Stage, StageRecord
 from lab.system import proc
 
@@ -160,13 +160,13 @@ class Speaker(App[None]):
         name = NAMES.get(key.key, key.character or key.key)
         if name.isdecimal() and key.character:
             self._typed = (self._typed + name)[-3:]
-        elif self._typed:
-            if name == "Enter":
-                self._stage.act("jump", str(int(self._typed) - 1))
+        elif self._typed and name == "Enter":
+            self._stage.act("jump", str(int(self._typed) - 1))
             self._typed = ""
         elif name in {"[", "]"}:
             self.query_one("#notes").scroll_relative(y=3 if name == "]" else -3, animate=False)
-        elif (action := KEYS.get(name)) is not None:
+        elif (action := action_of(name)) is not None:
+            self._typed = ""  # a digit by mistake
             self._act(action)
         self._draw()
 

@@ -29,5 +29,12 @@ KEYS: Final[dict[str, Action]] = {
     "!": "shell",
     "q": "stop",
 }
+
+
+def action_of(name: str) -> Action | None:
+    """What a key asks for. A letter is the same with Caps Lock: there is no time to look for it."""
+    return KEYS.get(name.lower() if len(name) == 1 else name)
+
+
 # of the action `alone`, which no key has: views that can send no key any more
 ALONE: Final = "standard input has ended and no page is open, so that no key can come: the show goes on by itself"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -35,9 +36,9 @@ DAY = "2026-11-20"
 class Watched:
     """A playback that runs in a thread, and what it showed."""
 
-    def __init__(self, *, alone: bool = False) -> None:
+    def __init__(self, *, alone: bool = False, shown: Sequence[StageRecord] | None = None) -> None:
         self.events: list[StageEvent] = []
-        self.play = Playback(records=records(), day=DAY, alone=alone)
+        self.play = Playback(records=records() if shown is None else shown, day=DAY, alone=alone)
         self.play.subscribe(lambda record: self.events.append(record.event))
         self.thread = threading.Thread(target=self.play.run)
         self.thread.start()
@@ -57,8 +58,8 @@ class Watched:
 
 
 @contextmanager
-def playing(*, alone: bool = False) -> Iterator[Watched]:
-    watched = Watched(alone=alone)
+def playing(*, alone: bool = False, shown: Sequence[StageRecord] | None = None) -> Iterator[Watched]:
+    watched = Watched(alone=alone, shown=shown)
     try:
         yield watched
     finally:
@@ -87,6 +88,38 @@ def test_it_waits_for_a_key_after_a_beat() -> None:
         it.until(lambda events: Remark(text="panic: this is a recording") in events)
         it.play.act("stop")
         it.until(lambda events: isinstance(events[-1], ShowEnded))
+
+
+def retried() -> list[StageRecord]:
+    """A show of two beats, the first of them in two attempts; the last has nine silent seconds in it."""
+    start = next(one.event for one in records() if isinstance(one.event, ShowStarted))
+    events: list[tuple[float, StageEvent]] = [
+        (0.0, dataclasses.replace(start, beats=BEATS[:2])),
+        (0.0, BeatStarted(beat=0)),
+        (0.1, Line(at_ms=100.0, text="missed")),
+        (0.2, BeatStarted(beat=0, attempt=2)),
+        (0.3, Line(at_ms=100.0, text="passed")),
+        (0.4, BeatStarted(beat=1)),
+        (0.5, Line(at_ms=100.0, text="first")),
+        (9.5, Line(at_ms=9100.0, text="last")),
+    ]
+    return [StageRecord(seq=seq, at_s=at_s, event=event) for seq, (at_s, event) in enumerate(events, start=1)]
+
+
+def test_a_jump_goes_to_a_beat_and_next_in_the_last_one_plays_its_rest() -> None:
+    with playing(shown=retried()) as it:
+        it.beat(0)
+        it.play.act("jump", "1")
+        it.beat(1)
+        it.until(lambda events: Line(at_ms=100.0, text="first") in events)
+        it.play.act("next")
+        it.until(lambda events: Line(at_ms=9100.0, text="last") in events)
+        it.play.act("jump", "7")
+        it.until(lambda events: Remark(text="the recording has no such beat") in events)
+        it.play.act("jump", "0")
+        it.beat(0)
+        assert it.begun() == [0, 1, 0]
+        assert not any(isinstance(event, ShowEnded) for event in it.events)
 
 
 def test_alone_it_plays_to_the_end_in_its_own_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import json
 import os
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.guest.wire import canonical
 from lab.stage.beat.scene import Scene
 from lab.stage.history import takes
 from lab.stage.history.inputs import Inputs
@@ -67,6 +69,24 @@ def test_a_damaged_take_is_refused_by_name(tmp_path: Path, damage, why: str) -> 
     assert isinstance(told, str)
     assert why in told
     assert str(path) in told
+
+
+@pytest.mark.parametrize("written", [5, None, "x"])
+def test_a_take_whose_records_are_no_list_is_refused(tmp_path: Path, written: object) -> None:
+    path = takes.save(tmp_path, TAKE)
+    doc = json.loads(path.read_text(encoding="utf-8"))
+    doc["take"]["records"] = written
+    doc["sha256"] = hashlib.sha256(canonical(doc["take"])).hexdigest()
+    path.write_text(json.dumps(doc), encoding="utf-8")
+    told = takes.usable(tmp_path, "one", INPUTS)
+    assert isinstance(told, str)
+    assert "records: a list is expected" in told
+
+
+def test_the_take_of_another_beat_is_refused(tmp_path: Path) -> None:
+    path = takes.save(tmp_path, TAKE)
+    path.rename(path.with_name("two.json"))
+    assert takes.usable(tmp_path, "two", INPUTS) == "its take cannot be played: two.json is the take of beat one"
 
 
 def test_on_a_full_disk_the_earlier_take_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,54 @@
+"""What is typed without the full terminal: one action for each key, however many came at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from lab.cli.stage import plain
+from lab.stage.stream.keys import action_of
+
+
+class Typed:
+    """Standard input that has these bytes, then ends."""
+
+    def __init__(self, data: bytes) -> None:
+        self.read_end, write_end = os.pipe()
+        os.write(write_end, data)
+        os.close(write_end)
+
+    def fileno(self) -> int:
+        return self.read_end
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows reads lines")
+@pytest.mark.parametrize(
+    ("typed", "actions"),
+    [
+        (b"\x1b[6~", ["next"]),
+        (b"\x1b[6~\x1b[6~\x1b[5~", ["next", "next", "back"]),
+        (b"\x1b[C\x1b[C", ["next", "next"]),
+        (b"\x1b[3~", []),  # Delete
+        (b"\x1b[15;2~", []),  # Shift+F5
+        (b"\x1bOC", []),
+        (b"P r", ["panic", "next", "retry"]),
+        (b"3", ["jump 2"]),
+        (b"\x1b", []),
+    ],
+)
+def test_each_key_is_one_action(monkeypatch: pytest.MonkeyPatch, typed: bytes, actions: list[str]) -> None:
+    given: list[str] = []
+    stdin: Any = Typed(typed)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    plain._keys(lambda action, argument: given.append(f"{action} {argument}".strip()), threading.Event())
+    os.close(stdin.fileno())
+    assert given == actions
+
+
+def test_a_letter_is_the_same_with_caps_lock() -> None:
+    assert [action_of(key) for key in ("P", "p", "B")] == ["panic", "panic", "curtain"]
+    assert [action_of(key) for key in ("PAGEDOWN", "PageDown")] == [None, "next"]
