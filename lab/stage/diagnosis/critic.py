@@ -26,9 +26,9 @@ class Critic:
 
     @staticmethod
     def of(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> Critic:
-        """changed: the inputs that are not those of the newest rehearsal."""
+        """changed: the inputs that are not those of the newest rehearsal, where none on today's is left to judge by."""
         counted = streak(rehearsals, inputs)
-        changed = differences(rehearsals[-1].inputs, inputs) if rehearsals else ()
+        changed = differences(rehearsals[-1].inputs, inputs) if rehearsals and not counted else ()
         return Critic(counted=counted, usual=usual(counted), changed=changed)
 
     def seconds(self, beat: Beat) -> float | None:

@@ -25,7 +25,7 @@ def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False)
     end: OrderEnded | None = None
     with scene.cast.turn():
         for event in order:
-            scene.told.append(event)
+            scene.hear(event)
             if isinstance(event, PartEnded):
                 what = f"the {event.role} of {event.form}" if event.form else "the load generator"
                 wrong.append(f"{what} ended by itself: {event.how.partition(': ')[0]}")  # not what it wrote before

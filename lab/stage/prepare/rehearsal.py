@@ -49,6 +49,9 @@ class Recorder:
 
     def _keep(self, attempt: Attempt, beat: Beat, played: Played) -> None:
         scene = attempt.scene
+        # played again on purpose: one rehearsal has each figure once
+        self.figures = [one for one in self.figures if one.beat != beat.id]
+        self.signals = [one for one in self.signals if one.beat != beat.id]
         last = {(one.name, one.form): one for one in scene.seen.values}
         self.figures += [_figure(beat.id, one) for one in last.values()]
         if scene.told or scene.host is not None:

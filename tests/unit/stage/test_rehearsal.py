@@ -64,6 +64,21 @@ def test_a_drill_plays_each_take_and_the_rehearsal_stays_clean(tmp_path: Path) -
     assert ledger.stage_ready([found], INPUTS, needs(beats, 60.0, 1)) == ("no clean rehearsal with the network cut",)
 
 
+def test_a_beat_that_is_played_again_is_in_the_rehearsal_once(tmp_path: Path) -> None:
+    """Else three presses of `r` would be three rehearsals of its figures."""
+    beats = (a_beat("one", shows, again=True),)
+    run = a_run(tmp_path, *beats)
+    stand = run.engine.stand
+    recorder = Recorder(show=stand.show, place=tmp_path, machine="one", inputs=INPUTS, emit=run.engine.emit)
+    stand.on_ended = recorder.ended
+    with run:
+        for count in (1, 2, 3):
+            run.wait(BeatEnded, count)
+            run.engine.act("next" if count == 3 else "retry")
+        run.over()
+    assert [(one.beat, one.value) for one in recorder.finish(beats).figures] == [("one", 20.0)]
+
+
 def test_a_beat_that_fails_leaves_no_take_and_is_named(tmp_path: Path) -> None:
     beats = (a_beat("one", fails), a_beat("two", shows))
     found = rehearsed(a_run(tmp_path, *beats, pace="alone"), tmp_path / "place").finish(beats)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from lab.guest.wire.live import Answered, FormWindow, LiveEvent, LoadEnded, MachineWindow, PartEnded, RequestEnded
+from lab.stage.beat.scene import Scene
 from lab.stage.beat.signals import Signals, of
+from tests.unit.stage import orders_script as script
+from tests.unit.stage.scripted import Cast, a_lab, a_show
 
 FORM = FormWindow(
     order="1",
@@ -175,3 +181,14 @@ def test_what_ended_and_who_answered() -> None:
     found = of([answer, gone, load])
     assert found.builds == {"otel": ("cc",)}
     assert found.ended == ("agent of ebpf: killed by signal 9", "load: exit status 2")
+
+
+@pytest.mark.parametrize(("clock", "apart_ms"), [("real", pytest.approx(9_000.0, abs=500)), ("counted", None)])
+def test_the_machines_clock_against_the_hosts(
+    tmp_path: Path, clock: Literal["real", "counted"], apart_ms: object
+) -> None:
+    show = a_show(tmp_path)
+    scene = Scene(lab=a_lab(tmp_path), cast=Cast(clock=clock), asked=show.asked, budget_s=9.0, sink=lambda _: None)
+    for late_s in (0.7, 0.0):  # the first came a slow way
+        scene.hear(replace(script.ended(), at_ns=time.time_ns() - int((9.0 + late_s) * 1e9)))
+    assert scene.signals().clock_offset_ms == apart_ms
