@@ -227,7 +227,8 @@ def records(recorded: Sequence[str] = ("duet",), beats: Sequence[BeatCard] = BEA
             made.append((now + at_ms / 1000, event))
         now += last / 1000 + 0.2
         outcome: Outcome = "recorded" if day else "passed"
-        made.append((now, BeatEnded(beat=index, outcome=outcome, seconds=round(last / 1000 + 0.2, 2))))
+        seconds, reason = round(last / 1000 + 0.2, 2), "" if outcome == "passed" else f"SECRET reason of {beat.id}"
+        made.append((now, BeatEnded(beat=index, outcome=outcome, seconds=seconds, reason=reason)))
         now += 2
     made.append((now, ShowEnded(seconds=now, outcomes=("passed",) * len(beats))))
     return [StageRecord(seq=seq, at_s=round(at, 3), event=event) for seq, (at, event) in enumerate(made, start=1)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.stage.page.slides import tree
-from lab.stage.stream.events import PRIVATE, Cause, Line, Slide
+from lab.stage.stream.events import PRIVATE, BeatEnded, Cause, RequestDone, Slide
 from lab.stage.stream.records import StageRecord
 
 HOME: Final = str(Path("~").expanduser())
@@ -20,11 +20,23 @@ def public(record: StageRecord) -> dict[str, Any] | None:
     doc = record.to_json()
     if isinstance(record.event, Slide):
         doc["data"] = {"at_ms": record.event.at_ms, "nodes": tree(record.event.markdown)}
-    elif isinstance(record.event, Line):
-        doc["data"]["text"] = record.event.text.replace(HOME, "~")  # whose laptop it is, nobody needs to see
     elif isinstance(record.event, Cause):
         del doc["data"]["evidence"]  # the speaker's: the audience hears one sentence
+    elif isinstance(record.event, BeatEnded | RequestDone):
+        doc["data"]["reason"] = ""  # an error message, with paths, hosts and fixes: the speaker's too
+    doc["data"] = _without_home(doc["data"])
     return doc
+
+
+def _without_home(value: Any) -> Any:
+    """Whose laptop it is, nobody needs to see."""
+    if isinstance(value, str):
+        return value.replace(HOME, "~") if len(HOME) > 1 else value  # a container's may be the root
+    if isinstance(value, list):
+        return [_without_home(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without_home(one) for key, one in value.items()}
+    return value
 
 
 def written(doc: object) -> str:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from lab.model.errors import LabError
-from lab.stage.page.public import public, written
+from lab.stage.page.public import HOME, public, written
 from lab.stage.page.server import Page
 from lab.stage.page.slides import tree
-from lab.stage.stream.events import PRIVATE, Cause, Line, Notes
+from lab.stage.stream.events import PRIVATE, BeatEnded, Cause, Line, Notes, RequestDone, Woven
 from lab.stage.stream.keys import KEYS
 from lab.stage.stream.records import StageRecord
 from tests.fakes.recorded_show import records
@@ -240,3 +240,13 @@ def test_other_commands_load_no_server_and_no_terminal() -> None:
 
 def test_notes_are_private() -> None:
     assert public(StageRecord(seq=1, at_s=0.0, event=Notes(beat=0, text="x"))) is None
+
+
+def test_what_failed_and_whose_laptop_it_is_stay_with_the_speaker() -> None:
+    ended = BeatEnded(beat=0, outcome="failed", seconds=1.0, reason="ssh user@host: Permission denied")
+    done = RequestDone(at_ms=0.0, form="ebpf", number=0, wanted=1, seen=0, reason="cannot read /x")
+    woven = Woven(at_ms=0.0, form="a", file=f"{HOME}/demo/main.go", diff=f"--- {HOME}/main.go", added=1, files=1)
+    told = [public(StageRecord(seq=1, at_s=0.0, event=event)) for event in (ended, done, woven)]
+    assert [one["data"].get("reason", "") for one in told if one] == ["", "", ""]
+    assert HOME not in json.dumps(told)
+    assert "~/demo/main.go" in json.dumps(told)
