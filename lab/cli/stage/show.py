@@ -10,6 +10,7 @@ import typer
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import answer, session
+from lab.model.errors import UsageError
 
 if TYPE_CHECKING:
     from lab.model.lab import Lab
@@ -52,6 +53,8 @@ def register(app: typer.Typer) -> None:
         wanted: dict[str, Any] = {"machine.name": name}
         with session(replace(options, quiet=True), "show", wanted) as lab:
             found = show_file.load(show_file.find(what or show_file.DEFAULT))
+            if standby is not None and lab.paths.machine(standby) == lab.paths.machine(lab.config.machine.name):
+                raise UsageError(f"{standby} is the machine itself", fix="name another, rehearsed one, or leave it out")
             if check:
                 return _check(options, lab, found, minutes, port, standby or "")
             return _play(options, lab, found, minutes, standby or "", house)

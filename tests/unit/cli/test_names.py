@@ -103,3 +103,12 @@ def test_an_unknown_machine_shows_nothing_of_others(lab_cli: Cli, words: str) ->
 def test_down_says_which_machine_there_is_none_of(lab_cli: Cli) -> None:
     done = lab_cli("down", "nosuch")
     assert (done.code, done.stdout) == (0, "nothing to remove: there is no machine nosuch\n")
+
+
+@pytest.mark.parametrize(("name", "why"), [("a/b", "invalid machine name 'a/b'"), ("lab", "lab is the machine itself")])
+def test_a_second_machine_of_a_show_is_another_one_with_a_name(lab_cli: Cli, name: str, why: str) -> None:
+    for more in ((), ("--check",)):
+        done = lab_cli("show", "--standby", name, *more)
+        assert done.code == 2
+        assert done.stderr.startswith(f"error: {why}")
+    assert not (lab_cli.home / "locks").exists()
