@@ -29,7 +29,7 @@ def public(record: StageRecord) -> dict[str, Any] | None:
 
 
 def _without_home(value: Any) -> Any:
-    """Whose laptop it is, nobody needs to see."""
+    """Without the folder that tells whose laptop it is."""
     if isinstance(value, str):
         return value.replace(HOME, "~") if len(HOME) > 1 else value  # a container's may be the root
     if isinstance(value, list):
