@@ -37,32 +37,38 @@ class ShowRequest:
 
 
 @contextlib.contextmanager
-def opened(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = None) -> Iterator[Engine]:
-    """The engine of a show on this command's machine. inputs: where they are known already.
+def opened(lab: Lab, show: Show, asked: ShowRequest) -> Iterator[Engine]:
+    """The engine of a show on this command's machine. Raises Locked where another show is on it."""
+    beats_of(show, asked.minutes)
+    second_of(lab, asked.standby)
+    with (
+        staged(lab, lab.config.machine.name),
+        staged(lab, asked.standby) if asked.standby else contextlib.nullcontext(),
+    ):
+        yield engine_of(lab, show, asked)
 
-    Raises Locked where another show is on it.
-    """
+
+def engine_of(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None = None) -> Engine:
+    """The same where the caller holds the stage already. inputs: where they are known."""
     beats = beats_of(show, asked.minutes)
     machine = lab.config.machine.name
-    second_of(lab, asked.standby)
-    with staged(lab, machine), staged(lab, asked.standby) if asked.standby else contextlib.nullcontext():
-        remarks: list[str] = []
-        if asked.fresh and any(map(needs_machine, beats)):
-            for name in filter(None, (machine, asked.standby)):
-                _restore(lab, name, remarks)
-        bus = Bus()
-        lab = replace(lab, bus=bus)
-        first = side(lab, machine, show, beats, remarks, inputs)
-        confirms = asked.source == "live"  # what is rehearsed is the first window alone
-        stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby, confirms=confirms)
-        if asked.standby:
-            stand.other = lambda: side(lab, asked.standby, show, beats, [])
-        slot_s = (asked.minutes or show.keys.slot_min) * 60
-        engine = Engine(stand=stand, beats=beats, slot_s=slot_s, source=asked.source, pace=asked.pace)
-        bus.add(_to_speaker(engine))
-        for text in remarks:
-            engine.first.append(Remark(text=text, level="warning"))
-        yield engine
+    remarks: list[str] = []
+    if asked.fresh and any(map(needs_machine, beats)):
+        for name in filter(None, (machine, asked.standby)):
+            _restore(lab, name, remarks)
+    bus = Bus()
+    lab = replace(lab, bus=bus)
+    first = side(lab, machine, show, beats, remarks, inputs)
+    confirms = asked.source == "live"  # what is rehearsed is the first window alone
+    stand = Stand(lab=lab, show=show, side=first, other_name=asked.standby, confirms=confirms)
+    if asked.standby:
+        stand.other = lambda: side(lab, asked.standby, show, beats, [])
+    slot_s = (asked.minutes or show.keys.slot_min) * 60
+    engine = Engine(stand=stand, beats=beats, slot_s=slot_s, source=asked.source, pace=asked.pace)
+    bus.add(_to_speaker(engine))
+    for text in remarks:
+        engine.first.append(Remark(text=text, level="warning"))
+    return engine
 
 
 def _restore(lab: Lab, machine: str, remarks: list[str]) -> None:

@@ -22,9 +22,9 @@ from lab.stage.history.profile import Profile
 from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.pillar import newest
 from lab.stage.play.engine import Engine
-from lab.stage.play.opening import ShowRequest, beats_of, needs_machine, opened
+from lab.stage.play.opening import ShowRequest, beats_of, engine_of, needs_machine, staged
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
-from lab.stage.show.show import Show
+from lab.stage.show.show import Beat, Show
 from lab.system import offline
 from lab.system.wait import Deadline
 
@@ -46,10 +46,18 @@ def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perfo
     """Make what is missing, then play the show so many times; `perform` puts an engine on the screen and runs it.
 
     In the first run each fallback is played once more after its beat; in the last the network is cut. A machine without
-    snapshots is left as each run found it.
+    snapshots is left as each run found it. The stage is held all the while: a show that is on would lose its
+    machine. Raises Locked where one is.
     """
-    machine = lab.config.machine.name
     beats = beats_of(show, asked.minutes)
+    with staged(lab, lab.config.machine.name):
+        return _rehearsed(lab, show, asked, beats, runs, perform)
+
+
+def _rehearsed(
+    lab: Lab, show: Show, asked: ShowRequest, beats: tuple[Beat, ...], runs: int, perform: Perform
+) -> Rehearsed:
+    machine = lab.config.machine.name
     place = takes.folder(lab.paths, machine, show.name)
     with lab.bus.step("prepare", f"machine {machine} with the forms of {show.name} on standby"):
         found = prepare(lab, show)
@@ -60,10 +68,8 @@ def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perfo
         recorder = Recorder(show=show, place=place, machine=machine, inputs=found.inputs)
         recorder.network_cut = number == runs - 1
         with lab.bus.step("rehearse", f"rehearsal {number + 1} of {runs}", index=number + 1, of=runs) as step:
-            with contextlib.ExitStack() as around:
-                if recorder.network_cut:
-                    around.enter_context(offline.cut(_hosts(lab, machine)))
-                engine = around.enter_context(opened(lab, show, asked, inputs=found.inputs))
+            with offline.cut(_hosts(lab, machine)) if recorder.network_cut else contextlib.nullcontext():
+                engine = engine_of(lab, show, asked, inputs=found.inputs)
                 recorder.emit = engine.emit
                 engine.stand.on_ended = recorder.ended
                 engine.drill = has_fallback if number == 0 else lambda _: False

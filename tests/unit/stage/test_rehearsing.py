@@ -20,9 +20,69 @@ from lab.stage.beat.machine import TAG
 from lab.stage.history import profile
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.profile import Profile
+from lab.stage.play.opening import ShowRequest, opened
 from lab.stage.prepare import rehearsing
+from lab.stage.prepare.rehearsing import rehearse
+from lab.stage.show import show_file
+from lab.stage.show.show import Show
 from tests.support import lab_at
 from tests.unit.flows.test_standby import record
+
+ASKED = ShowRequest(source="rehearsal", pace="alone")
+SHOW = """
+schema: 1
+title: T
+forms: [baseline, ebpf]
+beats:
+  - {id: ask, kind: request, title: Ask}
+"""
+
+
+@pytest.fixture
+def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was done to a machine that has all that a rehearsal makes."""
+    done: list[str] = []
+
+    def up(*_: Any, **__: Any) -> Machine:
+        done.append("up")
+        return Machine(spec=MachineSpec(name="m", provider="qemu"))
+
+    monkeypatch.setattr(lifecycle, "up", up)
+    monkeypatch.setattr(profile, "of", lambda *_: Profile(inputs=Inputs(show="", seed=1)))
+    monkeypatch.setattr(snapshot, "holds", lambda *_: True)
+    monkeypatch.setattr(snapshots, "names", lambda *_: (TAG,))
+    monkeypatch.setattr(snapshot, "restore", lambda *_, **__: done.append("restore"))
+    return done
+
+
+def a_show(folder: Path) -> Show:
+    (folder / "s.yaml").write_text(SHOW)
+    return show_file.load(folder / "s.yaml")
+
+
+def test_a_rehearsal_leaves_the_machine_of_a_show_alone(tmp_path: Path, touched: list[str]) -> None:
+    lab, show = lab_at(tmp_path), a_show(tmp_path)
+    with opened(lab, show, ShowRequest()), pytest.raises(Locked, match="the stage of machine"):
+        rehearse(lab, show, ASKED, 1, lambda _: None)
+    assert touched == []
+
+
+def test_no_show_begins_between_two_rehearsals(
+    tmp_path: Path, touched: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, show = lab_at(tmp_path), a_show(tmp_path)
+    refused: list[str] = []
+
+    def refuses(when: str) -> None:
+        with pytest.raises(Locked), opened(lab, show, ShowRequest()):
+            pass
+        refused.append(when)
+
+    monkeypatch.setattr(snapshot, "restore", lambda *_, **__: refuses("restore"))
+    rehearse(lab, show, ASKED, 2, lambda _: refuses("play"))
+    assert refused == ["restore", "play"] * 2
+    with opened(lab, show, ShowRequest()):
+        pass
 
 
 def saved(lab: Lab, held: standby.Standby | None) -> None:
