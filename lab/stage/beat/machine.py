@@ -12,9 +12,9 @@ from lab.flows import live as lines
 from lab.flows import snapshot, standby
 from lab.flows.request import DemoRequest
 from lab.machines import lifecycle, snapshots
-from lab.model import live
-from lab.model.errors import LabError
+from lab.model.errors import DemoError, LabError
 from lab.model.lab import Lab
+from lab.model.live import Cast
 from lab.stage.beat.cast import Alive
 from lab.system.wait import Deadline
 
@@ -25,15 +25,19 @@ ENDS_S: Final = 3.0  # under emulation; only after a line was lost
 
 @dataclass(slots=True, kw_only=True)
 class LiveMachine:
-    """A machine of this home with the forms of a show on standby in it; one line to them, made when it is needed."""
+    """A machine of this home with the forms of a show on standby in it; one line to them, made when it is needed.
+
+    _era: how many lines were let go of. What was begun in an earlier one has no say in this one.
+    """
 
     lab: Lab
     machine: str
     asked: DemoRequest
     _line: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    _cast: live.Cast | None = None
+    _cast: Cast | None = None
     _restoring: bool = False
     _orphan: bool = False
+    _era: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,39 +52,57 @@ class LiveMachine:
         return found is not None and found.accel == "tcg"
 
     @property
-    def live(self) -> live.Cast:
+    def live(self) -> Cast:
+        """Connects outside of the lock: a machine that hangs answers after a minute, and panic does not wait for it."""
         with self._making:
+            if self._cast is not None:
+                return self._cast
+            era = self._era
+        line = contextlib.ExitStack()
+        made = line.enter_context(lines.opened(self.lab, self.machine))
+        kept = self._keep(line, made, era)
+        if kept is not made:
+            _let_go(line)
+        if kept is None:
+            message = f"the line to machine {self.machine} was let go of while it was made"
+            raise DemoError(message, fix="press r: the beat again")
+        return kept
+
+    def _keep(self, line: contextlib.ExitStack, made: Cast, era: int) -> Cast | None:
+        """The line of this era: the first of those that were made at once. None: the era is over."""
+        with self._making:
+            if era != self._era:
+                return None
             if self._cast is None:
-                self._cast = self._line.enter_context(lines.opened(self.lab, self.machine))
+                self._line, self._cast = line, made
             return self._cast
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """Hold the line while an order is followed. Its failure drops the line: the next order gets a new one."""
         with self._turn:
+            era = self._era
             try:
                 yield
             except LabError:
-                self._drop()
-                self._orphan = True  # the order may still run in the machine
+                self._drop(era)
                 raise
 
     def settle(self, deadline: Deadline) -> None:
         """End an order that an earlier attempt left running. One that does not end is left behind with its line."""
-        if not self._turn.locked():
+        turn, era, cast = self._turn, self._era, self._cast
+        if not turn.locked():
             if self._orphan:
                 self.live.stop()
                 deadline.sleep(ENDS_S)
                 self._orphan = False
             return
-        if self._cast is not None:
-            self._cast.stop()
-        if self._turn.acquire(timeout=min(STOP_S, max(0.1, deadline.left_s()))):
-            self._turn.release()
+        if cast is not None:
+            cast.stop()
+        if turn.acquire(timeout=min(STOP_S, max(0.1, deadline.left_s()))):
+            turn.release()
             return
-        self._drop()
-        self._orphan = True
-        self._turn = threading.Lock()  # the other one is held by a thread that nobody waits for
+        self._drop(era)
 
     def alive(self) -> Alive:
         if self._restoring:
@@ -94,11 +116,12 @@ class LiveMachine:
     def restore(self, deadline: Deadline) -> str:
         """From the snapshot; where the machine has none the forms are started again."""
         del deadline  # the flows have their own
-        self._drop()
-        self._restoring, self._orphan = True, False
+        self._restoring = True
         try:
+            self._drop()
             return self._restored()
         finally:
+            self._drop()  # a line that was made meanwhile leads to the machine as it was
             self._restoring = False
 
     def _restored(self) -> str:
@@ -116,11 +139,21 @@ class LiveMachine:
                 self._cast.stop()
         self._drop()
 
-    def _drop(self) -> None:
+    def _drop(self, of: int | None = None) -> None:
+        """Let go of the line, and of the thread that holds it. of: the era of a line that failed, which may be over;
+        its order may still run in the machine."""
         with self._making:
+            if of not in (None, self._era):
+                return
             line, self._line, self._cast = self._line, contextlib.ExitStack(), None
-        # a line to a machine that hangs takes its time to end: nobody waits for it
-        threading.Thread(target=_end, args=(line,), name="line", daemon=True).start()
+            self._era += 1
+            self._orphan, self._turn = of is not None, threading.Lock()
+        _let_go(line)
+
+
+def _let_go(line: contextlib.ExitStack) -> None:
+    """End a line in a thread of its own: to a machine that hangs that takes its time."""
+    threading.Thread(target=_end, args=(line,), name="line", daemon=True).start()
 
 
 def _end(line: contextlib.ExitStack) -> None:

@@ -237,6 +237,8 @@ class Engine:
                     self.stand.shell()
                     return None
                 fault = "a shell opens between two beats"
+            case "panic":
+                fault = self.stand.no_panic()
             case "standby":
                 fault = self.stand.no_other(asked.argument)
             case "recorded":

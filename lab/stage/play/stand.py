@@ -52,6 +52,7 @@ class Stand:
     suspended: Callable[[list[str]], None] = lambda _: None
     on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
     confirms: bool = True  # whether a value that is off is measured once more; not in a rehearsal
+    _restore: Attempt | None = None  # the last one
 
     @property
     def cast(self) -> StageMachine:
@@ -79,8 +80,10 @@ class Stand:
 
     def restoring(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The machine and its forms, brought back from the snapshot."""
-        scene = self._scene(RESTORE_S, emit)
-        return Attempt(name="restore", scene=scene, play=lambda one: self.cast.restore(one.deadline), on_over=on_over)
+        scene, cast = self._scene(RESTORE_S, emit), self.cast
+        one = Attempt(name="restore", scene=scene, play=lambda own: cast.restore(own.deadline), on_over=on_over)
+        self._restore = one
+        return one
 
     def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The second machine in the first one's place; the first becomes the second. One that is not up is restored."""
@@ -107,6 +110,11 @@ class Stand:
         if name not in ("", self.other_name):
             return f"the second machine is {self.other_name}, not {name}"
         return ""
+
+    def no_panic(self) -> str:
+        """Why the machine cannot be restored now; "" when it can. A restore that a key left goes on to its end."""
+        going = self._restore is not None and not self._restore.done and self._restore.scene.cast is self.cast
+        return f"already restoring machine {self.cast.machine}" if going else ""
 
     def shell(self) -> None:
         """A shell of this host until it is left."""

@@ -26,7 +26,7 @@ from lab.stage.stream.events import (
     StageEvent,
 )
 from lab.stage.stream.records import StageRecord
-from tests.unit.stage.scripted import Cast, a_beat, a_run, a_take, say
+from tests.unit.stage.scripted import a_beat, a_run, a_take, say
 
 
 def wait_for_end(scene: Scene) -> None:
@@ -195,28 +195,6 @@ def test_what_was_not_seen(tmp_path: Path, otherwise: str, expected: list[str]) 
         run.over()
     assert outcomes(run.events) == expected
     assert run.of(BeatEnded)[0].reason == "no line matches 'six'"
-
-
-def test_panic_restores_and_plays_the_same_beat_again(tmp_path: Path) -> None:
-    beats = [a_beat("one", lambda _: None), a_beat("two", wait_for_end)]
-    with a_run(tmp_path, *beats) as run:
-        run.wait(BeatEnded, beat=0)
-        run.engine.act("next")
-        run.wait(BeatStarted, beat=1)
-        run.engine.act("panic")
-        run.wait(BeatStarted, beat=1, count=2)
-        assert run.cast.restored == 1
-        assert "restored" in run.wait(Remark, count=2).text
-
-
-def test_a_panic_that_hangs_can_be_left_by_a_key(tmp_path: Path) -> None:
-    cast = Cast(on_restore=lambda deadline: deadline.sleep(60))
-    with a_run(tmp_path, a_beat("one", lambda _: None), cast=cast, take_of=lambda beat: a_take(beat.id)) as run:
-        run.wait(BeatEnded, beat=0)
-        run.engine.act("panic")
-        time.sleep(0.1)
-        run.engine.act("recorded")
-        run.wait(BeatEnded, outcome="recorded")
 
 
 def test_the_take_is_only_left_to_when_there_is_one(tmp_path: Path) -> None:

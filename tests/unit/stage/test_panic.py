@@ -1,0 +1,69 @@
+"""Panic: the machine is restored once, and the same beat plays again; no other key waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+from lab.stage.beat.scene import Scene
+from lab.stage.stream.events import BeatEnded, BeatStarted, Remark
+from lab.system.wait import Deadline
+from tests.unit.stage.scripted import Cast, a_beat, a_run, a_take
+
+
+def wait_for_end(scene: Scene) -> None:
+    scene.deadline.sleep(60)
+
+
+def test_panic_restores_and_plays_the_same_beat_again(tmp_path: Path) -> None:
+    beats = [a_beat("one", lambda _: None), a_beat("two", wait_for_end)]
+    with a_run(tmp_path, *beats) as run:
+        run.wait(BeatEnded, beat=0)
+        run.engine.act("next")
+        run.wait(BeatStarted, beat=1)
+        run.engine.act("panic")
+        run.wait(BeatStarted, beat=1, count=2)
+        assert run.cast.restored == 1
+        assert "restored" in run.wait(Remark, count=2).text
+
+
+def test_a_panic_that_hangs_can_be_left_by_a_key(tmp_path: Path) -> None:
+    cast = Cast(on_restore=lambda deadline: deadline.sleep(60))
+    with a_run(tmp_path, a_beat("one", lambda _: None), cast=cast, take_of=lambda beat: a_take(beat.id)) as run:
+        run.wait(BeatEnded, beat=0)
+        run.engine.act("panic")
+        time.sleep(0.1)
+        run.engine.act("recorded")
+        run.wait(BeatEnded, outcome="recorded")
+
+
+def test_panic_twice_restores_once(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    def hangs(_: Deadline) -> None:
+        gate.wait(10)
+
+    cast = Cast(on_restore=hangs)
+    with a_run(tmp_path, a_beat("one", wait_for_end), cast=cast) as run:
+        run.wait(BeatStarted)
+        run.engine.act("panic")
+        run.engine.act("panic")
+        run.wait(Remark, text="already restoring machine one")
+        run.engine.act("retry")  # leaves the restore, which goes on beside the beat
+        run.wait(BeatStarted, count=2)
+        run.engine.act("panic")
+        run.wait(Remark, text="already restoring machine one", count=2)
+        assert cast.restored == 1
+        gate.set()
+        run.engine.act("skip")
+        run.over()
+
+
+def test_panic_again_after_a_restore(tmp_path: Path) -> None:
+    with a_run(tmp_path, a_beat("one", lambda _: None)) as run:
+        for number in (1, 2):
+            run.wait(BeatEnded, count=number)
+            run.engine.act("panic")
+        run.wait(BeatEnded, count=3)
+    assert run.cast.restored == 2
