@@ -12,12 +12,14 @@ class Kind(ABC):
     """What a beat does: a frozen dataclass below this class, whose fields are its keys in the show file.
 
     NEEDED: keys without a default. GIVES: the forms of expectation that it can meet. VALUES: the values that it emits.
+    HANDS_OVER: the terminal is the speaker's while it plays; its budget does not end it, and it is not tried again.
     """
 
     __slots__ = ()
     NEEDED: ClassVar[tuple[str, ...]] = ()
     GIVES: ClassVar[tuple[str, ...]] = ()
     VALUES: ClassVar[tuple[str, ...]] = ()
+    HANDS_OVER: ClassVar[bool] = False
 
     @property
     def named_forms(self) -> tuple[str, ...]:

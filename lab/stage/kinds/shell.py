@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from lab.machines import lifecycle
 from lab.model.key import key
@@ -19,7 +19,9 @@ def shell_argv() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellBeat(Kind):
-    """Hand the terminal to a shell; the show goes on when it is left. A rehearsal that runs alone opens none."""
+    """Hand the terminal to a shell until it is left, whatever the budget. A rehearsal that runs alone opens none."""
+
+    HANDS_OVER: ClassVar[bool] = True
 
     on: Literal["host", "machine"] = key("host", "Where the shell is")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -28,7 +29,8 @@ class Played:
 class Attempt:
     """`play` is given the scene; what it raises is how it failed, and what it returns is shown to the speaker.
 
-    good: the outcome when nothing is wrong. A thread that does not return is left: no view shows what it does.
+    good: the outcome when nothing is wrong. open_ended: no budget ends it. A thread that does not return is left: no
+    view shows what it does.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Attempt:
     play: Callable[[Scene], str | None]
     expect: tuple[Expect, ...] = ()
     good: Outcome = "passed"
+    open_ended: bool = False
     on_over: Callable[[], None] = lambda: None
     said: str = ""
     _error: BaseException | None = None
@@ -58,7 +61,7 @@ class Attempt:
         return self._done.is_set()
 
     def left_s(self) -> float:
-        return self.scene.deadline.left_s()
+        return math.inf if self.open_ended else self.scene.deadline.left_s()
 
     def end(self, move: Move | None) -> Played:
         """Close the scene and say how it went."""
@@ -72,7 +75,7 @@ class Attempt:
         if move is not None:
             stops = move.action in ("stop", "retry", "recorded", "panic", "standby")
             return ("stopped" if stops else "skipped"), f"ended by a key: {move.action}"
-        if not done or (error is not None and self.scene.deadline.passed()):
+        if not done or (error is not None and self.left_s() <= 0):
             return "missed", f"not done within its budget of {self.scene.budget_s:g} s"
         if isinstance(error, Cancelled):
             return "stopped", error.message

@@ -141,7 +141,7 @@ class Engine:
             if played.move is not None or played.outcome == "passed":
                 return played.move
             lost = any(isinstance(event, PartEnded) for event in attempt.scene.told)  # a second attempt has it no more
-            if beat.keys.else_ != "retry" or self._left or lost:
+            if beat.keys.else_ != "retry" or self._left or lost or attempt.open_ended:
                 break
         return self._otherwise(beat, played)
 

@@ -71,7 +71,14 @@ class Stand:
                 scene.cast.settle(scene.deadline)
             beat.does.play(scene)
 
-        return Attempt(name=beat.id, scene=scene, play=play, expect=beat.expect, on_over=on_over)
+        return Attempt(
+            name=beat.id,
+            scene=scene,
+            play=play,
+            expect=beat.expect,
+            open_ended=beat.does.HANDS_OVER,
+            on_over=on_over,
+        )
 
     def replay(self, take: Take, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """A take, played."""
