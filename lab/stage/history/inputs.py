@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lab import __version__
@@ -63,9 +63,20 @@ def of(
         machine={name: value for name, value in machine.items() if value not in UNKNOWN},
         forms={name: _identity(spec) for name, spec in forms.items()},
         tools=toolchain(artifacts),
-        show=hashlib.sha256(show).hexdigest(),
+        show=_digest(show),
         seed=seed,
     )
+
+
+def of_file(last: Inputs | None, *, show: bytes, seed: int) -> Inputs:
+    """Of a show that asks its machine for nothing: the show file decides. The rest stays as in the last rehearsal."""
+    if last is None:
+        return Inputs(show=_digest(show), seed=seed)
+    return replace(last, show=_digest(show), seed=seed, lab=__version__)
+
+
+def _digest(show: bytes) -> str:
+    return hashlib.sha256(show).hexdigest()
 
 
 def _identity(spec: FormSpec) -> str:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Literal
 
-from lab.model.errors import LabError
+from lab.model import regular
 from lab.model.lab import Lab
-from lab.stage.history import checked, ledger, takes
+from lab.stage.history import checked, inputs, ledger, takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import Rehearsal
 from lab.stage.play.opening import beats_of, needs_machine, second_of
 from lab.stage.prepare import host_checks
+from lab.stage.prepare.looks import Look, at_once
 from lab.stage.prepare.machine_checks import MachineChecks
-from lab.stage.prepare.points import About, Point
+from lab.stage.prepare.points import Point
 from lab.stage.prepare.rehearsal import has_fallback, needs
 from lab.stage.prepare.rehearsing import RUNS
 from lab.stage.show.show import Beat, Show
 
-LIMIT_S: Final = 27.0  # the whole check ends within 30 s
 Word = Literal["GO", "GO WITH FALLBACK", "NO-GO"]
 
 
@@ -46,14 +48,16 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
     """
     second_of(lab, standby)
     beats = beats_of(show, minutes)
-    machine = MachineChecks(lab=lab, machine=lab.config.machine.name, show=show)
-    looks: dict[str, Callable[[], Sequence[Point]]] = {
+    own = replace(lab, cancel=threading.Event())  # ends what does not answer in time
+    machine = MachineChecks(lab=own, machine=lab.config.machine.name, show=show)
+    looks: dict[str, Look] = {
         **host_checks.looks(lab.paths.home, port),
         **(machine.looks() if any(map(needs_machine, beats)) else {}),
     }
-    second = MachineChecks(lab=lab, machine=standby, show=show)
+    second = MachineChecks(lab=own, machine=standby, show=show)
     asked = second.looks() if standby and any(map(needs_machine, beats)) else {}
-    found = _at_once({**looks, **{f"{standby}: {name}": look for name, look in asked.items()}})
+    everything = {**looks, **{f"{standby}: {name}": look for name, look in asked.items()}}
+    found = at_once(everything, stop=lab.cancel, end=own.cancel)
     points = [point for name in looks for point in found[name]]
     usable = _takes(lab, show, beats, machine)
     points += _rehearsed(lab, show, beats, machine, minutes, usable)
@@ -93,35 +97,12 @@ def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, s
     return GoVerdict(word="GO WITH FALLBACK" if titles else "GO", points=tuple(points), beats=titles)
 
 
-def _at_once(looks: Mapping[str, Callable[[], Sequence[Point]]]) -> dict[str, Sequence[Point]]:
-    pool = ThreadPoolExecutor(max_workers=max(1, len(looks)), thread_name_prefix="check")
-    futures: dict[str, Future[Sequence[Point]]] = {name: pool.submit(look) for name, look in looks.items()}
-    wait(futures.values(), timeout=LIMIT_S)
-    found: dict[str, Sequence[Point]] = {}
-    for name, future in futures.items():
-        about: About = "host" if name in host_checks.NEEDED else "machine" if name in MachineChecks.NAMES else "note"
-        if not future.done():
-            text, fix = f"{name}: no answer within {LIMIT_S:.0f} s", "wait until this host is quiet, or lab restore"
-            found[name] = [Point.failed(name, text, fix, about)]
-            continue
-        error = future.exception()
-        if isinstance(error, LabError):
-            found[name] = [Point.failed(name, error.message, error.fix, about)]
-        elif error is not None:
-            text = f"this is a bug in lab: {type(error).__name__}: {error}"
-            found[name] = [Point.failed(name, text, "report it", about)]
-        else:
-            found[name] = future.result()
-    pool.shutdown(wait=False, cancel_futures=True)
-    return found
-
-
 def _takes(lab: Lab, show: Show, beats: Sequence[Beat], machine: MachineChecks) -> dict[str, str]:
     place = takes.folder(lab.paths, machine.machine, show.name)
-    inputs = machine.profile.inputs if machine.profile is not None else None
+    known = machine.profile.inputs if machine.profile is not None else None
     found = {}
     for beat in beats:
-        take = takes.usable(place, beat.id, inputs)
+        take = takes.usable(place, beat.id, known)
         found[beat.id] = take if isinstance(take, str) else ""
     return found
 
@@ -140,9 +121,23 @@ def _rehearsed(
         for beat in filter(has_fallback, beats)
         if usable[beat.id]
     ]
-    if machine.profile is not None:
-        place = takes.folder(lab.paths, machine.machine, show.name)
-        wanted = needs(beats, (minutes or show.keys.slot_min) * 60, RUNS)
-        missing = ledger.stage_ready(ledger.read(place), machine.profile.inputs, wanted)
-        points += [Point.warned("rehearsals", lack, "lab rehearse") for lack in missing]
+    rehearsals = ledger.read(takes.folder(lab.paths, machine.machine, show.name))
+    now = _inputs(show, beats, machine, rehearsals)
+    if now is None:
+        text = f"not compared with what is shown: machine {machine.machine} could not be asked"
+        return [*points, Point.warned("rehearsals", text, "make the machine answer, then lab show --check")]
+    missing = ledger.stage_ready(rehearsals, now, needs(beats, (minutes or show.keys.slot_min) * 60, RUNS))
+    points += [Point.warned("rehearsals", lack, "lab rehearse") for lack in missing]
     return points or [Point.good("rehearsals", "stage-ready")]
+
+
+def _inputs(
+    show: Show, beats: Sequence[Beat], machine: MachineChecks, rehearsals: Sequence[Rehearsal]
+) -> Inputs | None:
+    """What the rehearsals are compared with; None where a machine that beats need could not be asked."""
+    if machine.profile is not None:
+        return machine.profile.inputs
+    if any(map(needs_machine, beats)):
+        return None
+    last = rehearsals[-1].inputs if rehearsals else None
+    return inputs.of_file(last, show=regular.content(show.path), seed=show.keys.seed)

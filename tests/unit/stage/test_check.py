@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import Locked, UsageError
+from lab.model.lab import Lab
+from lab.stage.history import inputs, ledger, takes
+from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import BeatResult, Rehearsal
 from lab.stage.play.opening import ShowRequest, beats_of, opened
 from lab.stage.prepare import host_checks
 from lab.stage.prepare.check import check, judge
@@ -76,6 +80,44 @@ def test_slides_alone_need_no_machine(tmp_path: Path, show: Show) -> None:
     lab = a_lab(tmp_path)
     lab.paths.home.mkdir()
     assert check(lab, show_file.load(tmp_path / "slides.yaml")).word == "GO"
+
+
+def rehearsed(lab: Lab, show: Show, seed: int) -> None:
+    """Five clean rehearsals of this file."""
+    of_file = inputs.of_file(Inputs(show="", seed=0, machine={"kernel": "6.1"}), show=show.path.read_bytes(), seed=seed)
+    for number in range(5):
+        beats = tuple(BeatResult(beat=beat.id, outcome="passed", seconds=1.0) for beat in show.beats)
+        cut = number == 4
+        done = Rehearsal(id=str(number), date="", inputs=of_file, beats=beats, seconds=2.0, network_cut=cut)
+        ledger.add(takes.folder(lab.paths, lab.config.machine.name, show.name), done)
+
+
+def told(lab: Lab, show: Show) -> list[tuple[str, str]]:
+    return [(point.verdict, point.text) for point in check(lab, show).points if point.name == "rehearsals"]
+
+
+def test_slides_that_were_never_rehearsed_are_not_stage_ready(tmp_path: Path) -> None:
+    path = tmp_path / "slides.yaml"
+    path.write_text(SHOW.partition("  - {id: ask")[0])
+    lab, show = a_lab(tmp_path), show_file.load(path)
+    lab.paths.home.mkdir()
+    never = [("warn", "5 more clean rehearsals in a row"), ("warn", "no clean rehearsal with the network cut")]
+    assert told(lab, show) == never
+    rehearsed(lab, show, show.keys.seed)
+    assert told(lab, show) == [("ok", "stage-ready")]
+    path.write_text(path.read_text().replace("markdown: x", "markdown: y"))
+    changed = told(lab, show_file.load(path))
+    assert "show file: " in changed[0][1]
+    assert changed[1:] == never
+
+
+def test_rehearsals_are_not_compared_with_a_machine_that_cannot_be_asked(tmp_path: Path, show: Show) -> None:
+    lab = a_lab(tmp_path)
+    lab.paths.home.mkdir()
+    rehearsed(lab, show, show.keys.seed)
+    ((verdict, text),) = told(lab, show)
+    assert verdict == "warn"
+    assert text.startswith("not compared with what is shown: machine")
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
