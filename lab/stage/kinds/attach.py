@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from lab.guest.wire.live import Answered, Attached, AttachEnded, SpanSeen
 from lab.model.errors import DemoError
 from lab.model.key import key
+from lab.model.loading.yamlspec import nearest
 from lab.stage.beat.scene import Scene
-from lab.stage.kinds.kind import Kind
+from lab.stage.kinds.kind import Around, Faults, Kind, of_show
 from lab.stage.kinds.orders import SPANS_S, followed, value
 from lab.stage.kinds.waterfall import Waterfall
 from lab.stage.stream import events
@@ -19,7 +20,7 @@ class AttachBeat(Kind):
     """Attach an agent to a form that runs without one, send one request, and wait for its first span."""
 
     NEEDED = ("form", "agent_of")
-    GIVES = ("spans", "value", "inside")
+    GIVES = ("value", "inside")
     VALUES = ("attach_s", "first_span_s")
 
     form: str = key("", "Form whose running service it is attached to: one without instrumentation")
@@ -30,6 +31,32 @@ class AttachBeat(Kind):
     @property
     def named_forms(self) -> tuple[str, ...]:
         return (self.form,) if self.form else ()
+
+    def faults(self, around: Around) -> Faults:
+        return [
+            ("form", self._instrumented(around)),
+            ("agent_of", self._without_agent(around)),
+            ("request", around.no_request(self.request)),
+        ]
+
+    def _instrumented(self, around: Around) -> str:
+        form = around.forms.get(self.form)
+        if form is None or form.mechanism == "none":
+            return ""
+        plain = [name for name, one in around.forms.items() if one.mechanism == "none"]
+        return f"{self.form!r} is instrumented already: name a form without instrumentation{of_show(plain)}"
+
+    def _without_agent(self, around: Around) -> str:
+        if not self.agent_of or not around.forms:
+            return ""
+        form = around.forms.get(self.agent_of)
+        if form is not None and form.agent is not None:
+            return ""
+        having = [name for name, one in around.forms.items() if one.agent is not None]
+        why = (
+            f"no form of this show{nearest(self.agent_of, around.forms)}" if form is None else "a form without an agent"
+        )
+        return f"{self.agent_of!r} is {why}: name one with an agent{of_show(having)}"
 
     def play(self, scene: Scene) -> None:
         cast = scene.cast.live

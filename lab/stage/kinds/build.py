@@ -13,7 +13,7 @@ from lab.model.key import key
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH
 from lab.stage.beat.scene import Scene
-from lab.stage.kinds.kind import Kind
+from lab.stage.kinds.kind import Around, Faults, Kind, of_show
 from lab.stage.kinds.orders import value
 from lab.stage.stream import events
 from lab.system.wait import Deadline
@@ -35,6 +35,13 @@ class BuildBeat(Kind):
     @property
     def named_forms(self) -> tuple[str, ...]:
         return (self.form,) if self.form else ()
+
+    def faults(self, around: Around) -> Faults:
+        form = around.forms.get(self.form)
+        if form is None or form.mechanism == "compile-time":
+            return []
+        woven = [name for name, one in around.forms.items() if one.mechanism == "compile-time"]
+        return [("form", f"nothing is woven into {self.form!r}: name a form of mechanism compile-time{of_show(woven)}")]
 
     def play(self, scene: Scene) -> None:
         def on_line(text: str) -> None:

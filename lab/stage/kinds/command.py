@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,7 +11,7 @@ from lab.machines import lifecycle
 from lab.model.errors import DemoError
 from lab.model.key import key
 from lab.stage.beat.scene import Scene
-from lab.stage.kinds.kind import Kind
+from lab.stage.kinds.kind import Around, Faults, Kind
 from lab.stage.stream import events
 from lab.system import proc
 
@@ -32,6 +33,15 @@ class CommandBeat(Kind):
     @property
     def on_machine(self) -> bool:
         return self.on == "machine"
+
+    def faults(self, around: Around) -> Faults:
+        del around
+        return [] if self.argv and self.argv[0] else [("argv", "names no program: write [program, argument, …]")]
+
+    def reach(self, value: str) -> tuple[float, float]:
+        if value == "exit_code":  # with any other one the beat has failed
+            return self.exit_code, self.exit_code
+        return 0.0, math.inf
 
     def play(self, scene: Scene) -> None:
         lines = 0

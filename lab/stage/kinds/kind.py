@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from lab.model.form import Form
+from lab.model.loading.yamlspec import nearest
 from lab.stage.beat.scene import Scene
+
+Faults = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What of its show a beat's keys are held against. What cannot be read is empty, and nothing is held against it."""
+
+    forms: Mapping[str, Form] = field(default_factory=dict)  # of the show
+    requests: tuple[str, ...] = ()  # request types of the scenario
+    budget_s: float = math.inf
+
+    def no_request(self, name: str) -> str:
+        """Why no such request can be sent; "" when it can."""
+        if not name or not self.requests or name in self.requests:
+            return ""
+        known = ", ".join(self.requests)
+        return f"the scenario has no request type {name!r}{nearest(name, self.requests)} (known: {known})"
+
+
+def of_show(names: Sequence[str]) -> str:
+    """The forms of a show among which one is to be chosen, behind a sentence."""
+    return f" (of this show: {', '.join(names) or 'none'})"
 
 
 class Kind(ABC):
@@ -35,6 +63,12 @@ class Kind(ABC):
     def play(self, scene: Scene) -> None:
         """Do it once, and emit what is seen. Raises LabError when it cannot be done, Cancelled when it is ended."""
 
-    def faults(self) -> list[tuple[str, str]]:
-        """(key, what is wrong) of values that do not go together."""
+    def faults(self, around: Around) -> Faults:
+        """(key, what is wrong and what would be right) of values with which it could not be played. "" is nothing."""
+        del around
         return []
+
+    def reach(self, value: str) -> tuple[float, float]:
+        """The lowest and highest figure that one of its VALUES can have in a beat that passes."""
+        del value
+        return 0.0, math.inf

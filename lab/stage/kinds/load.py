@@ -10,16 +10,18 @@ from lab.guest.wire.live import FormWindow
 from lab.model.key import key
 from lab.stage.beat.readings import instructions, readings
 from lab.stage.beat.scene import Scene
-from lab.stage.kinds.kind import Kind
+from lab.stage.kinds.kind import Around, Faults, Kind
 from lab.stage.kinds.orders import followed
 from lab.stage.stream import events
 
+LEAST: Final = 2
+MOST: Final = 4  # what the guest takes
 SLACK: Final = 1.25  # times the first window's time must be left of the budget for a second one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadBeat(Kind):
-    """Load two or more forms with the same stream of requests at once; latency, cost and spans tick every half second.
+    """Load two to four forms with the same stream of requests at once; latency, cost and spans tick every half second.
 
     One such moment already compares: every figure has its ratio to the twin or the baseline beside it.
     """
@@ -27,7 +29,7 @@ class LoadBeat(Kind):
     GIVES = ("value", "inside")
     VALUES = ("latency_p50", "cpu_per_request", "rss", "spans")
 
-    forms: tuple[str, ...] = key((), "Forms that are loaded; default: all of the show")
+    forms: tuple[str, ...] = key((), "Forms that are loaded, two to four; default: all of the show")
     load_s: float = key(20.0, "How long", low=0.5, high=3600)
     rate_rps: float = key(
         0.0, "Requests per second into each form; 0: the scenario's rate, shared", low=0, high=100_000
@@ -43,6 +45,16 @@ class LoadBeat(Kind):
     @property
     def named_forms(self) -> tuple[str, ...]:
         return self.forms
+
+    def faults(self, around: Around) -> Faults:
+        found = []
+        count = len(self.forms)
+        if around.forms and not LEAST <= count <= MOST:
+            found.append(("forms", f"two to four forms are loaded at once, not {count}: name so many here"))
+        if self.load_s >= around.budget_s:
+            late = f"{self.load_s:g} s of load do not end within budget_s, {around.budget_s:g} s"
+            found.append(("load_s", f"{late}: give less, or a longer budget_s"))
+        return found
 
     def play(self, scene: Scene) -> None:
         began_ms = scene.at_ms()

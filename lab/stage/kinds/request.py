@@ -8,7 +8,7 @@ from lab.guest.wire.live import Answered
 from lab.model.key import key
 from lab.stage.beat.readings import readings
 from lab.stage.beat.scene import Scene
-from lab.stage.kinds.kind import Kind
+from lab.stage.kinds.kind import Around, Faults, Kind
 from lab.stage.kinds.orders import SPANS_S, followed
 from lab.stage.kinds.waterfall import Waterfall
 
@@ -27,6 +27,9 @@ class RequestBeat(Kind):
     @property
     def named_forms(self) -> tuple[str, ...]:
         return self.forms
+
+    def faults(self, around: Around) -> Faults:
+        return [("request", around.no_request(self.request))]
 
     def play(self, scene: Scene) -> None:
         cast = scene.cast.live

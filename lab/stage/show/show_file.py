@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -15,14 +15,15 @@ from lab.flows.request import DemoRequest
 from lab.model import regular
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
+from lab.model.form import Form
 from lab.model.key import Key, walk
 from lab.model.loading import typed
 from lab.model.loading.yamlspec import Section, nearest, not_one_of, read
 from lab.model.names import file_name_fault
 from lab.model.problems import collect
-from lab.stage.beat.expect import FORMS, Expect, InRange, Inside
+from lab.stage.beat.expect import FORMS, Expect, InRange, Inside, VerdictWord
 from lab.stage.kinds import KINDS
-from lab.stage.kinds.kind import Kind
+from lab.stage.kinds.kind import Around, Kind
 from lab.stage.show.show import Beat, BeatKeys, Show, ShowKeys
 from lab.system import resources
 
@@ -65,7 +66,11 @@ def load(path: Path) -> Show:
     asked = _asked(doc, path, top, known)
     forms = top.forms or tuple(form.name for form in (asked.forms if asked else ()))
     top = dataclasses.replace(top, forms=forms)
-    beats = [_beat(item, top, cuts) for item in doc.sections("beats")]
+    around = Around(
+        forms={name: known[name] for name in forms if name in known},
+        requests=tuple(one.type for one in asked.scenario.requests) if asked else (),
+    )
+    beats = [_beat(item, top, cuts, around) for item in doc.sections("beats")]
     doc.check("beats", "" if beats or not doc.sound("beats") else "at least one beat is needed")
     _unique(doc, beats)
     _fits(doc, top, [beat for beat in beats if beat is not None], cuts)
@@ -101,7 +106,7 @@ def _cuts(doc: Section, top: ShowKeys) -> tuple[float, ...]:
     return cuts
 
 
-def _known_forms(doc: Section, top: ShowKeys) -> Collection[str]:
+def _known_forms(doc: Section, top: ShowKeys) -> Mapping[str, Form]:
     known = catalog.catalog(resources.root())
     for at, name in enumerate(top.forms):
         if name not in known:
@@ -113,7 +118,7 @@ def _known_forms(doc: Section, top: ShowKeys) -> Collection[str]:
     return known
 
 
-def _asked(doc: Section, path: Path, top: ShowKeys, known: Collection[str]) -> DemoRequest | None:
+def _asked(doc: Section, path: Path, top: ShowKeys, known: Mapping[str, Form]) -> DemoRequest | None:
     """The scenario with its service. What is wrong in those files joins what is wrong in this one."""
     name = top.scenario
     if name.endswith((".yaml", ".yml")):
@@ -129,7 +134,7 @@ def _asked(doc: Section, path: Path, top: ShowKeys, known: Collection[str]) -> D
     return collect(lambda: request.read(demo, forms_given=bool(forms)), doc.document.problems)
 
 
-def _beat(item: Section, top: ShowKeys, cuts: tuple[float, ...]) -> Beat | None:
+def _beat(item: Section, top: ShowKeys, cuts: tuple[float, ...], around: Around) -> Beat | None:
     common = [name_of(one) for one in walk(BeatKeys)]
     item.require("id", "kind", "title")
     word = item.text("kind")
@@ -144,11 +149,13 @@ def _beat(item: Section, top: ShowKeys, cuts: tuple[float, ...]) -> Beat | None:
         item.check("id", file_name_fault(keys.id))
     if keys.cut and keys.cut not in (top.slot_min, *cuts) and item.sound("cut"):
         slots = ", ".join(f"{minutes:g}" for minutes in (top.slot_min, *cuts))
-        item.complain("cut", f"is no slot of this show (slots, in minutes: {slots})")
+        item.complain("cut", f"is no slot of this show (slots, in minutes: {slots})", closes=True)
     does = _with_forms(item, _typed(item, kind), top)
-    for name, text in does.faults():
-        item.complain(name, text)
-    expect = [_expect(one, word, kind, top) for one in item.sections("expect")]
+    if item.sound("budget_s"):
+        around = dataclasses.replace(around, budget_s=keys.budget_s)
+    for name, text in does.faults(around):
+        item.check(name, text)
+    expect = [_expect(one, word, does, top) for one in item.sections("expect")]
     return Beat(keys=keys, does=does, expect=tuple(one for one in expect if one is not None))
 
 
@@ -159,12 +166,14 @@ def _with_forms(item: Section, does: Kind, top: ShowKeys) -> Kind:
         if top.forms and name not in top.forms:
             key = "form" if "form" in fields else "forms"
             item.complain(key, f"{name!r} is no form of this show{nearest(name, top.forms)}")
+    for name in dict.fromkeys(name for at, name in enumerate(does.named_forms) if name in does.named_forms[:at]):
+        item.complain("forms", f"the form {name!r} is a duplicate")
     if "forms" in fields and not does.named_forms:
         return dataclasses.replace(does, forms=top.forms)  # type: ignore[type-var]  # of a dataclass
     return does
 
 
-def _expect(item: Section, word: str, kind: type[Kind], top: ShowKeys) -> Expect | None:
+def _expect(item: Section, word: str, does: Kind, top: ShowKeys) -> Expect | None:
     name = next((name for name in FORMS if item.has(name) and name != "values"), "")
     if not name:
         known = ", ".join(FORMS)
@@ -173,8 +182,8 @@ def _expect(item: Section, word: str, kind: type[Kind], top: ShowKeys) -> Expect
         return None
     form = FORMS[name]
     item.only(*(name_of(one) for one in walk(form)))
-    if name not in kind.GIVES:
-        gives = ", ".join(kind.GIVES) or "nothing that can be expected"
+    if name not in does.GIVES:
+        gives = ", ".join(does.GIVES) or "nothing that can be expected"
         item.complain(name, f"a beat of kind {word} never shows it (it gives: {gives})", closes=True)
         return None
     found = _typed(item, form)
@@ -182,27 +191,43 @@ def _expect(item: Section, word: str, kind: type[Kind], top: ShowKeys) -> Expect
         item.check(name, found.fault())
     asked_values = (found.value,) if isinstance(found, InRange) else found.values if isinstance(found, Inside) else ()
     for value in asked_values:
-        if value not in kind.VALUES:
+        if value not in does.VALUES:
             item.complain(
                 "value" if isinstance(found, InRange) else "values",
-                f"{value!r} is no value of a beat of kind {word}{nearest(value, kind.VALUES)}"
-                f" (known: {', '.join(kind.VALUES)})",
+                f"{value!r} is no value of a beat of kind {word}{nearest(value, does.VALUES)}"
+                f" (known: {', '.join(does.VALUES)})",
             )
+    if isinstance(found, InRange) and item.sound("at_least", "at_most"):
+        _reached(item, found, does)
     for key, one in (("form", getattr(found, "form", "")), ("spans", getattr(found, "spans", ""))):
         if one and top.forms and one not in top.forms:
             item.complain(key, f"{one!r} is no form of this show{nearest(one, top.forms)}")
+        elif one and not isinstance(found, VerdictWord) and one not in does.named_forms:  # a pillar shows a run's forms
+            shown = ", ".join(does.named_forms) or "none"
+            item.complain(key, f"the beat does not show the form {one!r} (it shows: {shown})")
     return found
 
 
+def _reached(item: Section, found: InRange, does: Kind) -> None:
+    """A range that no value can lie in is a mistake in the file, not a beat that fails on stage."""
+    if found.fault():
+        return
+    low, high = does.reach(found.value)
+    can = f"is {low:g}" if low == high else f"is at least {low:g}"
+    for key, off in (("at_most", found.at_most < low), ("at_least", found.at_least > high)):
+        if off:
+            item.complain(key, f"{found.value} {can} in each beat that passes: give a bound that allows it")
+
+
 def _unique(doc: Section, beats: list[Beat | None]) -> None:
-    seen: dict[str, int] = {}
+    seen: dict[str, tuple[int, str]] = {}
     for at, beat in enumerate(beats):
         if beat is None or not beat.id:
             continue
-        if beat.id in seen:
-            item = doc.sections("beats")[at]
-            item.complain("id", f"{beat.id!r} is the id of beats[{seen[beat.id]}] already")
-        seen.setdefault(beat.id, at)
+        first, same = seen.setdefault(beat.id.lower(), (at, beat.id))
+        if first != at:
+            why = "already" if same == beat.id else "in another case: both takes would be one file on macOS and Windows"
+            doc.sections("beats")[at].complain("id", f"{beat.id!r} is the id of beats[{first}] {why}")
 
 
 def _fits(doc: Section, top: ShowKeys, beats: list[Beat], cuts: tuple[float, ...]) -> None:
@@ -210,7 +235,10 @@ def _fits(doc: Section, top: ShowKeys, beats: list[Beat], cuts: tuple[float, ...
     if not doc.sound("beats", "slot_min", "cuts_min"):
         return
     for minutes in (top.slot_min, *cuts):
-        talk_s = math.fsum(beat.keys.say_s for beat in beats if beat.keys.cut <= minutes)
+        key = "slot_min" if minutes == top.slot_min else "cuts_min"
+        within = [beat for beat in beats if beat.keys.cut <= minutes]
+        if beats and not within:
+            doc.complain(key, f"the slot of {minutes:g} minutes has no beat: give one a cut of at most {minutes:g}")
+        talk_s = math.fsum(beat.keys.say_s for beat in within)
         if talk_s > minutes * 60:
-            key = "slot_min" if minutes == top.slot_min else "cuts_min"
             doc.complain(key, f"the beats of the slot of {minutes:g} minutes take {talk_s:g} s to say")

@@ -24,12 +24,12 @@ from tests.unit.stage.scripted import a_lab
 SHOW = """
 schema: 1
 title: T
-forms: [baseline, ebpf]
+forms: [baseline, orchestrion-otel, ebpf]
 beats:
   - {id: slide, kind: slide, title: Slide, markdown: x}
   - {id: ask, kind: request, title: Ask}
   - {id: inside, kind: command, title: Inside, on: machine, argv: [x]}
-  - {id: build, kind: build, title: Build, form: ebpf}
+  - {id: build, kind: build, title: Build, form: orchestrion-otel}
 """
 BROKEN = Point.failed("forms", "ebpf: no span", "press p", "machine")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from lab.model.errors import ConfigError
 from lab.stage.show import show_file, show_schema
 
-REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+DOCS = Path(__file__).parents[3] / "docs"
+REFERENCE = DOCS / "reference"
 HEAD = "schema: 1\ntitle: T\n"
 
 
@@ -89,6 +91,108 @@ def test_one_mistake(tmp_path: Path, beats: str, told: str) -> None:
     found = problems(tmp_path, HEAD + beats)
     assert len(found) == 1, found
     assert told in found[0]
+
+
+SOME = f"{HEAD}forms: [baseline, orchestrion-otel, ebpf]\n"
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("kind: request, request: venue", "request: the scenario has no request type 'venue'; did you mean 'venues'?"),
+        ("kind: request, forms: [ebpf, ebpf]", "forms: the form 'ebpf' is a duplicate"),
+        ("kind: attach, form: baseline, agent_of: ebpf, request: venue", "request: the scenario has no request type"),
+        (
+            "kind: attach, form: baseline, agent_of: ebfp",
+            "agent_of: 'ebfp' is no form of this show; did you mean 'ebpf'",
+        ),
+        ("kind: attach, form: baseline, agent_of: twin", "agent_of: 'twin' is no form of this show: name one with an"),
+        (
+            "kind: attach, form: baseline, agent_of: orchestrion-otel",
+            "agent_of: 'orchestrion-otel' is a form without an agent: name one with an agent (of this show: ebpf)",
+        ),
+        (
+            "kind: attach, form: ebpf, agent_of: ebpf",
+            "form: 'ebpf' is instrumented already: name a form without instrumentation (of this show: baseline)",
+        ),
+        (
+            "kind: attach, form: baseline, agent_of: ebpf, expect: [{spans: baseline}]",
+            "expect[0].spans: a beat of kind",
+        ),
+        (
+            "kind: build, form: ebpf",
+            "form: nothing is woven into 'ebpf': name a form of mechanism compile-time (of this",
+        ),
+        ("kind: load, forms: [ebpf]", "forms: two to four forms are loaded at once, not 1"),
+        ("kind: load, forms: [ebpf, ebpf]", "forms: the form 'ebpf' is a duplicate"),
+        ("kind: load, load_s: 60", "load_s: 60 s of load do not end within budget_s, 30 s"),
+        ("kind: load, budget_s: 15", "load_s: 20 s of load do not end within budget_s, 15 s"),
+        ("kind: command, argv: []", "argv: names no program"),
+        ("kind: command, argv: ['']", "argv: names no program"),
+        (
+            "kind: request, forms: [baseline], expect: [{spans: ebpf}]",
+            "expect[0].spans: the beat does not show the form 'ebpf' (it shows: baseline)",
+        ),
+        (
+            "kind: load, forms: [baseline, ebpf], expect: [{value: rss, form: orchestrion-otel, at_least: 1}]",
+            "expect[0].form: the beat does not show the form 'orchestrion-otel' (it shows: baseline, ebpf)",
+        ),
+        ("kind: command, argv: [x], expect: [{value: command_s, form: ebpf, at_most: 1}]", "(it shows: none)"),
+        (
+            "kind: load, expect: [{value: spans, at_most: -1}]",
+            "expect[0].at_most: spans is at least 0 in each beat that",
+        ),
+        (
+            "kind: command, argv: [x], expect: [{value: exit_code, at_least: 300}]",
+            "expect[0].at_least: exit_code is 0 in",
+        ),
+        (
+            "kind: command, argv: [x], exit_code: 3, expect: [{value: exit_code, at_most: 2}]",
+            "at_most: exit_code is 3 in",
+        ),
+    ],
+)
+def test_what_could_only_fail_on_stage_is_a_mistake_in_the_file(tmp_path: Path, keys: str, told: str) -> None:
+    found = problems(tmp_path, f"{SOME}beats: [{{id: a, title: A, {keys}}}]")
+    assert len(found) == 1, found
+    assert "beats[0]." in found[0]
+    assert told in found[0]
+
+
+@pytest.mark.parametrize("forms", ["[ebpf]", "[baseline, twin, delay-cpu, delay-wait, ebpf]"])
+def test_a_load_of_all_forms_of_the_show_takes_two_to_four(tmp_path: Path, forms: str) -> None:
+    found = problems(tmp_path, f"{HEAD}forms: {forms}\nbeats: [{{id: a, title: A, kind: load}}]")
+    assert len(found) == 1, found
+    assert "beats[0].forms: two to four forms are loaded at once, not" in found[0]
+
+
+def test_each_slot_has_a_beat(tmp_path: Path) -> None:
+    text = f"{HEAD}cuts_min: [5, 3]\nbeats: [{{id: a, kind: slide, title: A, markdown: x, cut: 5}}]"
+    found = problems(tmp_path, text)
+    assert found == ["3:11: cuts_min: the slot of 3 minutes has no beat: give one a cut of at most 3"]
+
+
+def test_takes_of_two_beats_are_two_files_on_every_system(tmp_path: Path) -> None:
+    slides = "\n".join(f"  - {{id: {name}, kind: slide, title: A, markdown: x}}" for name in "aA")
+    (found,) = problems(tmp_path, f"{HEAD}beats:\n{slides}")
+    assert found.startswith(
+        "5:10: beats[1].id: 'A' is the id of beats[0] in another case: both takes would be one file"
+    )
+
+
+def test_nothing_follows_from_a_scenario_or_a_key_that_cannot_be_read(tmp_path: Path) -> None:
+    beats = "beats: [{id: a, kind: load, title: A, budget_s: 1 min}, {id: b, kind: request, title: B, request: x}]"
+    found = problems(tmp_path, f"{HEAD}scenario: htpp\n{beats}")
+    assert [line.partition(": ")[2][:18] for line in found[1:]] == ["scenario: no scena", "beats[0].budget_s:"]
+
+
+@pytest.mark.parametrize("page", [page for page in DOCS.rglob("*.md") if "\nbeats:\n" in page.read_text("utf-8")])
+def test_every_show_in_the_docs_is_sound(tmp_path: Path, page: Path) -> None:
+    for at, text in enumerate(re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)):
+        if "\nbeats:\n" in text:
+            path = tmp_path / f"show{at}.yaml"
+            path.write_text(text, encoding="utf-8")
+            assert show_file.load(path).beats
 
 
 def test_a_show_that_does_not_exist() -> None:
