@@ -62,7 +62,8 @@ class Cast(Protocol):
         self, form: str, *, agent_of: str = "", request: str = "", index: int = 0, limit_s: float = 0.0
     ) -> Iterator[LiveEvent]:
         """Attach a new agent to the running service, then send one request: Attached, Answered, SpanSeen …,
-        AttachEnded. agent_of: the form whose agent it is ("ebpf" for the baseline)."""
+        AttachEnded. agent_of: the form whose agent it is ("ebpf" for the baseline). Where it fails or is stopped, no
+        agent stays."""
 
     def detach(self, form: str) -> Iterator[LiveEvent]:
         """End the form's agent; an attached baseline is a baseline again."""

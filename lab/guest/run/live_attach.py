@@ -12,6 +12,8 @@ from lab.guest.run.live_request import LiveRequest
 from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.wire.live import Attached, AttachEnded, Order, RequestEnded
 
+UNDO_S = 1.0  # an order that is stopped ends soon
+
 
 def end_agents(context: RunContext, running: Running, deadline_s: float = 0.0) -> None:
     """0: at once, for a new one takes the pins of the old one away."""
@@ -20,7 +22,7 @@ def end_agents(context: RunContext, running: Running, deadline_s: float = 0.0) -
         context.children.processes.remove(agent)
         with contextlib.suppress(FileNotFoundError):  # it never attached
             (running.work / (agent.name + ".ready")).unlink()
-    running.agents = []
+    running.agents, running.attach_s = [], None
 
 
 def renew(context: RunContext, running: Running) -> None:
@@ -30,35 +32,39 @@ def renew(context: RunContext, running: Running) -> None:
 
 
 def attach_order(context: RunContext, orders: Orders, order: Order, running: Running) -> bool:
-    """Whether it attached and a span came. Raises OrderStopped, Stopped; a stop leaves no half-attached agent."""
-    own = running.form
+    """Whether it attached and a span came. Raises OrderStopped, Stopped. Unless all went well no agent is left."""
     spec = context.form(order.agent_of or running.id)
     if spec.agent is None:
         raise LifeFailed("the form %s has no agent" % spec.name)
-    running.form = replace(own, agent=spec.agent, proof=spec.proof, expected=spec.expected)
+    running.form = replace(running.form, agent=spec.agent, proof=spec.proof, expected=spec.expected)
     ends: list[RequestEnded] = []
+    good = False
     try:
         renew(context, running)
         attach(context, running)
         attached = Attached(order.id, time.time_ns(), running.id, spec.name, running.attach_s or 0.0)
         orders.tell(attached)
         LiveRequest(context, orders, order, ends.append).run([running])
+        good = _tell(orders, order, running, ends[0].reason, ends[0].first_span_s)
     except (LifeFailed, OrderStopped) as failure:
-        if not ends:
-            end_agents(context, running)
-            running.form = own
         _tell(orders, order, running, str(failure) or "stopped by request", None)
         if isinstance(failure, OrderStopped):
             raise
-        return False
-    return _tell(orders, order, running, ends[0].reason, ends[0].first_span_s)
+    finally:
+        if not good:
+            _take_away(context, running, UNDO_S)
+    return good
 
 
 def detach_order(context: RunContext, orders: Orders, order: Order, running: Running) -> bool:
-    end_agents(context, running, context.plan.timeouts.stop_s)
-    running.form = context.form(running.id)
-    running.attach_s = None
+    _take_away(context, running, context.plan.timeouts.stop_s)
     return _tell(orders, order, running, "", None)
+
+
+def _take_away(context: RunContext, running: Running, deadline_s: float) -> None:
+    """The form is again what the plan says of it, without agents."""
+    end_agents(context, running, deadline_s)
+    running.form = context.form(running.id)
 
 
 def _tell(orders: Orders, order: Order, running: Running, why: str, first_span_s: float | None) -> bool:

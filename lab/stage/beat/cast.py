@@ -33,8 +33,12 @@ class StageMachine(Protocol):
     def turn(self) -> AbstractContextManager[None]:
         """Hold the line to the forms while an order is followed."""
 
+    @property
+    def attached(self) -> set[str]:
+        """The forms with an agent that a beat attached and has to take away: what it cannot, `settle` does."""
+
     def settle(self, deadline: Deadline) -> None:
-        """End what an earlier attempt left running in the machine."""
+        """End what an earlier attempt left running in the machine, and take away what it left attached."""
 
     def alive(self) -> Alive:
         """How the machine is now, from what this host sees of it: asks nothing that can hang."""

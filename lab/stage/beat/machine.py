@@ -12,7 +12,7 @@ from lab.flows import live as lines
 from lab.flows import snapshot, standby
 from lab.flows.request import DemoRequest
 from lab.machines import lifecycle, snapshots
-from lab.model.errors import DemoError, LabError
+from lab.model.errors import DemoError, LabError, UsageError
 from lab.model.lab import Lab
 from lab.model.live import Cast
 from lab.stage.beat.cast import Alive
@@ -33,6 +33,7 @@ class LiveMachine:
     lab: Lab
     machine: str
     asked: DemoRequest
+    attached: set[str] = field(default_factory=set)
     _line: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _cast: Cast | None = None
     _restoring: bool = False
@@ -40,6 +41,7 @@ class LiveMachine:
     _era: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _making: threading.Lock = field(default_factory=threading.Lock)
+    _settling: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def clock(self) -> Literal["real", "counted"]:
@@ -89,7 +91,27 @@ class LiveMachine:
                 raise
 
     def settle(self, deadline: Deadline) -> None:
-        """End an order that an earlier attempt left running. One that does not end is left behind with its line."""
+        """End an order that an earlier attempt left running. One that does not end is left behind with its line.
+
+        One at a time: what the one before gives to the machine is no order that was left.
+        """
+        settling = self._settling
+        if settling.acquire(timeout=max(0.1, deadline.left_s())):
+            try:
+                self._end_order(deadline)
+                self._detach()
+            finally:
+                settling.release()
+
+    def _detach(self) -> None:
+        """An agent that stayed would be part of what the next beat calls the baseline."""
+        for form in sorted(self.attached):
+            with self.turn(), contextlib.suppress(UsageError):  # a form that is not on standby has no agent
+                for _ in self.live.detach(form):
+                    pass
+            self.attached.discard(form)
+
+    def _end_order(self, deadline: Deadline) -> None:
         turn, era, cast = self._turn, self._era, self._cast
         if not turn.locked():
             if self._orphan:
@@ -119,7 +141,9 @@ class LiveMachine:
         self._restoring = True
         try:
             self._drop()
-            return self._restored()
+            told = self._restored()
+            self.attached.clear()
+            return told
         finally:
             self._drop()  # a line that was made meanwhile leads to the machine as it was
             self._restoring = False
@@ -140,14 +164,15 @@ class LiveMachine:
         self._drop()
 
     def _drop(self, of: int | None = None) -> None:
-        """Let go of the line, and of the thread that holds it. of: the era of a line that failed, which may be over;
+        """Let go of the line, and of the threads that wait for it. of: the era of a line that failed, which may be over;
         its order may still run in the machine."""
         with self._making:
             if of not in (None, self._era):
                 return
             line, self._line, self._cast = self._line, contextlib.ExitStack(), None
             self._era += 1
-            self._orphan, self._turn = of is not None, threading.Lock()
+            self._orphan = of is not None
+            self._turn, self._settling = threading.Lock(), threading.Lock()
         _let_go(line)
 
 

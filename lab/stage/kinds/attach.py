@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
-from lab.guest.wire.live import Answered, Attached, AttachEnded, SpanSeen
-from lab.model.errors import DemoError
+from lab.guest.wire.live import Answered, Attached, AttachEnded, OrderEnded, SpanSeen
+from lab.model.errors import DemoError, LabError
 from lab.model.key import key
 from lab.model.loading.yamlspec import nearest
 from lab.stage.beat.scene import Scene
@@ -59,11 +60,30 @@ class AttachBeat(Kind):
         return f"{self.agent_of!r} is {why}: name one with an agent{of_show(having)}"
 
     def play(self, scene: Scene) -> None:
+        try:
+            self._attach(scene)
+        except BaseException:
+            if scene.told and isinstance(scene.told[-1], OrderEnded):
+                with contextlib.suppress(LabError):  # the next order is told: it does this first
+                    self._detach(scene)
+            raise
+        self._detach(scene)
+
+    def _detach(self, scene: Scene) -> None:
+        """Unless the attempt is over: then the machine is settled before its next order."""
+        if not self.keep and not scene.over:
+            for _ in followed(scene, scene.cast.live.detach(self.form)):
+                pass
+            scene.cast.attached.discard(self.form)
+
+    def _attach(self, scene: Scene) -> None:
         cast = scene.cast.live
         wanted = self.request or cast.requests[0]
         fall = Waterfall(scene=scene, request=wanted, number=0, tree=scene.asked.service.reference[wanted])
         end: AttachEnded | None = None
         sent = False
+        if not self.keep:
+            scene.cast.attached.add(self.form)
         for event in followed(scene, cast.attach(self.form, agent_of=self.agent_of, request=wanted, limit_s=SPANS_S)):
             if isinstance(event, Attached):
                 scene.emit(events.AgentAttached(at_ms=scene.at_ms(), form=self.form, attach_s=round(event.attach_s, 2)))
@@ -85,6 +105,3 @@ class AttachBeat(Kind):
         value(scene, "attach_s", "time to attach", end.attach_s, unit, form=self.form)
         if end.first_span_s is not None:
             value(scene, "first_span_s", "time to the first span", end.first_span_s, unit, form=self.form)
-        if not self.keep:
-            for _ in followed(scene, cast.detach(self.form)):
-                pass

@@ -58,6 +58,7 @@ class Cast:
     emulated: bool = True
     forms: Forms = field(default_factory=Forms)
     state: Alive = "up"
+    attached: set[str] = field(default_factory=set)
     restored: int = 0
     settled: int = 0
     closed: int = 0

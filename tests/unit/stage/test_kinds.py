@@ -15,45 +15,18 @@ from lab.model.errors import DemoError
 from lab.stage.beat.expect import InRange, Inside, Spans, Text
 from lab.stage.beat.host_use import HostUse
 from lab.stage.beat.scene import Scene
-from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.command import CommandBeat
-from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.load import LoadBeat
 from lab.stage.kinds.request import RequestBeat
 from lab.stage.kinds.shell import ShellBeat
 from lab.stage.stream import events
 from lab.stage.stream.events import StageEvent
 from tests.unit.stage import orders_script as script
+from tests.unit.stage.one_beat import play
 from tests.unit.stage.orders_script import HEAD, Forms
 from tests.unit.stage.scripted import Cast, a_lab, a_show
 
 FORMS = ("baseline", "ebpf")
-
-
-@dataclasses.dataclass
-class Played:
-    scene: Scene
-    events: list[StageEvent]
-
-    def of(self, kind: Any) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-
-def play(
-    folder: Path, beat: Kind, forms: Forms | None = None, heard: list[StageEvent] | None = None, **cast: Any
-) -> Played:
-    heard = [] if heard is None else heard
-    lab = dataclasses.replace(a_lab(folder), cancel=threading.Event())
-    scene = Scene(
-        lab=lab,
-        cast=Cast(forms=forms or Forms(), **cast),
-        asked=a_show(folder).asked,
-        budget_s=20.0,
-        sink=heard.append,
-    )
-    played = Played(scene, heard)
-    beat.play(scene)
-    return played
 
 
 def a_request(*, ebpf_ok: bool = True) -> list[LiveEvent]:
@@ -170,32 +143,6 @@ def test_an_agent_that_is_killed_in_a_duet_is_named(tmp_path: Path) -> None:
     ):
         play(tmp_path, LoadBeat(forms=FORMS), forms, heard=heard)
     assert "cpu_per_request" in [one.name for one in heard if isinstance(one, events.Value)], "a cause rests on values"
-
-
-def test_an_attached_agent_and_its_first_span(tmp_path: Path) -> None:
-    forms = Forms({"attach": script.attached()})
-    played = play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf"), forms)
-    assert [one.first_span_s for one in played.of(events.AgentAttached)] == [None, 0.75]
-    assert {one.name: one.value for one in played.of(events.Value)} == {"attach_s": 2.5, "first_span_s": 0.75}
-    assert [kind for kind, _ in forms.asked] == ["attach", "detach"]
-
-
-def test_on_a_counted_clock_the_time_to_attach_is_simulated(tmp_path: Path) -> None:
-    forms = Forms({"attach": script.attached()}, clock="counted")
-    played = play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf"), forms, clock="counted")
-    assert [one.unit for one in played.of(events.Value)] == ["simulated s", "simulated s"]
-
-
-def test_an_agent_that_stays(tmp_path: Path) -> None:
-    forms = Forms({"attach": script.attached()})
-    play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf", keep=True), forms)
-    assert [kind for kind, _ in forms.asked] == ["attach"]
-
-
-def test_an_agent_that_does_not_attach(tmp_path: Path) -> None:
-    forms = Forms({"attach": [script.ended("failed", "the agent was not ready in 60 s")]})
-    with pytest.raises(DemoError, match="was not ready"):
-        play(tmp_path, AttachBeat(form="baseline", agent_of="ebpf"), forms)
 
 
 def test_a_command_of_this_host(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from lab.stage.beat.expect import VerdictWord
 from lab.stage.kinds.pillar import PillarBeat, newest
 from lab.stage.stream import events
 from tests.unit.report import synthetic
+from tests.unit.stage.one_beat import play
 from tests.unit.stage.scripted import a_lab, a_show
-from tests.unit.stage.test_kinds import play
 
 
 def test_a_pillar_of_a_run_that_is_named(tmp_path: Path) -> None:
