@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lab.forms import declared
+from lab.model import regular
 from lab.model.config import DemoConfig
 from lab.model.errors import ConfigError
 from lab.model.facts import MachineFacts
@@ -36,6 +38,24 @@ class DemoRequest:
     service: Service
     forms: tuple[Form, ...]
     demo: DemoConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """Digests of the files that a request is read from: an edited file is another one, whatever its name."""
+
+    scenario: str
+    service: str  # of all that describe it
+
+
+def described(asked: DemoRequest) -> Described:
+    """As the files are now. Raises ConfigError where one cannot be read."""
+    files = [asked.service.root / name for name in (SERVICE_FILE, REFERENCE_FILE, EXPECTED_FILE)]
+    parts = [hashlib.sha256(regular.content(path)).hexdigest() for path in files if os.path.lexists(path)]
+    return Described(
+        scenario=hashlib.sha256(regular.content(asked.scenario.path)).hexdigest(),
+        service=hashlib.sha256(" ".join(parts).encode()).hexdigest(),
+    )
 
 
 def scenarios_dir() -> Path:

@@ -9,7 +9,7 @@ from typing import Final
 from lab import forms
 from lab.flows import stages
 from lab.flows.prepare import Prepared
-from lab.flows.request import DemoRequest
+from lab.flows.request import DemoRequest, Described, described
 from lab.guest.wire import COUNTED, decode, encode
 from lab.guest.wire.live import LiveEvent, Order, Proof, live_to_json
 from lab.machines import lifecycle, presence
@@ -43,6 +43,7 @@ class Standby:
     site: drive.Site
     pid: int
     proofs: dict[str, Proof]  # of the start, by form
+    described: Described | None = None  # None: put there by an earlier lab
 
 
 def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
@@ -80,6 +81,7 @@ def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
         site=site,
         pid=pid,
         proofs=proofs,
+        described=described(asked),
     )
     keep(lab, name, record)
     return record

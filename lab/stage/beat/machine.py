@@ -164,8 +164,8 @@ class LiveMachine:
         self._drop()
 
     def _drop(self, of: int | None = None) -> None:
-        """Let go of the line, and of the threads that wait for it. of: the era of a line that failed, which may be over;
-        its order may still run in the machine."""
+        """Let go of the line, and of the threads that wait for it. of: the era of a line that failed, which may be
+        over; its order may still run in the machine."""
         with self._making:
             if of not in (None, self._era):
                 return

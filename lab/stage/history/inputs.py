@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lab import __version__
+from lab.flows.request import Described
 from lab.guest.wire import FormSpec, canonical
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
+from lab.model.machine import Machine
 from lab.runs.manifest import toolchain
 
 UNKNOWN: Final = ("", "unknown", "None")
@@ -26,6 +28,8 @@ class Inputs:
     forms: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
     show: str  # digest of the show file
+    scenario: str = ""  # digest of the scenario file
+    service: str = ""  # of the service's description
     seed: int
     lab: str = __version__
 
@@ -40,30 +44,33 @@ class Inputs:
             **{f"form {name}": value for name, value in self.forms.items()},
             **{f"tool {name}": value for name, value in self.tools.items()},
             "show file": self.show,
+            **({"scenario file": self.scenario} if self.scenario else {}),
+            **({"service description": self.service} if self.service else {}),
             "seed": str(self.seed),
             "lab": self.lab,
         }
 
 
 def of(
+    found: Machine,
     facts: MachineFacts,
     forms: Mapping[str, FormSpec],
     artifacts: Iterable[Artifact],
     *,
-    provider: str,
-    acceleration: str,
-    clock: str,
     show: bytes,
+    described: Described,
     seed: int,
 ) -> Inputs:
-    """`facts`: the facts that the machine reported; `show`: the bytes of the show file."""
-    machine = {"provider": provider, "acceleration": acceleration, "clock": clock}
+    """`facts`: the facts that the machine reported; `show`: the bytes of the show file; `described`: its scenario."""
+    machine = {"provider": found.spec.provider, "acceleration": found.accel, "clock": found.clock}
     machine |= facts.hardware
     return Inputs(
         machine={name: value for name, value in machine.items() if value not in UNKNOWN},
         forms={name: _identity(spec) for name, spec in forms.items()},
         tools=toolchain(artifacts),
         show=_digest(show),
+        scenario=described.scenario,
+        service=described.service,
         seed=seed,
     )
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from lab import forms
 from lab.flows import standby
+from lab.flows.request import DemoRequest, Described, described
 from lab.guest.wire import LIMITS, PLAN_FILE, Plan, WireError, load
 from lab.machines import lifecycle
 from lab.model import regular
@@ -42,15 +43,15 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
     with lifecycle.connected(lab, found) as link:
         plan, facts, old = _asked(lab, found, link, record)
     wanted = [form.name for form in show.asked.forms]
+    now = described(show.asked)
     return Profile(
         inputs=inputs.of(
+            found,
             facts,
             {name: spec for name, spec in plan.forms.items() if name in wanted},
             artifacts.values(),
-            provider=found.spec.provider,
-            acceleration=found.accel,
-            clock=found.clock,
             show=regular.content(show.path),
+            described=now,
             seed=show.keys.seed,
         ),
         wrong=(
@@ -61,9 +62,24 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
                 if name in plan.forms and plan.forms[name].sha256 != artifacts[name].sha256
             ),
             *([f"its requests have seed {plan.seed}, not {show.keys.seed}"] if plan.seed != show.keys.seed else []),
+            *_other_requests(record, show.asked, now),
             *(["the guest half of another lab holds them"] if old else []),
         ),
     )
+
+
+def _other_requests(record: standby.Standby, asked: DemoRequest, now: Described) -> list[str]:
+    """Why what is on standby answers other requests than the show would send. Files are compared by what is in them:
+    an edited scenario is another one under the same name."""
+    before, found = record.described, []
+    scenario = asked.scenario
+    if before is None or before.scenario != now.scenario:
+        found.append(f"its requests are those of {record.scenario}, not of {scenario.path} as it is now")
+    elif record.topology != scenario.topology:
+        found.append(f"its topology is {record.topology}, not {scenario.topology}")
+    if before is None or before.service != now.service:
+        found.append(f"its service is the one in {record.service}, not that in {asked.service.root} as it is now")
+    return found
 
 
 def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, MachineFacts, bool]:

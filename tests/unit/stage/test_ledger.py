@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lab.flows.request import Described
 from lab.guest.wire import FormSpec
 from lab.model.facts import MachineFacts
+from lab.model.machine import Machine, MachineSpec
 from lab.stage.beat.signals import Signals
 from lab.stage.history import ledger
 from lab.stage.history.inputs import Inputs, differences, of
@@ -64,17 +67,29 @@ def test_an_input_that_changed_is_named() -> None:
 def test_inputs_hold_what_is_known_and_nothing_else() -> None:
     form = FormSpec(name="baseline", mechanism="none", binary="b", sha256="ab", build_id="")
     found = of(
+        Machine(spec=MachineSpec(name="m", provider="qemu")),
         MachineFacts.of({"kernel": "6.1.0-29", "cpu_model": "unknown", "cpus": 2}),
         {"baseline": form},
         (),
-        provider="qemu",
-        acceleration="",
-        clock="real",
         show=b"title: x",
+        described=Described(scenario="a" * 64, service="b" * 64),
         seed=3,
     )
     assert found.machine == {"provider": "qemu", "clock": "real", "kernel": "6.1.0-29", "cpus": "2"}
     assert found.forms == {"baseline": "ab"}
+    assert (found.parts()["scenario file"], found.parts()["service description"]) == ("a" * 64, "b" * 64)
+
+
+def test_what_was_rehearsed_before_the_scenario_was_an_input_is_read_and_void(tmp_path: Path) -> None:
+    path = ledger.add(tmp_path, rehearsal(1))
+    doc = json.loads(path.read_text())
+    del doc["inputs"]["scenario"], doc["inputs"]["service"]
+    path.write_text(json.dumps(doc))
+    assert ledger.read(tmp_path) == [rehearsal(1)]
+    now = replace(INPUTS, scenario="a" * 64)
+    assert ledger.stage_ready(ledger.read(tmp_path), now, NEEDS)[0] == (
+        "scenario file: not in rehearsal, aaaaaaaaaaaa… now"
+    )
 
 
 def test_a_rehearsal_comes_back_as_it_was_kept(tmp_path: Path) -> None:
