@@ -6,7 +6,7 @@ A file is written once, whole, and never changed: whatever is killed, the ledger
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -76,14 +76,29 @@ class Rehearsal:
     @property
     def clean(self) -> bool:
         """Whether every beat showed what it must."""
-        return self.whole and all(beat.clean for beat in self.beats)
+        return self.clean_in({beat.beat for beat in self.beats})
+
+    def clean_in(self, beats: Collection[str]) -> bool:
+        """The same of those beats alone, as far as it has them."""
+        return self.whole and all(beat.clean for beat in self.beats if beat.beat in beats)
+
+    def lacks(self, beats: Collection[str]) -> list[str]:
+        """The beats among these that it did not play: it was one of a shorter slot."""
+        played = {beat.beat for beat in self.beats}
+        return [beat for beat in beats if beat not in played]
+
+    def takes_s(self, says: Mapping[str, float]) -> float:
+        """What those beats take, each the longer of what it took and of its `say_s`."""
+        return sum(max(beat.seconds, says[beat.beat]) for beat in self.beats if beat.beat in says)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What a show asks of its rehearsals. `fallbacks`: id -> title of each beat that has one."""
+    """What a slot of a show asks of its rehearsals. `says`: id -> `say_s` of each beat of the slot; `fallbacks`: id ->
+    title of each that has one."""
 
     slot_s: float
+    says: Mapping[str, float]
     fallbacks: Mapping[str, str]
     runs: int = RUNS
 
@@ -106,19 +121,24 @@ def read(folder: Path) -> list[Rehearsal]:
     return found
 
 
-def streak(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> list[Rehearsal]:
-    """The clean ones in a row on these inputs, up to the newest on them."""
+def streak(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = ()) -> list[Rehearsal]:
+    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot; ones of a shorter slot do
+    not count, and what went wrong in a beat that is cut breaks nothing."""
     found: list[Rehearsal] = []
     for rehearsal in rehearsals:
-        if rehearsal.inputs == inputs:
-            found = [*found, rehearsal] if rehearsal.clean else []
+        if rehearsal.inputs != inputs:
+            continue
+        if not (rehearsal.clean_in(beats) if beats else rehearsal.clean):
+            found = []
+        elif not rehearsal.lacks(beats):
+            found = [*found, rehearsal]
     return found
 
 
 def stage_ready(rehearsals: Sequence[Rehearsal], inputs: Inputs, needs: Needs) -> tuple[str, ...]:
     """What is still missing, one sentence each; nothing: the show is ready for the stage."""
     same = [rehearsal for rehearsal in rehearsals if rehearsal.inputs == inputs]
-    clean = streak(rehearsals, inputs)
+    clean = streak(rehearsals, inputs, needs.says)
     return (*_changed(rehearsals, inputs), *_missing(same, clean, needs))
 
 
@@ -132,23 +152,27 @@ def _changed(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> tuple[str, ...]
 def _missing(same: Sequence[Rehearsal], clean: Sequence[Rehearsal], needs: Needs) -> list[str]:
     found = []
     if (short := needs.runs - len(clean)) > 0:
-        found.append(f"{short} more clean rehearsal{'s' if short > 1 else ''} in a row{_last(same)}")
-    if clean and (total := p95([rehearsal.seconds for rehearsal in clean])) > needs.slot_s:
+        found.append(f"{short} more clean rehearsal{'s' if short > 1 else ''} in a row{_last(same, needs.says)}")
+    if clean and (total := p95([rehearsal.takes_s(needs.says) for rehearsal in clean])) > needs.slot_s:
         found.append(f"the show takes {total:.0f} s in 95 of 100 rehearsals; its slot has {needs.slot_s:.0f} s")
     played = {beat.beat for rehearsal in same for beat in rehearsal.beats if beat.drilled or beat.outcome == "recorded"}
     for beat, title in needs.fallbacks.items():
         if beat not in played:
             found.append(f"the fallback of “{title}” was never played")
-    if not any(rehearsal.network_cut and rehearsal.clean for rehearsal in same):
+    cut = [rehearsal for rehearsal in same if rehearsal.network_cut and not rehearsal.lacks(needs.says)]
+    if not any(rehearsal.clean_in(needs.says) for rehearsal in cut):
         found.append("no clean rehearsal with the network cut")
     return found
 
 
-def _last(same: Sequence[Rehearsal]) -> str:
-    """Which beats broke the row, where the last rehearsal did."""
-    if not same or same[-1].clean:
+def _last(same: Sequence[Rehearsal], beats: Collection[str]) -> str:
+    """Which beats broke the row, where the last rehearsal did, or those that it did not have."""
+    if not same:
         return ""
-    missed = [f"{beat.beat} {beat.outcome}" for beat in same[-1].beats if not beat.clean]
+    if same[-1].clean_in(beats):
+        lacking = same[-1].lacks(beats)
+        return f" (the last one was without {', '.join(lacking)})" if lacking else ""
+    missed = [f"{beat.beat} {beat.outcome}" for beat in same[-1].beats if beat.beat in beats and not beat.clean]
     return f" (the last one: {', '.join(missed) or 'stopped early'})"
 
 

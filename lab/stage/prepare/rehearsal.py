@@ -110,4 +110,5 @@ def has_fallback(beat: Beat) -> bool:
 def needs(beats: tuple[Beat, ...], slot_s: float, runs: int) -> ledger.Needs:
     """What these beats require of their rehearsals."""
     fallbacks = {beat.id: beat.keys.title for beat in beats if has_fallback(beat)}
-    return ledger.Needs(slot_s=slot_s, fallbacks=fallbacks, runs=runs)
+    says = {beat.id: beat.keys.say_s for beat in beats}
+    return ledger.Needs(slot_s=slot_s, says=says, fallbacks=fallbacks, runs=runs)

@@ -25,15 +25,15 @@ INPUTS = Inputs(
     seed=1,
     lab="0.1.0",
 )
-NEEDS = Needs(slot_s=480.0, fallbacks={"attach": "The agent attaches"})
+NEEDS = Needs(slot_s=480.0, says={"one": 200.0, "attach": 0.0}, fallbacks={"attach": "The agent attaches"})
+PASSED = (
+    BeatResult(beat="one", outcome="passed", seconds=9.0),
+    BeatResult(beat="attach", outcome="passed", seconds=8.0),
+)
 
 
 def rehearsal(number: int, **other: object) -> Rehearsal:
-    beats = (
-        BeatResult(beat="one", outcome="passed", seconds=9.0),
-        BeatResult(beat="attach", outcome="passed", seconds=8.0),
-    )
-    made = Rehearsal(id=f"{number:03}", date="2026-11-29T12:00:00+00:00", inputs=INPUTS, beats=beats, seconds=400.0)
+    made = Rehearsal(id=f"{number:03}", date="2026-11-29T12:00:00+00:00", inputs=INPUTS, beats=PASSED, seconds=400.0)
     return replace(made, **other)  # type: ignore[arg-type]
 
 
@@ -130,12 +130,46 @@ def test_a_miss_breaks_the_row() -> None:
 
 
 def test_the_slot_holds_19_of_20() -> None:
-    slow = [*ready()[:4], rehearsal(5, seconds=500.0)]
+    long = (replace(PASSED[0], seconds=300.0), replace(PASSED[1], seconds=200.0))
+    slow = [*ready()[:4], rehearsal(5, beats=long)]
     assert ledger.stage_ready(slow, INPUTS, NEEDS) == (
         "the show takes 500 s in 95 of 100 rehearsals; its slot has 480 s",
     )
     many = [*slow, *(rehearsal(n) for n in range(6, 21))]
     assert ledger.stage_ready(many, INPUTS, NEEDS) == ()
+
+
+SHORT = Needs(slot_s=200.0, says={"one": 150.0}, fallbacks={})
+
+
+def test_beats_that_a_slot_leaves_out_take_none_of_its_time() -> None:
+    long = (PASSED[0], replace(PASSED[1], seconds=400.0))
+    rehearsals = [replace(one, beats=long) for one in ready()]
+    assert ledger.stage_ready(rehearsals, INPUTS, SHORT) == ()
+    assert "takes 600 s" in ledger.stage_ready(rehearsals, INPUTS, NEEDS)[0]
+
+
+def test_a_rehearsal_of_a_shorter_slot_does_not_count_for_the_whole_show() -> None:
+    first = replace(ready()[0], network_cut=True)
+    shorter = [rehearsal(number, beats=PASSED[:1], seconds=9.0) for number in range(2, 6)]
+    assert ledger.stage_ready([first, *shorter], INPUTS, NEEDS) == (
+        "4 more clean rehearsals in a row (the last one was without attach)",
+    )
+    assert ledger.stage_ready([first, *shorter], INPUTS, SHORT) == ()
+    cut = [*shorter, rehearsal(6, beats=PASSED[:1], network_cut=True)]
+    assert "no clean rehearsal with the network cut" in ledger.stage_ready(cut, INPUTS, NEEDS)
+
+
+def test_a_rehearsal_of_a_shorter_slot_breaks_no_row_unless_a_beat_missed() -> None:
+    good, bad = rehearsal(6, beats=PASSED[:1]), rehearsal(6, beats=(replace(PASSED[0], outcome="missed"),))
+    assert ledger.stage_ready([*ready(), good], INPUTS, NEEDS) == ()
+    assert "5 more" in ledger.stage_ready([*ready(), bad], INPUTS, NEEDS)[0]
+
+
+def test_a_beat_that_is_left_out_breaks_no_row() -> None:
+    missed = rehearsal(6, beats=(PASSED[0], replace(PASSED[1], outcome="missed")))
+    assert ledger.stage_ready([*ready(), missed], INPUTS, SHORT) == ()
+    assert "attach missed" in ledger.stage_ready([*ready(), missed], INPUTS, NEEDS)[0]
 
 
 @pytest.mark.parametrize("changed", [{"seed": 2}, {"lab": "0.2.0"}, {"show": "6" * 64}, {"tools": {"go": "go1.27"}}])
