@@ -28,6 +28,7 @@ class CellFigures:
     rss_mib: float | None  # service and agent
     instructions: float | None = None  # what cpu_s is on a counted clock, and `moved`
     moved: float = 0.0  # instructions of collections of garbage, from or to other cells of the same life
+    off: float = 0.0  # standard deviation of `instructions`: a collection more or less at the edges of the life
     latencies: dict[str, tuple[float, ...]] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)  # seconds per 1,000 requests by part, bpf_run inside service
 

@@ -47,6 +47,7 @@ class Verdict:
     confidence: float | None = None  # of the interval
     mde_pct: float | None  # the smallest effect that nine of ten such runs would detect
     lost: str = ""  # the noise in which the effect is lost; then no report prints its size
+    range_pct: tuple[float, ...] = ()  # without an interval: low and high by one garbage collection more or less
     blocks: Count
     word: Word
     reasons: Texts

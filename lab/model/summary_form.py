@@ -145,7 +145,10 @@ class BuildCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """The median over blocks at one load level, or over all of them; latency by request type."""
+    """The median over blocks at one load level, or over all of them; latency by request type.
+
+    plus_minus: metric of `others` -> how far it may be off by one collection of garbage more or less in a cell.
+    """
 
     cpu_s_per_1k_requests: float | None
     latency_p50_ms: dict[str, float]
@@ -155,6 +158,7 @@ class Level:
     cpu_ms_per_span: float | None
     achieved_rps: float | None
     others: dict[str, float] = field(default_factory=dict)  # further metrics of lab/model/metrics.py
+    plus_minus: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

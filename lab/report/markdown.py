@@ -51,7 +51,7 @@ def _effects(summary: Summary) -> list[str]:
     lines = [f"| {' | '.join(head)} |", "|---|---|---|---:|---:|---:|---:|---|"]
     for row in summary.verdicts:
         name = phrases.compared(summary, row)
-        effect, interval = figures.stated(row.effect_pct, row.lost), figures.interval(row.low_pct, row.high_pct)
+        effect, interval = figures.stated(row.effect_pct, row.lost), phrases.interval(row)
         least = figures.NONE if row.mde_pct is None else f"{figures.amount(row.mde_pct)} %"
         cells = (row.form, row.against, name, effect, interval, least, row.blocks, row.word)
         lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")

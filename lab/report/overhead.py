@@ -161,7 +161,7 @@ def _table(summary: Summary) -> Html:
     rows = []
     for row in summary.verdicts:
         sure = f" ({row.confidence:.1%})" if row.confidence is not None else ""
-        interval = figures.interval(row.low_pct, row.high_pct) + sure
+        interval = phrases.interval(row) + sure
         rows.append(
             (row.form, row.against, phrases.compared(summary, row), number(_value(row.value)),
              number(figures.stated(row.effect_pct, row.lost)), number(interval),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.model import figures
 from lab.model.figures import plural
 from lab.model.metrics import ALL_LEVELS, METRICS
 from lab.model.summary import CellAttempt, Summary, Verdict
@@ -15,6 +16,13 @@ FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency"
 def heading(title: str) -> str:
     """With a capital letter; p90 stays p90."""
     return title[0].upper() + title[1:] if title[:2].isalpha() else title
+
+
+def interval(row: Verdict) -> str:
+    """The interval of the blocks; without one, the range by one garbage collection more or less."""
+    if row.low_pct is None and row.range_pct and not row.lost:
+        return f"{figures.interval(*row.range_pct)} by one garbage collection"
+    return figures.interval(row.low_pct, row.high_pct)
 
 
 def compared(summary: Summary, row: Verdict) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
@@ -26,7 +27,8 @@ def section(summary: Summary) -> Html:
         "Standing and marginal",
         f"{unit(summary)} per second at each rate. Where a line begins is the standing cost, of being there without "
         "load; its slope is the marginal cost, of one more request. Two costs, two answers."
-        + (" From one block: a reading without an interval." if fits and _blocks(summary) == 1 else ""),
+        + (" From one block: a reading without an interval." if fits and _blocks(summary) == 1 else "")
+        + (" ± is what one garbage collection more or less makes." if any(f.off for f in fits.values()) else ""),
         tag("div", _draw(summary, fits), class_="scroll")
         if fits
         else tag("p", f"{figures.plural(len(rates), 'rate')}: two are needed to tell them apart.", class_="empty"),
@@ -41,20 +43,43 @@ def _blocks(summary: Summary) -> int:
     return sum(len(of) > 1 for of in rates.values())
 
 
-def _fits(summary: Summary) -> dict[str, tuple[float, float]]:
-    """Form -> standing cost of a second and marginal cost of a request, in the unit of the figure."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Standing cost of a second and marginal cost of a request, in the unit of the figure; *off: how far off each may
+    be by one garbage collection."""
+
+    standing: float
+    marginal: float
+    off: float
+    marginal_off: float
+
+    @property
+    def said(self) -> str:
+        there = "no standing cost seen"
+        if self.standing > 0:
+            there = f"{_within(self.standing, self.off)} a second of being there"
+        if self.off and abs(self.standing) <= self.off:
+            there = f"the standing cost is lost in noise (±{figures.amount(self.off)})"
+        return f"{_within(self.marginal, self.marginal_off)} a request, {there}"
+
+
+def _within(value: float, off: float) -> str:
+    return figures.amount(value) + (f" ± {figures.amount(off)}" if off else "")
+
+
+def _fits(summary: Summary) -> dict[str, Fit]:
     counted = summary.clock == COUNTED
     names = ("instructions_standing", "instructions_marginal") if counted else ("cpu_standing_ms", "cpu_marginal_ms")
     found = {}
     for form, about in summary.forms.items():
-        fitted = about.metrics[ALL_LEVELS].others if ALL_LEVELS in about.metrics else {}
-        if all(name in fitted for name in names):
-            standing, marginal = (shown(summary, fitted[name]) for name in names)
-            found[form] = (standing, marginal)
+        fitted = about.metrics.get(ALL_LEVELS)
+        if fitted and all(name in fitted.others for name in names):
+            costs = (shown(summary, fitted.others[name]) for name in names)
+            found[form] = Fit(*costs, *(shown(summary, fitted.plus_minus.get(name, 0.0)) for name in names))
     return found
 
 
-def _draw(summary: Summary, fits: dict[str, tuple[float, float]]) -> Html:
+def _draw(summary: Summary, fits: dict[str, Fit]) -> Html:
     look = looks(summary)
     points = [
         (cell, cell.achieved_rps, shown(summary, cell.cost) * cell.achieved_rps)
@@ -62,7 +87,7 @@ def _draw(summary: Summary, fits: dict[str, tuple[float, float]]) -> Html:
         if cell.cost is not None and cell.form in fits
     ]
     end, right, bottom = max(rate for _, rate, _ in points) * 1.05, WIDTH - WORDS_W, HEIGHT - BOTTOM
-    ends = [standing + marginal * rate for standing, marginal in fits.values() for rate in (0.0, end)]
+    ends = [fit.standing + fit.marginal * rate for fit in fits.values() for rate in (0.0, end)]
     up, parts = scale(min(0.0, *ends), max(*ends, *(y for _, _, y in points)), right)
 
     def at(rate: float) -> float:
@@ -71,10 +96,10 @@ def _draw(summary: Summary, fits: dict[str, tuple[float, float]]) -> Html:
     for rate in (0.0, *_reached(cell for cell, _, _ in points)):
         text = f"{figures.amount(rate)}/s" if rate else "0"
         parts += [line(at(rate), TOP, at(rate), bottom, "grid"), label(at(rate), bottom + 16, text, "tick", "middle")]
-    for row, (name, (standing, marginal)) in enumerate(fits.items()):
-        ends_at = {"x1": at(0), "y1": up(standing), "x2": at(end), "y2": up(standing + marginal * end)}
+    for row, (name, fit) in enumerate(fits.items()):
+        ends_at = {"x1": at(0), "y1": up(fit.standing), "x2": at(end), "y2": up(fit.standing + fit.marginal * end)}
         parts.append(tag("line", **ends_at, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash))
-        parts += _words(look[name], name, standing, marginal, right + 24, TOP + ROW_H * row + 10)
+        parts += _words(look[name], name, fit, right + 24, TOP + ROW_H * row + 10)
     for cell, rate, y in points:
         parts.append(tag("g", tag("title", cell.cell), marker(look[cell.form], at(rate), up(y), 4)))
     return drawing(WIDTH, HEIGHT, f"{unit(summary)} per second against requests per second, by form.", *parts)
@@ -88,7 +113,5 @@ def _reached(cells: Iterable[CellAttempt]) -> list[float]:
     return sorted(fmean(rates) for rates in found.values())
 
 
-def _words(look: Look, name: str, standing: float, marginal: float, x: float, y: float) -> list[Html]:
-    there = f"{figures.amount(standing)} a second of being there" if standing > 0 else "no standing cost seen"
-    text = f"{figures.amount(marginal)} a request, {there}"
-    return [marker(look, x, y, 5), label(x + 14, y + 4, name, "name"), label(x + 14, y + 19, text, "note")]
+def _words(look: Look, name: str, fit: Fit, x: float, y: float) -> list[Html]:
+    return [marker(look, x, y, 5), label(x + 14, y + 4, name, "name"), label(x + 14, y + 19, fit.said, "note")]

@@ -75,8 +75,8 @@ def _big(row: Verdict | None) -> Html:
         under = f"over {figures.plural(len(row.types), 'request type')}"
     if row.lost:
         return tag("div", tag("b", figures.NONE), tag("small", figures.stated(row.effect_pct, row.lost)), class_="big")
-    if row.low_pct is not None:
-        under = f"{figures.interval(row.low_pct, row.high_pct)}; {under}"
+    if row.low_pct is not None or row.range_pct:
+        under = f"{phrases.interval(row)}; {under}"
     return tag("div", tag("b", figures.effect(row.effect_pct)), tag("small", under), class_="big")
 
 

@@ -171,6 +171,7 @@ def _row(
         confidence=shown.level if shown else None,
         mde_pct=shown.mde_pct if shown else None,
         lost=lost(shown, twin, terms.threshold(metric)) if shown and word not in DECIDED else "",
+        range_pct=shown.range_pct if shown else (),
         blocks=found.blocks if found else 0,
         word=word,
         reasons=reasons,

@@ -24,7 +24,8 @@ class Effect:
     """Per cent of change. ratios: one log ratio per block, in block order.
 
     low, high: the interval at `level`; low90, high90: for equivalence, None where the blocks do not reach 90 %;
-    mde: the smallest effect that nine of ten such runs would detect.
+    mde: the smallest effect that nine of ten such runs would detect; range: without an interval, low and high at 95 %
+    by the error that the blocks share.
     """
 
     effect_pct: float
@@ -36,6 +37,7 @@ class Effect:
     low90_pct: float | None = None
     high90_pct: float | None = None
     mde_pct: float | None = None
+    range_pct: tuple[float, ...] = ()
 
     @property
     def excludes_zero(self) -> bool:
@@ -48,7 +50,7 @@ class Effect:
 
 
 def log_ratio(value: float, references: Sequence[float]) -> float:
-    """ln(value / mean of references). All must be positive; ValueError otherwise."""
+    """ln(value / mean of references). Both must be positive; ValueError otherwise."""
     # the difference of two logarithms: a quotient could overflow
     return math.log(value) - math.log(fmean(references))
 
@@ -75,9 +77,10 @@ def estimate(ratios: Sequence[float], alpha: float = ALPHA, edge: float = 0.0) -
         _widened(interval(ratios, alpha), middle, edge),
         _widened(interval(ratios, EQUIVALENCE), middle, edge),
     )
+    off = 0.0 if wide else edge * deviations(1 - ALPHA)
     least = detectable(ratios, alpha)
     if least is not None and wide is not None:
-        least = math.hypot(least, edge * (_deviations(wide.level) + NormalDist().inv_cdf(POWER)))
+        least = math.hypot(least, edge * (deviations(wide.level) + NormalDist().inv_cdf(POWER)))
     if narrow is not None and narrow.level < 1 - EQUIVALENCE - 1e-9:
         narrow = None
     return Effect(
@@ -90,6 +93,7 @@ def estimate(ratios: Sequence[float], alpha: float = ALPHA, edge: float = 0.0) -
         low90_pct=percent(narrow.low) if narrow else None,
         high90_pct=percent(narrow.high) if narrow else None,
         mde_pct=percent(least) if least is not None else None,
+        range_pct=(percent(middle - off), percent(middle + off)) if off else (),
     )
 
 
@@ -97,12 +101,12 @@ def _widened(found: Interval | None, middle: float, edge: float) -> Interval | N
     """With an error that the blocks share, of this standard deviation."""
     if found is None or edge <= 0.0:
         return found
-    more = _deviations(found.level) * edge
+    more = deviations(found.level) * edge
     low, high = middle - math.hypot(middle - found.low, more), middle + math.hypot(found.high - middle, more)
     return Interval(low, high, found.level)
 
 
-def _deviations(level: float) -> float:
+def deviations(level: float) -> float:
     """Of a normal law, to each side: as many hold this share."""
     return NormalDist().inv_cdf(min((1 + level) / 2, 1 - 1e-9))
 
@@ -110,11 +114,14 @@ def _deviations(level: float) -> float:
 def scalar_ratios(
     of: Mapping[int, float], references: Sequence[Mapping[int, float]], blocks: Sequence[int]
 ) -> list[float]:
-    """One log ratio per block in which the form and at least one reference have a positive value."""
+    """One log ratio per block in which the form's value and the mean of the references' are positive.
+
+    A reference at or below zero counts in the mean: without it, noise that fell to one side would be left.
+    """
     found = []
     for block in blocks:
-        base = [values[block] for values in references if values.get(block, 0.0) > 0.0]
-        if base and of.get(block, 0.0) > 0.0:
+        base = [values[block] for values in references if block in values]
+        if base and fmean(base) > 0.0 and of.get(block, 0.0) > 0.0:
             found.append(log_ratio(of[block], base))
     return found
 

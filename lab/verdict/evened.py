@@ -8,7 +8,10 @@ life and load level collected that its requests have: cost moves between those c
 
 What stays is the edge of a life. It may end just before its next collection or just after, so its sum is off by up to
 one; that error is the same in all its cells, and no interval over blocks sees it. `Evened.edge` is its size. Where no
-slope is clear, one collection costs at most what the runtime reports, which counts what else ran in between as well.
+slope is clear, one collection costs at most what the runtime reports, which counts what else ran in between as well;
+without a report, it costs what the dearest does of the forms of the run whose slope is clear.
+A level with one cell in a life has an edge of its own, which nothing spreads: what a process allocates when idle is not
+known, so collections per request of one level do not hold at another. `Evened.off` has this error for each cell.
 """
 
 from __future__ import annotations
@@ -34,22 +37,28 @@ Measure = Callable[[Cell], float]
 class Evened:
     """of: cell and attempt -> seconds to add to its CPU; each: role -> seconds of one collection.
 
-    edge: standard deviation of the sum over all cells by the edges of their lives, as a share of that sum.
+    off: cell and attempt -> standard deviation of its CPU seconds by the edges of its life. edge: level -> that of the
+    sum over its cells, as a share of the sum.
     """
 
     of: Mapping[Key, float]
     each: Mapping[str, float]
-    edge: float
+    off: Mapping[Key, float]
+    edge: Mapping[str, float]
 
 
-UNMOVED: Final = Evened(of={}, each={}, edge=0.0)
+UNMOVED: Final = Evened(of={}, each={}, off={}, edge={})
 
 
-def even(cells: Sequence[Cell]) -> Evened:
-    """For the cells of one form whose CPU is valid; nothing is moved where no collections are known."""
+def even(cells: Sequence[Cell], elsewhere: Mapping[str, float] | None = None) -> Evened:
+    """For the cells of one form whose CPU is valid; nothing is moved where no collections are known.
+
+    elsewhere: role -> seconds of one collection in other forms.
+    """
     moved: dict[Key, float] = defaultdict(float)
+    off: dict[Key, float] = defaultdict(float)
+    of_level: dict[str, float] = defaultdict(float)
     each = {}
-    off_s = 0.0
     for role in ROLES:
         known = [cell for cell in cells if cell.life and cell.completed and role in cell.collections]
         collections = sum(cell.collections[role] for cell in known)
@@ -61,10 +70,19 @@ def even(cells: Sequence[Cell]) -> Evened:
             for key, excess in _excess(known, best.measure).items():
                 moved[key] -= excess * best.of
         else:
-            one_s = sum(cell.collecting_s.get(role, 0.0) for cell in known) / collections
-        off_s = math.hypot(off_s, EDGE * one_s * math.sqrt(len({cell.life for cell in known})))
-    whole_s = sum(_cpu_s(role, cell) for cell in cells for role in ROLES)
-    return Evened(of=dict(moved), each=each, edge=off_s / whole_s if whole_s else 0.0)
+            reported_s = sum(cell.collecting_s.get(role, 0.0) for cell in known)
+            one_s = reported_s / collections or (elsewhere or {}).get(role, 0.0)
+        for members in _groups(known).values():
+            together = sum(cell.completed for cell in members)
+            for cell in members:
+                share = cell.completed / together if best else 1.0
+                off[_key(cell)] = math.hypot(off[_key(cell)], EDGE * one_s * share)
+            of_level[members[0].level] = math.hypot(of_level[members[0].level], EDGE * one_s)
+    whole_s: dict[str, float] = defaultdict(float)
+    for cell in cells:
+        whole_s[cell.level] += sum(_cpu_s(role, cell) for role in ROLES)
+    edge = {level: off_s / whole_s[level] for level, off_s in of_level.items() if whole_s[level]}
+    return Evened(of=dict(moved), each=each, off=dict(off), edge=edge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +102,25 @@ def _measures(cells: Sequence[Cell], role: str) -> list[Measure]:
 
 def _excess(cells: Sequence[Cell], of: Callable[[Cell], float]) -> dict[Key, float]:
     """What a cell has beyond its requests' share of what the cells of its life and level have together."""
-    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[cell.life, cell.level].append(cell)
     found = {}
-    for members in groups.values():
+    for members in _groups(cells).values():
         rate = sum(of(cell) for cell in members) / sum(cell.completed for cell in members)
         found.update({_key(cell): of(cell) - rate * cell.completed for cell in members})
     return found
 
 
+def _groups(cells: Sequence[Cell]) -> dict[tuple[str, str], list[Cell]]:
+    """By life and level."""
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.life, cell.level].append(cell)
+    return groups
+
+
 def _slope(cells: Sequence[Cell], role: str, measure: Measure) -> _Slope | None:
     """Least squares within each life and level; None where the cells do not tell."""
     x, y = _excess(cells, measure), _excess(cells, partial(_cpu_s, role))
-    square, free = sum(value**2 for value in x.values()), len(x) - len({(c.life, c.level) for c in cells}) - 1
+    square, free = sum(value**2 for value in x.values()), len(x) - len(_groups(cells)) - 1
     if square < 1e-9 or free < FEWEST:
         return None
     slope = sum(x[key] * y[key] for key in x) / square
@@ -107,10 +130,8 @@ def _slope(cells: Sequence[Cell], role: str, measure: Measure) -> _Slope | None:
 
 def _unlike(cells: Sequence[Cell], role: str) -> int:
     """Cells with another number of collections than most of their life and level."""
-    groups: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-    for cell in cells:
-        groups[cell.life, cell.level][cell.collections[role]] += 1
-    return sum(counts.total() - max(counts.values()) for counts in groups.values())
+    counts = [Counter(cell.collections[role] for cell in members) for members in _groups(cells).values()]
+    return sum(count.total() - max(count.values()) for count in counts)
 
 
 def _key(cell: Cell) -> Key:

@@ -25,15 +25,23 @@ def percentiles(of: CellFigures, name: str) -> dict[str, float]:
     return {kind: percentile(ms, quantile) for kind, ms in of.latencies.items() if len(ms) >= fewest}
 
 
+def weights(x: Sequence[float]) -> list[tuple[float, float]]:
+    """Least squares fit: how much the value at 0 and the slope follow each y. [] without two different x."""
+    middle = sum(x) / max(len(x), 1)
+    spread = sum((one - middle) ** 2 for one in x)
+    if spread <= 0.0:
+        return []
+    slopes = [(one - middle) / spread for one in x]
+    return [(1 / len(x) - slope * middle, slope) for slope in slopes]
+
+
 def line(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """Least squares fit of (x, y): the value at 0 and the slope. None with fewer than two different x."""
-    count = len(points)
-    x, y = sum(p[0] for p in points) / max(count, 1), sum(p[1] for p in points) / max(count, 1)
-    spread = sum((p[0] - x) ** 2 for p in points)
-    if count < 2 or spread <= 0.0:
+    by = weights([x for x, _ in points])
+    if not by:
         return None
-    slope = sum((p[0] - x) * (p[1] - y) for p in points) / spread
-    return y - slope * x, slope
+    parts = [(at_0 * y, slope * y) for (at_0, slope), (_, y) in zip(by, points, strict=True)]
+    return sum(part[0] for part in parts), sum(part[1] for part in parts)
 
 
 def figures(cell: Cell, requests: Iterable[Request], plan: Plan, *, instruction_ns: float | None = None) -> CellFigures:

@@ -15,7 +15,7 @@ from lab.model.metrics import ALL_LEVELS, CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.model.summary_form import Node, Role
 from lab.verdict.completeness import score
-from lab.verdict.evened import UNMOVED, Evened, even
+from lab.verdict.evened import ROLES, UNMOVED, Evened, even
 from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.saturation import Queue, queue
@@ -130,15 +130,21 @@ def observe(run: Run) -> dict[str, FormView]:
     failed = failed_proofs(run)
     found = {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
     per_ns = run.machine.instruction_ns
-    return found if per_ns is None else {name: _evened(form, per_ns) for name, form in found.items()}
+    if per_ns is None:
+        return found
+    cells = {name: [v.cell for v in form.attempts if v.validity.holds("cpu")] for name, form in found.items()}
+    alone = [even(of) for of in cells.values()]
+    dearest = {role: max(one.each.get(role, 0.0) for one in alone) for role in ROLES}
+    return {name: _evened(form, per_ns, even(cells[name], dearest)) for name, form in found.items()}
 
 
-def _evened(form: FormView, instruction_ns: float) -> FormView:
+def _evened(form: FormView, instruction_ns: float, found: Evened) -> FormView:
     """With the instructions of collections spread over the cells of each life."""
-    found = even([view.cell for view in form.attempts if view.validity.holds("cpu")])
     moved = {key: seconds * 1e9 / instruction_ns for key, seconds in found.of.items()}
-    attempts = tuple(view.given(moved[view.key]) if view.key in moved else view for view in form.attempts)
-    return replace(form, attempts=attempts, evened=found)
+    attempts = [view.given(moved.get(view.key, 0.0)) for view in form.attempts]
+    off = [found.off.get(view.key, 0.0) * 1e9 / instruction_ns for view in attempts]
+    known = [replace(view, figures=replace(view.figures, off=one)) for view, one in zip(attempts, off, strict=True)]
+    return replace(form, attempts=tuple(known), evened=found)
 
 
 def failed_proofs(run: Run) -> dict[str, str]:

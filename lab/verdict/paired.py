@@ -10,8 +10,8 @@ from typing import Final
 from lab.guest.scoring.gates import FAMILIES
 from lab.model.metrics import ALL_LEVELS, CellFigures, Metric, per
 from lab.model.summary_form import Level
-from lab.verdict.effects import ALPHA, Effect, estimate, percent, scalar_ratios, typed_ratios
-from lab.verdict.metrics import line, percentiles
+from lab.verdict.effects import ALPHA, Effect, deviations, estimate, percent, scalar_ratios, typed_ratios
+from lab.verdict.metrics import line, percentiles, weights
 from lab.verdict.observe import CellView, FormView
 
 ENDS: Final = {"standing": 0, "marginal": 1}
@@ -30,7 +30,7 @@ def effect(
     if not metric.quantile:
         of = _scalar(form, metric, level)
         ratios = scalar_ratios(of, [_scalar(r, metric, level) for r in references], sorted(of))
-        return estimate(ratios, alpha, _edge(form, references, metric)), [], {}
+        return estimate(ratios, alpha, _edge(form, references, metric, level)), [], {}
     typed, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
     blocks = sorted(typed)
     able = [kind for kind in _common(typed, base) if types is None or kind in types]
@@ -39,9 +39,33 @@ def effect(
     return estimate(typed_ratios(typed, base, blocks, able), alpha), able, per_type
 
 
-def _edge(form: FormView, references: Sequence[FormView], metric: Metric) -> float:
+def _edge(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> float:
     """Of the effect, by the edges of lives. Those of references add up: one binary ends its lives at one point."""
-    return math.hypot(form.evened.edge, fmean(one.evened.edge for one in references)) if metric.kind == "work" else 0.0
+    if metric.kind != "work" or not references:
+        return 0.0
+    return math.hypot(_share([form], metric, level), _share(references, metric, level))
+
+
+def _share(forms: Sequence[FormView], metric: Metric, level: str) -> float:
+    """Standard deviation of the mean of these forms by the edges of their lives, as a share of the mean."""
+    if not metric.fit:
+        return fmean(form.evened.edge.get(level, 0.0) for form in forms)
+    known = [(number, _off(form, metric)) for form in forms if isinstance(number := value(form, metric, level), float)]
+    mean = abs(sum(number for number, _ in known))
+    return sum(off for _, off in known) / mean if mean else 0.0
+
+
+def _off(form: FormView, metric: Metric) -> float:
+    """Standard deviation of what is fitted, by the edges of lives: what one cell has too much, the next lacks."""
+    of_block = _by_block(form, metric, ALL_LEVELS)
+    lives = {view.cell.life for views in of_block.values() for view in views}
+    found = []
+    for views in of_block.values():
+        by = weights([view.figures.requests / view.figures.window_s for view in views])
+        if by:
+            offs = [view.figures.off / view.figures.window_s for view in views]
+            found.append(sum(abs(one[ENDS[metric.fit]]) * off for one, off in zip(by, offs, strict=True)))
+    return fmean(found) / math.sqrt(len(lives)) if found else 0.0
 
 
 def value(form: FormView, metric: Metric, level: str) -> float | dict[str, float] | None:
@@ -54,11 +78,17 @@ def value(form: FormView, metric: Metric, level: str) -> float | dict[str, float
     return {kind: median([values[kind] for values in per_block.values() if kind in values]) for kind in types}
 
 
+def plus_minus(form: FormView, metric: Metric) -> float:
+    """How far a fitted figure may be off, at 95 %, by one collection of garbage more or less in a cell."""
+    return _off(form, metric) * deviations(1 - ALPHA) if metric.kind == "work" else 0.0
+
+
 def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
     """The medians over blocks: one entry per level, and one for the metrics fitted over several levels."""
     found = {}
     levels = sorted({view.cell.level for family in FAMILIES for view in form.cells(family)})
-    for level in [*levels, *([ALL_LEVELS] if any(metric.fit for metric in metrics) else [])]:
+    fits = [metric for metric in metrics if metric.fit]
+    for level in [*levels, *([ALL_LEVELS] if fits else [])]:
         values = {m.name: value(form, m, level) for m in metrics if bool(m.fit) == (level == ALL_LEVELS)}
         typed = {name: of for name, of in values.items() if isinstance(of, dict)}
         numbers = {name: of for name, of in values.items() if isinstance(of, float)}
@@ -73,20 +103,27 @@ def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
             cpu_ms_per_span=median(per_span) if per_span else None,
             achieved_rps=median(view.cell.achieved_rps for view in at_level) if at_level else None,
             others=numbers,
+            plus_minus={m.name: off for m in fits if level == ALL_LEVELS and (off := plus_minus(form, m))},
         )
     return found
 
 
 def cells(form: FormView, metric: Metric, level: str) -> list[CellView]:
-    """The cells for this metric at this level, or at all levels."""
-    return [view for view in form.cells(*metric.families) if level in {ALL_LEVELS, view.cell.level}]
+    """The cells for this metric at this level; of a fit, those of the blocks in which it is made."""
+    return [view for views in _by_block(form, metric, level).values() for view in views]
+
+
+def _by_block(form: FormView, metric: Metric, level: str) -> dict[int, list[CellView]]:
+    found: dict[int, list[CellView]] = {}
+    for view in form.cells(*metric.families):
+        if level in {ALL_LEVELS, view.cell.level}:
+            found.setdefault(view.cell.block, []).append(view)
+    return {block: views for block, views in found.items() if not metric.fit or len(views) > 1}
 
 
 def _scalar(form: FormView, metric: Metric, level: str) -> dict[int, float]:
-    of_block: dict[int, list[CellFigures]] = {}
-    for view in cells(form, metric, level):
-        of_block.setdefault(view.cell.block, []).append(view.figures)
-    found = {block: _read(metric, figures) for block, figures in of_block.items()}
+    of_block = _by_block(form, metric, level)
+    found = {block: _read(metric, [view.figures for view in views]) for block, views in of_block.items()}
     return {block: number for block, number in found.items() if number is not None}
 
 

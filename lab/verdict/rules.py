@@ -14,6 +14,8 @@ from lab.model.summary import Word
 from lab.verdict.effects import Effect
 
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
+COLLECTION: Final = "one garbage collection more or less"
+TOLD_PCT: Final = 1000.0  # a wider range is no figure
 # Grades of a machine that permit a verdict on this kind of metric.
 WORTH: Final[dict[Kind, frozenset[str]]] = {
     "time": frozenset({"limited", "ready"}),
@@ -76,6 +78,9 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
 
 def lost(effect: Effect, twin: Effect | None, threshold_pct: float) -> str:
     """The noise in which this effect is lost; "" when it exceeds the noise, or both are small."""
+    low, high = effect.range_pct or (0.0, 0.0)
+    if low < 0 < high and max(-low, high) > threshold_pct:
+        return f"{COLLECTION}: {_between(low, high)}" if high < TOLD_PCT else COLLECTION
     noise = twin.widest_pct if twin else 0.0
     covered = twin is not None and abs(effect.effect_pct) <= abs(twin.effect_pct)
     undecided = effect.low_pct is not None and not effect.excludes_zero
@@ -83,7 +88,11 @@ def lost(effect: Effect, twin: Effect | None, threshold_pct: float) -> str:
         return ""
     if abs(effect.effect_pct) <= noise:
         return f"twin ±{_size(noise)} %"
-    return f"between \N{MINUS SIGN}{_size(abs(effect.low_pct or 0.0))} and +{_size(effect.high_pct or 0.0)} %"
+    return _between(effect.low_pct or 0.0, effect.high_pct or 0.0)
+
+
+def _between(low: float, high: float) -> str:
+    return f"between \N{MINUS SIGN}{_size(abs(low))} and +{_size(high)} %"
 
 
 def _size(pct: float) -> str:

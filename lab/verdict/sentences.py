@@ -53,6 +53,8 @@ def _part(row: Verdict, clock: str) -> str:
     over = f" (over {', '.join(row.types)})" if row.types and row.unequal else ""
     doubt = f", {IMPLAUSIBLE}" if _doubts(row) else ""
     shown = "" if row.lost or row.low_pct is None else f" ({interval(row.low_pct, row.high_pct)})"
+    if row.range_pct and not row.lost:
+        shown = f" ({interval(*row.range_pct)} by one garbage collection)"
     return f"{name} {stated(row.effect_pct, row.lost)}{shown}{over}{doubt}"
 
 

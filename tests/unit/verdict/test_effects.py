@@ -85,6 +85,8 @@ def test_a_block_without_a_reference_or_a_type_is_left_out() -> None:
     assert scalar_ratios({1: 2.0, 2: 2.0}, [{1: 1.0}, {}], [1, 2]) == [pytest.approx(math.log(2))]
     assert typed_ratios({1: {"a": 1.0}}, [{1: {"a": 1.0}}], [1], ["a", "b"]) == []
     assert scalar_ratios({1: 0.0}, [{1: 1.0}], [1]) == []
+    assert scalar_ratios({1: 2.0}, [{1: -3.0}, {1: 5.0}], [1]) == [pytest.approx(math.log(2))], "noise of both counts"
+    assert scalar_ratios({1: 2.0}, [{1: -5.0}, {1: 4.0}], [1]) == []
 
 
 @given(st.lists(values, min_size=1, max_size=60), st.floats(min_value=0, max_value=1))

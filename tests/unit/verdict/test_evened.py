@@ -55,7 +55,7 @@ def test_one_life_gives_nothing_to_another_and_its_edge_is_known() -> None:
     both = even([*first, *second])
     assert all(both.of[c.id, c.attempt] == pytest.approx(0.0) for c in second)
     whole = sum(c.usage[0].user_s + c.usage[0].system_s for c in [*first, *second])
-    assert both.edge == pytest.approx(0.5 * 2**0.5 * both.each["service"] / whole)
+    assert both.edge["fast"] == pytest.approx(0.5 * 2**0.5 * both.each["service"] / whole)
 
 
 def test_a_cell_with_fewer_requests_gets_its_share() -> None:
@@ -86,7 +86,7 @@ def test_one_unlike_cell_is_an_outlier_and_a_slope_within_its_error_is_noise() -
     assert even(life("1-a.1", [6, 6, 6, 6, 7, 6, 6, 6], draw)).each == {}
     noisy = [cell(i, "1-a.1", 0.5 + draw.gauss(0, 0.05), n) for i, n in enumerate([6, 7, 6, 7, 6, 6, 7, 6])]
     assert even(noisy).each == {}
-    assert even(noisy).edge == 0.0
+    assert even(noisy).edge == {"fast": 0.0}
 
 
 def with_reports(counts: list[int], each_s: float, draw: random.Random) -> list[Cell]:
@@ -117,7 +117,7 @@ def test_the_edge_of_a_life_whose_cost_is_not_clear_is_what_the_runtime_reports_
     cells = [replace(cell(i, "1-a.1", 0.45, 1), collecting_s={"service": 0.01}) for i in range(8)]
     found = even(cells)
     assert (found.each, found.of) == ({}, {})
-    assert found.edge == pytest.approx(0.5 * 0.01 / (8 * 0.45))
+    assert found.edge["fast"] == pytest.approx(0.5 * 0.01 / (8 * 0.45))
 
 
 def test_a_cost_below_nothing_is_noise() -> None:
@@ -134,3 +134,19 @@ def test_service_and_agent_apart() -> None:
         cells.append(replace(one, usage=(*one.usage, *other.usage), collections=both))
     assert even(cells).each == pytest.approx({"service": 0.02, "agent": 0.07})
     assert pstdev(evened(cells)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_only_cell_of_a_level_is_off_by_half_a_collection_and_the_others_share_one() -> None:
+    fast = life("1-a.1", [6, 6, 7, 6, 7, 6], random.Random(9))
+    slow = cell(9, "1-a.1", 0.9, 12, level="slow")
+    found = even([*fast, slow])
+    half = 0.5 * found.each["service"]
+    assert found.off["09", slow.attempt] == pytest.approx(half)
+    assert found.off["01", slow.attempt] == pytest.approx(half / 6)
+    assert found.edge["slow"] == pytest.approx(half / 0.9)
+
+
+def test_a_cost_that_neither_cells_nor_runtime_tell_is_at_most_that_of_another_form() -> None:
+    cells = [cell(i, "1-a.1", 0.45, 1) for i in range(8)]
+    assert even(cells, {"service": EACH_S}).edge["fast"] == pytest.approx(0.5 * EACH_S / (8 * 0.45))
+    assert even(cells, {"service": EACH_S}).of == {}

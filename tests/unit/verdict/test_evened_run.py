@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from lab.guest.wire import Cell
+from lab.model.metrics import ALL_LEVELS
 from lab.model.run import Run, RunCell
 from lab.model.summary import Summary
+from lab.report import rates
+from lab.report.markdown import markdown
 from lab.report.page import html
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -46,6 +49,28 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     run = replace(made, machine=machine, plan=replace(made.plan, clock="counted"), cells=cells)
     before = replace(run, cells=tuple(replace(one, cell=replace(one.cell, collections={})) for one in cells))
     return run, before
+
+
+SLOW_S = 10.0
+
+
+def with_slow(run: Run, collections: int) -> Run:
+    """With one more cell of a fifth of the rate in the first life of each form, and as many collections in it."""
+    found = []
+    for one in run.cells:
+        cell = replace(one.cell, window_s=SLOW_S / 5)
+        found.append(replace(one, cell=cell))
+        if cell.block == 1:
+            more = EACH_S * (collections - 6) if cell.form == "orchestrion-otel" else 0.0
+            usage = tuple(replace(u, user_s=u.user_s + more) if u.role == "service" else u for u in cell.usage)
+            known = {"service": collections} if cell.form == "orchestrion-otel" else {"service": 6}
+            slow = replace(cell, id=f"{cell.id}-slow", level="slow", window_s=SLOW_S, usage=usage, collections=known)
+            found.append(replace(one, cell=slow))
+    lives = tuple(
+        replace(life, cells=(*life.cells, replace(life.cells[0], level="slow", rate_rps=1.0)))
+        for life in run.plan.lives
+    )
+    return replace(run, cells=tuple(found), plan=replace(run.plan, lives=lives))
 
 
 def of_form(summary: Summary) -> dict[int, tuple[float, float]]:
@@ -101,3 +126,42 @@ def test_a_real_clock_moves_nothing(runs: tuple[Run, Run], tmp_path: Path) -> No
     summary = summarize(timed)
     assert all(cost == raw for cost, raw in of_form(summary).values())
     assert summary.forms["orchestrion-otel"].collections == {}
+
+
+def test_a_standing_cost_that_one_collection_makes_is_lost_in_noise_everywhere(runs: tuple[Run, Run]) -> None:
+    for collections in (5, 6, 7):
+        summary = summarize(with_slow(runs[0], collections))
+        found = row(summary, "orchestrion-otel", "baseline", "instructions_standing")
+        assert "garbage collection" in found.lost or found.effect_pct is None
+        assert "the standing cost is lost in noise" in str(rates.section(summary))
+        (line,) = [
+            line
+            for line in markdown(summary).splitlines()
+            if line.startswith("| orchestrion-otel | baseline | Standing")
+        ]
+        assert "lost in noise" in line or found.effect_pct is None
+        assert len(found.evidence) == 6, "only the cells of the block with both rates"
+
+
+def test_how_far_a_fit_is_off_is_half_a_collection_of_its_slow_cell(runs: tuple[Run, Run]) -> None:
+    level = summarize(with_slow(runs[0], 6)).forms["orchestrion-otel"].metrics[ALL_LEVELS]
+    slow, fast = 60 / SLOW_S, 60 / (SLOW_S / 5)
+    half = 1.96 * 0.5 * EACH_S * 1e9 / NS
+    shared = half / 9 / (SLOW_S / 5)  # of the fast cells: nine share one
+    assert level.plus_minus["instructions_marginal"] == pytest.approx(
+        (half / SLOW_S + shared) / (fast - slow), rel=0.05
+    )
+    standing = (half / SLOW_S * fast + shared * slow) / (fast - slow)
+    assert level.plus_minus["instructions_standing"] == pytest.approx(standing, rel=0.05)
+
+
+def test_one_slow_cell_has_the_range_of_one_collection(runs: tuple[Run, Run]) -> None:
+    summary = summarize(with_slow(runs[0], 6))
+    (slow,) = [
+        v
+        for v in summary.verdicts
+        if (v.form, v.against, v.metric, v.level) == ("orchestrion-otel", "baseline", METRIC, "slow")
+    ]
+    assert slow.low_pct is None
+    assert slow.range_pct[0] < (slow.effect_pct or 0.0) < slow.range_pct[1]
+    assert "by one garbage collection" in html(summary)
