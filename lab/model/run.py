@@ -150,6 +150,7 @@ class RunManifest:
     grade: RunGrade = RunGrade()
     artifacts: tuple[RunArtifact, ...] = ()
     files: tuple[FileEntry, ...] | None = None  # the sealed files; None: an earlier version listed none
+    self_sha256: str = ""  # of this document without this key; see lab/runs/sealed.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE
 from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest
 from lab.model.scenario import Scenario
 from lab.runs.noise import profile_hash
+from lab.runs.sealed import SELF_KEY, self_digest
 from lab.system import digests, store, traps
 
 # derived from the sealed files after the manifest, so they are not in it
@@ -152,8 +153,9 @@ def _artifact(artifact: Artifact) -> RunArtifact:
 
 
 def publish(incomplete: Path, manifest: RunManifest) -> Path:
-    """Write manifest.json and rename incomplete-ID to ID."""
-    store.write_json(incomplete / MANIFEST_FILE, encode(manifest))
+    """Write manifest.json, sealed by its own digest, and rename incomplete-ID to ID."""
+    sealed = encode(manifest)
+    store.write_json(incomplete / MANIFEST_FILE, {**sealed, SELF_KEY: self_digest(sealed)})
     final = incomplete.with_name(incomplete.name.removeprefix(INCOMPLETE_PREFIX))
     incomplete.replace(final)
     store.sync_dir(final.parent)

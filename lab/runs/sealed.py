@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import FileEntry, GuestManifest
+from lab.guest.wire import FileEntry, GuestManifest, WireError, canonical, decode
 from lab.model import paths
 from lab.model.errors import FetchError
 from lab.model.run import RunManifest
@@ -16,6 +17,7 @@ from lab.system.documents import Source, read, shown_path, why_not
 
 MAX_FILES: Final = 20_000
 SHOWN: Final = 5
+SELF_KEY: Final = "self_sha256"
 FIX: Final = "restore an unchanged copy of the folder, or run lab demo again"
 # files that are read of a run outside its guest/ folder
 READ: Final = frozenset({paths.HOST_EVENTS_FILE})
@@ -26,6 +28,11 @@ def source(root: Path, name: str) -> Source:
     return Source(path=root / name, name=f"{root.name.removeprefix(paths.INCOMPLETE_PREFIX)}/{name}", fix=FIX)
 
 
+def self_digest(manifest: Mapping[str, object]) -> str:
+    """The digest of manifest.json that it has itself: thresholds and identities are in no other sealed file."""
+    return hashlib.sha256(canonical({key: value for key, value in manifest.items() if key != SELF_KEY})).hexdigest()
+
+
 def check(root: Path) -> tuple[RunManifest, dict[str, int], tuple[str, ...]]:
     """Compare each file with the manifest, by size and SHA-256. Returns the manifest, every file with its size, and a
     note on files that could not be compared.
@@ -33,21 +40,23 @@ def check(root: Path) -> tuple[RunManifest, dict[str, int], tuple[str, ...]]:
     Raises FetchError with the files that differ, Unreadable.
     """
     found = files = inventory(root)
-    manifest = read(source(root, paths.MANIFEST_FILE), RunManifest)
+    manifest, own = _manifest(root)
     named = manifest.files
-    doubt: tuple[str, ...] = ()
+    doubt: list[str] = []
+    if not manifest.self_sha256:
+        doubt.append(f"{paths.MANIFEST_FILE} has no digest of its own (an earlier lab wrote it): it was not compared")
     if named is None:
         named = _by_guest(root, manifest, files)
-        doubt = (
-            f"{paths.MANIFEST_FILE} lists no files (an earlier lab wrote it): only {paths.GUEST_DIR}/ was compared",
+        doubt.append(
+            f"{paths.MANIFEST_FILE} lists no files (an earlier lab wrote it): only {paths.GUEST_DIR}/ was compared"
         )
         files = {name: size for name, size in files.items() if name.startswith(f"{paths.GUEST_DIR}/")}
-    changed = [f"{shown_path(name)} ({what})" for name, what in differences(root, named, files).items()]
+    changed = [f"{shown_path(name)} ({what})" for name, what in (own | differences(root, named, files)).items()]
     if changed:
         more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         what = f"changed since it was sealed: {', '.join(changed[:SHOWN])}{more}; no report was written"
         raise FetchError(f"{shown_path(root.name)}: {what}", fix=FIX)
-    return manifest, found, doubt
+    return manifest, found, tuple(doubt)
 
 
 def glance(root: Path) -> tuple[RunManifest, dict[str, str]]:
@@ -56,8 +65,23 @@ def glance(root: Path) -> tuple[RunManifest, dict[str, str]]:
     Raises FetchError, Unreadable.
     """
     files = inventory(root)
-    manifest = read(source(root, paths.MANIFEST_FILE), RunManifest)
-    return manifest, differences(root, manifest.files, files, by_content=False) if manifest.files is not None else {}
+    manifest, own = _manifest(root)
+    if manifest.files is None:
+        return manifest, own
+    return manifest, own | differences(root, manifest.files, files, by_content=False)
+
+
+def _manifest(root: Path) -> tuple[RunManifest, dict[str, str]]:
+    """The manifest, and its difference from its own digest, if any. Raises Unreadable."""
+    file = source(root, paths.MANIFEST_FILE)
+    doc = read(file, dict[str, object])
+    try:
+        manifest = decode(RunManifest, doc)
+    except WireError as error:
+        raise file.wrong(error) from error
+    if not manifest.self_sha256 or manifest.self_sha256 == self_digest(doc):
+        return manifest, {}
+    return manifest, {paths.MANIFEST_FILE: "different content"}
 
 
 def _by_guest(root: Path, manifest: RunManifest, files: Mapping[str, int]) -> tuple[FileEntry, ...]:

@@ -31,6 +31,7 @@ from lab.guest.wire import (
     encode,
 )
 from lab.runs.manifest import DERIVED
+from lab.runs.sealed import self_digest
 from tests.unit.report.synthetic_host import FACTS, manifest, steps
 from tests.unit.report.synthetic_plan import FORMS, MAP_FULL, MIX, ORIGIN_NS, ROOT, Made, plan, reference
 
@@ -141,6 +142,7 @@ def seal(root: Path) -> Path:
         if path.is_file() and (name := path.relative_to(root).as_posix()) not in DERIVED
         for data in [path.read_bytes()]
     ]
+    doc["self_sha256"] = self_digest(doc)
     (root / "manifest.json").write_text(json.dumps(doc, indent=1), encoding="utf-8")
     return root
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lab import forms
+import pytest
+
+from lab import forms, report, verdict
 from lab.guest.wire import GuestManifest, Plan, load
+from lab.model.errors import FetchError
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
-from lab.runs import manifest
+from lab.runs import manifest, sealed
 from lab.runs.read import read
 from tests.unit.report import synthetic
 
@@ -56,3 +59,44 @@ def test_modules_are_counted_against_the_uninstrumented_binary(tmp_path: Path) -
 
 def test_what_no_binary_tells_is_unknown(tmp_path: Path) -> None:
     assert written(tmp_path / "run", told=False)["orchestrion-otel"] == (None, 2)
+
+
+def edited(root: Path, **values: object) -> None:
+    """Other values in manifest.json, by hand."""
+    path = root / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **values}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold_pct": {"cpu_s_per_1k_requests": 90.0}},
+        {"floor_pct": {"cpu_s_per_1k_requests": 0.1}},
+        {"primary": ["rss_mib"]},
+        {"image_id": "another"},
+        {"toolchain": {"go": "go1.1"}},
+        {"unknown_key": 1},
+    ],
+)
+def test_a_manifest_that_was_edited_gets_no_report(tmp_path: Path, values: dict[str, object]) -> None:
+    root = tmp_path / "run"
+    written(root)
+    assert read(root).problems == ()
+    edited(root, **values)
+    with pytest.raises(
+        FetchError, match=r"changed since it was sealed: manifest\.json \(different content\)"
+    ) as caught:
+        read(root)
+    assert caught.value.fix
+    assert sealed.glance(root)[1] == {"manifest.json": "different content"}
+
+
+def test_a_manifest_of_an_earlier_lab_is_read_with_a_doubt_that_the_report_shows(tmp_path: Path) -> None:
+    root = tmp_path / "run"
+    written(root)
+    edited(root, self_sha256="")
+    run = read(root)
+    assert run.problems == ("manifest.json has no digest of its own (an earlier lab wrote it): it was not compared",)
+    summary = verdict.summarize(run)
+    assert run.problems[0] in report.html(summary)
+    assert "no digest of its own" in report.markdown(summary)

@@ -74,8 +74,9 @@ def test_report_no_digest_of_a_run_whose_manifest_names_no_files(root: Path) -> 
     )
     text = dump(GuestManifest(sealed.run_id, sealed.plan_digest, "", sealed.cells, inside, "complete"))
     (root / "guest/manifest.json").write_text(text)
-    change(root / "manifest.json", files=None, guest_manifest_sha256="")
-    assert "lists no files" in read(root).problems[0]
+    change(root / "manifest.json", files=None, guest_manifest_sha256="", self_sha256="")
+    assert "has no digest of its own" in read(root).problems[0]
+    assert "lists no files" in read(root).problems[1]
     bit(root)
     with pytest.raises(FetchError, match="different content"):
         read(root)
