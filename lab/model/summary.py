@@ -93,6 +93,7 @@ class ControlEffect:
     low_pct: float | None
     high_pct: float | None
     confidence: float | None = None
+    lost: str = ""  # as of a verdict
     blocks: Count
     per_block_pct: tuple[float, ...] = ()
 

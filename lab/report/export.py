@@ -10,9 +10,11 @@ from typing import Final
 from lab.model.summary import Summary
 from lab.report.pictures import pictures
 
-COLUMNS: Final = ("form", "against", "metric", "level", "value", "reference_value", "effect_pct", "low_pct",
-                  "high_pct", "confidence", "mde_pct", "floor_pct", "threshold_pct", "blocks", "word", "primary",
-                  "reasons")  # fmt: skip
+RUN: Final = ("run_id", "clock", "grade", "lab_version")
+SIZES: Final = ("effect_pct", "low_pct", "high_pct")  # empty where the effect is lost in noise
+COLUMNS: Final = ("form", "against", "metric", "level", "value", "reference_value", *SIZES, "range_pct", "confidence",
+                  "lost", "mde_pct", "floor_pct", "threshold_pct", "blocks", "word", "primary", "reasons",
+                  "evidence")  # fmt: skip
 
 
 def figures(summary: Summary) -> dict[str, str]:
@@ -21,12 +23,14 @@ def figures(summary: Summary) -> dict[str, str]:
 
 
 def verdicts(summary: Summary) -> str:
-    """Every comparison of the run, one a line; a latency has no single value."""
+    """Every comparison of the run, one a line, with what the run is; a latency has no single value."""
+    run = (summary.run_id, summary.clock, summary.grade.word, summary.provenance.lab_version)
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow((*RUN, *COLUMNS))
     for row in summary.verdicts:
-        rows.writerow([_plain(getattr(row, name)) for name in COLUMNS])
+        hidden = (*SIZES, "range_pct") if row.lost else ()
+        rows.writerow([*run, *("" if name in hidden else _plain(getattr(row, name)) for name in COLUMNS)])
     return text.getvalue()
 
 

@@ -67,13 +67,12 @@ def _dot(summary: Summary, name: str, metric: str) -> Dot | None:
         row = summary.controls.twin.get(metric)
     if row is None or row.effect_pct is None:
         return None
-    lost = isinstance(row, Verdict) and bool(row.lost)
     return Dot(
         pct=row.effect_pct,
         blocks=row.per_block_pct,
         interval=(row.low_pct, row.high_pct) if row.low_pct is not None and row.high_pct is not None else None,
         target=delay.realised_pct if delay else None,
-        lost=lost,
+        lost=bool(row.lost),
     )
 
 

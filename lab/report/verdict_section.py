@@ -130,7 +130,7 @@ def _ruler(summary: Summary) -> Html | None:
     found = []
     if twin := summary.controls.twin:
         parts = [
-            f"{METRICS[m].on(summary.clock)} {figures.effect(twin[m].effect_pct)}"
+            f"{METRICS[m].on(summary.clock)} {figures.stated(twin[m].effect_pct, twin[m].lost)}"
             for m in headline(summary.clock)
             if m in twin
         ]
@@ -142,7 +142,7 @@ def _ruler(summary: Summary) -> Html | None:
         if control and control.realised_pct is not None:
             found.append(
                 join((tag("b", f"A known {what}"), f" of {figures.effect(control.realised_pct)} was added to the",
-                      f" baseline. The lab measured {figures.effect(control.effect_pct)}."))
+                      f" baseline. The lab measured {figures.stated(control.effect_pct, control.lost)}."))
             )  # fmt: skip
     return listed(found, "ruler")
 

@@ -16,6 +16,7 @@ from lab.verdict.compare import Terms, twin_effect
 from lab.verdict.effects import Effect, percent
 from lab.verdict.metrics import percentiles
 from lab.verdict.observe import FormView
+from lab.verdict.rules import lost
 
 # Without an interval "seen" is not decided; a figure this close to the realised delay counts as near.
 NEAR: Final = 0.5
@@ -30,9 +31,13 @@ def controls(forms: Mapping[str, FormView], plan: Plan, terms: Terms) -> Control
         kind = plan.forms[form.name].delay_kind
         metric = next((m for m in terms.metrics if m.control and m.control == kind), None)
         if form.role == "control" and metric is not None:
-            delays[kind] = _delay(form, plain, metric, terms) or delays.get(kind)
+            delays[kind] = _delay(form, plain, metric, terms, read[metric.name]) or delays.get(kind)
     return Controls(
-        twin={name: _read(effect) for name, effect in read.items() if effect is not None},
+        twin={
+            name: _read(effect, lost(effect, None, terms.threshold(METRICS[name])))
+            for name, effect in read.items()
+            if effect
+        },
         delay_cpu=delays.get("cpu"),
         delay_wait=delays.get("wait"),
     )
@@ -44,18 +49,19 @@ def with_seen(terms: Terms, found: Controls) -> Terms:
     return replace(terms, seen={METRICS[delay.metric].control: bool(delay.seen) for delay in delays})
 
 
-def _read(value: Effect) -> ControlEffect:
+def _read(value: Effect, lost_in: str) -> ControlEffect:
     return ControlEffect(
         effect_pct=value.effect_pct,
         low_pct=value.low_pct,
         high_pct=value.high_pct,
         confidence=value.level,
+        lost=lost_in,
         blocks=value.blocks,
         per_block_pct=tuple(percent(ratio) for ratio in value.ratios),
     )
 
 
-def _delay(form: FormView, plain: list[FormView], metric: Metric, terms: Terms) -> Delay | None:
+def _delay(form: FormView, plain: list[FormView], metric: Metric, terms: Terms, twin: Effect | None) -> Delay | None:
     read, _, _ = paired.effect(form, plain, metric, terms.level, alpha=terms.alpha(metric, terms.level))
     if read is None:
         return None
@@ -78,6 +84,7 @@ def _delay(form: FormView, plain: list[FormView], metric: Metric, terms: Terms) 
         low_pct=read.low_pct,
         high_pct=read.high_pct,
         confidence=read.level,
+        lost=lost(read, twin, terms.threshold(metric)),
         blocks=read.blocks,
         per_block_pct=tuple(percent(ratio) for ratio in read.ratios),
     )

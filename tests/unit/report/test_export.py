@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,9 +12,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from lab.guest.wire import COUNTED
+from lab.model.figures import effect
 from lab.model.summary import Summary
 from lab.report import export, phrases, pictures
 from lab.report.markup import join
+from lab.report.page import html
 from lab.runs.read import read
 from lab.verdict import summarize
 from tests.unit.report import synthetic
@@ -59,3 +62,46 @@ def test_a_counted_run_calls_its_latencies_simulated(summary: Summary) -> None:
 
 def test_a_part_that_is_not_there_leaves_no_word_behind() -> None:
     assert join(("a", None, "b")) == "ab"
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+    """Eight blocks whose CPU varies twofold from cell to cell."""
+    run = read(synthetic.write(tmp_path_factory.mktemp("run") / "run", blocks=8, requests=60))
+    dice = random.Random(3)
+    cells = []
+    for one in run.cells:
+        times = dice.lognormvariate(0, 0.8)
+        usage = tuple(replace(u, user_s=u.user_s * times, system_s=u.system_s * times) for u in one.cell.usage)
+        cells.append(replace(one, cell=replace(one.cell, usage=usage)))
+    return summarize(replace(run, cells=tuple(cells)))
+
+
+def test_a_row_of_the_csv_has_its_run_and_no_size_of_an_effect_that_is_lost_in_noise(noisy: Summary) -> None:
+    rows = list(csv.DictReader(io.StringIO(export.verdicts(noisy))))
+    lost = [row for row in rows if row["lost"]]
+    assert lost
+    assert {row[name] for row in lost for name in ("effect_pct", "low_pct", "high_pct", "range_pct")} == {""}
+    assert all(
+        row["effect_pct"] for row in rows if not row["lost"] and row["blocks"] != "0" and row["word"] == "INDICATIVE"
+    )
+    assert {(row["run_id"], row["clock"], row["grade"]) for row in rows} == {
+        (noisy.run_id, noisy.clock, noisy.grade.word)
+    }
+    assert {row["lab_version"] for row in rows} == {noisy.provenance.lab_version}
+    assert rows[0]["evidence"].split("; ") == list(noisy.verdicts[0].evidence)
+
+
+def test_a_control_that_is_lost_in_noise_is_drawn_and_written_as_such(noisy: Summary) -> None:
+    delay = noisy.controls.delay_cpu
+    assert delay is not None
+    assert delay.lost
+    assert delay.metric == "cpu_s_per_1k_requests"
+    page = html(noisy)
+    ruler = page[page.index('class="ruler"') :]
+    ruler = ruler[: ruler.index("</ul>")]
+    assert f"The lab measured lost in noise ({delay.lost})" in ruler
+    drawn = page[page.index('id="overhead"') :]
+    drawn = drawn[: drawn.index("</svg>")]
+    assert "in noise" in drawn
+    assert f">{effect(delay.effect_pct)}<" not in drawn
