@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from lab.guest.wire import COUNTED
+
 MINUS: Final = "\N{MINUS SIGN}"
 NONE: Final = "\N{EN DASH}"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -63,6 +65,11 @@ def seconds(value: float | None) -> str:
         return f"{value:.1f} s" if value < 20 else f"{value:.0f} s"
     rest = int(value % 60)
     return f"{int(value // 60)} min" + (f" {rest:02d} s" if rest else "")
+
+
+def simulated(clock: str) -> str:
+    """Beside a time of the machine: a counted clock only simulates it."""
+    return "simulated " if clock == COUNTED else ""
 
 
 def size(value: float | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Cover
@@ -32,6 +33,7 @@ def section(summary: Summary) -> Html:
 
 
 def _scores(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) -> Html:
+    simulated = f" ({figures.simulated(summary.clock).strip()})" if summary.clock == COUNTED else ""
     rows = []
     for name in names:
         form = summary.forms[name]
@@ -44,7 +46,7 @@ def _scores(summary: Summary, names: Sequence[str], look: Mapping[str, Look]) ->
              number(figures.seconds(form.attach_s)), number(figures.seconds(form.time_to_first_span_s)))
         )  # fmt: skip
     head = ("form", "received / reference", "coverage", "parents right", "received / expected", "conformance",
-            "parents as expected", "orphans", "attached in", "first span after")  # fmt: skip
+            "parents as expected", "orphans", f"attached in{simulated}", f"first span after{simulated}")  # fmt: skip
     return join((table(head, rows), _absent(summary, names)))
 
 
@@ -71,7 +73,8 @@ def _clocks(summary: Summary, names: Sequence[str]) -> Html:
             "p",
             tag("b", name),
             f": in {figures.plural(shift.cells, 'cell')} the span timestamps were up to "
-            f"{figures.amount(shift.max_ms)} ms before the requests that caused them (the agent reads the kernel's "
+            f"{figures.amount(shift.max_ms)} {figures.simulated(summary.clock)}ms "
+            "before the requests that caused them (the agent reads the kernel's "
             "clock offset once). The shift was corrected before counting. ",
             *(join((link(path, "evidence"), " ")) for path in shift.evidence),
         )

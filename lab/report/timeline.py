@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
@@ -22,6 +23,8 @@ def section(summary: Summary) -> Html:
         f"{phrases.usable(cells)}. {figures.plural(cells.invalid, 'attempt')} missed a gate and "
         f"{'is' if cells.invalid == 1 else 'are'} dotted; a missed gate voids only the figures that it affects."
     )
+    if summary.clock == COUNTED:
+        lead += " The seconds are simulated, by the counted clock."
     if not summary.timeline:
         return part("timeline", "The session", lead, tag("p", _none_ran(summary), class_="empty"))
     return part("timeline", "The session", lead, tag("div", _draw(summary), class_="scroll"), _table(summary))

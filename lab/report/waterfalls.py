@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Trace, TraceRow
@@ -36,7 +37,8 @@ def section(summary: Summary) -> Html:
         "waterfalls",
         "What it shows",
         "One request of each type, sent once to every form before any load. A row is a span of the hand-written "
-        "reference. Same row, same span; same clock in every column.",
+        "reference. Same row, same span; same clock in every column."
+        + (" Its milliseconds are simulated, by the counted clock." if summary.clock == COUNTED else ""),
         legend(*LEGEND),
         *(_request(kind, summary, look) for kind in types),
         _without(summary),

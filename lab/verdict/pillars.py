@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.guest.scoring.gates import FAMILIES
-from lab.model.figures import seconds, stated
+from lab.model.figures import seconds, simulated, stated
 from lab.model.metrics import METRICS, headline
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
@@ -77,7 +77,7 @@ def _performance(seen: PillarView) -> Said:
         if row and row.effect_pct is not None:
             parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].on(seen.whole.clock)}")
     if seen.summary.attach_s is not None:
-        parts.append(f"attached in {seconds(seen.summary.attach_s)}")
+        parts.append(f"attached in {simulated(seen.whole.clock)}{seconds(seen.summary.attach_s)}")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:
         parts.append(f"the agent uses {agent:.0f} MiB")
     build = seen.summary.build

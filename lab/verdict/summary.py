@@ -9,6 +9,7 @@ from statistics import fmean, median
 from lab.guest.scoring.gates import FAMILIES, percentile
 from lab.guest.wire import Usage
 from lab.model.events import StepFinished, StepStarted
+from lab.model.figures import plural
 from lab.model.metrics import METRICS, Metric, headline, per
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, Curve, HostStep, Part, Provenance, Summary
@@ -70,10 +71,19 @@ def summarize(run: Run) -> Summary:
         timeline=timeline(forms, METRICS[headline(run.plan.clock)[0]]),
         steps=_steps(run),
         provenance=_provenance(run),
-        problems=(*run.problems, *unproven(run, forms), *_disagreements(forms)),
+        problems=(*run.problems, *_ended(run, forms.values()), *unproven(run, forms), *_disagreements(forms)),
     )
     summary = replace(summary, lines=lines(summary), pillars=pillars(run, forms, summary))
     return replace(summary, may_not_claim=may_not_claim(summary))
+
+
+def _ended(run: Run, forms: Collection[FormView]) -> list[str]:
+    """That the machine could not complete the run."""
+    if run.outcome != "failed":
+        return []
+    ran = {(form.name, view.cell.block, view.cell.level) for form in forms for view in form.attempts}
+    absent = sum(form.planned for form in forms) - len(ran)
+    return ["the run ended failed" + (f": {plural(absent, 'cell')} did not run" if absent else "")]
 
 
 def _cells(forms: Collection[FormView]) -> Cells:

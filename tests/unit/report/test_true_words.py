@@ -192,3 +192,27 @@ def _extent(text: ET.Element) -> tuple[float, float]:
     x, wide = float(str(text.get("x"))), 7.0 * len(text.text or "")
     shift = {"end": wide, "middle": wide / 2}.get(str(text.get("text-anchor")), 0.0)
     return x - shift, x - shift + wide
+
+
+def test_a_counted_run_calls_the_machines_time_simulated_wherever_it_stands(run: Run) -> None:
+    timed = summarize(run)
+    assert any(row.measured.count("attached in 4.6 s") for row in timed.pillars)
+    counted = replace(run, plan=replace(run.plan, clock="counted"), machine=replace(run.machine, instruction_ns=2.0))
+    summary = summarize(counted)
+    performance = next(row.measured for row in summary.pillars if "attached in" in row.measured)
+    assert "attached in simulated 4.6 s" in performance
+    page = report.html(summary)
+    assert "attached in (simulated)" in page
+    assert "first span after (simulated)" in page
+    for part in ("timeline", "waterfalls", "latency"):
+        assert "simulated, by the counted clock" in section_of(page, part).lower() or part == "latency"
+    assert "simulated" not in report.html(timed)
+
+
+def test_every_report_tells_that_a_run_ended_failed(run: Run) -> None:
+    life = max(one.cell.id for one in run.cells)
+    lost = replace(run, cells=tuple(one for one in run.cells if one.cell.id != life), outcome="failed")
+    said = everything(summarize(lost))
+    for where in ("html", "markdown", "junit"):
+        assert "the run ended failed: 1 cell did not run" in said[where], where
+    assert "ended failed" not in str(everything(summarize(run)))
