@@ -36,8 +36,12 @@ FAST: Final = "fast"
 SLOW: Final = "slow"  # the same requests in more time: the difference is the standing cost
 SLOW_DOWN: Final = 3.0
 EXPORT_VARIABLE: Final = "OTEL_BSP_SCHEDULE_DELAY"  # milliseconds between two batches of spans
-EXPORT_S: Final = 2.0  # of a form that does not set it: dd-trace-go's interval
-COUNTED_MARGIN_S: Final = 0.2  # for a batch to arrive; a counted second is never late
+EXPORT_S: Final = 5.0  # of a form that does not set it: OpenTelemetry's interval
+DD_EXPORT_S: Final = 2.0  # and dd-trace-go's
+DD_PREFIX: Final = "DD_"  # of its variables
+MARGIN_S: Final = 1.0  # for a batch to arrive
+COUNTED_MARGIN_S: Final = 0.2  # a counted second is never late
+DRAIN_BATCHES: Final = 3  # a drain ends at the latest when this many batches did not end it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +194,16 @@ def _timeouts(parameters: RunParameters, forms: Iterable[FormSpec]) -> Timeouts:
     base = Timeouts()
     factor = EMULATED_FACTOR if parameters.emulated else 1.0
     counted = parameters.clock == COUNTED
+    export_s = _export_s(forms)
+    quiet_s = export_s + COUNTED_MARGIN_S if counted else max(base.quiet_s, export_s + MARGIN_S)
     return dataclasses.replace(
         base,
+        drain_s=max(base.drain_s, DRAIN_BATCHES * quiet_s),
         ready_s=base.ready_s * factor / 2,
         first_span_s=base.first_span_s * factor / 2,
         stop_s=base.stop_s * factor / 2,
         request_s=base.request_s,
-        quiet_s=_export_s(forms) + COUNTED_MARGIN_S if counted else base.quiet_s,
+        quiet_s=quiet_s,
         idle_s=0.0 if counted else 1.0,
     )
 
@@ -208,7 +215,8 @@ def _export_s(forms: Iterable[FormSpec]) -> float:
         if form.proof == "some":
             env = form.env | (form.agent.env if form.agent else {})
             said = env.get(EXPORT_VARIABLE, "")
-            found.append(int(said) / 1000 if said.isdecimal() else EXPORT_S)
+            default_s = DD_EXPORT_S if any(name.startswith(DD_PREFIX) for name in env) else EXPORT_S
+            found.append(int(said) / 1000 if said.isdecimal() else default_s)
     return max(found)
 
 

@@ -22,7 +22,8 @@ from lab.guest.linux.sampler import (
 from lab.guest.linux.waiting import until
 from lab.guest.run.cell_result import RawCell, result, short
 from lab.guest.run.context import RunContext
-from lab.guest.run.life import Running
+from lab.guest.run.late_spans import settle
+from lab.guest.run.life import Published, Running
 from lab.guest.run.load import longest_s, start_load, summary
 from lab.guest.run.sink import still
 from lab.guest.wire import (
@@ -53,6 +54,9 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     temp.mkdir(parents=True)
     context.journal.emit("state", phase="cell", cell=cell.id, attempt=attempt, form=running.form.name)
     counted = context.plan.clock == COUNTED
+    # before the warm-up, whose spans belong to no cell
+    running.sink.rotate(running.work / ("warm-up-%s.spans.jsonl.gz" % name))
+    settle(context, running)
     sentinel_s = 0.0 if counted else sentinel(SENTINEL_ROUNDS)  # a count does not drift
     failed = _warm_up(context, running, cell) if counted else ""
     rotated = running.sink.rotate(temp / SPANS_FILE)
@@ -68,7 +72,8 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
         if counted:
             samples.append(_sample(context, running, statistics, slow=True))
     refused = max(0, running.sink.refused() - refused)
-    rotated = running.sink.rotate(running.work / ("late-%s.spans.jsonl.gz" % name)) and rotated
+    late = running.work / ("late-%s.spans.jsonl.gz" % name)
+    rotated = running.sink.rotate(late) and rotated
     broken = {role: running.ended(role) for role in ("service", "agent", "sink")}
     if not rotated and not broken["sink"]:
         broken["sink"] = "does not rotate its file"
@@ -77,6 +82,7 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     measured = result(context, running, cell, attempt, raw, temp)
     write_text(temp / CELL_FILE, dump(measured) + "\n")
     publish(temp, context.out / CELLS_DIR / name)
+    running.published = Published(measured, name, late)
     context.journal.emit("cell", **short(measured))
     return measured
 

@@ -16,9 +16,18 @@ from lab.guest.linux.waiting import until
 from lab.guest.run.context import LifeFailed, RunContext, fill
 from lab.guest.run.ready import wait_ready
 from lab.guest.run.sink import Sink, start_sink
-from lab.guest.wire import COUNTED, FormSpec, Life, ProcessSpec
+from lab.guest.wire import COUNTED, Cell, FormSpec, Life, ProcessSpec
 
 DISK_MIN_MIB = 64.0
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published cell, its folder below cells/, and the file of spans that arrive after it."""
+
+    cell: Cell
+    folder: str
+    late: Path
 
 
 @dataclass
@@ -38,6 +47,7 @@ class Running:
     attach_s: float | None = None
     first_span_s: float | None = None
     agent_said: list[dict[str, object]] = field(default_factory=list)
+    published: Published | None = None  # the last cell, until its late spans were counted
 
     @property
     def target(self) -> int:

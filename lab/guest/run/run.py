@@ -18,6 +18,7 @@ from lab.guest.run.canary import prove
 from lab.guest.run.cell import cell_folder, run_cell
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
+from lab.guest.run.late_spans import settle
 from lab.guest.run.life import Running, start_life, stop_life
 from lab.guest.run.lock import Lock
 from lab.guest.run.seal import WORK_DIR, read_seal, seal
@@ -132,6 +133,7 @@ def _one_life(context: RunContext, life: Life, todo: list[tuple[CellPlan, int]])
     ident = _life_id(context, life)
     work = context.work / ident
     work.mkdir()
+    running: Running | None = None
     context.journal.emit("life", id=ident, form=life.form, block=life.block, phase="starting", said="starting")
     try:
         running = start_life(context, life, ident, work)
@@ -152,6 +154,8 @@ def _one_life(context: RunContext, life: Life, todo: list[tuple[CellPlan, int]])
         _publish_life(context, ident, life, None, None, str(failure))
     finally:
         codes = stop_life(context)
+    if running is not None:
+        settle(context, running)
     _keep_logs(context, ident, work)
     context.journal.emit("life", id=ident, form=life.form, phase="stopped", said="stopped", codes=codes)
     shutil.rmtree(str(work), ignore_errors=True)

@@ -115,6 +115,12 @@ def gates(facts: Facts, limits: Gates) -> tuple[Gate, ...]:
     )
 
 
+def with_late_spans(found: Sequence[Gate], late: int) -> tuple[Gate, ...]:
+    """The gates of a cell after spans of its window arrived when it was published already."""
+    gate = Gate("spans_still", False, float(late), 0.0, "spans of this cell arrived after its drain")
+    return tuple(gate if one.name == gate.name else one for one in found)
+
+
 @dataclass(frozen=True)
 class Validity:
     """The validity of a cell. void: family -> one sentence per missed gate; other families are valid."""

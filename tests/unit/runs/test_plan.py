@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from lab.guest.wire import FormSpec, Plan, Tools, dump, load
+from lab.guest.wire import FormSpec, Plan, Timeouts, Tools, dump, load
 from lab.model.errors import ConfigError
 from lab.model.loading.load_scenario import load_scenario
 from lab.model.loading.load_service import load_service
@@ -103,7 +103,22 @@ def test_every_form_waits_for_the_slowest_batch_of_spans_of_any() -> None:
 
     slow, fast = waits(OTEL_BSP_SCHEDULE_DELAY="1000"), waits(OTEL_BSP_SCHEDULE_DELAY="200")
     assert slow - fast == pytest.approx(0.8)
-    assert waits() > 2.0  # dd-trace-go sends every two seconds
+    assert waits(DD_SERVICE="shop") == pytest.approx(2.2)  # dd-trace-go sends every two seconds
+    assert waits() > 5.0  # OpenTelemetry every five
+
+
+def test_a_drain_on_a_real_clock_outlasts_the_slowest_batch_of_spans_too() -> None:
+    scenario, service = shop()
+
+    def timeouts(**env: str) -> Timeouts:
+        woven = dataclasses.replace(spec("woven"), proof="some", env=env)
+        forms = {"baseline": spec("baseline"), "woven": woven}
+        return make("r", scenario, service, forms, TOOLS, parameters(requests=10)).timeouts
+
+    assert timeouts(OTEL_BSP_SCHEDULE_DELAY="200").quiet_s == Timeouts().quiet_s
+    assert timeouts(OTEL_BSP_SCHEDULE_DELAY="20000").quiet_s == pytest.approx(21.0)
+    assert timeouts(OTEL_BSP_SCHEDULE_DELAY="20000").drain_s > 60
+    assert timeouts().quiet_s > 5.0, "OpenTelemetry's default"
 
 
 def test_the_plan_survives_the_wire() -> None:
