@@ -258,18 +258,22 @@ def _saturated(side: Sequence[FormView], level: str) -> str:
 def _biased(form: FormView, references: Sequence[FormView], metric: Metric) -> str:
     """Why the sides are biased: a form that lost more cells shows only its better ones. The references are one side.
 
-    Shares differ when a cell was lost for good on one side only, or by more than one attempt: with so few attempts, a
-    single rerun is not significant.
+    Effects are paired by block, so one cell more or less on a side is no difference of shares.
     """
     families = metric.families
-    attempts = sum(len(reference.attempts) for reference in references)
-    lost_there = sum(reference.invalid(*families) for reference in references)
-    if attempts == 0 or not form.attempts:
+    planned = sum(reference.planned for reference in references)
+    lost, lost_there = form.lost(*families), sum(reference.lost(*families) for reference in references)
+    if not planned or abs(lost - lost_there / planned * form.planned) <= 1:
         return ""
-    gone = [side.planned > len(side.cells(*families)) for side in (form, *references)]
-    mine = form.invalid(*families)
-    apart = abs(mine - lost_there / attempts * len(form.attempts))
-    if apart <= 1 and (gone[0] == any(gone[1:])):
-        return ""
-    share = f"{mine} of {len(form.attempts)} cells of {form.name} were INVALID for {' and '.join(families)}"
-    return f"{share}, {lost_there} of {attempts} on the other side"
+    there = f"{lost_there} of {planned} on the other side{_why_lost(references, *families)}"
+    return f"{lost} of {form.planned} cells of {form.name} have no valid figure{_why_lost([form], *families)}, {there}"
+
+
+def _why_lost(side: Sequence[FormView], *families: str) -> str:
+    void, never_ran = sum(form.invalid(*families) for form in side), sum(form.never_ran for form in side)
+    parts = []
+    if void:
+        parts.append(f"{void} attempt{'s' if void > 1 else ''} INVALID")
+    if never_ran:
+        parts.append(f"{never_ran} never ran")
+    return f" ({', '.join(parts)})" if parts else ""

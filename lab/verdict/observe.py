@@ -100,6 +100,15 @@ class FormView:
         """Number of attempts in which one of these families is void."""
         return sum(not view.validity.holds(*families) for view in self.attempts)
 
+    def lost(self, *families: str) -> int:
+        """Number of planned cells without a valid attempt for these families."""
+        return self.planned - len(self.cells(*families))
+
+    @property
+    def never_ran(self) -> int:
+        """Number of planned cells without any attempt."""
+        return self.planned - len({(view.cell.block, view.cell.level) for view in self.attempts})
+
     def level(self, level: str, *families: str) -> dict[int, CellView]:
         """Block -> the cell at this level that is valid for these families."""
         return {view.cell.block: view for view in self.cells(*families) if view.cell.level == level}

@@ -189,18 +189,6 @@ def test_a_form_without_a_valid_cell_says_what_was_missed(run: Run) -> None:
     assert any(late in line.text for line in summary.lines)
 
 
-def test_losing_more_cells_than_the_other_side_is_biased(tmp_path: Path) -> None:
-    run = read(synthetic.write(tmp_path / "run", blocks=3, requests=60))
-    cells = tuple(
-        replace(c, cell=replace(c.cell, valid=False)) if c.cell.form == "ebpf" and c.cell.block < 3 else c
-        for c in run.cells
-    )
-    found = row(summarize(replace(run, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert found.word == "BIASED"
-    assert "2 of 3 cells of ebpf were INVALID" in found.reasons[0]
-    assert row(summarize(run), "ebpf", "baseline", "cpu_s_per_1k_requests").blocks == 3
-
-
 def test_a_guest_that_contradicts_its_own_rows_is_told(run: Run) -> None:
     liar = tuple(replace(c, cell=replace(c.cell, completed=999)) if c.cell.form == "ebpf" else c for c in run.cells)
     problems = summarize(replace(run, cells=liar)).problems
