@@ -16,6 +16,7 @@ from lab.verdict.effects import Effect
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
 COLLECTION: Final = "one garbage collection more or less"
 TOLD_PCT: Final = 1000.0  # a wider range is no figure
+NO_NOISE: Final = "no twin has a figure, and the noise of earlier sessions is unknown"
 # Grades of a machine that permit a verdict on this kind of metric.
 WORTH: Final[dict[Kind, frozenset[str]]] = {
     "time": frozenset({"limited", "ready"}),
@@ -138,6 +139,8 @@ def _decided(evidence: Evidence, effect: Effect) -> tuple[Word, tuple[str, ...]]
     if not evidence.control_seen:
         why = "was not detected" if evidence.control_seen is False else "has no figure in this run"
         return "CAN'T TELL", (f"the control of this metric {why}", least)
+    if evidence.floor_pct is None and evidence.twin is None:
+        return "CAN'T TELL", (NO_NOISE, least)
     if effect.excludes_zero and abs(effect.effect_pct) > evidence.limit_pct:
         return ("COSTS MORE" if _costs_more(evidence, effect) else "COSTS LESS"), _implausible(evidence, effect)
     low, high, threshold = effect.low90_pct, effect.high90_pct, evidence.threshold_pct

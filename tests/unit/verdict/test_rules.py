@@ -120,6 +120,17 @@ def test_a_twin_that_reads_as_much_is_told_beside_the_doubt() -> None:
     assert "the twin" not in judge(replace(CHEAPER, twin=read(1.0)))[1][0]
 
 
+def test_without_a_twin_and_a_noise_floor_the_noise_is_not_zero() -> None:
+    for of in (GOOD, COUNTED, replace(GOOD, effect=effect(0.5, -0.6, 1.4, -0.4, 1.2))):
+        alone = replace(of, floor_pct=None, twin=None)
+        word, reasons = judge(alone)
+        assert (word, reasons[0]) == (
+            "CAN'T TELL",
+            "no twin has a figure, and the noise of earlier sessions is unknown",
+        )
+    assert judge(replace(GOOD, floor_pct=None, twin=read(1.0)))[0] == "COSTS MORE"
+
+
 def test_more_throughput_is_less_cost() -> None:
     assert judge(replace(GOOD, metric=replace(GOOD.metric, gain=True)))[0] == "COSTS LESS"
 
@@ -148,7 +159,7 @@ def test_the_rest(change: dict[str, Any], word: str) -> None:
 def test_an_unknown_floor_never_says_same() -> None:
     near = replace(GOOD, effect=effect(0.1, -1.0, 1.0, -0.5, 0.5))
     assert judge(near)[0] == "SAME"
-    word, reasons = judge(replace(near, floor_pct=None))
+    word, reasons = judge(replace(near, floor_pct=None, twin=read(0.1)))
     assert (word, reasons[0]) == ("CAN'T TELL", "within ±2 %, and the noise of earlier sessions is unknown")
     assert judge(replace(near, floor_pct=2.5))[0] == "CAN'T TELL"
     assert judge(replace(near, twin=read(3.0)))[0] == "CAN'T TELL"
