@@ -131,7 +131,7 @@ def _row(
     apart: bool = True,
 ) -> Verdict:
     direct = against != BASELINE
-    unequal = unequal_types(references[0].scores, form.scores) if direct else {}
+    unequal = unequal_types(references[0].tallies, form.tallies) if direct else {}
     types = None if not direct else [kind for kind in form.requests if kind not in unequal]
     alpha = terms.alpha(metric, level, direct=direct)
     found, able, per_type = paired.effect(form, references, metric, level, types=types, alpha=alpha)

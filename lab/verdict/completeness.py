@@ -11,10 +11,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from lab.guest.scoring.tally import NodeTally, Tally
+from lab.guest.scoring.tally import NO_REQUEST, NodeTally, Tally
 from lab.model.summary_form import Conformance, Cover, Coverage, Misplaced, MissingSpans, Node, SpanCount
 
-# Two forms delivered the same tree of a request type when no node's share differs by more than this.
+# Two forms delivered the same tree of a request type when no node's share, nor the number of further spans per request,
+# differs by more than this.
 SAME_SHARE: Final = 0.005
 UNKNOWN: Final = "no expectation for this form on this service; see coverage"
 
@@ -168,11 +169,16 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def unequal_types(one: Sequence[Node], other: Sequence[Node]) -> dict[str, str]:
-    """Request type -> the first difference between the spans of two forms. Types not in the result are equal."""
-    twins = {(row.request, row.node): row for row in other}
+def unequal_types(one: Sequence[Tally], other: Sequence[Tally]) -> dict[str, str]:
+    """Request type -> the first difference between the spans of two forms. Types not in the result are equal.
+
+    Spans beyond the reference count as well: a form that sends more of them does more work.
+    """
+    twins = {(row.request, row.node): row for row in score(other)}
+    beyond, beyond_twin = _beyond(one), _beyond(other)
+    loose, loose_twin = beyond.pop(NO_REQUEST, 0.0), beyond_twin.pop(NO_REQUEST, 0.0)
     found: dict[str, str] = {}
-    for row in one:
+    for row in score(one):
         twin = twins.get((row.request, row.node))
         if row.request in found:
             continue
@@ -186,7 +192,24 @@ def unequal_types(one: Sequence[Node], other: Sequence[Node]) -> dict[str, str]:
             if abs(a - b) > SAME_SHARE:
                 found[row.request] = f"{what}{row.kind} {row.match} {a:.0%} against {b:.0%}"
                 break
+    for request in {**beyond, **beyond_twin}:
+        for what, a, b in (
+            ("spans beyond the reference", beyond.get(request, 0.0), beyond_twin.get(request, 0.0)),
+            ("spans of no request", loose, loose_twin),
+        ):
+            if abs(a - b) > SAME_SHARE:
+                found.setdefault(request, f"{a:.3g} against {b:.3g} {what} per request")
     return found
+
+
+def _beyond(tallies: Sequence[Tally]) -> dict[str, float]:
+    """Spans beyond the reference per request: of each type, and those of no request per request of any type."""
+    requests, spans = Counter[str](), Counter[str]()
+    for tally in tallies:
+        requests.update(tally.requests)
+        spans.update(tally.beyond)
+    each = {request: spans[request] / count for request, count in requests.items()}
+    return {**each, NO_REQUEST: spans[NO_REQUEST] / max(1, sum(requests.values()))}
 
 
 def _share(count: int, row: Node) -> float:

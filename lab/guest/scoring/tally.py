@@ -16,7 +16,9 @@ from lab.guest.scoring.signature import NO, fits, signature
 from lab.guest.scoring.trees import EXACT_NODE, Assignment, Fragment, TypeTree, assign, fragments, type_trees
 from lab.guest.wire import Expectation, ExtraSpan, FormExpectation, Span, SpanNode
 
-__all__ = ["Missing", "NodeTally", "Row", "Tally", "tally"]
+__all__ = ["NO_REQUEST", "Missing", "NodeTally", "Row", "Tally", "tally"]
+
+NO_REQUEST = "*"  # the type of a span that fits no request
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Tally:
     outside: int  # spans of canary and warm-up
     lag_ns: int = 0  # how much too early the clock of the spans was; corrected before counting
     calls: dict[str, int] = field(default_factory=dict)  # node id -> calls of this life up to the end of this cell
+    beyond: dict[str, int] = field(default_factory=dict)  # type -> spans without a reference node; "*": of no request
 
 
 def tally(
@@ -89,7 +92,7 @@ def tally(
     tail_ns = window_start_ns + max((r.end_ns - r.start_ns for r in rows), default=0)
     before = [p for p in loose if is_warm_up(p, window_start_ns, tail_ns, trees)]
     stray = [p for p in loose if not is_warm_up(p, window_start_ns, tail_ns, trees)]
-    extra, known = _extras(stray, read, slots, expected)
+    extra, known, beyond = _extras(stray, read, slots, expected)
     reached = Counter(s.row.type for s in slots if s.row.status != TRANSPORT_ERROR)
     earlier = {node.id: _earlier(node, before, prior) for tree in trees.values() for node in tree.nodes.values()}
     nodes = tuple(
@@ -111,6 +114,7 @@ def tally(
         outside=sum(len(p.spans) for p in before),
         lag_ns=lag,
         calls=dict(calls),
+        beyond=beyond,
     )
 
 
@@ -191,22 +195,22 @@ def _missing(nodes: Sequence[NodeTally]) -> tuple[Missing, ...]:
 
 def _extras(
     stray: list[Fragment], read: list[Assignment | None], slots: list[Slot], expected: FormExpectation
-) -> tuple[dict[str, int], dict[str, int]]:
+) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
     extra: Counter[str] = Counter()
     known: Counter[str] = Counter()
-    spans = [(span, "*") for part in stray for span in part.spans]
+    spans = [(span, NO_REQUEST) for part in stray for span in part.spans]
     spans += [(span, slot.row.type) for slot, r in zip(slots, read) if r is not None for span in r.extra]
     for span, request in spans:
         sig = signature(span)
         name = ("%s %s" % (sig.label(), sig.target)).strip()
         hit = any(_known(rule, request) and fits(sig, rule.kind, rule.family, rule.match) for rule in expected.extra)
         (known if hit else extra)[name] += 1
-    return dict(extra), dict(known)
+    return dict(extra), dict(known), dict(Counter(request for _, request in spans))
 
 
 def _known(rule: ExtraSpan, request: str) -> bool:
     """Spans of the start of the service do not count under load."""
-    return not rule.start and (request == "*" or rule.request in ("*", request))
+    return not rule.start and (request == NO_REQUEST or rule.request in ("*", request))
 
 
 def _orphans(slots: list[Slot], stray: list[Fragment]) -> dict[str, int]:

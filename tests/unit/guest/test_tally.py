@@ -110,6 +110,7 @@ def test_extras_known_and_unknown_and_orphans() -> None:
     assert found.known_extra == {"client http GET /known": 1}
     assert found.extra == {"client http GET /unknown": 1, "server http GET /other": 1}
     assert found.orphans == {"server http": 1}
+    assert found.beyond == {"list": 2, "*": 1}, "known ones too"
 
 
 def test_requests_that_never_arrived_are_not_waited_for() -> None:

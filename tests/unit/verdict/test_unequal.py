@@ -1,0 +1,98 @@
+"""Two forms are ranked only over request types of which both sent the same spans, further ones included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from lab.guest.wire import Span
+from lab.model.run import Run, RunCell
+from lab.model.summary import Summary, Verdict
+from lab.runs.read import read
+from lab.verdict import summarize
+from tests.unit.report import synthetic
+from tests.unit.report.synthetic_plan import MIX
+from tests.unit.verdict.test_summary import row
+
+ALIKE = {
+    **synthetic.FORMS,
+    "ebpf": replace(synthetic.FORMS["orchestrion-otel"], mechanism="run-time", cpu=1.6),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Both instrumented forms give every span of the reference and nothing else."""
+    return read(synthetic.write(tmp_path_factory.mktemp("run") / "run", requests=60, forms=ALIKE))
+
+
+def pair(summary: Summary, metric: str = "cpu_s_per_1k_requests") -> Verdict:
+    return row(summary, "ebpf", "orchestrion-otel", metric)
+
+
+def sending(run: Run, change: Callable[[list[Span]], list[Span]], *forms: str) -> Summary:
+    """The run with the spans of these forms changed."""
+
+    def changed(one: RunCell) -> RunCell:
+        return replace(one, spans=lambda: iter(change(list(one.spans()))))
+
+    return summarize(replace(run, cells=tuple(changed(c) if c.cell.form in forms else c for c in run.cells)))
+
+
+def twice(spans: list[Span]) -> list[Span]:
+    """Each span has itself as a child: a second tracer beside the first."""
+    return spans + [replace(s, span_id=f"{int(s.span_id, 16) ^ 1:016x}", parent_id=s.span_id) for s in spans]
+
+
+def more(spans: list[Span]) -> list[Span]:
+    """One more span in each checkout, such as for a message."""
+    return spans + [
+        replace(s, span_id=f"{int(s.span_id, 16) ^ 1:016x}", parent_id=s.span_id, kind="internal")
+        for s in spans
+        if "Orders/Place" in s.name and s.kind == "server"
+    ]
+
+
+def strays(spans: list[Span]) -> list[Span]:
+    """Traces that fit no request, as a job in the background makes them."""
+    return spans + [
+        replace(s, trace_id=s.span_id * 2, parent_id="", name="job", attributes={"db.system": "sqlite"})
+        for s in spans[:3]
+    ]
+
+
+def test_equal_trees_are_ranked(run: Run) -> None:
+    assert pair(summarize(run)).word == "INDICATIVE"
+    assert pair(summarize(run)).unequal == {}
+
+
+def test_a_form_that_sends_every_span_twice_is_not_ranked(run: Run) -> None:
+    found = pair(sending(run, twice, "ebpf"))
+    assert found.word == "NOT COMPARABLE"
+    assert set(found.unequal) == {kind for kind, _, _ in MIX}
+    assert "spans beyond the reference per request" in found.reasons[0]
+
+
+def test_spans_beyond_the_reference_make_their_own_type_unequal(run: Run) -> None:
+    found = pair(sending(run, more, "ebpf"), "latency_p50_ms")
+    assert found.unequal == {"checkout": "0 against 1 spans beyond the reference per request"}
+    assert "checkout" not in found.types
+    assert pair(sending(run, more, "ebpf")).word == "NOT COMPARABLE"
+
+
+def test_spans_of_no_request_make_every_type_unequal(run: Run) -> None:
+    found = pair(sending(run, strays, "ebpf"))
+    assert found.word == "NOT COMPARABLE"
+    assert set(found.unequal) == {kind for kind, _, _ in MIX}
+    assert "spans of no request per request" in found.reasons[0]
+
+
+@pytest.mark.parametrize("change", [twice, more, strays])
+def test_forms_that_both_send_them_are_ranked(run: Run, change: Callable[[list[Span]], list[Span]]) -> None:
+    assert pair(sending(run, change, "ebpf", "orchestrion-otel")).word == "INDICATIVE"
+
+
+def test_the_baseline_is_compared_whatever_a_form_sends(run: Run) -> None:
+    assert row(sending(run, twice, "ebpf"), "ebpf", "baseline", "cpu_s_per_1k_requests").word == "INDICATIVE"
