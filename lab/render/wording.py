@@ -52,6 +52,8 @@ def _cell(data: dict[str, Any]) -> str:
     if data.get("valid"):
         return "valid"
     void, reasons = [str(family) for family in data.get("void", [])], "; ".join(map(str, data.get("reasons", [])))
+    if data.get("saturated"):
+        return f"saturated: {reasons}"
     good = [family for family in ("spans", "cpu", "memory", "latency") if family not in void]
     if not void or not good:
         return f"INVALID: {reasons}"

@@ -74,14 +74,14 @@ def _proofs(summary: Summary) -> Iterator[Case]:
 
 
 def _cells(summary: Summary) -> Iterator[Case]:
-    """One case per planned cell: an INVALID attempt with a valid rerun is reported, not failed."""
+    """One case per planned cell: a saturated attempt, or an INVALID one with a valid rerun, is reported, not failed."""
     by_cell: dict[str, list[CellAttempt]] = {}
     for attempt in summary.timeline:
         by_cell.setdefault(attempt.cell, []).append(attempt)
     for name, attempts in by_cell.items():
         last = attempts[-1]
         doubts = [doubt for attempt in attempts for doubt in attempt.disagreements]
-        valid = any(attempt.valid for attempt in attempts)
+        valid = any(attempt.valid or attempt.saturated for attempt in attempts)
         reasons = "; ".join(reason for attempt in attempts for reason in attempt.reasons)
         worth = "; ".join(dict.fromkeys(phrases.void(attempt) for attempt in attempts))
         failure = "" if valid else f"{worth}: {reasons or 'no reason given'}"

@@ -42,9 +42,11 @@ def usable(cells: Cells) -> str:
 
 
 def void(attempt: CellAttempt) -> str:
-    """The validity of an attempt: valid, INVALID, or the families for which it is not valid."""
+    """The validity of an attempt: valid, saturated, INVALID, or the families for which it is not valid."""
+    if attempt.saturated:
+        return "saturated"
     if not attempt.void:
-        return "saturated" if attempt.saturated else "valid"
+        return "valid"
     if set(attempt.void) >= set(FAMILIES):
         return "INVALID"
     return "not valid for " + ", ".join(FAMILIES[family] for family in attempt.void)

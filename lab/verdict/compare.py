@@ -247,8 +247,8 @@ def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | 
 
 def _saturated(side: Sequence[FormView], level: str) -> str:
     """Why one side is saturated: at least half of its cells fell behind (a single one may be due to the host)."""
-    cells = [(form.name, v.queue) for form in side for v in form.cells("spans") if level in {ALL_LEVELS, v.cell.level}]
-    behind = [(name, queue) for name, queue in cells if queue is not None and queue.grew]
+    cells = [(form.name, view) for form in side for view in form.loaded(level)]
+    behind = [(name, view.queue) for name, view in cells if view.queue is not None and view.saturated]
     if not behind or 2 * len(behind) < len(cells):
         return ""
     name, worst = min(behind, key=lambda found: found[1].answered / found[1].sent)

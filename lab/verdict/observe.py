@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
+from lab.guest.scoring.saturation import Queue, judged, queue, saturated
 from lab.guest.scoring.tally import Row, Tally, tally
-from lab.guest.wire import Canary, Cell, GuestRecord, Plan
+from lab.guest.wire import Cell, Plan
 from lab.model.errors import Unreadable
 from lab.model.metrics import ALL_LEVELS, CellFigures
 from lab.model.run import Request, Run, RunCell
@@ -17,11 +17,8 @@ from lab.model.summary_form import Node, Role
 from lab.verdict.completeness import score
 from lab.verdict.evened import ROLES, UNMOVED, Evened, even
 from lab.verdict.metrics import QUANTILES, figures, percentiles
+from lab.verdict.proofs import failed_proofs
 from lab.verdict.recheck import count, disagreements, recounted
-from lab.verdict.saturation import Queue, queue
-
-NO_REASON: Final = "the proof failed without a reason from the guest half"
-EMPTY_PROOF: Final = "the proof has no request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +40,11 @@ class CellView:
     @property
     def key(self) -> tuple[str, int]:
         return self.cell.id, self.cell.attempt
+
+    @property
+    def saturated(self) -> bool:
+        """Beyond what its form can sustain, which is a finding and no fault of the cell."""
+        return saturated(self.queue, self.cell)
 
     @property
     def as_counted(self) -> CellFigures:
@@ -97,12 +99,13 @@ class FormView:
         return total
 
     def invalid(self, *families: str) -> int:
-        """Number of attempts in which one of these families is void."""
-        return sum(not view.validity.holds(*families) for view in self.attempts)
+        """Number of attempts in which one of these families is void, other than by too much load."""
+        return sum(not view.validity.holds(*families) and not view.saturated for view in self.attempts)
 
     def lost(self, *families: str) -> int:
-        """Number of planned cells without a valid attempt for these families."""
-        return self.planned - len(self.cells(*families))
+        """Number of planned cells with no attempt that is valid for these families, or saturated."""
+        kept = [view for view in self.attempts if view.validity.holds(*families) or view.saturated]
+        return self.planned - len({(view.cell.block, view.cell.level) for view in kept})
 
     @property
     def never_ran(self) -> int:
@@ -112,6 +115,14 @@ class FormView:
     def level(self, level: str, *families: str) -> dict[int, CellView]:
         """Block -> the cell at this level that is valid for these families."""
         return {view.cell.block: view for view in self.cells(*families) if view.cell.level == level}
+
+    def loaded(self, level: str) -> list[CellView]:
+        """For each planned cell at this level the soundest attempt that tells whether the load was too much."""
+        best: dict[tuple[int, str], CellView] = {}
+        for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
+            if level in {ALL_LEVELS, view.cell.level} and view.queue is not None and judged(view.cell):
+                best.setdefault((view.cell.block, view.cell.level), view)
+        return list(best.values())
 
     def why_none(self, *families: str, level: str = ALL_LEVELS) -> str:
         """Why there is no valid cell for these families, at this level or at any; "" when there is one."""
@@ -156,17 +167,6 @@ def _evened(form: FormView, instruction_ns: float, found: Evened) -> FormView:
     return replace(form, attempts=tuple(known), evened=found)
 
 
-def failed_proofs(run: Run) -> dict[str, str]:
-    """Form -> why it was not proven: by its canary, or by the event of the guest half when there is none."""
-    reasons = {str(r.data.get("form")): _reason(r.data.get("reason")) for r in run.records if _not_proven(r)}
-    for canary in (proof.canary for proof in run.canaries):
-        if not canary.ok:
-            reasons[canary.form] = _reason(canary.reason)
-        elif _empty(canary, run.plan):
-            reasons.setdefault(canary.form, EMPTY_PROOF)
-    return reasons
-
-
 def unproven(run: Run, forms: Mapping[str, FormView]) -> list[str]:
     """A sentence for each form that was measured although the run has no result of its proof."""
     known = {proof.canary.form for proof in run.canaries}
@@ -175,21 +175,6 @@ def unproven(run: Run, forms: Mapping[str, FormView]) -> list[str]:
         for form in forms.values()
         if form.attempts and form.failed is None and form.name not in known
     ]
-
-
-def _reason(reason: object) -> str:
-    """The reason of a failed proof; a default where the guest half sent none."""
-    return reason if isinstance(reason, str) and reason.strip() else NO_REASON
-
-
-def _empty(canary: Canary, plan: Plan) -> bool:
-    """Whether the proof of an instrumented form has no request."""
-    form = plan.forms.get(canary.form)
-    return form is not None and form.mechanism != "none" and not canary.requests
-
-
-def _not_proven(record: GuestRecord) -> bool:
-    return record.kind == "proof" and record.data.get("ok") is False
 
 
 def ordered(plan: Plan) -> list[str]:
@@ -229,7 +214,7 @@ def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellV
         disagreements=doubts,
         validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
         late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
-        queue=queue(rows),
+        queue=queue(rows, plan.requests),
     )
 
 

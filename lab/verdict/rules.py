@@ -1,6 +1,7 @@
 """The verdict word of a comparison, and why. The first match of:
 
-INVALID, BIASED, NOT COMPARABLE, SATURATED, INDICATIVE, the rest.
+INVALID, BIASED, NOT COMPARABLE, SATURATED, INDICATIVE, the rest. A side that has no valid cell since the load was too
+much for it is SATURATED: a finding, and no fault.
 """
 
 from __future__ import annotations
@@ -60,12 +61,7 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
     """The word and its reasons."""
     effect = evidence.effect
     if evidence.invalid or effect is None:
-        # different work takes precedence over a missing figure: even perfect cells would not be comparable
-        if evidence.unequal and not evidence.invalid:
-            return "NOT COMPARABLE", (evidence.unequal,)
-        if evidence.too_few and not evidence.invalid:
-            return "CAN'T TELL", (evidence.too_few,)
-        return "INVALID", (evidence.invalid or "no block has valid cells of both sides",)
+        return _without_figure(evidence)
     if evidence.biased:
         return "BIASED", (evidence.biased,)
     if evidence.unequal:
@@ -75,6 +71,17 @@ def judge(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
     if reasons := _indicative(evidence, effect):
         return "INDICATIVE", (*_implausible(evidence, effect), *reasons)
     return _decided(evidence, effect)
+
+
+def _without_figure(evidence: Evidence) -> tuple[Word, tuple[str, ...]]:
+    # different work takes precedence over a missing figure: even perfect cells would not be comparable
+    if evidence.unequal and not evidence.invalid:
+        return "NOT COMPARABLE", (evidence.unequal,)
+    if evidence.saturated:
+        return "SATURATED", (evidence.saturated,)
+    if evidence.too_few and not evidence.invalid:
+        return "CAN'T TELL", (evidence.too_few,)
+    return "INVALID", (evidence.invalid or "no block has valid cells of both sides",)
 
 
 def lost(effect: Effect, twin: Effect | None, threshold_pct: float) -> str:

@@ -35,7 +35,7 @@ def timeline(forms: Mapping[str, FormView], cost: Metric) -> tuple[CellAttempt, 
             sentinel_s=view.cell.sentinel_s,
             steal_s=view.cell.steal_s,
             queue=view.queue.mean if view.queue else (),
-            saturated=bool(view.queue and view.queue.grew),
+            saturated=view.saturated,
             clock_shift_ms=view.tally.lag_ns / 1e6 if view.tally else 0.0,
             missed=tuple(
                 MissedGate(gate=gate.name, value=gate.value, limit=gate.limit, hard=gate.hard)

@@ -24,8 +24,9 @@ from lab.guest.run.cell_result import RawCell, result, short
 from lab.guest.run.context import RunContext
 from lab.guest.run.late_spans import settle
 from lab.guest.run.life import Published, Running
-from lab.guest.run.load import longest_s, start_load, summary
+from lab.guest.run.load import longest_s, sends, start_load, summary
 from lab.guest.run.sink import still
+from lab.guest.scoring.saturation import queue, saturated
 from lab.guest.wire import (
     CELL_FILE,
     CELLS_DIR,
@@ -83,8 +84,14 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     write_text(temp / CELL_FILE, dump(measured) + "\n")
     publish(temp, context.out / CELLS_DIR / name)
     running.published = Published(measured, name, late)
-    context.journal.emit("cell", **short(measured))
+    context.journal.emit("cell", **short(measured), saturated=is_saturated(context, measured))
     return measured
+
+
+def is_saturated(context: RunContext, cell: Cell) -> bool:
+    """Whether a published cell is not valid because of its load: again, it would be so again, and take as long."""
+    rows = context.out / CELLS_DIR / cell_folder(cell.id, cell.attempt) / REQUESTS_FILE
+    return not cell.valid and saturated(queue(sends(rows), context.plan.requests), cell)
 
 
 def _drained(context: RunContext, running: Running) -> bool:

@@ -15,7 +15,7 @@ from lab.guest.linux.facts import facts, systemd_runs
 from lab.guest.linux.idle import executed
 from lab.guest.linux.waiting import Cancel, Stopped, sleep
 from lab.guest.run.canary import prove
-from lab.guest.run.cell import cell_folder, run_cell
+from lab.guest.run.cell import cell_folder, is_saturated, run_cell
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
 from lab.guest.run.late_spans import settle
@@ -242,12 +242,12 @@ def _attempts(context: RunContext, cell: CellPlan) -> list[Cell]:
 
 
 def _next_attempt(context: RunContext, cell: CellPlan) -> int:
-    """1 or 2; 0 when the cell is done: valid once, or as often as allowed."""
+    """1 or 2; 0 when the cell is done: valid or saturated once, or as often as allowed."""
     if cell.id in context.finished:
         return 0
     found = _attempts(context, cell)
     allowed = 2 if context.plan.rerun_invalid else 1
-    if len(found) >= allowed or any(c.valid for c in found):
+    if len(found) >= allowed or any(c.valid or is_saturated(context, c) for c in found):
         context.finished.add(cell.id)
         return 0
     return len(found) + 1

@@ -20,6 +20,10 @@ def test_nothing_that_a_terminal_would_obey_is_left() -> None:
     [
         ({"valid": True}, "1-a: valid"),
         (
+            {"valid": False, "saturated": True, "void": ["spans", "cpu", "memory", "latency"], "reasons": ["late"]},
+            "1-a: saturated: late",
+        ),
+        (
             {"valid": False, "void": ["latency"], "reasons": ["late: 0.03"]},
             "1-a: valid for spans, cpu, memory; not for latency: late: 0.03",
         ),

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab.model.run import Request, Run
+from lab.guest.scoring.saturation import queue
+from lab.guest.wire import Gate, RequestSpec
+from lab.model.run import Request, Run, RunCell
 from lab.model.summary import PillarClaim
 from lab.model.summary_form import ClockShift
+from lab.report import junit, phrases
 from lab.runs.read import read
 from lab.verdict import summarize
-from lab.verdict.saturation import queue
 from tests.unit.report import synthetic
 from tests.unit.verdict.test_summary import row
 
@@ -60,15 +63,88 @@ def test_a_form_that_falls_behind_is_saturated(run: Run) -> None:
     assert [cell.valid for cell in summary.timeline if cell.saturated] == [True]
 
 
+LIMIT_NS = 3 * 10**9
+GET = RequestSpec("get", 1, "GET", "/get")
+SLOW = RequestSpec("slow", 1, "GET", "/slow", expect_timeout=True)
+MISSED = (
+    Gate("completed", False, 0.5, 0.995, "completed ÷ scheduled"),
+    Gate("errors", False, 100.0, 0.0, "answers with an unexpected status"),
+)
+
+
+def giving_up(rows: list[Request], status: int = -1) -> list[Request]:
+    """The same with a client that waits three seconds and no longer."""
+    return [
+        r._replace(status=status, end_ns=r.intended_ns + LIMIT_NS) if r.end_ns - r.intended_ns > LIMIT_NS else r
+        for r in rows
+    ]
+
+
+def timing_out(one: RunCell, *gates: Gate) -> RunCell:
+    """The cell of a form at twice the load that it can sustain, as the guest half records it."""
+    rows = giving_up(overloaded(list(one.requests()), took_ms=2000 / one.cell.rate_rps))
+    answered = sum(r.status > 0 for r in rows)
+    missed = (*(g for g in one.cell.gates if g.name not in {"completed", "errors"}), *MISSED, *gates)
+    cell = replace(one.cell, valid=False, gates=missed, completed=answered, unexpected=len(rows) - answered, by_type={})
+    return replace(one, cell=cell, requests=lambda: iter(rows))
+
+
+def test_a_saturated_form_whose_requests_time_out_is_saturated_and_not_invalid(tmp_path: Path) -> None:
+    whole = read(synthetic.write(tmp_path / "run", blocks=3, requests=240))
+
+    def words(*blocks: int, gates: tuple[Gate, ...] = ()) -> tuple[str, str]:
+        cells = tuple(
+            timing_out(c, *gates) if c.cell.form == "ebpf" and c.cell.block in blocks else c for c in whole.cells
+        )
+        found = row(summarize(replace(whole, cells=cells)), "ebpf", "baseline", "cpu_s_per_1k_requests")
+        return found.word, found.reasons[0]
+
+    word, why = words(1, 2, 3)
+    assert word == "SATURATED"
+    assert " timed out, its queue grew from " in why
+    assert words(1, 2)[0] == "SATURATED"
+    assert words(1)[0] == "INDICATIVE", "one may be due to the host"
+    dead = Gate("service_alive", False, 0.0, 1.0, "service shop killed by signal 9")
+    assert words(1, 2, 3, gates=(dead,))[0] == "INVALID", "a crash explains it"
+
+
+def test_a_saturated_cell_is_called_so_everywhere(run: Run) -> None:
+    cells = tuple(timing_out(c) if c.cell.form == "ebpf" else c for c in run.cells)
+    summary = summarize(replace(run, cells=cells))
+    (attempt,) = [cell for cell in summary.timeline if cell.form == "ebpf"]
+    assert (attempt.saturated, attempt.valid, phrases.void(attempt)) == (True, False, "saturated")
+    (line,) = [one for one in summary.lines if (one.form, one.against) == ("ebpf", "baseline")]
+    assert line.word == "SATURATED"
+    assert "CPU per request: SATURATED, ebpf did not sustain this load" in line.text
+    assert "INVALID: " in line.text, "its spans were not counted"
+    (case,) = [c for c in ET.fromstring(junit(summary)).iter("testcase") if c.get("name") == attempt.cell]
+    assert case.find("failure") is None
+
+
 def test_slow_answers_and_pauses_are_no_saturation() -> None:
+    def grew(rows: list[Request], spec: RequestSpec = GET) -> bool:
+        found = queue(rows, [spec])
+        assert found is not None
+        return found.grew
+
     calm = [Request(i * 10**8, i * 10**8, i * 10**8 + 3 * 10**8, 200, "get", "", "") for i in range(200)]
-    assert not queue(calm).grew  # type: ignore[union-attr]
-    assert queue(calm).mean == pytest.approx((3, 3, 3, 3), rel=0.1)  # type: ignore[union-attr]
+    assert not grew(calm)
+    assert queue(calm, [GET]).mean == pytest.approx((3, 3, 3, 3), rel=0.1)  # type: ignore[union-attr]
     stood = [r._replace(end_ns=max(r.end_ns, 12 * 10**9)) if r.start_ns > 9 * 10**9 else r for r in calm]
-    assert not queue(stood).grew  # type: ignore[union-attr]
-    assert queue(overloaded(calm, 110)).grew  # type: ignore[union-attr]
-    assert not queue(overloaded(calm, 99)).grew  # type: ignore[union-attr]
-    assert queue(calm[:19]) is None
+    assert not grew(stood)
+    assert grew(overloaded(calm, 110))
+    assert not grew(overloaded(calm, 99))
+    assert queue(calm[:19], [GET]) is None
+    for status in (-1, 0):
+        assert grew(giving_up(overloaded(calm, 200), status)), "the client's limit does not hide the queue"
+    assert not grew(giving_up(overloaded(calm, 99)))
+    meant = [r._replace(status=-1, end_ns=r.start_ns + 10**9) if i % 3 == 0 else r for i, r in enumerate(calm)]
+    assert grew(meant)
+    assert not grew([r._replace(type="slow") if r.status < 0 else r for r in meant], SLOW)
+    hung = [r._replace(status=-1, end_ns=r.start_ns + 10**10) if i % 3 == 0 else r for i, r in enumerate(calm)]
+    assert not grew(hung), "answers as fast as ever: a fault of one request in three"
+    refused = [r._replace(status=0, end_ns=r.start_ns + 10**6) if i % 10 == 0 else r for i, r in enumerate(calm)]
+    assert not grew(refused), "errors at an even rate are a fault, not a queue"
 
 
 def test_a_clock_shift_that_was_undone_is_told(run: Run) -> None:

@@ -52,8 +52,9 @@ def test_everything_in_order_earns_a_word() -> None:
 def test_the_earlier_fault_wins(pair: tuple[str, str]) -> None:
     both: dict[str, Any] = {**FAULTS[pair[0]], **FAULTS[pair[1]]}
     word, reasons = judge(replace(GOOD, **both, grade="emulated"))
-    assert word == pair[0]
-    assert reasons == tuple(FAULTS[pair[0]].values())
+    wins = "SATURATED" if pair == ("INVALID", "SATURATED") else pair[0]  # its cells are void because of its load
+    assert word == wins
+    assert reasons == tuple(FAULTS[wins].values())
 
 
 @pytest.mark.parametrize(
