@@ -192,11 +192,14 @@ def applicable(clock: str, levels: int) -> tuple[Metric, ...]:
 
 
 def primary(named: Sequence[str], clock: str) -> tuple[str, ...]:
-    """The primary metrics, as the scenario named them before the run; on a counted clock, those of work."""
+    """The primary metrics, as the scenario named them before the run; on a counted clock, those of work.
+
+    Where none of them is valid on this clock, it is what a request costs there: a run has a verdict on any clock.
+    """
     stands = {m.instead_of: m.name for m in METRICS.values() if m.clock == clock and m.instead_of}
     found = [METRICS[name] for name in (stands.get(name, name) for name in named or PRIMARY) if name in METRICS]
     kept = [m.name for m in found if m.clock in {"", clock} and (m.kind == "work" or clock != COUNTED)]
-    return tuple(dict.fromkeys(kept))
+    return tuple(dict.fromkeys(kept)) or headline(clock)[:1]
 
 
 def headline(clock: str) -> tuple[str, ...]:

@@ -264,8 +264,9 @@ class Summary:
     problems: Texts
 
     def verdict(self, form: str, against: str, metric: str) -> Verdict | None:
-        """The comparison at the primary level, else at the lowest, if any."""
+        """The comparison at the primary level, else the one with the most blocks, if any."""
         level = next((row.level for row in self.verdicts if row.primary), "")
         wanted = (form, against, metric)
         found = [row for row in self.verdicts if (row.form, row.against, row.metric) == wanted]
-        return next((row for row in found if row.level == level), found[0] if found else None)
+        most = max(found, key=lambda row: row.blocks, default=None)
+        return next((row for row in found if row.level == level), most)

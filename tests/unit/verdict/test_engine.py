@@ -100,6 +100,8 @@ def test_a_counted_clock_has_instructions_where_a_real_one_has_time() -> None:
     assert primary((), "real") == PRIMARY
     assert primary((), "counted") == ("instructions_per_request",)
     assert primary(("cpu_s_per_1k_requests", "rss_mib", "unknown"), "counted") == ("instructions_per_request",)
+    assert primary(("latency_p50_ms",), "counted") == ("instructions_per_request",), "no time is counted"
+    assert primary(("instructions_per_request",), "real") == ("cpu_s_per_1k_requests",)
     assert headline("real") == PRIMARY
     assert headline("counted") == ("instructions_per_request", "latency_p50_ms")
     counted, real = ({m.name for m in applicable(clock, 2)} for clock in ("counted", "real"))

@@ -64,6 +64,16 @@ def test_one_block_is_indicative_and_has_no_interval(summary: Summary) -> None:
     assert summary.fewest_blocks == 8
 
 
+def test_without_a_primary_level_the_level_with_the_most_blocks_is_shown(summary: Summary) -> None:
+    one = replace(row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests"), primary=False)
+    levels = (replace(one, level="slow", blocks=1), replace(one, level="fast", blocks=20))
+    shown = replace(summary, verdicts=levels).verdict(one.form, one.against, one.metric)
+    assert shown == levels[1]
+    named = replace(summary, verdicts=(replace(levels[0], primary=True), levels[1]))
+    assert named.verdict(one.form, one.against, one.metric) == named.verdicts[0]
+    assert summary.verdict("ebpf", "baseline", "unknown") is None
+
+
 def test_forms_with_unequal_spans_are_not_ranked(summary: Summary) -> None:
     cpu = row(summary, "ebpf", "orchestrion-otel", "cpu_s_per_1k_requests")
     assert (cpu.word, cpu.effect_pct) == ("NOT COMPARABLE", None)
