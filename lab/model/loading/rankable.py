@@ -18,7 +18,11 @@ def ranking_faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
     timed = {spec.type: spec.weight for spec in scenario.requests if not spec.expect_timeout}
     weights = sum(spec.weight for spec in scenario.requests)
     longest = scenario.rate_rps.get("native", 0.0) * scenario.seconds["full"]
+    able = [metric.name for metric in METRICS.values() if metric.control and not metric.fit]
     for metric in (METRICS[name] for name in scenario.primary if name in METRICS):
+        if metric.name not in able:
+            yield "primary", f"{metric.name} has no control, so it can never get a verdict; name {' or '.join(able)}"
+            continue
         if not metric.quantile or not weights or not longest:
             continue
         most = math.floor(longest * max(timed.values(), default=0.0) / weights)

@@ -40,9 +40,20 @@ def test_a_metric_that_does_not_exist_is_named_with_its_line(tmp_path: Path) -> 
     assert "'throughput_rps' is not one of" in text
 
 
+@pytest.mark.parametrize(
+    "name", ["rss_mib", "latency_p90_ms", "latency_p99_ms", "cpu_marginal_ms", "instructions_per_span"]
+)
+def test_a_metric_without_a_control_is_not_primary(tmp_path: Path, name: str) -> None:
+    text = told(tmp_path, f"primary: [cpu_s_per_1k_requests, {name}]\n")
+    assert "mine.yaml:8:" in text
+    assert f"{name} has no control, so it can never get a verdict; name cpu_s_per_1k_requests or " in text
+    assert "cpu_s_per_1k_requests has no" not in text
+
+
 def test_a_percentile_that_no_cell_can_have(tmp_path: Path) -> None:
-    text = told(tmp_path, "primary: [latency_p99_ms]\n")  # 10/s for 20 s, 99 of 100
-    assert "latency_p99_ms needs 1,000 answers of one request type in a cell; the longest cell has 198" in text
+    head = HEAD.replace("native: 10", "native: 0.2")  # for 20 s, 99 of 100
+    text = told(tmp_path, "primary: [latency_p50_ms]\n", head)
+    assert "latency_p50_ms needs 5 answers of one request type in a cell; the longest cell has 3" in text
 
 
 def test_a_latency_where_everything_times_out(tmp_path: Path) -> None:
