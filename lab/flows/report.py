@@ -149,9 +149,12 @@ def compare(lab: Lab, directories: Sequence[Path]) -> Compared:
     """Judge each run from its files and list the verdicts side by side. Raises UsageError for unlike runs."""
     with lab.bus.step("compare", f"compare {len(directories)} runs"):
         runs = [verdict.summarize(runs_read.read(directory)) for directory in directories]
+        if repeated := several.repeated(runs):
+            why = f"{documents.shown_path(', '.join(repeated))} is given more than once"
+            raise UsageError(why, fix="lab report --compare RUN RUN (lab runs lists them)")
         if unlike := several.differences(runs):
             differences = documents.shown_path("; ".join(unlike))
-            fix = "compare runs of one machine, kernel, Go and load; or of counted clocks with one image"
+            fix = "compare runs of one machine, layout, kernel, Go and load; or of counted clocks with one image"
             raise UsageError(f"NOT COMPARABLE: the runs differ in {differences}", fix=fix)
         rows = several.side_by_side(runs)
     lines = [*map(several.about, runs), *several.lines(rows)]

@@ -1,7 +1,7 @@
 """Several runs side by side: whether they are comparable, and their verdicts on the same comparisons.
 
-Times are compared only on one kind of machine. Counts of instructions are equal on every host with the same image, so
-counted runs are compared across hosts; counts are never compared with times.
+Times are compared only on one kind of machine, and of host where that emulates it. Counts of instructions are equal on
+every host with the same image, so counted runs are compared across hosts; counts are never compared with times.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from lab.guest.wire import COUNTED
 from lab.model.figures import interval, stated
 from lab.model.metrics import METRICS
 from lab.model.summary import Summary, Verdict, Word
+from lab.verdict.grade import EMULATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,12 @@ class Comparison:
     overlap: bool | None  # whether one effect lies in the intervals of all; None: a run has no interval
 
 
+def repeated(runs: Sequence[Summary]) -> list[str]:
+    """Ids that more than one of these has: a run agrees with itself."""
+    ids = [run.run_id for run in runs]
+    return [one for one in dict.fromkeys(ids) if ids.count(one) > 1]
+
+
 def differences(runs: Sequence[Summary]) -> list[str]:
     """Why these runs are not comparable: each condition in which they differ, with its values."""
     found = []
@@ -57,18 +64,28 @@ def _conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
         "schema": [str(run.schema) for run in runs],
         "scenario": [f"{run.scenario} of {run.provenance.service} {run.provenance.topology}" for run in runs],
         "load": [_load(run) for run in runs],
+        "arrivals": [run.provenance.arrivals for run in runs],
+        "layout": [run.provenance.layout for run in runs],
         "kernel": [run.provenance.machine.kernel for run in runs],
         "Go": [run.provenance.toolchain.get("go", "unknown") for run in runs],
     }
     if counted:
         return {**found, "image": [run.provenance.image_id for run in runs]}
-    return {**found, "hardware": [_hardware(run) for run in runs]}
+    found["hardware"] = [_hardware(run) for run in runs]
+    if any(run.provenance.acceleration == EMULATOR for run in runs):
+        found["host"] = [_host(run) for run in runs]
+    return found
 
 
 def _load(run: Summary) -> str:
     rates = sorted({attempt.rate_rps for attempt in run.timeline})
     mix = ", ".join(f"{part.type} {part.weight:g}" for part in run.provenance.mix)
     return f"{' and '.join(f'{rate:g}' for rate in rates)} requests/s of {mix}"
+
+
+def _host(run: Summary) -> str:
+    host = run.provenance.host
+    return f"{host.os or 'unknown system'} {host.release}, {host.arch}"
 
 
 def _hardware(run: Summary) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from lab.guest.wire import (
 from lab.runs.manifest import DERIVED
 from lab.runs.sealed import self_digest
 from tests.unit.report.synthetic_host import FACTS, manifest, steps
-from tests.unit.report.synthetic_plan import FORMS, MAP_FULL, MIX, ORIGIN_NS, ROOT, Made, plan, reference
+from tests.unit.report.synthetic_plan import FORMS, MAP_FULL, MIX, ORIGIN_NS, ROOT, RUN_ID, Made, plan, reference
 
 __all__ = ["FACTS", "FORMS", "MAP_FULL", "ROOT", "Made", "plan", "seal", "write"]
 
@@ -102,11 +103,17 @@ def rows_of(cell: CellPlan, made: Made, start_ns: int) -> Iterator[tuple[int, in
 
 
 def write(
-    root: Path, *, blocks: int = 1, requests: int = 240, invalid: str = "", forms: dict[str, Made] | None = None
+    root: Path,
+    *,
+    blocks: int = 1,
+    requests: int = 240,
+    invalid: str = "",
+    forms: dict[str, Made] | None = None,
+    run_id: str = RUN_ID,
 ) -> Path:
     """Write a made-up run to `root`. `invalid` names a form whose first attempt in block 1 misses a gate."""
     forms = forms or FORMS
-    what = plan(blocks, requests, forms)
+    what = replace(plan(blocks, requests, forms), run_id=run_id)
     guest = root / "guest"
     guest.mkdir(parents=True)
     (guest / "plan.json").write_text(dump(what), encoding="utf-8")

@@ -25,6 +25,7 @@ from lab.guest.wire import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+RUN_ID = "20261122-101500-shop-test"
 ORIGIN_NS = 1_795_000_000_000_000_000
 MIX = (("browse", 55, 200), ("get", 10, 200), ("search", 15, 200), ("checkout", 12, 200), ("fail", 4, 500))
 MAP_FULL = "the agent's map holds 50 calls and never forgets one"
@@ -111,7 +112,7 @@ def plan(blocks: int = 1, requests: int = 240, forms: dict[str, Made] | None = N
         for name in random.Random(block).sample(list(forms), len(forms))
     )
     return Plan(
-        run_id="20261122-101500-shop-test",
+        run_id=RUN_ID,
         scenario="shop",
         profile="stage" if blocks == 1 else "quick",
         seed=20261122,

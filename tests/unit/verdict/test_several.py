@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +62,37 @@ def test_another_go_or_load_is_refused(summary: Summary) -> None:
     assert [why.partition(":")[0] for why in several.differences([summary, slower])] == ["load"]
 
 
+@pytest.mark.parametrize("what", ["layout", "arrivals"])
+def test_another_layout_or_kind_of_arrivals_is_refused_on_every_clock(summary: Summary, what: str) -> None:
+    for of in (summary, replace(summary, clock="counted")):
+        unlike: dict[str, Any] = {what: "unlike"}
+        other = replace(of, run_id="another", provenance=replace(of.provenance, **unlike))
+        assert [why.partition(":")[0] for why in several.differences([of, other])] == [what]
+
+
+@pytest.mark.parametrize("change", [{"os": "Darwin"}, {"release": "9.9"}, {"arch": "riscv64"}])
+def test_times_of_an_emulated_machine_are_compared_on_one_kind_of_host(
+    summary: Summary, change: dict[str, str]
+) -> None:
+    def on(of: Summary, acceleration: str, **host: str) -> Summary:
+        about = replace(of.provenance, acceleration=acceleration, host=replace(of.provenance.host, **host))
+        return replace(of, run_id="another" if host else of.run_id, provenance=about)
+
+    def told(of: Summary, acceleration: str) -> list[str]:
+        return [
+            why.partition(":")[0] for why in several.differences([on(of, acceleration), on(of, acceleration, **change)])
+        ]
+
+    assert told(summary, "tcg") == ["host"]
+    assert told(summary, "kvm") == []
+    assert told(replace(summary, clock="counted"), "tcg") == []
+
+
+def test_a_run_is_not_compared_with_itself(summary: Summary) -> None:
+    assert several.repeated([summary, elsewhere(summary)]) == []
+    assert several.repeated([summary, elsewhere(summary), summary]) == [summary.run_id]
+
+
 def test_counted_runs_of_one_image_are_compared_across_hosts_and_never_with_time(summary: Summary) -> None:
     counted = replace(summary, clock="counted")
     other = elsewhere(counted, cpu_model="another CPU", cpus=1)
@@ -89,7 +122,7 @@ def test_the_command_compares_and_refuses(tmp_path: Path, capsys: pytest.Capture
     from lab.cli import main
 
     for name in ("one", "two"):
-        synthetic.write(tmp_path / "runs" / name, requests=30)
+        synthetic.write(tmp_path / "runs" / name, requests=30, run_id=f"20261122-101500-{name}")
     home = ["--home", str(tmp_path)]
     assert main(["report", "one", "two", "--compare", *home]) == 0
     assert "CPU per request:" in capsys.readouterr().out
@@ -99,3 +132,6 @@ def test_the_command_compares_and_refuses(tmp_path: Path, capsys: pytest.Capture
     assert "lab report --compare one two" in capsys.readouterr().err
     assert main(["report", "two", "--compare", *home]) == 2
     assert "needs two runs" in capsys.readouterr().err
+    shutil.copytree(tmp_path / "runs" / "one", tmp_path / "runs" / "copy")
+    assert main(["report", "one", "copy", "--compare", *home]) == 2
+    assert "20261122-101500-one is given more than once" in capsys.readouterr().err
