@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lab.flows import resume, stages
+from lab.flows import levels, resume, stages
 from lab.flows.report import Reported
 from lab.flows.request import DemoRequest
 from lab.flows.stages import Work
@@ -28,6 +28,7 @@ class DemoStage:
 DEMO: Final[tuple[DemoStage, ...]] = (
     DemoStage(name="machine and artifacts", act=stages.machine_and_artifacts),
     DemoStage(name="deployed", act=stages.deploy),
+    DemoStage(name="levels known", act=levels.find),
     DemoStage(name="planned", act=stages.plan),
     DemoStage(name="started", act=stages.start),
     DemoStage(name="followed", act=stages.follow),

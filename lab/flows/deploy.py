@@ -54,6 +54,6 @@ def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
 DEPLOY: Final = (
     *DEMO[:2],
     DemoStage(name="planned", act=stages.plan_proofs),
-    *DEMO[3:6],
+    *DEMO[4:7],
     DemoStage(name="proven", act=_proofs),
 )

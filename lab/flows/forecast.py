@@ -20,8 +20,8 @@ from lab.system import documents
 
 NEWEST: Final = 10  # complete runs that are looked at: an older one may be of another lab
 STEP: Final = "run"  # the step of a demo that runs all cells
-# Host seconds that a cell takes beside its load (start, proof, drain, stop), seen on two quiet CPUs.
-BESIDE_LOAD_S: Final[dict[str, float]] = {"emulated": 35.0, "native": 15.0}
+# Host seconds that a life takes beside load and waits of its cells (start, proof, stop), seen on two quiet CPUs.
+BESIDE_LOAD_S: Final[dict[str, float]] = {"emulated": 31.0, "native": 11.0}
 # A counted cell takes the host what it executes: so many seconds for a second of the service's work, for what is beside
 # it with each request, and for each cell.
 WORK_S, BESIDE_REQUEST_S, CELL_S = 4.0, 0.003, 0.8
@@ -54,14 +54,13 @@ def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool, request_ms: 
 
 
 def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool, request_ms: float = 0.0) -> Forecast:
-    """The forecast for `plan`: the time of its load, and for each cell what one took beside it in an earlier run of
-    this clock and kind of machine. A run of the same scenario comes before one of another, then one of the same forms,
-    then the fastest: others had a busier host.
+    """The forecast for `plan`: the time of its load, the waits after each cell, and for each life what one took beside
+    them in an earlier run of this clock and kind of machine. A run of the same scenario comes before one of another,
+    then one of the same forms, then the fastest: others had a busier host.
 
     A counted run takes as long as one of its scenario took, by the number of requests.
     """
     counted = plan.clock == COUNTED
-    cells = sum(len(life.cells) for life in plan.lives)
     usual_s = BESIDE_LOAD_S["emulated" if emulated else "native"]
     found: list[tuple[bool, bool, float, str]] = []
     for directory in report.complete(lab.paths)[-NEWEST:]:
@@ -71,18 +70,18 @@ def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool
         except Unreadable:
             continue
         like = (manifest.provider, manifest.acceleration, before.clock) == (provider, acceleration, plan.clock)
-        taken_s, count = _taken_s(directory) if like else None, sum(len(life.cells) for life in before.lives)
-        if taken_s is not None and count:
+        taken_s = _taken_s(directory) if like else None
+        if taken_s is not None and any(life.cells for life in before.lives):
             other, unlike = before.scenario != plan.scenario, set(before.forms) != set(plan.forms)
             if not counted:
-                found.append((other, unlike, max(0.0, taken_s - _load_s(before)) / count, manifest.run_id))
+                found.append((other, unlike, max(0.0, taken_s - _load_s(before)) / len(before.lives), manifest.run_id))
             elif not other:
                 found.append((other, unlike, taken_s / _requests(before), manifest.run_id))
     if counted:
         _, _, each_s, by = min(found, default=(False, False, _guess_s(plan, request_ms), ""))
         return Forecast(seconds=_requests(plan) * each_s, by=by)
     _, _, beside_s, by = min(found, default=(False, False, usual_s, ""))
-    return Forecast(seconds=_load_s(plan) + cells * beside_s, by=by)
+    return Forecast(seconds=_load_s(plan) + len(plan.lives) * beside_s, by=by)
 
 
 def _guess_s(plan: Plan, request_ms: float) -> float:
@@ -98,8 +97,10 @@ def _requests(plan: Plan) -> int:
 
 
 def _load_s(plan: Plan) -> float:
+    """Of all cells, with the waits for still spans and for the next cell."""
     cells = [cell for life in plan.lives for cell in life.cells]
-    return sum((cell.warmup_requests + cell.requests) / cell.rate_rps for cell in cells)
+    waits_s = plan.timeouts.quiet_s + plan.timeouts.idle_s
+    return sum((cell.warmup_requests + cell.requests) / cell.rate_rps + waits_s for cell in cells)
 
 
 def _taken_s(directory: Path) -> float | None:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from lab import forms, verdict
-from lab.flows import deliver, forecast, prepare, report, resume, sizing
+from lab.flows import clock, deliver, forecast, prepare, report, resume, sizing
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest, resolve
-from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools, WireError, load
+from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools
 from lab.machines import lifecycle, presence
-from lab.model.errors import DemoError
 from lab.model.events import Notice, Progress
 from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
@@ -129,13 +128,18 @@ def start(work: Work, planned: Planned) -> Started:
     lab, deployed, plan = work.lab, planned.deployed, planned.plan
     site = drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with lab.bus.step("start", "start the run in the machine"):
-        deadline = Deadline.after(SETUP_S, lab.cancel)
-        launched = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
-        if launched.gave_way:
-            lab.bus.emit(Notice(level="info", text="stopped the standby forms in the machine for this run"))
+        launch(lab, deployed, site, plan)
     work.open.close()
     machine, facts = deployed.prepared.machine, _circumstances(deployed)
     return Started(machine=machine, site=site, plan=plan, directory=planned.directory, facts=facts)
+
+
+def launch(lab: Lab, deployed: Deployed, site: drive.Site, plan: Plan) -> None:
+    """Start a plan in the machine, over the connection of the deployment."""
+    deadline = Deadline.after(SETUP_S, lab.cancel)
+    launched = drive.start(deployed.transport, site, plan, deployed.artifacts, deadline)
+    if launched.gave_way:
+        lab.bus.emit(Notice(level="info", text="stopped the standby forms in the machine for this run"))
 
 
 def follow(work: Work, run: Started) -> FollowedRun:
@@ -194,27 +198,16 @@ def put(lab: Lab, prepared: Prepared, transport: Transport) -> Deployed:
         step.say(facts.kernel)
     if abs(time.time() - clock_s) >= CLOCK_S:
         # a restored machine: its clock is consistent inside, so it is measured, not corrected
-        facts = facts.but(clock_behind_s=round(_behind_s(transport, deadline), 1))
+        facts = facts.but(clock_behind_s=round(clock.behind_s(transport, deadline), 1))
     facts = facts.but(emulated=prepared.emulated or facts.emulated)  # not every machine can detect it
-    clock = prepared.machine.clock
-    if clock == COUNTED:
-        facts = facts.but(clock=clock, instruction_ns=INSTRUCTION_NS)
-    parameters = resolve(prepared.asked, emulated=prepared.emulated, facts=facts, clock=clock)
+    counting = prepared.machine.clock
+    if counting == COUNTED:
+        facts = facts.but(clock=counting, instruction_ns=INSTRUCTION_NS)
+    parameters = resolve(prepared.asked, emulated=prepared.emulated, facts=facts, clock=counting)
     specs = _specs(lab, prepared, parameters, facts)
     return Deployed(
         prepared=prepared, transport=transport, home=home, artifacts=at, facts=facts, parameters=parameters, specs=specs
     )
-
-
-def _behind_s(transport: Transport, deadline: Deadline) -> float:
-    """How far the machine's clock is behind this host's."""
-    before = time.time()
-    output = transport.run(["date", "+%s.%N"], deadline, max_output=drive.MAX_FACT).text()[: drive.MAX_FACT].strip()
-    try:
-        clock_s = load(float, output)
-    except WireError as error:
-        raise DemoError(f"cannot read the machine's clock: {error}", fix="lab doctor") from error
-    return (before + time.time()) / 2 - clock_s
 
 
 def _specs(

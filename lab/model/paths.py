@@ -118,6 +118,11 @@ class Paths:
         """The twin's readings of each session, by profile hash."""
         return self.home / "noise"
 
+    @property
+    def saturation(self) -> Path:
+        """How much load each form keeps up with, by the key of the search that found it."""
+        return self.home / "saturation"
+
     def stage(self, machine: str) -> Path:
         """What shows leave on a machine: rehearsals and takes. Removing the machine keeps them."""
         return self.home / "stage" / machine

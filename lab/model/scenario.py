@@ -15,17 +15,22 @@ from lab.model.problems import Places
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSize:
-    """How much a profile measures: blocks by time, or lives of each form where instructions are counted."""
+    """How much a profile measures: blocks by time, or lives of each form where instructions are counted.
+
+    levels: on a quiet machine with a real clock the load levels, as shares of what the slowest instrumented form keeps
+    up with; none: one level, the scenario's rate.
+    """
 
     blocks: int
     counted_lives: int
+    levels: tuple[float, ...] = ()
 
 
 PROFILES: Final[dict[Profile, ProfileSize]] = {
     "stage": ProfileSize(blocks=1, counted_lives=2),
     "quick": ProfileSize(blocks=3, counted_lives=2),
     "rehearsal": ProfileSize(blocks=8, counted_lives=4),
-    "full": ProfileSize(blocks=12, counted_lives=8),
+    "full": ProfileSize(blocks=12, counted_lives=8, levels=(0.2, 0.4, 0.6)),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from lab.guest.wire import Count, Range
+from lab.guest.wire import Count, Range, Saturation
 from lab.model.own import Change
 
 Mark = Literal["ok", "root", "orphan", "moved", "extra"]
@@ -211,6 +211,7 @@ class FormSummary:
     collections: dict[str, Collections] = field(default_factory=dict)  # by role, on a counted clock
     waits: float | None = None  # context switches of service and agent per request: to wait for something
     preempted: float | None = None  # … and for another thread
+    saturation: Saturation | None = None  # by the search that the load levels come from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ def markdown(summary: Summary) -> str:
         against = "" if line.against == "baseline" else f" against **{plain(line.against)}**"
         lines.append(f"- **{plain(line.form)}**{against}: {plain(line.word)}. {plain(line.text)}")
     lines += [f"- **{plain(entry.form)}**: NOT BUILT. {plain(entry.reason)}" for entry in summary.left_out]
+    lines += [f"- {plain(text)}" for text in phrases.kept_up(summary)]
     lines += ["", *_effects(summary), "", *_spans(summary), "", "## Claims that this run does not support", ""]
     lines += [f"- {plain(claim)}" for claim in summary.may_not_claim]
     command = " ".join(summary.provenance.command)

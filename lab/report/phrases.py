@@ -41,6 +41,16 @@ def usable(cells: Cells) -> str:
     return f"{text} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
 
 
+def kept_up(summary: Summary) -> list[str]:
+    """A sentence for each form that was searched for its saturation."""
+    said = []
+    for name, form in summary.forms.items():
+        if (of := form.saturation) is not None:
+            lost = "the highest rate tried" if of.lost_rps is None else f"not with {of.lost_rps:,.0f}/s"
+            said.append(f"{name} keeps up with {of.kept_rps:,.0f} requests/s, {lost}")
+    return said
+
+
 def void(attempt: CellAttempt) -> str:
     """The validity of an attempt: valid, saturated, INVALID, or the families for which it is not valid."""
     if attempt.saturated:

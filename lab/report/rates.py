@@ -11,6 +11,7 @@ from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.metrics import ALL_LEVELS
 from lab.model.summary import CellAttempt, Summary
+from lab.report import phrases
 from lab.report.axis import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, scale, shown, unit, used
 from lab.report.form_style import Look, drawing, label, line, looks, marker
 from lab.report.markup import Html, part, tag
@@ -29,6 +30,7 @@ def section(summary: Summary) -> Html:
         "load; its slope is the marginal cost, of one more request. Two costs, two answers."
         + (" From one block: a reading without an interval." if fits and _blocks(summary) == 1 else "")
         + (" ± is what one garbage collection more or less makes." if any(f.off for f in fits.values()) else ""),
+        tag("ul", *(tag("li", text) for text in kept)) if (kept := phrases.kept_up(summary)) else None,
         tag("div", _draw(summary, fits), class_="scroll")
         if fits
         else tag("p", f"{figures.plural(len(rates), 'rate')}: two are needed to tell them apart.", class_="empty"),

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from lab.guest.wire import (
@@ -17,6 +17,7 @@ from lab.guest.wire import (
     Layout,
     Life,
     Plan,
+    Saturation,
     ServiceSpec,
     Timeouts,
     Tools,
@@ -31,7 +32,9 @@ from lab.model.service import Service
 
 # factor on the timeouts of a quiet native machine for an emulated guest
 EMULATED_FACTOR: Final = 8.0
-LEVEL: Final = "one"  # one load level in this release
+LEVEL: Final = "one"  # where there is no other
+LEVELS: Final = ("low", "middle", "high")
+BETWEEN_LEVELS: Final = 0.5  # of a level's seconds go to the drains: a life takes as long as with one level
 FAST: Final = "fast"
 SLOW: Final = "slow"  # the same requests in more time: the difference is the standing cost
 SLOW_DOWN: Final = 3.0
@@ -56,6 +59,8 @@ class RunParameters:
     cpus: int
     clock: Clock = "real"
     requests: int = 0  # of a counted cell
+    saturation: Mapping[str, Saturation] = field(default_factory=dict)  # of each form that was searched for it
+    levels: tuple[float, ...] = ()  # rates, the lowest first; none: `rate_rps` alone
 
 
 def make(
@@ -88,6 +93,7 @@ def make(
         layout=_layout(parameters.cpus),
         arrivals="sequential" if parameters.clock == COUNTED else scenario.arrivals,
         clock=parameters.clock,
+        saturation=dict(parameters.saturation),
     )
 
 
@@ -140,23 +146,34 @@ def _service(service: Service, topology: str) -> ServiceSpec:
 
 
 def _lives(scenario: Scenario, forms: tuple[str, ...], parameters: RunParameters) -> tuple[Life, ...]:
-    """One life per form and block; a block is a random permutation of all forms with the same arrivals for each."""
-    requests = max(1, math.ceil(parameters.rate_rps * scenario.seconds[parameters.profile]))
+    """One life per form and block; a block is a random permutation of all forms with the same arrivals for each.
+
+    Several levels share the seconds of one, in an order that is drawn for each block and the same for its forms.
+    """
+    levels = dict(zip(LEVELS, parameters.levels, strict=True)) if parameters.levels else {LEVEL: parameters.rate_rps}
+    seconds = scenario.seconds[parameters.profile]
+    if len(levels) > 1:
+        seconds /= len(levels) + BETWEEN_LEVELS
     lives = []
     for block in range(1, PROFILES[parameters.profile].blocks + 1):
         order = list(forms)
         random.Random(f"order/{parameters.seed}/{block}").shuffle(order)  # noqa: S311 - a seeded order, no secret
         arrivals = random.Random(f"arrivals/{parameters.seed}/{block}").getrandbits(31)  # noqa: S311 - likewise
+        steps = list(levels)
+        random.Random(f"levels/{parameters.seed}/{block}").shuffle(steps)  # noqa: S311 - likewise
         for form in order:
-            cell = CellPlan(
-                id=f"{block:02d}-{form}-{LEVEL}",
-                level=LEVEL,
-                rate_rps=parameters.rate_rps,
-                seed=arrivals,
-                warmup_requests=scenario.warmup_requests,
-                requests=requests,
+            cells = tuple(
+                CellPlan(
+                    id=f"{block:02d}-{form}-{level}",
+                    level=level,
+                    rate_rps=levels[level],
+                    seed=arrivals,
+                    warmup_requests=scenario.warmup_requests,
+                    requests=max(1, math.ceil(levels[level] * seconds)),
+                )
+                for level in steps
             )
-            lives.append(Life(block=block, form=form, cells=(cell,)))
+            lives.append(Life(block=block, form=form, cells=cells))
     return tuple(lives)
 
 

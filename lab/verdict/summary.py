@@ -140,6 +140,7 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         collections=_collections(form, run.machine.instruction_ns),
         waits=_switches(form, lambda row: row.waits),
         preempted=_switches(form, lambda row: row.preempted),
+        saturation=run.plan.saturation.get(form.name),
     )
 
 

@@ -15,8 +15,9 @@ from lab.guest.linux.facts import facts, systemd_runs
 from lab.guest.linux.idle import executed
 from lab.guest.linux.waiting import Cancel, Stopped, sleep
 from lab.guest.run.canary import prove
-from lab.guest.run.cell import cell_folder, is_saturated, run_cell
+from lab.guest.run.cell import cell_folder, run_cell
 from lab.guest.run.context import LifeFailed, RunContext
+from lab.guest.run.done import LIFE_FILE, LIVES_DIR, attempts, find_done, life_failure, next_attempt, started
 from lab.guest.run.journal import Journal, write_state
 from lab.guest.run.late_spans import settle
 from lab.guest.run.life import Running, start_life, stop_life
@@ -24,13 +25,11 @@ from lab.guest.run.lock import Lock
 from lab.guest.run.seal import WORK_DIR, read_seal, seal
 from lab.guest.wire import (
     CANARY_FILE,
-    CELL_FILE,
     CELLS_DIR,
     COUNTED,
     FACTS_FILE,
     PLAN_FILE,
     Canary,
-    Cell,
     CellPlan,
     GuestManifest,
     Life,
@@ -39,8 +38,6 @@ from lab.guest.wire import (
     load,
 )
 
-LIVES_DIR = "lives"
-LIFE_FILE = "life.json"
 LOG_BYTES = 1_000_000  # the end of each log that is kept
 
 
@@ -114,14 +111,14 @@ def _clear(out: Path, work: Path) -> None:
 
 
 def _lives(context: RunContext, *, idle: bool) -> GuestManifest:
-    _find_done(context)
+    find_done(context)
     known = {"resumed": bool(context.finished), "accounting": context.accounts.source, "idle_executed": idle}
     context.journal.emit("state", phase="running", **known)
     _state(context, "running")
     for life in context.plan.lives:
-        while not _life_failure(context, life):
-            todo = [(c, n) for c in life.cells for n in [_next_attempt(context, c)] if n]
-            if not todo and (life.cells or _started(context, life)):  # a life without cells is run for its proof
+        while not life_failure(context, life):
+            todo = [(c, n) for c in life.cells for n in [next_attempt(context, c)] if n]
+            if not todo and (life.cells or started(context, life)):  # a life without cells is run for its proof
                 break
             _one_life(context, life, todo)
             _state(context, "running")
@@ -142,8 +139,10 @@ def _one_life(context: RunContext, life: Life, todo: list[tuple[CellPlan, int]])
         _tell_proof(context, canary)
         _publish_life(context, ident, life, running, canary, canary.reason and "proof: " + canary.reason)
         for cell, attempt in todo if canary.ok else ():
+            if cell.id in context.finished:  # an earlier one was too much
+                break
             context.cells[cell.id, attempt] = run_cell(context, running, cell, attempt)
-            _next_attempt(context, cell)
+            next_attempt(context, cell)
             _state(context, "running")
             if running.broken():
                 break
@@ -225,54 +224,6 @@ def _keep_logs(context: RunContext, ident: str, work: Path) -> None:
             write_text(folder / log.name, text)
 
 
-# --- what is done ----------------------------------------------------------------------------------------------------
-
-
-def _attempts(context: RunContext, cell: CellPlan) -> list[Cell]:
-    found = []
-    for attempt in (1, 2):
-        key = cell.id, attempt
-        if key not in context.cells:
-            path = context.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
-            if not path.exists():
-                break  # nor is there a second
-            context.cells[key] = load(Cell, path.read_bytes())
-        found.append(context.cells[key])
-    return found
-
-
-def _next_attempt(context: RunContext, cell: CellPlan) -> int:
-    """1 or 2; 0 when the cell is done: valid or saturated once, or as often as allowed."""
-    if cell.id in context.finished:
-        return 0
-    found = _attempts(context, cell)
-    allowed = 2 if context.plan.rerun_invalid else 1
-    if len(found) >= allowed or any(c.valid or is_saturated(context, c) for c in found):
-        context.finished.add(cell.id)
-        return 0
-    return len(found) + 1
-
-
-def _started(context: RunContext, life: Life) -> bool:
-    return any((context.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
-
-
-def _life_failure(context: RunContext, life: Life) -> str:
-    """The reason of a failed start of this life; "" when none failed."""
-    for path in sorted((context.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
-        doc = json.loads(path.read_text(encoding="utf-8"))
-        if not doc["ok"]:
-            return str(doc["reason"])
-    return ""
-
-
-def _find_done(context: RunContext) -> None:
-    """Look once for the cells that an earlier start of this run has left."""
-    for life in context.plan.lives:
-        for cell in life.cells:
-            _next_attempt(context, cell)
-
-
 def _state(context: RunContext, phase: str, reason: str = "") -> None:
     total = sum(len(life.cells) for life in context.plan.lives)
     write_state(context.out, context.digest, phase, len(context.finished), total, reason)
@@ -282,9 +233,9 @@ def _finish(context: RunContext) -> GuestManifest:
     plan = context.plan
     _state(context, "sealing")
     cells = [c for life in plan.lives for c in life.cells]
-    kept = tuple(cell_folder(c.id, a.attempt) for c in cells for a in _attempts(context, c))
-    failures = {life.form: reason for life in plan.lives for reason in [_life_failure(context, life)] if reason}
-    missing = [c.id for c in cells if not _attempts(context, c)]
+    kept = tuple(cell_folder(c.id, a.attempt) for c in cells for a in attempts(context, c))
+    failures = {life.form: reason for life in plan.lives for reason in [life_failure(context, life)] if reason}
+    missing = [c.id for c in cells if c.id not in context.finished and not attempts(context, c)]
     reason = "; ".join("%s: %s" % item for item in sorted(failures.items()))
     outcome: Literal["complete", "failed"] = "failed" if missing or failures else "complete"
     context.journal.emit("done", outcome=outcome, reason=reason, cells=len(kept), missing=missing)

@@ -57,6 +57,12 @@ def saturated(found: Queue | None, cell: Cell) -> bool:
     return found is not None and found.grew and judged(cell)
 
 
+def too_much(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec], cell: Cell) -> bool:
+    """Whether a search for the saturation ends with this cell: it is saturated, or one of its processes has died."""
+    dead = any(gate.name.endswith("_alive") and not gate.ok for gate in cell.gates)
+    return dead or saturated(queue(rows, specs), cell)
+
+
 def queue(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec]) -> Queue | None:
     """None when there are too few requests for a trend, or all were sent at once.
 

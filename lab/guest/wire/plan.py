@@ -208,6 +208,18 @@ class Life:
 
 
 @dataclass(frozen=True)
+class Saturation:
+    """How much load a form keeps up with, by a search with rising rates.
+
+    kept_rps: the highest rate at which its queue did not grow; lost_rps: the next one, at which it did; None: there is
+    none in the search.
+    """
+
+    kept_rps: float
+    lost_rps: Optional[float] = None
+
+
+@dataclass(frozen=True)
 class Tools:
     """The helper binaries, relative to the artifacts root, with their digests."""
 
@@ -261,6 +273,8 @@ class Plan:
     arrivals: str = "poisson"
     clock: str = "real"  # or COUNTED
     rerun_invalid: bool = True
+    until_saturated: bool = False  # a life ends with its first cell that is saturated
+    saturation: dict[str, Saturation] = field(default_factory=dict)  # by form, where the levels come from a search
     schema: int = SCHEMA
 
     def digest(self) -> str:

@@ -15,6 +15,8 @@ from lab.model.lab import Lab
 from tests.support import lab_at
 from tests.unit.report.synthetic_plan import plan as any_plan
 
+WAITS_S = any_plan().timeouts.quiet_s + any_plan().timeouts.idle_s
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
@@ -54,7 +56,7 @@ def of(lab: Lab, plan: Plan) -> forecast.Forecast:
 
 def test_without_a_run_it_is_called_a_guess(lab: Lab) -> None:
     told = of(lab, planned(4))
-    assert told.seconds == 4 * (10 + forecast.BESIDE_LOAD_S["native"])
+    assert told.seconds == 4 * (10 + WAITS_S + forecast.BESIDE_LOAD_S["native"])
     assert "rough guess" in told.text()
 
 
@@ -73,6 +75,13 @@ def test_the_same_scenario_comes_before_a_faster_run_of_another(lab: Lab) -> Non
     keep(lab, "20260102-000000-http-bbbb", planned(2, scenario="http"), 36.0)
     assert of(lab, planned(1)).by == "20260101-000000-shop-aaaa"
     assert of(lab, planned(1, scenario="flows")).by == "20260102-000000-http-bbbb"
+
+
+def test_a_life_of_several_cells_starts_and_is_proven_once(lab: Lab) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", planned(2), 36.0)  # 8 s beside the load, of it WAITS_S after the cell
+    (life,) = planned(1).lives
+    three = replace(planned(1), lives=(replace(life, cells=life.cells * 3),))
+    assert of(lab, three).seconds == pytest.approx(3 * (10 + WAITS_S) + 8 - WAITS_S)
 
 
 def test_of_several_the_fastest_is_taken(lab: Lab) -> None:

@@ -14,8 +14,8 @@ from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.waiting import Cancel
 from lab.guest.run.cell import cell_folder
 from lab.guest.run.context import RunContext
+from lab.guest.run.done import next_attempt
 from lab.guest.run.journal import Journal
-from lab.guest.run.run import _next_attempt
 from lab.guest.wire import CELL_FILE, CELLS_DIR, REQUESTS_FILE, Gate, dump
 from tests.simulate.session import CELL
 from tests.unit.report import synthetic
@@ -59,5 +59,5 @@ def test_a_saturated_cell_is_not_run_again(tmp_path: Path, took_s: float, gate: 
     journal = Journal(tmp_path)
     nothing = cast("Accounts", None), cast("ChildProcesses", None)  # a look at what is done starts no process
     context = RunContext(plan, tmp_path, tmp_path, tmp_path, journal, *nothing, Cancel())
-    assert _next_attempt(context, cell) == attempt
+    assert next_attempt(context, cell) == attempt
     journal.close()

@@ -72,6 +72,20 @@ def test_cell_names_are_unique_and_requests_follow_rate_and_time() -> None:
     assert {cell.requests for cell in cells} == {round(5.0 * scenario.seconds["stage"])}
 
 
+def test_levels_share_the_seconds_of_one_in_an_order_that_is_the_same_for_the_forms_of_a_block() -> None:
+    scenario, _ = shop()
+    plan = made(emulated=False, rate_rps=40.0, levels=(20.0, 40.0, 60.0))
+    orders: dict[int, set[tuple[str, ...]]] = {}
+    for life in plan.lives:
+        assert {cell.level: cell.rate_rps for cell in life.cells} == {"low": 20.0, "middle": 40.0, "high": 60.0}
+        assert sum(cell.requests / cell.rate_rps for cell in life.cells) <= scenario.seconds["full"]
+        orders.setdefault(life.block, set()).add(tuple(cell.level for cell in life.cells))
+    assert all(len(found) == 1 for found in orders.values())
+    assert len(set.union(*orders.values())) > 2
+    cells = [cell.id for life in plan.lives for cell in life.cells]
+    assert len(set(cells)) == len(cells)
+
+
 BLOCKS = 10  # of a life, in the scenario shop
 
 

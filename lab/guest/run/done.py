@@ -1,0 +1,70 @@
+"""What of a run is done: by the cells and lives that its folder has, whichever start of it has left them."""
+
+from __future__ import annotations
+
+import json
+
+from lab.guest.run.cell import cell_folder, is_saturated
+from lab.guest.run.context import RunContext
+from lab.guest.run.load import sends
+from lab.guest.scoring.saturation import too_much
+from lab.guest.wire import CELL_FILE, CELLS_DIR, REQUESTS_FILE, Cell, CellPlan, Life, load
+
+LIVES_DIR = "lives"
+LIFE_FILE = "life.json"
+
+
+def attempts(context: RunContext, cell: CellPlan) -> list[Cell]:
+    """Those that are whole, the first one first."""
+    found = []
+    for attempt in (1, 2):
+        key = cell.id, attempt
+        if key not in context.cells:
+            path = context.out / CELLS_DIR / cell_folder(cell.id, attempt) / CELL_FILE
+            if not path.exists():
+                break  # nor is there a second
+            context.cells[key] = load(Cell, path.read_bytes())
+        found.append(context.cells[key])
+    return found
+
+
+def next_attempt(context: RunContext, cell: CellPlan) -> int:
+    """1 or 2; 0 when the cell is done: valid or saturated once, or as often as allowed."""
+    if cell.id in context.finished:
+        return 0
+    found = attempts(context, cell)
+    allowed = 2 if context.plan.rerun_invalid else 1
+    if len(found) >= allowed or any(c.valid or is_saturated(context, c) for c in found):
+        context.finished.add(cell.id)
+        if context.plan.until_saturated and any(_too_much(context, c) for c in found):
+            later = next(life.cells[life.cells.index(cell) + 1 :] for life in context.plan.lives if cell in life.cells)
+            context.finished.update(c.id for c in later)
+        return 0
+    return len(found) + 1
+
+
+def _too_much(context: RunContext, cell: Cell) -> bool:
+    """Higher rates need not be tried."""
+    rows = sends(context.out / CELLS_DIR / cell_folder(cell.id, cell.attempt) / REQUESTS_FILE)
+    return too_much(rows, context.plan.requests, cell)
+
+
+def started(context: RunContext, life: Life) -> bool:
+    """Whether it has been started, with whatever end."""
+    return any((context.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
+
+
+def life_failure(context: RunContext, life: Life) -> str:
+    """The reason of a failed start of this life; "" when none failed."""
+    for path in sorted((context.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
+        doc = json.loads(path.read_text(encoding="utf-8"))
+        if not doc["ok"]:
+            return str(doc["reason"])
+    return ""
+
+
+def find_done(context: RunContext) -> None:
+    """Look once for the cells that an earlier start of this run has left."""
+    for life in context.plan.lives:
+        for cell in life.cells:
+            next_attempt(context, cell)

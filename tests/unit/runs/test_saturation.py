@@ -1,0 +1,103 @@
+"""The search for the load that each form keeps up with, and the levels that follow from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from lab.guest.wire import Gate, Plan, Saturation
+from lab.model.errors import DemoError
+from lab.model.facts import MachineFacts
+from lab.model.run import Request, RunCell
+from lab.runs import saturation
+from tests.simulate.session import CELL
+from tests.unit.runs.test_plan import made, spec
+
+USUAL_RPS = 100.0
+DEAD = Gate("service_alive", False, 0.0, 1.0, "service shop killed by signal 9")
+
+
+def plan() -> Plan:
+    found = made(emulated=False, rate_rps=USUAL_RPS)
+    instrumented = {name: dataclasses.replace(spec(name), mechanism="x") for name in ("orchestrion-otel", "ebpf")}
+    delay = dataclasses.replace(spec("delay-cpu"), delay_kind="cpu")
+    return dataclasses.replace(found, forms={"delay-cpu": delay, **found.forms, **instrumented})
+
+
+def rows(rate_rps: float, most_rps: float) -> Iterator[Request]:
+    """Three seconds of load at a service that answers one request after the other, `most_rps` in a second."""
+    free = 0.0
+    for at in range(int(3 * rate_rps)):
+        sent = at / rate_rps
+        free = max(free, sent) + 1 / most_rps
+        yield Request(int(sent * 1e9), int(sent * 1e9), int(free * 1e9), 200, "venues", "", "")
+
+
+def cells(of: Plan, most_rps: dict[str, float]) -> list[RunCell]:
+    """Of a search as the guest half runs it: each form up to the first rate that is too much."""
+    found = []
+    for life in of.lives:
+        for cell in life.cells:
+            own = tuple(rows(cell.rate_rps, most_rps[life.form]))
+            measured = dataclasses.replace(CELL, id=cell.id, form=life.form, rate_rps=cell.rate_rps)
+            found.append(RunCell(cell=measured, folder=f"cells/{cell.id}", requests=partial(iter, own)))
+            if cell.rate_rps > most_rps[life.form]:
+                break
+    return found
+
+
+def test_the_rates_rise_by_a_quarter_on_one_grid() -> None:
+    found = saturation.rates(USUAL_RPS)
+    assert found[:5] == (25.0, 32.0, 40.0, 50.0, 63.0)
+    assert found[-1] == 1600.0
+    assert set(saturation.rates(80.0)) & set(found), "two scenarios meet the same rates"
+    assert max(saturation.rates(50_000.0)) <= 100_000
+
+
+def test_a_search_has_the_service_and_each_instrumented_form_once() -> None:
+    of = saturation.search(plan(), USUAL_RPS)
+    assert [life.form for life in of.lives] == ["baseline", "orchestrion-otel", "ebpf"]
+    assert list(of.forms) == [life.form for life in of.lives]
+    assert of.until_saturated
+    assert len({cell.id for life in of.lives for cell in life.cells}) == len(of.lives) * len(of.lives[0].cells)
+    facts = MachineFacts.of({"cpus": 2})
+    assert saturation.key(of, facts) == saturation.key(dataclasses.replace(of, run_id="other"), facts)
+    assert saturation.key(of, facts) != saturation.key(of, MachineFacts.of({"cpus": 4}))
+
+
+def test_what_is_kept_up_with_and_what_no_more() -> None:
+    of = saturation.search(plan(), USUAL_RPS)
+    kept = saturation.found(of, cells(of, {"baseline": 9e9, "orchestrion-otel": 450.0, "ebpf": 210.0}))
+    assert kept == {
+        "baseline": Saturation(kept_rps=1600.0),
+        "orchestrion-otel": Saturation(kept_rps=400.0, lost_rps=500.0),
+        "ebpf": Saturation(kept_rps=200.0, lost_rps=250.0),
+    }
+    assert saturation.levels(kept, ("orchestrion-otel", "ebpf"), (0.2, 0.4, 0.6)) == (40.0, 80.0, 120.0)
+    assert saturation.levels(kept, (), (0.5,)) == (100.0,), "without an instrumented form, of all"
+
+
+def test_a_process_that_dies_is_too_much_as_well() -> None:
+    of = saturation.search(plan(), USUAL_RPS)
+    some = cells(of, dict.fromkeys(of.forms, 9e9))
+    dead = [
+        dataclasses.replace(one, cell=dataclasses.replace(one.cell, valid=False, gates=(DEAD,)))
+        if (one.cell.form, one.cell.rate_rps) == ("ebpf", 63.0)
+        else one
+        for one in some
+    ]
+    assert saturation.found(of, dead)["ebpf"] == Saturation(kept_rps=50.0, lost_rps=63.0)
+
+
+def test_a_form_behind_at_the_lowest_rate_and_one_without_a_cell_are_named() -> None:
+    of = saturation.search(plan(), USUAL_RPS)
+    most = {"baseline": 9e9, "orchestrion-otel": 9e9, "ebpf": 10.0}
+    with pytest.raises(DemoError, match="ebpf falls behind at 25 requests/s") as caught:
+        saturation.found(of, cells(of, most))
+    assert "--rate" in caught.value.fix
+    without = [one for one in cells(of, {**most, "ebpf": 9e9}) if one.cell.form != "ebpf"]
+    with pytest.raises(DemoError, match="ebpf was not proven"):
+        saturation.found(of, without)
