@@ -112,4 +112,4 @@ def counted(kind: str) -> bool:
 
 def blocks_of(kind: str) -> tuple[int, ...]:
     """As many as the profiles of that clock have."""
-    return (16,) if counted(kind) else (8, 12)
+    return (20,) if counted(kind) else (8, 12)

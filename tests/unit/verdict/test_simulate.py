@@ -23,7 +23,7 @@ def test_intervals_hold_what_was_planted_as_often_as_they_claim(kind: str) -> No
 
 
 def test_counted_intervals_hold_at_least_as_often_as_they_claim() -> None:
-    found, claimed = study.covered("counted and recorded, shop, `ebpf`", 16, 100)
+    found, claimed = study.covered("counted and recorded, shop, `ebpf`", 20, 100)
     assert found.bounds[1] >= claimed, str(found)
     assert found.value >= 0.93, str(found)
 
