@@ -181,6 +181,15 @@ class Collections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cold:
+    """How much longer requests take in the first third of a cell than in the last, and in how many of its cells."""
+
+    slower_pct: float
+    cells: Count
+    of: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FormSummary:
     """One form of the run. absent: family of figures -> why there are none."""
 
@@ -211,6 +220,7 @@ class FormSummary:
     collections: dict[str, Collections] = field(default_factory=dict)  # by role, on a counted clock
     waits: float | None = None  # context switches of service and agent per request: to wait for something
     preempted: float | None = None  # … and for another thread
+    cold: Cold | None = None  # None: it was warm when it was measured, or the cells do not tell
     saturation: Saturation | None = None  # by the search that the load levels come from
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.scoring.saturation import Queue, judged, queue, saturated
 from lab.guest.scoring.tally import Row, Tally, tally
-from lab.guest.wire import Cell, Plan
+from lab.guest.wire import COUNTED, Cell, Plan
 from lab.model.errors import Unreadable
 from lab.model.metrics import ALL_LEVELS, CellFigures
 from lab.model.run import Request, Run, RunCell
@@ -19,6 +19,7 @@ from lab.verdict.evened import ROLES, UNMOVED, Evened, even
 from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.proofs import failed_proofs
 from lab.verdict.recheck import count, disagreements, recounted
+from lab.verdict.warmth import trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class CellView:
     validity: Validity
     late_shift: dict[str, float]
     queue: Queue | None = None  # None: too few requests
+    trend: float | None = None  # of the latency within the cell; None: too few requests, or a counted clock
 
     @property
     def cell(self) -> Cell:
@@ -215,6 +217,7 @@ def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellV
         validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
         late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
         queue=queue(rows, plan.requests),
+        trend=None if plan.clock == COUNTED else trend(rows, plan.requests),
     )
 
 

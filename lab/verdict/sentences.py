@@ -109,6 +109,12 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
         if row.metric in shown:
             what = f"{row.form} saves {SAVED[METRICS[row.metric].families[0]]}"
             found += [f"that {what}: {reason}" for reason in _doubts(row)]
+    found += [
+        f"that {name} was warm: its requests took {form.cold.slower_pct:.0f} % longer in the first third of a cell than"
+        f" in the last, in {form.cold.cells} of {form.cold.of} cells; raise the scenario's warmup_requests"
+        for name, form in summary.forms.items()
+        if form.cold is not None
+    ]
     found += _controls(summary)
     for row in summary.verdicts:
         if row.against != "baseline" and row.metric == shown[0] and row.word == "NOT COMPARABLE":

@@ -26,6 +26,7 @@ from lab.verdict.pillars import pillars
 from lab.verdict.sentences import lines, may_not_claim
 from lab.verdict.timeline import timeline
 from lab.verdict.traces import traces
+from lab.verdict.warmth import cold
 
 
 def summarize(run: Run) -> Summary:
@@ -140,6 +141,7 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         collections=_collections(form, run.machine.instruction_ns),
         waits=_switches(form, lambda row: row.waits),
         preempted=_switches(form, lambda row: row.preempted),
+        cold=cold([view.trend for view in form.cells("latency") if view.trend is not None]),
         saturation=run.plan.saturation.get(form.name),
     )
 
