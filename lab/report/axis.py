@@ -33,8 +33,11 @@ def used(summary: Summary) -> list[CellAttempt]:
     return sorted(best.values(), key=lambda cell: cell.start_s)
 
 
-def scale(low: float, high: float, right: float) -> tuple[Callable[[float], float], list[Html]]:
-    """Value -> y, and grid lines up to `right`; from `low` to `high` with a little room, from zero if `low` is zero."""
+def scale(low: float, high: float, right: float, said: str) -> tuple[Callable[[float], float], list[Html]]:
+    """Value -> y, and grid lines up to `right`; from `low` to `high` with a little room, from zero if `low` is zero.
+
+    said: what the values are, with their unit: a figure on a slide has no text around it.
+    """
     room = (high - low) * 0.06 or abs(high) * 0.05 or 1.0
     bottom = low - room if low else low
     span = high + room - bottom
@@ -44,7 +47,7 @@ def scale(low: float, high: float, right: float) -> tuple[Callable[[float], floa
     def up(value: float) -> float:
         return HEIGHT - BOTTOM - (value - bottom) / span * (HEIGHT - TOP - BOTTOM)
 
-    parts: list[Html] = []
+    parts: list[Html] = [label(0, TOP - 10, said, "tick")]
     for i in range(math.ceil(bottom / step), math.floor((bottom + span) / step) + 1):
         y = up(i * step)
         parts.append(line(LEFT, y, right, y, "grid" if i else "zero"))

@@ -60,7 +60,7 @@ def _draw(summary: Summary, cells: Sequence[CellAttempt]) -> Html:
     costs = [shown(summary, cell.cost) for cell in cells if cell.cost is not None]
     room = (WIDTH - LEFT - RIGHT) / len(blocks)
     bottom = HEIGHT - BOTTOM
-    up, parts = scale(min(costs), max(costs), WIDTH - RIGHT)
+    up, parts = scale(min(costs), max(costs), WIDTH - RIGHT, f"{unit(summary)} per request, block by block")
     for column, block in enumerate(blocks):
         x = LEFT + room * column
         text = f"block {block}" if room > NAMED_W else str(block)

@@ -17,7 +17,7 @@ from lab.report.markup import Html, tag
 SECTIONS: Final = ("overhead", "waterfalls", "latency", "cpu", "rates", "cells", "timeline", "steps")
 FIGURE: Final = re.compile(r'<svg viewBox="0 0 ([\d.]+) ([\d.]+)" role="img" class="figure">(.*?)</svg>', re.DOTALL)
 LEGEND: Final = re.compile(r'<p class="legend">(.*?)</p>', re.DOTALL)
-KEY: Final = re.compile(r'<span><svg [^>]*class="key"[^>]*>(.*?)</svg>(.*?)</span>', re.DOTALL)
+KEY: Final = re.compile(r'<span><svg [^>]*class="(key|swatch)"[^>]*>(.*?)</svg>(.*?)</span>', re.DOTALL)
 MEDIA: Final = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 KIND: Final = re.compile(r"<title>(?:Spans of one|Latency of) (\S+) request")
 ROOT: Final = re.compile(r":root\{(.*?)\}", re.DOTALL)
@@ -26,6 +26,7 @@ COLOURS: Final = re.compile(r"\.(c-\w+)\{--c:var\(--(\w+)\)\}")
 EDGE: Final = 24.0
 LINE: Final = 22.0
 LETTER: Final = 7.2  # the width of one, in the drawing's units
+KEY_W: Final = {"key": 38.0, "swatch": 22.0}  # of a legend's mark, with the room before its text
 SCALE: Final = 1.5
 
 
@@ -73,12 +74,13 @@ def _keys(legend: str, width: float) -> tuple[list[Html], int]:
     """The legend that stands beside the figure in the report, as rows below it; and how many rows."""
     made: list[Html] = []
     x, row = 0.0, 0
-    for shape, text in KEY.findall(legend):
-        need = 46 + LETTER * len(text)
+    for kind, shape, text in KEY.findall(legend):
+        beside = KEY_W[kind]
+        need = beside + 16 + LETTER * len(text)
         if x and x + need > width:
             x, row = 0.0, row + 1
         made.append(tag("g", Html(shape), transform=f"translate({x:g} {row * LINE:g})"))
-        made.append(label(x + 38, row * LINE + 12, Html(text), "key"))
+        made.append(label(x + beside, row * LINE + 12, Html(text), "key"))
         x += need
     return made, row + 1 if made else 0
 

@@ -90,7 +90,12 @@ def _draw(summary: Summary, fits: dict[str, Fit]) -> Html:
     ]
     end, right, bottom = max(rate for _, rate, _ in points) * 1.05, WIDTH - WORDS_W, HEIGHT - BOTTOM
     ends = [fit.standing + fit.marginal * rate for fit in fits.values() for rate in (0.0, end)]
-    up, parts = scale(min(0.0, *ends), max(*ends, *(y for _, _, y in points)), right)
+    up, parts = scale(
+        min(0.0, *ends),
+        max(*ends, *(y for _, _, y in points)),
+        right,
+        f"{unit(summary)} per second, by requests per second",
+    )
 
     def at(rate: float) -> float:
         return LEFT + rate / end * (right - LEFT)

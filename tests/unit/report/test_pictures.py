@@ -55,3 +55,9 @@ def test_its_run_is_named_below(found: dict[str, str]) -> None:
 def test_the_legend_comes_along(found: dict[str, str]) -> None:
     for wanted in ("service, user", "agent, system"):
         assert wanted in found["cpu"]
+    for form in ("baseline", "twin", "orchestrion-otel", "ebpf"):
+        assert f">{form}</text>" in found["cells"], "its marks are named"
+
+
+def test_an_axis_says_what_it_shows(found: dict[str, str]) -> None:
+    assert ">Milliseconds of CPU per request, block by block</text>" in found["cells"]
