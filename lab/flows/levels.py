@@ -32,7 +32,10 @@ def find(work: Work, deployed: Deployed) -> Deployed:
         return deployed
     run_id = manifest.new_run_id(f"{asked.scenario.name}-search")
     plan = saturation.search(stages.plan_of(deployed, run_id), parameters.rate_rps)
-    kept = _known(lab, plan, deployed) or _search(lab, plan, deployed)
+    kept = _known(lab, plan, deployed)
+    if not kept:
+        kept = _run(lab, plan, deployed)
+        store.write_json(_source(lab, plan, deployed).path, encode(kept))
     rates = saturation.levels(kept, saturation.instrumented(plan), shares)
     lab.bus.emit(Notice(level="info", text=told(kept, rates)))
     middle = rates[len(rates) // 2]
@@ -58,7 +61,7 @@ def _known(lab: Lab, plan: Plan, deployed: Deployed) -> Found | None:
         return None
 
 
-def _search(lab: Lab, plan: Plan, deployed: Deployed) -> Found:
+def _run(lab: Lab, plan: Plan, deployed: Deployed) -> Found:
     directory, plan = resume.claim(lab, plan)
     machine, site = deployed.prepared.machine, drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with resume.alone(lab, plan.run_id), lab.bus.step("search", "find the load that each form keeps up with"):
@@ -68,6 +71,5 @@ def _search(lab: Lab, plan: Plan, deployed: Deployed) -> Found:
         drive.follow(lab, lambda: lifecycle.connected(lab, machine), site, plan, limit, gone)
         stages.fetch_run(lab, machine, site, directory)
         kept = saturation.found(plan, read.cells(directory))
-    store.write_json(_source(lab, plan, deployed).path, encode(kept))
     resume.discard(directory)
     return kept
