@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from lab.guest.linux.facts import lockdown
 from lab.guest.run.sink import read_spans
 from lab.guest.scoring.matching import Row
 from lab.guest.scoring.tally import tally
-from lab.guest.wire import Canary, Cell, GuestManifest, load
+from lab.guest.wire import Canary, Cell, GuestManifest, Saturation, load
+from lab.runs import read, saturation
 from tests.contract.guest.conftest import REFERENCE, baseline, ebpf, events, leftovers, plan, run_guest
 from tests.support import python_39
 
@@ -87,6 +89,25 @@ def test_counted_cells_of_one_life_hold_whole_requests_between_two_moments_of_re
     usage = next(row for row in one.usage if row.role == "service")
     assert usage.waits is not None
     assert usage.waits >= 40
+
+
+def test_a_search_ends_a_life_with_the_first_rate_that_is_too_much(artifacts: Path, out: Path, tmp_path: Path) -> None:
+    base = plan(artifacts, [baseline(artifacts)], until_saturated=True, rerun_invalid=False)
+    (first,) = base.lives[0].cells
+    cells = tuple(
+        replace(first, id=f"01-baseline-{rate}", level=str(rate), rate_rps=float(rate), requests=rate // 5)
+        for rate in (20, 20_000, 30_000)
+    )
+    value = replace(base, lives=(replace(base.lives[0], cells=cells),))
+    code, answer = run_guest(value, out, artifacts)
+    assert (code, answer["outcome"], answer["cells"]) == (0, "complete", ["01-baseline-20", "01-baseline-20000"])
+    shutil.copytree(out, tmp_path / "fetched" / "guest")
+    found = saturation.found(value, read.cells(tmp_path / "fetched"))
+    assert found == {"baseline": Saturation(kept_rps=20.0, lost_rps=20_000.0)}
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
+    assert run_guest(value, out, artifacts)[0] == 0
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
+    assert leftovers(artifacts) == []
 
 
 def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Path) -> None:
