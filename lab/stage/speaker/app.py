@@ -210,7 +210,7 @@ class Speaker(App[None]):
         tall = self.size.height >= 30
         self._show("title", [desk.title()])
         self._show("clock", [desk.clock(self._now_s())])
-        marks = desk.marks()
+        marks = desk.marks(private=not how.single)
         self._show("marks", [marks] if marks else [])
         notes = desk.notes.text if desk.notes is not None and not how.single else ""
         wanted = [] if how.single else desk.wanted()

@@ -123,8 +123,8 @@ class Desk:
         again = f" (attempt {self.beat.attempt})" if self.beat.attempt > 1 else ""
         return ((f"{self.at + 1}/{len(self.cards)} ", DIM), (card.title + again, "bold"), (f"  {card.kind}", DIM))
 
-    def marks(self) -> Line:
-        """What must not be overlooked: nothing recorded is ever taken for live."""
+    def marks(self, *, private: bool = True) -> Line:
+        """What must not be overlooked: nothing recorded is ever taken for live. private: why a beat failed as well."""
         found: list[tuple[str, str]] = []
         if self.recorded:
             found.append((f" RECORDED {self.recorded} ", "bold $text-error reverse"))
@@ -132,7 +132,7 @@ class Desk:
             found.append((" THE PAGE IS BLACK: b shows it ", "bold reverse"))
         if self.over is not None:
             text, style = ENDS[self.over.outcome]
-            reason = f": {self.over.reason}" if self.over.reason else ""
+            reason = f": {self.over.reason}" if private and self.over.reason else ""
             found.append((f"{text}{reason}", style))
         if self.ended is not None:
             found.append((f"the show ended after {minutes(self.ended.seconds)}", "bold"))
