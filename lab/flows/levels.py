@@ -35,8 +35,11 @@ def find(work: Work, deployed: Deployed) -> Deployed:
     kept = _known(lab, plan, deployed)
     if not kept:
         kept = _run(lab, plan, deployed)
-        store.write_json(_source(lab, plan, deployed).path, encode(kept))
+        if len(kept) == len(plan.forms):  # one that was not proven may be, the next time
+            store.write_json(_source(lab, plan, deployed).path, encode(kept))
     rates = saturation.levels(kept, saturation.instrumented(plan), shares)
+    if not rates:
+        return deployed
     lab.bus.emit(Notice(level="info", text=told(kept, rates)))
     middle = rates[len(rates) // 2]
     return replace(deployed, parameters=replace(parameters, rate_rps=middle, levels=rates, saturation=kept))

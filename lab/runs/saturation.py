@@ -82,26 +82,27 @@ def search(plan: Plan, usual_rps: float) -> Plan:
 
 
 def found(plan: Plan, cells: Sequence[RunCell]) -> dict[str, Saturation]:
-    """What each form of a search can sustain. Raises DemoError for one that was behind at the lowest rate, or that has
-    no cell."""
+    """What each form of a search can sustain; one that was not proven has no cell, and is not among them. Raises
+    DemoError for one that was behind at the lowest rate."""
     kept: dict[str, Saturation] = {}
     for life in plan.lives:
         own = [one for one in cells if one.cell.form == life.form]
         lost = [one.cell.rate_rps for one in own if too_much(list(one.requests()), plan.requests, one.cell)]
         held = [one.cell.rate_rps for one in own if one.cell.rate_rps < min(lost, default=math.inf)]
-        if not held:
-            lowest = life.cells[0].rate_rps
-            why = f"falls behind at {lowest:g} requests/s" if lost else "was not proven or did not start"
-            raise DemoError(f"{life.form} {why}: there are no load levels", fix="--rate N measures at that rate alone")
-        kept[life.form] = Saturation(kept_rps=max(held), lost_rps=min(lost, default=None))
+        if lost and not held:
+            behind = f"{life.form} falls behind at {life.cells[0].rate_rps:g} requests/s: there are no load levels"
+            raise DemoError(behind, fix="--rate N measures at that rate alone")
+        if held:
+            kept[life.form] = Saturation(kept_rps=max(held), lost_rps=min(lost, default=None))
     return kept
 
 
 def levels(of: Mapping[str, Saturation], compared: Iterable[str], shares: Sequence[float]) -> tuple[float, ...]:
-    """The rates of the levels, the lowest first: shares of what the slowest of the `compared` forms keeps up with."""
+    """The rates of the levels, the lowest first: shares of what the slowest of the `compared` forms keeps up with.
+    None where no form is known."""
     forms = [form for form in compared if form in of] or list(of)
-    slowest = min(of[form].kept_rps for form in forms)
-    return tuple(float(f"{share * slowest:.2g}") for share in shares)
+    slowest = min((of[form].kept_rps for form in forms), default=0.0)
+    return tuple(float(f"{share * slowest:.2g}") for share in shares if slowest)
 
 
 def key(plan: Plan, facts: MachineFacts) -> str:

@@ -30,7 +30,7 @@ class Searched:
     """A deployed demo, and how often it was searched."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count, self.said = 0, list[str]()
+        self.count, self.said, self.kept = 0, list[str](), KEPT
         monkeypatch.setattr(stages, "plan_of", lambda *_: plan())
         monkeypatch.setattr(levels, "_run", self._run)
         lab = lab_at(home)
@@ -44,7 +44,7 @@ class Searched:
     def _run(self, _: Any, of: Plan, __: Deployed) -> dict[str, Saturation]:
         assert of.until_saturated
         self.count += 1
-        return KEPT
+        return self.kept
 
     def find(self, *, rate_rps: float = 0.0, **changed: Any) -> tuple[float, ...]:
         scenario, _ = shop()
@@ -60,7 +60,7 @@ class Searched:
         )
         found = levels.find(self.work, deployed).parameters
         assert found.rate_rps == (found.levels[1] if found.levels else 5.0)
-        assert dict(found.saturation) == (KEPT if found.levels else {})
+        assert dict(found.saturation) == (self.kept if found.levels else {})
         return found.levels
 
 
@@ -101,3 +101,13 @@ def test_a_damaged_result_is_searched_for_again(searched: Searched, damaged: str
 def test_otherwise_there_is_one_level_and_no_search(searched: Searched, other: dict[str, Any]) -> None:
     assert searched.find(**other) == ()
     assert searched.count == 0
+
+
+def test_a_form_that_was_not_proven_leaves_the_levels_to_the_others_and_is_searched_again(searched: Searched) -> None:
+    searched.kept = {"baseline": KEPT["baseline"], "orchestrion-otel": KEPT["orchestrion-otel"]}
+    assert searched.find() == (500.0, 1000.0, 1500.0)
+    searched.kept = {}
+    assert searched.find() == ()
+    searched.kept = KEPT
+    assert searched.find() == (200.0, 400.0, 600.0)
+    assert searched.count == 3
