@@ -46,7 +46,8 @@ def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool, request_ms: 
     request_ms: what a request costs the baseline of a counted run; 0: unknown.
     """
     cells = [cell for life in plan.lives for cell in life.cells]
-    size = f"{len(plan.forms)} forms, {len(cells)} cells at {cells[0].rate_rps:g} requests/s, seed {plan.seed}"
+    rates = " and ".join(f"{rate:.3g}" for rate in sorted({cell.rate_rps for cell in cells}))
+    size = f"{len(plan.forms)} forms, {len(cells)} cells at {rates} requests/s, seed {plan.seed}"
     here = {"provider": machine.spec.provider, "acceleration": machine.accel}
     expected = of(lab, plan, **here, emulated=emulated, request_ms=request_ms)
     lab.bus.emit(Notice(level="info", text=f"run {plan.run_id}: {size}"))

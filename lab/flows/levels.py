@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from dataclasses import replace
 from typing import Final
@@ -32,15 +33,18 @@ def find(work: Work, deployed: Deployed) -> Deployed:
         return deployed
     run_id = manifest.new_run_id(f"{asked.scenario.name}-search")
     plan = saturation.search(stages.plan_of(deployed, run_id), parameters.rate_rps)
-    kept = _known(lab, plan, deployed)
+    file = _source(lab, plan, deployed)
+    kept = _known(file)
+    earlier = _earlier(file) if kept else ""
     if not kept:
         kept = _run(lab, plan, deployed)
         if len(kept) == len(plan.forms):  # one that was not proven may be, the next time
-            store.write_json(_source(lab, plan, deployed).path, encode(kept))
+            store.write_json(file.path, encode(kept))
+    kept = {form: kept[form] for form in plan.forms if form in kept}
     rates = saturation.levels(kept, saturation.instrumented(plan), shares)
     if not rates:
         return deployed
-    lab.bus.emit(Notice(level="info", text=told(kept, rates)))
+    lab.bus.emit(Notice(level="info", text=told(kept, rates) + earlier))
     middle = rates[len(rates) // 2]
     return replace(deployed, parameters=replace(parameters, rate_rps=middle, levels=rates, saturation=kept))
 
@@ -51,15 +55,21 @@ def told(kept: Found, rates: tuple[float, ...]) -> str:
     return f"the forms keep up with so many requests/s: {each}; measured at {', '.join(f'{rate:g}' for rate in rates)}"
 
 
+def _earlier(file: Source) -> str:
+    """When it was found, and how to search again: it may have been beside other work."""
+    found = dt.datetime.fromtimestamp(file.path.stat().st_mtime, dt.UTC)
+    return f" (found on {found:%Y-%m-%d}; to search again, {file.fix})"
+
+
 def _source(lab: Lab, plan: Plan, deployed: Deployed) -> Source:
     path = lab.paths.saturation / f"{saturation.key(plan, deployed.facts)}.json"
     return Source(path=path, name=str(path), fix=f"remove {path}")
 
 
-def _known(lab: Lab, plan: Plan, deployed: Deployed) -> Found | None:
+def _known(file: Source) -> Found | None:
     """By an earlier search on this kind of machine: so an interrupted run is resumed, and sessions are alike."""
     try:
-        return documents.read(_source(lab, plan, deployed), Found)
+        return documents.read(file, Found)
     except Unreadable:
         return None
 

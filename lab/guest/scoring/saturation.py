@@ -22,6 +22,7 @@ SLOW_MIN = 0.1  # of a timeout: how long the slowest answer takes at least where
 TIMEOUT, NO_ANSWER = -1, 0
 # Gates that a saturated form misses because it is saturated. Any other one missed is a fault, and no sign of its load.
 OVERLOAD = frozenset({"completed", "errors", "spans_still", "late"})
+UNANSWERED = frozenset({"completed", "errors"})
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,11 @@ def saturated(found: Queue | None, cell: Cell) -> bool:
 
 
 def too_much(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec], cell: Cell) -> bool:
-    """Whether a search for the saturation ends with this cell: it is saturated, or one of its processes has died."""
-    dead = any(gate.name.endswith("_alive") and not gate.ok for gate in cell.gates)
-    return dead or saturated(queue(rows, specs), cell)
+    """Whether a search for the saturation ends with this cell: it is saturated, requests failed, which at a lower rate
+    none did (far beyond its limit a service refuses connections at once, and no queue grows), or a process has died."""
+    missed = {gate.name for gate in cell.gates if gate.hard and not gate.ok}
+    failed = any(name in UNANSWERED or name.endswith("_alive") for name in missed)
+    return failed or saturated(queue(rows, specs), cell)
 
 
 def queue(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec]) -> Queue | None:

@@ -73,10 +73,14 @@ def test_a_full_run_by_time_has_three_levels_by_one_search(searched: Searched) -
     assert searched.find() == (200.0, 400.0, 600.0)
     assert searched.find() == (200.0, 400.0, 600.0)
     assert searched.count == 1, "so an interrupted run has the same plan again"
-    assert searched.said[0] == (
+    first, second = searched.said
+    assert first == (
         "the forms keep up with so many requests/s: baseline 3200, orchestrion-otel 2500, ebpf 1000;"
         " measured at 200, 400, 600"
     )
+    (path,) = searched.lab.paths.saturation.iterdir()
+    assert second.startswith(f"{first} (found on 2")
+    assert second.endswith(f"; to search again, remove {path})"), "it may have been found beside other work"
 
 
 @pytest.mark.parametrize("damaged", ["{", "[]", '{"ebpf": {"kept_rps": "x"}}'])

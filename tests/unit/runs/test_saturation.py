@@ -17,6 +17,7 @@ from tests.simulate.session import CELL
 from tests.unit.runs.test_plan import made, spec
 
 USUAL_RPS = 100.0
+REFUSED = Gate("errors", False, 741.0, 0.0, "answers with an unexpected status")
 DEAD = Gate("service_alive", False, 0.0, 1.0, "service shop killed by signal 9")
 
 
@@ -80,11 +81,12 @@ def test_what_is_kept_up_with_and_what_no_more() -> None:
     assert saturation.levels(kept, (), (0.5,)) == (100.0,), "without an instrumented form, of all"
 
 
-def test_a_process_that_dies_is_too_much_as_well() -> None:
+@pytest.mark.parametrize("gate", [DEAD, REFUSED])
+def test_a_process_that_dies_and_requests_that_fail_are_too_much_as_well(gate: Gate) -> None:
     of = saturation.search(plan(), USUAL_RPS)
     some = cells(of, dict.fromkeys(of.forms, 9e9))
     dead = [
-        dataclasses.replace(one, cell=dataclasses.replace(one.cell, valid=False, gates=(DEAD,)))
+        dataclasses.replace(one, cell=dataclasses.replace(one.cell, valid=False, gates=(gate,)))
         if (one.cell.form, one.cell.rate_rps) == ("ebpf", 63.0)
         else one
         for one in some
