@@ -25,14 +25,20 @@ class DemoStage:
     act: Callable[[Work, Any], Any]
 
 
-DEMO: Final[tuple[DemoStage, ...]] = (
+DEPLOYED: Final[tuple[DemoStage, ...]] = (
     DemoStage(name="machine and artifacts", act=stages.machine_and_artifacts),
     DemoStage(name="deployed", act=stages.deploy),
-    DemoStage(name="levels known", act=levels.find),
-    DemoStage(name="planned", act=stages.plan),
+)
+RUN: Final[tuple[DemoStage, ...]] = (
     DemoStage(name="started", act=stages.start),
     DemoStage(name="followed", act=stages.follow),
     DemoStage(name="fetched", act=stages.bring),
+)
+DEMO: Final[tuple[DemoStage, ...]] = (
+    *DEPLOYED,
+    DemoStage(name="levels known", act=levels.find),
+    DemoStage(name="planned", act=stages.plan),
+    *RUN,
     DemoStage(name="sealed", act=stages.seal),
     DemoStage(name="reported", act=stages.tell),
 )

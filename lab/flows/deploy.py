@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab.flows import demo, resume, stages
-from lab.flows.demo import DEMO, DemoStage
+from lab.flows.demo import DEPLOYED, RUN, DemoStage
 from lab.flows.request import DemoRequest
 from lab.guest.wire import LifeEnd
 from lab.model.lab import Lab
@@ -52,8 +52,8 @@ def _proofs(_: stages.Work, fetched: stages.Fetched) -> Proofs:
 
 
 DEPLOY: Final = (
-    *DEMO[:2],
+    *DEPLOYED,
     DemoStage(name="planned", act=stages.plan_proofs),
-    *DEMO[4:7],
+    *RUN,
     DemoStage(name="proven", act=_proofs),
 )

@@ -76,10 +76,10 @@ def moved(run: Run, root: Path) -> Run:
     return dataclasses.replace(run, cells=cells, files=sealed.inventory(root))
 
 
-def cells(root: Path, *, rows: Rows = ROWS) -> tuple[RunCell, ...]:
+def cells(root: Path) -> tuple[RunCell, ...]:
     """The cells of a run that was fetched and has no manifest of this host. Raises Unreadable for a damaged one."""
     problems: list[str] = []
-    found = _cells(root, sealed.inventory(root), problems, rows)
+    found = _cells(root, sealed.inventory(root), problems, ROWS)
     if problems:
         raise source(root, paths.GUEST_DIR).error(problems[0])
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
@@ -77,11 +77,15 @@ class FormView:
 
     def cells(self, *families: str) -> tuple[CellView, ...]:
         """For each planned cell the best attempt whose figures of these families are valid."""
+        return self._soundest(lambda view: view.validity.holds(*families))
+
+    def _soundest(self, fits: Callable[[CellView], bool]) -> tuple[CellView, ...]:
+        """For each planned cell the attempt that fits and has the fewest void families, by block and level."""
         best: dict[tuple[int, str], CellView] = {}
         for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
-            if view.validity.holds(*families):
+            if fits(view):
                 best.setdefault((view.cell.block, view.cell.level), view)
-        return tuple(sorted(best.values(), key=lambda view: (view.cell.block, view.cell.level)))
+        return tuple(best[key] for key in sorted(best))
 
     @property
     def whole(self) -> int:
@@ -118,13 +122,13 @@ class FormView:
         """Block -> the cell at this level that is valid for these families."""
         return {view.cell.block: view for view in self.cells(*families) if view.cell.level == level}
 
-    def loaded(self, level: str) -> list[CellView]:
+    def loaded(self, level: str) -> tuple[CellView, ...]:
         """For each planned cell at this level the soundest attempt that tells whether the load was too much."""
-        best: dict[tuple[int, str], CellView] = {}
-        for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
-            if level in {ALL_LEVELS, view.cell.level} and view.queue is not None and judged(view.cell):
-                best.setdefault((view.cell.block, view.cell.level), view)
-        return list(best.values())
+
+        def fits(view: CellView) -> bool:
+            return level in {ALL_LEVELS, view.cell.level} and view.queue is not None and judged(view.cell)
+
+        return self._soundest(fits)
 
     def why_none(self, *families: str, level: str = ALL_LEVELS) -> str:
         """Why there is no valid cell for these families, at this level or at any; "" when there is one."""

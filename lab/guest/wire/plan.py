@@ -211,8 +211,8 @@ class Life:
 class Saturation:
     """How much load a form keeps up with, by a search with rising rates.
 
-    kept_rps: the highest rate at which its queue did not grow; lost_rps: the next one, at which it did; None: there is
-    none in the search.
+    kept_rps: the highest rate that was not too much; lost_rps: the next one, at which its queue grew, requests failed
+    or a process died; None: there is none in the search.
     """
 
     kept_rps: float
@@ -273,7 +273,7 @@ class Plan:
     arrivals: str = "poisson"
     clock: str = "real"  # or COUNTED
     rerun_invalid: bool = True
-    until_saturated: bool = False  # a life ends with its first cell that is saturated
+    until_saturated: bool = False  # a life ends with the first cell that is too much for its form
     saturation: dict[str, Saturation] = field(default_factory=dict)  # by form, where the levels come from a search
     schema: int = SCHEMA
 

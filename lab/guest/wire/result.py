@@ -142,9 +142,8 @@ class Cell:
     agent_exit: Optional[int] = None
     bpf_runs: Optional[float] = None  # of the agents' programs in the window: one for each hit of a probe
     collections: dict[str, int] = field(default_factory=dict)  # of garbage, by role; where the clock is counted
-    collecting_s: dict[str, float] = field(
-        default_factory=dict
-    )  # their CPU by the runtime; only where all reports are whole
+    # CPU seconds of these by the runtime's reports; only of a role whose reports are all whole
+    collecting_s: dict[str, float] = field(default_factory=dict)
     life: str = ""  # folder below lives/ that holds canary.json, life.json and the logs of its processes
 
 
