@@ -122,6 +122,23 @@ def test_a_second_run_of_a_sealed_plan_changes_nothing(artifacts: Path, out: Pat
 
 
 @pytest.mark.usefixtures("kernel_fs")
+def test_spans_that_an_exporter_holds_back_beyond_the_drain_void_the_cells_spans(
+    artifacts: Path, agent: Path, out: Path
+) -> None:
+    """The proof ends with a batch, so the next one comes long after the cell: with the end of the agent."""
+    form = ebpf(artifacts, lockdown())
+    assert form.agent is not None
+    slow = replace(form, agent=replace(form.agent, env={**form.agent.env, "OTEL_BSP_SCHEDULE_DELAY": "5000"}))
+    code, answer = run_guest(plan(artifacts, [slow], requests=20, rerun_invalid=False), out, artifacts)
+    assert (code, answer["outcome"]) == (0, "complete"), answer
+    cell = cell_of(out, "01-ebpf-mid")
+    (gate,) = [one for one in cell.gates if one.name == "spans_still"]
+    assert not gate.ok
+    assert gate.value >= cell.completed, "at least one span of each request"
+    assert not cell.valid
+
+
+@pytest.mark.usefixtures("kernel_fs")
 def test_ebpf_life_gives_every_expected_span(artifacts: Path, agent: Path, out: Path) -> None:
     form = ebpf(artifacts, lockdown())
     code, answer = run_guest(plan(artifacts, [form], requests=80), out, artifacts)
