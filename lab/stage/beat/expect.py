@@ -84,6 +84,8 @@ class InRange:
         found = seen.last(self.value, self.form)
         if not found:
             return f"no value {self.value}{f' of {self.form}' if self.form else ''} was measured"
+        if self.ratio and not self.form:  # what the others are compared with has no ratio itself
+            found = [one for one in found if one.ratio is not None] or found
         for one in found:
             number = one.ratio if self.ratio else one.value
             if number is None:

@@ -233,10 +233,10 @@ class Engine:
                 self.emit(Curtain(down=self._curtain))
                 return None
             case "shell":
-                if not playing:
+                fault = "a shell opens between two beats" if playing else self.stand.no_shell()
+                if not fault:
                     self.stand.shell()
                     return None
-                fault = "a shell opens between two beats"
             case "panic":
                 fault = self.stand.no_panic()
             case "standby":

@@ -53,6 +53,7 @@ class Stand:
     on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
     confirms: bool = True  # whether a value that is off is measured once more; not in a rehearsal
     _restore: Attempt | None = None  # the last one
+    _terminal: threading.Lock = field(default_factory=threading.Lock)  # held while a shell has it
 
     @property
     def cast(self) -> StageMachine:
@@ -123,9 +124,17 @@ class Stand:
         going = self._restore is not None and not self._restore.done and self._restore.scene.cast is self.cast
         return f"already restoring machine {self.cast.machine}" if going else ""
 
+    def no_shell(self) -> str:
+        """Why no shell opens now; "" when one does. A beat that a key of the page left leaves its shell open."""
+        return "a shell is open in the terminal already: leave that one first" if self._terminal.locked() else ""
+
     def shell(self) -> None:
         """A shell of this host until it is left."""
-        self.suspended(shell_argv())
+        self._hand_over(shell_argv())
+
+    def _hand_over(self, argv: list[str]) -> None:
+        with self._terminal:
+            self.suspended(argv)
 
     def left(self, attempt: Attempt) -> None:
         """What an attempt that was left behind still runs in the machine ends now: it costs the next beat its CPU."""
@@ -137,7 +146,9 @@ class Stand:
 
     def _scene(self, budget_s: float, emit: Emit) -> Scene:
         lab = dataclasses.replace(self.lab, cancel=threading.Event())
-        return Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self.suspended)
+        return Scene(
+            lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self._hand_over
+        )
 
 
 def _settle(cast: StageMachine) -> None:

@@ -102,6 +102,8 @@ def test_a_duet_ticks_and_compares(tmp_path: Path) -> None:
     assert InRange(value="cpu_per_request", form="ebpf", at_most=2, ratio=True).missed(seen) == ""
     assert "15" in InRange(value="cpu_per_request", form="ebpf", at_most=12).missed(seen)
     assert "has no ratio" in InRange(value="cpu_per_request", form="baseline", at_most=2, ratio=True).missed(seen)
+    assert InRange(value="cpu_per_request", at_most=2, ratio=True).missed(seen) == ""  # baseline has no ratio
+    assert "not at most 1.1" in InRange(value="cpu_per_request", at_most=1.1, ratio=True).missed(seen)
     assert "no value rate" in InRange(value="rate", at_most=2).missed(seen)
     rate = a_show(tmp_path).asked.scenario.rate_rps["emulated"] / 2  # shared
     assert forms.asked == [("load", {"forms": FORMS, "rate_rps": rate, "seconds": 5.0, "requests": None, "seed": 1})]

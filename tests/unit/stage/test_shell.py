@@ -34,10 +34,12 @@ def test_a_shell_outlasts_its_budget_and_is_opened_once(tmp_path: Path) -> None:
     assert len(opened) == 1
 
 
-def test_a_key_of_the_page_leaves_a_shell(tmp_path: Path) -> None:
+def test_a_key_of_the_page_leaves_a_shell_open_and_no_second_one_opens(tmp_path: Path) -> None:
     left = threading.Event()
+    shells: list[object] = []
 
-    def suspended(_: list[str]) -> None:
+    def suspended(argv: list[str]) -> None:
+        shells.append(argv)
         left.wait(10)
 
     with a_run(tmp_path, a_shell(0.2), a_beat("next", lambda _: None), suspended=suspended) as run:
@@ -45,7 +47,10 @@ def test_a_key_of_the_page_leaves_a_shell(tmp_path: Path) -> None:
         time.sleep(0.4)
         run.engine.act("skip")
         run.wait(BeatEnded, beat=1)
+        run.engine.act("shell")
+        assert "already" in run.wait(Remark).text
         left.set()
+    assert len(shells) == 1
 
 
 def test_a_shell_that_cannot_be_opened_is_not_tried_again(tmp_path: Path) -> None:
