@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -168,7 +169,7 @@ def _lines(root: Path, name: str, one: Callable[[object], T], problems: list[str
 
 
 def _requests(file: Source, rows: Rows) -> Callable[[], Iterator[Request]]:
-    return lambda: documents.packed_rows(file, REQUEST_COLUMNS, _request, rows)
+    return partial(documents.packed_rows, file, REQUEST_COLUMNS, _request, rows)  # can be pickled
 
 
 def _request(row: list[str]) -> Request:
@@ -183,4 +184,4 @@ def _integer(text: str, at: int) -> int:
 
 
 def _spans(file: Source, rows: Rows) -> Callable[[], Iterator[Span]]:
-    return lambda: documents.packed_lines(file, Span, rows)
+    return partial(documents.packed_lines, file, Span, rows)

@@ -1,4 +1,4 @@
-"""One pass over a run: figures, counts and span tally of each cell, collected per form."""
+"""One pass over a run: its cells, collected per form."""
 
 from __future__ import annotations
 
@@ -6,58 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
-from lab.guest.scoring.saturation import Queue, judged, queue, saturated
-from lab.guest.scoring.tally import Row, Tally, tally
-from lab.guest.wire import COUNTED, Cell, Plan
-from lab.model.errors import Unreadable
-from lab.model.metrics import ALL_LEVELS, CellFigures
-from lab.model.run import Request, Run, RunCell
+from lab.guest.scoring.saturation import judged
+from lab.guest.scoring.tally import Tally
+from lab.guest.wire import Plan
+from lab.model.metrics import ALL_LEVELS
+from lab.model.run import Run
 from lab.model.summary_form import Node, Role
+from lab.verdict.cell_view import CellView, cell_views
 from lab.verdict.completeness import score
 from lab.verdict.evened import ROLES, UNMOVED, Evened, even
-from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.proofs import failed_proofs
-from lab.verdict.recheck import count, disagreements, recounted
-from lab.verdict.warmth import trend
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellView:
-    """One attempt with figures derived from its raw files. late_shift: percentile -> its change by late sends."""
-
-    source: RunCell
-    figures: CellFigures
-    tally: Tally | None  # None: the raw files cannot be read
-    disagreements: tuple[str, ...]
-    validity: Validity
-    late_shift: dict[str, float]
-    queue: Queue | None = None  # None: too few requests
-    trend: float | None = None  # of the latency within the cell; None: too few requests, or a counted clock
-
-    @property
-    def cell(self) -> Cell:
-        return self.source.cell
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.cell.id, self.cell.attempt
-
-    @property
-    def saturated(self) -> bool:
-        """Beyond what its form can sustain, which is a finding and no fault of the cell."""
-        return saturated(self.queue, self.cell)
-
-    @property
-    def as_counted(self) -> CellFigures:
-        """The figures before collections of garbage were spread."""
-        return self.given(-self.figures.moved).figures
-
-    def given(self, instructions: float) -> CellView:
-        """With instructions of the collections of other cells, or without some of its own."""
-        known = self.figures
-        total = None if known.instructions is None else known.instructions + instructions
-        return replace(self, figures=replace(known, instructions=total, moved=known.moved + instructions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +104,8 @@ class FormView:
 def observe(run: Run) -> dict[str, FormView]:
     """All forms of the plan, in the order: baseline, twin, controls, compile time, run time."""
     views: dict[str, list[CellView]] = {name: [] for name in run.plan.forms}
-    calls: dict[str, dict[str, int]] = {}  # life -> what its earlier cells called
-    for run_cell in sorted(run.cells, key=lambda found: found.cell.window_start_ns):
-        if run_cell.cell.form in views:
-            view = _view(run_cell, run, calls.get(run_cell.cell.life))
-            views[run_cell.cell.form].append(view)
-            if run_cell.cell.life and view.tally is not None:
-                calls[run_cell.cell.life] = view.tally.calls
+    for view in cell_views(run):
+        views[view.cell.form].append(view)
     failed = failed_proofs(run)
     found = {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}
     per_ns = run.machine.instruction_ns
@@ -200,82 +153,6 @@ def role(plan: Plan, name: str) -> Role:
     plain = [other for other, spec in plan.forms.items() if spec.mechanism == "none" and not spec.delay_kind]
     base = "baseline" if "baseline" in plain else plain[0]
     return "baseline" if name == base else "twin"
-
-
-def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellView:
-    cell, plan = run_cell.cell, run.plan
-    try:
-        rows = list(run_cell.requests())
-        counted = _tally(run_cell, rows, run, calls)
-        broken: tuple[str, ...] = ()
-    except Unreadable as error:
-        rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
-    worth = figures(cell, rows, plan, instruction_ns=run.machine.instruction_ns)
-    counts = count(rows, plan.requests)
-    doubts = broken or tuple(disagreements(cell, counts, percentiles(worth, "p50"), plan.gates))
-    return CellView(
-        source=run_cell,
-        figures=worth,
-        tally=counted,
-        disagreements=doubts,
-        validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
-        late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
-        queue=queue(rows, plan.requests),
-        trend=None if plan.clock == COUNTED else trend(rows, plan.requests),
-    )
-
-
-def _judged(missed: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    return {gate: reason for gate, reason in missed.items() if gate != "late" or plan.gates.late_hard}
-
-
-def given(cell: Cell) -> tuple[str, ...]:
-    """The non-empty reasons of a cell."""
-    return tuple(reason for reason in cell.reasons if reason.strip())
-
-
-def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows: Sequence[Request]) -> Validity:
-    """The validity by the guest's gates, by the gates recomputed from the rows, and by the existence of rows."""
-    found = validity(cell.gates)
-    for gate, reason in missed.items():
-        if all(other.ok for other in cell.gates if other.name == gate):
-            found = found.but(TOUCHES[gate], reason)
-    if not cell.valid and found.whole:
-        found = found.but(FAMILIES, *(given(cell) or ("the guest half marked it invalid without a missed gate",)))
-    # a cell without raw data is void, whatever its summary says
-    gone = broken or (() if rows else ("it has no request rows",))
-    return found.but(EVERYTHING, *gone) if gone else found
-
-
-def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run, calls: Mapping[str, int] | None) -> Tally:
-    cell = run_cell.cell
-    prior: Counter[str] = Counter(calls)
-    for proof in run.canaries if calls is None else ():
-        same_life = proof.block in {cell.block, None} and proof.attempt in {cell.attempt, None}
-        if cell.life:
-            same_life = f"/{cell.life}/" in proof.path
-        if proof.canary.form == cell.form and same_life:
-            for request in proof.canary.requests:
-                prior.update(request.seen)
-    measured = [
-        Row(
-            type=row.type,
-            start_ns=row.start_ns,
-            end_ns=row.end_ns,
-            status=row.status,
-            intended_ns=row.intended_ns,
-            request_id=row.request_id,
-        )
-        for row in rows
-    ]
-    return tally(
-        run_cell.spans(),
-        measured,
-        run.plan.reference,
-        run.plan.forms[cell.form].expected,
-        window_start_ns=cell.window_start_ns,
-        prior=dict(prior),
-    )
 
 
 def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str | None) -> FormView:

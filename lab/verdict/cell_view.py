@@ -1,0 +1,166 @@
+"""What each attempt of a cell comes to: figures, counts and span tally, derived from its raw files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
+from lab.guest.scoring.saturation import Queue, queue, saturated
+from lab.guest.scoring.tally import Row, Tally, tally
+from lab.guest.wire import COUNTED, Cell, Plan
+from lab.model.errors import Unreadable
+from lab.model.metrics import CellFigures
+from lab.model.run import Request, Run, RunCell
+from lab.system.every_core import every_core
+from lab.verdict.metrics import QUANTILES, figures, percentiles
+from lab.verdict.recheck import count, disagreements, recounted
+from lab.verdict.warmth import trend
+
+FEW_BYTES: Final = 2 << 20  # of packed rows and spans: more takes longer than to start a process on each core
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellView:
+    """One attempt with figures derived from its raw files. late_shift: percentile -> its change by late sends."""
+
+    source: RunCell
+    figures: CellFigures
+    tally: Tally | None  # None: the raw files cannot be read
+    disagreements: tuple[str, ...]
+    validity: Validity
+    late_shift: dict[str, float]
+    queue: Queue | None = None  # None: too few requests
+    trend: float | None = None  # of the latency within the cell; None: too few requests, or a counted clock
+
+    @property
+    def cell(self) -> Cell:
+        return self.source.cell
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.cell.id, self.cell.attempt
+
+    @property
+    def saturated(self) -> bool:
+        """Beyond what its form can sustain, which is a finding and no fault of the cell."""
+        return saturated(self.queue, self.cell)
+
+    @property
+    def as_counted(self) -> CellFigures:
+        """The figures before collections of garbage were spread."""
+        return self.given(-self.figures.moved).figures
+
+    def given(self, instructions: float) -> CellView:
+        """With instructions of the collections of other cells, or without some of its own."""
+        known = self.figures
+        total = None if known.instructions is None else known.instructions + instructions
+        return replace(self, figures=replace(known, instructions=total, moved=known.moved + instructions))
+
+
+def cell_views(run: Run) -> list[CellView]:
+    """Of each cell of a planned form, in order of time."""
+    lives: dict[str, list[RunCell]] = {}
+    for found in sorted(run.cells, key=lambda found: found.cell.window_start_ns):
+        if found.cell.form in run.plan.forms:
+            lives.setdefault(found.cell.life or found.folder, []).append(found)
+    known = replace(run, cells=(), records=(), host_events=(), files={})  # what the figures of a cell depend on
+    raw = sum(size for name, size in run.files.items() if name.endswith(".gz"))
+    of_each = every_core if raw > FEW_BYTES else _in_turn
+    views = [view for life in of_each(partial(_life, known), list(lives.values())) for view in life]
+    return sorted(views, key=lambda view: view.cell.window_start_ns)
+
+
+def _in_turn(function: Callable[[list[RunCell]], list[CellView]], lives: list[list[RunCell]]) -> list[list[CellView]]:
+    return [function(life) for life in lives]
+
+
+def _life(run: Run, cells: Sequence[RunCell]) -> list[CellView]:
+    """One process life: what its earlier cells called is known to the later ones."""
+    views: list[CellView] = []
+    calls: dict[str, int] | None = None
+    for run_cell in cells:
+        view = _view(run_cell, run, calls)
+        views.append(view)
+        if run_cell.cell.life and view.tally is not None:
+            calls = view.tally.calls
+    return views
+
+
+def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellView:
+    cell, plan = run_cell.cell, run.plan
+    try:
+        rows = list(run_cell.requests())
+        counted = _tally(run_cell, rows, run, calls)
+        broken: tuple[str, ...] = ()
+    except Unreadable as error:
+        rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
+    worth = figures(cell, rows, plan, instruction_ns=run.machine.instruction_ns)
+    counts = count(rows, plan.requests)
+    doubts = broken or tuple(disagreements(cell, counts, percentiles(worth, "p50"), plan.gates))
+    return CellView(
+        source=run_cell,
+        figures=worth,
+        tally=counted,
+        disagreements=doubts,
+        validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
+        late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
+        queue=queue(rows, plan.requests),
+        trend=None if plan.clock == COUNTED else trend(rows, plan.requests),
+    )
+
+
+def _judged(missed: Mapping[str, str], plan: Plan) -> dict[str, str]:
+    return {gate: reason for gate, reason in missed.items() if gate != "late" or plan.gates.late_hard}
+
+
+def given(cell: Cell) -> tuple[str, ...]:
+    """The non-empty reasons of a cell."""
+    return tuple(reason for reason in cell.reasons if reason.strip())
+
+
+def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows: Sequence[Request]) -> Validity:
+    """The validity by the guest's gates, by the gates recomputed from the rows, and by the existence of rows."""
+    found = validity(cell.gates)
+    for gate, reason in missed.items():
+        if all(other.ok for other in cell.gates if other.name == gate):
+            found = found.but(TOUCHES[gate], reason)
+    if not cell.valid and found.whole:
+        found = found.but(FAMILIES, *(given(cell) or ("the guest half marked it invalid without a missed gate",)))
+    # a cell without raw data is void, whatever its summary says
+    gone = broken or (() if rows else ("it has no request rows",))
+    return found.but(EVERYTHING, *gone) if gone else found
+
+
+def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run, calls: Mapping[str, int] | None) -> Tally:
+    cell = run_cell.cell
+    prior: Counter[str] = Counter(calls)
+    for proof in run.canaries if calls is None else ():
+        same_life = proof.block in {cell.block, None} and proof.attempt in {cell.attempt, None}
+        if cell.life:
+            same_life = f"/{cell.life}/" in proof.path
+        if proof.canary.form == cell.form and same_life:
+            for request in proof.canary.requests:
+                prior.update(request.seen)
+    measured = [
+        Row(
+            type=row.type,
+            start_ns=row.start_ns,
+            end_ns=row.end_ns,
+            status=row.status,
+            intended_ns=row.intended_ns,
+            request_id=row.request_id,
+        )
+        for row in rows
+    ]
+    return tally(
+        run_cell.spans(),
+        measured,
+        run.plan.reference,
+        run.plan.forms[cell.form].expected,
+        window_start_ns=cell.window_start_ns,
+        prior=dict(prior),
+    )
