@@ -31,10 +31,12 @@ from lab.model.summary_form import Cells
 from lab.runs import merge
 from lab.runs import read as runs_read
 from lab.system import documents, store
+from lab.system.every_core import every_core
 from lab.verdict import several
 
 WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE, VERDICTS_CSV)
 SEVERAL: Final = 4  # runs that a message lists
+FEW_BYTES: Final = 2 << 20  # of packed rows and spans; more of them take longer than to start a process on each core
 SHOWN: Final = 80  # letters of the given name that a message shows
 
 
@@ -96,7 +98,12 @@ def cut(paths: Paths) -> dict[str, Path]:
 
 def summary(directory: Path) -> Summary:
     """The verdict on a run, from its files; writes nothing."""
-    return verdict.summarize(runs_read.read(directory))
+    return _summary(runs_read.read(directory))
+
+
+def _summary(run: Run) -> Summary:
+    raw = sum(size for name, size in run.files.items() if name.endswith(".gz"))
+    return verdict.summarize(run, every_core) if raw > FEW_BYTES else verdict.summarize(run)
 
 
 def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
@@ -109,7 +116,7 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
         _check_places(directory)
         merged = merge.merged(run.host_events, run.records, behind_s=run.machine.clock_behind_s or 0.0)
         store.write_text(directory / EVENTS_FILE, "".join(map(merge.line, merged)))
-        summary = verdict.summarize(run)
+        summary = _summary(run)
         store.write_json(directory / SUMMARY_FILE, encode(summary))
         html = directory / REPORT_HTML
         store.write_text(html, report.html(summary))
@@ -148,7 +155,7 @@ class Compared:
 def compare(lab: Lab, directories: Sequence[Path]) -> Compared:
     """Judge each run from its files and list the verdicts side by side. Raises UsageError for unlike runs."""
     with lab.bus.step("compare", f"compare {len(directories)} runs"):
-        runs = [verdict.summarize(runs_read.read(directory)) for directory in directories]
+        runs = [summary(directory) for directory in directories]
         if repeated := several.repeated(runs):
             why = f"{documents.shown_path(', '.join(repeated))} is given more than once"
             raise UsageError(why, fix="lab report --compare RUN RUN (lab runs lists them)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import os
@@ -95,8 +96,23 @@ def read(demo: DemoConfig, *, service_dir: Path | None = None, forms_given: bool
         raise problems_error(problems)
     forms = [known[name] for name in names]
     if not forms_given and not chosen:  # a control that nobody asked for, of a service that cannot be delayed
-        forms = [form for form in forms if form.delay is None or form.delay[0] in service.delays]
+        forms = [form for form in forms if _can_delay(service, form)]
     return DemoRequest(scenario=scenario, service=service, forms=tuple(forms), demo=demo)
+
+
+def with_controls(asked: DemoRequest) -> DemoRequest:
+    """The same with the twin and the delay that `lab demo` adds by itself: no run has a word without them."""
+    known, there = declared.catalog(resources.root()), {form.name for form in asked.forms}
+    added = [
+        form
+        for form in (known[name] for name in DemoConfig().forms)
+        if form.mechanism == "none" and form.name not in there and _can_delay(asked.service, form)
+    ]
+    return dataclasses.replace(asked, forms=(*asked.forms, *added))
+
+
+def _can_delay(service: Service, form: Form) -> bool:
+    return form.delay is None or form.delay[0] in service.delays
 
 
 def _unknown_forms(service: Service, known: Mapping[str, Form]) -> list[str]:

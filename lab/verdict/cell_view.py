@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Protocol, TypeVar
 
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.scoring.saturation import Queue, queue, saturated
@@ -15,12 +15,22 @@ from lab.guest.wire import COUNTED, Cell, Plan
 from lab.model.errors import Unreadable
 from lab.model.metrics import CellFigures
 from lab.model.run import Request, Run, RunCell
-from lab.system.every_core import every_core
 from lab.verdict.metrics import QUANTILES, figures, percentiles
 from lab.verdict.recheck import count, disagreements, recounted
 from lab.verdict.warmth import trend
 
-FEW_BYTES: Final = 2 << 20  # of packed rows and spans: more takes longer than to start a process on each core
+Value = TypeVar("Value")
+Result = TypeVar("Result")
+
+
+class ForEach(Protocol):
+    """Call a function for each value. The results are in the order of the values."""
+
+    def __call__(self, function: Callable[[Value], Result], values: Sequence[Value], /) -> list[Result]: ...
+
+
+def in_turn(function: Callable[[Value], Result], values: Sequence[Value], /) -> list[Result]:
+    return [function(value) for value in values]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +71,15 @@ class CellView:
         return replace(self, figures=replace(known, instructions=total, moved=known.moved + instructions))
 
 
-def cell_views(run: Run) -> list[CellView]:
-    """Of each cell of a planned form, in order of time."""
+def cell_views(run: Run, for_each: ForEach) -> list[CellView]:
+    """Of each cell of a planned form, in order of time. for_each: process lives do not depend on each other."""
     lives: dict[str, list[RunCell]] = {}
     for found in sorted(run.cells, key=lambda found: found.cell.window_start_ns):
         if found.cell.form in run.plan.forms:
             lives.setdefault(found.cell.life or found.folder, []).append(found)
     known = replace(run, cells=(), records=(), host_events=(), files={})  # what the figures of a cell depend on
-    raw = sum(size for name, size in run.files.items() if name.endswith(".gz"))
-    of_each = every_core if raw > FEW_BYTES else _in_turn
-    views = [view for life in of_each(partial(_life, known), list(lives.values())) for view in life]
+    views = [view for life in for_each(partial(_life, known), list(lives.values())) for view in life]
     return sorted(views, key=lambda view: view.cell.window_start_ns)
-
-
-def _in_turn(function: Callable[[list[RunCell]], list[CellView]], lives: list[list[RunCell]]) -> list[list[CellView]]:
-    return [function(life) for life in lives]
 
 
 def _life(run: Run, cells: Sequence[RunCell]) -> list[CellView]:

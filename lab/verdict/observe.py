@@ -12,7 +12,7 @@ from lab.guest.wire import Plan
 from lab.model.metrics import ALL_LEVELS
 from lab.model.run import Run
 from lab.model.summary_form import Node, Role
-from lab.verdict.cell_view import CellView, cell_views
+from lab.verdict.cell_view import CellView, ForEach, cell_views, in_turn
 from lab.verdict.completeness import score
 from lab.verdict.evened import ROLES, UNMOVED, Evened, even
 from lab.verdict.proofs import failed_proofs
@@ -101,10 +101,10 @@ class FormView:
         return f"no cell of {self.name} finished"
 
 
-def observe(run: Run) -> dict[str, FormView]:
+def observe(run: Run, for_each: ForEach = in_turn) -> dict[str, FormView]:
     """All forms of the plan, in the order: baseline, twin, controls, compile time, run time."""
     views: dict[str, list[CellView]] = {name: [] for name in run.plan.forms}
-    for view in cell_views(run):
+    for view in cell_views(run, for_each):
         views[view.cell.form].append(view)
     failed = failed_proofs(run)
     found = {name: _form(name, views[name], run.plan, failed.get(name)) for name in ordered(run.plan)}

@@ -14,6 +14,7 @@ from lab.model.metrics import METRICS, Metric, headline, per
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, Curve, HostStep, Part, Provenance, Summary
 from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, FormProof, FormSummary, Latency
+from lab.verdict.cell_view import ForEach, in_turn
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.completeness import conformance, coverage
 from lab.verdict.controls import controls, with_seen
@@ -29,9 +30,10 @@ from lab.verdict.traces import traces
 from lab.verdict.warmth import cold
 
 
-def summarize(run: Run) -> Summary:
-    """All figures, words and reasons of a run. Pure: the same run gives the same summary."""
-    forms = observe(run)
+def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:
+    """All figures, words and reasons of a run. Pure: the same run gives the same summary. for_each: how the figures of
+    each process life are derived from its rows, which takes most of the time."""
+    forms = observe(run, for_each)
     measured = [view.cell for form in forms.values() for view in form.attempts]
     graded = grade(run.manifest, run.machine, measured, run.plan.clock)
     instrumented = [form for form in forms.values() if form.role == "instrumented"]

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from lab import verdict
 from lab.flows import report
 from lab.flows.request import DemoRequest
 from lab.guest.wire import Plan
 from lab.model.errors import Unreadable, UsageError
+from lab.model.figures import plural
 from lab.model.key import key
 from lab.model.machine import Clock
 from lab.model.paths import GUEST_DIR, MANIFEST_FILE, PLAN_FILE, Paths
 from lab.model.run import RunManifest
 from lab.model.summary import Summary
-from lab.runs import read
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Kind
 from lab.stage.stream import events
@@ -42,7 +41,7 @@ class PillarBeat(Kind):
         directory = self._run(scene)
         summary = _summary(directory)
         cells = tuple(
-            events.PillarCell(form=form, words=words, evidence=_evidence(summary, directory))
+            events.PillarCell(form=form, words=words, evidence=_evidence(summary, form, directory))
             for form, words in _words(summary, self.pillar).items()
         )
         scene.emit(events.Pillar(at_ms=scene.at_ms(), pillar=self.pillar, cells=cells))
@@ -73,7 +72,7 @@ def newest(paths: Paths, asked: DemoRequest, clock: Clock) -> Path:
 @functools.lru_cache(maxsize=1)
 def _summary(directory: Path) -> Summary:
     """Kept: reading a run takes seconds on a busy host, and four beats show the same one."""
-    return verdict.summarize(read.read(directory))
+    return report.summary(directory)
 
 
 def _read(path: Path, kind: type[T]) -> T:
@@ -95,6 +94,6 @@ def _words(summary: Summary, pillar: Name) -> dict[str, str]:
     return {form: "; ".join(words) for form, words in parts.items()}
 
 
-def _evidence(summary: Summary, directory: Path) -> str:
-    blocks = summary.fewest_blocks
-    return f"run {directory.name}, {blocks} {'block' if blocks == 1 else 'blocks'}, {summary.grade.word} machine"
+def _evidence(summary: Summary, form: str, directory: Path) -> str:
+    blocks = max((row.blocks for row in summary.verdicts if (row.form, row.against) == (form, "baseline")), default=0)
+    return f"run {directory.name}, {plural(blocks, 'block')}, {summary.grade.word} machine"

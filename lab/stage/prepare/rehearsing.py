@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.flows import demo, snapshot, standby
+from lab.flows import demo, request, snapshot, standby
 from lab.flows.request import DemoRequest
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers import PROVIDERS
@@ -92,10 +92,11 @@ def prepare(lab: Lab, show: Show) -> Profile:
     machine = lifecycle.up(lab, lab.config.machine.spec(), lock_timeout_s=lab.config.lock_timeout_s, keep=True)
     name = machine.spec.name
     if any(beat.keys.kind == "pillar" for beat in show.beats):
+        whole = request.with_controls(show.asked)
         try:
-            newest(lab.paths, show.asked, machine.clock)
+            newest(lab.paths, whole, machine.clock)
         except UsageError:
-            demo.demo(lab, show.asked)
+            demo.demo(lab, whole)
     _warm_builds(lab, show, takes.folder(lab.paths, name, show.name))
     can = PROVIDERS[machine.spec.provider].FEATURES.snapshots
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def test_every_scenario_of_the_repository_can_be_read() -> None:
     assert names
     for name in names:
         assert request.read(DemoConfig(scenario=name)).scenario.name == name
+
+
+def test_controls_are_added_where_they_are_missing_and_the_service_has_them() -> None:
+    asked = request.read(DemoConfig(forms=("baseline", "ebpf")))
+    whole = request.with_controls(asked)
+    assert [form.name for form in whole.forms] == ["baseline", "ebpf", "twin", "delay-cpu"]
+    assert request.with_controls(whole) == whole
+    bare = dataclasses.replace(asked, service=dataclasses.replace(asked.service, delays={}))
+    assert [form.name for form in request.with_controls(bare).forms] == ["baseline", "ebpf", "twin"]
 
 
 def test_unknown_names_are_told_together_with_the_nearest() -> None:

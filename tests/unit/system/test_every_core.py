@@ -12,7 +12,6 @@ import time
 import psutil
 import pytest
 
-from lab.system import every_core as module
 from lab.system.every_core import every_core
 from tests.support import ROOT
 
@@ -40,7 +39,7 @@ def sleep(_: int) -> None:
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 def test_the_results_are_in_the_order_of_the_values() -> None:
@@ -69,7 +68,8 @@ def test_a_parent_that_is_killed_leaves_none_behind() -> None:
         "import tests.unit.system.test_every_core as me; me.os.cpu_count = lambda: 2; me.every_core(me.sleep, [1, 2])"
     )
     with subprocess.Popen([sys.executable, "-c", line], cwd=ROOT) as parent:
-        process, children = psutil.Process(parent.pid), []
+        process = psutil.Process(parent.pid)
+        children: list[psutil.Process] = []
         until = time.monotonic() + 20
         while len(children) < 3 and time.monotonic() < until:  # with multiprocessing's own tracker
             time.sleep(0.1)

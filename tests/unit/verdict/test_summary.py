@@ -16,7 +16,8 @@ from lab.model.run import Request, Run
 from lab.model.summary import Controls, Summary, Verdict
 from lab.model.summary_form import Cells
 from lab.runs.read import read
-from lab.verdict import cell_view, grade, summarize
+from lab.system.every_core import every_core
+from lab.verdict import grade, summarize
 from lab.verdict.recheck import count, disagreements
 from tests.unit.report import synthetic
 
@@ -36,9 +37,8 @@ def summary(run: Run) -> Summary:
     return summarize(run)
 
 
-def test_on_several_cores_it_is_the_same(run: Run, summary: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cell_view, "FEW_BYTES", 0)
-    assert summarize(run) == summary
+def test_on_several_cores_it_is_the_same(run: Run, summary: Summary) -> None:
+    assert summarize(run, every_core) == summary
 
 
 def row(summary: Summary, form: str, against: str, metric: str) -> Verdict:
