@@ -13,6 +13,8 @@ from lab.system import environment, private
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Every failure becomes a message with a fix, here and nowhere else."""
+    if _in_worker():
+        return 0
     arguments = list(sys.argv[1:] if argv is None else argv)
     streams.prepare()
     for ignored in environment.settle():
@@ -30,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             _json_end(arguments, code, error)
         return code
     return 0
+
+
+def _in_worker() -> bool:
+    """Whether a worker process of a command imports the program that started the command: it must not start again."""
+    return "--multiprocessing-fork" in sys.orig_argv  # of each process that multiprocessing starts
 
 
 def _run(arguments: list[str]) -> None:

@@ -61,6 +61,7 @@ class Lines:
                 self._counted = event.clock == "counted"
                 lines = [f"{event.title}: {len(event.beats)} beats, {event.slot_s / 60:g} min, on {event.machine}"]
             case events.BeatStarted():
+                self._counted = event.clock == "counted" if event.clock else self._counted
                 how = f" RECORDED {event.recorded}" if event.recorded else ""
                 again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
                 lines = [f"== {event.beat + 1}. {self._titles[event.beat]}{again}{how}"]

@@ -30,7 +30,11 @@ def readings(
         elif isinstance(event, RequestEnded):
             requests.append(event)
     values = [value for load in loads for value in _of_load(load, at_ms, counted=counted)]
-    values += [value for request in requests for value in _of_request(request, at_ms)]
+    fewest: dict[tuple[str, str], Value] = {}  # of several requests into a form
+    for value in (value for request in requests for value in _of_request(request, at_ms)):
+        before = fewest.setdefault((value.name, value.form), value)
+        fewest[value.name, value.form] = min(before, value, key=lambda one: one.value)
+    values += fewest.values()
     return tuple(_with_ratio(value, values, references) for value in values)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from lab.guest.wire import WireError, canonical, decode, encode
 from lab.model.errors import Unreadable
@@ -53,6 +53,11 @@ class Take(_Head):
     @property
     def day(self) -> str:
         return self.recorded[:10]
+
+    @property
+    def clock(self) -> Literal["real", "counted"]:
+        """That of the machine that it was recorded on."""
+        return "counted" if self.inputs.machine.get("clock") == "counted" else "real"
 
     def play(self, scene: Scene) -> None:
         """Show it again, at its own pace; a long one faster: that a host was busy is no reason to wait for it."""

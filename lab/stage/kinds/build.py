@@ -51,7 +51,9 @@ class BuildBeat(Kind):
 
         scene.watch()
         woven = self.weave(scene.lab, scene.asked, scene.cast.machine, scene.deadline, on_line)
+        scene.seen.texts += [one.diff for one in woven.files[FILES:]]
         for one in woven.files[:FILES]:
+            scene.seen.texts.append(one.diff)  # looked at whole, shown in part
             diff = "\n".join(one.diff.splitlines()[:LINES])
             scene.emit(
                 events.Woven(

@@ -51,6 +51,8 @@ class CommandBeat(Kind):
             lines += 1
             if lines <= SHOWN:
                 scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
+            else:
+                scene.seen.texts.append(text)  # looked at, not shown
 
         scene.watch()
         began_ms = scene.at_ms()

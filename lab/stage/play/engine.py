@@ -94,6 +94,7 @@ class Engine:
                 source=self.source,
                 machine=self.stand.cast.machine,
                 clock=self.stand.cast.clock,
+                cuts_min=tuple(float(cut) for cut in self.stand.show.keys.cuts_min),
                 began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             )
         )
@@ -134,7 +135,8 @@ class Engine:
         played = Played()
         for number in (1, 2):
             attempt = self.stand.attempt(beat, self.emit, self._woke)
-            self.emit(BeatStarted(beat=self.at, attempt=number, forms=beat.forms, machine=self.stand.cast.machine))
+            machine, clock = self.stand.cast.machine, self.stand.cast.clock
+            self.emit(BeatStarted(beat=self.at, attempt=number, forms=beat.forms, machine=machine, clock=clock))
             played = self._wait_for(attempt, beat)
             if played.move is None and played.outcome == "passed" and self.drill(beat):
                 return self._take(beat)
@@ -168,7 +170,8 @@ class Engine:
         if isinstance(take, str):
             self.emit(Remark(text=f"{beat.keys.title}: {take}", level="warning"))
             return None
-        self.emit(BeatStarted(beat=self.at, recorded=take.day, forms=beat.forms, machine=take.machine))
+        day, machine, clock = take.day, take.machine, take.clock
+        self.emit(BeatStarted(beat=self.at, recorded=day, forms=beat.forms, machine=machine, clock=clock))
         return self._wait_for(self.stand.replay(take, self.emit, self._woke), beat).move
 
     def _wait_for(self, attempt: Attempt, beat: Beat | None = None) -> Played:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from lab.flows import report
 from lab.model.errors import LabError, Unreadable, UsageError
@@ -91,11 +91,6 @@ def _of_file(path: Path) -> Recording:
     return Recording(title=started.title, day=day, records=records)
 
 
-def _clock(take: Take) -> Literal["real", "counted"]:
-    """Of the machine that it was recorded on: what counts instructions shows no time."""
-    return "counted" if take.inputs.machine.get("clock") == "counted" else "real"
-
-
 def _of_takes(some: Sequence[Take]) -> Recording:
     """Takes of one show as a show, in the order of its beats where the show file is there."""
     cards = {card.id: card for card in _cards(some[0].show)}
@@ -105,12 +100,13 @@ def _of_takes(some: Sequence[Take]) -> Recording:
     forms = tuple(dict.fromkeys(form for take in ranked for form in _forms(take)))
     start = ShowStarted(
         title=_title(some[0].show), beats=beats, slot_s=sum(take.seconds for take in ranked), forms=forms,
-        source="replay", machine=some[0].machine, clock=_clock(some[0]),
+        source="replay", machine=some[0].machine, clock=some[0].clock,
     )  # fmt: skip
     events: list[tuple[float, StageEvent]] = [(0.0, start)]
     now = 0.0
     for index, take in enumerate(ranked):
-        events.append((now, BeatStarted(beat=index, recorded=take.day, forms=_forms(take), machine=take.machine)))
+        day, machine, clock = take.day, take.machine, take.clock
+        events.append((now, BeatStarted(beat=index, recorded=day, forms=_forms(take), machine=machine, clock=clock)))
         events += [(now + record.at_s, record.event) for record in take.records]
         now += take.seconds
         events.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))

@@ -46,7 +46,6 @@ LAST: Final[dict[type, str]] = {
     ShowEnded: "ended",
     Notes: "notes",
     Health: "health",
-    Cause: "cause",
 }
 LATE_S: Final = 15.0
 REMARK_S: Final = 30.0  # how long a remark stays
@@ -63,7 +62,8 @@ class Desk:
     ended: ShowEnded | None = None
     notes: Notes | None = None
     health: Health | None = None
-    cause: Cause | None = None
+    cause: Cause | None = None  # the likeliest, until the beat passes or another begins
+    explained: bool = False  # in this attempt
     curtain: bool = False
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
@@ -79,11 +79,18 @@ class Desk:
             setattr(self, kept, event)
         match event:
             case BeatStarted():
-                self.beat, self.began_s, self.over, self.cause = event, record.at_s, None, None
+                if not _same(self.beat, event):
+                    self.cause = None
+                self.beat, self.began_s, self.over, self.explained = event, record.at_s, None, False
                 self.values, self.windows, self.told = {}, {}, {}
             case BeatEnded():
                 self.over = event
+                if event.outcome == "passed" and not self.explained:
+                    self.cause = None
                 self.outcomes[event.beat] = event.outcome
+            case Cause():
+                self.cause = self.cause if self.explained else event  # the likeliest comes first
+                self.explained = True
             case Curtain(down=down):
                 self.curtain = down
             case Value():
@@ -102,7 +109,8 @@ class Desk:
     @property
     def counted(self) -> bool:
         """Whether the machine's clock counts instructions."""
-        return self.show is not None and self.show.clock == "counted"
+        own = self.beat.clock if self.beat is not None else ""
+        return (own or (self.show.clock if self.show is not None else "")) == "counted"
 
     @property
     def at(self) -> int:
@@ -198,8 +206,10 @@ class Desk:
         coming = [(at, card) for at, card in enumerate(self.cards) if at > self.at]
         parts: list[tuple[str, str]] = []
         before: set[int] = set()
-        slots = sorted({card.cut for card in self.cards if card.cut}, reverse=True)
-        for slot in [one for one in slots if self.show is not None and one * 60 < self.show.slot_s]:
+        slots = {*(card.cut for card in self.cards), *(self.show.cuts_min if self.show is not None else ())} - {0}
+        for slot in sorted(slots, reverse=True):
+            if self.show is None or slot * 60 >= self.show.slot_s:
+                continue
             out = {at for at, card in coming if card.cut > slot} - before
             before |= out
             if out:
@@ -234,6 +244,11 @@ class Desk:
         """What happened a short time ago."""
         new = [one for at_s, one in self.remarks if now_s - at_s < REMARK_S]
         return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in new]
+
+
+def _same(before: BeatStarted | None, now: BeatStarted) -> bool:
+    """Whether it is the same beat once more: what was found of it still holds for its take or its second attempt."""
+    return before is not None and (before.beat, before.machine) == (now.beat, now.machine)
 
 
 def minutes(seconds: float) -> str:

@@ -43,6 +43,7 @@ class ShowStarted:
     machine: str
     clock: Literal["real", "counted"] = "real"
     began: str = ""  # UTC, ISO 8601: a replay shows its day
+    cuts_min: tuple[float, ...] = ()  # the shorter slots that the show file has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class BeatStarted:
     recorded: str = ""
     forms: tuple[str, ...] = ()  # those that this beat shows
     machine: str = ""  # that it is played on, or that its take was recorded on
+    clock: Literal["", "real", "counted"] = ""  # that machine's; "": that of the show's start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -80,3 +81,18 @@ def test_a_parent_that_is_killed_leaves_none_behind() -> None:
         parent.kill()
         _, alive = psutil.wait_procs(children, timeout=10)
         assert not alive
+
+
+@pytest.mark.parametrize("program", ["sys.exit(main())", "if __name__ == '__main__':\n    sys.exit(main())"])
+def test_a_program_that_runs_commands_is_not_run_again_by_its_workers(tmp_path: Path, program: str) -> None:
+    """As `lab` is started by labw, and by an environment of an older one."""
+    (tmp_path / "work.py").write_text("import os\n\ndef work(_):\n    return os.getpid()\n", encoding="utf-8")
+    started = "import sys\nfrom lab import cli\nfrom lab.system.every_core import every_core\nimport work, os\n"
+    started += "os.cpu_count = lambda: 2\n"
+    started += "def run(_):\n    print('begun', len(every_core(work.work, [1, 2, 3])))\n\n"
+    started += "cli._run = run\nfrom lab.cli import main\n\n"
+    (tmp_path / "lab-started").write_text(started + program + "\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    argv = [sys.executable, str(tmp_path / "lab-started"), "report"]
+    ended = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "begun 3\n", "")

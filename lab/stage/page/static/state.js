@@ -6,13 +6,13 @@ const FILES = 12;
 const COSTS = ["service", "agent"];
 
 export function fresh() {
-  return { show: null, beat: null, outcomes: [], pillars: new Map(), curtain: false, ended: false };
+  return { show: null, clock: "", beat: null, outcomes: [], pillars: new Map(), curtain: false, ended: false };
 }
 
 function beatOf(data) {
   return {
     ...data, request: null, windows: new Map(), values: new Map(), lines: [], woven: [], attached: new Map(),
-    slide: null, cause: null, outcome: "",
+    slide: null, cause: null, explained: false, outcome: "",
   };
 }
 
@@ -46,14 +46,20 @@ export function cost(window) {
 
 const HANDLERS = {
   ShowStarted(state, data) {
-    Object.assign(state, fresh(), { show: data, outcomes: data.beats.map(() => "") });
+    Object.assign(state, fresh(), { show: data, clock: data.clock, outcomes: data.beats.map(() => "") });
   },
   BeatStarted(state, data) {
-    state.beat = beatOf(data);
+    // what was found of a beat still holds for its second attempt and its take
+    const same = state.beat?.beat === data.beat && state.beat?.machine === data.machine;
+    state.beat = { ...beatOf(data), cause: same ? state.beat.cause : null };
+    // the second machine may have another clock than the first
+    if (state.show !== null) state.show = { ...state.show, clock: data.clock || state.clock };
   },
   BeatEnded(state, data) {
     state.outcomes[data.beat] = data.outcome;
-    if (state.beat?.beat === data.beat) state.beat.outcome = data.outcome;
+    if (state.beat?.beat !== data.beat) return;
+    state.beat.outcome = data.outcome;
+    if (data.outcome === "passed" && !state.beat.explained) state.beat.cause = null;
   },
   Curtain(state, data) {
     state.curtain = data.down;
@@ -118,7 +124,8 @@ const WITHIN = {
     beat.slide = data.nodes;
   },
   Cause(beat, data) {
-    beat.cause = data;
+    if (!beat.explained) beat.cause = data; // the likeliest comes first
+    beat.explained = true;
   },
 };
 
