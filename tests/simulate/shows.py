@@ -4,7 +4,8 @@
 
 A show is m figures, rehearsed n times and shown once, by the product's own judge. Figures vary by 5 %, each
 by its own share more or less (a spread of 30 %), in groups of four forms: `alone`, or `together`, half of the variance
-being common to all figures of a moment, as on one machine.
+being common to all figures of a moment, as on one machine. Forms that are `unlike` vary by other shares, the last one
+the most; the figure that really changes is of the first form.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from lab.stage.diagnosis.judge import FigureKey, PastValues, Usual, ranges
@@ -22,6 +24,7 @@ from tests.simulate.__main__ import table
 from tests.simulate.study import Share
 
 SPREAD: Final = 0.05
+EQUAL: Final = (1.0, 1.0, 1.0, 1.0)
 WIDTHS: Final = 0.3
 FORMS: Final = 4
 GROWN: Final = 1.3  # a figure that really changed
@@ -37,48 +40,64 @@ def heavy(draw: random.Random) -> float:
     return draw.gauss() / math.sqrt(sum(draw.gauss() ** 2 for _ in range(3)) / 3)
 
 
-# name -> one draw, the common part of the variance, drift from one rehearsal to the next in spreads, counted, the part
-# of the variance that stays as it is until the second window is over
-NOISE: Final[dict[str, tuple[Draw, float, float, bool, float]]] = {
-    "normal, alone": (normal, 0.0, 0.0, False, 0.0),
-    "normal, together": (normal, 0.5, 0.0, False, 0.0),
-    "heavy tails (t3), alone": (heavy, 0.0, 0.0, False, 0.0),
-    "heavy tails (t3), together": (heavy, 0.5, 0.0, False, 0.0),
-    "heavy tails (t3) that half last, alone": (heavy, 0.0, 0.0, False, 0.5),
-    "heavy tails (t3) that half last, together": (heavy, 0.5, 0.0, False, 0.5),
-    "a drift of half a spread a rehearsal": (normal, 0.0, 0.5, False, 0.0),
-    "a drift of a spread a rehearsal": (normal, 0.0, 1.0, False, 0.0),
-    "counts, mostly the same": (normal, 0.0, 0.0, True, 0.0),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """`common`: the part of the variance that all figures of a moment share; `drift`: from one rehearsal to the next,
+    in spreads; `lasts`: the part of the variance that stays until the second window is over; `forms`: spread of each
+    form, in SPREAD."""
+
+    one: Draw = normal
+    common: float = 0.0
+    drift: float = 0.0
+    counted: bool = False
+    lasts: float = 0.0
+    forms: tuple[float, ...] = EQUAL
+
+
+NOISE: Final[dict[str, Noise]] = {
+    "normal, alone": Noise(),
+    "normal, together": Noise(common=0.5),
+    "normal, alone, forms unlike (5, 5, 5, 15 %)": Noise(forms=(1.0, 1.0, 1.0, 3.0)),
+    "normal, alone, forms unlike (1, 1, 1, 10 %)": Noise(forms=(0.2, 0.2, 0.2, 2.0)),
+    "normal, together, forms unlike (2, 2, 2, 15 %)": Noise(common=0.5, forms=(0.4, 0.4, 0.4, 3.0)),
+    "heavy tails (t3), alone": Noise(one=heavy),
+    "heavy tails (t3), together": Noise(one=heavy, common=0.5),
+    "heavy tails (t3) that half last, alone": Noise(one=heavy, lasts=0.5),
+    "heavy tails (t3) that half last, together": Noise(one=heavy, common=0.5, lasts=0.5),
+    "a drift of half a spread a rehearsal": Noise(drift=0.5),
+    "a drift of a spread a rehearsal": Noise(drift=1.0),
+    "counts, mostly the same": Noise(counted=True),
 }
 
 
 def noise(draw: random.Random, kind: str, widths: Sequence[float]) -> list[float]:
     """All figures of one moment, in spreads."""
-    one, common, *_ = NOISE[kind]
-    shared = one(draw) * math.sqrt(common)
-    return [width * (shared + one(draw) * math.sqrt(1 - common)) for width in widths]
+    of = NOISE[kind]
+    shared = of.one(draw) * math.sqrt(of.common)
+    return [width * (shared + of.one(draw) * math.sqrt(1 - of.common)) for width in widths]
 
 
 def moment(spreads: Sequence[float], kind: str, widths: Sequence[float], at: int) -> list[float]:
     """All figures of one rehearsal or show."""
-    _, _, drift, counted, _ = NOISE[kind]
-    moved = [spread + width * drift * at for spread, width in zip(spreads, widths, strict=True)]
-    if counted:
+    of = NOISE[kind]
+    moved = [spread + width * of.drift * at for spread, width in zip(spreads, widths, strict=True)]
+    if of.counted:
         return [float(round(120 + 0.3 * spread)) for spread in moved]
     return [math.exp(max(-20.0, min(20.0, SPREAD * spread))) for spread in moved]
 
 
 def judged(draw: random.Random, kind: str, figures: int, rehearsals: int) -> tuple[Usual, list[float], list[float]]:
     """A show's rehearsals, what it is in the end, and once more."""
-    widths = [math.exp(draw.gauss(0, WIDTHS)) for _ in range(figures)]
+    forms = NOISE[kind].forms
+    widths = [forms[at % FORMS] * math.exp(draw.gauss(0, WIDTHS)) for at in range(figures)]
     past = [moment(noise(draw, kind, widths), kind, widths, at) for at in range(rehearsals)]
     values = list(zip(*past, strict=True))
-    unit = "spans" if NOISE[kind][3] else "ms"
+    unit = "spans" if NOISE[kind].counted else "ms"
     of: dict[FigureKey, PastValues] = {}
     for at in range(0, figures, FORMS):
         for form, one in enumerate(ranges(values[at : at + FORMS], unit)):
             of[FigureKey("", f"figure {at}", f"form {form}")] = one
-    lasts = NOISE[kind][4]
+    lasts = NOISE[kind].lasts
     first, fresh = (noise(draw, kind, widths) for _ in range(2))
     second = [math.sqrt(lasts) * a + math.sqrt(1 - lasts) * b for a, b in zip(first, fresh, strict=True)]
     now, again = (moment(one, kind, widths, rehearsals) for one in (first, second))

@@ -4,8 +4,10 @@ The interval is Student's prediction interval for one more rehearsal, as wide as
 once (Bonferroni, which needs no independence: values of one moment move together). At SHOW, with normal noise, at most
 one clean show in twenty has a value outside. OFF is farther from the usual than matters in practice, and outside in two
 windows one after the other (with heavy tails one window is not enough); where there is one only, outside at SURE.
-Positive quantities go by their logarithm. Five rehearsals know little of a spread: half of its variance is taken from
-the same figure's of all forms. `python -m tests.simulate.shows` prints how often a clean show is called off.
+Positive quantities go by their logarithm. Five rehearsals know little of a spread: a form that seems to vary less than
+the others in that figure has half of its variance from all of them; one that varies more keeps its own, which is how
+the promise holds where forms differ in noise. A count is held to its own rehearsals alone: the spans that one form may
+miss say nothing of another's. `python -m tests.simulate.shows` prints how often a clean show is called off.
 """
 
 from __future__ import annotations
@@ -88,20 +90,35 @@ class PastValues:
 
 def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[PastValues]:
     """Of the same figure in each of several forms, at least two values each."""
-    logs = unit not in COUNTS | SHARES and all(value > 0 for values in kin for value in values)
-    own = [variance([math.log(v) for v in values] if logs else list(values)) for values in kin]
-    pooled, k = fmean(own), len(kin)
-    gain = min(2.0, 4 * k / (k + 3))  # of degrees of freedom by the half that is pooled (Satterthwaite)
-    return [
-        PastValues(
-            values=tuple(values),
-            logs=logs,
-            step=_step(median(values), unit),
-            spread=math.sqrt((one + pooled) / 2),
-            freedom=int((len(values) - 1) * gain),
-        )
-        for values, one in zip(kin, own, strict=True)
+    logs = [unit not in COUNTS | SHARES and all(value > 0 for value in values) for values in kin]
+    own = [
+        variance([math.log(v) for v in values] if by_log else list(values))
+        for values, by_log in zip(kin, logs, strict=True)
     ]
+    found = []
+    for values, by_log, one in zip(kin, logs, own, strict=True):
+        # a form with a zero has another scale than the rest
+        alike = [one] if unit in COUNTS else [other for other, same in zip(own, logs, strict=True) if same == by_log]
+        spread, gain = _spread(one, alike)
+        found.append(
+            PastValues(
+                values=tuple(values),
+                logs=by_log,
+                step=_step(median(values), unit),
+                spread=spread,
+                freedom=int((len(values) - 1) * gain),
+            )
+        )
+    return found
+
+
+def _spread(own: float, alike: Sequence[float]) -> tuple[float, float]:
+    """A figure's spread by its own variance and that of all forms, and the gain of degrees of freedom by what is
+    pooled (Satterthwaite, for forms that are as noisy as each other). Nothing is taken off a form that is noisier."""
+    pooled, k = fmean(alike), len(alike)
+    if own > pooled:
+        return math.sqrt(own), 1.0
+    return math.sqrt((own + pooled) / 2), min(2.0, 4 * k / (k + 3))
 
 
 def _step(usual: float, unit: str) -> float:
