@@ -18,8 +18,9 @@ class HostUse:
 
     total_s: float
     busy_s: float
-    own_s: dict[int, float]  # by pid
+    own_s: dict[int, float]  # by pid; of a process of our family with what its children used before they ended
     wait_s: dict[int, float] = field(default_factory=dict)  # in which threads had no CPU to run on; of Linux
+    family: frozenset[int] = frozenset()  # us, and what we started
 
     @staticmethod
     def now(folder: Path) -> HostUse | None:
@@ -31,16 +32,23 @@ class HostUse:
         if not own:
             return None
         wait_s = {pid: waited for pid in own if (waited := _waited_s(pid)) is not None}
-        for process in (me := psutil.Process(os.getpid()), *me.children(recursive=True)):
-            own[process.pid] = process
+        me = psutil.Process(os.getpid())
+        family = {process.pid: process for process in (me, *me.children(recursive=True))}
         own_s = {pid: _used_s(process) for pid, process in own.items()}
-        return HostUse(total_s=total, busy_s=busy, own_s=own_s, wait_s=wait_s)
+        own_s |= {pid: _used_s(process) + _ended_s(process) for pid, process in family.items()}
+        return HostUse(total_s=total, busy_s=busy, own_s=own_s, wait_s=wait_s, family=frozenset(family))
+
+    def ours(self, before: HostUse) -> float:
+        """CPU seconds of the machine and of us since then. One of our family that ended is in its parent's account with
+        all that it ever used."""
+        ended = before.family - self.own_s.keys()
+        used = sum(used - before.own_s.get(pid, 0.0) for pid, used in self.own_s.items())
+        return used - sum(before.own_s[pid] for pid in ended)
 
     def others(self, before: HostUse) -> float | None:
         """The share of all CPUs' time since then that neither the machine nor we used."""
         total = self.total_s - before.total_s
-        own = sum(used - before.own_s.get(pid, 0.0) for pid, used in self.own_s.items())
-        return min(max((self.busy_s - before.busy_s - own) / total, 0.0), 1.0) if total > 0 else None
+        return min(max((self.busy_s - before.busy_s - self.ours(before)) / total, 0.0), 1.0) if total > 0 else None
 
     def waited(self, before: HostUse) -> float | None:
         """Seconds that the machine waited for a CPU for each second that it had one; None where nothing tells."""
@@ -68,4 +76,15 @@ def _used_s(process: psutil.Process) -> float:
     with contextlib.suppress(psutil.Error):
         times = process.cpu_times()
         return float(times.user + times.system)
+    return 0.0
+
+
+def _ended_s(process: psutil.Process) -> float:
+    """What the children that it has waited for used, and theirs: a compiler is gone before we look."""
+    if process.pid == os.getpid():  # psutil tells it on Linux alone
+        of = os.times()
+        return of.children_user + of.children_system
+    with contextlib.suppress(psutil.Error):
+        times = process.cpu_times()
+        return float(times.children_user + times.children_system)
     return 0.0
