@@ -192,7 +192,7 @@ class Engine:
             played.outcome in SHOWN or self.outcomes.get(self.at) not in SHOWN
         ):
             self.outcomes[self.at] = played.outcome
-        for cause in self.stand.side.critic.causes(beat.id, attempt.scene) if played.outcome != "recorded" else ():
+        for cause in self.stand.side.critic.causes(beat.id, attempt.scene) if attempt.good != "recorded" else ():
             self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason
         self.emit(BeatEnded(beat=self.at, outcome=played.outcome, seconds=played.seconds, reason=reason))

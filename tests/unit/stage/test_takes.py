@@ -18,9 +18,9 @@ from lab.stage.beat.scene import Scene
 from lab.stage.history import takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.takes import Take
-from lab.stage.stream.events import Line, Value
+from lab.stage.stream.events import BeatEnded, Cause, Line, Value
 from lab.stage.stream.records import StageRecord
-from tests.unit.stage.scripted import Cast, a_lab, a_show
+from tests.unit.stage.scripted import Cast, a_beat, a_lab, a_run, a_show
 
 INPUTS = Inputs(machine={"kernel": "6.1.0-29"}, show="aa", seed=1)
 TAKE = Take(
@@ -106,6 +106,22 @@ def test_on_a_full_disk_the_earlier_take_stays(tmp_path: Path, monkeypatch: pyte
 def test_a_take_is_plain_json(tmp_path: Path) -> None:
     doc = json.loads(takes.save(tmp_path, TAKE).read_text(encoding="utf-8"))
     assert doc["take"]["records"][0]["event"] == "Line"
+
+
+def test_a_take_that_a_key_leaves_has_no_cause(tmp_path: Path) -> None:
+    """Its values are of another day."""
+    off = Value(at_ms=0.0, name="rate", title="rate", value=9.0, unit="per s", judged="a bit off", low=1.0, high=2.0)
+    records = (StageRecord(seq=1, at_s=0.0, event=off), StageRecord(seq=2, at_s=5.0, event=Line(at_ms=0.0, text="x")))
+    take = dataclasses.replace(TAKE, seconds=5.0, records=records)
+    beats = [a_beat("one", lambda _: None), a_beat("two", lambda _: None)]
+    with a_run(tmp_path, *beats, take_of=lambda _: take) as run:
+        run.wait(BeatEnded)
+        run.engine.act("recorded")
+        run.wait(Value)
+        run.engine.act("next")
+        run.engine.act("next")
+        run.wait(BeatEnded, beat=1)
+    assert run.of(Cause) == []
 
 
 def test_a_long_take_is_played_faster(tmp_path: Path) -> None:
