@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
@@ -25,9 +25,10 @@ class Critic:
     changed: tuple[str, ...] = ()
 
     @staticmethod
-    def of(rehearsals: Sequence[Rehearsal], inputs: Inputs) -> Critic:
-        """changed: the inputs that are not those of the newest rehearsal, where none on today's is left to judge by."""
-        counted = streak(rehearsals, inputs)
+    def of(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = ()) -> Critic:
+        """beats: of the slot that is played; a rehearsal of a shorter slot tells of those that it has. changed: the
+        inputs that are not those of the newest rehearsal, where none on today's is left to judge by."""
+        counted = streak(rehearsals, inputs, beats, shorter=True)
         changed = differences(rehearsals[-1].inputs, inputs) if rehearsals and not counted else ()
         return Critic(counted=counted, usual=usual(counted), changed=changed)
 

@@ -121,16 +121,18 @@ def read(folder: Path) -> list[Rehearsal]:
     return found
 
 
-def streak(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = ()) -> list[Rehearsal]:
-    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot; ones of a shorter slot do
-    not count, and what went wrong in a beat that is cut breaks nothing."""
+def streak(
+    rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = (), *, shorter: bool = False
+) -> list[Rehearsal]:
+    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot; ones of a shorter slot count
+    where `shorter` alone, and what went wrong in a beat that is cut breaks nothing."""
     found: list[Rehearsal] = []
     for rehearsal in rehearsals:
         if rehearsal.inputs != inputs:
             continue
         if not (rehearsal.clean_in(beats) if beats else rehearsal.clean):
             found = []
-        elif not rehearsal.lacks(beats):
+        elif shorter or not rehearsal.lacks(beats):
             found = [*found, rehearsal]
     return found
 

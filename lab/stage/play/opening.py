@@ -130,7 +130,7 @@ def side(
     known = inputs  # a name that does not change any more
     return Side(
         cast=LiveMachine(lab=lab, machine=machine, asked=show.asked),
-        critic=Critic.of(rehearsals, known) if known is not None else Critic(),
+        critic=Critic.of(rehearsals, known, [beat.id for beat in beats]) if known is not None else Critic(),
         take_of=lambda beat: takes.usable(place, beat.id, known),
     )
 
