@@ -50,6 +50,7 @@ class Signals:
     silent_s: dict[str, float] = field(default_factory=dict)  # form -> the longest time without a span
     parents: dict[str, float] = field(default_factory=dict)  # form -> share of spans whose parent is missing or another
     builds: dict[str, tuple[str, ...]] = field(default_factory=dict)  # form -> build ids in its answers
+    agents: tuple[str, ...] = ()  # forms in which an agent was at work
     ended: tuple[str, ...] = ()  # processes that ended on their own, as "agent of ebpf: killed by signal 9"
 
 
@@ -86,6 +87,7 @@ def of(
         silent_s=_silences(seen),
         parents=_parents(seen),
         builds=_builds(seen),
+        agents=_agents(seen),
         ended=tuple(_ended(part) for part in _all(seen, PartEnded)),
     )
 
@@ -159,6 +161,21 @@ def _silences(events: Sequence[LiveEvent]) -> dict[str, float]:
             seen = window.spans_seen
             found[form] = max(found.get(form, 0.0), silent)
     return found
+
+
+def _agents(events: Sequence[LiveEvent]) -> tuple[str, ...]:
+    """Forms whose agent used something, was attached, or ended: all forms are told of with an agent's account."""
+    found = set()
+    for event in events:
+        if isinstance(event, FormWindow | LoadEnded):
+            there = event.cpu_s.get("agent", 0.0) > 0 or event.rss_mib.get("agent", 0.0) > 0
+        elif isinstance(event, AttachEnded | Proof):
+            there = event.attach_s is not None
+        else:
+            there = isinstance(event, PartEnded) and event.role == "agent"
+        if there:
+            found.add(event.form)
+    return tuple(sorted(found))
 
 
 def _parents(events: Sequence[LiveEvent]) -> dict[str, float]:

@@ -1,13 +1,13 @@
 """Why a value is off: the table of causes, ranked by how far each one's signal is outside its own rehearsed range.
 
 A signal that was not rehearsed is held to a limit that no quiet machine reaches. A cause that follows from another one
-that is seen too is left out: a host that takes CPU away also makes sends late.
+that is seen too is left out, unless it is a fact: a host that takes CPU away also makes sends late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from lab.stage.beat.signals import Signals
@@ -39,7 +39,8 @@ class Observations:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One cause. `hides`: what follows from it. `about`: the kinds of values that it can move."""
+    """One cause. `hides`: what follows from it, all further down the table. `about`: the kinds of values that it can
+    move."""
 
     name: str
     finds: Callable[[Observations], Outside | None]
@@ -54,9 +55,12 @@ def explain(scene: Observations) -> tuple[Cause, ...]:
     off = scene.off
     if not off and not scene.changed:
         return ()
-    found = {rule.name: (rule, seen) for rule in RULES if (seen := _applies(rule, scene)) is not None}
-    hidden = {name for rule, _ in found.values() for name in rule.hides}
-    kept = sorted((pair for name, pair in found.items() if name not in hidden), key=lambda pair: -pair[1].excess)
+    kept: list[tuple[Rule, Outside]] = []
+    for rule in RULES:
+        seen = _applies(rule, scene)
+        if seen is not None and (seen.fact or not any(rule.name in other.hides for other, _ in kept)):
+            kept.append((rule, seen))
+    kept.sort(key=lambda pair: -pair[1].excess)
     at_ms = max((value.at_ms for value in scene.values), default=0.0)
     causes = [
         Cause(
@@ -81,7 +85,7 @@ def _applies(rule: Rule, scene: Observations) -> Outside | None:
 
 def kind(value: Value) -> Kind:
     """What a value is about."""
-    if "span" in value.name or value.unit == "spans":
+    if value.unit == "spans":
         return "spans"
     if value.unit == "MiB":
         return "memory"
@@ -110,22 +114,36 @@ def _sentence(rule: Rule, scene: Observations) -> str:
 
 
 def comparison(scene: Observations) -> str:
-    """That all ratios to the twin are as rehearsed, with the largest; "" when one is not."""
-    ratios = []
+    """That all ratios to the twin are as rehearsed, with the largest of what is off or of its kind; "" when one is not,
+    or when an off value's own was never rehearsed."""
+    off = scene.off
+    kinds, ratios = {kind(value) for value in off}, []
     for value in scene.values:
         key = FigureKey(scene.beat, value.name, value.form, ratio=True)
-        if value.ratio is not None and key in scene.usual.ranges:
-            of = scene.usual.interval(key)
-            if not of.holds(value.ratio):
+        if value.ratio is None:
+            continue
+        if key not in scene.usual.ranges:
+            if value in off:
                 return ""
-            ratios.append((value in scene.off, value.ratio, value, of))
+            continue
+        of = scene.usual.interval(key)
+        if not of.holds(value.ratio):
+            return ""
+        if kind(value) in kinds and (beside := _reference(scene, value)):
+            ratios.append((value in off, value.ratio, value, beside, of))
     if not ratios:
         return ""
-    _, ratio, value, of = max(ratios, key=lambda one: one[:2])
+    _, ratio, value, beside, of = max(ratios, key=lambda one: one[:2])
     return (
-        f"the comparison still stands: {value.form} takes {ratio:.2f} times what the twin takes"
+        f"the comparison still stands: {value.title} of {value.form} is {ratio:.2f} times that of {beside}"
         f" ({of.low:.2f} to {of.high:.2f} in rehearsal)"
     )
+
+
+def _reference(scene: Observations, value: Value) -> str:
+    """The form that a value is compared with: the one that has no ratio itself."""
+    forms = [one.form for one in scene.values if one.name == value.name and one.ratio is None]
+    return forms[0] if len(forms) == 1 else ""
 
 
 def outside(scene: Observations, name: str) -> Outside | None:
@@ -156,9 +174,13 @@ def _busy(scene: Observations) -> Outside | None:
 
 
 def _not_attached(scene: Observations) -> Outside | None:
-    """An agent that ended, or spans that began late."""
+    """An agent that ended, or spans that began late in a form that has one."""
     ended = [how for how in scene.now.ended if how.startswith("agent")]
-    return Outside(excess=CERTAIN, evidence=f"the {ended[0]}") if ended else outside(scene, "silent_s")
+    if ended:
+        return Outside(excess=CERTAIN, evidence=f"the {ended[0]}", fact=True)
+    having = {form for signals in (scene.now, *scene.rehearsed) for form in signals.agents}
+    silent_s = {form: seconds for form, seconds in scene.now.silent_s.items() if form in having}
+    return outside(replace(scene, now=replace(scene.now, silent_s=silent_s)), "silent_s")
 
 
 def _wrong_binary(scene: Observations) -> Outside | None:
@@ -179,7 +201,7 @@ def _changed(scene: Observations) -> Outside | None:
 
 
 BUSIED: Final[tuple[Kind, ...]] = ("time", "work")
-BUSY: Final = ("throttled", "load generator", "warm-up", "background work")
+LATE: Final = ("load generator", "warm-up", "not attached")  # what being busy looks like
 RULES: Final = (
     Rule(name="version drift", finds=_changed, sentence="This is a different tool than in rehearsal."),
     Rule(name="wrong binary", finds=_wrong_binary, sentence="This is not the form you think it is."),
@@ -194,7 +216,7 @@ RULES: Final = (
         name="noisy host",
         finds=_signal("steal", "host_others", "host_waited"),
         sentence="The host took CPU away",
-        hides=BUSY,
+        hides=("throttled", "background work", *LATE),
         about=BUSIED,
         shared=True,
     ),
@@ -202,7 +224,7 @@ RULES: Final = (
         name="background work",
         finds=_busy,
         sentence="Something else ran",
-        hides=BUSY[:3],
+        hides=("throttled", *LATE),
         about=BUSIED,
         shared=True,
     ),
@@ -210,7 +232,7 @@ RULES: Final = (
         name="throttled",
         finds=_signal("throttled", "sentinel_ms"),
         sentence="The laptop throttled",
-        hides=BUSY[1:3],
+        hides=LATE,
         about=BUSIED,
         shared=True,
     ),

@@ -61,11 +61,12 @@ SCALES: Final[dict[str, Scale]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """A signal beyond its range: 1 is its edge. `form`: where it is one form's."""
+    """A signal beyond its range: 1 is its edge. `form`: where it is one form's. `fact`: nothing else explains it."""
 
     excess: float
     evidence: str
     form: str = ""
+    fact: bool = False
 
 
 def beyond(scale: Scale, now: float | None, before: Sequence[float | None], form: str = "") -> Outside | None:

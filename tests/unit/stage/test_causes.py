@@ -27,6 +27,7 @@ QUIET = Signals(
     trend=1.02,
     spans={"ebpf": 1.0, "otel": 1.0},
     silent_s={"ebpf": 0.5, "otel": 0.0},
+    agents=("ebpf",),
     parents={"ebpf": 0.25, "otel": 0.0},
     builds={"baseline": ("aa",), "ebpf": ("aa",), "otel": ("bb",)},
 )
@@ -122,10 +123,69 @@ def test_no_cause_shows_the_rehearsed_interval_beside_the_value() -> None:
 
 def test_the_comparison_stands_where_all_forms_moved_together() -> None:
     (first, *_) = explain(scene(CASES["noisy host"][0], factor=2.0))
-    assert first.sentence.startswith("The host took CPU away; the comparison still stands: otel takes 1.5")
+    stands = "the comparison still stands: latency_p50 of otel is 1.52 times that of baseline"
+    assert first.sentence.startswith(f"The host took CPU away; {stands}")
     assert "in rehearsal)." in first.sentence
     (first, *_) = explain(scene(CASES["noisy host"][0], factor=2.0, of={"ebpf": 3.0}))
     assert first.sentence == "The host took CPU away; we run it once more."
+
+
+def test_only_a_ratio_of_what_is_off_or_of_its_kind_backs_the_comparison() -> None:
+    """Memory says nothing of a latency, and a ratio that was never rehearsed nothing at all."""
+    busy = CASES["noisy host"][0]
+    made = scene(busy, factor=2.0)
+    memory = [
+        Figure(beat="load", name="rss", unit="MiB", value=44.0, form="baseline"),
+        Figure(beat="load", name="rss", unit="MiB", value=400.0, form="ebpf", ratio=9.1),
+    ]
+    inputs = Inputs(show="", seed=1)
+    rehearsed = [
+        Rehearsal(id=str(n), date="", inputs=inputs, beats=(), seconds=1.0, figures=tuple(memory)) for n in range(5)
+    ]
+    beside = [
+        Value(at_ms=9.0, name="rss", title="memory", value=f.value, unit="MiB", form=f.form, ratio=f.ratio, judged="on")
+        for f in memory
+    ]
+    for values in (made.values, [one for one in made.values if one.form != "ebpf"]):
+        (first, *_) = explain(replace(made, values=[*values, *beside], usual=usual(rehearsed)))
+        assert first.sentence == "The host took CPU away; we run it once more."
+
+
+def test_spans_that_a_form_without_an_agent_lost_are_no_agents_fault() -> None:
+    lost = replace(QUIET, spans={"otel": 0.33}, silent_s={"otel": 3.0})
+    off = Value(at_ms=9.0, name="spans", title="spans", value=400, unit="spans", form="otel", judged="off")
+    assert [one.name for one in explain(replace(scene(lost), values=[off]))] == ["dropped spans"]
+
+
+def test_spans_that_a_busy_host_made_late_are_no_agents_fault_but_one_that_ended_is() -> None:
+    """The likeliest first: what a host does to all explains a long silence too."""
+    busy = replace(QUIET, steal=0.15, silent_s={"ebpf": 6.0})
+    off = Value(at_ms=9.0, name="cpu_per_request", title="CPU", value=40, unit="ms", form="ebpf", judged="off")
+    for now in (busy, replace(QUIET, others=0.6, silent_s={"ebpf": 6.0}), replace(busy, steal=0.0, throttled=0.4)):
+        assert "not attached" not in [one.name for one in explain(replace(scene(now), values=[off]))]
+    ended = replace(busy, ended=("agent of ebpf: killed by signal 9",))
+    assert explain(replace(scene(ended), values=[off]))[0].name == "not attached"
+
+
+def test_spans_that_were_lost_are_told_beside_a_busy_host() -> None:
+    """What is left out for another cause leaves nothing out itself."""
+    busy = replace(QUIET, steal=0.15, silent_s={"ebpf": 6.0}, spans={"ebpf": 0.5})
+    slow, lost = (
+        Value(at_ms=9.0, name=name, title=name, value=40, unit=unit, form="ebpf", judged="off")
+        for name, unit in (("cpu_per_request", "ms"), ("spans", "spans"))
+    )
+    assert {one.name for one in explain(replace(scene(busy), values=[slow, lost]))} == {"noisy host", "dropped spans"}
+
+
+def test_an_agent_that_is_known_from_rehearsals_alone_was_not_watching() -> None:
+    late = replace(QUIET, agents=(), silent_s={"ebpf": 3.0}, spans={"ebpf": 0.5})
+    assert [one.name for one in explain(scene(late, spans=200.0))] == ["not attached"]
+
+
+def test_the_time_to_the_first_span_is_a_time() -> None:
+    off = Value(at_ms=9.0, name="first_span_s", title="time", value=4.0, unit="s", form="baseline", judged="off")
+    now = replace(QUIET, host_others=0.85, silent_s={"baseline": 4.0}, agents=("baseline",))
+    assert explain(replace(scene(now), values=[off]))[0].name == "noisy host"
 
 
 def test_an_agent_that_ended_is_named() -> None:

@@ -9,7 +9,16 @@ from typing import Literal
 
 import pytest
 
-from lab.guest.wire.live import Answered, FormWindow, LiveEvent, LoadEnded, MachineWindow, PartEnded, RequestEnded
+from lab.guest.wire.live import (
+    Answered,
+    AttachEnded,
+    FormWindow,
+    LiveEvent,
+    LoadEnded,
+    MachineWindow,
+    PartEnded,
+    RequestEnded,
+)
 from lab.stage.beat.scene import Scene
 from lab.stage.beat.signals import Signals, of
 from tests.unit.stage import orders_script as script
@@ -159,6 +168,18 @@ def test_the_longest_time_without_a_span() -> None:
     never: list[LiveEvent] = [at(n, spans_seen=0) for n in range(6)]
     assert of(never).silent_s == {"ebpf": 3.0}
     assert of([at(0, spans_expected=0, spans_seen=0)]).silent_s == {}
+
+
+def test_the_forms_that_have_an_agent() -> None:
+    """All forms have its role; one without an agent uses nothing by it."""
+    none = {"service": 1.0, "agent": 0.0, "sink": 0.1}
+    assert of([at(0, cpu_s=none, rss_mib=none), replace(ENDED, cpu_s=none, rss_mib=none)]).agents == ()
+    assert of([at(0, cpu_s=none, rss_mib={**none, "agent": 50.0})]).agents == ("ebpf",)
+    assert of([replace(ENDED, cpu_s={**none, "agent": 0.1})]).agents == ("ebpf",)
+    assert of([PartEnded(order="2", at_ns=0, form="ebpf", role="agent", how="exit status 2")]).agents == ("ebpf",)
+    attached = AttachEnded(order="2", at_ns=0, form="baseline", ok=True, reason="", attach_s=1.0, first_span_s=2.0)
+    assert of([attached]).agents == ("baseline",)
+    assert of([replace(attached, attach_s=None)]).agents == (), "it was taken away"
 
 
 def test_what_ended_and_who_answered() -> None:
