@@ -80,7 +80,7 @@ def _used_s(process: psutil.Process) -> float:
 
 
 def _ended_s(process: psutil.Process) -> float:
-    """What the children that it has waited for used, and theirs: a compiler is gone before we look."""
+    """What the children that it has waited for used, and theirs: a compiler has exited before we look."""
     if process.pid == os.getpid():  # psutil tells it on Linux alone
         of = os.times()
         return of.children_user + of.children_system

@@ -164,17 +164,19 @@ def _silences(events: Sequence[LiveEvent]) -> dict[str, float]:
 
 
 def _agents(events: Sequence[LiveEvent]) -> tuple[str, ...]:
-    """Forms whose agent used something, was attached, or ended: all forms are told of with an agent's account."""
-    found = set()
+    """Forms whose agent used something, was attached, or ended: the account of each form has an agent's place."""
+    found: set[str] = set()
     for event in events:
         if isinstance(event, FormWindow | LoadEnded):
-            there = event.cpu_s.get("agent", 0.0) > 0 or event.rss_mib.get("agent", 0.0) > 0
+            form, there = event.form, event.cpu_s.get("agent", 0.0) > 0 or event.rss_mib.get("agent", 0.0) > 0
         elif isinstance(event, AttachEnded | Proof):
-            there = event.attach_s is not None
+            form, there = event.form, event.attach_s is not None
+        elif isinstance(event, PartEnded):
+            form, there = event.form, event.role == "agent"
         else:
-            there = isinstance(event, PartEnded) and event.role == "agent"
+            continue
         if there:
-            found.add(event.form)
+            found.add(form)
     return tuple(sorted(found))
 
 
