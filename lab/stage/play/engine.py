@@ -130,6 +130,8 @@ class Engine:
             stood = self._wait_for(self._other(move))
             if stood.move is not None:
                 return stood.move
+            if stood.outcome != "passed" and self.outcomes.get(self.at) in SHOWN:
+                return None  # nothing has changed that it would be played again for
             if not may_play(self.at, self.beats, self.outcomes) and move.action == "standby":
                 return None
         played = Played()

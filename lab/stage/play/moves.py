@@ -44,10 +44,10 @@ def while_played(asked: Move, at: int, beats: Sequence[Beat], outcomes: Outcomes
     match asked.action:
         case "next":
             return left, "" if left else "the show goes on when this beat ends; next again: leave it now"
-        case "back" | "jump":
+        case "back" | "jump" | "retry":
             refusal = _refusal(_target(asked, at), at, beats, outcomes)
             return not refusal, refusal
-        case "retry" | "skip" | "recorded" | "panic" | "standby" | "stop":
+        case "skip" | "recorded" | "panic" | "standby" | "stop":
             return True, ""
     return False, f"no key of a show is called {asked.action!r}"
 

@@ -17,6 +17,7 @@ from lab.stage.diagnosis.critic import Critic
 from lab.stage.history.takes import Take
 from lab.stage.kinds.shell import shell_argv
 from lab.stage.play.attempt import Attempt, Played
+from lab.stage.play.restores import Restores
 from lab.stage.show.show import Beat, Show
 from lab.stage.stream.events import StageEvent
 from lab.system.wait import Deadline
@@ -52,7 +53,7 @@ class Stand:
     suspended: Callable[[list[str]], None] = lambda _: None
     on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
     confirms: bool = True  # whether a value that is off is measured once more; not in a rehearsal
-    _restore: Attempt | None = None  # the last one
+    _restores: Restores = field(default_factory=Restores)
     _terminal: threading.Lock = field(default_factory=threading.Lock)  # held while a shell has it
 
     @property
@@ -69,6 +70,7 @@ class Stand:
 
         def play(scene: Scene) -> None:
             if beat.orders:  # any other beat plays whatever has become of the forms
+                self._restores.waited(scene.cast.machine, scene.deadline)
                 scene.cast.settle(scene.deadline)
             beat.does.play(scene)
 
@@ -88,26 +90,26 @@ class Stand:
 
     def restoring(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The machine and its forms, brought back from the snapshot."""
-        scene, cast = self._scene(RESTORE_S, emit), self.cast
-        one = Attempt(name="restore", scene=scene, play=lambda own: cast.restore(own.deadline), on_over=on_over)
-        self._restore = one
-        return one
+        scene, restored = self._scene(RESTORE_S, emit), self._restores.begun(self.cast)
+        return Attempt(name="restore", scene=scene, play=lambda own: restored(own.deadline), on_over=on_over)
 
     def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The second machine in the first one's place; the first becomes the second. One that is not up is restored."""
 
         def play(scene: Scene) -> str:
             assert self.other is not None, "requested before"
+            back = self._restores.joined(self.other_name, scene.deadline)
             there = self.other()
-            back = ""
-            if there.cast.alive() in ("silent", "gone"):
-                back = f"; {there.cast.restore(scene.deadline)}"
+            if scene.over:  # what is not wanted any more begins no restore
+                return ""
+            if there.cast.alive() != "up":
+                back = self._restores.begun(there.cast)(scene.deadline)
                 there = self.other()  # while it was down nobody could ask what its rehearsals are compared with
             if scene.over:
                 return ""
             before, self.side = self.side, there
             self.other, self.other_name = (lambda: before), before.cast.machine
-            return f"the show is on {there.cast.machine} now{back}"
+            return "; ".join(filter(None, (f"the show is on {there.cast.machine} now", back)))
 
         return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
 
@@ -121,7 +123,7 @@ class Stand:
 
     def no_panic(self) -> str:
         """Why the machine cannot be restored now; "" when it can. A restore that a key left goes on to its end."""
-        going = self._restore is not None and not self._restore.done and self._restore.scene.cast is self.cast
+        going = self._restores.goes_on(self.cast.machine)
         return f"already restoring machine {self.cast.machine}" if going else ""
 
     def no_shell(self) -> str:

@@ -6,10 +6,16 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
+from lab.model.errors import DemoError
 from lab.stage.beat.scene import Scene
+from lab.stage.kinds.load import LoadBeat
+from lab.stage.show.show import Beat, BeatKeys
 from lab.stage.stream.events import BeatEnded, BeatStarted, Remark
 from lab.system.wait import Deadline
 from tests.unit.stage.scripted import Cast, a_beat, a_run, a_take
+from tests.unit.stage.test_machine import until
 
 
 def wait_for_end(scene: Scene) -> None:
@@ -67,3 +73,66 @@ def test_panic_again_after_a_restore(tmp_path: Path) -> None:
             run.engine.act("panic")
         run.wait(BeatEnded, count=3)
     assert run.cast.restored == 2
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_restore_that_fails_plays_only_what_was_not_shown(tmp_path: Path, *, shown: bool) -> None:
+    """A machine that is not as it was is nothing to repeat a beat on."""
+    played: list[str] = []
+
+    def fails(_: Deadline) -> None:
+        raise DemoError("no snapshot", fix="x")
+
+    def play(scene: Scene) -> None:
+        played.append(scene.cast.machine)
+        if not shown:
+            scene.deadline.sleep(60)
+
+    with a_run(tmp_path, a_beat("one", play), cast=Cast(on_restore=fails)) as run:
+        run.wait(BeatEnded if shown else BeatStarted)
+        run.engine.act("panic")
+        run.wait(Remark, text="restore: no snapshot")
+        if not shown:
+            run.wait(BeatStarted, count=2)
+        time.sleep(0.3)
+    assert len(played) == (1 if shown else 2)
+
+
+def test_a_beat_that_gives_orders_waits_for_a_restore_that_was_left(tmp_path: Path) -> None:
+    gate, cast = threading.Event(), Cast()
+
+    def hangs(_: Deadline) -> None:
+        gate.wait(10)
+
+    cast.on_restore = hangs
+    beat = Beat(
+        keys=BeatKeys(id="duet", title="Duet", kind="load", budget_s=10.0, again=True),
+        does=LoadBeat(forms=("baseline", "ebpf"), load_s=2.0),
+    )
+    with a_run(tmp_path, beat, cast=cast) as run:
+        run.wait(BeatEnded)
+        given = len(cast.forms.asked)
+        run.engine.act("panic")
+        until(lambda: cast.restored == 1)
+        run.engine.act("retry")
+        run.wait(BeatStarted, count=2)
+        time.sleep(0.3)
+        assert len(cast.forms.asked) == given, "the machine is being restored"
+        gate.set()
+        until(lambda: len(cast.forms.asked) > given)
+
+
+def test_the_beat_again_is_refused_in_a_restore_where_it_may_not_be_repeated(tmp_path: Path) -> None:
+    """The restore goes on, and plays it: it was asked for before."""
+    gate = threading.Event()
+
+    def hangs(_: Deadline) -> None:
+        gate.wait(10)
+
+    with a_run(tmp_path, a_beat("one", lambda _: None), cast=Cast(on_restore=hangs)) as run:
+        run.wait(BeatEnded)
+        run.engine.act("panic")
+        run.engine.act("retry")
+        run.wait(Remark, text="'One' may not be repeated: t plays its take")
+        gate.set()
+        run.wait(BeatEnded, count=2)
