@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.guest.wire.live import Answered, Attached, AttachEnded, OrderEnded, SpanSeen
+from lab.guest.wire.live import Answered, Attached, AttachEnded, LiveEvent, OrderEnded, SpanSeen
+from lab.model import live
 from lab.model.errors import DemoError, LabError
 from lab.model.key import key
 from lab.model.loading.yamlspec import nearest
@@ -72,19 +74,22 @@ class AttachBeat(Kind):
     def _detach(self, scene: Scene) -> None:
         """Unless the attempt is over: then the machine is settled before its next order."""
         if not self.keep and not scene.over:
-            for _ in followed(scene, scene.cast.live.detach(self.form)):
+            for _ in followed(scene, lambda cast: cast.detach(self.form)):
                 pass
             scene.cast.attached.discard(self.form)
 
     def _attach(self, scene: Scene) -> None:
-        cast = scene.cast.live
-        wanted = self.request or cast.requests[0]
+        wanted = self.request or scene.cast.live.requests[0]
         fall = Waterfall(scene=scene, request=wanted, number=0, tree=scene.asked.service.reference[wanted])
         end: AttachEnded | None = None
         sent = False
-        if not self.keep:
-            scene.cast.attached.add(self.form)
-        for event in followed(scene, cast.attach(self.form, agent_of=self.agent_of, request=wanted, limit_s=SPANS_S)):
+
+        def give(cast: live.Cast) -> Iterator[LiveEvent]:
+            if not self.keep:
+                scene.cast.attached.add(self.form)
+            return cast.attach(self.form, agent_of=self.agent_of, request=wanted, limit_s=SPANS_S)
+
+        for event in followed(scene, give):
             if isinstance(event, Attached):
                 scene.emit(events.AgentAttached(at_ms=scene.at_ms(), form=self.form, attach_s=round(event.attach_s, 2)))
             if isinstance(event, Attached | Answered) and not sent:

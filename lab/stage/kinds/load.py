@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lab.guest.wire.live import FormWindow
+from lab.guest.wire.live import FormWindow, LiveEvent
+from lab.model import live
 from lab.model.key import key
 from lab.stage.beat.readings import instructions, readings
 from lab.stage.beat.scene import Scene
@@ -78,16 +80,19 @@ class LoadBeat(Kind):
         counted = cast.clock == "counted"
         usual = scenario.rate_rps["emulated" if cast.emulated else "native"]
         shared = (scenario.counted.rate_rps or usual) if counted else usual
-        order = cast.live.load(
-            self.forms,
-            rate_rps=shared / len(self.forms) if counted or not self.rate_rps else self.rate_rps,
-            seconds=None if counted else self.load_s,
-            requests=self.requests if counted else None,
-            seed=scene.asked.demo.seed,
-        )
+
+        def give(forms: live.Cast) -> Iterator[LiveEvent]:
+            return forms.load(
+                self.forms,
+                rate_rps=shared / len(self.forms) if counted or not self.rate_rps else self.rate_rps,
+                seconds=None if counted else self.load_s,
+                requests=self.requests if counted else None,
+                seed=scene.asked.demo.seed,
+            )
+
         so_far: dict[str, _SoFar] = defaultdict(_SoFar)
         try:
-            for event in followed(scene, order):
+            for event in followed(scene, give):
                 if isinstance(event, FormWindow):
                     scene.emit(_window(scene, event, so_far[event.form], counted=counted))
         except BaseException:

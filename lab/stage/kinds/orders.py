@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from lab.guest.wire import SpanNode
 from lab.guest.wire.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
-from lab.model.errors import DemoError
+from lab.model import live
+from lab.model.errors import Cancelled, DemoError
 from lab.stage.beat.scene import Scene
 from lab.stage.stream import events
 from lab.stage.stream.events import WantedSpan
 
 SPANS_S: Final = 10.0  # of the machine's clock: how long the spans of one request are waited for
 
+Give = Callable[[live.Cast], Iterator[LiveEvent]]  # an order, to the forms as they are then
 
-def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False) -> Iterator[LiveEvent]:
-    """Every event of an order, kept for the diagnosis. Raises DemoError where it failed.
 
+def followed(scene: Scene, give: Give, *, lenient: bool = False) -> Iterator[LiveEvent]:
+    """Give an order; every event of it, kept for the diagnosis. Raises DemoError where it failed.
+
+    Cancelled where the attempt was over before: the machine takes one order at a time, and that is the next attempt's.
     lenient: not where only a form's spans are not as expected: what must be seen of them, the show file says.
     """
     scene.watch()
     wrong: list[str] = []
     end: OrderEnded | None = None
+    _ = scene.cast.live  # connects before the line is held: that takes as long as the machine hangs
     with scene.cast.turn():
-        for event in order:
+        given = not scene.over  # asked here: who has waited for the line may be over by now
+        for event in give(scene.cast.live) if given else ():
             scene.hear(event)
             if isinstance(event, PartEnded):
                 what = f"the {event.role} of {event.form}" if event.form else "the load generator"
@@ -36,6 +42,8 @@ def followed(scene: Scene, order: Iterator[LiveEvent], *, lenient: bool = False)
                 wrong.append(f"{event.form}: {event.reason}")
             yield event
             end = event if isinstance(event, OrderEnded) else end
+    if not given:
+        raise Cancelled
     if end is not None and _failed(end, wrong, lenient=lenient):
         raise DemoError("; ".join(wrong) or end.reason, fix="press p: restore the machine")
 

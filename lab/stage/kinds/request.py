@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lab.guest.wire.live import Answered
+from lab.guest.wire.live import Answered, LiveEvent
+from lab.model import live
 from lab.model.key import key
 from lab.stage.beat.readings import readings
 from lab.stage.beat.scene import Scene
@@ -32,15 +34,17 @@ class RequestBeat(Kind):
         return [("request", around.no_request(self.request))]
 
     def play(self, scene: Scene) -> None:
-        cast = scene.cast.live
-        wanted = self.request or cast.requests[0]
+        wanted = self.request or scene.cast.live.requests[0]
         for number in range(self.times):
             tree = scene.asked.service.reference[wanted]
             fall = Waterfall(scene=scene, request=wanted, number=number, tree=tree)
             waiting = list(self.forms)
             fall.sent(waiting.pop(0))
-            order = cast.request(wanted, self.forms, index=number, limit_s=SPANS_S)
-            for event in followed(scene, order, lenient=True):
+
+            def give(cast: live.Cast, index: int = number) -> Iterator[LiveEvent]:
+                return cast.request(wanted, self.forms, index=index, limit_s=SPANS_S)
+
+            for event in followed(scene, give, lenient=True):
                 fall.hear(event)
                 if isinstance(event, Answered) and waiting:
                     fall.sent(waiting.pop(0))

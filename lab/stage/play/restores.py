@@ -27,7 +27,7 @@ class _Restore:
 class Restores:
     """Those that go on, by the name of the machine.
 
-    A key leaves a restore, which goes on to its end beside the show: whoever wants that machine waits for this one.
+    A key leaves a restore, which goes on to its end beside the show: another one of that machine waits for it.
     """
 
     _going: dict[str, _Restore] = field(default_factory=dict)

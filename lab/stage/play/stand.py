@@ -100,9 +100,7 @@ class Stand:
             assert self.other is not None, "requested before"
             back = self._restores.joined(self.other_name, scene.deadline)
             there = self.other()
-            if scene.over:  # what is not wanted any more begins no restore
-                return ""
-            if there.cast.alive() != "up":
+            if not scene.over and there.cast.alive() != "up":  # what is not wanted any more begins no restore
                 back = self._restores.begun(there.cast)(scene.deadline)
                 there = self.other()  # while it was down nobody could ask what its rehearsals are compared with
             if scene.over:

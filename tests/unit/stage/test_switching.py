@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,15 @@ def test_standby_twice_restores_the_second_machine_once(tmp_path: Path) -> None:
 def test_a_restore_that_was_left_by_two_switches_is_still_the_only_one(tmp_path: Path) -> None:
     gates = {name: threading.Event() for name in ("one", "two")}
     casts = {name: Cast(machine=name) for name in gates}
+
+    def hangs(name: str) -> Callable[[Deadline], None]:
+        def hang(_: Deadline) -> None:
+            gates[name].wait(10)
+
+        return hang
+
     for name, cast in casts.items():
-        cast.on_restore = lambda _, name=name: None if gates[name].wait(10) else None  # type: ignore[misc]
+        cast.on_restore = hangs(name)
     beat = a_beat("one", wait_for_end, again=True)
     with a_run(tmp_path, beat, cast=casts["one"], other=lambda: Side(cast=casts["two"]), other_name="two") as run:
         run.wait(BeatStarted)
