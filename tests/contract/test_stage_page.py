@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from playwright.sync_api import Page as Tab
 from lab.stage.page import alone
 from lab.stage.page.server import Page
 from lab.stage.replay.playback import marked
-from lab.stage.stream.events import BeatEnded, BeatStarted, Curtain, Line
+from lab.stage.stream.events import BeatEnded, BeatStarted, Cause, Curtain, Line
 from lab.stage.stream.records import StageRecord
 from tests.contract.audience import HIGH, SETTLED, WIDE, Audience, sees, text
 from tests.e2e import browser
@@ -81,6 +82,19 @@ def test_a_duet_ticks_and_its_values_are_judged_in_words(audience: Audience) -> 
         return seen / (data.length / 4); }"""
     )
     assert drawn > 0.004, "lines are drawn"
+
+
+def test_the_sentence_to_say_outlives_the_attempt(audience: Audience) -> None:
+    audience.play(until="duet")
+    sees(audience.tab, "The laptop was busy")
+    last = [one.event for one in audience.show.records if isinstance(one.event, BeatStarted)][-1]
+    audience.add(Cause(at_ms=1.0, name="warm-up", evidence="", sentence="It was cold"))
+    audience.add(dataclasses.replace(last, attempt=2))
+    audience.add(Line(at_ms=1.0, text="once more"))
+    told = sees(audience.tab, "The laptop was busy")
+    assert "It was cold" not in told
+    audience.add(BeatEnded(beat=last.beat, outcome="passed", seconds=1.0))
+    audience.tab.get_by_text("The laptop was busy").wait_for(state="detached", timeout=SETTLED)
 
 
 def test_a_counted_duet_shows_instructions_and_no_time(audience: Audience) -> None:

@@ -161,6 +161,13 @@ def test_a_busy_host_explains_a_slow_command_of_a_counted_show(tmp_path: Path, m
     assert played.scene.signals().host_others == pytest.approx(0.9)
 
 
+def test_every_line_of_a_command_is_looked_at(tmp_path: Path) -> None:
+    argv = (sys.executable, "-c", "print(*range(500), sep=chr(10))")
+    played = play(tmp_path, CommandBeat(argv=argv))
+    assert Text(text="^450$").missed(played.scene.seen) == ""
+    assert len(played.of(events.Line)) == 400
+
+
 def test_a_command_with_another_exit_code(tmp_path: Path) -> None:
     ends = (sys.executable, "-c", "raise SystemExit(3)")
     with pytest.raises(DemoError, match="exit code 3, not 0"):

@@ -37,3 +37,11 @@ def test_a_request_gives_its_spans_and_how_many_are_in_place() -> None:
     found = {value.name: value.value for value in readings([REQUEST], at_ms=0.0)}
     assert found == {"request_spans": 4.0, "spans_in_place": 2.0}
     assert readings([replace(REQUEST, expected=0)], at_ms=0.0) == ()
+
+
+def test_of_several_requests_the_one_with_the_fewest_spans_is_told() -> None:
+    some = [REQUEST, replace(REQUEST, seen=3, parent_missing=(), wrong_parent=()), REQUEST]
+    assert {value.name: value.value for value in readings(some, at_ms=0.0)} == {
+        "request_spans": 3.0,
+        "spans_in_place": 2.0,
+    }
