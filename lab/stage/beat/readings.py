@@ -30,11 +30,11 @@ def readings(
         elif isinstance(event, RequestEnded):
             requests.append(event)
     values = [value for load in loads for value in _of_load(load, at_ms, counted=counted)]
-    fewest: dict[tuple[str, str], Value] = {}  # of several requests into a form
-    for value in (value for request in requests for value in _of_request(request, at_ms)):
-        before = fewest.setdefault((value.name, value.form), value)
-        fewest[value.name, value.form] = min(before, value, key=lambda one: one.value)
-    values += fewest.values()
+    of_form: dict[str, list[RequestEnded]] = {}
+    for request in requests:
+        if request.expected:
+            of_form.setdefault(request.form, []).append(request)
+    values += [value for form, some in of_form.items() for value in _of_requests(form, some, at_ms)]
     return tuple(_with_ratio(value, values, references) for value in values)
 
 
@@ -65,13 +65,14 @@ def _of_load(load: LoadEnded, at_ms: float, *, counted: bool) -> list[Value]:
     return found
 
 
-def _of_request(request: RequestEnded, at_ms: float) -> list[Value]:
-    if not request.expected:
-        return []
-    placed = request.seen - len(request.parent_missing) - len(request.wrong_parent)
+def _of_requests(form: str, some: Sequence[RequestEnded], at_ms: float) -> list[Value]:
+    """The fewest that one of them gave: a later one that is whole makes no earlier loss good."""
+    seen = min(one.seen for one in some)
+    placed = min(one.seen - len(one.parent_missing) - len(one.wrong_parent) for one in some)
+    fewest = "fewest " if len(some) > 1 else ""
     return [
-        _value("request_spans", "spans of one request", float(request.seen), "spans", request.form, at_ms),
-        _value("spans_in_place", "spans below their parent", float(max(placed, 0)), "spans", request.form, at_ms),
+        _value("request_spans", f"{fewest}spans of one request", float(seen), "spans", form, at_ms),
+        _value("spans_in_place", f"{fewest}spans below their parent", float(max(placed, 0)), "spans", form, at_ms),
     ]
 
 

@@ -39,9 +39,9 @@ def test_a_request_gives_its_spans_and_how_many_are_in_place() -> None:
     assert readings([replace(REQUEST, expected=0)], at_ms=0.0) == ()
 
 
-def test_of_several_requests_the_one_with_the_fewest_spans_is_told() -> None:
-    some = [REQUEST, replace(REQUEST, seen=3, parent_missing=(), wrong_parent=()), REQUEST]
-    assert {value.name: value.value for value in readings(some, at_ms=0.0)} == {
-        "request_spans": 3.0,
-        "spans_in_place": 2.0,
-    }
+def test_of_several_requests_the_one_with_the_fewest_spans_is_judged() -> None:
+    poor = replace(REQUEST, seen=2, parent_missing=(), wrong_parent=())
+    for order in ([poor, REQUEST, REQUEST], [REQUEST, poor]):
+        found = [(value.name, value.form, value.value) for value in readings(order, at_ms=0.0)]
+        assert found == [("request_spans", "ebpf", 2.0), ("spans_in_place", "ebpf", 2.0)]
+    assert all("fewest" in value.title for value in readings([poor, REQUEST], at_ms=0.0))
