@@ -11,6 +11,8 @@ from lab.model.figures import amount
 from lab.model.key import key
 from lab.stage.stream import events
 
+MOST: Final = 8_000_000  # characters of what is printed that are kept to be searched
+
 
 @dataclass(slots=True)
 class Seen:
@@ -21,13 +23,17 @@ class Seen:
     requests: list[events.RequestDone] = field(default_factory=list)
     spans: list[events.SpanArrived] = field(default_factory=list)
     cells: list[tuple[str, events.PillarCell]] = field(default_factory=list)  # with their pillar
+    left: int = field(default_factory=lambda: MOST)  # characters that are still kept; below 0: some were not
 
     def note(self, event: events.StageEvent) -> None:
         match event:
             case events.Value():
                 self.values.append(event)
             case events.Line(text=text) | events.Slide(markdown=text) | events.Woven(diff=text):
-                self.texts.append(text)
+                if self.left >= 0:
+                    self.left -= len(text) + 1
+                if self.left >= 0:
+                    self.texts.append(text)
             case events.RequestDone():
                 self.requests.append(event)
             case events.SpanArrived():
@@ -57,7 +63,8 @@ class Text:
     def missed(self, seen: Seen) -> str:
         if any(re.search(self.text, text, re.MULTILINE) for text in [*seen.texts, "\n".join(seen.texts)]):
             return ""
-        return f"no line matches {self.text!r}"
+        where = f" in the first {MOST} characters that it printed" if seen.left < 0 else ""
+        return f"no line matches {self.text!r}{where}"
 
     def told(self) -> str:
         return f"a line like {self.text}"

@@ -95,6 +95,12 @@ class Scene:
                 self.log.append((round(time.monotonic() - self.began_s, 4), event))
                 self.sink(event)
 
+    def unshown(self, event: StageEvent) -> None:
+        """What must be seen may be in it, and no screen has room for it."""
+        with self._lock:
+            if self._open:
+                self.seen.note(event)
+
     @property
     def over(self) -> bool:
         """Whether the attempt was ended meanwhile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lab.flows.request import DemoRequest
@@ -51,20 +51,18 @@ class BuildBeat(Kind):
 
         scene.watch()
         woven = self.weave(scene.lab, scene.asked, scene.cast.machine, scene.deadline, on_line)
-        scene.seen.texts += [one.diff for one in woven.files[FILES:]]
-        for one in woven.files[:FILES]:
-            scene.seen.texts.append(one.diff)  # looked at whole, shown in part
-            diff = "\n".join(one.diff.splitlines()[:LINES])
-            scene.emit(
-                events.Woven(
-                    at_ms=scene.at_ms(),
-                    form=self.form,
-                    file=one.name,
-                    diff=diff,
-                    added=one.added,
-                    files=len(woven.files),
-                )
+        for at, one in enumerate(woven.files):
+            whole = events.Woven(
+                at_ms=scene.at_ms(),
+                form=self.form,
+                file=one.name,
+                diff=one.diff,
+                added=one.added,
+                files=len(woven.files),
             )
+            if at < FILES:
+                scene.emit(replace(whole, diff="\n".join(one.diff.splitlines()[:LINES])))
+            scene.unshown(whole)
         value(scene, "build_s", "time to build", woven.seconds, "s", form=self.form)
         value(scene, "files_woven", "files woven", len(woven.files), "files", form=self.form)
         value(scene, "lines_added", "lines added", sum(one.added for one in woven.files), "lines", form=self.form)

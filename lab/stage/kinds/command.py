@@ -49,10 +49,13 @@ class CommandBeat(Kind):
         def on_line(text: str) -> None:
             nonlocal lines
             lines += 1
+            line = events.Line(at_ms=scene.at_ms(), text=text)
             if lines <= SHOWN:
-                scene.emit(events.Line(at_ms=scene.at_ms(), text=text))
-            else:
-                scene.seen.texts.append(text)  # looked at, not shown
+                scene.emit(line)
+                return
+            if lines == SHOWN + 1:
+                scene.emit(events.Remark(text=f"it prints more than {SHOWN} lines: the rest is only searched"))
+            scene.unshown(line)
 
         scene.watch()
         began_ms = scene.at_ms()
