@@ -211,8 +211,8 @@ def records(recorded: Sequence[str] = ("duet",), beats: Sequence[BeatCard] = BEA
     """The whole show; the beats named in `recorded` come from a take of 2026-11-20."""
     made: list[tuple[float, StageEvent]] = [
         (0.0, ShowStarted(
-            title="Compile time or eBPF?", beats=tuple(beats), slot_s=480, forms=FORMS, source="live", machine="lab",
-            began="2026-11-20T18:00:00+00:00",
+            title="Compile time or eBPF?", beats=tuple(beats), slot_s=480, cuts_min=(5.0, 3.0), forms=FORMS,
+            source="live", machine="lab", began="2026-11-20T18:00:00+00:00",
         )),
         (0.0, Health(load=0.4, machine="up", battery=0.84, views=1)),
     ]  # fmt: skip

@@ -42,8 +42,9 @@ class Lines:
     def __init__(self, *, as_json: bool, private: bool = True) -> None:
         self._json = as_json
         self._private = private
-        self._titles: tuple[str, ...] = ()
+        self._show: events.ShowStarted | None = None
         self._counted = False
+        self._said = False  # the sentence of the likeliest cause, in this attempt
 
     def __call__(self, record: StageRecord) -> None:
         if isinstance(record.event, events.PRIVATE) and not self._private:
@@ -57,14 +58,17 @@ class Lines:
     def _text(self, event: events.StageEvent) -> list[str]:
         match event:
             case events.ShowStarted():
-                self._titles = tuple(card.title for card in event.beats)
-                self._counted = event.clock == "counted"
+                self._show, self._counted = event, event.clock == "counted"
                 lines = [f"{event.title}: {len(event.beats)} beats, {event.slot_s / 60:g} min, on {event.machine}"]
             case events.BeatStarted():
-                self._counted = event.clock == "counted" if event.clock else self._counted
+                self._said = False
+                self._counted = (event.clock or (self._show.clock if self._show else "")) == "counted"
                 how = f" RECORDED {event.recorded}" if event.recorded else ""
                 again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
-                lines = [f"== {event.beat + 1}. {self._titles[event.beat]}{again}{how}"]
+                title = self._show.beats[event.beat].title if self._show else ""
+                lines = [f"== {event.beat + 1}. {title}{again}{how}"]
+            case events.Cause():
+                lines = self._cause(event)
             case events.BeatEnded():
                 why = f": {event.reason}" if event.reason else ""
                 lines = [f"-- {event.outcome} after {event.seconds:.1f} s{why}"]
@@ -79,6 +83,13 @@ class Lines:
             case _:
                 lines = words.lines(event, counted=self._counted)
         return lines
+
+    def _cause(self, event: events.Cause) -> list[str]:
+        """One sentence is said, the likeliest cause's. What it rests on is not for an audience."""
+        said, self._said = self._said, True
+        if said:
+            return [words.other_cause(event)] if self._private else []
+        return words.lines(event, counted=self._counted)[0 if self._private else 1 :]
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ class Take(_Head):
 
     @property
     def clock(self) -> Literal["real", "counted"]:
-        """That of the machine that it was recorded on."""
+        """Of the machine that it was recorded on: what counts instructions shows no time."""
         return "counted" if self.inputs.machine.get("clock") == "counted" else "real"
 
     def play(self, scene: Scene) -> None:

@@ -90,6 +90,7 @@ class Engine:
                 title=self.stand.show.keys.title,
                 beats=tuple(replace(beat.card(), usual_s=critic.seconds(beat)) for beat in self.beats),
                 slot_s=self.slot_s,
+                cuts_min=tuple(map(float, self.stand.show.keys.cuts_min)),
                 forms=self.stand.show.keys.forms,
                 source=self.source,
                 machine=self.stand.cast.machine,
@@ -137,8 +138,10 @@ class Engine:
         played = Played()
         for number in (1, 2):
             attempt = self.stand.attempt(beat, self.emit, self._woke)
-            machine, clock = self.stand.cast.machine, self.stand.cast.clock
-            self.emit(BeatStarted(beat=self.at, attempt=number, forms=beat.forms, machine=machine, clock=clock))
+            cast = self.stand.cast
+            self.emit(
+                BeatStarted(beat=self.at, attempt=number, forms=beat.forms, machine=cast.machine, clock=cast.clock)
+            )
             played = self._wait_for(attempt, beat)
             if played.move is None and played.outcome == "passed" and self.drill(beat):
                 return self._take(beat)
@@ -172,8 +175,9 @@ class Engine:
         if isinstance(take, str):
             self.emit(Remark(text=f"{beat.keys.title}: {take}", level="warning"))
             return None
-        day, machine, clock = take.day, take.machine, take.clock
-        self.emit(BeatStarted(beat=self.at, recorded=day, forms=beat.forms, machine=machine, clock=clock))
+        self.emit(
+            BeatStarted(beat=self.at, recorded=take.day, forms=beat.forms, machine=take.machine, clock=take.clock)
+        )
         return self._wait_for(self.stand.replay(take, self.emit, self._woke), beat).move
 
     def _wait_for(self, attempt: Attempt, beat: Beat | None = None) -> Played:

@@ -105,8 +105,8 @@ def _of_takes(some: Sequence[Take]) -> Recording:
     events: list[tuple[float, StageEvent]] = [(0.0, start)]
     now = 0.0
     for index, take in enumerate(ranked):
-        day, machine, clock = take.day, take.machine, take.clock
-        events.append((now, BeatStarted(beat=index, recorded=day, forms=_forms(take), machine=machine, clock=clock)))
+        begins = BeatStarted(beat=index, recorded=take.day, forms=_forms(take), machine=take.machine, clock=take.clock)
+        events.append((now, begins))
         events += [(now + record.at_s, record.event) for record in take.records]
         now += take.seconds
         events.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))

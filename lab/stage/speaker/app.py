@@ -215,7 +215,7 @@ class Speaker(App[None]):
         notes = desk.notes.text if desk.notes is not None and not how.single else ""
         wanted = [] if how.single else desk.wanted()
         self._show("said", [((line, ""),) for line in notes.splitlines()] + wanted)
-        self._show("seen", [*desk.shown(8 if tall else 4), *desk.why(private=not how.single)])
+        self._show("seen", [*desk.shown(8 if tall else 4), *desk.why(private=not how.single, more=2 if tall else 0)])
         self._show("beats", desk.all_beats() if self.size.height >= 24 + len(desk.cards) + 4 else [])
         address = how.address() if desk.health is not None and not desk.health.views else ""
         page: list[Line] = [(("page: ", "$text-muted"), (address, ""))] if address and not how.single else []

@@ -9,13 +9,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.stage.speaker.words import Line, told, value_line
+from lab.stage.speaker.why import Why
+from lab.stage.speaker.words import Line, other_cause, told, value_line
 from lab.stage.stream.events import (
     AgentAttached,
     BeatCard,
     BeatEnded,
     BeatStarted,
-    Cause,
     Curtain,
     Health,
     Judgement,
@@ -62,8 +62,7 @@ class Desk:
     ended: ShowEnded | None = None
     notes: Notes | None = None
     health: Health | None = None
-    cause: Cause | None = None  # the likeliest, until the beat passes or another begins
-    explained: bool = False  # in this attempt
+    reasons: Why = field(default_factory=Why)
     curtain: bool = False
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
@@ -77,11 +76,10 @@ class Desk:
         kept = LAST.get(type(event))
         if kept is not None:
             setattr(self, kept, event)
+        self.reasons.note(event)
         match event:
             case BeatStarted():
-                if not _same(self.beat, event):
-                    self.cause = None
-                self.beat, self.began_s, self.over, self.explained = event, record.at_s, None, False
+                self.beat, self.began_s, self.over = event, record.at_s, None
                 self.values, self.windows, self.told = {}, {}, {}
             case BeatEnded():
                 self.over = event
@@ -108,9 +106,9 @@ class Desk:
 
     @property
     def counted(self) -> bool:
-        """Whether the machine's clock counts instructions."""
-        own = self.beat.clock if self.beat is not None else ""
-        return (own or (self.show.clock if self.show is not None else "")) == "counted"
+        """Whether the clock of the machine that this beat is of counts instructions."""
+        of_beat = self.beat.clock if self.beat is not None else ""
+        return (of_beat or (self.show.clock if self.show is not None else "")) == "counted"
 
     @property
     def at(self) -> int:
@@ -186,13 +184,18 @@ class Desk:
         ranked = sorted(self.values.values(), key=lambda value: ORDER[value.judged])
         return [value_line(value) for value in ranked[:most]]
 
-    def why(self, *, private: bool = True) -> list[Line]:
-        """The cause of a value that is off, and the sentence to say."""
-        if self.cause is None:
+    def why(self, *, private: bool = True, more: int = 0) -> list[Line]:
+        """The likeliest cause of a value that is off, and the sentence to say. more: of the other causes, how many."""
+        if not self.reasons.causes:
             return []
-        named = self.cause.name or "no cause found"
-        lines: list[Line] = [((f"{named}: ", "bold"), (self.cause.evidence, ""))] if private else []
-        return [*lines, (("SAY: ", "bold $text-warning"), (self.cause.sentence, "bold"))]
+        first, *others = self.reasons.causes
+        lines: list[Line] = []
+        if self.reasons.before and self.reasons.value is not None:
+            lines.append((("before: ", DIM), *value_line(self.reasons.value)))
+        if private:
+            lines.append(((f"{first.name or 'no cause found'}: ", "bold"), (first.evidence, "")))
+        lines.append((("SAY: ", "bold $text-warning"), (first.sentence, "bold")))
+        return lines + [((other_cause(one), DIM),) for one in others[:more] if private]
 
     def upcoming(self) -> Line:
         """The next beat."""
@@ -202,19 +205,23 @@ class Desk:
         return (("next: ", DIM), (card.title, "bold"), (f"  {card.kind}, {card.budget_s:.0f} s", DIM))
 
     def ladder(self) -> Line:
-        """Which of the beats to come fall out when the slot is cut."""
-        coming = [(at, card) for at, card in enumerate(self.cards) if at > self.at]
+        """Which of the beats to come fall out when the slot is cut: of each shorter slot what the one before keeps."""
         parts: list[tuple[str, str]] = []
         before: set[int] = set()
-        slots = {*(card.cut for card in self.cards), *(self.show.cuts_min if self.show is not None else ())} - {0}
-        for slot in sorted(slots, reverse=True):
-            if self.show is None or slot * 60 >= self.show.slot_s:
-                continue
-            out = {at for at, card in coming if card.cut > slot} - before
-            before |= out
+        for slot in self._shorter():
+            out = {at for at, card in enumerate(self.cards) if at > self.at and card.cut > slot} - before
             if out:
-                parts.append((f"for {slot:g} min leave out {', '.join(str(at + 1) for at in sorted(out))}  ", ""))
+                word = "also" if before else "leave out"
+                parts.append((f"for {slot:g} min {word} {', '.join(str(at + 1) for at in sorted(out))}  ", ""))
+            before |= out
         return (("cuts: ", DIM), *(parts or [("nothing to leave out", DIM)]))
+
+    def _shorter(self) -> list[float]:
+        """The slots below this one. A recording without them has those that its beats name."""
+        if self.show is None:
+            return []
+        known = set(self.show.cuts_min) or {card.cut for card in self.cards if card.cut}
+        return sorted((slot for slot in known if slot * 60 < self.show.slot_s), reverse=True)
 
     def all_beats(self) -> list[Line]:
         """Every beat with its number, for jumps, and how it went."""

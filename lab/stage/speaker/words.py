@@ -79,6 +79,11 @@ def lines(event: StageEvent, *, counted: bool) -> list[str]:
     return found
 
 
+def other_cause(cause: Cause) -> str:
+    """A cause that is less likely than the one whose sentence is said."""
+    return f"or {cause.name}: {cause.evidence}"
+
+
 def bare(form: str) -> bool:
     """Whether no span is expected of this form: the page's `plain`."""
     return form in TWIN or form.startswith(("control", "delay"))

@@ -38,6 +38,7 @@ class ShowStarted:
     title: str
     beats: tuple[BeatCard, ...]
     slot_s: float
+    cuts_min: tuple[float, ...] = ()  # the shorter slots of the show, the longest first
     forms: tuple[str, ...]
     source: Source
     machine: str
@@ -55,7 +56,7 @@ class BeatStarted:
     recorded: str = ""
     forms: tuple[str, ...] = ()  # those that this beat shows
     machine: str = ""  # that it is played on, or that its take was recorded on
-    clock: Literal["", "real", "counted"] = ""  # that machine's; "": that of the show's start
+    clock: Literal["", "real", "counted"] = ""  # of that machine; "": the show's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,57 +1,65 @@
-"""What the speaker's terminal keeps of a show."""
+"""What the speaker reads beside the cause."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from lab.cli.stage.plain import Lines
+from lab.stage.play.stand import Side
+from lab.stage.show import show_file
 from lab.stage.speaker.desk import Desk
-from lab.stage.stream import events
+from lab.stage.stream.events import AgentAttached, BeatStarted, ShowStarted
 from lab.stage.stream.records import StageRecord
-
-CARDS = tuple(
-    events.BeatCard(id=name, title=name, kind="load", budget_s=30, cut=cut)
-    for name, cut in (("one", 0.0), ("two", 5.0), ("three", 8.0))
-)
-SHOW = events.ShowStarted(
-    title="x", beats=CARDS, slot_s=480, forms=(), source="live", machine="lab", clock="counted", cuts_min=(5, 3)
-)
-BUSY = events.Cause(at_ms=1.0, name="noisy host", evidence="load 9", sentence="The laptop was busy.")
-COLD = events.Cause(at_ms=1.0, name="warm-up", evidence="first", sentence="It was cold.")
-MISSED = events.BeatEnded(beat=0, outcome="missed", seconds=1.0)
+from tests.unit.stage.scripted import Cast, a_beat, a_run
 
 
-def a_desk(*some: events.StageEvent) -> Desk:
+def test_the_ladder_has_each_slot_of_the_show() -> None:
+    show = show_file.load(show_file.find("four-pillars"))
+    cards = tuple(beat.card() for beat in show.beats)
     desk = Desk()
-    for seq, event in enumerate((SHOW, *some), start=1):
-        desk.note(StageRecord(seq=seq, at_s=float(seq), event=event))
-    return desk
+    start = ShowStarted(title="T", beats=cards, slot_s=480, cuts_min=(5.0, 3.0), forms=(), source="live", machine="m")
+    desk.note(StageRecord(seq=1, at_s=0.0, event=start))
+    desk.note(StageRecord(seq=2, at_s=0.0, event=BeatStarted(beat=0)))
+    told = "".join(text for text, _ in desk.ladder())
+    for slot in (5.0, 3.0):
+        assert f"for {slot:g} min" in told
+    three = {beat.id for beat in show.within(3)}
+    out = [at + 1 for at, beat in enumerate(show.beats) if beat.id not in three and at > 0]
+    for number in out:
+        assert str(number) in told
 
 
-def started(beat: int = 0, **fields: object) -> events.BeatStarted:
-    return events.BeatStarted(beat=beat, machine="lab", **fields)  # type: ignore[arg-type]
+def test_the_engine_tells_the_slots(tmp_path: Path) -> None:
+    with a_run(tmp_path, a_beat("one", lambda _: None)) as run:
+        assert run.wait(ShowStarted).cuts_min == ()
 
 
-def test_the_likeliest_cause_is_the_one_to_say() -> None:
-    assert a_desk(started(), BUSY, COLD, MISSED).cause == BUSY
+@pytest.mark.parametrize("clocks", [("counted", "real"), ("real", "counted")])
+def test_the_unit_of_a_time_is_that_of_the_machine_that_plays(
+    tmp_path: Path, clocks: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (Cast(machine=name, clock=clock) for name, clock in zip(("one", "two"), clocks, strict=True))  # type: ignore[arg-type]
 
+    def attach(scene: object) -> None:
+        scene.emit(AgentAttached(at_ms=1.0, form="baseline", attach_s=1.5))  # type: ignore[attr-defined]
+        scene.deadline.sleep(5)  # type: ignore[attr-defined]
 
-def test_it_stays_for_the_second_attempt_and_the_take() -> None:
-    assert a_desk(started(), BUSY, COLD, MISSED, started(attempt=2)).cause == BUSY
-    assert a_desk(started(), BUSY, MISSED, started(attempt=2), COLD, MISSED).cause == COLD
-    assert a_desk(started(), BUSY, MISSED, started(recorded="2026-11-20")).cause == BUSY
+    beat = a_beat("one", attach, again=True)
+    desk, plain, said = Desk(), Lines(as_json=False), []
+    with a_run(tmp_path, beat, cast=first, other=lambda: Side(cast=second), other_name="two") as run:
 
+        def hear(record: StageRecord) -> None:
+            desk.note(record)
+            plain(record)
+            if isinstance(record.event, AgentAttached):
+                said.append("simulated" in desk.told["baseline"])
 
-def test_it_goes_with_the_beat_and_with_an_attempt_that_passed() -> None:
-    passed = events.BeatEnded(beat=0, outcome="passed", seconds=1.0)
-    assert a_desk(started(), BUSY, MISSED, started(1)).cause is None
-    assert a_desk(started(), BUSY, MISSED, started(attempt=2), passed).cause is None
-    assert a_desk(started(), BUSY, passed).cause == BUSY, "a bit off, and good enough to pass"
-
-
-def test_each_beat_has_the_clock_of_its_machine() -> None:
-    attached = events.AgentAttached(at_ms=1.0, form="baseline", attach_s=1.5, first_span_s=0.5)
-    assert "simulated" in a_desk(started(), attached).told["baseline"]
-    assert "simulated" not in a_desk(started(clock="real"), attached).told["baseline"]
-
-
-def test_every_shorter_slot_is_on_the_ladder() -> None:
-    told = "".join(text for text, _ in a_desk(started()).ladder())
-    assert told == "cuts: for 5 min leave out 3  for 3 min leave out 2  "
+        run.engine.subscribe(hear)
+        run.wait(AgentAttached)
+        run.engine.act("standby")
+        run.wait(AgentAttached, count=2)
+    assert said == [clock == "counted" for clock in clocks]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "attached in" in line]
+    assert ["simulated" in line for line in lines] == said

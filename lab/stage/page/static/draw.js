@@ -34,7 +34,7 @@ export function painter(state) {
   function head() {
     const { show, beat } = state;
     say(at("kicker"), show === null || beat === null || state.ended ? "" : `${show.title} · ${beat.beat + 1} of ${show.beats.length}`
-      + (counts(show) ? " · counts instructions" : "") + (show.source === "rehearsal" ? " · rehearsal" : ""));
+      + (counts(state) ? " · counts instructions" : "") + (show.source === "rehearsal" ? " · rehearsal" : ""));
     say(at("title"), state.ended ? "" : show?.beats[beat?.beat]?.title ?? "");
     const day = recorded(state);
     const stamp = at("stamp");

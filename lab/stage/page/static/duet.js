@@ -13,7 +13,7 @@ const [TIMED, COUNTED] = [
 
 export function duet(state, look) {
   const forms = state.beat.forms.length ? state.beat.forms : state.show.forms;
-  const counted = counts(state.show);
+  const counted = counts(state);
   const words = counted ? COUNTED : TIMED;
   const canvas = h("canvas", { "aria-hidden": "true" });
   const ends = new Map(forms.map((form) => [form, h("span", { class: `end c-${look[form].colour}` })]));

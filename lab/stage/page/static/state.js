@@ -12,7 +12,7 @@ export function fresh() {
 function beatOf(data) {
   return {
     ...data, request: null, windows: new Map(), values: new Map(), lines: [], woven: [], attached: new Map(),
-    slide: null, cause: null, explained: false, outcome: "",
+    slide: null, cause: null, blamed: null, before: true, outcome: "",
   };
 }
 
@@ -49,17 +49,16 @@ const HANDLERS = {
     Object.assign(state, fresh(), { show: data, clock: data.clock, outcomes: data.beats.map(() => "") });
   },
   BeatStarted(state, data) {
-    // what was found of a beat still holds for its second attempt and its take
-    const same = state.beat?.beat === data.beat && state.beat?.machine === data.machine;
-    state.beat = { ...beatOf(data), cause: same ? state.beat.cause : null };
-    // the second machine may have another clock than the first
-    if (state.show !== null) state.show = { ...state.show, clock: data.clock || state.clock };
+    const last = state.beat;
+    state.beat = beatOf(data);
+    // what an attempt found is told until one passes: the next begins, or the take, within milliseconds
+    if (last?.beat === data.beat && last.outcome !== "passed") Object.assign(state.beat, { cause: last.cause, blamed: last.blamed });
   },
   BeatEnded(state, data) {
     state.outcomes[data.beat] = data.outcome;
     if (state.beat?.beat !== data.beat) return;
     state.beat.outcome = data.outcome;
-    if (data.outcome === "passed" && !state.beat.explained) state.beat.cause = null;
+    if (data.outcome === "passed" && state.beat.before) Object.assign(state.beat, { cause: null, blamed: null });
   },
   Curtain(state, data) {
     state.curtain = data.down;
@@ -90,14 +89,14 @@ const WITHIN = {
     if (mine) mine.done = data;
   },
   // A point is the latency at a time; on a counted clock the cost so far after so many requests.
-  Window(beat, data, show) {
+  Window(beat, data, counted) {
     if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, highest: 0, count: 0, rates: 0 });
     const mine = beat.windows.get(data.form);
     mine.last = data;
     // the rate is a mean of the beat so far: one window of a slow load has too few requests to show alone
     mine.count += 1;
     mine.rates += data.rate_rps;
-    const point = counts(show) ? { at: data.done, y: cost(data).all || null } : { at: data.at_ms, y: data.p50_ms };
+    const point = counted ? { at: data.done, y: cost(data).all || null } : { at: data.at_ms, y: data.p50_ms };
     mine.highest = Math.max(mine.highest, point.y ?? 0);
     if (++mine.skipped < mine.every) return;
     mine.skipped = 0;
@@ -123,19 +122,22 @@ const WITHIN = {
   Slide(beat, data) {
     beat.slide = data.nodes;
   },
+  // The likeliest comes first, and is the one that is told. before: it was found in an earlier attempt.
   Cause(beat, data) {
-    if (!beat.explained) beat.cause = data; // the likeliest comes first
-    beat.explained = true;
+    if (!beat.before) return;
+    const named = [...beat.values.values()].filter((value) => value.name === data.value);
+    const blamed = named.find((value) => value.judged === "off") ?? named.find((value) => value.judged === "a bit off") ?? null;
+    Object.assign(beat, { cause: data, blamed, before: false });
   },
 };
 
 export function apply(state, record) {
   HANDLERS[record.event]?.(state, record.data);
-  if (state.beat !== null) WITHIN[record.event]?.(state.beat, record.data, state.show);
+  if (state.beat !== null) WITHIN[record.event]?.(state.beat, record.data, counts(state));
 }
 
-// Whether the machine's clock counts instructions: then no time is shown as a time.
-export const counts = (show) => show?.clock === "counted";
+// Whether the clock of the machine that the beat is of counts instructions: then no time is shown as a time.
+export const counts = ({ show, beat }) => (beat?.clock || show?.clock) === "counted";
 
 // The day of the recording that is shown now; "" when it is live.
 export function recorded(state) {

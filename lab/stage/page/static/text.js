@@ -60,7 +60,7 @@ const cssOf = (text) => (/^(\+\+\+|---|@@)/.test(text) ? "hunk" : text.startsWit
 
 export function attach(state, look) {
   const fall = waterfall(state, look, true);
-  const unit = counts(state.show) ? "simulated s" : "s";
+  const unit = counts(state) ? "simulated s" : "s";
   const [attached, first] = [h("b", null, "…"), h("b", null, "…")];
   const node = h("section", { class: "attach" },
     h("p", { class: "steps" }, h("span", null, "attached in ", attached), h("span", null, "first span after ", first)), fall.node);

@@ -11,7 +11,7 @@ export function strip(look, node, cause) {
   let drawn = "";
   node.replaceChildren();
   return { update(beat) {
-    say(cause, beat.cause?.sentence ?? "");
+    say(cause, told(beat));
     const all = [...beat.values.values()];
     const key = all.map((one) => `${one.name}${one.form}${one.value}${one.judged}`).join();
     if (key === drawn) return;
@@ -22,6 +22,13 @@ export function strip(look, node, cause) {
     const more = all.length - shown.length;
     node.replaceChildren(...shown.map((one) => card(one, look)), more > 0 ? h("p", { class: "more" }, `and ${more} more`) : "");
   } };
+}
+
+// A value of an attempt before stands no more among the cards: it is named behind the sentence, which is whole where both do not fit.
+function told({ cause, blamed, before }) {
+  if (cause === null) return "";
+  const value = before && blamed ? ` (${blamed.title}${blamed.form ? ` of ${blamed.form}` : ""} was ${amount(blamed.value)} ${blamed.unit})` : "";
+  return cause.sentence + value;
 }
 
 function card(value, look) {

@@ -25,7 +25,7 @@ export function waterfall(state, look, attached = false) {
   const node = h("section", { class: "waterfall" }, names, aside, columns.map((one) => one.node));
   style(node, "grid-template-columns", `minmax(0, 21.5rem) ${bare.length ? "minmax(0, 12rem)" : ""} repeat(${Math.max(made.length, 1)}, minmax(0, 1fr))`);
 
-  const whole = counts(state.show) ? "request, simulated" : "the whole request";
+  const whole = counts(state) ? "request, simulated" : "the whole request";
   let drawn = "";
   function update({ beat }) {
     const request = beat.request ?? { type: "", rows: [], forms: new Map() };
