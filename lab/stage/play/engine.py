@@ -95,7 +95,6 @@ class Engine:
                 source=self.source,
                 machine=self.stand.cast.machine,
                 clock=self.stand.cast.clock,
-                cuts_min=tuple(float(cut) for cut in self.stand.show.keys.cuts_min),
                 began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             )
         )

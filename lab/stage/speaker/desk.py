@@ -83,12 +83,7 @@ class Desk:
                 self.values, self.windows, self.told = {}, {}, {}
             case BeatEnded():
                 self.over = event
-                if event.outcome == "passed" and not self.explained:
-                    self.cause = None
                 self.outcomes[event.beat] = event.outcome
-            case Cause():
-                self.cause = self.cause if self.explained else event  # the likeliest comes first
-                self.explained = True
             case Curtain(down=down):
                 self.curtain = down
             case Value():
@@ -251,11 +246,6 @@ class Desk:
         """What happened a short time ago."""
         new = [one for at_s, one in self.remarks if now_s - at_s < REMARK_S]
         return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in new]
-
-
-def _same(before: BeatStarted | None, now: BeatStarted) -> bool:
-    """Whether it is the same beat once more: what was found of it still holds for its take or its second attempt."""
-    return before is not None and (before.beat, before.machine) == (now.beat, now.machine)
 
 
 def minutes(seconds: float) -> str:

@@ -44,7 +44,6 @@ class ShowStarted:
     machine: str
     clock: Literal["real", "counted"] = "real"
     began: str = ""  # UTC, ISO 8601: a replay shows its day
-    cuts_min: tuple[float, ...] = ()  # the shorter slots that the show file has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

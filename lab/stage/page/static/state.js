@@ -6,7 +6,7 @@ const FILES = 12;
 const COSTS = ["service", "agent"];
 
 export function fresh() {
-  return { show: null, clock: "", beat: null, outcomes: [], pillars: new Map(), curtain: false, ended: false };
+  return { show: null, beat: null, outcomes: [], pillars: new Map(), curtain: false, ended: false };
 }
 
 function beatOf(data) {
@@ -46,7 +46,7 @@ export function cost(window) {
 
 const HANDLERS = {
   ShowStarted(state, data) {
-    Object.assign(state, fresh(), { show: data, clock: data.clock, outcomes: data.beats.map(() => "") });
+    Object.assign(state, fresh(), { show: data, outcomes: data.beats.map(() => "") });
   },
   BeatStarted(state, data) {
     const last = state.beat;
