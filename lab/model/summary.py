@@ -20,6 +20,8 @@ GradeWord = Literal["counted", "emulated", "noisy", "limited", "ready"]
 Word = Literal[
     "INVALID", "BIASED", "NOT COMPARABLE", "SATURATED", "INDICATIVE", "COSTS MORE", "COSTS LESS", "SAME", "CAN'T TELL"
 ]
+UNSAFE: Final[frozenset[Word]] = frozenset({"BIASED", "SATURATED"})  # what such a figure says may be the load's or luck
+SIMULATED: Final = "the machine counts instructions: its time is simulated"  # as the metric's name says there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,13 @@ class Verdict:
     unequal: dict[str, str]  # request type -> how the spans of the two differ
     evidence: Texts
 
+    def beside(self, word: str) -> str:
+        """Its own word and first reason, in a place that shows another word; "" where that is the same word."""
+        if self.word == word:
+            return ""
+        why = next(iter(self.reasons), "")
+        return f"{self.word}: {why}" if why and why != SIMULATED else self.word
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
@@ -96,6 +105,11 @@ class ControlEffect:
     lost: str = ""  # as of a verdict
     blocks: Count
     per_block_pct: tuple[float, ...] = ()
+
+    @property
+    def widest_pct(self) -> float:
+        """The end of the interval that is farther from zero; without an interval the effect itself."""
+        return max(abs(self.low_pct or 0.0), abs(self.high_pct or 0.0), abs(self.effect_pct))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

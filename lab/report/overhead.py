@@ -43,7 +43,7 @@ def section(summary: Summary) -> Html:
     dots = {name: {metric: _dot(summary, name, metric) for metric in metrics(summary)} for name in names}
     lead = ["Change in per cent against the mean of baseline and twin."]
     if summary.controls.twin:
-        lead.append("The grey band is the twin's own difference: effects inside it are noise.")
+        lead.append("The grey band is what the twin's own difference may be: effects inside it are noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
         lead.append("A bar across the line of a control marks the delay that was really added.")
     lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks, the wide line is the interval."))
@@ -116,10 +116,10 @@ def _panel(
     parts = [label(x0, 18, phrases.heading(of.on(summary.clock)), "head"), label(x0, 34, of.note, "note")]
     twin = summary.controls.twin.get(metric)
     if twin:
-        wide = abs(twin.effect_pct)
+        wide = twin.widest_pct  # its point alone may be near zero by luck
         # clip the band to the plot: outside are names and figures
         left, right = at(max(-wide, low)), at(min(wide, high))
-        parts.append(box(left, TOP, right - left, bottom - TOP, "band", f"the twin differs by {wide:.1f} %"))
+        parts.append(box(left, TOP, right - left, bottom - TOP, "band", f"the twin differs by up to {wide:.1f} %"))
     parts += _axis(low, high, step, at, bottom)
     for index, (name, dot) in enumerate(column.items()):
         y = TOP + ROW_H * index + ROW_H / 2

@@ -50,7 +50,7 @@ def _alone(summary: Summary, line: Sentence, look: Mapping[str, Look]) -> Html:
         tag("p", tag("span", form.mechanism.replace("-", " "), class_="chip"), class_="chips"),
         class_="who",
     )
-    return tag("div", who, *(_big(row) for row in rows), _spans(form), _word(line, rows[0]), class_="row")
+    return tag("div", who, *(_big(row, line.word) for row in rows), _spans(form), _word(line, rows[0]), class_="row")
 
 
 def _left_out(summary: Summary) -> Html | None:
@@ -60,11 +60,14 @@ def _left_out(summary: Summary) -> Html | None:
     )
 
 
-def _big(row: Verdict | None) -> Html:
+def _big(row: Verdict | None, word: str) -> Html:
+    """A figure in a row with this word; its own one where it differs."""
+    own = row.beside(word) if row else ""
     if row is None or row.effect_pct is None:
         # the full reason is shown once, under the verdict
-        why = row.reasons[0].partition(" (")[0] if row else "not measured"
+        why = own or row.reasons[0].partition(" (")[0] if row else "not measured"
         return tag("div", tag("b", figures.NONE), tag("small", why), class_="big")
+    said = tag("small", own) if own else None
     under = ""
     if isinstance(row.value, (int, float)):
         before, unit = row.reference_value, METRICS[row.metric].unit
@@ -74,10 +77,11 @@ def _big(row: Verdict | None) -> Html:
     elif row.types:
         under = f"over {figures.plural(len(row.types), 'request type')}"
     if row.lost:
-        return tag("div", tag("b", figures.NONE), tag("small", figures.stated(row.effect_pct, row.lost)), class_="big")
+        noise = tag("small", figures.stated(row.effect_pct, row.lost))
+        return tag("div", tag("b", figures.NONE), noise, said, class_="big")
     if row.low_pct is not None or row.range_pct:
         under = f"{phrases.interval(row)}; {under}"
-    return tag("div", tag("b", figures.effect(row.effect_pct)), tag("small", under), class_="big")
+    return tag("div", tag("b", figures.effect(row.effect_pct)), tag("small", under), said, class_="big")
 
 
 def _spans(form: FormSummary) -> Html:
@@ -117,10 +121,12 @@ def _pair(summary: Summary, line: Sentence, look: Mapping[str, Look]) -> Html:
             continue
         name = phrases.heading(METRICS[metric].on(summary.clock))
         if row.effect_pct is None:
-            cells.append(tag("p", tag("b", name), f": {row.reasons[0]}"))
+            cells.append(tag("p", tag("b", name), f": {row.beside(line.word) or row.reasons[0]}"))
         else:
             over = f" over {', '.join(row.types)}" if row.types else ""
-            cells.append(tag("p", tag("b", name), f" {figures.stated(row.effect_pct, row.lost)}{over}"))
+            own = row.beside(line.word)
+            what = f" {figures.stated(row.effect_pct, row.lost)}{over}{own and f', {own}'}"
+            cells.append(tag("p", tag("b", name), what))
     title = tag("h3", swatch(look[form]), form, tag("i", " against "), swatch(look[against]), against)
     return tag("div", title, tag("div", *cells), tag("div", _tag(line.word)), class_="pair")
 

@@ -15,7 +15,7 @@ from lab.model.figures import seconds, simulated, stated
 from lab.model.metrics import METRICS, headline
 from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
-from lab.model.summary import PillarClaim, Summary
+from lab.model.summary import UNSAFE, PillarClaim, Summary
 from lab.model.summary_form import FormSummary
 from lab.verdict.observe import FormView
 
@@ -75,7 +75,8 @@ def _performance(seen: PillarView) -> Said:
     for metric in headline(seen.whole.clock):
         row = seen.whole.verdict(seen.form.name, "baseline", metric)
         if row and row.effect_pct is not None:
-            parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].on(seen.whole.clock)}")
+            unsafe = f" ({row.word})" if row.word in UNSAFE else ""
+            parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].on(seen.whole.clock)}{unsafe}")
     if seen.summary.attach_s is not None:
         parts.append(f"attached in {simulated(seen.whole.clock)}{seconds(seen.summary.attach_s)}")
     if (agent := seen.summary.memory.get("agent_mib")) is not None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from lab.guest.wire import COUNTED
 from lab.model.metrics import Kind, Metric
-from lab.model.summary import Word
+from lab.model.summary import SIMULATED, Word
 from lab.verdict.effects import Effect
 
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
@@ -127,11 +127,7 @@ def _indicative(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
     reasons = []
     if evidence.grade not in WORTH[evidence.metric.kind]:
         counted = evidence.grade == COUNTED
-        reasons.append(
-            "the machine counts instructions: its time is simulated"
-            if counted
-            else f"the machine is graded {evidence.grade}"
-        )
+        reasons.append(SIMULATED if counted else f"the machine is graded {evidence.grade}")
     if evidence.descriptive:
         reasons.append(evidence.descriptive)
     elif effect.blocks < evidence.fewest_blocks:

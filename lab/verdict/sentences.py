@@ -7,7 +7,7 @@ from typing import Final
 from lab.guest.wire import COUNTED
 from lab.model.figures import amount, effect, interval, share, stated
 from lab.model.metrics import METRICS, headline
-from lab.model.summary import Sentence, Summary, Verdict
+from lab.model.summary import UNSAFE, Sentence, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, MissingSpans
 from lab.verdict.rules import IMPLAUSIBLE
 
@@ -37,14 +37,15 @@ def _line(summary: Summary, form: str, against: str, spans: tuple[str, str]) -> 
             void.setdefault(row.reasons[0], []).append(METRICS[row.metric].on(summary.clock))
     if spans[1]:
         void.setdefault(spans[1], []).append("spans")
-    parts = [part for part in (*(_part(row, summary.clock) for row in rows), spans[0]) if part]
+    # the line has the word of the first metric, CPU or instructions per request: it is none of another metric's
+    word = rows[0].word if rows else "INVALID"
+    parts = [part for part in (*(_part(row, word, summary.clock) for row in rows), spans[0]) if part]
     parts += [f"{' and '.join(what)} INVALID: {why}" for why, what in void.items()]
-    # the line has the word of the first metric: CPU or instructions per request
-    return Sentence(form=form, against=against, word=rows[0].word if rows else "INVALID", text="; ".join(parts) + ".")
+    return Sentence(form=form, against=against, word=word, text="; ".join(parts) + ".")
 
 
-def _part(row: Verdict, clock: str) -> str:
-    """The text of a metric; "" for an INVALID one, whose reason is at the end of the line."""
+def _part(row: Verdict, word: str, clock: str) -> str:
+    """The text of a metric in a line with this word; "" for an INVALID one, whose reason is at the end of the line."""
     name = METRICS[row.metric].on(clock)
     if row.word == "INVALID":
         return ""
@@ -55,7 +56,9 @@ def _part(row: Verdict, clock: str) -> str:
     shown = "" if row.lost or row.low_pct is None else f" ({interval(row.low_pct, row.high_pct)})"
     if row.range_pct and not row.lost:
         shown = f" ({interval(*row.range_pct)} by one garbage collection)"
-    return f"{name} {stated(row.effect_pct, row.lost)}{shown}{over}{doubt}"
+    own = row.beside(word)
+    doubt = "" if doubt and doubt[2:] in own else doubt
+    return f"{name} {stated(row.effect_pct, row.lost)}{shown}{over}{doubt}{own and f', {own}'}"
 
 
 def _doubts(row: Verdict) -> list[str]:
@@ -117,6 +120,10 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     ]
     found += _controls(summary)
     for row in summary.verdicts:
+        if row.primary and row.word in UNSAFE:
+            what = METRICS[row.metric].on(summary.clock)
+            found.append(f"how much {row.form} differs from {row.against} in {what}: {row.word}, {row.reasons[0]}")
+    for row in summary.verdicts:
         if row.against != "baseline" and row.metric == shown[0] and row.word == "NOT COMPARABLE":
             found.append(f"that {row.form} or {row.against} costs less: {row.reasons[0]}")
     p99 = [row for row in summary.verdicts if row.metric == "latency_p99_ms"]
@@ -168,9 +175,9 @@ def _twin(summary: Summary) -> list[str]:
     effects = {m: e for m, e in summary.controls.twin.items() if m in shown}
     if not effects:
         return [f"the size of the noise: {_why_no_figure(summary, name, METRICS[shown[0]].families[0])}"]
-    parts = [f"{METRICS[metric].on(summary.clock)} {abs(read.effect_pct):.1f} %" for metric, read in effects.items()]
+    parts = [f"{METRICS[metric].on(summary.clock)} {read.widest_pct:.1f} %" for metric, read in effects.items()]
     absent = [METRICS[metric] for metric in shown if metric not in effects]
-    return [f"any difference smaller than that of the twin ({', '.join(parts)})"] + [
+    return [f"any difference smaller than that of the twin may be ({', '.join(parts)})"] + [
         f"the size of the noise in {metric.on(summary.clock)}: {_why_no_figure(summary, name, metric.families[0])}"
         for metric in absent
     ]
