@@ -28,8 +28,13 @@ def interval(row: Verdict) -> str:
 def compared(summary: Summary, row: Verdict) -> str:
     """The metric of a comparison, with its load level where the run has several."""
     name = heading(METRICS[row.metric].on(summary.clock) if row.metric in METRICS else row.metric)
+    return f"{name}{level(summary, row)}"
+
+
+def level(summary: Summary, row: Verdict) -> str:
+    """The load level of a comparison after its metric; "" where the run has only one."""
     levels = {other.level for other in summary.verdicts} - {ALL_LEVELS}
-    return name if len(levels) < 2 or row.level == ALL_LEVELS else f"{name}, {row.level}"
+    return "" if len(levels) < 2 or row.level == ALL_LEVELS else f", {row.level}"
 
 
 def usable(cells: Cells) -> str:

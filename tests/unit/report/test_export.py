@@ -14,7 +14,7 @@ import pytest
 from lab.guest.wire import COUNTED
 from lab.model.figures import effect
 from lab.model.summary import Summary
-from lab.report import export, phrases, pictures
+from lab.report import export, junit, phrases, pictures
 from lab.report.markup import join
 from lab.report.page import html
 from lab.runs.read import read
@@ -52,6 +52,16 @@ def test_a_comparison_names_its_level_where_there_are_several(summary: Summary) 
     slow = replace(summary, verdicts=(*summary.verdicts, replace(one, level="slow")))
     assert phrases.compared(summary, one) == "CPU per request"
     assert phrases.compared(slow, one) == f"CPU per request, {one.level}"
+
+
+def test_every_claim_of_junit_has_a_name_of_its_own(summary: Summary) -> None:
+    """A program that reads JUnit keeps one case per name: of three levels it would keep one."""
+    more = tuple(replace(row, level=level) for level in ("slow", "fast") for row in summary.verdicts)
+    for of in (summary, replace(summary, verdicts=(*summary.verdicts, *more))):
+        cases = ET.fromstring(junit(of)).findall("./testsuite[@name='claims']/testcase")
+        names = [case.get("name") for case in cases]
+        assert len(names) == len(of.verdicts)
+        assert len(set(names)) == len(names)
 
 
 def test_a_counted_run_calls_its_latencies_simulated(summary: Summary) -> None:
