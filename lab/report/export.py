@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lab.model.summary import Summary
+from lab.report.markup import clean
 from lab.report.pictures import pictures
 
 RUN: Final = ("run_id", "clock", "grade", "lab_version")
@@ -15,6 +16,7 @@ SIZES: Final = ("effect_pct", "low_pct", "high_pct")  # empty where the effect i
 COLUMNS: Final = ("form", "against", "metric", "level", "value", "reference_value", *SIZES, "range_pct", "confidence",
                   "lost", "mde_pct", "floor_pct", "threshold_pct", "blocks", "word", "primary", "reasons",
                   "evidence")  # fmt: skip
+FORMULA: Final = ("=", "+", "-", "@", "\t")  # a spreadsheet evaluates text that begins so
 
 
 def figures(summary: Summary) -> dict[str, str]:
@@ -28,13 +30,19 @@ def verdicts(summary: Summary) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow((*RUN, *COLUMNS))
+    told = [_plain(value) for value in run]
     for row in summary.verdicts:
         hidden = (*SIZES, "range_pct") if row.lost else ()
-        rows.writerow([*run, *("" if name in hidden else _plain(getattr(row, name)) for name in COLUMNS)])
+        rows.writerow([*told, *("" if name in hidden else _plain(getattr(row, name)) for name in COLUMNS)])
     return text.getvalue()
 
 
 def _plain(value: object) -> object:
+    """A number as it is; text on one line, without invisible characters, which no spreadsheet takes for a formula."""
     if value is None or isinstance(value, Mapping):
         return ""
-    return "; ".join(map(str, value)) if isinstance(value, tuple) else value
+    texts = value if isinstance(value, tuple) else (value,)
+    if not any(isinstance(one, str) for one in texts):
+        return "; ".join(map(str, value)) if isinstance(value, tuple) else value
+    text = "; ".join(clean(one).replace("\n", " ") for one in texts)
+    return f"'{text}" if text.startswith(FORMULA) else text

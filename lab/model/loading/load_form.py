@@ -9,6 +9,7 @@ from lab.model.form import BuildSpec, Conflict, Form, FormAgent, OffWhen
 from lab.model.loading.load_expected import CONDITIONS, EXPECTED_FILE, load_expected
 from lab.model.loading.typed import build
 from lab.model.loading.yamlspec import Section, read
+from lab.model.names import file_name_fault
 
 FORM_FILE: Final = "form.yaml"
 
@@ -23,6 +24,8 @@ def load_form(root: Path) -> Form:
     doc.require("name", "title", "mechanism")
     if doc.has("name") and doc.text("name") != root.name:
         doc.complain("name", f"must be the name of the folder, {root.name!r}")
+    if doc.has("name"):
+        doc.check("name", file_name_fault(doc.text("name")))  # part of the names of cells, and a cell of tables
     proof = doc.section("proof").only("spans")
     delay = doc.section("delay").only("cpu", "wait")
     default, expected = load_expected(root / EXPECTED_FILE)

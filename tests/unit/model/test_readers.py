@@ -33,6 +33,16 @@ def test_shipped_forms_are_known_on_the_shipped_service(folder: Path) -> None:
     assert (form.proof == "some") == (form.mechanism != "none")
 
 
+@pytest.mark.parametrize("name", ["=SUM(1,2)", "@x", "a\u202eb", "n" * 65])
+def test_a_form_whose_name_cannot_be_in_file_names_and_tables_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    shutil.copytree(DEMO / "forms/ebpf", folder)
+    path = folder / "form.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("name: ebpf", f'name: "{name}"', 1), encoding="utf-8")
+    with pytest.raises(ConfigError, match="is not a file name|is longer than 64"):
+        load_form(folder)
+
+
 def test_name_collision_a_form_cannot_name_what_belongs_to_one_service(tmp_path: Path) -> None:
     shutil.copytree(DEMO / "forms/ebpf", tmp_path / "ebpf")
     path = tmp_path / "ebpf/expected-spans.yaml"

@@ -54,6 +54,20 @@ def test_a_comparison_names_its_level_where_there_are_several(summary: Summary) 
     assert phrases.compared(slow, one) == f"CPU per request, {one.level}"
 
 
+def test_no_text_of_the_csv_is_a_formula_or_hides_what_follows(summary: Summary) -> None:
+    one = replace(summary.verdicts[0], form='=HYPERLINK("x")', effect_pct=-4.5, reasons=("@a\u202eb\x1bc\nd", "-e"))
+    made = replace(summary.provenance, lab_version="+1")
+    text = export.verdicts(replace(summary, run_id="\t=1", provenance=made, verdicts=(one,)))
+    assert text.count("\n") == 2
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert row["form"] == '\'=HYPERLINK("x")'
+    assert row["lab_version"] == "'+1"
+    assert row["run_id"] == "'\t=1"
+    assert row["reasons"] == "'@a\\u202eb\\u001bc d; -e"
+    assert row["effect_pct"] == "-4.5", "a number stays a number"
+    assert row["evidence"].split("; ") == list(one.evidence), "a long list is whole"
+
+
 def test_every_claim_of_junit_has_a_name_of_its_own(summary: Summary) -> None:
     """A program that reads JUnit keeps one case per name: of three levels it would keep one."""
     more = tuple(replace(row, level=level) for level in ("slow", "fast") for row in summary.verdicts)
