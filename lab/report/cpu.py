@@ -8,7 +8,7 @@ from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.machine import INSTRUCTION_NS
 from lab.model.summary import Summary
-from lab.report.form_style import box, drawing, label, legend, line, looks, marker
+from lab.report.form_style import box, drawing, label, lane, legend, line, looks
 from lab.report.markup import Html, number, part, table, tag
 
 WIDTH: Final = 1120.0
@@ -50,7 +50,7 @@ def _draw(summary: Summary) -> Html:
     for index, (name, cpu) in enumerate(forms.items()):
         y = ROW_H * index
         x = NAMES_W
-        parts += [marker(look[name], 8, y + ROW_H / 2, 5), label(22, y + ROW_H / 2 + 4, name, "name")]
+        parts += lane(look[name], y + ROW_H / 2, name, NAMES_W)
         for key, role, css in PARTS:
             width = cpu.get(key, 0.0) / top * room
             if width <= 0:

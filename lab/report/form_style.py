@@ -21,6 +21,8 @@ class Look:
     dash: str | None = None
 
 
+NAME_LETTER: Final = 7.0  # widths of a letter: monospaced, and of a heading
+HEAD_LETTER: Final = 7.5
 _COMPILE: Final = (
     Look(css="c-blue", marker="square"),
     Look(css="c-sky", marker="diamond", dash="6 2"),
@@ -88,6 +90,26 @@ def drawing(width: float, height: float, said: str, *parts: object) -> Html:
 
 def label(x: float, y: float, said: object, css: str = "", anchor: str | None = None) -> Html:
     return tag("text", said, x=x, y=y, class_=css or None, text_anchor=anchor)
+
+
+def fitted(name: str, width: float, letter: float = NAME_LETTER) -> str:
+    """The name, or as much of its beginning and its end as fits: names of variants differ at the end."""
+    room = max(int(width / letter), 3)
+    if len(name) <= room:
+        return name
+    end = (room - 1) * 2 // 5
+    return f"{name[: room - 1 - end]}…{name[len(name) - end :]}"
+
+
+def named(x: float, y: float, name: str, width: float, css: str = "name") -> Html:
+    """The name of a form as a label that is at most so wide; whole in its title where it is shortened."""
+    shown = fitted(name, width, HEAD_LETTER if css == "head" else NAME_LETTER)
+    return label(x, y, name, css) if shown == name else tag("text", tag("title", name), shown, x=x, y=y, class_=css)
+
+
+def lane(look: Look, y: float, name: str, width: float) -> tuple[Html, Html]:
+    """A form's mark and name at the left of its row, before a plot that begins at `width`."""
+    return marker(look, 8, y, 5), named(22, y + 4, name, width - 22)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, css: str) -> Html:

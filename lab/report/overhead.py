@@ -11,7 +11,7 @@ from lab.model import figures
 from lab.model.metrics import METRICS, headline
 from lab.model.summary import ControlEffect, Summary, Verdict
 from lab.report import phrases
-from lab.report.form_style import Look, box, drawing, label, line, looks, marker
+from lab.report.form_style import Look, box, drawing, label, lane, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag
 
 BESIDE: Final = ("latency_p90_ms", "rss_mib")
@@ -91,7 +91,7 @@ def _draw(summary: Summary, names: Sequence[str], dots: Mapping[str, Mapping[str
     parts: list[Html] = []
     for index, name in enumerate(names):
         y = TOP + ROW_H * index + ROW_H / 2
-        parts += [marker(look[name], 8, y, 5), label(22, y + 4, name, "name")]
+        parts += lane(look[name], y, name, NAMES_W)
         parts.append(line(0, y + ROW_H / 2, NAMES_W + len(shown) * (PANEL_W + GAP), y + ROW_H / 2, "rule"))
     for index, metric in enumerate(shown):
         column = {name: dots[name][metric] for name in names}

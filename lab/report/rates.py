@@ -13,7 +13,7 @@ from lab.model.metrics import ALL_LEVELS
 from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
 from lab.report.axis import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, scale, shown, unit, used
-from lab.report.form_style import Look, drawing, label, line, looks, marker
+from lab.report.form_style import Look, drawing, label, line, looks, marker, named
 from lab.report.markup import Html, part, tag
 
 WORDS_W: Final = 330.0  # beside the plot: the two costs of each form
@@ -121,4 +121,4 @@ def _reached(cells: Iterable[CellAttempt]) -> list[float]:
 
 
 def _words(look: Look, name: str, fit: Fit, x: float, y: float) -> list[Html]:
-    return [marker(look, x, y, 5), label(x + 14, y + 4, name, "name"), label(x + 14, y + 19, fit.said, "note")]
+    return [marker(look, x, y, 5), named(x + 14, y + 4, name, WORDS_W - 38), label(x + 14, y + 19, fit.said, "note")]

@@ -9,7 +9,7 @@ from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
-from lab.report.form_style import box, drawing, label, line, looks, marker
+from lab.report.form_style import box, drawing, label, lane, line, looks
 from lab.report.markup import Html, link, number, part, table, tag
 
 WIDTH: Final = 1120.0
@@ -47,8 +47,7 @@ def _draw(summary: Summary) -> Html:
     parts: list[Html] = []
     for index, name in enumerate(names):
         y = ROW_H * index
-        parts += [marker(look[name], 8, y + ROW_H / 2, 5), label(22, y + ROW_H / 2 + 4, name, "name"),
-                  line(0, y + ROW_H, WIDTH, y + ROW_H, "rule")]  # fmt: skip
+        parts += [*lane(look[name], y + ROW_H / 2, name, NAMES_W), line(0, y + ROW_H, WIDTH, y + ROW_H, "rule")]
     for tick in _ticks(end):
         parts += [line(at(tick), 0, at(tick), ROW_H * len(names), "grid"),
                   label(at(tick), height - 10, figures.seconds(tick) if tick else "0", "tick", "middle")]  # fmt: skip

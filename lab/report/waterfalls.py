@@ -10,7 +10,7 @@ from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import Summary
 from lab.model.summary_form import Trace, TraceRow
-from lab.report.form_style import Look, box, drawing, label, legend, line, looks, marker
+from lab.report.form_style import Look, box, drawing, label, legend, line, looks, marker, named
 from lab.report.markup import Html, join, link, listed, part, tag
 
 WIDTH: Final = 1120.0
@@ -154,7 +154,7 @@ def _clock(grid: Grid) -> list[Html]:
 def _plain(traces: Sequence[Trace], look: Mapping[str, Look], grid: Grid) -> list[Html]:
     """Uninstrumented forms: the duration of each request, and any spans."""
     alone = len(traces) == 1
-    parts = [label(grid.x0, 18, traces[0].form if alone else "not instrumented", "head")]
+    parts = [named(grid.x0, 18, traces[0].form if alone else "not instrumented", grid.width, "head")]
     made = [trace for trace in traces if trace.received or trace.extra]
     note = "; ".join(f"{trace.form}: {_count(trace)}" for trace in made) or "no spans, as expected"
     parts.append(label(grid.x0, 38, note, "note"))
@@ -170,7 +170,7 @@ def _plain(traces: Sequence[Trace], look: Mapping[str, Look], grid: Grid) -> lis
 
 def _column(trace: Trace, look: Mapping[str, Look], grid: Grid) -> list[Html]:
     mine, at = look[trace.form], grid.at
-    parts = [marker(mine, grid.x0 + 6, 14, 5), label(grid.x0 + 18, 18, trace.form, "head")]
+    parts = [marker(mine, grid.x0 + 6, 14, 5), named(grid.x0 + 18, 18, trace.form, grid.width - 18, "head")]
     parts.append(label(grid.x0, 38, _count(trace, "no spans received"), "note"))
     end = at(trace.request_ms)
     parts.append(box(grid.x0, TOP + 4, end - grid.x0, ROW_H - 9, "bar-request"))

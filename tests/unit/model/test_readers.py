@@ -39,7 +39,7 @@ def test_a_form_whose_name_cannot_be_in_file_names_and_tables_is_refused(tmp_pat
     shutil.copytree(DEMO / "forms/ebpf", folder)
     path = folder / "form.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("name: ebpf", f'name: "{name}"', 1), encoding="utf-8")
-    with pytest.raises(ConfigError, match="is not a file name|is longer than 64"):
+    with pytest.raises(ConfigError, match=r"is not a file name|is longer than 64"):
         load_form(folder)
 
 
