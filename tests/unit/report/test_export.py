@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from lab.guest.wire import COUNTED
+from lab.guest.wire import COUNTED, decode
 from lab.model.figures import effect
 from lab.model.summary import Summary
 from lab.report import export, junit, phrases, pictures
+from lab.report.markdown import plain
 from lab.report.markup import join
 from lab.report.page import html
 from lab.runs.read import read
@@ -66,6 +68,21 @@ def test_no_text_of_the_csv_is_a_formula_or_hides_what_follows(summary: Summary)
     assert row["reasons"] == "'@a\\u202eb\\u001bc d; -e"
     assert row["effect_pct"] == "-4.5", "a number stays a number"
     assert row["evidence"].split("; ") == list(one.evidence), "a long list is whole"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(synthetic.ROOT.glob("docs/results/*/verdicts.csv")), ids=lambda p: p.parent.name
+)
+def test_the_committed_verdicts_are_what_the_reference_promises(path: Path) -> None:
+    """They are what a reader meets first: with all columns, and the verdicts of the summary beside them."""
+    kept = decode(Summary, json.loads(path.with_name("summary.json").read_text(encoding="utf-8")))
+    text = path.read_text(encoding="utf-8")
+    assert text.splitlines()[0] == ",".join((*export.RUN, *export.COLUMNS)), "draw it again from summary.json"
+    assert text == export.verdicts(kept)
+    report = path.with_name("report.md").read_text(encoding="utf-8")
+    assert [
+        line for line in (*kept.lines, *kept.may_not_claim) if plain(getattr(line, "text", line)) not in report
+    ] == []
 
 
 def test_every_claim_of_junit_has_a_name_of_its_own(summary: Summary) -> None:
