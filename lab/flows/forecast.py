@@ -46,7 +46,7 @@ def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool, request_ms: 
     request_ms: what a request costs the baseline of a counted run; 0: unknown.
     """
     cells = [cell for life in plan.lives for cell in life.cells]
-    rates = " and ".join(f"{rate:.3g}" for rate in sorted({cell.rate_rps for cell in cells}))
+    rates = " and ".join(figures.amount(rate) for rate in sorted({cell.rate_rps for cell in cells}))
     size = f"{len(plan.forms)} forms, {len(cells)} cells at {rates} requests/s, seed {plan.seed}"
     here = {"provider": machine.spec.provider, "acceleration": machine.accel}
     expected = of(lab, plan, **here, emulated=emulated, request_ms=request_ms)
