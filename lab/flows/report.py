@@ -113,17 +113,18 @@ def write(lab: Lab, directory: Path, run: Run | None = None) -> Reported:
     """
     with lab.bus.step("report", "report") as step:
         run = run or runs_read.read(directory)
-        _check_places(directory)
+        summary = _summary(run)
+        figures = report.figures(summary)
+        _check_places(directory, figures)
         merged = merge.merged(run.host_events, run.records, behind_s=run.machine.clock_behind_s or 0.0)
         store.write_text(directory / EVENTS_FILE, "".join(map(merge.line, merged)))
-        summary = _summary(run)
         store.write_json(directory / SUMMARY_FILE, encode(summary))
         html = directory / REPORT_HTML
         store.write_text(html, report.html(summary))
         store.write_text(directory / REPORT_MD, report.markdown(summary))
         store.write_text(directory / JUNIT_FILE, report.junit(summary))
         store.write_text(directory / VERDICTS_CSV, report.verdicts(summary))
-        for name, svg in report.figures(summary).items():
+        for name, svg in figures.items():
             store.write_text(directory / name, svg)
         step.say(documents.shown_path(str(html)))
     return Reported(
@@ -178,9 +179,9 @@ def to_compare(paths: Paths, named: Sequence[str]) -> list[Path]:
     return found
 
 
-def _check_places(directory: Path) -> None:
+def _check_places(directory: Path, figures: Collection[str]) -> None:
     """Check all paths before the first write: none may be a folder. Raises FetchError."""
-    for name in WRITTEN:
+    for name in (*WRITTEN, *figures):
         if (directory / name).is_dir():
             path = documents.shown_path(str(directory / name))
             raise FetchError(f"cannot write {path}: it is a folder", fix=f"remove {path}")

@@ -20,10 +20,15 @@ Curves = dict[str, dict[str, Points]]  # request type -> form -> its curve
 FEWEST: Final = 5  # minimum number of answers in every form for a curve
 
 
+def drawn_types(summary: Summary) -> list[str]:
+    """The request types with a figure, in its order."""
+    return [kind for kind, lines in _by_type(summary).items() if _enough(lines)]
+
+
 def section(summary: Summary) -> Html:
     look = looks(summary)
     curves = _by_type(summary)
-    drawn = [tag("div", _draw(kind, lines, look), class_="half") for kind, lines in curves.items() if _enough(lines)]
+    drawn = [tag("div", _draw(kind, curves[kind], look), class_="half") for kind in drawn_types(summary)]
     keys = tag("p", *(tag("span", _key(look[name]), name) for name in _names(curves)), class_="legend")
     return part(
         "latency",

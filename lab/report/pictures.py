@@ -5,12 +5,14 @@ Programs for slides read neither custom properties nor a theme: colours are writ
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Final
 
 from lab.model.summary import Summary
-from lab.report import page
+from lab.report import latency, page, waterfalls
 from lab.report.form_style import label
 from lab.report.markup import Html, tag
 
@@ -19,7 +21,6 @@ FIGURE: Final = re.compile(r'<svg viewBox="0 0 ([\d.]+) ([\d.]+)" role="img" cla
 LEGEND: Final = re.compile(r'<p class="legend">(.*?)</p>', re.DOTALL)
 KEY: Final = re.compile(r'<span><svg [^>]*class="(key|swatch)"[^>]*>(.*?)</svg>(.*?)</span>', re.DOTALL)
 MEDIA: Final = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
-KIND: Final = re.compile(r"<title>(?:Spans of one|Latency of) (\S+) request")
 ROOT: Final = re.compile(r":root\{(.*?)\}", re.DOTALL)
 RULE: Final = re.compile(r"(?<=[}\n])(svg \.[\w .,-]+|\.grid-line,svg \.grid)\{(.*?)\}")
 COLOURS: Final = re.compile(r"\.(c-\w+)\{--c:var\(--(\w+)\)\}")
@@ -28,20 +29,35 @@ LINE: Final = 22.0
 LETTER: Final = 7.2  # the width of one, in the drawing's units
 KEY_W: Final = {"key": 38.0, "swatch": 22.0}  # of a legend's mark, with the room before its text
 SCALE: Final = 1.5
+PLAIN: Final = re.compile(r"[^a-z0-9]+")
+LONGEST: Final = 40  # letters of a request type in a name
+# sections with a figure for each of these request types
+BY_TYPE: Final[dict[str, Callable[[Summary], list[str]]]] = {
+    "waterfalls": waterfalls.drawn_types,
+    "latency": latency.drawn_types,
+}
 
 
 def pictures(summary: Summary) -> dict[str, str]:
-    """name -> a whole SVG file. A section with several figures names each by its request type."""
+    """name -> a whole SVG file. Names are file names on every system, whatever a run calls its request types."""
     found: dict[str, str] = {}
     builders = {ident: build for ident, _, build in page.SECTIONS}
     for ident in SECTIONS:
         section = builders[ident](summary)
         legend = "".join(LEGEND.findall(section))
-        for number, match in enumerate(FIGURE.finditer(section), start=1):
-            kind = KIND.search(match[3])
-            name = f"{ident}-{kind[1]}" if kind else ident if number == 1 else f"{ident}-{number}"
-            found[name] = _whole(summary, float(match[1]), float(match[2]), Html(match[3]), legend)
+        drawn = list(FIGURE.finditer(section))
+        types = BY_TYPE[ident](summary) if ident in BY_TYPE else [""] * len(drawn)
+        for kind, match in zip(types, drawn, strict=True):
+            found[_name(ident, kind, found)] = _whole(summary, float(match[1]), float(match[2]), Html(match[3]), legend)
     return found
+
+
+def _name(ident: str, kind: str, taken: Container[str]) -> str:
+    """The section and its request type in small letters, digits and hyphens; numbered where another has the same."""
+    plain = PLAIN.sub("-", kind.lower())[:LONGEST].strip("-")
+    name = "-".join(filter(None, (ident, plain)))
+    free = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
+    return next(one for one in free if one not in taken)
 
 
 def size(svg: str) -> tuple[int, int]:

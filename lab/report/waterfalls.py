@@ -30,8 +30,12 @@ LEGEND: Final = (
 )
 
 
+def drawn_types(summary: Summary) -> list[str]:
+    """The request types with a figure, in its order."""
+    return list(dict.fromkeys(trace.type for trace in summary.traces))
+
+
 def section(summary: Summary) -> Html:
-    types = list(dict.fromkeys(trace.type for trace in summary.traces))
     look = looks(summary)
     return part(
         "waterfalls",
@@ -40,7 +44,7 @@ def section(summary: Summary) -> Html:
         "reference. Same row, same span; same clock in every column."
         + (" Its milliseconds are simulated, by the counted clock." if summary.clock == COUNTED else ""),
         legend(*LEGEND),
-        *(_request(kind, summary, look) for kind in types),
+        *(_request(kind, summary, look) for kind in drawn_types(summary)),
         _without(summary),
     )
 
@@ -60,8 +64,6 @@ def _request(kind: str, summary: Summary, look: Mapping[str, Look]) -> Html:
     found = [trace for trace in summary.traces if trace.type == kind]
     plain = [trace for trace in found if summary.forms[trace.form].role != "instrumented"]
     shown = [trace for trace in found if trace not in plain]
-    if not found:
-        return Html("")
     rows = found[0].rows
     extras = max((len(trace.extra) for trace in found), default=0)
     # uninstrumented forms share a column: one bar each
