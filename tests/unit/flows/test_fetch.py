@@ -13,6 +13,7 @@ from lab.flows.fetch import fetch
 from lab.model.errors import FetchError, UsageError
 from lab.model.lab import Lab
 from lab.model.paths import INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
+from lab.runs import sealed
 from tests.support import lab_at
 
 FILES = {"report.html": b"<p>", "guest/cells/01/spans.jsonl.gz": bytes(range(256))}
@@ -116,3 +117,58 @@ def test_a_link_in_a_run_brings_no_other_file_along(lab: Lab, tmp_path: Path) ->
     with pytest.raises(FetchError, match="link"):
         fetch(lab, None, tmp_path / "to")
     assert not (tmp_path / "to" / "20260102-b").exists()
+
+
+def test_a_folder_with_files_of_others_is_kept_as_it_is(lab: Lab, tmp_path: Path) -> None:
+    copy = fetch(lab, None, tmp_path / "to")
+    (copy / "guest" / "my-notes.txt").write_text("dear")
+    with pytest.raises(UsageError, match=r"20260102-b has files of others: guest.my-notes\.txt") as caught:
+        fetch(lab, None, tmp_path / "to")
+    assert "--to" in caught.value.fix
+    assert (copy / "guest" / "my-notes.txt").read_text() == "dear"
+    assert [path.name for path in copy.parent.iterdir()] == ["20260102-b"]
+
+
+def test_another_run_or_a_folder_without_manifest_is_kept(lab: Lab, tmp_path: Path) -> None:
+    target = tmp_path / "to" / "20260102-b"
+    target.mkdir(parents=True)
+    assert fetch(lab, None, tmp_path / "to") == target, "it was empty"
+    (target / MANIFEST_FILE).write_text("{}")
+    with pytest.raises(UsageError, match="20260102-b is not a copy of this run"):
+        fetch(lab, None, tmp_path / "to")
+    (target / MANIFEST_FILE).unlink()
+    with pytest.raises(UsageError, match="20260102-b is not a copy of this run"):
+        fetch(lab, None, tmp_path / "to")
+    assert (target / "report.html").read_bytes() == FILES["report.html"]
+
+
+def test_a_copy_with_reports_of_an_earlier_lab_is_replaced(lab: Lab, tmp_path: Path) -> None:
+    copy = fetch(lab, None, tmp_path / "to")
+    (copy / "figure-latency-old.svg").write_text("")
+    (copy / "summary.json").write_text("")
+    assert fetch(lab, None, tmp_path / "to") == copy
+    assert not (copy / "figure-latency-old.svg").exists()
+    assert not (copy / "summary.json").exists()
+
+
+def test_a_file_at_the_place_of_the_copy_is_told(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    (tmp_path / "to" / "20260102-b").write_text("dear")
+    with pytest.raises(UsageError, match="20260102-b is not a folder"):
+        fetch(lab, None, tmp_path / "to")
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["20260102-b"]
+    assert (tmp_path / "to" / "20260102-b").read_text() == "dear"
+
+
+def test_a_copy_that_fails_leaves_no_part_behind(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_root: Path) -> None:
+        raise FetchError("damaged", fix="")
+
+    checked = sealed.check
+    calls = iter((checked, damaged))
+    monkeypatch.setattr(sealed, "check", lambda root: next(calls)(root))
+    with pytest.raises(FetchError, match="damaged"):
+        fetch(lab, None, tmp_path / "to")
+    assert list((tmp_path / "to").iterdir()) == []
