@@ -16,7 +16,7 @@ from lab.model.errors import Unreadable
 from lab.model.metrics import CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.metrics import QUANTILES, figures, percentiles
-from lab.verdict.recheck import count, disagreements, recounted
+from lab.verdict.recheck import BY_ROWS, Counts, count, disagreements, impossible, recounted
 from lab.verdict.warmth import trend
 
 Value = TypeVar("Value")
@@ -110,7 +110,7 @@ def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellV
         figures=worth,
         tally=counted,
         disagreements=doubts,
-        validity=_validity(cell, _judged(recounted(cell, counts, plan.gates), plan), broken, rows),
+        validity=_validity(cell, plan, counts, broken, rows),
         late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
         queue=queue(rows, plan.requests),
         trend=None if plan.clock == COUNTED else trend(rows, plan.requests),
@@ -126,16 +126,20 @@ def given(cell: Cell) -> tuple[str, ...]:
     return tuple(reason for reason in cell.reasons if reason.strip())
 
 
-def _validity(cell: Cell, missed: Mapping[str, str], broken: Sequence[str], rows: Sequence[Request]) -> Validity:
+def _validity(cell: Cell, plan: Plan, counts: Counts, broken: Sequence[str], rows: Sequence[Request]) -> Validity:
     """The validity by the guest's gates, by the gates recomputed from the rows, and by the existence of rows."""
     found = validity(cell.gates)
+    missed = _judged(recounted(cell, counts, plan.gates), plan)
     for gate, reason in missed.items():
         if all(other.ok for other in cell.gates if other.name == gate):
             found = found.but(TOUCHES[gate], reason)
     if not cell.valid and found.whole:
         found = found.but(FAMILIES, *(given(cell) or ("the guest half marked it invalid without a missed gate",)))
-    # a cell without raw data is void, whatever its summary says
+    if times := impossible(cell, rows, plan.gates):
+        found = found.but(BY_ROWS, *times)
+    # a cell without raw data is void, whatever its summary says; without a length, nothing is per second of it
     gone = broken or (() if rows else ("it has no request rows",))
+    gone = (*gone, *(() if cell.window_s > 0 else ("its window has no length",)))
     return found.but(EVERYTHING, *gone) if gone else found
 
 

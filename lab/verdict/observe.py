@@ -113,7 +113,7 @@ def observe(run: Run, for_each: ForEach = in_turn) -> dict[str, FormView]:
         return found
     cells = {name: [v.cell for v in form.attempts if v.validity.holds("cpu")] for name, form in found.items()}
     alone = [even(of) for of in cells.values()]
-    dearest = {role: max(one.each.get(role, 0.0) for one in alone) for role in ROLES}
+    dearest = {role: max((one.each.get(role, 0.0) for one in alone), default=0.0) for role in ROLES}
     return {name: _evened(form, per_ns, even(cells[name], dearest)) for name, form in found.items()}
 
 

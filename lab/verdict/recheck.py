@@ -9,10 +9,13 @@ from typing import Final
 
 from lab.guest.scoring.gates import late_sends, late_shift
 from lab.guest.wire import Cell, Gates, RequestSpec
+from lab.model.figures import plural
 from lab.model.run import Request
 
 P50_TOLERANCE: Final = 0.02
 RECOUNTED: Final = ("completed", "errors", "late")
+SLEW: Final = 0.0005  # share of a window by which NTP may slew the wall clock, which is no step
+BY_ROWS: Final = frozenset({"latency", "spans"})  # the families of figures that follow from the rows' times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
     found += [
         f"gate {gate.name}: the guest reports {'ok' if gate.ok else 'missed'}, its rows disagree"
         for gate in cell.gates
-        if gate.name in RECOUNTED and gate.ok == (gate.name in missed)
+        if (gate.ok and gate.name in missed) or (gate.name in RECOUNTED and not gate.ok and gate.name not in missed)
     ]
     if cell.valid and any(gate.hard and not gate.ok for gate in cell.gates):
         found.append("marked valid although a hard gate was missed")
@@ -72,7 +75,7 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
 
 
 def recounted(cell: Cell, counts: Counts, gates: Gates) -> dict[str, str]:
-    """The gates that are missed according to the rows alone -> why."""
+    """The gates that are missed according to the rows and the window alone -> why."""
     found = {}
     if counts.completed < gates.completed_min * cell.scheduled:
         found["completed"] = f"{counts.completed} of {cell.scheduled} requests were answered, by the rows"
@@ -80,4 +83,25 @@ def recounted(cell: Cell, counts: Counts, gates: Gates) -> dict[str, str]:
         found["errors"] = f"{counts.unexpected} answers with an unexpected status, by the rows"
     if counts.late_shift > gates.late_shift_max:
         found["late"] = f"late sends raised the median latency by {counts.late_shift:.1%}, by the rows"
+    wall_s = (cell.window_end_ns - cell.window_start_ns) / 1e9
+    if cell.window_s > 0 and abs(wall_s - cell.window_s) > _step_s(cell, gates):
+        clocks = f"{wall_s:.6g} s by the wall clock and {cell.window_s:.6g} s by the monotonic clock"
+        found["clock_step"] = f"the window is {clocks}, limit {gates.clock_step_max_s:g} s apart"
     return found
+
+
+def _step_s(cell: Cell, gates: Gates) -> float:
+    """How far the two clocks may be apart. A window shows the sum of all steps, not their order."""
+    return gates.clock_step_max_s + SLEW * max(0.0, cell.window_s)
+
+
+def impossible(cell: Cell, requests: Iterable[Request], gates: Gates) -> list[str]:
+    """Why no figure can follow from the times of the rows; empty when it can."""
+    off_ns = int(_step_s(cell, gates) * 1e9)
+    first, last = cell.window_start_ns - off_ns, cell.window_end_ns + off_ns
+    early = outside = 0
+    for row in requests:
+        early += row.end_ns < row.intended_ns
+        outside += row.intended_ns < first or row.end_ns > last
+    found = [(early, "ended before it was due"), (outside, "outside the window")]
+    return [f"{plural(number, 'request')} {what}, by the rows" for number, what in found if number]

@@ -54,18 +54,22 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
 SLOW_S = 10.0
 
 
+def lasting(cell: Cell, window_s: float) -> Cell:
+    return replace(cell, window_s=window_s, window_end_ns=cell.window_start_ns + int(window_s * 1e9))
+
+
 def with_slow(run: Run, collections: int) -> Run:
     """With one more cell of a fifth of the rate in the first life of each form, and as many collections in it."""
     found = []
     for one in run.cells:
-        cell = replace(one.cell, window_s=SLOW_S / 5)
+        cell = lasting(one.cell, SLOW_S / 5)
         found.append(replace(one, cell=cell))
         if cell.block == 1:
             more = EACH_S * (collections - 6) if cell.form == "orchestrion-otel" else 0.0
             usage = tuple(replace(u, user_s=u.user_s + more) if u.role == "service" else u for u in cell.usage)
             known = {"service": collections} if cell.form == "orchestrion-otel" else {"service": 6}
-            slow = replace(cell, id=f"{cell.id}-slow", level="slow", window_s=SLOW_S, usage=usage, collections=known)
-            found.append(replace(one, cell=slow))
+            slow = replace(cell, id=f"{cell.id}-slow", level="slow", usage=usage, collections=known)
+            found.append(replace(one, cell=lasting(slow, SLOW_S)))
     lives = tuple(
         replace(life, cells=(*life.cells, replace(life.cells[0], level="slow", rate_rps=1.0)))
         for life in run.plan.lives
@@ -165,3 +169,16 @@ def test_one_slow_cell_has_the_range_of_one_collection(runs: tuple[Run, Run]) ->
     assert slow.low_pct is None
     assert slow.range_pct[0] < (slow.effect_pct or 0.0) < slow.range_pct[1]
     assert "by one garbage collection" in html(summary)
+
+
+def test_a_window_without_a_length_is_in_no_fit(runs: tuple[Run, Run]) -> None:
+    run = with_slow(runs[0], 6)
+    first, *others = run.cells
+    after = replace(run, cells=(replace(first, cell=replace(first.cell, window_s=0.0)), *others))
+    usable = [summarize(one).forms[first.cell.form].cells.usable["cpu"] for one in (run, after)]
+    assert usable == [10, 9]
+
+
+def test_a_counted_plan_without_forms_is_a_run_without_verdicts(runs: tuple[Run, Run]) -> None:
+    run = runs[0]
+    assert summarize(replace(run, plan=replace(run.plan, forms={}, lives=()))).verdicts == ()

@@ -50,7 +50,9 @@ def overloaded(rows: list[Request], took_ms: float) -> list[Request]:
 def test_a_form_that_falls_behind_is_saturated(run: Run) -> None:
     def busy(cell: Any) -> Any:
         rows = overloaded(list(cell.requests()), took_ms=1300 / cell.cell.rate_rps)
-        return replace(cell, requests=lambda: iter(rows))
+        first, last = cell.cell.window_start_ns, max(row.end_ns for row in rows)
+        until = replace(cell.cell, window_end_ns=last, window_s=(last - first) / 1e9)
+        return replace(cell, cell=until, requests=lambda: iter(rows))
 
     cells = tuple(busy(c) if c.cell.form == "ebpf" else c for c in run.cells)
     summary = summarize(replace(run, cells=cells))

@@ -6,6 +6,7 @@ Cases: late-voids-spans, no-context.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -135,6 +136,60 @@ def test_lateness_is_judged_by_the_rows_too(run: Run) -> None:
     assert any("gate late: the guest reports ok" in said for said in summary.problems)
     emulated = replace(run.plan, gates=replace(run.plan.gates, late_hard=False))
     assert summarize(replace(run, cells=cells, plan=emulated)).forms["ebpf"].absent == {}, "shown, not judged"
+
+
+def changed(run: Run, **cell: Any) -> Run:
+    """The same run, with these values in each cell of ebpf."""
+    return replace(
+        run, cells=tuple(replace(c, cell=replace(c.cell, **cell)) if c.cell.form == "ebpf" else c for c in run.cells)
+    )
+
+
+@pytest.mark.parametrize("window_s", [0.0, -1.0])
+def test_a_window_without_a_length_is_void(run: Run, window_s: float) -> None:
+    absent = summarize(changed(run, window_s=window_s)).forms["ebpf"].absent
+    assert set(absent) == set(FAMILIES)
+    assert all("its window has no length" in why for why in absent.values())
+
+
+@pytest.mark.parametrize("longer_s", [3600.0, 2.0**62 / 1e9, -0.2])
+def test_the_two_clocks_of_a_window_are_compared_again(run: Run, longer_s: float) -> None:
+    """A guest half whose gate says ok is not believed against its own window."""
+    ebpf = next(c.cell for c in run.cells if c.cell.form == "ebpf")
+    summary = summarize(changed(run, window_end_ns=ebpf.window_end_ns + int(longer_s * 1e9)))
+    absent = summary.forms["ebpf"].absent
+    assert set(absent) == set(FAMILIES)
+    assert all("by the monotonic clock" in why for why in absent.values())
+    assert summarize(changed(run, window_end_ns=ebpf.window_end_ns + 40_000_000)).forms["ebpf"].absent == {}
+    ok = Gate("clock_step", True, 0.0, 0.05, "wall clock against monotonic clock, seconds")
+    said = summarize(changed(run, window_s=9999.0, gates=(*ebpf.gates, ok))).problems
+    assert any("gate clock_step: the guest reports ok" in one for one in said)
+
+
+def test_a_long_window_may_drift_by_what_the_kernel_slews(run: Run) -> None:
+    ebpf = next(c.cell for c in run.cells if c.cell.form == "ebpf")
+    hour = changed(run, window_end_ns=ebpf.window_start_ns + int(3601.5e9), window_s=3600.0)
+    assert summarize(hour).forms["ebpf"].absent == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "by_s", "why"),
+    [
+        ("end_ns", -600.0, "ended before it was due"),
+        ("intended_ns", -600.0, "outside the window"),
+        ("end_ns", 600.0, "outside the window"),
+    ],
+)
+def test_rows_that_cannot_be_void_what_is_counted_from_them(run: Run, field: str, by_s: float, why: str) -> None:
+    def moved(one: RunCell) -> RunCell:
+        first, *others = one.requests()
+        first = first._replace(**{field: getattr(first, field) + int(by_s * 1e9)})
+        return replace(one, requests=lambda: iter([first, *others]))
+
+    cells = tuple(moved(c) if c.cell.form == "ebpf" else c for c in run.cells)
+    absent = summarize(replace(run, cells=cells)).forms["ebpf"].absent
+    assert set(absent) == {"latency", "spans"}
+    assert all("1 request" in said and why in said for said in absent.values())
 
 
 def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
