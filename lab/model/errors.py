@@ -75,6 +75,10 @@ class Unreadable(FetchError):
         super().__init__(f"{self.where} cannot be read: {self.why}", fix=fix)
 
 
+class Newer(Unreadable):
+    """A file of a lab that is newer than this one: its values may mean something else."""
+
+
 class Locked(LabError):
     """Another command holds the lock; the message names it."""
 

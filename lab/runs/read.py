@@ -26,7 +26,7 @@ from lab.guest.wire import (
     shown,
 )
 from lab.model import paths
-from lab.model.errors import Unreadable
+from lab.model.errors import Newer, Unreadable
 from lab.model.events import Record
 from lab.model.facts import MachineFacts
 from lab.model.run import Request, Run, RunCanary, RunCell, RunManifest
@@ -100,6 +100,8 @@ def _optional(root: Path, name: str, hint: type[T], problems: list[str]) -> T | 
         return None
     try:
         return documents.read(source(root, name), hint)
+    except Newer:
+        raise
     except Unreadable as error:
         problems.append(error.message)
         return None

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import FileEntry, GuestManifest, WireError, canonical, decode
+from lab.guest.wire import FileEntry, GuestManifest, canonical
 from lab.model import paths
 from lab.model.errors import FetchError
 from lab.model.run import RunManifest
 from lab.system import digests
-from lab.system.documents import Source, read, shown_path, why_not
+from lab.system.documents import Source, decoded, read, shown_path, why_not
 
 MAX_FILES: Final = 20_000
 SHOWN: Final = 5
@@ -75,10 +75,7 @@ def _manifest(root: Path) -> tuple[RunManifest, dict[str, str]]:
     """The manifest, and its difference from its own digest, if any. Raises Unreadable."""
     file = source(root, paths.MANIFEST_FILE)
     doc = read(file, dict[str, object])
-    try:
-        manifest = decode(RunManifest, doc)
-    except WireError as error:
-        raise file.wrong(error) from error
+    manifest = decoded(file, RunManifest, doc)
     if not manifest.self_sha256 or manifest.self_sha256 == self_digest(doc):
         return manifest, {}
     return manifest, {paths.MANIFEST_FILE: "different content"}

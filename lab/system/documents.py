@@ -10,14 +10,14 @@ import csv
 import gzip
 import os
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from lab.guest.wire import LIMITS, Limits, WireError, decode, parse, shown
 from lab.model import regular
-from lab.model.errors import Unreadable
+from lab.model.errors import Newer, Unreadable
 from lab.system import store
 
 T = TypeVar("T")
@@ -64,7 +64,23 @@ def read(source: Source, hint: type[T], limits: Limits = LIMITS) -> T:
     """The JSON document in a file, as `hint`. Raises Unreadable, also when it is missing."""
     data = content(source, limits.size)
     try:
-        return decode(hint, parse(data, limits))
+        doc = parse(data, limits)
+    except WireError as error:
+        raise source.wrong(error) from error
+    return decoded(source, hint, doc)
+
+
+def decoded(source: Source, hint: type[T], doc: object) -> T:
+    """The document of a file, as `hint`. Raises Unreadable; Newer where its schema is above the default of `hint`."""
+    newest = {field.name: field.default for field in fields(hint)}.get("schema") if is_dataclass(hint) else None
+    if isinstance(doc, Mapping) and isinstance(newest, int):
+        schema, version = doc.get("schema"), doc.get("lab_version")
+        if type(schema) is int and schema > newest:
+            made = f"lab {shown(version)}" if version and isinstance(version, str) else "a newer lab"
+            why = f"{made} wrote it with schema {schema}; this lab reads schemas up to {newest}"
+            raise Newer(shown_path(source.name), why, fix="update lab")
+    try:
+        return decode(hint, doc)
     except WireError as error:
         raise source.wrong(error) from error
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.model.errors import FetchError, Unreadable
+from lab.model.errors import FetchError, Newer, Unreadable
 from lab.runs.read import read
 from lab.system.documents import Rows
 from tests.unit.report import synthetic
@@ -115,3 +115,27 @@ def test_a_wrong_kind_of_value_is_no_run(root: Path, name: str, old: str, new: s
     (root / name).write_text(text.replace(old, new, 1))
     with pytest.raises(Unreadable, match=f"run/{name}.* cannot be read"):
         read(root if name == "manifest.json" else synthetic.seal(root))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "guest/plan.json", "guest/manifest.json"])
+def test_a_newer_schema_is_refused_by_name(root: Path, name: str) -> None:
+    """Its keys may mean something else, so nothing of it is judged."""
+    doc = json.loads((root / name).read_text(encoding="utf-8"))
+    doc |= {"schema": 2, "seed": "other"}
+    if name == "manifest.json":
+        doc["lab_version"] = "9.9.0"
+    (root / name).write_text(json.dumps(doc), encoding="utf-8")
+    by = r"lab 9\.9\.0" if name == "manifest.json" else "a newer lab"
+    with pytest.raises(Newer, match=rf"run/{name} cannot be read: {by} wrote it with schema 2; .* up to 1") as caught:
+        read(synthetic.seal(root))
+    assert caught.value.fix == "update lab"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "guest/plan.json", "guest/manifest.json"])
+@pytest.mark.parametrize("schema", [None, 0, 1])
+def test_an_older_schema_is_read(root: Path, name: str, schema: int | None) -> None:
+    doc = json.loads((root / name).read_text(encoding="utf-8"))
+    doc.pop("schema", None)
+    doc |= {} if schema is None else {"schema": schema}
+    (root / name).write_text(json.dumps(doc), encoding="utf-8")
+    assert read(synthetic.seal(root)).outcome == "complete"
