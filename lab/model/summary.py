@@ -235,6 +235,8 @@ class Provenance:
     files: Count
     bytes: Count
     trap_ns: float | None = None  # CPU time of one uprobe trap on the host
+    schema: int = 1  # of the run's manifest
+    terms_sha256: dict[str, str] = field(default_factory=dict)  # of its requests, gates and thresholds
 
     def __post_init__(self) -> None:
         try:

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lab.guest.wire import COUNTED
 from lab.model.figures import interval, stated
 from lab.model.metrics import METRICS
-from lab.model.summary import Summary, Verdict, Word
+from lab.model.summary import Summary, Word
 from lab.verdict.grade import EMULATOR
+
+TERMS: Final = ("requests", "gates", "thresholds")  # compared by their digests
+SHOWN: Final = 12  # digits of a digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunVerdict:
-    """The verdict of one run."""
+    """The verdict of one run. word: None when it has no such comparison."""
 
     run_id: str
-    word: Word
+    word: Word | None
     effect_pct: float | None
     low_pct: float | None
     high_pct: float | None
@@ -61,13 +65,14 @@ def _conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
     counted = all(run.clock == COUNTED for run in runs)
     found = {
         "clock": [run.clock for run in runs],
-        "schema": [str(run.schema) for run in runs],
+        "schema": [str(run.provenance.schema) for run in runs],
         "scenario": [f"{run.scenario} of {run.provenance.service} {run.provenance.topology}" for run in runs],
         "load": [_load(run) for run in runs],
         "arrivals": [run.provenance.arrivals for run in runs],
         "layout": [run.provenance.layout for run in runs],
         "kernel": [run.provenance.machine.kernel for run in runs],
         "Go": [run.provenance.toolchain.get("go", "unknown") for run in runs],
+        **{what: [run.provenance.terms_sha256.get(what, "unknown")[:SHOWN] for run in runs] for what in TERMS},
     }
     if counted:
         return {**found, "image": [run.provenance.image_id for run in runs]}
@@ -95,17 +100,20 @@ def _hardware(run: Summary) -> str:
 
 
 def side_by_side(runs: Sequence[Summary]) -> list[Comparison]:
-    """Each primary comparison that every run has, in the order of the first run."""
-    found = []
-    for row in (row for row in runs[0].verdicts if row.primary):
-        same = [run.verdict(row.form, row.against, row.metric) for run in runs]
-        both = [(run, other) for run, other in zip(runs, same, strict=True) if other is not None]
-        if len(both) == len(runs):
-            found.append(_row([_reading(run, other) for run, other in both], row))
-    return found
+    """Each primary comparison of any run, in an order that does not depend on that of the runs."""
+    keys = {
+        (row.form, row.against, row.metric): None
+        for run in sorted(runs, key=lambda run: run.run_id)
+        for row in run.verdicts
+        if row.primary
+    }
+    return [_row([_reading(run, *key) for run in runs], *key) for key in keys]
 
 
-def _reading(run: Summary, row: Verdict) -> RunVerdict:
+def _reading(run: Summary, form: str, against: str, metric: str) -> RunVerdict:
+    row = run.verdict(form, against, metric)
+    if row is None:
+        return RunVerdict(run_id=run.run_id, word=None, effect_pct=None, low_pct=None, high_pct=None, lost="")
     return RunVerdict(
         run_id=run.run_id,
         word=row.word,
@@ -116,14 +124,14 @@ def _reading(run: Summary, row: Verdict) -> RunVerdict:
     )
 
 
-def _row(readings: Sequence[RunVerdict], of: Verdict) -> Comparison:
+def _row(readings: Sequence[RunVerdict], form: str, against: str, metric: str) -> Comparison:
     effects = [reading.effect_pct for reading in readings if reading.effect_pct is not None]
     lows = [reading.low_pct for reading in readings if reading.low_pct is not None]
     highs = [reading.high_pct for reading in readings if reading.high_pct is not None]
     return Comparison(
-        form=of.form,
-        against=of.against,
-        metric=of.metric,
+        form=form,
+        against=against,
+        metric=metric,
         readings=tuple(readings),
         apart=max(effects) - min(effects) if len(effects) == len(readings) else None,
         words_equal=len({reading.word for reading in readings}) == 1,
@@ -144,8 +152,14 @@ def lines(rows: Sequence[Comparison]) -> list[str]:
     for row in rows:
         found.append(f"{row.form} against {row.against}, {METRICS[row.metric].title}:")
         for one in row.readings:
+            if one.word is None:
+                found.append(f"  {one.run_id}: not in this run")
+                continue
             sure = "" if one.lost or one.low_pct is None else f" ({interval(one.low_pct, one.high_pct)})"
             found.append(f"  {one.run_id}: {stated(one.effect_pct, one.lost)}{sure}, {one.word}")
+        if any(one.word is None for one in row.readings):
+            found.append("  no common verdict")
+            continue
         lost = any(one.lost for one in row.readings)
         apart = "" if row.apart is None or lost else f"{row.apart:.1f} percentage points apart; "
         overlap = {None: "", True: "; their intervals overlap", False: "; their intervals do not overlap"}[row.overlap]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
 from lab.guest.scoring.gates import FAMILIES, percentile
-from lab.guest.wire import Usage
+from lab.guest.wire import Usage, canonical
 from lab.model.events import StepFinished, StepStarted
 from lab.model.figures import plural
 from lab.model.metrics import METRICS, Metric, headline, per
@@ -265,6 +266,7 @@ def _steps(run: Run) -> tuple[HostStep, ...]:
 
 def _provenance(run: Run) -> Provenance:
     manifest = run.manifest
+    terms = {"requests": run.plan.requests, "gates": run.plan.gates, "thresholds": manifest.threshold_pct}
     return Provenance(
         created=manifest.created,
         command=manifest.command,
@@ -287,4 +289,6 @@ def _provenance(run: Run) -> Provenance:
         files=len(run.files),
         bytes=sum(run.files.values()),
         trap_ns=manifest.trap_ns,
+        schema=manifest.schema,
+        terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
     )

@@ -135,3 +135,56 @@ def test_the_command_compares_and_refuses(tmp_path: Path, capsys: pytest.Capture
     shutil.copytree(tmp_path / "runs" / "one", tmp_path / "runs" / "copy")
     assert main(["report", "one", "copy", "--compare", *home]) == 2
     assert "20261122-101500-one is given more than once" in capsys.readouterr().err
+
+
+def changed(root: Path, run_id: str, **plan: Any) -> Summary:
+    """The run in `root` under another name, with these values in its plan, or `threshold_pct` in its manifest."""
+    run = read(root)
+    threshold = plan.pop("threshold_pct", run.manifest.threshold_pct)
+    manifest = replace(run.manifest, run_id=run_id, threshold_pct=threshold, primary=plan.pop("primary", ()))
+    return summarize(replace(run, manifest=manifest, plan=replace(run.plan, run_id=run_id, **plan)))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic.write(tmp_path_factory.mktemp("run") / "run", requests=30)
+
+
+def test_other_requests_gates_or_thresholds_are_refused(root: Path) -> None:
+    plan = read(root).plan
+    first, *others = plan.requests
+    unlike: dict[str, dict[str, Any]] = {
+        "requests": {"requests": (replace(first, path="/other", method="POST"), *others)},
+        "gates": {"gates": replace(plan.gates, late_shift_max=9.0)},
+        "thresholds": {"threshold_pct": {"cpu_s_per_1k_requests": 40.0}},
+    }
+    one = changed(root, "one")
+    assert several.differences([one, changed(root, "two")]) == []
+    for what, values in unlike.items():
+        (why,) = several.differences([one, changed(root, "two", **values)])
+        assert why.startswith(f"{what}: "), why
+    (why,) = several.differences([one, replace(one, provenance=replace(one.provenance, schema=0))])
+    assert why.startswith("schema: 1 (one), 0")
+
+
+def test_the_rows_are_those_of_all_runs_in_one_order(root: Path) -> None:
+    one = changed(root, "one", primary=("cpu_s_per_1k_requests",))
+    two = changed(root, "two", primary=("latency_p50_ms",))
+    keys = [[(r.form, r.against, r.metric) for r in several.side_by_side(runs)] for runs in ([one, two], [two, one])]
+    assert keys[0] == keys[1]
+    assert {metric for _, _, metric in keys[0]} == {"cpu_s_per_1k_requests", "latency_p50_ms"}
+
+
+def test_a_form_that_one_run_lacks_is_named(root: Path) -> None:
+    plan = read(root).plan
+    forms = {name: form for name, form in plan.forms.items() if name != "ebpf"}
+    lives = tuple(life for life in plan.lives if life.form != "ebpf")
+    runs = [changed(root, "one"), changed(root, "two", forms=forms, lives=lives)]
+    assert several.differences(runs) == []
+    for order in (runs, runs[::-1]):
+        rows = [row for row in several.side_by_side(order) if row.form == "ebpf"]
+        assert rows
+        assert not any(row.words_equal for row in rows)
+        said = several.lines(rows)
+        assert "  two: not in this run" in said
+        assert any(line.endswith("no common verdict") for line in said)
