@@ -24,6 +24,7 @@ from lab.model.scenario import (
 
 SCENARIO_FILE: Final = "scenario.yaml"  # beside your own service: the default scenario for it
 DEFAULT: Final = Scenario(path=Path(), name="", title="", requests=(), rate_rps={})
+THRESHOLD_MAX: Final = 100.0  # per cent: beyond it, a form that costs twice as much would be called SAME
 REQUEST: Final = RequestSpec(type="", weight=1.0, method="GET", path="/")
 
 
@@ -57,7 +58,7 @@ def load_scenario(path: Path, problems: list[str] | None = None) -> Scenario:
         warmup_requests=doc.whole("warmup_requests", DEFAULT.warmup_requests, low=0, high=1_000_000),
         arrivals=doc.text("arrivals", DEFAULT.arrivals, one_of=("poisson", "uniform")),
         primary=doc.strs("primary", DEFAULT.primary),
-        threshold_pct={key: thresholds.number(key, 2.0, low=0) for key in thresholds.names},
+        threshold_pct={key: thresholds.number(key, 2.0, low=0, high=THRESHOLD_MAX) for key in thresholds.names},
         forms=doc.strs("forms", DEFAULT.forms),
     )
     if doc.has("name"):

@@ -32,10 +32,18 @@ def ranking_faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
             text = f"needs {metric.fewest:,} answers of one request type in a cell; the longest cell has {most:,}"
             yield "primary", f"{metric.name} {text}"
     counted = scenario.counted.requests
-    if counted and weights:
-        none = [kind for kind, count in dealt(scenario, counted).items() if not count]
+    if weights and (counted or scenario.rate_rps):
+        most = counted or _longest(scenario)
+        none = [kind for kind, count in dealt(scenario, most).items() if not count]
+        what = f"{counted} requests leave" if counted else f"the longest cell has {most:,} requests, which leave"
         if none:
-            yield "counted", f"{counted} requests leave none for {', '.join(none)}"
+            yield "counted" if counted else "requests", f"{what} none for {', '.join(none)}"
+
+
+def _longest(scenario: Scenario) -> int:
+    """Requests of the longest cell on any kind of machine, where no number is given for counted cells."""
+    fastest = max(*scenario.rate_rps.values(), scenario.counted.rate_rps)
+    return math.ceil(fastest * max(scenario.seconds.values()))
 
 
 def dealt(scenario: Scenario, count: int) -> dict[str, int]:

@@ -67,6 +67,22 @@ def test_a_counted_cell_that_leaves_a_type_out(tmp_path: Path) -> None:
     assert "40 requests leave none for rare" in told(tmp_path, "counted: {requests: 40}\n")
 
 
+def test_a_type_that_no_cell_has_a_request_of(tmp_path: Path) -> None:
+    head = HEAD.replace("weight: 1,", "weight: 1.0e-9,")
+    text = told(tmp_path, "", head)
+    assert "mine.yaml:5:" in text
+    assert "the longest cell has 200 requests, which leave none for rare" in text
+    assert "1,200 requests, which" in told(tmp_path, "counted: {rate_rps: 60}\n", head)
+    (tmp_path / "mine.yaml").write_text(HEAD.replace("weight: 1,", "weight: 0.3,"), encoding="utf-8")
+    assert load_scenario(tmp_path / "mine.yaml").name == "mine", "one request of 200"
+
+
+@pytest.mark.parametrize("threshold", ["100.1", "1.0e9", ".inf", "-1"])
+def test_a_threshold_beyond_which_nothing_is_told(tmp_path: Path, threshold: str) -> None:
+    text = told(tmp_path, f"threshold_pct: {{cpu_s_per_1k_requests: {threshold}}}\n")
+    assert "threshold_pct.cpu_s_per_1k_requests" in text
+
+
 def test_requests_are_dealt_as_the_load_generator_deals_them() -> None:
     shop = load_scenario(ROOT / "demo/scenarios/shop.yaml")
     assert list(dealt(shop, 60).values()) == [33, 6, 9, 1, 7, 1, 1, 1, 1, 0]  # the case of demo/load/stream_test.go
