@@ -160,15 +160,16 @@ def test_a_file_at_the_place_of_the_copy_is_told(lab: Lab, tmp_path: Path) -> No
     assert (tmp_path / "to" / "20260102-b").read_text() == "dear"
 
 
-def test_a_copy_that_fails_leaves_no_part_behind(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def damaged(_root: Path) -> None:
-        raise FetchError("damaged", fix="")
+def test_a_copy_that_fails_leaves_no_part_behind(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, checked = sealed.check, list[Path]()
 
-    checked = sealed.check
-    calls = iter((checked, damaged))
-    monkeypatch.setattr(sealed, "check", lambda root: next(calls)(root))
+    def check(root: Path) -> object:
+        checked.append(root)
+        if len(checked) > 1:
+            raise FetchError("damaged", fix="")
+        return whole(root)
+
+    monkeypatch.setattr(sealed, "check", check)
     with pytest.raises(FetchError, match="damaged"):
         fetch(lab, None, tmp_path / "to")
     assert list((tmp_path / "to").iterdir()) == []
