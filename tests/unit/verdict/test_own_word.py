@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab import report
-from lab.model.summary import Summary
+from lab.model.summary import Summary, Word
 from lab.report import overhead
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -67,7 +67,10 @@ def test_no_pillar_prints_a_biased_figure_as_a_plain_one(biased: Summary) -> Non
 
 
 def test_a_line_that_costs_more_covers_no_other_word(biased: Summary) -> None:
-    words = {"cpu_s_per_1k_requests": ("COSTS MORE", ()), "latency_p50_ms": ("CAN'T TELL", ("zero", "least"))}
+    words: dict[str, tuple[Word, tuple[str, ...]]] = {
+        "cpu_s_per_1k_requests": ("COSTS MORE", ()),
+        "latency_p50_ms": ("CAN'T TELL", ("zero", "least")),
+    }
     rows = tuple(
         replace(r, word=words[r.metric][0], reasons=words[r.metric][1])
         if r.metric in words and r.against == "baseline"
