@@ -143,6 +143,27 @@ def test_a_show_that_no_key_can_reach_goes_on_to_its_end(tmp_path: Path) -> None
     assert "passed, passed" in ran.stdout
 
 
+def test_a_shell_between_two_beats_gives_the_terminal_back(tmp_path: Path) -> None:
+    (tmp_path / "slides.yaml").write_text(SLIDES)
+    show = f"show {tmp_path / 'slides.yaml'} --home {tmp_path / 'home'} --no-browser"
+    terminal = Terminal(tmp_path, program=f"SHELL=/bin/sh {sys.executable} -m lab {show}")
+    try:
+        terminal.shows("1/2 One", "seen as it must be", within_s=STARTS_S)
+        for _ in range(2):
+            terminal.press("!")
+            terminal.until(lambda screen: "1/2 One" not in screen)
+            terminal.tmux("send-keys", "echo in the shell: $((40 + 2))", "Enter")
+            terminal.shows("in the shell: 42")
+            terminal.tmux("send-keys", "exit", "Enter")
+            terminal.shows("1/2 One")
+        terminal.press("Space")
+        terminal.shows("2/2 Two", "seen as it must be")
+        terminal.press("q", "q")
+        terminal.shows("ended with 0")
+    finally:
+        terminal.close()
+
+
 def test_a_laptop_that_stood_still_is_reported(tmp_path: Path) -> None:
     (tmp_path / "slides.yaml").write_text(SLIDES)
     argv = [sys.executable, "-m", "lab", "show", str(tmp_path / "slides.yaml"), "--json", "--no-browser"]

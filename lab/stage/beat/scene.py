@@ -106,6 +106,13 @@ class Scene:
         """Whether the attempt was ended meanwhile."""
         return not self._open
 
+    def unless_over(self, what: Callable[[], None]) -> bool:
+        """Do what may not happen after the attempt: `close` waits for it. `what` emits nothing. Whether it was done."""
+        with self._lock:
+            if self._open:
+                what()
+            return self._open
+
     def close(self) -> None:
         """End the attempt: no view shows what it does from now on."""
         self.lab.cancel.set()

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from lab.guest.wire.live import PartEnded
 from lab.stage.play.attempt import Attempt, Played
-from lab.stage.play.moves import PLAY, SHOWN, Move, after, may_play, while_played
+from lab.stage.play.moves import BEHIND_A_SHELL, PLAY, SHOWN, Move, after, may_play, while_played
 from lab.stage.play.stand import Stand
 from lab.stage.show.show import Beat
 from lab.stage.stream.events import (
@@ -57,6 +57,7 @@ class Engine:
     _inbox: queue.SimpleQueue[Move] = field(default_factory=queue.SimpleQueue)
     _curtain: bool = False
     _left: bool = False  # `next` was pressed in the beat that plays
+    _refused: bool = False  # the speaker has heard that the shell is to be left first
 
     def act(self, action: str, argument: str = "") -> None:
         """Do what a key asks for: an action of `lab.stage.stream.keys`, or `jump` with the number of a beat from 0."""
@@ -215,7 +216,7 @@ class Engine:
     def _next_move(self) -> Move:
         """What follows a beat that has ended by itself."""
         asked: Move | None = None
-        while asked is None and not self._left and self.pace == "keys":
+        while asked is None and not self._left and (self.pace == "keys" or self.stand.in_shell):
             asked = self._asked(POLL_S, playing=False)
         self._left = self._left and asked is not None
         return asked or Move(action="next")
@@ -227,6 +228,11 @@ class Engine:
         try:
             asked = self._inbox.get(timeout=seconds)
         except queue.Empty:
+            return None
+        if self.stand.in_shell and asked.action not in BEHIND_A_SHELL:  # kept, it would play what nobody presents
+            if not self._refused:
+                self._refused = True
+                self.emit(Remark(text="a shell is open: leave it first", level="warning"))
             return None
         fault = ""
         match asked.action:
@@ -243,7 +249,8 @@ class Engine:
             case "shell":
                 fault = "a shell opens between two beats" if playing else self.stand.no_shell()
                 if not fault:
-                    self.stand.shell()
+                    self._refused = False
+                    self.stand.shell(self._woke)
                     return None
             case "panic":
                 fault = self.stand.no_panic()

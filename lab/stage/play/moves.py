@@ -21,6 +21,8 @@ class Move:
 
 
 PLAY: Final = Move(action="play")
+# what is done while a shell is open between two beats: nobody looks at the speaker's screen then
+BEHIND_A_SHELL: Final = ("curtain", "stop", "panic", "alone", "shell", "woke", "fullscreen")
 Outcomes = Mapping[int, Outcome]
 
 

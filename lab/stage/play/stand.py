@@ -55,6 +55,7 @@ class Stand:
     confirms: bool = True  # whether a value that is off is measured once more; not in a rehearsal
     _restores: Restores = field(default_factory=Restores)
     _terminal: threading.Lock = field(default_factory=threading.Lock)  # held while a shell has it
+    _in_shell: threading.Event = field(default_factory=threading.Event)
 
     @property
     def cast(self) -> StageMachine:
@@ -103,13 +104,15 @@ class Stand:
             if not scene.over and there.cast.alive() != "up":  # what is not wanted any more begins no restore
                 back = self._restores.begun(there.cast)(scene.deadline)
                 there = self.other()  # while it was down nobody could ask what its rehearsals are compared with
-            if scene.over:
+            if not scene.unless_over(lambda: self._switch(there)):
                 return ""
-            before, self.side = self.side, there
-            self.other, self.other_name = (lambda: before), before.cast.machine
             return "; ".join(filter(None, (f"the show is on {there.cast.machine} now", back)))
 
         return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
+
+    def _switch(self, there: Side) -> None:
+        before, self.side = self.side, there
+        self.other, self.other_name = (lambda: before), before.cast.machine
 
     def no_other(self, name: str) -> str:
         """Why there is no second machine to switch to; "" when there is."""
@@ -124,17 +127,33 @@ class Stand:
         going = self._restores.goes_on(self.cast.machine)
         return f"already restoring machine {self.cast.machine}" if going else ""
 
+    @property
+    def in_shell(self) -> bool:
+        """Whether a shell between two beats is open."""
+        return self._in_shell.is_set()
+
     def no_shell(self) -> str:
         """Why no shell opens now; "" when one does. A beat that a key of the page left leaves its shell open."""
-        return "a shell is open in the terminal already: leave that one first" if self._terminal.locked() else ""
+        taken = self.in_shell or self._terminal.locked()
+        return "a shell is open in the terminal already: leave that one first" if taken else ""
 
-    def shell(self) -> None:
-        """A shell of this host until it is left."""
-        self._hand_over(shell_argv())
+    def shell(self, on_over: Callable[[], None]) -> None:
+        """A shell of this host until it is left, beside the show: the page takes keys meanwhile."""
 
-    def _hand_over(self, argv: list[str]) -> None:
+        def opened() -> None:
+            try:
+                self._hand_over(shell_argv())
+            finally:
+                self._in_shell.clear()
+                on_over()
+
+        self._in_shell.set()
+        threading.Thread(target=opened, name="shell", daemon=True).start()
+
+    def _hand_over(self, argv: list[str], scene: Scene | None = None) -> None:
         with self._terminal:
-            self.suspended(argv)
+            if scene is None or not scene.over:  # a beat that was left while it waited for the terminal opens none
+                self.suspended(argv)
 
     def left(self, attempt: Attempt) -> None:
         """What an attempt that was left behind still runs in the machine ends now: it costs the next beat its CPU."""
@@ -146,9 +165,9 @@ class Stand:
 
     def _scene(self, budget_s: float, emit: Emit) -> Scene:
         lab = dataclasses.replace(self.lab, cancel=threading.Event())
-        return Scene(
-            lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit, shell=self._hand_over
-        )
+        scene = Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit)
+        scene.shell = lambda argv: self._hand_over(argv, scene)
+        return scene
 
 
 def _settle(cast: StageMachine) -> None:

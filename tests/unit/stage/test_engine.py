@@ -27,6 +27,7 @@ from lab.stage.stream.events import (
 )
 from lab.stage.stream.records import StageRecord
 from tests.unit.stage.scripted import a_beat, a_run, a_take, say
+from tests.unit.stage.test_machine import until
 
 
 def wait_for_end(scene: Scene) -> None:
@@ -220,6 +221,7 @@ def test_curtain_shell_and_an_unknown_key_leave_the_beat_alone(tmp_path: Path) -
         run.engine.act("skip")
         run.wait(BeatEnded, beat=1)
         run.engine.act("shell")
+        until(lambda: bool(shells) and not run.engine.stand.in_shell)
         run.engine.act("back")
         run.wait(BeatStarted, beat=0, count=2)
     assert len(shells) == 1

@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab.model.errors import DemoError
 from lab.stage.beat.cast import Alive
-from lab.stage.play.stand import Side
+from lab.stage.play.stand import Side, Stand
 from lab.stage.stream.events import BeatEnded, BeatStarted, Remark
 from lab.system.wait import Deadline
-from tests.unit.stage.scripted import Cast, a_beat, a_run
+from tests.unit.stage.scripted import Cast, a_beat, a_lab, a_run, a_show
 from tests.unit.stage.test_engine import wait_for_end
 from tests.unit.stage.test_machine import until
 
@@ -125,3 +126,28 @@ def test_a_switch_that_fails_plays_only_what_was_not_shown(tmp_path: Path, *, ag
         run.wait(Remark, text="standby: two is not reachable")
         time.sleep(0.3)
     assert played == ["one"]
+
+
+def test_a_key_that_comes_at_the_switch_finds_it_done_or_not_at_all(tmp_path: Path) -> None:
+    ended_before: list[bool] = []
+
+    class Slow(Stand):
+        """Its switch takes a while, in which a key ends the attempt."""
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "side" and value.cast.machine == "two":
+                key = threading.Thread(target=attempt.scene.close)
+                key.start()
+                key.join(0.3)
+                ended_before.append(attempt.scene.over)
+            object.__setattr__(self, name, value)
+
+    lab, side = a_lab(tmp_path), Side(cast=Cast())
+    stand = Slow(lab=lab, show=a_show(tmp_path), side=side, other=lambda: Side(cast=Cast(machine="two")))
+    over = threading.Event()
+    attempt = stand.switching(lambda _: None, over.set)
+    attempt.start()
+    assert over.wait(10)
+    assert attempt._error is None
+    assert ended_before == [False], "who ends it sees one machine from then on"
+    assert stand.cast.machine == "two"
