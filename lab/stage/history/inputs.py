@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lab import __version__
-from lab.flows.request import Described
+from lab.flows.request import described
 from lab.guest.wire import FormSpec, canonical
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.machine import Machine
 from lab.runs.manifest import toolchain
+from lab.stage.show.show import Show
 
 UNKNOWN: Final = ("", "unknown", "None")
 LONG: Final = 40  # characters that a sentence shows whole
@@ -51,39 +52,46 @@ class Inputs:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostInputs:
+    """The part of them that needs no machine to be known; fields as those of Inputs."""
+
+    show: str
+    scenario: str
+    service: str
+    seed: int
+    lab: str = __version__
+
+    def on(self, then: Inputs | None) -> Inputs:
+        """With the rest as it was then: in that no difference is seen."""
+        then = then or Inputs(show=self.show, seed=self.seed)
+        return replace(then, show=self.show, scenario=self.scenario, service=self.service, seed=self.seed, lab=self.lab)
+
+
+def of_host(show: Show) -> HostInputs:
+    """As this host knows them now. Raises ConfigError where a file of the scenario cannot be read any more."""
+    now = described(show.asked)
+    return HostInputs(show=show.digest, scenario=now.scenario, service=now.service, seed=show.keys.seed)
+
+
 def of(
     found: Machine,
     facts: MachineFacts,
     forms: Mapping[str, FormSpec],
     artifacts: Iterable[Artifact],
-    *,
-    show: bytes,
-    described: Described,
-    seed: int,
+    host: HostInputs,
 ) -> Inputs:
-    """`facts`: the facts that the machine reported; `show`: the bytes of the show file; `described`: its scenario."""
+    """`facts`: the facts that the machine reported."""
     machine = {"provider": found.spec.provider, "acceleration": found.accel, "clock": found.clock}
     machine |= facts.hardware
-    return Inputs(
+    known = Inputs(
         machine={name: value for name, value in machine.items() if value not in UNKNOWN},
         forms={name: _identity(spec) for name, spec in forms.items()},
         tools=toolchain(artifacts),
-        show=_digest(show),
-        scenario=described.scenario,
-        service=described.service,
-        seed=seed,
+        show=host.show,
+        seed=host.seed,
     )
-
-
-def of_file(last: Inputs | None, *, show: bytes, seed: int) -> Inputs:
-    """Of a show that asks its machine for nothing: the show file decides. The rest stays as in the last rehearsal."""
-    if last is None:
-        return Inputs(show=_digest(show), seed=seed)
-    return replace(last, show=_digest(show), seed=seed, lab=__version__)
-
-
-def _digest(show: bytes) -> str:
-    return hashlib.sha256(show).hexdigest()
+    return host.on(known)
 
 
 def _identity(spec: FormSpec) -> str:

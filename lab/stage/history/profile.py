@@ -10,7 +10,6 @@ from lab.flows import standby
 from lab.flows.request import DemoRequest, Described, described
 from lab.guest.wire import LIMITS, PLAN_FILE, Plan, WireError, load
 from lab.machines import lifecycle
-from lab.model import regular
 from lab.model.errors import PreconditionError
 from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
@@ -50,9 +49,7 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
             facts,
             {name: spec for name, spec in plan.forms.items() if name in wanted},
             artifacts.values(),
-            show=regular.content(show.path),
-            described=now,
-            seed=show.keys.seed,
+            inputs.of_host(show),
         ),
         wrong=(
             *(f"{name} is not there" for name in wanted if name not in plan.forms),

@@ -14,7 +14,7 @@ from lab.guest.wire import WireError, canonical, decode, encode
 from lab.model.errors import Unreadable
 from lab.model.paths import Paths
 from lab.stage.beat.scene import Scene
-from lab.stage.history.inputs import Inputs, differences
+from lab.stage.history.inputs import HostInputs, Inputs, differences
 from lab.stage.stream.records import StageRecord
 from lab.system import documents, store
 from lab.system.documents import Source
@@ -107,8 +107,8 @@ def load(path: Path) -> Take:
     return Take(**{name: getattr(head, name) for name in _Head.__dataclass_fields__}, records=records)
 
 
-def usable(place: Path, beat: str, inputs: Inputs | None) -> Take | str:
-    """The take of a beat, or why there is none to play. inputs: of today; None: not known."""
+def usable(place: Path, beat: str, inputs: Inputs | HostInputs) -> Take | str:
+    """The take of a beat, or why there is none to play. inputs: of today; of this host alone where no machine told."""
     path = place / FOLDER / f"{beat}.json"
     if not path.exists():
         return "there is no take of it: lab rehearse records one"
@@ -118,7 +118,7 @@ def usable(place: Path, beat: str, inputs: Inputs | None) -> Take | str:
         return f"its take cannot be played: {error.message}"
     if take.beat != beat:
         return f"its take cannot be played: {path.name} is the take of beat {documents.shown_path(take.beat)}"
-    changed = differences(take.inputs, inputs) if inputs is not None else ()
+    changed = differences(take.inputs, inputs.on(take.inputs) if isinstance(inputs, HostInputs) else inputs)
     if changed:
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         return f"its take of {take.day} is of other inputs: {'; '.join(changed[:NAMED])}{more}"

@@ -15,7 +15,7 @@ from lab.model.lab import Lab
 from lab.stage.beat.machine import TAG, LiveMachine
 from lab.stage.diagnosis.critic import Critic
 from lab.stage.history import checked, ledger, profile, takes
-from lab.stage.history.inputs import Inputs
+from lab.stage.history.inputs import Inputs, of_host
 from lab.stage.play.engine import Engine, Pace
 from lab.stage.play.stand import Side, Stand
 from lab.stage.show.show import Beat, Show
@@ -116,7 +116,8 @@ def side(
 ) -> Side:
     """A machine with its rehearsals and takes. One that cannot be asked keeps its takes: they have to do then."""
     place = takes.folder(lab.paths, machine, show.name)
-    if inputs is None and any(needs_machine(beat) for beat in beats):
+    asks = any(needs_machine(beat) for beat in beats)
+    if inputs is None and asks:
         try:
             found = profile.of(lab, machine, show)
             inputs = found.inputs
@@ -127,10 +128,12 @@ def side(
     if since := checked.changed(place):
         remarks.append(since)
     rehearsals = ledger.read(place)
-    known = inputs  # a name that does not change any more
+    known = inputs or of_host(show)
+    if inputs is None and not asks:
+        inputs = of_host(show).on(rehearsals[-1].inputs if rehearsals else None)
     return Side(
         cast=LiveMachine(lab=lab, machine=machine, asked=show.asked),
-        critic=Critic.of(rehearsals, known, [beat.id for beat in beats]) if known is not None else Critic(),
+        critic=Critic.of(rehearsals, inputs, [beat.id for beat in beats]) if inputs is not None else Critic(),
         take_of=lambda beat: takes.usable(place, beat.id, known),
     )
 

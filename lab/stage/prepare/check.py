@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lab.model import regular
 from lab.model.lab import Lab
 from lab.stage.history import checked, inputs, ledger, takes
 from lab.stage.history.inputs import Inputs
@@ -99,7 +98,7 @@ def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, s
 
 def _takes(lab: Lab, show: Show, beats: Sequence[Beat], machine: MachineChecks) -> dict[str, str]:
     place = takes.folder(lab.paths, machine.machine, show.name)
-    known = machine.profile.inputs if machine.profile is not None else None
+    known = machine.profile.inputs if machine.profile is not None else inputs.of_host(show)
     found = {}
     for beat in beats:
         take = takes.usable(place, beat.id, known)
@@ -140,4 +139,4 @@ def _inputs(
     if any(map(needs_machine, beats)):
         return None
     last = rehearsals[-1].inputs if rehearsals else None
-    return inputs.of_file(last, show=regular.content(show.path), seed=show.keys.seed)
+    return inputs.of_host(show).on(last)

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.flows.request import Described
 from lab.guest.wire import FormSpec
 from lab.model.facts import MachineFacts
 from lab.model.machine import Machine, MachineSpec
 from lab.stage.beat.signals import Signals
 from lab.stage.history import ledger
-from lab.stage.history.inputs import Inputs, differences, of
+from lab.stage.history.inputs import HostInputs, Inputs, differences, of
 from lab.stage.history.ledger import BeatResult, BeatSignals, Figure, Needs, Rehearsal
 
 INPUTS = Inputs(
@@ -71,13 +70,12 @@ def test_inputs_hold_what_is_known_and_nothing_else() -> None:
         MachineFacts.of({"kernel": "6.1.0-29", "cpu_model": "unknown", "cpus": 2}),
         {"baseline": form},
         (),
-        show=b"title: x",
-        described=Described(scenario="a" * 64, service="b" * 64),
-        seed=3,
+        HostInputs(show="c" * 64, scenario="a" * 64, service="b" * 64, seed=3),
     )
     assert found.machine == {"provider": "qemu", "clock": "real", "kernel": "6.1.0-29", "cpus": "2"}
     assert found.forms == {"baseline": "ab"}
     assert (found.parts()["scenario file"], found.parts()["service description"]) == ("a" * 64, "b" * 64)
+    assert (found.show, found.seed) == ("c" * 64, 3)
 
 
 def test_what_was_rehearsed_before_the_scenario_was_an_input_is_read_and_void(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from lab.guest.wire import canonical
 from lab.stage.beat.scene import Scene
 from lab.stage.history import takes
-from lab.stage.history.inputs import Inputs
+from lab.stage.history.inputs import HostInputs, Inputs
 from lab.stage.history.takes import Take
 from lab.stage.stream.events import BeatEnded, Cause, Line, Value
 from lab.stage.stream.records import StageRecord
@@ -40,7 +40,8 @@ TAKE = Take(
 def test_a_take_is_read_as_it_was_kept(tmp_path: Path) -> None:
     takes.save(tmp_path, TAKE)
     assert takes.usable(tmp_path, "one", INPUTS) == TAKE
-    assert takes.usable(tmp_path, "one", None) == TAKE
+    host = HostInputs(show="aa", scenario="", service="", seed=1)
+    assert takes.usable(tmp_path, "one", host) == TAKE
 
 
 def test_no_take(tmp_path: Path) -> None:
