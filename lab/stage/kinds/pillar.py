@@ -38,7 +38,7 @@ class PillarBeat(Kind):
     run: str = key("", "Run that it rests on, or the beginning of its name; default: the newest of the show's scenario")
 
     def play(self, scene: Scene) -> None:
-        directory = self._run(scene)
+        directory = self.run_of(scene.lab.paths, scene.asked, scene.cast.clock)
         summary = _summary(directory)
         cells = tuple(
             events.PillarCell(form=form, words=words, evidence=_evidence(summary, form, directory))
@@ -46,9 +46,9 @@ class PillarBeat(Kind):
         )
         scene.emit(events.Pillar(at_ms=scene.at_ms(), pillar=self.pillar, cells=cells))
 
-    def _run(self, scene: Scene) -> Path:
-        paths, asked = scene.lab.paths, scene.asked
-        return report.find(paths, self.run) if self.run else newest(paths, asked, scene.cast.clock)
+    def run_of(self, paths: Paths, asked: DemoRequest, clock: Clock) -> Path:
+        """The run that it rests on, in a show of `asked` on this clock. Raises UsageError without one."""
+        return report.find(paths, self.run) if self.run else newest(paths, asked, clock)
 
 
 def newest(paths: Paths, asked: DemoRequest, clock: Clock) -> Path:

@@ -14,6 +14,7 @@ from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Rehearsal
 from lab.stage.play.opening import beats_of, needs_machine, second_of
 from lab.stage.prepare import host_checks
+from lab.stage.prepare.beat_checks import BeatChecks
 from lab.stage.prepare.looks import Look, at_once
 from lab.stage.prepare.machine_checks import MachineChecks
 from lab.stage.prepare.points import Point
@@ -49,12 +50,9 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
     beats = beats_of(show, minutes)
     own = replace(lab, cancel=threading.Event())  # ends what does not answer in time
     machine = MachineChecks(lab=own, machine=lab.config.machine.name, show=show)
-    looks: dict[str, Look] = {
-        **host_checks.looks(lab.paths.home, port),
-        **(machine.looks() if any(map(needs_machine, beats)) else {}),
-    }
+    looks: dict[str, Look] = {**host_checks.looks(lab.paths.home, port), **_looks(machine, beats)}
     second = MachineChecks(lab=own, machine=standby, show=show)
-    asked = second.looks() if standby and any(map(needs_machine, beats)) else {}
+    asked = _looks(second, beats) if standby else {}
     everything = {**looks, **{f"{standby}: {name}": look for name, look in asked.items()}}
     found = at_once(everything, stop=lab.cancel, end=own.cancel)
     points = [point for name in looks for point in found[name]]
@@ -68,6 +66,12 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
     with contextlib.suppress(OSError):  # a full disk is one of the points
         checked.note(takes.folder(lab.paths, machine.machine, show.name), verdict.word)
     return verdict
+
+
+def _looks(machine: MachineChecks, beats: Sequence[Beat]) -> dict[str, Look]:
+    """What these beats need on that machine, and beside it."""
+    beside = BeatChecks(lab=machine.lab, machine=machine.machine, show=machine.show, beats=beats)
+    return {**(machine.looks() if any(map(needs_machine, beats)) else {}), **beside.looks()}
 
 
 def _of_second(machine: str, point: Point) -> Point:

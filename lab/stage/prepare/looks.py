@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from lab.model.errors import LabError
-from lab.stage.prepare import host_checks
+from lab.stage.prepare import beat_checks, host_checks
 from lab.stage.prepare.machine_checks import MachineChecks
 from lab.stage.prepare.points import About, Point
 from lab.system.wait import POLL_S, Deadline
@@ -55,6 +55,7 @@ def _collect(told: queue.SimpleQueue[tuple[str, Told]], came: dict[str, Told], w
 
 def _points(name: str, told: Told | None) -> Sequence[Point]:
     about: About = "host" if name in host_checks.NEEDED else "machine" if name in MachineChecks.NAMES else "note"
+    about = beat_checks.ABOUT.get(name, about)
     if told is None:
         text, fix = f"{name}: no answer within {LIMIT_S:.0f} s", "wait until this host is quiet, or lab restore"
         return [Point.failed(name, text, fix, about)]

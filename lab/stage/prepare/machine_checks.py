@@ -11,12 +11,10 @@ from lab.flows import live
 from lab.guest.wire.live import Proof
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers import PROVIDERS
-from lab.model.errors import UsageError
 from lab.model.lab import Lab
 from lab.stage.beat.machine import TAG
 from lab.stage.history import profile
 from lab.stage.history.profile import Profile
-from lab.stage.kinds.pillar import newest
 from lab.stage.prepare.points import Point
 from lab.stage.show.show import Show
 from lab.system.wait import Deadline
@@ -29,7 +27,7 @@ BEHIND_S: Final = 1.0
 class MachineChecks:
     """`profile`: as it was found, for what the rehearsals are compared with."""
 
-    NAMES: ClassVar = ("machine", "snapshot", "forms", "inputs", "clock", "runs")
+    NAMES: ClassVar = ("machine", "snapshot", "forms", "inputs", "clock")
 
     lab: Lab
     machine: str
@@ -44,7 +42,6 @@ class MachineChecks:
             "forms": self._proofs,
             "inputs": self._inputs,
             "clock": self._clock,
-            "runs": self._runs,
         }
 
     def _up(self) -> list[Point]:
@@ -96,17 +93,6 @@ class MachineChecks:
             why = "it counts instructions" if counts else "as after a restore"
             text += f": {why}; spans and requests share it, so figures hold"
         return [Point.good("clock", text)]
-
-    def _runs(self) -> list[Point]:
-        """A run for the pillars, where the show has some."""
-        if not any(beat.keys.kind == "pillar" for beat in self.show.beats):
-            return []
-        found = lifecycle.machine(self.lab, self.machine)
-        try:
-            run = newest(self.lab.paths, self.show.asked, found.clock if found is not None else "real")
-            return [Point.good("runs", f"the pillars rest on run {run.name}")]
-        except UsageError as error:
-            return [Point.failed("runs", error.message, error.fix, "pillar")]
 
 
 def _proof(event: Proof) -> Point:

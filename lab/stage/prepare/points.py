@@ -17,13 +17,15 @@ STRUCK: dict[About, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """`about`: which beats cannot be live when it failed; "host": the show as a whole; "note": none."""
+    """`about`: which beats cannot be live when it failed; "host": the show as a whole; "note": none. `beats`: only
+    those of them, by id; default: all."""
 
     name: str
     verdict: Literal["ok", "warn", "fail"]
     text: str
     fix: str = ""
     about: About = "note"
+    beats: tuple[str, ...] = ()
 
     @staticmethod
     def good(name: str, text: str) -> Point:
@@ -34,10 +36,13 @@ class Point:
         return Point(name=name, verdict="warn", text=text, fix=fix)
 
     @staticmethod
-    def failed(name: str, text: str, fix: str, about: About) -> Point:
-        return Point(name=name, verdict="warn" if about == "note" else "fail", text=text, fix=fix, about=about)
+    def failed(name: str, text: str, fix: str, about: About, *, beats: tuple[str, ...] = ()) -> Point:
+        verdict: Literal["warn", "fail"] = "warn" if about == "note" else "fail"
+        return Point(name=name, verdict=verdict, text=text, fix=fix, about=about, beats=beats)
 
     def strikes(self, beat: Beat) -> bool:
         """Whether this beat cannot be live."""
+        if self.beats and beat.id not in self.beats:
+            return False
         on_machine = self.about == "machine" and beat.does.on_machine
         return on_machine or beat.keys.kind in STRUCK.get(self.about, ())

@@ -20,7 +20,7 @@ from lab.stage.history import ledger, profile, takes
 from lab.stage.history.ledger import Rehearsal
 from lab.stage.history.profile import Profile
 from lab.stage.kinds.build import BuildBeat
-from lab.stage.kinds.pillar import newest
+from lab.stage.kinds.pillar import PillarBeat, newest
 from lab.stage.play.engine import Engine
 from lab.stage.play.opening import ShowRequest, beats_of, engine_of, needs_machine, staged
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
@@ -91,7 +91,7 @@ def prepare(lab: Lab, show: Show) -> Profile:
     be one. What exists already stays."""
     machine = lifecycle.up(lab, lab.config.machine.spec(), lock_timeout_s=lab.config.lock_timeout_s, keep=True)
     name = machine.spec.name
-    if any(beat.keys.kind == "pillar" for beat in show.beats):
+    if any(isinstance(beat.does, PillarBeat) and not beat.does.run for beat in show.beats):
         whole = request.with_controls(show.asked)
         try:
             newest(lab.paths, whole, machine.clock)

@@ -1,0 +1,74 @@
+"""What beats need that no machine gives: a measured run for a pillar, the Go that builds for a build."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lab.machines import lifecycle
+from lab.model.errors import LabError
+from lab.model.lab import Lab
+from lab.stage.kinds.build import BuildBeat
+from lab.stage.kinds.pillar import PillarBeat
+from lab.stage.prepare.points import About, Point
+from lab.stage.show.show import Beat, Show
+from lab.system.toolchain import at_hand
+from lab.system.wait import Deadline
+
+ASK_S: Final = 20.0
+ABOUT: Final[dict[str, About]] = {"runs": "pillar", "build": "build"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatChecks:
+    """Of the beats of the slot."""
+
+    lab: Lab
+    machine: str
+    show: Show
+    beats: Sequence[Beat]
+
+    def looks(self) -> dict[str, Callable[[], Sequence[Point]]]:
+        """By name, each to be called on its own; only those that a beat needs."""
+        kinds = {beat.keys.kind for beat in self.beats}
+        looks = {"runs": self._runs, "build": self._build}
+        return {name: look for name, look in looks.items() if ABOUT[name] in kinds}
+
+    def _runs(self) -> list[Point]:
+        """The run that each pillar would show, as it looks for it itself."""
+        found = lifecycle.machine(self.lab, self.machine)
+        clock = found.clock if found is not None else "real"
+        runs: dict[str, list[Beat]] = defaultdict(list)
+        lost: dict[tuple[str, str], list[Beat]] = defaultdict(list)  # by what is wrong, and its fix
+        for beat in self.beats:
+            if isinstance(beat.does, PillarBeat):
+                try:
+                    runs[beat.does.run_of(self.lab.paths, self.show.asked, clock).name].append(beat)
+                except LabError as error:
+                    lost[error.message, error.fix].append(beat)
+        return [
+            *(Point.good("runs", f"run {run} is shown by {_titles(beats)}") for run, beats in runs.items()),
+            *(
+                Point.failed("runs", f"{_titles(beats)}: {why}", fix, "pillar", beats=tuple(beat.id for beat in beats))
+                for (why, fix), beats in lost.items()
+            ),
+        ]
+
+    def _build(self) -> list[Point]:
+        """The Go of each form that is built: to fetch it takes longer than a beat has."""
+        wanted = {beat.does.form for beat in self.beats if isinstance(beat.does, BuildBeat)}
+        builds = [form.build for form in self.show.asked.forms if form.name in wanted and form.build is not None]
+        points = []
+        for version in dict.fromkeys(build.toolchain for build in builds):
+            if at_hand(self.lab, version, Deadline.after(ASK_S, self.lab.cancel)) is not None:
+                points.append(Point.good("build", f"{version} is on this host"))
+            else:
+                text = f"{version} is not on this host: the build would fetch it"
+                points.append(Point.failed("build", text, "lab rehearse", "build"))
+        return points
+
+
+def _titles(beats: Sequence[Beat]) -> str:
+    return ", ".join(beat.keys.title for beat in beats)
