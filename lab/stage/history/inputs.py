@@ -23,7 +23,7 @@ SHORT: Final = 12  # digits of a digest that it shows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Only what is known is in it. `machine`: how it is made and what it is; `forms`: NAME -> build id."""
+    """Only what is known is in it. `machine`: how it is made and what it is; `forms`: NAME -> build and settings."""
 
     machine: dict[str, str] = field(default_factory=dict)
     forms: dict[str, str] = field(default_factory=dict)
@@ -95,9 +95,10 @@ def of(
 
 
 def _identity(spec: FormSpec) -> str:
-    """By what a form is known again: its program, and its agent's where it has one."""
+    """By what a form is known again: program, agent, and the settings of both with the spans that are expected."""
     program = spec.build_id or spec.sha256
-    return f"{program} with agent {spec.agent.sha256}" if spec.agent else program
+    agent = f" with agent {spec.agent.sha256}" if spec.agent else ""
+    return f"{program}{agent}, all {hashlib.sha256(canonical(spec)).hexdigest()}"
 
 
 def differences(rehearsed: Inputs, now: Inputs) -> tuple[str, ...]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from lab import forms
 from lab.flows import standby
 from lab.flows.request import DemoRequest, Described, described
-from lab.guest.wire import LIMITS, PLAN_FILE, Plan, WireError, load
+from lab.guest.wire import LIMITS, PLAN_FILE, FormSpec, Plan, WireError, load
 from lab.machines import lifecycle
 from lab.model.errors import PreconditionError
 from lab.model.facts import MachineFacts
+from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.machine import Machine
 from lab.remote.base import Transport
@@ -53,16 +55,45 @@ def of(lab: Lab, machine: str, show: Show) -> Profile:
         ),
         wrong=(
             *(f"{name} is not there" for name in wanted if name not in plan.forms),
-            *(
-                f"{name} is of another build"
-                for name in wanted
-                if name in plan.forms and plan.forms[name].sha256 != artifacts[name].sha256
-            ),
+            *_other_forms(plan.forms, show.asked, artifacts, _known(found, facts), record.topology),
             *([f"its requests have seed {plan.seed}, not {show.keys.seed}"] if plan.seed != show.keys.seed else []),
             *_other_requests(record, show.asked, now),
             *(["the guest half of another lab holds them"] if old else []),
         ),
     )
+
+
+def _known(machine: Machine, facts: MachineFacts) -> MachineFacts:
+    """With what the machine itself cannot tell of its processor, as where forms are put on standby."""
+    return facts.but(emulated=machine.accel == "tcg" or facts.emulated, clock=machine.clock)
+
+
+def _other_forms(
+    there: Mapping[str, FormSpec],
+    asked: DemoRequest,
+    artifacts: Mapping[str, Artifact],
+    facts: MachineFacts,
+    topology: str,
+) -> list[str]:
+    """Forms on standby that would be put there otherwise now: another program or agent, or other settings."""
+    found = []
+    for form in asked.forms:
+        held = there.get(form.name)
+        if held is None:
+            continue
+        now = forms.form_spec(form, artifacts, facts, topology=topology, service=asked.service, scenario=asked.scenario)
+        if form.delay is not None:  # its size is in them, and each measured run would give another one
+            now = replace(now, args=held.args)
+        if _programs(held) != _programs(now):
+            found.append(f"{form.name} is of another build")
+        elif held != now:
+            other = [one.name for one in fields(now) if getattr(held, one.name) != getattr(now, one.name)]
+            found.append(f"{form.name} has other settings: {', '.join(other)}")
+    return found
+
+
+def _programs(spec: FormSpec) -> tuple[str, str]:
+    return spec.sha256, spec.agent.sha256 if spec.agent else ""
 
 
 def _other_requests(record: standby.Standby, asked: DemoRequest, now: Described) -> list[str]:

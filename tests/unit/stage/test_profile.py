@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 
 from lab import forms
 from lab.flows import request, standby
-from lab.guest.wire import FormSpec
+from lab.forms import form_spec
+from lab.guest.wire import FormSpec, decode, dump
 from lab.machines import lifecycle
 from lab.model.facts import MachineFacts
+from lab.model.form import Artifact, Form
 from lab.model.machine import Machine, MachineSpec
 from lab.stage.history import profile
 from lab.stage.history.inputs import differences
@@ -23,15 +26,29 @@ from lab.stage.show.show import Show
 from tests.unit.flows.test_standby import record
 from tests.unit.stage.scripted import a_lab
 
-PLAIN = FormSpec(name="baseline", mechanism="none", binary="b", sha256="ab", build_id="")
+ARTIFACTS = {
+    name: Artifact(name=name, key="k", path=Path(name), sha256=f"{name} file", size_bytes=1, build_id=f"{name} build")
+    for name in ("baseline", "ebpf", "delay-cpu", "agent")
+}
+FACTS = MachineFacts.of({"lockdown": "none", "arch": "x86_64"})
 
 
-def a_show(folder: Path, scenario: str) -> Show:
+def a_show(folder: Path, scenario: str, forms: str = "baseline") -> Show:
     path = folder / "show.yaml"
     path.write_text(
-        f"schema: 1\ntitle: T\nscenario: {scenario}\nforms: [baseline]\nbeats: [{{id: a, kind: request, title: A}}]\n"
+        f"schema: 1\ntitle: T\nscenario: {scenario}\nforms: [{forms}]\nbeats: [{{id: a, kind: request, title: A}}]\n"
     )
     return show_file.load(path)
+
+
+def specs(show: Show) -> dict[str, FormSpec]:
+    """As `standby.start` puts them into a machine, which reads them back from the plan."""
+    asked = show.asked
+    made = {
+        form.name: form_spec(form, ARTIFACTS, FACTS, topology=asked.scenario.topology, service=asked.service)
+        for form in asked.forms
+    }
+    return {name: decode(FormSpec, json.loads(dump(spec))) for name, spec in made.items()}
 
 
 def put(show: Show, **other: Any) -> standby.Standby:
@@ -47,14 +64,15 @@ def put(show: Show, **other: Any) -> standby.Standby:
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One where the baseline of today is on standby, whatever was asked for."""
-    plan = SimpleNamespace(forms={"baseline": PLAIN}, seed=1)
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
+    """One where the forms of today are on standby, whatever was asked for. Returns their plan."""
+    plan = SimpleNamespace(forms=specs(a_show(tmp_path, "http", "baseline, ebpf, delay-cpu")), seed=1)
     monkeypatch.setattr(lifecycle, "machine", lambda *_: Machine(spec=MachineSpec(name="m", provider="qemu")))
     monkeypatch.setattr(lifecycle, "connected", lambda *_: contextlib.nullcontext())
-    monkeypatch.setattr(forms, "build", lambda *_, **__: {"baseline": SimpleNamespace(sha256="ab", name="baseline")})
-    monkeypatch.setattr(profile, "_asked", lambda *_: (plan, MachineFacts.of({}), False))
+    monkeypatch.setattr(forms, "build", lambda *_, **__: ARTIFACTS)
+    monkeypatch.setattr(profile, "_asked", lambda *_: (plan, FACTS, False))
     monkeypatch.setattr("lab.stage.history.inputs.toolchain", lambda _: {})
+    return plan
 
 
 def found(monkeypatch: pytest.MonkeyPatch, folder: Path, held: standby.Standby, show: Show) -> profile.Profile:
@@ -111,3 +129,56 @@ def test_each_file_that_describes_a_service_counts(tmp_path: Path) -> None:
             file.write("# another\n")
         seen.add(request.described(asked).service)
     assert len(seen) == 4
+
+
+def but(show: Show, name: str, **changes: Any) -> Show:
+    """With another form.yaml of this form."""
+    made: list[Form] = [
+        dataclasses.replace(form, **changes) if form.name == name else form for form in show.asked.forms
+    ]
+    return dataclasses.replace(show, asked=dataclasses.replace(show.asked, forms=tuple(made)))
+
+
+def test_a_form_whose_settings_were_edited_is_put_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: SimpleNamespace
+) -> None:
+    show = a_show(tmp_path, "http", "baseline, ebpf, delay-cpu")
+    held = put(show)
+    before = found(monkeypatch, tmp_path, held, show)
+    assert before.wrong == ()
+    agent = next(form.agent for form in show.asked.forms if form.name == "ebpf")
+    assert agent is not None
+    off = {"OTEL_TRACES_SAMPLER": "always_off"}
+    edits: list[tuple[dict[str, Any], str]] = [
+        ({"env": off}, "env"),
+        ({"agent": dataclasses.replace(agent, argv=(*agent.argv, "-v"))}, "agent"),
+        ({"agent": dataclasses.replace(agent, env=off), "args": ("-x",)}, "args, agent"),
+        ({"default_expect": "none"}, "expected"),
+    ]
+    for edit, named in edits:
+        edited = but(show, "ebpf", **edit)
+        assert found(monkeypatch, tmp_path, held, edited).wrong == (f"ebpf has other settings: {named}",)
+        machine.forms = specs(edited)
+        after = found(monkeypatch, tmp_path, held, edited)
+        assert after.wrong == ()
+        assert [one.partition(":")[0] for one in differences(before.inputs, after.inputs)] == ["form ebpf"]
+        machine.forms = specs(show)
+
+
+def test_an_agent_of_another_build_is_put_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: SimpleNamespace
+) -> None:
+    show = a_show(tmp_path, "http", "baseline, ebpf")
+    held = machine.forms["ebpf"]
+    machine.forms["ebpf"] = dataclasses.replace(held, agent=dataclasses.replace(held.agent, sha256="another"))
+    assert found(monkeypatch, tmp_path, put(show), show).wrong == ("ebpf is of another build",)
+
+
+def test_a_control_that_was_sized_by_another_run_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: SimpleNamespace
+) -> None:
+    """Every run that is measured would size it again; what is there is what was rehearsed."""
+    show = a_show(tmp_path, "http", "baseline, delay-cpu")
+    held = machine.forms["delay-cpu"]
+    machine.forms["delay-cpu"] = dataclasses.replace(held, args=tuple(f"{one}7" for one in held.args))
+    assert found(monkeypatch, tmp_path, put(show), show).wrong == ()
