@@ -27,7 +27,8 @@ QUANTILE: Final = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatResult:
-    """How one beat of a rehearsal went, its repetitions included. `drilled`: its fallback was played on purpose."""
+    """How one beat of a rehearsal went, its repetitions included. `drilled`: it passed, and its fallback was
+    played too."""
 
     beat: str  # id
     outcome: Outcome

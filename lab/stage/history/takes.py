@@ -108,7 +108,7 @@ def load(path: Path) -> Take:
 
 
 def usable(place: Path, beat: str, inputs: Inputs | HostInputs) -> Take | str:
-    """The take of a beat, or why there is none to play. inputs: of today; of this host alone where no machine told."""
+    """The take of a beat, or why there is none to play. inputs: of today; this host's where no machine answered."""
     path = place / FOLDER / f"{beat}.json"
     if not path.exists():
         return "there is no take of it: lab rehearse records one"

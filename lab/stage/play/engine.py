@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from lab.guest.wire.live import PartEnded
 from lab.stage.play.attempt import Attempt, Played
-from lab.stage.play.moves import BEHIND_A_SHELL, PLAY, SHOWN, Move, after, may_play, while_played
+from lab.stage.play.moves import BEHIND_A_SHELL, PLAY, SHOWN, Move, after, kept, may_play, while_played
 from lab.stage.play.stand import Stand
 from lab.stage.show.show import Beat
 from lab.stage.stream.events import (
@@ -194,10 +194,7 @@ class Engine:
             level: Literal["info", "warning"] = "info" if played.outcome == "passed" else "warning"
             self.emit(Remark(text=f"{attempt.name}: {played.reason}", level=level))
             return played
-        if self.outcomes.get(self.at) != "passed" and (
-            played.outcome in SHOWN or self.outcomes.get(self.at) not in SHOWN
-        ):
-            self.outcomes[self.at] = played.outcome
+        self.outcomes[self.at] = kept(self.outcomes.get(self.at), played.outcome)
         for cause in self.stand.side.critic.causes(beat.id, attempt.scene) if attempt.good != "recorded" else ():
             self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason

@@ -12,6 +12,13 @@ from lab.stage.stream.events import Outcome
 SHOWN: Final = ("passed", "recorded")  # the audience has seen the beat
 
 
+def kept(before: Outcome | None, now: Outcome) -> Outcome:
+    """The outcome of a beat after one more attempt, which takes nothing from a good one."""
+    if before is None or (before != "passed" and (now in SHOWN or before not in SHOWN)):
+        return now
+    return before
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """An action of `lab.stage.stream.keys`, `jump` to a beat, or `play`: the present beat, from its beginning."""

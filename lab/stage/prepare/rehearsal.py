@@ -14,6 +14,7 @@ from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import BeatResult, BeatSignals, Figure, Rehearsal
 from lab.stage.history.takes import Take
 from lab.stage.play.attempt import Attempt, Played
+from lab.stage.play.moves import kept
 from lab.stage.show.show import Beat, Show
 from lab.stage.stream.events import Remark, StageEvent, Value
 from lab.stage.stream.records import StageRecord
@@ -39,11 +40,15 @@ class Recorder:
     def ended(self, attempt: Attempt, beat: Beat, played: Played) -> None:
         """One attempt of a beat, or its take, is over."""
         before = self.results.get(beat.id)
-        seconds = played.seconds + (before.seconds if before else 0.0)
-        if before is not None and before.outcome == "passed" and played.outcome == "recorded":  # on purpose
-            self.results[beat.id] = BeatResult(beat=beat.id, outcome="passed", seconds=before.seconds, drilled=True)
-            return
-        self.results[beat.id] = BeatResult(beat=beat.id, outcome=played.outcome, seconds=round(seconds, 2))
+        outcomes = (before.outcome if before else None, played.outcome)
+        on_purpose = attempt.good == "recorded" and outcomes[0] == "passed"  # a take that nothing made necessary
+        seconds = (before.seconds if before else 0.0) + (0.0 if on_purpose else played.seconds)
+        self.results[beat.id] = BeatResult(
+            beat=beat.id,
+            outcome=kept(*outcomes),
+            seconds=round(seconds, 2),
+            drilled=(before is not None and before.drilled) or {*outcomes} == {"passed", "recorded"},
+        )
         if played.outcome == "passed":
             self._keep(attempt, beat, played)
 

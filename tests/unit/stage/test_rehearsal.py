@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from lab.model.errors import DemoError
 from lab.stage.beat.scene import Scene
 from lab.stage.history import ledger, takes
 from lab.stage.history.inputs import Inputs
+from lab.stage.history.ledger import BeatResult
+from lab.stage.play.attempt import Played
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
-from lab.stage.stream.events import BeatEnded, BeatStarted, Line, Remark, Value
-from tests.unit.stage.scripted import Run, a_beat, a_run
+from lab.stage.stream.events import BeatEnded, BeatStarted, Line, Outcome, Remark, Value
+from tests.unit.stage.scripted import Run, a_beat, a_run, a_take
 
 INPUTS = Inputs(show="aa", seed=1)
 
@@ -77,6 +80,43 @@ def test_a_beat_that_is_played_again_is_in_the_rehearsal_once(tmp_path: Path) ->
             run.engine.act("next" if count == 3 else "retry")
         run.over()
     assert [(one.beat, one.value) for one in recorder.finish(beats).figures] == [("one", 20.0)]
+
+
+def ended(place: Path, *outcomes: Outcome) -> BeatResult:
+    """What the ledger has of a beat whose attempts ended so, a second each."""
+    run, beat = a_run(place, a_beat("one", shows)), a_beat("one", shows)
+    stand = run.engine.stand
+    recorder = Recorder(show=stand.show, place=place, machine="one", inputs=INPUTS)
+    for outcome in outcomes:
+        attempt = (
+            stand.replay(a_take("one"), run.engine.emit, lambda: None)
+            if outcome == "recorded"
+            else stand.attempt(beat, run.engine.emit, lambda: None)
+        )
+        attempt.scene.began_s = time.monotonic()
+        recorder.ended(attempt, beat, Played(outcome=outcome, seconds=1.0))
+    return recorder.results["one"]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "kept", "drilled", "seconds"),
+    [
+        (("passed", "skipped"), "passed", False, 2.0),
+        (("passed", "stopped", "failed"), "passed", False, 3.0),
+        (("failed", "passed"), "passed", False, 2.0),
+        (("passed", "recorded"), "passed", True, 1.0),
+        (("passed", "recorded", "passed"), "passed", True, 2.0),
+        (("passed", "recorded", "missed"), "passed", True, 2.0),
+        (("missed", "recorded"), "recorded", False, 2.0),
+        (("missed", "recorded", "skipped"), "recorded", False, 3.0),
+        (("missed", "recorded", "passed"), "passed", True, 3.0),
+        (("missed", "skipped"), "skipped", False, 2.0),
+    ],
+)
+def test_a_later_attempt_takes_nothing_from_a_good_one(
+    tmp_path: Path, outcomes: tuple[Outcome, ...], kept: Outcome, drilled: bool, seconds: float
+) -> None:
+    assert ended(tmp_path, *outcomes) == BeatResult(beat="one", outcome=kept, seconds=seconds, drilled=drilled)
 
 
 def test_a_beat_that_fails_leaves_no_take_and_is_named(tmp_path: Path) -> None:
