@@ -20,6 +20,7 @@ from lab.remote.base import Transport
 from lab.runs import drive
 from lab.stage.history import inputs
 from lab.stage.history.inputs import Inputs
+from lab.stage.show import advice
 from lab.stage.show.show import Show
 from lab.system.wait import Deadline
 
@@ -36,13 +37,13 @@ class Profile:
 
 def of(lab: Lab, machine: str, show: Show) -> Profile:
     """Ask the machine and the caches. Raises PreconditionError where there is no machine, or nothing on standby."""
-    found = lifecycle.machine(lab, machine)
+    found, fix = lifecycle.machine(lab, machine), advice.rehearse(show, machine)
     if found is None:
-        raise PreconditionError(f"there is no machine {machine}", fix=f"lab rehearse --name {machine}")
+        raise PreconditionError(f"there is no machine {machine}", fix=fix)
     record = standby.kept(lab, machine)
     artifacts = forms.build(lab, show.asked.forms, show.asked.service, arch=found.spec.arch)
     with lifecycle.connected(lab, found) as link:
-        plan, facts, old = _asked(lab, found, link, record)
+        plan, facts, old = _asked(lab, found, link, record, fix)
     wanted = [form.name for form in show.asked.forms]
     now = described(show.asked)
     return Profile(
@@ -110,8 +111,11 @@ def _other_requests(record: standby.Standby, asked: DemoRequest, now: Described)
     return found
 
 
-def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby) -> tuple[Plan, MachineFacts, bool]:
-    """The plan of what is on standby, the machine's facts, and whether another guest half put it there."""
+def _asked(
+    lab: Lab, machine: Machine, link: Transport, record: standby.Standby, fix: str
+) -> tuple[Plan, MachineFacts, bool]:
+    """The plan of what is on standby, the machine's facts, and whether another guest half put it there. fix: the
+    command that puts the forms there again."""
     deadline = Deadline.after(ASK_S, lab.cancel)
     path = f"{record.site.out}/{PLAN_FILE}"
     data = b"".join(link.stream(path, 0, deadline, max_bytes=LIMITS.size))
@@ -119,7 +123,7 @@ def _asked(lab: Lab, machine: Machine, link: Transport, record: standby.Standby)
         plan = load(Plan, data)
     except WireError as error:
         message = f"{path} in machine {machine.spec.name} cannot be read: {error}"
-        raise PreconditionError(message, fix="lab rehearse: it puts the forms there again") from error
+        raise PreconditionError(message, fix=f"{fix}: it puts the forms there again") from error
     home = drive.GuestHome(root=record.site.root)
     own = link.run(["grep", "-qF", home.guest, f"/proc/{record.pid}/cmdline"], deadline).ok
     drive.install(link, home, deadline)

@@ -93,7 +93,7 @@ def save(place: Path, take: Take) -> Path:
 
 def load(path: Path) -> Take:
     """Read a take. Raises Unreadable where it is missing, truncated, or not what was written."""
-    source = Source(path=path, name=str(path), fix="rehearse the show: lab rehearse")
+    source = Source(path=path, name=str(path), fix="rehearse the show again")
     doc = documents.read(source, _Stored)
     if doc.schema != SCHEMA:
         raise source.error(f"schema {doc.schema}, this lab reads {SCHEMA}")
@@ -111,7 +111,7 @@ def usable(place: Path, beat: str, inputs: Inputs | HostInputs) -> Take | str:
     """The take of a beat, or why there is none to play. inputs: of today; this host's where no machine answered."""
     path = place / FOLDER / f"{beat}.json"
     if not path.exists():
-        return "there is no take of it: lab rehearse records one"
+        return "there is no take of it: a rehearsal records one"
     try:
         take = load(path)
     except Unreadable as error:

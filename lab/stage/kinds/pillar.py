@@ -66,7 +66,7 @@ def newest(paths: Paths, asked: DemoRequest, clock: Clock) -> Path:
     forms = ",".join(form.name for form in asked.forms)
     scenario = asked.scenario.name
     what = f"scenario {scenario} with the forms {forms} on a {clock} clock"
-    raise UsageError(f"there is no run of {what}", fix=f"lab rehearse, or lab demo {scenario} --form {forms}")
+    raise UsageError(f"there is no run of {what}", fix=f"lab demo {asked.demo.scenario} --form {forms}")
 
 
 @functools.lru_cache(maxsize=1)

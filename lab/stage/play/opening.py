@@ -18,6 +18,7 @@ from lab.stage.history import checked, ledger, profile, takes
 from lab.stage.history.inputs import Inputs, of_host
 from lab.stage.play.engine import Engine, Pace
 from lab.stage.play.stand import Side, Stand
+from lab.stage.show import advice
 from lab.stage.show.show import Beat, Show
 from lab.stage.stream.events import Remark
 from lab.system import locks
@@ -122,7 +123,8 @@ def side(
             found = profile.of(lab, machine, show)
             inputs = found.inputs
             if found.wrong:
-                remarks.append(f"forms on standby: {'; '.join(found.wrong)}; lab rehearse puts them there")
+                puts = f"{advice.rehearse(show, machine)} puts them there"
+                remarks.append(f"forms on standby: {'; '.join(found.wrong)}; {puts}")
         except LabError as error:
             remarks.append(f"machine {machine}: {error.message}")
     if since := checked.changed(place):

@@ -23,12 +23,13 @@ ABOUT: Final[dict[str, About]] = {"runs": "pillar", "build": "build"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatChecks:
-    """Of the beats of the slot."""
+    """Of the beats of the slot. `again`: the command that rehearses this show there."""
 
     lab: Lab
     machine: str
     show: Show
     beats: Sequence[Beat]
+    again: str
 
     def looks(self) -> dict[str, Callable[[], Sequence[Point]]]:
         """By name, each to be called on its own; only those that a beat needs."""
@@ -47,7 +48,8 @@ class BeatChecks:
                 try:
                     runs[beat.does.run_of(self.lab.paths, self.show.asked, clock).name].append(beat)
                 except LabError as error:
-                    lost[error.message, error.fix].append(beat)
+                    fix = error.fix if beat.does.run else f"{self.again}, or {error.fix}"
+                    lost[error.message, fix].append(beat)
         return [
             *(Point.good("runs", f"run {run} is shown by {_titles(beats)}") for run, beats in runs.items()),
             *(
@@ -66,7 +68,7 @@ class BeatChecks:
                 points.append(Point.good("build", f"{version} is on this host"))
             else:
                 text = f"{version} is not on this host: the build would fetch it"
-                points.append(Point.failed("build", text, "lab rehearse", "build"))
+                points.append(Point.failed("build", text, self.again, "build"))
         return points
 
 

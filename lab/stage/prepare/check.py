@@ -20,6 +20,7 @@ from lab.stage.prepare.machine_checks import MachineChecks
 from lab.stage.prepare.points import Point
 from lab.stage.prepare.rehearsal import has_fallback, needs
 from lab.stage.prepare.rehearsing import RUNS
+from lab.stage.show import advice
 from lab.stage.show.show import Beat, Show
 
 Word = Literal["GO", "GO WITH FALLBACK", "NO-GO"]
@@ -49,9 +50,10 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
     second_of(lab, standby)
     beats = beats_of(show, minutes)
     own = replace(lab, cancel=threading.Event())  # ends what does not answer in time
-    machine = MachineChecks(lab=own, machine=lab.config.machine.name, show=show)
+    name = lab.config.machine.name
+    machine = MachineChecks(lab=own, machine=name, show=show, again=advice.rehearse(show, name, minutes))
     looks: dict[str, Look] = {**host_checks.looks(lab.paths.home, port), **_looks(machine, beats)}
-    second = MachineChecks(lab=own, machine=standby, show=show)
+    second = MachineChecks(lab=own, machine=standby, show=show, again=advice.rehearse(show, standby, minutes))
     asked = _looks(second, beats) if standby else {}
     everything = {**looks, **{f"{standby}: {name}": look for name, look in asked.items()}}
     found = at_once(everything, stop=lab.cancel, end=own.cancel)
@@ -70,17 +72,16 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
 
 def _looks(machine: MachineChecks, beats: Sequence[Beat]) -> dict[str, Look]:
     """What these beats need on that machine, and beside it."""
-    beside = BeatChecks(lab=machine.lab, machine=machine.machine, show=machine.show, beats=beats)
+    beside = BeatChecks(lab=machine.lab, machine=machine.machine, show=machine.show, beats=beats, again=machine.again)
     return {**(machine.looks() if any(map(needs_machine, beats)) else {}), **beside.looks()}
 
 
 def _of_second(machine: str, point: Point) -> Point:
     """A point of the second machine: it only warns."""
-    name = f"{machine}: {point.name}"
+    name = f"{machine}: {point.name.removeprefix(f'{machine}: ')}"  # of a look that failed as a whole
     if point.verdict == "ok":
         return replace(point, name=name)
-    fix = f"lab rehearse --name {machine}" if point.fix == "lab rehearse" else point.fix
-    return replace(point, name=name, verdict="warn", about="note", fix=fix)
+    return replace(point, name=name, verdict="warn", about="note")
 
 
 def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, str]) -> GoVerdict:
@@ -120,7 +121,7 @@ def _rehearsed(
 ) -> list[Point]:
     """Takes that are missing and what the rehearsals lack: a warning, since the live beats may all go well."""
     points = [
-        Point.warned("takes", f"{beat.keys.title}: {usable[beat.id]}", "lab rehearse")
+        Point.warned("takes", f"{beat.keys.title}: {usable[beat.id]}", machine.again)
         for beat in filter(has_fallback, beats)
         if usable[beat.id]
     ]
@@ -130,7 +131,7 @@ def _rehearsed(
         text = f"not compared with what is shown: machine {machine.machine} could not be asked"
         return [*points, Point.warned("rehearsals", text, "make the machine answer, then lab show --check")]
     missing = ledger.stage_ready(rehearsals, now, needs(beats, (minutes or show.keys.slot_min) * 60, RUNS))
-    points += [Point.warned("rehearsals", lack, "lab rehearse") for lack in missing]
+    points += [Point.warned("rehearsals", lack, machine.again) for lack in missing]
     return points or [Point.good("rehearsals", "stage-ready")]
 
 

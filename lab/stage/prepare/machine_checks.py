@@ -25,13 +25,15 @@ BEHIND_S: Final = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class MachineChecks:
-    """`profile`: as it was found, for what the rehearsals are compared with."""
+    """`again`: the command that rehearses this show there; `profile`: as it was found, for what the rehearsals are
+    compared with."""
 
     NAMES: ClassVar = ("machine", "snapshot", "forms", "inputs", "clock")
 
     lab: Lab
     machine: str
     show: Show
+    again: str
     profile: Profile | None = None
 
     def looks(self) -> dict[str, Callable[[], Sequence[Point]]]:
@@ -48,7 +50,7 @@ class MachineChecks:
         found = lifecycle.glance(self.lab, self.machine)
         if found.phase == "running":
             return [Point.good("machine", f"{self.machine} is running")]
-        fix = f"lab rehearse --name {self.machine}"
+        fix = self.again
         if found.phase != "absent":
             fix = f"lab restore {self.machine} --from {TAG}, or {fix}"
         return [Point.failed("machine", f"machine {self.machine} is {found.phase}", fix, "machine")]
@@ -62,7 +64,7 @@ class MachineChecks:
             return [Point.good("snapshot", text)]
         if TAG in snapshots.names(self.lab, self.machine):
             return [Point.good("snapshot", f"snapshot {TAG} exists")]
-        return [Point.warned("snapshot", f"there is no snapshot {TAG}: panic cannot restore", "lab rehearse")]
+        return [Point.warned("snapshot", f"there is no snapshot {TAG}: panic cannot restore", self.again)]
 
     def _proofs(self) -> list[Point]:
         """One request through every form, now."""
@@ -70,15 +72,22 @@ class MachineChecks:
         with live.opened(self.lab, self.machine) as line:
             wanted = [form.name for form in self.show.asked.forms]
             order = line.reprove(tuple(name for name in wanted if name in line.forms))
-            points = [_proof(event) for event in order if isinstance(event, Proof)]
+            points = [self._proof(event) for event in order if isinstance(event, Proof)]
         took = time.monotonic() - began
-        return points or [Point.failed("forms", f"no form was proven in {took:.0f} s", "lab rehearse", "machine")]
+        return points or [Point.failed("forms", f"no form was proven in {took:.0f} s", self.again, "machine")]
+
+    def _proof(self, event: Proof) -> Point:
+        if event.ok:
+            spans = f"{event.spans} spans" if event.spans else "no span, as expected"
+            return Point.good("forms", f"{event.form} answers: {spans}")
+        fix = f"press p in the show, or {self.again}"
+        return Point.failed("forms", f"{event.form}: {event.reason}", fix, "machine")
 
     def _inputs(self) -> list[Point]:
         self.profile = found = profile.of(self.lab, self.machine, self.show)
         if found.wrong:
             text = f"forms on standby: {'; '.join(found.wrong)}"
-            return [Point.failed("inputs", text, "lab rehearse", "machine")]
+            return [Point.failed("inputs", text, self.again, "machine")]
         return [Point.good("inputs", "the forms on standby are those that would be built now")]
 
     def _clock(self) -> list[Point]:
@@ -93,10 +102,3 @@ class MachineChecks:
             why = "it counts instructions" if counts else "as after a restore"
             text += f": {why}; spans and requests share it, so figures hold"
         return [Point.good("clock", text)]
-
-
-def _proof(event: Proof) -> Point:
-    if event.ok:
-        spans = f"{event.spans} spans" if event.spans else "no span, as expected"
-        return Point.good("forms", f"{event.form} answers: {spans}")
-    return Point.failed("forms", f"{event.form}: {event.reason}", "press p in the show, or lab rehearse", "machine")

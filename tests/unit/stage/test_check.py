@@ -183,3 +183,23 @@ def test_a_second_machine_that_is_the_first_one(tmp_path: Path, show: Show) -> N
 def test_a_slot_that_the_show_does_not_have(show: Show) -> None:
     with pytest.raises(UsageError, match="--minutes 7 is no slot"):
         beats_of(show, 7.0)
+
+
+def test_each_fix_is_about_this_show_on_this_machine_in_this_slot(tmp_path: Path) -> None:
+    """`lab rehearse` alone would rehearse the show that ships."""
+    path = tmp_path / "my talk.yaml"
+    path.write_text(
+        SHOW.replace("title: T", "title: T\ncuts_min: [5]") + "  - {id: p, kind: pillar, title: P, pillar: safety}\n"
+    )
+    lab = a_lab(tmp_path)
+    lab = replace(lab, config=replace(lab.config, machine=replace(lab.config.machine, name="talk")))
+    lab.paths.home.mkdir()
+    found = check(lab, show_file.load(path), minutes=5, standby="spare")
+    fixes = {point.name: point.fix for point in found.points if "lab rehearse" in point.fix}
+    assert {"machine", "inputs", "takes", "runs", "spare: machine", "spare: inputs", "spare: takes"} <= fixes.keys()
+    for name, fix in fixes.items():
+        machine = "spare" if name.startswith("spare") else "talk"
+        here = f"lab rehearse '{path}' --name {machine}"
+        assert fix.partition(", or ")[0] in (here, f"{here} --minutes 5"), name
+    assert fixes["machine"].endswith(" --minutes 5")
+    assert found.fix.startswith(f"lab rehearse '{path}' --name talk")

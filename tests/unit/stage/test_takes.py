@@ -45,7 +45,7 @@ def test_a_take_is_read_as_it_was_kept(tmp_path: Path) -> None:
 
 
 def test_no_take(tmp_path: Path) -> None:
-    assert takes.usable(tmp_path, "one", INPUTS) == "there is no take of it: lab rehearse records one"
+    assert takes.usable(tmp_path, "one", INPUTS) == "there is no take of it: a rehearsal records one"
 
 
 def test_a_take_of_other_inputs_is_refused_and_the_input_named(tmp_path: Path) -> None:
