@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -42,6 +43,9 @@ class BuildBeat(Kind):
             return []
         woven = [name for name, one in around.forms.items() if one.mechanism == "compile-time"]
         return [("form", f"nothing is woven into {self.form!r}: name a form of mechanism compile-time{of_show(woven)}")]
+
+    def reach(self, value: str, budget_s: float) -> tuple[float, float]:
+        return 0.0, budget_s if value == "build_s" else math.inf
 
     def play(self, scene: Scene) -> None:
         def on_line(text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -38,10 +37,10 @@ class CommandBeat(Kind):
         del around
         return [] if self.argv and self.argv[0] else [("argv", "names no program: write [program, argument, …]")]
 
-    def reach(self, value: str) -> tuple[float, float]:
+    def reach(self, value: str, budget_s: float) -> tuple[float, float]:
         if value == "exit_code":  # with any other one the beat has failed
             return self.exit_code, self.exit_code
-        return 0.0, math.inf
+        return 0.0, budget_s
 
     def play(self, scene: Scene) -> None:
         lines = 0

@@ -22,6 +22,7 @@ class Around:
     forms: Mapping[str, Form] = field(default_factory=dict)  # of the show
     requests: tuple[str, ...] = ()  # request types of the scenario
     budget_s: float = math.inf
+    kept: tuple[str, ...] = ()  # forms to which a beat attaches an agent that stays
 
     def no_request(self, name: str) -> str:
         """Why no such request can be sent; "" when it can."""
@@ -40,6 +41,7 @@ class Kind(ABC):
     """What a beat does: a frozen dataclass below this class, whose fields are its keys in the show file.
 
     NEEDED: keys without a default. GIVES: the forms of expectation that it can meet. VALUES: the values that it emits.
+    RATIOS: those that have a ratio to the twin or the baseline; SPANS: those that only a form with spans has.
     HANDS_OVER: the terminal is the speaker's while it plays; its budget does not end it, and it is not tried again.
     """
 
@@ -47,6 +49,8 @@ class Kind(ABC):
     NEEDED: ClassVar[tuple[str, ...]] = ()
     GIVES: ClassVar[tuple[str, ...]] = ()
     VALUES: ClassVar[tuple[str, ...]] = ()
+    RATIOS: ClassVar[tuple[str, ...]] = ()
+    SPANS: ClassVar[tuple[str, ...]] = ()
     HANDS_OVER: ClassVar[bool] = False
 
     @property
@@ -68,7 +72,7 @@ class Kind(ABC):
         del around
         return []
 
-    def reach(self, value: str) -> tuple[float, float]:
-        """The lowest and highest figure that one of its VALUES can have in a beat that passes."""
-        del value
+    def reach(self, value: str, budget_s: float) -> tuple[float, float]:
+        """The lowest and highest figure that one of its VALUES can have in a beat that passes within its budget."""
+        del value, budget_s
         return 0.0, math.inf

@@ -30,6 +30,8 @@ class LoadBeat(Kind):
 
     GIVES = ("value", "inside")
     VALUES = ("latency_p50", "cpu_per_request", "rss", "spans")
+    RATIOS = ("latency_p50", "cpu_per_request", "rss")
+    SPANS = ("spans",)
 
     forms: tuple[str, ...] = key((), "Forms that are loaded, two to four; default: all of the show")
     load_s: float = key(20.0, "How long", low=0.5, high=3600)

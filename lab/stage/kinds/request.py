@@ -21,6 +21,7 @@ class RequestBeat(Kind):
 
     GIVES = ("spans", "value", "inside")
     VALUES = ("request_spans", "spans_in_place")
+    SPANS = ("request_spans", "spans_in_place")
 
     forms: tuple[str, ...] = key((), "Forms that it goes into; default: all of the show")
     request: str = key("", "Request type of the scenario; default: its first")

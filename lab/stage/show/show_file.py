@@ -23,7 +23,9 @@ from lab.model.names import file_name_fault
 from lab.model.problems import collect
 from lab.stage.beat.expect import FORMS, Expect, InRange, Inside, VerdictWord
 from lab.stage.kinds import KINDS
+from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.kind import Around, Kind
+from lab.stage.show import unmet
 from lab.stage.show.show import Beat, BeatKeys, Show, ShowKeys
 from lab.system import resources
 
@@ -73,6 +75,7 @@ def load(path: Path) -> Show:
     beats = [_beat(item, top, cuts, around) for item in doc.sections("beats")]
     doc.check("beats", "" if beats or not doc.sound("beats") else "at least one beat is needed")
     _unique(doc, beats)
+    _meets(doc, beats, around)
     _fits(doc, top, [beat for beat in beats if beat is not None], cuts)
     doc.document.finish()
     assert asked is not None, "what could not be read was noted"
@@ -197,8 +200,6 @@ def _expect(item: Section, word: str, does: Kind, top: ShowKeys) -> Expect | Non
                 f"{value!r} is no value of a beat of kind {word}{nearest(value, does.VALUES)}"
                 f" (known: {', '.join(does.VALUES)})",
             )
-    if isinstance(found, InRange) and item.sound("at_least", "at_most"):
-        _reached(item, found, does)
     for key, one in (("form", getattr(found, "form", "")), ("spans", getattr(found, "spans", ""))):
         if one and top.forms and one not in top.forms:
             item.complain(key, f"{one!r} is no form of this show{nearest(one, top.forms)}")
@@ -208,15 +209,19 @@ def _expect(item: Section, word: str, does: Kind, top: ShowKeys) -> Expect | Non
     return found
 
 
-def _reached(item: Section, found: InRange, does: Kind) -> None:
-    """A range that no value can lie in is a mistake in the file, not a beat that fails on stage."""
-    if found.fault():
-        return
-    low, high = does.reach(found.value)
-    can = f"is {low:g}" if low == high else f"is at least {low:g}"
-    for key, off in (("at_most", found.at_most < low), ("at_least", found.at_least > high)):
-        if off:
-            item.complain(key, f"{found.value} {can} in each beat that passes: give a bound that allows it")
+def _meets(doc: Section, beats: list[Beat | None], around: Around) -> None:
+    """After all beats were read: an agent that stays attached gives a form spans in the beats after."""
+    kept = tuple(one.does.form for one in beats if one and isinstance(one.does, AttachBeat) and one.does.keep)
+    for item, beat in zip(doc.sections("beats"), beats, strict=True):
+        written = item.sections("expect")
+        if beat is None or len(written) != len(beat.expect):  # said already
+            continue
+        near = dataclasses.replace(around, kept=kept)
+        if item.sound("budget_s"):
+            near = dataclasses.replace(near, budget_s=beat.keys.budget_s)
+        for one, expect in zip(written, beat.expect, strict=True):
+            for key, text in unmet.faults(expect, beat.does, near) if one.sound("at_least", "at_most", "ratio") else ():
+                one.check(key, text)
 
 
 def _unique(doc: Section, beats: list[Beat | None]) -> None:

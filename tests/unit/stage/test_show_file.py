@@ -207,3 +207,80 @@ def test_the_reference_is_made_from_the_keys() -> None:
     assert (REFERENCE / "show-file.md").read_text(encoding="utf-8") == show_schema.markdown(), (
         "write it: ./labw show --reference > docs/reference/show-file.md"
     )
+
+
+LOAD = "kind: load, forms: [baseline, orchestrion-otel, ebpf], expect: "
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (LOAD + "[{value: spans, ratio: true, at_most: 2}]", "ratio: spans has no ratio (these have one: latency_p50,"),
+        (LOAD + "[{value: rss, ratio: true, form: baseline, at_most: 2}]", "ratio: baseline is what the others"),
+        (
+            "kind: load, forms: [orchestrion-otel, ebpf], expect: [{value: rss, ratio: true, at_most: 2}]",
+            "ratio: the beat shows neither twin nor baseline",
+        ),
+        (LOAD + "[{value: rss, ratio: true, at_most: -1}]", "at_most: the ratio of rss is at least 0 in"),
+        (LOAD + "[{value: spans, form: baseline, at_least: 1}]", "form: 'baseline' gives no spans"),
+        ("kind: request, expect: [{spans: baseline}]", "spans: 'baseline' gives no spans: name an instrumented form"),
+        ("kind: request, expect: [{spans: baseline, at_least: 0, names: [x]}]", "spans: 'baseline' gives no spans"),
+        (
+            "kind: request, expect: [{value: request_spans, form: ebpf, ratio: true, at_least: 1}]",
+            "ratio: request_spans has no ratio (no value of this beat has one)",
+        ),
+        (
+            "kind: build, form: orchestrion-otel, expect: [{value: build_s, ratio: true, at_most: 2}]",
+            "ratio: build_s has no ratio",
+        ),
+        (
+            "kind: attach, form: baseline, agent_of: ebpf, expect: [{value: attach_s, ratio: true, at_most: 2}]",
+            "ratio: attach_s has no ratio",
+        ),
+        (
+            "kind: command, argv: [x], budget_s: 5, expect: [{value: command_s, at_least: 6}]",
+            "at_least: command_s is at least 0 and at most 5 in each beat",
+        ),
+        (
+            "kind: build, form: orchestrion-otel, budget_s: 5, expect: [{value: build_s, at_least: 6}]",
+            "at_least: build_s is at least 0 and at most 5 in each beat",
+        ),
+        (
+            "kind: slide, markdown: '# Hello', expect: [{text: '^Hello'}]",
+            "text: nothing in the markdown matches '^Hello'",
+        ),
+    ],
+)
+def test_an_expectation_that_no_beat_can_meet_is_a_mistake_in_the_file(tmp_path: Path, keys: str, told: str) -> None:
+    found = problems(tmp_path, f"{SOME}beats: [{{id: a, title: A, {keys}}}]")
+    assert len(found) == 1, found
+    assert f"beats[0].expect[0].{told}" in found[0]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        LOAD + "[{value: rss, ratio: true, at_most: 2}, {value: spans, at_least: 1}]",
+        "kind: request, expect: [{spans: baseline, at_least: 0, whole: true}]",
+        "kind: command, argv: [x], budget_s: 5, expect: [{value: command_s, at_most: 6}]",
+        "kind: slide, markdown: '# Hello', expect: [{text: 'Hell.$'}]",
+    ],
+)
+def test_an_expectation_that_can_be_met_is_none(tmp_path: Path, keys: str) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(f"{SOME}beats: [{{id: a, title: A, {keys}}}]")
+    assert show_file.load(path).beats[0].expect
+
+
+def test_beside_the_twin_the_baseline_has_a_ratio(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    keys = "kind: load, expect: [{value: rss, ratio: true, form: baseline, at_most: 2}]"
+    path.write_text(f"{HEAD}forms: [baseline, twin, ebpf]\nbeats: [{{id: a, title: A, {keys}}}]")
+    assert show_file.load(path).beats[0].expect
+
+
+def test_an_agent_that_stays_gives_the_baseline_spans(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    attach = "{id: a, title: A, kind: attach, form: baseline, agent_of: ebpf, keep: true}"
+    path.write_text(f"{SOME}beats: [{attach}, {{id: b, title: B, kind: request, expect: [{{spans: baseline}}]}}]")
+    assert len(show_file.load(path).beats) == 2
