@@ -231,35 +231,39 @@ class Engine:
                 self._refused = True
                 self.emit(Remark(text="a shell is open: leave it first", level="warning"))
             return None
-        fault = ""
-        match asked.action:
-            case "woke" | "fullscreen":  # the latter is a matter of the page alone
-                return None
-            case "alone":
-                self.pace = "alone"
-                self.emit(Remark(text=ALONE, level="warning"))
-                return None
-            case "curtain":
-                self._curtain = not self._curtain
-                self.emit(Curtain(down=self._curtain))
-                return None
-            case "shell":
-                fault = "a shell opens between two beats" if playing else self.stand.no_shell()
-                if not fault:
-                    self._refused = False
-                    self.stand.shell(self._woke)
-                    return None
-            case "panic":
-                fault = self.stand.no_panic()
-            case "standby":
-                fault = self.stand.no_other(asked.argument)
-            case "recorded":
-                take = self.stand.side.take_of(self.beats[self.at])
-                fault = take if isinstance(take, str) else ""
+        fault = self._fault(asked, playing=playing)
         if fault:
             self.emit(Remark(text=fault, level="warning"))
             return None
-        return asked
+        match asked.action:
+            case "woke" | "fullscreen":  # the latter is a matter of the page alone
+                pass
+            case "alone":
+                self.pace = "alone"
+                self.emit(Remark(text=ALONE, level="warning"))
+            case "curtain":
+                self._curtain = not self._curtain
+                self.emit(Curtain(down=self._curtain))
+            case "shell":
+                self._refused = False
+                self.stand.shell(self._woke)
+            case _:
+                return asked
+        return None
+
+    def _fault(self, asked: Move, *, playing: bool) -> str:
+        """Why this key does nothing now; "" where it does something."""
+        match asked.action:
+            case "shell":
+                return "a shell opens between two beats" if playing else self.stand.no_shell()
+            case "panic":
+                return self.stand.no_panic()
+            case "standby":
+                return self.stand.no_other(asked.argument)
+            case "recorded":
+                take = self.stand.side.take_of(self.beats[self.at])
+                return take if isinstance(take, str) else ""
+        return ""
 
     def _woke(self) -> None:
         self._inbox.put(WOKE)
