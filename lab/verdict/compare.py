@@ -150,7 +150,7 @@ def _row(
             plain=not direct,
             twin=twin,
             invalid=invalid,
-            biased=_biased(form, references, metric),
+            biased=_biased(form, references, metric, level),
             unequal=_differs(metric, unequal, types, uncounted),
             saturated=_saturated([form], level) or _saturated(references, level),
             descriptive="" if terms.may_earn(metric, level) else "not a primary metric",
@@ -229,7 +229,7 @@ def _no_common_block(sides: Sequence[FormView], metric: Metric, level: str) -> s
     of, *base = ({view.cell.block for view in paired.cells(side, metric, level)} for side in sides)
     if of & set().union(*base):
         return ""
-    tried = [view for side in sides for view in side.attempts if level in {ALL_LEVELS, view.cell.level}]
+    tried = [view for side in sides for view in side.tried(level)]
     void = [why for view in tried for family in metric.families for why in view.validity.void.get(family, ())]
     return f"no block has a valid cell of both sides ({void[0] if void else 'cells are missing'})"
 
@@ -255,22 +255,27 @@ def _saturated(side: Sequence[FormView], level: str) -> str:
     return f"{name} did not sustain this load: {worst.said()}"
 
 
-def _biased(form: FormView, references: Sequence[FormView], metric: Metric) -> str:
+def _biased(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why the sides are biased: a form that lost more cells shows only its better ones. The references are one side.
+
+    Only the cells count that the figure is made of: what a side lost at one level says nothing about another.
 
     Effects are paired by block, so one cell more or less on a side is no difference of shares.
     """
     families = metric.families
-    planned = sum(reference.planned for reference in references)
-    lost, lost_there = form.lost(*families), sum(reference.lost(*families) for reference in references)
-    if not planned or abs(lost - lost_there / planned * form.planned) <= 1:
+    mine, planned = form.planned_at(level), sum(reference.planned_at(level) for reference in references)
+    lost = form.lost(*families, level=level)
+    lost_there = sum(reference.lost(*families, level=level) for reference in references)
+    if not planned or abs(lost - lost_there / planned * mine) <= 1:
         return ""
-    there = f"{lost_there} of {planned} on the other side{_why_lost(references, *families)}"
-    return f"{lost} of {form.planned} cells of {form.name} have no valid figure{_why_lost([form], *families)}, {there}"
+    there = f"{lost_there} of {planned} on the other side{_why_lost(references, *families, level=level)}"
+    why = _why_lost([form], *families, level=level)
+    return f"{lost} of {mine} cells of {form.name} have no valid figure{why}, {there}"
 
 
-def _why_lost(side: Sequence[FormView], *families: str) -> str:
-    void, never_ran = sum(form.invalid(*families) for form in side), sum(form.never_ran for form in side)
+def _why_lost(side: Sequence[FormView], *families: str, level: str) -> str:
+    void = sum(form.invalid(*families, level=level) for form in side)
+    never_ran = sum(form.never_ran(level) for form in side)
     parts = []
     if void:
         parts.append(f"{void} attempt{'s' if void > 1 else ''} INVALID")

@@ -26,8 +26,7 @@ class FormView:
     role: Role
     mechanism: str
     attempts: tuple[CellView, ...]
-    planned: int
-    levels: tuple[str, ...]  # planned, also without a cell
+    planned: Mapping[str, int]  # level -> cells, also of a level without any attempt
     scores: tuple[Node, ...]
     failed: str | None = None
     late_shift_max: float | None = None  # None: late sends are shown, not judged
@@ -46,6 +45,19 @@ class FormView:
         return tuple(best[key] for key in sorted(best))
 
     @property
+    def levels(self) -> tuple[str, ...]:
+        """The planned ones, also without a cell."""
+        return tuple(sorted(self.planned))
+
+    def planned_at(self, level: str = ALL_LEVELS) -> int:
+        """Number of planned cells at this level, or at all."""
+        return self.planned.get(level, 0) if level != ALL_LEVELS else sum(self.planned.values())
+
+    def tried(self, level: str = ALL_LEVELS) -> list[CellView]:
+        """Every attempt at this level, or at all."""
+        return [view for view in self.attempts if level in {ALL_LEVELS, view.cell.level}]
+
+    @property
     def whole(self) -> int:
         """Number of planned cells with an attempt that is valid in all families."""
         return len({(view.cell.block, view.cell.level) for view in self.attempts if view.validity.whole})
@@ -62,19 +74,18 @@ class FormView:
             total.update(tally_.requests)
         return total
 
-    def invalid(self, *families: str) -> int:
-        """Number of attempts in which one of these families is void, other than by too much load."""
-        return sum(not view.validity.holds(*families) and not view.saturated for view in self.attempts)
+    def invalid(self, *families: str, level: str) -> int:
+        """Number of attempts at this level in which one of these families is void, other than by too much load."""
+        return sum(not view.validity.holds(*families) and not view.saturated for view in self.tried(level))
 
-    def lost(self, *families: str) -> int:
-        """Number of planned cells with no attempt that is valid for these families, or saturated."""
-        kept = [view for view in self.attempts if view.validity.holds(*families) or view.saturated]
-        return self.planned - len({(view.cell.block, view.cell.level) for view in kept})
+    def lost(self, *families: str, level: str) -> int:
+        """Number of planned cells at this level with no attempt that is valid for these families, or saturated."""
+        kept = [view for view in self.tried(level) if view.validity.holds(*families) or view.saturated]
+        return self.planned_at(level) - len({(view.cell.block, view.cell.level) for view in kept})
 
-    @property
-    def never_ran(self) -> int:
-        """Number of planned cells without any attempt."""
-        return self.planned - len({(view.cell.block, view.cell.level) for view in self.attempts})
+    def never_ran(self, level: str) -> int:
+        """Number of planned cells at this level without any attempt."""
+        return self.planned_at(level) - len({(view.cell.block, view.cell.level) for view in self.tried(level)})
 
     def level(self, level: str, *families: str) -> dict[int, CellView]:
         """Block -> the cell at this level that is valid for these families."""
@@ -92,8 +103,7 @@ class FormView:
         """Why there is no valid cell for these families, at this level or at any; "" when there is one."""
         if any(level in {ALL_LEVELS, view.cell.level} for view in self.cells(*families)):
             return ""
-        tried = [view for view in self.attempts if level in {ALL_LEVELS, view.cell.level}]
-        void = [why for view in reversed(tried) for one in families for why in view.validity.void.get(one, ())]
+        void = [why for view in reversed(self.tried(level)) for one in families for why in view.validity.void.get(one, ())]
         if void:
             return f"no valid cell of {self.name} ({void[0]})"
         if self.failed is not None:
@@ -161,8 +171,7 @@ def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str | Non
         role=role(plan, name),
         mechanism=plan.forms[name].mechanism,
         attempts=tuple(attempts),
-        planned=sum(len(life.cells) for life in plan.lives if life.form == name),
-        levels=tuple(sorted({cell.level for life in plan.lives if life.form == name for cell in life.cells})),
+        planned=Counter(cell.level for life in plan.lives if life.form == name for cell in life.cells),
         scores=(),
         failed=failed,
         late_shift_max=plan.gates.late_shift_max if plan.gates.late_hard else None,

@@ -86,7 +86,7 @@ def _ended(run: Run, forms: Collection[FormView]) -> list[str]:
     if run.outcome != "failed":
         return []
     ran = {(form.name, view.cell.block, view.cell.level) for form in forms for view in form.attempts}
-    absent = sum(form.planned for form in forms) - len(ran)
+    absent = sum(form.planned_at() for form in forms) - len(ran)
     return ["the run ended failed" + (f": {plural(absent, 'cell')} did not run" if absent else "")]
 
 
@@ -94,7 +94,7 @@ def _cells(forms: Collection[FormView]) -> Cells:
     attempts = [view for form in forms for view in form.attempts]
     invalid = sum(not view.validity.whole for view in attempts)
     return Cells(
-        planned=sum(form.planned for form in forms),
+        planned=sum(form.planned_at() for form in forms),
         valid=sum(form.whole for form in forms),
         usable={family: sum(len(form.cells(family)) for form in forms) for family in FAMILIES},
         attempts=len(attempts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -65,6 +66,20 @@ def session(setup: Setup, seed: object) -> dict[str, FormView]:
         factor = (setup.factor or {}).get(form, 1.0) * (setup.first if at % len(ROLES) == 0 else 1.0)
         views[form].append(_view(form, block, CPU_S * cpu[at] * factor, P50_MS * p50[at] * factor))
     return {form: _form(form, cells) for form, cells in views.items()}
+
+
+def at_rates(of: dict[str, FormView]) -> FormView:
+    """The same form at several rates: at twice the rate it answers twice as many in the same time."""
+    attempts = []
+    for rate, form in of.items():
+        times = float(rate) / 20
+        for view in form.attempts:
+            cpu = view.figures.cpu_s or 0.0
+            figures = replace(view.figures, requests=round(1000 * times), cpu_s=0.05 + cpu * times)
+            cell = replace(view.cell, level=rate, rate_rps=float(rate))
+            attempts.append(replace(view, source=replace(view.source, cell=cell), figures=figures))
+    planned = Counter(view.cell.level for view in attempts)
+    return replace(next(iter(of.values())), attempts=tuple(attempts), planned=planned)
 
 
 def verdicts(setup: Setup, seed: object) -> list[Verdict]:
@@ -133,7 +148,6 @@ def _form(name: str, cells: Sequence[CellView]) -> FormView:
         role=role,  # type: ignore[arg-type]
         mechanism=mechanism,
         attempts=tuple(cells),
-        planned=len(cells),
-        levels=(LEVEL,),
+        planned={LEVEL: len(cells)},
         scores=(),
     )

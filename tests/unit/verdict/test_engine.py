@@ -12,10 +12,9 @@ from lab.model.summary import Controls, Delay
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.controls import with_seen
 from lab.verdict.metrics import line
-from lab.verdict.observe import FormView
 from lab.verdict.paired import value
 from tests.simulate.noise import normal
-from tests.simulate.session import LEVEL, Setup, session, verdicts
+from tests.simulate.session import LEVEL, Setup, at_rates, session, verdicts
 
 QUIET = (normal(0.002), normal(0.002))
 TERMS = Terms(grade="ready", levels=(LEVEL,), instrumented=2, seen={"cpu": True, "wait": True})
@@ -53,7 +52,7 @@ def test_a_word_needs_the_blocks_that_its_family_asks_for(blocks: int) -> None:
 
 def test_only_the_middle_level_earns_words_and_lines_go_through_all_of_them() -> None:
     made = {rate: session(Setup(noise=QUIET, factor={"a": 1.5}), rate) for rate in ("20", "40", "60")}
-    forms = {name: _levels({rate: views[name] for rate, views in made.items()}) for name in made["20"]}
+    forms = {name: at_rates({rate: views[name] for rate, views in made.items()}) for name in made["20"]}
     order = levels(forms, {"20": 20.0, "40": 40.0, "60": 60.0})
     assert order == ("20", "40", "60")
     terms = replace(TERMS, levels=order)
@@ -67,19 +66,6 @@ def test_only_the_middle_level_earns_words_and_lines_go_through_all_of_them() ->
     assert isinstance(slope, float)
     assert isinstance(plain, float)
     assert slope / plain == pytest.approx(1.5, rel=0.1)
-
-
-def _levels(of: dict[str, FormView]) -> FormView:
-    """The same form at several rates: at twice the rate it answers twice as many in the same time."""
-    attempts = []
-    for rate, form in of.items():
-        times = float(rate) / 20
-        for view in form.attempts:
-            cpu = view.figures.cpu_s or 0.0
-            figures = replace(view.figures, requests=round(1000 * times), cpu_s=0.05 + cpu * times)
-            cell = replace(view.cell, level=rate, rate_rps=float(rate))
-            attempts.append(replace(view, source=replace(view.source, cell=cell), figures=figures))
-    return replace(next(iter(of.values())), attempts=tuple(attempts), levels=tuple(of), planned=len(attempts))
 
 
 def test_a_line_is_the_one_of_scipy() -> None:
