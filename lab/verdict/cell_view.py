@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.scoring.saturation import Queue, queue, saturated
@@ -16,9 +16,10 @@ from lab.model.errors import Unreadable
 from lab.model.metrics import CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.metrics import QUANTILES, figures, percentiles
-from lab.verdict.recheck import BY_ROWS, Counts, count, disagreements, impossible, recounted
+from lab.verdict.recheck import BY_ROWS, Counts, count, disagreements, impossible, miscounted, recounted
 from lab.verdict.warmth import trend
 
+PER_REQUEST: Final = frozenset({"cpu"})  # divided by the answered requests; latency and spans are of the rows alone
 Value = TypeVar("Value")
 Result = TypeVar("Result")
 
@@ -137,8 +138,10 @@ def _validity(cell: Cell, plan: Plan, counts: Counts, broken: Sequence[str], row
         found = found.but(FAMILIES, *(given(cell) or ("the guest half marked it invalid without a missed gate",)))
     if times := impossible(cell, rows, plan.gates):
         found = found.but(BY_ROWS, *times)
+    if why := miscounted(cell, counts):
+        found = found.but(PER_REQUEST, why)
     # a cell without raw data is void, whatever its summary says; without a length, nothing is per second of it
-    gone = broken or (() if rows else ("it has no request rows",))
+    gone = broken or (() if counts.rows else ("it has no request rows",))
     gone = (*gone, *(() if cell.window_s > 0 else ("its window has no length",)))
     return found.but(EVERYTHING, *gone) if gone else found
 

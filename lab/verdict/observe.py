@@ -103,7 +103,9 @@ class FormView:
         """Why there is no valid cell for these families, at this level or at any; "" when there is one."""
         if any(level in {ALL_LEVELS, view.cell.level} for view in self.cells(*families)):
             return ""
-        void = [why for view in reversed(self.tried(level)) for one in families for why in view.validity.void.get(one, ())]
+        void = [
+            why for view in reversed(self.tried(level)) for one in families for why in view.validity.void.get(one, ())
+        ]
         if void:
             return f"no valid cell of {self.name} ({void[0]})"
         if self.failed is not None:

@@ -74,6 +74,13 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
     return found
 
 
+def miscounted(cell: Cell, counts: Counts) -> str:
+    """Why no figure per request of the cell is worth anything, being divided by the guest's count; "" when it is, or without rows."""
+    if not counts.rows or cell.completed == counts.completed:
+        return ""
+    return f"the guest reports {cell.completed} answered requests, its rows have {counts.completed}"
+
+
 def recounted(cell: Cell, counts: Counts, gates: Gates) -> dict[str, str]:
     """The gates that are missed according to the rows and the window alone -> why."""
     found = {}

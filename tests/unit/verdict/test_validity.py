@@ -190,6 +190,22 @@ def test_rows_that_cannot_be_void_what_is_counted_from_them(run: Run, field: str
     absent = summarize(replace(run, cells=cells)).forms["ebpf"].absent
     assert set(absent) == {"latency", "spans"}
     assert all("1 request" in said and why in said for said in absent.values())
+@pytest.mark.parametrize("times", [0.5, 3])
+def test_a_number_of_requests_that_the_rows_contradict_divides_nothing(run: Run, times: float) -> None:
+    """Per request, three times as many would make the form a third as dear."""
+
+    def told(one: RunCell) -> RunCell:
+        return replace(one, cell=replace(one.cell, completed=round(one.cell.completed * times)))
+
+    cells = tuple(told(c) if c.cell.form == "ebpf" else c for c in run.cells)
+    summary = summarize(replace(run, cells=cells))
+    form = summary.forms["ebpf"]
+    assert list(form.absent) == ["cpu"]
+    assert f"the guest reports {round(120 * times)} answered requests, its rows have 120" in form.absent["cpu"]
+    assert (form.cpu, form.cells.invalid) == ({}, 1)
+    found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert (found.effect_pct, found.word) == (None, "INVALID")
+    assert row(summary, "ebpf", "baseline", "latency_p50_ms").effect_pct is not None, "of the rows alone"
 
 
 def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
