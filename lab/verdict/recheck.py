@@ -75,7 +75,7 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
 
 
 def miscounted(cell: Cell, counts: Counts) -> str:
-    """Why no figure per request of the cell is worth anything, being divided by the guest's count; "" when it is, or without rows."""
+    """Why no figure that is divided by the guest's count is worth anything; "" when it is, or without rows."""
     if not counts.rows or cell.completed == counts.completed:
         return ""
     return f"the guest reports {cell.completed} answered requests, its rows have {counts.completed}"
