@@ -14,8 +14,8 @@ from typing import Final
 from lab.guest.scoring.tally import NO_REQUEST, NodeTally, Tally
 from lab.model.summary_form import Conformance, Cover, Coverage, Misplaced, MissingSpans, Node, SpanCount
 
-# Two forms delivered the same tree of a request type when no node's share, nor the number of further spans per request,
-# differs by more than this.
+# Two forms delivered the same tree of a request type when no node's spans per request, as a share of the reference's,
+# nor the number of further spans per request, differ by more than this.
 SAME_SHARE: Final = 0.005
 UNKNOWN: Final = "no expectation for this form on this service; see coverage"
 
@@ -172,8 +172,10 @@ def _ratio(part: int, whole: int) -> float | None:
 def unequal_types(one: Sequence[Tally], other: Sequence[Tally]) -> dict[str, str]:
     """Request type -> the first difference between the spans of two forms. Types not in the result are equal.
 
-    Spans beyond the reference count as well: a form that sends more of them does more work.
+    Spans beyond the reference count as well: a form that sends more of them does more work. Of a node whose number has
+    a range, every number received is all of its reference: so both are shares of the larger reference of the two.
     """
+    requests, requests_twin = _requests(one), _requests(other)
     twins = {(row.request, row.node): row for row in score(other)}
     beyond, beyond_twin = _beyond(one), _beyond(other)
     loose, loose_twin = beyond.pop(NO_REQUEST, 0.0), beyond_twin.pop(NO_REQUEST, 0.0)
@@ -185,9 +187,11 @@ def unequal_types(one: Sequence[Tally], other: Sequence[Tally]) -> dict[str, str
         if twin is None:
             found[row.request] = "only one of them has requests of this type"
             continue
+        count, count_twin = max(1, requests[row.request]), max(1, requests_twin[row.request])
+        most = max(1.0, row.reference / count, twin.reference / count_twin)
         for what, a, b in (
-            ("", _share(row.received, row), _share(twin.received, twin)),
-            ("right parents of ", _share(row.parents_right, row), _share(twin.parents_right, twin)),
+            ("", row.received / count / most, twin.received / count_twin / most),
+            ("right parents of ", row.parents_right / count / most, twin.parents_right / count_twin / most),
         ):
             if abs(a - b) > SAME_SHARE:
                 found[row.request] = f"{what}{row.kind} {row.match} {a:.0%} against {b:.0%}"
@@ -204,13 +208,15 @@ def unequal_types(one: Sequence[Tally], other: Sequence[Tally]) -> dict[str, str
 
 def _beyond(tallies: Sequence[Tally]) -> dict[str, float]:
     """Spans beyond the reference per request: of each type, and those of no request per request of any type."""
-    requests, spans = Counter[str](), Counter[str]()
+    requests, spans = _requests(tallies), Counter[str]()
     for tally in tallies:
-        requests.update(tally.requests)
         spans.update(tally.beyond)
     each = {request: spans[request] / count for request, count in requests.items()}
     return {**each, NO_REQUEST: spans[NO_REQUEST] / max(1, sum(requests.values()))}
 
 
-def _share(count: int, row: Node) -> float:
-    return count / row.reference if row.reference else 0.0
+def _requests(tallies: Sequence[Tally]) -> Counter[str]:
+    total = Counter[str]()
+    for tally in tallies:
+        total.update(tally.requests)
+    return total

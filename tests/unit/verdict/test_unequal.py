@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from lab.guest.scoring.tally import NodeTally, Tally
 from lab.guest.wire import Span
 from lab.model.run import Run, RunCell
 from lab.model.summary import Summary, Verdict
 from lab.runs.read import read
 from lab.verdict import summarize
+from lab.verdict.completeness import unequal_types
 from tests.unit.report import synthetic
 from tests.unit.report.synthetic_plan import MIX
 from tests.unit.verdict.test_summary import row
@@ -96,3 +98,38 @@ def test_forms_that_both_send_them_are_ranked(run: Run, change: Callable[[list[S
 
 def test_the_baseline_is_compared_whatever_a_form_sends(run: Run) -> None:
     assert row(sending(run, twice, "ebpf"), "ebpf", "baseline", "cpu_s_per_1k_requests").word == "INDICATIVE"
+
+
+def counted(least: int, most: int, received: int, *, parents: int | None = None, requests: int = 200) -> Tally:
+    """A node that the reference has `least` to `most` times per request, after some requests."""
+    node = NodeTally(
+        type="get", node="sql", kind="client", family="sql", match="SELECT", requests=requests, mode="always", cause="",
+        reference_min=least * requests, reference_max=most * requests, expected_min=0, expected_max=most * requests,
+        received=received, parents_ok=received if parents is None else parents, parents_as_expected=received,
+        rootless=0, calls_to_first_loss=None,
+    )  # fmt: skip
+    return Tally((node,), (), {}, {}, {}, {"get": requests}, 0)
+
+
+@pytest.mark.parametrize(
+    ("node", "one", "other", "difference"),
+    [
+        ((1, 12), 2400, 200, "sql client SELECT 100% against 8%"),
+        ((0, 1), 200, 20, "sql client SELECT 100% against 10%"),
+        ((0, 3), 2, 0, "sql client SELECT 1% against 0%"),
+        ((2, 2), 400, 200, "sql client SELECT 100% against 50%"),
+    ],
+)
+def test_a_node_with_a_range_is_compared_by_what_was_received_per_request(
+    node: tuple[int, int], one: int, other: int, difference: str
+) -> None:
+    a, b = counted(*node, one), counted(*node, other)
+    assert unequal_types([a], [b]) == {"get": difference}
+    assert unequal_types([b], [a]).keys() == {"get"}
+    assert unequal_types([a], [a]) == {}
+    assert unequal_types([a], [a, a]) == {}, "per request, whatever the number of cells"
+
+
+def test_a_node_with_a_range_has_right_parents_per_request_as_well() -> None:
+    found = unequal_types([counted(0, 2, 100)], [counted(0, 2, 100, parents=50)])
+    assert found == {"get": "right parents of sql client SELECT 50% against 25%"}
