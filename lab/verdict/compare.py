@@ -209,7 +209,7 @@ def _reference_value(references: Sequence[FormView], metric: Metric, level: str)
 def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why there is no figure although both sides have valid cells."""
     if metric.fit:
-        return "no positive figure: the fit over the rates of a block is within noise of zero"
+        return "no positive figure in every block: the fit over the rates of a block is within noise of zero"
     if why := _no_common_block(sides, metric, level):
         return why
     if "spans" in metric.families and not any(view.figures.spans for view in paired.cells(sides[1], metric, level)):

@@ -112,17 +112,26 @@ def deviations(level: float) -> float:
 
 
 def scalar_ratios(
-    of: Mapping[int, float], references: Sequence[Mapping[int, float]], blocks: Sequence[int]
+    of: Mapping[int, float],
+    references: Sequence[Mapping[int, float]],
+    blocks: Sequence[int],
+    *,
+    fitted: bool = False,
 ) -> list[float]:
     """One log ratio per block in which the form's value and the mean of the references' are positive.
 
-    A reference at or below zero counts in the mean: without it, noise that fell to one side would be left.
+    A reference at or below zero counts in the mean: without it, noise that fell to one side would be left. For the same
+    reason a fitted figure, which noise takes below zero, has no ratio at all where it is not positive in every block.
     """
     found = []
     for block in blocks:
         base = [values[block] for values in references if block in values]
-        if base and fmean(base) > 0.0 and of.get(block, 0.0) > 0.0:
+        if not base or block not in of:
+            continue
+        if fmean(base) > 0.0 and of[block] > 0.0:
             found.append(log_ratio(of[block], base))
+        elif fitted:
+            return []
     return found
 
 

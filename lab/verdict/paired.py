@@ -30,14 +30,15 @@ def effect(
     """The effect, its request types (latency only), and each type's own effect in per cent."""
     if not metric.quantile:
         of = _scalar(form, metric, level)
-        ratios = scalar_ratios(of, [_scalar(r, metric, level) for r in references], sorted(of))
+        base = [_scalar(reference, metric, level) for reference in references]
+        ratios = scalar_ratios(of, base, sorted(of), fitted=bool(metric.fit))
         return estimate(ratios, alpha, _edge(form, references, metric, level)), [], {}
-    typed, base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
+    typed, typed_base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
     blocks = sorted(typed)
-    able = [kind for kind in _common(typed, base) if types is None or kind in types]
-    by_type = {kind: typed_ratios(typed, base, blocks, [kind]) for kind in able}
+    able = [kind for kind in _common(typed, typed_base) if types is None or kind in types]
+    by_type = {kind: typed_ratios(typed, typed_base, blocks, [kind]) for kind in able}
     per_type = {kind: percent(median(ratios)) for kind, ratios in by_type.items() if ratios}
-    return estimate(typed_ratios(typed, base, blocks, able), alpha), able, per_type
+    return estimate(typed_ratios(typed, typed_base, blocks, able), alpha), able, per_type
 
 
 def _edge(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> float:

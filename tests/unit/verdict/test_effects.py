@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from statistics import NormalDist
 
 import pytest
@@ -87,6 +88,17 @@ def test_a_block_without_a_reference_or_a_type_is_left_out() -> None:
     assert scalar_ratios({1: 0.0}, [{1: 1.0}], [1]) == []
     assert scalar_ratios({1: 2.0}, [{1: -3.0}, {1: 5.0}], [1]) == [pytest.approx(math.log(2))], "noise of both counts"
     assert scalar_ratios({1: 2.0}, [{1: -5.0}, {1: 4.0}], [1]) == []
+
+
+def test_a_fitted_figure_around_zero_has_no_ratio_in_the_blocks_where_noise_made_it_positive() -> None:
+    base = {block: 10.0 for block in range(1, 13)}
+    of = {block: 20.0 if block % 2 else -20.0 for block in base}
+    fitted = partial(scalar_ratios, blocks=sorted(base), fitted=True)
+    assert fitted(of, [base, base]) == [], "the positive half alone would be twice as dear"
+    assert fitted(base, [of]) == []
+    assert fitted({**base, 3: 0.0}, [base]) == []
+    assert fitted(base, [base, {**base, 3: -5.0}]) == [0.0] * 2 + [pytest.approx(math.log(4))] + [0.0] * 9
+    assert len(fitted({**base, 13: -1.0}, [base])) == 12, "block 13 has no reference"
 
 
 @given(st.lists(values, min_size=1, max_size=60), st.floats(min_value=0, max_value=1))
