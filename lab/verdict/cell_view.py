@@ -16,7 +16,7 @@ from lab.model.errors import Unreadable
 from lab.model.metrics import CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.metrics import QUANTILES, figures, percentiles
-from lab.verdict.recheck import BY_ROWS, Counts, count, disagreements, impossible, miscounted, recounted
+from lab.verdict.recheck import BY_ROWS, Counts, below_zero, count, disagreements, impossible, miscounted, recounted
 from lab.verdict.warmth import trend
 
 PER_REQUEST: Final = frozenset({"cpu"})  # divided by the answered requests; latency and spans are of the rows alone
@@ -140,6 +140,8 @@ def _validity(cell: Cell, plan: Plan, counts: Counts, broken: Sequence[str], row
         found = found.but(BY_ROWS, *times)
     if why := miscounted(cell, counts):
         found = found.but(PER_REQUEST, why)
+    if negative := below_zero(cell):
+        found = found.but(PER_REQUEST, *negative)
     # a cell without raw data is void, whatever its summary says; without a length, nothing is per second of it
     gone = broken or (() if counts.rows else ("it has no request rows",))
     gone = (*gone, *(() if cell.window_s > 0 else ("its window has no length",)))

@@ -208,14 +208,17 @@ def _reference_value(references: Sequence[FormView], metric: Metric, level: str)
 
 def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
     """Why there is no figure although both sides have valid cells."""
-    if metric.fit:
-        return "no positive figure in every block: the fit over the rates of a block is within noise of zero"
     if why := _no_common_block(sides, metric, level):
         return why
     if "spans" in metric.families and not any(view.figures.spans for view in paired.cells(sides[1], metric, level)):
         return f"{sides[1].name} delivers no spans"
     if not metric.quantile:
-        return "no counter for it in a block that both sides have"
+        of, *base = (paired.blocks(side, metric, level) for side in sides)
+        if of.isdisjoint(set().union(*base)):
+            return "no counter for it in a block that both sides have"
+        if metric.fit:
+            return "no positive figure in every block: the fit over the rates of a block is within noise of zero"
+        return "its counter reads zero or less in every common block"
     label, limit = metric.quantile, sides[0].late_shift_max
     moved = [v.late_shift[label] for side in sides for v in paired.cells(side, metric, level)]
     if limit is not None and max(moved, default=0.0) > limit:

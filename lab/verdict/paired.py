@@ -34,11 +34,11 @@ def effect(
         ratios = scalar_ratios(of, base, sorted(of), fitted=bool(metric.fit))
         return estimate(ratios, alpha, _edge(form, references, metric, level)), [], {}
     typed, typed_base = _typed(form, metric, level), [_typed(reference, metric, level) for reference in references]
-    blocks = sorted(typed)
+    common = sorted(typed)
     able = [kind for kind in _common(typed, typed_base) if types is None or kind in types]
-    by_type = {kind: typed_ratios(typed, typed_base, blocks, [kind]) for kind in able}
+    by_type = {kind: typed_ratios(typed, typed_base, common, [kind]) for kind in able}
     per_type = {kind: percent(median(ratios)) for kind, ratios in by_type.items() if ratios}
-    return estimate(typed_ratios(typed, typed_base, blocks, able), alpha), able, per_type
+    return estimate(typed_ratios(typed, typed_base, common, able), alpha), able, per_type
 
 
 def _edge(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> float:
@@ -113,6 +113,11 @@ def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
 def cells(form: FormView, metric: Metric, level: str) -> list[CellView]:
     """The cells for this metric at this level; of a fit, those of the blocks in which it is made."""
     return [view for views in _by_block(form, metric, level).values() for view in views]
+
+
+def blocks(form: FormView, metric: Metric, level: str) -> set[int]:
+    """The blocks in which the form has a number for this metric, of whatever sign."""
+    return set(_scalar(form, metric, level))
 
 
 def _by_block(form: FormView, metric: Metric, level: str) -> dict[int, list[CellView]]:

@@ -63,6 +63,7 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
         mine = p50.get(kind)
         if mine is not None and not math.isclose(mine, stats.p50_ms, rel_tol=P50_TOLERANCE, abs_tol=0.05):
             found.append(f"median latency of {kind}: the guest reports {stats.p50_ms:.3f}, its rows have {mine:.3f} ms")
+    found += impossible(cell)
     missed = recounted(cell, counts, gates)
     found += [
         f"gate {gate.name}: the guest reports {'ok' if gate.ok else 'missed'}, its rows disagree"
@@ -79,6 +80,16 @@ def miscounted(cell: Cell, counts: Counts) -> str:
     if not counts.rows or cell.completed == counts.completed:
         return ""
     return f"the guest reports {cell.completed} answered requests, its rows have {counts.completed}"
+
+
+def below_zero(cell: Cell) -> list[str]:
+    """CPU times below zero: one hides in a sum that is above it."""
+    return [
+        f"the {name} time of {row.role} reads {seconds:g} s"
+        for row in cell.usage
+        for name, seconds in (("user", row.user_s), ("system", row.system_s))
+        if seconds < 0
+    ]
 
 
 def recounted(cell: Cell, counts: Counts, gates: Gates) -> dict[str, str]:

@@ -91,7 +91,7 @@ def test_a_block_without_a_reference_or_a_type_is_left_out() -> None:
 
 
 def test_a_fitted_figure_around_zero_has_no_ratio_in_the_blocks_where_noise_made_it_positive() -> None:
-    base = {block: 10.0 for block in range(1, 13)}
+    base = dict.fromkeys(range(1, 13), 10.0)
     of = {block: 20.0 if block % 2 else -20.0 for block in base}
     fitted = partial(scalar_ratios, blocks=sorted(base), fitted=True)
     assert fitted(of, [base, base]) == [], "the positive half alone would be twice as dear"

@@ -13,6 +13,7 @@ import pytest
 from lab.guest.scoring.gates import FAMILIES
 from lab.guest.wire import Expectation, Gate, GuestRecord
 from lab.model.run import Run, RunCell
+from lab.model.summary import Summary
 from lab.model.summary_form import FormProof
 from lab.runs.read import read
 from lab.verdict import summarize
@@ -215,6 +216,32 @@ def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
     found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
     assert (found.effect_pct, found.value) == (None, None)
     assert found.reasons == ("no counter for it in a block that both sides have",)
+
+
+def using(run: Run, user_s: float, system_s: float = 0.0) -> Summary:
+    """The run with this CPU time of every process of ebpf."""
+
+    def used(one: RunCell) -> RunCell:
+        usage = tuple(replace(row, user_s=user_s, system_s=system_s) for row in one.cell.usage)
+        return replace(one, cell=replace(one.cell, usage=usage))
+
+    return summarize(replace(run, cells=tuple(used(c) if c.cell.form == "ebpf" else c for c in run.cells)))
+
+
+def test_a_counter_that_reads_zero_is_there_and_said_to(run: Run) -> None:
+    found = row(using(run, 0.0), "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert (found.word, found.effect_pct, found.value) == ("CAN'T TELL", None, 0.0)
+    assert found.reasons == ("its counter reads zero or less in every common block",)
+
+
+@pytest.mark.parametrize(("user_s", "system_s"), [(-9.0, 0.0), (-1.0, 9.0)])
+def test_a_cpu_time_below_zero_is_a_problem_and_no_figure(run: Run, user_s: float, system_s: float) -> None:
+    summary = using(run, user_s, system_s)
+    assert any(f"the user time of service reads {user_s:g} s" in said for said in summary.problems)
+    found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
+    assert (found.word, found.value) == ("INVALID", None)
+    assert "the user time of service reads -" in found.reasons[0]
+    assert row(summary, "ebpf", "baseline", "latency_p50_ms").effect_pct is not None
 
 
 # --- nothing was counted ---------------------------------------------------------------------------------------------
