@@ -63,7 +63,7 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
         mine = p50.get(kind)
         if mine is not None and not math.isclose(mine, stats.p50_ms, rel_tol=P50_TOLERANCE, abs_tol=0.05):
             found.append(f"median latency of {kind}: the guest reports {stats.p50_ms:.3f}, its rows have {mine:.3f} ms")
-    found += impossible(cell)
+    found += below_zero(cell)
     missed = recounted(cell, counts, gates)
     found += [
         f"gate {gate.name}: the guest reports {'ok' if gate.ok else 'missed'}, its rows disagree"

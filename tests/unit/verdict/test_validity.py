@@ -191,6 +191,8 @@ def test_rows_that_cannot_be_void_what_is_counted_from_them(run: Run, field: str
     absent = summarize(replace(run, cells=cells)).forms["ebpf"].absent
     assert set(absent) == {"latency", "spans"}
     assert all("1 request" in said and why in said for said in absent.values())
+
+
 @pytest.mark.parametrize("times", [0.5, 3])
 def test_a_number_of_requests_that_the_rows_contradict_divides_nothing(run: Run, times: float) -> None:
     """Per request, three times as many would make the form a third as dear."""
