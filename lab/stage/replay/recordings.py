@@ -13,7 +13,7 @@ from lab.model.errors import LabError, Unreadable, UsageError
 from lab.model.lab import Lab
 from lab.stage.history import takes
 from lab.stage.history.takes import Take
-from lab.stage.replay import of_run
+from lab.stage.replay import of_run, takes_of
 from lab.stage.show import show_file
 from lab.stage.stream.events import (
     AgentAttached,
@@ -55,19 +55,20 @@ class Recording:
 
 
 def find(lab: Lab, what: str | None) -> Recording:
-    """The recording that is meant: a path, a show with takes on this machine (SHOW or SHOW/BEAT), else a run.
+    """The recording that is meant: a path, a show with takes (SHOW or SHOW/BEAT), else a run.
 
     Raises UsageError when there is none, Unreadable when it is damaged.
     """
     if what is not None and (what.endswith((".json", ".jsonl")) or Path(what).is_file()):
         return _of_file(Path(what))
     show, _, beat = (what or "").partition("/")
-    folder = takes.folder(lab.paths, lab.config.machine.name, show) / takes.FOLDER if show else None
-    if folder is not None and folder.is_dir():
+    if (folder := takes_of.folder(lab, show)) is not None:
         found = [path for path in sorted(folder.glob("*.json")) if beat in ("", path.stem)]
         if not found:
             raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
         return _of_takes([takes.load(path) for path in found])
+    if show in show_file.names() and not any(path.name.startswith(show) for path in report.complete(lab.paths)):
+        raise UsageError(f"the show {show} has no takes yet", fix=f"lab rehearse {show}")
     run = report.find(lab.paths, what)
     summary = report.summary(run)
     day = summary.provenance.created[:10]

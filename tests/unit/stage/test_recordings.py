@@ -39,7 +39,7 @@ SHOWN: dict[str, tuple[StageEvent, ...]] = {
 @pytest.mark.parametrize("kind", SHOWN)
 def test_the_kind_of_a_beat_follows_from_its_take(tmp_path: Path, kind: str) -> None:
     lab = a_lab(tmp_path)
-    place = takes.folder(lab.paths, lab.config.machine.name, "elsewhere")
+    place = takes.folder(lab.paths, "lab", "elsewhere")
     records = tuple(StageRecord(seq=seq, at_s=0.1, event=event) for seq, event in enumerate(SHOWN[kind], start=1))
     take = Take(
         show="elsewhere",
@@ -72,7 +72,7 @@ def test_a_beat_that_is_no_name_has_no_take(tmp_path: Path, what: str) -> None:
         seconds=2.0,
         records=(),
     )
-    takes.save(takes.folder(lab.paths, lab.config.machine.name, "elsewhere"), take)
+    takes.save(takes.folder(lab.paths, "lab", "elsewhere"), take)
     with pytest.raises(UsageError, match="has no take of beat"):
         recordings.find(lab, what)
 
