@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from lab.model.figures import amount
 from lab.model.key import key
+from lab.stage.beat import matching
 from lab.stage.stream import events
 
 MOST: Final = 8_000_000  # characters of what is printed that are kept to be searched
@@ -54,17 +54,12 @@ class Text:
     text: str = key("", "Regular expression, searched in all that the beat prints; ^ and $ are ends of lines")
 
     def fault(self) -> str:
-        try:
-            re.compile(self.text)
-        except re.error as error:
-            return f"not a regular expression: {error}"
-        return ""
+        return matching.fault(self.text)
 
     def missed(self, seen: Seen) -> str:
-        if any(re.search(self.text, text, re.MULTILINE) for text in [*seen.texts, "\n".join(seen.texts)]):
-            return ""
-        where = f" in the first {MOST} characters that it printed" if seen.left < 0 else ""
-        return f"no line matches {self.text!r}{where}"
+        reason = matching.missed(self.text, seen.texts)
+        cut = f" in the first {MOST} characters that it printed" if reason and seen.left < 0 else ""
+        return f"{reason}{cut}"
 
     def told(self) -> str:
         return f"a line like {self.text}"
