@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +13,10 @@ from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
 from lab.report import pictures
 from lab.stage.page.alone import page
-from lab.stage.replay import Format, recordings
+from lab.stage.replay import Format, files, recordings
 from lab.stage.replay.asciicast import cast
 from lab.stage.replay.playback import marked
-from lab.stage.replay.recordings import Recording
-from lab.system import private, proc, store
+from lab.system import private, proc
 from lab.system.wait import Deadline
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "msedge", "chrome")
@@ -38,18 +36,9 @@ def write(lab: Lab, what: str | None, form: Format, folder: Path, *, figure: str
         text = cast(found.records, found.title)
         if text.count("\n") < 2:
             raise UsageError("no beat of this recording printed anything", fix="lab export --format page")
-        return [_put(folder / f"{_name(found)}.cast", text)]
+        return [files.add(folder, found, ".cast", text)]
     records = [marked(record, found.day) for record in found.records]
-    return [_put(folder / f"{_name(found)}.html", page(records, found.title))]
-
-
-def _name(found: Recording) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", f"{found.title} {found.day}".lower()).strip("-") or "recording"
-
-
-def _put(path: Path, text: str) -> Path:
-    store.write_text(path, text)
-    return path
+    return [files.add(folder, found, ".html", page(records, found.title))]
 
 
 def _figures(lab: Lab, what: str | None, png: bool, folder: Path, figure: str | None) -> list[Path]:  # noqa: FBT001
@@ -61,7 +50,7 @@ def _figures(lab: Lab, what: str | None, png: bool, folder: Path, figure: str | 
     written = []
     for name, svg in found.items():
         path = folder / f"{run.name}-{name}.svg"
-        written.append(_drawn(program, svg, path.with_suffix(".png"), lab) if png else _put(path, svg))
+        written.append(_drawn(program, svg, path.with_suffix(".png"), lab) if png else files.put(path, svg.encode()))
     return written
 
 
@@ -100,5 +89,4 @@ def _drawn(program: str, svg: str, target: Path, lab: Lab) -> Path:
         )  # fmt: skip
         deadline = Deadline.after(DRAWN_S, lab.cancel)
         proc.check(argv, deadline=deadline, error=PreconditionError, fix="lab export --format svg")
-        store.write_bytes(target, shot.read_bytes())
-    return target
+        return files.put(target, shot.read_bytes())

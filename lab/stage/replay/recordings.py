@@ -47,8 +47,10 @@ FILE_FIX: Final = "give a file that lab show --json wrote, or a take"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Records of a whole show, from its first; `day`: when they were recorded."""
+    """Records of a whole show, from its first. `name`: for files, unlike those of others; `day`: when they were
+    recorded."""
 
+    name: str
     title: str
     day: str
     records: tuple[StageRecord, ...]
@@ -66,18 +68,19 @@ def find(lab: Lab, what: str | None) -> Recording:
         found = [path for path in sorted(folder.glob("*.json")) if beat in ("", path.stem)]
         if not found:
             raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
-        return _of_takes([takes.load(path) for path in found])
+        return _of_takes([takes.load(path) for path in found], f"{show}-{beat}" if beat else show)
     if show in show_file.names() and not any(path.name.startswith(show) for path in report.complete(lab.paths)):
         raise UsageError(f"the show {show} has no takes yet", fix=f"lab rehearse {show}")
     run = report.find(lab.paths, what)
     summary = report.summary(run)
     day = summary.provenance.created[:10]
-    return Recording(title=summary.scenario_title or run.name, day=day, records=tuple(of_run.records(summary)))
+    title = summary.scenario_title or run.name
+    return Recording(name=run.name, title=title, day=day, records=tuple(of_run.records(summary)))
 
 
 def _of_file(path: Path) -> Recording:
     if path.suffix == ".json":
-        return _of_takes([takes.load(path)])
+        return _of_takes([takes.load(path)], path.stem)
     records, wrong = documents.lines(Source(path=path, name=str(path), fix=FILE_FIX), StageRecord.from_json)
     if wrong:
         raise wrong[0]
@@ -89,10 +92,10 @@ def _of_file(path: Path) -> Recording:
     if (line := next(beyond, None)) is not None:
         raise Unreadable(str(path), f"a beat that is not among the show's {last}", fix=FILE_FIX, line=line)
     day = started.began[:10] or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date().isoformat()
-    return Recording(title=started.title, day=day, records=records)
+    return Recording(name=path.stem, title=started.title, day=day, records=records)
 
 
-def _of_takes(some: Sequence[Take]) -> Recording:
+def _of_takes(some: Sequence[Take], name: str) -> Recording:
     """Takes of one show as a show, in the order of its beats where the show file is there."""
     cards = {card.id: card for card in _cards(some[0].show)}
     order = list(cards)
@@ -113,7 +116,7 @@ def _of_takes(some: Sequence[Take]) -> Recording:
         events.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))
     events.append((now, ShowEnded(seconds=now, outcomes=("recorded",) * len(ranked))))
     records = tuple(StageRecord(seq=seq, at_s=at, event=event) for seq, (at, event) in enumerate(events, start=1))
-    return Recording(title=start.title, day=max(take.day for take in ranked), records=records)
+    return Recording(name=name, title=start.title, day=max(take.day for take in ranked), records=records)
 
 
 def _cards(show: str) -> tuple[BeatCard, ...]:

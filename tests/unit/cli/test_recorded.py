@@ -13,7 +13,7 @@ from lab.model.paths import Paths
 from lab.stage.history import takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.takes import Take
-from lab.stage.stream.events import Line
+from lab.stage.stream.events import BeatCard, BeatStarted, Line, ShowStarted, StageEvent
 from lab.stage.stream.records import StageRecord
 from tests.unit.cli.conftest import Cli
 
@@ -77,3 +77,49 @@ def test_a_show_that_was_not_rehearsed_is_no_run(lab_cli: Cli) -> None:
     assert asked.code == 2
     assert "the show four-pillars has no takes yet" in asked.stderr
     assert "lab rehearse four-pillars" in asked.stderr
+
+
+def a_show(path: Path, *, title: str = "T", text: str = "hello") -> Path:
+    """A file as `lab show --json` writes it."""
+    card = BeatCard(id="a", title="A", kind="command", budget_s=1.0)
+    start = ShowStarted(
+        title=title, beats=(card,), slot_s=60.0, forms=(), source="live", machine="m", began="2026-11-20T10:00:00Z"
+    )
+    events: tuple[StageEvent, ...] = (start, BeatStarted(beat=0), Line(at_ms=0.0, text=text))
+    lines = [json.dumps(StageRecord(seq=n, at_s=0.0, event=event).to_json()) for n, event in enumerate(events, start=1)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def exported(lab_cli: Cli, what: str, form: str = "page") -> str:
+    """The name of the file that an export wrote."""
+    done = lab_cli("export", what, "-o", "out", "--format", form, "--json")
+    assert done.code == 0, done.stderr
+    (path,) = json.loads(done.stdout)["files"]
+    return Path(path).name
+
+
+def test_exports_of_unlike_recordings_are_unlike_files(lab_cli: Cli) -> None:
+    for beat in ("duet", "attach"):
+        keep(lab_cli.home, "lab", beat=beat)
+    names = [exported(lab_cli, what) for what in ("four-pillars", "four-pillars/duet", "four-pillars/attach")]
+    days = [f"four-pillars{beat}-2026-02-01.html" for beat in ("", "-duet", "-attach")]
+    assert names == days
+    keep(lab_cli.home, "lab", beat="more")
+    assert exported(lab_cli, "four-pillars") == "four-pillars-2026-02-01-2.html", "what was exported stays"
+    assert exported(lab_cli, "four-pillars") == "four-pillars-2026-02-01-2.html", "the same is written once"
+
+
+@pytest.mark.parametrize("title", ["Сколько это стоит", "long " * 60])
+def test_a_title_is_no_file_name(lab_cli: Cli, tmp_path: Path, title: str) -> None:
+    show = a_show(tmp_path / "доклад.jsonl", title=title)
+    assert exported(lab_cli, str(show)) == "доклад-2026-11-20.html"
+
+
+def test_an_export_that_cannot_be_written_says_so(lab_cli: Cli, tmp_path: Path) -> None:
+    show = a_show(tmp_path / "show.jsonl")
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", *([Path("/proc/nope")] if sys.platform == "linux" else [])):
+        done = lab_cli("export", str(show), "-o", str(place))
+        assert done.code == 4, done.stderr
+        assert f"cannot write {place}" in done.stderr
