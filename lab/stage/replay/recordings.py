@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from lab.flows import report
-from lab.model.errors import LabError, Unreadable, UsageError
+from lab.model.errors import LabError, UsageError
 from lab.model.lab import Lab
 from lab.stage.history import takes
 from lab.stage.history.takes import Take
-from lab.stage.replay import of_run, takes_of
+from lab.stage.replay import of_run, show_records, takes_of
 from lab.stage.show import show_file
 from lab.stage.stream.events import (
     AgentAttached,
@@ -30,8 +30,6 @@ from lab.stage.stream.events import (
     Woven,
 )
 from lab.stage.stream.records import StageRecord
-from lab.system import documents
-from lab.system.documents import Source
 
 # an event that only one kind of beat shows; an attach shows requests too, so it comes before them
 TELLING: Final[dict[type[StageEvent], str]] = {
@@ -42,7 +40,6 @@ TELLING: Final[dict[type[StageEvent], str]] = {
     Woven: "build",
     Slide: "slide",
 }
-FILE_FIX: Final = "give a file that lab show --json wrote, or a take"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +78,7 @@ def find(lab: Lab, what: str | None) -> Recording:
 def _of_file(path: Path) -> Recording:
     if path.suffix == ".json":
         return _of_takes([takes.load(path)], path.stem)
-    records, wrong = documents.lines(Source(path=path, name=str(path), fix=FILE_FIX), StageRecord.from_json)
-    if wrong:
-        raise wrong[0]
-    started = next((record.event for record in records if isinstance(record.event, ShowStarted)), None)
-    if started is None:
-        raise UsageError(f"{path} holds no show", fix=FILE_FIX)
-    last = len(started.beats)
-    beyond = (at for at, one in enumerate(records, start=1) if getattr(one.event, "beat", 0) not in range(last or 1))
-    if (line := next(beyond, None)) is not None:
-        raise Unreadable(str(path), f"a beat that is not among the show's {last}", fix=FILE_FIX, line=line)
+    started, records = show_records.read(path)
     day = started.began[:10] or dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date().isoformat()
     return Recording(name=path.stem, title=started.title, day=day, records=records)
 
