@@ -16,6 +16,7 @@ from lab.stage.page.alone import page
 from lab.stage.replay import Format, files, recordings
 from lab.stage.replay.asciicast import cast
 from lab.stage.replay.playback import marked
+from lab.stage.stream.events import Curtain
 from lab.system import private, proc
 from lab.system.wait import Deadline
 
@@ -37,7 +38,8 @@ def write(lab: Lab, what: str | None, form: Format, folder: Path, *, figure: str
         if text.count("\n") < 2:
             raise UsageError("no beat of this recording printed anything", fix="lab export --format page")
         return [files.add(folder, found, ".cast", text)]
-    records = [marked(record, found.day) for record in found.records]
+    # a curtain that fell on stage would leave the page black
+    records = [marked(record, found.day) for record in found.records if not isinstance(record.event, Curtain)]
     return [files.add(folder, found, ".html", page(records, found.title))]
 
 

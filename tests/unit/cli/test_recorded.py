@@ -13,7 +13,7 @@ from lab.model.paths import Paths
 from lab.stage.history import takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.takes import Take
-from lab.stage.stream.events import BeatCard, BeatStarted, Line, ShowStarted, StageEvent
+from lab.stage.stream.events import BeatCard, BeatStarted, Curtain, Line, ShowStarted, StageEvent
 from lab.stage.stream.records import StageRecord
 from tests.unit.cli.conftest import Cli
 
@@ -85,7 +85,7 @@ def a_show(path: Path, *, title: str = "T", text: str = "hello") -> Path:
     start = ShowStarted(
         title=title, beats=(card,), slot_s=60.0, forms=(), source="live", machine="m", began="2026-11-20T10:00:00Z"
     )
-    events: tuple[StageEvent, ...] = (start, BeatStarted(beat=0), Line(at_ms=0.0, text=text))
+    events: tuple[StageEvent, ...] = (start, BeatStarted(beat=0), Line(at_ms=0.0, text=text), Curtain(down=True))
     lines = [json.dumps(StageRecord(seq=n, at_s=0.0, event=event).to_json()) for n, event in enumerate(events, start=1)]
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -123,3 +123,10 @@ def test_an_export_that_cannot_be_written_says_so(lab_cli: Cli, tmp_path: Path) 
         done = lab_cli("export", str(show), "-o", str(place))
         assert done.code == 4, done.stderr
         assert f"cannot write {place}" in done.stderr
+
+
+def test_a_curtain_of_the_stage_blackens_no_exported_page(lab_cli: Cli, tmp_path: Path) -> None:
+    page = Path("out") / exported(lab_cli, str(a_show(tmp_path / "show.jsonl")))
+    records = page.read_text(encoding="utf-8").split('id="records">')[1].split("</script>")[0]
+    told = [record["event"] for record in json.loads(records)]
+    assert told == ["ShowStarted", "BeatStarted", "Line"]
