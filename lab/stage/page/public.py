@@ -24,18 +24,22 @@ def public(record: StageRecord) -> dict[str, Any] | None:
         del doc["data"]["evidence"]  # the speaker's: the audience hears one sentence
     elif isinstance(record.event, BeatEnded | RequestDone):
         doc["data"]["reason"] = ""  # an error message, with paths, hosts and fixes: the speaker's too
-    doc["data"] = _without_home(doc["data"])
+    doc["data"] = _in_all(doc["data"])
     return doc
 
 
-def _without_home(value: Any) -> Any:
+def without_home(text: str) -> str:
     """Without the folder that tells whose laptop it is."""
+    return text.replace(HOME, "~") if len(HOME) > 1 else text  # a container's may be the root
+
+
+def _in_all(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace(HOME, "~") if len(HOME) > 1 else value  # a container's may be the root
+        return without_home(value)
     if isinstance(value, list):
-        return [_without_home(one) for one in value]
+        return [_in_all(one) for one in value]
     if isinstance(value, dict):
-        return {key: _without_home(one) for key, one in value.items()}
+        return {key: _in_all(one) for key, one in value.items()}
     return value
 
 

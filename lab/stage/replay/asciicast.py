@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from lab.stage.page.public import without_home
 from lab.stage.stream.events import BeatStarted, Line, ShowStarted
 from lab.stage.stream.records import StageRecord
 
@@ -21,7 +22,7 @@ ERROR: Final = "\x1b[33m{}\x1b[0m\r\n"
 
 def cast(records: Iterable[StageRecord], title: str) -> str:
     """The whole file. Beats that print nothing are left out."""
-    head = {"version": 2, "width": WIDE, "height": HIGH, "title": title}
+    head = {"version": 2, "width": WIDE, "height": HIGH, "title": without_home(title)}
     return "".join(json.dumps(line) + "\n" for line in (head, *_events(records)))
 
 
@@ -49,5 +50,5 @@ def _events(records: Iterable[StageRecord]) -> Iterator[list[object]]:
 
 
 def _plain(text: str) -> str:
-    """Without control characters: a recording steers no terminal."""
-    return "".join(letter for letter in text if letter.isprintable() or letter == "\t")
+    """Without the speaker's home folder, and without control characters: a recording steers no terminal."""
+    return "".join(letter for letter in without_home(text) if letter.isprintable() or letter == "\t")

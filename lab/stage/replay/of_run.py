@@ -76,7 +76,7 @@ def _beat(summary: Summary, card: BeatCard) -> Iterator[Timed]:
             cells = tuple(PillarCell(form=row.mechanism, words=row.measured, evidence=row.confidence) for row in rows)
             yield 1000.0 * at, Pillar(at_ms=1000.0 * at, pillar=name, cells=cells)  # type: ignore[arg-type]
     else:
-        lines = [f"- **{line.form}**: {line.text}" for line in summary.lines if line.against == "baseline"]
+        lines = [f"- **{line.form}**: {line.word}. {line.text}" for line in summary.lines if line.against == "baseline"]
         yield 0.0, Slide(at_ms=0.0, markdown="\n".join(["## What it costs", "", *lines]))
 
 

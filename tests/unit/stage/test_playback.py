@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from lab.model.summary import Summary
 from lab.stage.page import alone
 from lab.stage.page.assets import FOLDER
+from lab.stage.page.public import HOME
 from lab.stage.replay import of_run
 from lab.stage.replay.asciicast import cast
 from lab.stage.replay.playback import Playback, marked, parts
@@ -24,6 +26,7 @@ from lab.stage.stream.events import (
     Remark,
     ShowEnded,
     ShowStarted,
+    Slide,
     SpanArrived,
     StageEvent,
 )
@@ -176,13 +179,26 @@ def test_a_cast_has_what_the_beats_printed_and_no_control_characters() -> None:
     assert any(f"{BEATS[7].title} " in text for _, _, text in lines)
 
 
+def test_a_cast_does_not_tell_whose_laptop_it_is() -> None:
+    start = dataclasses.replace(records()[0].event, title=f"{HOME}/show")  # type: ignore[arg-type]
+    said = (start, BeatStarted(beat=0), Line(at_ms=0.0, text=f"$ ls {HOME}/src"))
+    text = cast([StageRecord(seq=n, at_s=0.0, event=event) for n, event in enumerate(said, start=1)], f"{HOME}/show")
+    assert "$ ls ~/src" in text
+    assert HOME not in text
+
+
 @pytest.fixture(scope="module")
-def of_a_run(tmp_path_factory: pytest.TempPathFactory) -> list[StageRecord]:
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     from lab.runs.read import read
     from lab.verdict import summarize
     from tests.unit.report import synthetic
 
-    return of_run.records(summarize(read(synthetic.write(tmp_path_factory.mktemp("run") / "run"))))
+    return summarize(read(synthetic.write(tmp_path_factory.mktemp("run") / "run")))
+
+
+@pytest.fixture(scope="module")
+def of_a_run(summary: Summary) -> list[StageRecord]:
+    return of_run.records(summary)
 
 
 def test_a_run_is_a_show_of_its_requests_and_its_words(of_a_run: list[StageRecord]) -> None:
@@ -196,3 +212,11 @@ def test_a_run_is_a_show_of_its_requests_and_its_words(of_a_run: list[StageRecor
     assert times == sorted(times)
     assert [record.seq for record in of_a_run] == list(range(1, len(of_a_run) + 1))
     assert any(isinstance(record.event, SpanArrived) and record.event.row >= 0 for record in of_a_run)
+
+
+def test_what_it_costs_is_told_with_its_verdict(summary: Summary, of_a_run: list[StageRecord]) -> None:
+    (slide,) = [record.event for record in of_a_run if isinstance(record.event, Slide)]
+    lines = [line for line in summary.lines if line.against == "baseline"]
+    assert lines
+    for line in lines:
+        assert f"- **{line.form}**: {line.word}. {line.text}" in slide.markdown.splitlines()
