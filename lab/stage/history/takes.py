@@ -15,6 +15,7 @@ from lab.model.errors import Unreadable
 from lab.model.paths import Paths
 from lab.stage.beat.scene import Scene
 from lab.stage.history.inputs import HostInputs, Inputs, differences
+from lab.stage.stream.events import BeatCard
 from lab.stage.stream.records import StageRecord
 from lab.system import documents, store
 from lab.system.documents import Source
@@ -35,6 +36,10 @@ class _Head:
     recorded: str  # UTC, as ISO 8601
     inputs: Inputs
     seconds: float
+    # what a replay shows of the beat and its show where the show file is not there; earlier takes have none of it
+    title: str = ""  # of the show
+    at: int = -1  # place of the beat among the show's
+    card: BeatCard | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,9 @@ class Recorder:
             recorded=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             inputs=self.inputs,
             seconds=played.seconds,
+            title=self.show.keys.title,
+            at=next((at for at, one in enumerate(self.show.beats) if one.id == beat.id), -1),
+            card=beat.card(),
             records=records,
         )
         try:

@@ -84,15 +84,15 @@ def _of_file(path: Path) -> Recording:
 
 
 def _of_takes(some: Sequence[Take], name: str) -> Recording:
-    """Takes of one show as a show, in the order of its beats where the show file is there."""
+    """Takes of one show as a show, in the order of its beats where that is known."""
     cards = {card.id: card for card in _cards(some[0].show)}
-    order = list(cards)
-    ranked = sorted(some, key=lambda take: order.index(take.beat) if take.beat in order else len(order))
-    beats = tuple(cards.get(take.beat) or _guess(take) for take in ranked)
+    ranked = sorted(some, key=lambda take: _rank(take, list(cards)))
+    beats = tuple(take.card or cards.get(take.beat) or _guess(take) for take in ranked)
+    newest = max(ranked, key=lambda take: take.recorded)
     forms = tuple(dict.fromkeys(form for take in ranked for form in _forms(take)))
     start = ShowStarted(
-        title=_title(some[0].show), beats=beats, slot_s=sum(take.seconds for take in ranked), forms=forms,
-        source="replay", machine=some[0].machine, clock=some[0].clock,
+        title=newest.title or _title(newest.show), beats=beats, forms=forms,
+        slot_s=sum(take.seconds for take in ranked), source="replay", machine=newest.machine, clock=newest.clock,
     )  # fmt: skip
     events: list[tuple[float, StageEvent]] = [(0.0, start)]
     now = 0.0
@@ -104,7 +104,14 @@ def _of_takes(some: Sequence[Take], name: str) -> Recording:
         events.append((now, BeatEnded(beat=index, outcome="recorded", seconds=take.seconds)))
     events.append((now, ShowEnded(seconds=now, outcomes=("recorded",) * len(ranked))))
     records = tuple(StageRecord(seq=seq, at_s=at, event=event) for seq, (at, event) in enumerate(events, start=1))
-    return Recording(name=name, title=start.title, day=max(take.day for take in ranked), records=records)
+    return Recording(name=name, title=start.title, day=newest.day, records=records)
+
+
+def _rank(take: Take, order: Sequence[str]) -> int:
+    """Its place in the show that it is of; for a take that does not tell, in the show file as it is now."""
+    if take.at >= 0:
+        return take.at
+    return order.index(take.beat) if take.beat in order else len(order)
 
 
 def _cards(show: str) -> tuple[BeatCard, ...]:

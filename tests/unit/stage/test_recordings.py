@@ -86,3 +86,20 @@ def test_a_record_of_a_beat_that_the_show_has_not_is_named(tmp_path: Path) -> No
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(Unreadable, match=r"show\.jsonl:3 cannot be read: a beat that is not among the show's 1"):
         recordings.find(a_lab(tmp_path), str(path))
+
+
+def test_takes_of_two_clocks_keep_their_own(tmp_path: Path) -> None:
+    lab = a_lab(tmp_path)
+    for beat, clock in (("one", "counted"), ("two", "real")):
+        take = Take(
+            show="elsewhere",
+            beat=beat,
+            machine="lab",
+            recorded="2026-02-01T10:00:00Z",
+            inputs=Inputs(machine={"clock": clock}, show="", seed=1),
+            seconds=2.0,
+            records=(),
+        )
+        takes.save(takes.folder(lab.paths, "lab", "elsewhere"), take)
+    began = [one.event for one in recordings.find(lab, "elsewhere").records if isinstance(one.event, BeatStarted)]
+    assert [one.clock for one in began] == ["counted", "real"]

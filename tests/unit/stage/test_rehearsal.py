@@ -15,7 +15,8 @@ from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import BeatResult
 from lab.stage.play.attempt import Played
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
-from lab.stage.stream.events import BeatEnded, BeatStarted, Line, Outcome, Remark, Value
+from lab.stage.replay import recordings
+from lab.stage.stream.events import BeatEnded, BeatStarted, Line, Outcome, Remark, ShowStarted, Value
 from tests.unit.stage.scripted import Run, a_beat, a_run, a_take
 
 INPUTS = Inputs(show="aa", seed=1)
@@ -54,6 +55,20 @@ def test_a_clean_rehearsal(tmp_path: Path) -> None:
     take = takes.usable(tmp_path / "place", "two", INPUTS)
     assert isinstance(take, takes.Take)
     assert [type(record.event).__name__ for record in take.records] == ["Line", "Value"]
+
+
+def test_a_show_of_one_s_own_is_replayed_in_its_order_with_its_titles(tmp_path: Path) -> None:
+    beats = (a_beat("zebra", shows, title="First"), a_beat("ant", shows, title="Then", kind="load"))
+    run = a_run(tmp_path, *beats, pace="alone")
+    lab = run.engine.stand.lab
+    rehearsed(run, takes.folder(lab.paths, "one", run.engine.stand.show.name))
+    start = recordings.find(lab, run.engine.stand.show.name).records[0].event
+    assert isinstance(start, ShowStarted)
+    assert start.title == "Scripted"
+    assert [(card.id, card.title, card.kind) for card in start.beats] == [
+        ("zebra", "First", "command"),
+        ("ant", "Then", "load"),
+    ]
 
 
 def test_a_drill_plays_each_take_and_the_rehearsal_stays_clean(tmp_path: Path) -> None:
