@@ -79,7 +79,7 @@ def _performance(seen: PillarView) -> Said:
             parts.append(f"{stated(row.effect_pct, row.lost)} {METRICS[metric].on(seen.whole.clock)}{unsafe}")
     if seen.summary.attach_s is not None:
         parts.append(f"attached in {simulated(seen.whole.clock)}{seconds(seen.summary.attach_s)}")
-    if (agent := seen.summary.memory.get("agent_mib")) is not None:
+    if agent := seen.summary.memory.get("agent_mib"):
         parts.append(f"the agent uses {agent:.0f} MiB")
     build = seen.summary.build
     if seen.form.mechanism == "compile-time" and build.cold_s is not None:
