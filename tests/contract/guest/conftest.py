@@ -210,7 +210,8 @@ def run_guest(value: Plan, out: Path, artifacts: Path, python: str = sys.executa
 
 
 def events(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    whole, _, _ = (out / "events.jsonl").read_text().rpartition("\n")  # the last line may still be written
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def leftovers(artifacts: Path) -> list[str]:
