@@ -69,6 +69,8 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
         if not failed:
             now = replace(cell, warmup_requests=0) if counted else cell
             load, failed = _loaded(context, running, now, temp / REQUESTS_FILE, statistics, samples)
+        if load and not counted:  # answers may still have come while the last sample was being shown
+            samples.append(_sample(context, running, statistics, slow=True))
         quiet = _drained(context, running)
         if counted:
             samples.append(_sample(context, running, statistics, slow=True))

@@ -188,10 +188,15 @@ Guest = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def guest_argv(
-    plan_file: Path, out: Path, artifacts: Path, verb: str = "run", python: str = sys.executable
+    plan_file: Path,
+    out: Path,
+    artifacts: Path,
+    verb: str = "run",
+    python: str = sys.executable,
+    program: tuple[str, ...] = ("-m", "lab.guest"),
 ) -> list[str]:
     options = ["--plan", str(plan_file), "--out", str(out), "--artifacts", str(artifacts)]
-    return [python, "-m", "lab.guest", verb, *options]
+    return [python, *program, verb, *options]
 
 
 def write_plan(folder: Path, value: Plan) -> Path:
@@ -201,9 +206,15 @@ def write_plan(folder: Path, value: Plan) -> Path:
     return path
 
 
-def run_guest(value: Plan, out: Path, artifacts: Path, python: str = sys.executable) -> tuple[int, dict[str, Any]]:
+def run_guest(
+    value: Plan,
+    out: Path,
+    artifacts: Path,
+    python: str = sys.executable,
+    program: tuple[str, ...] = ("-m", "lab.guest"),
+) -> tuple[int, dict[str, Any]]:
     """The whole run in the foreground: exit code and answer."""
-    argv = guest_argv(write_plan(out.parent, value), out, artifacts, python=python)
+    argv = guest_argv(write_plan(out.parent, value), out, artifacts, python=python, program=program)
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
     assert done.stdout.strip(), done.stderr
     return done.returncode, json.loads(done.stdout.strip().splitlines()[-1])

@@ -61,6 +61,26 @@ def test_baseline_life_is_sealed_and_adds_up(artifacts: Path, out: Path, interpr
     assert leftovers(artifacts) == []
 
 
+# The guest half, where showing a sample takes until the load has ended: seen on a host that was short of CPU time.
+SHOWS_SLOWLY = """
+import runpy, sys, time
+from lab.guest.run import cell
+def show(context, *_):
+    while any(child.role == "load" and child.poll() is None for child in context.children.processes):
+        time.sleep(0.01)
+cell._tell = show
+runpy.run_module("lab.guest", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_the_window_is_sampled_to_its_end_however_long_it_takes_to_show_a_sample(artifacts: Path, out: Path) -> None:
+    code, answer = run_guest(plan(artifacts, [baseline(artifacts)]), out, artifacts, program=("-c", SHOWS_SLOWLY))
+    assert (code, answer["outcome"]) == (0, "complete")
+    cell = cell_of(out, "01-baseline-mid")
+    assert cell.completed == 40
+    assert cell.window_s == pytest.approx((cell.window_end_ns - cell.window_start_ns) / 1e9, abs=0.01)
+
+
 def test_counted_cells_of_one_life_hold_whole_requests_between_two_moments_of_rest(artifacts: Path, out: Path) -> None:
     base = plan(artifacts, [baseline(artifacts)], clock="counted")
     first = replace(base.lives[0].cells[0], block=3)
