@@ -18,8 +18,9 @@ HALF_FAULT: Final = "contains a lone surrogate (U+D800 to U+DFFF), which is not 
 def compose(name: str, text: str) -> yaml.Node:
     """The root node, an empty mapping for an empty text. Raises ConfigError."""
     try:
-        _guard(name, text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Guarded(text)
+        loader.name = name
+        node = loader.get_single_node()
     except yaml.YAMLError as error:
         raise _syntax_error(name, error) from error
     return node or yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark(name, 0, 0, 0, None, 0))
@@ -49,20 +50,25 @@ def join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _guard(name: str, text: str) -> None:
-    """Refuse aliases (they can expand without bound) and deep nesting before anything is built."""
+class _Guarded(yaml.SafeLoader):
+    """Refuses aliases (they can expand without bound) and deep nesting as it meets them, before more is built."""
+
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            place = _place(name, event.start_mark)
+            place = _place(self.name, event.start_mark)
             raise ConfigError(f"{place}: YAML aliases are not allowed", fix=f"write the value out at {place}")
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-            if depth > MAX_DEPTH:
-                place = _place(name, event.start_mark)
-                raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels", fix=f"edit {place}")
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
+        if not isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            return super().compose_node(parent, index)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            place = _place(self.name, event.start_mark)
+            raise ConfigError(f"{place}: nested deeper than {MAX_DEPTH} levels", fix=f"edit {place}")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 def _syntax_error(name: str, error: yaml.YAMLError) -> ConfigError:
