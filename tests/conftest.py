@@ -23,7 +23,7 @@ BUDGET_MIN: Final[dict[str, float]] = {
     "contract": 20,
     "forms": 28,  # builds every binary from empty caches: 15 min of compiler on two CPUs, side by side
     "vm": 28,
-    "faults": 24,  # beside `vm`, which keeps one CPU busy
+    "faults": 28,  # beside `vm`, which keeps one CPU busy
     "nightly": float("inf"),
     "wine": float("inf"),  # a Windows Python, where Wine is
 }

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support import REAL_CLOCK, ROOT
+from tests.support import ROOT
 
 
 @dataclass(slots=True)
@@ -65,7 +65,6 @@ def run(path: Path, *, home: Path, cwd: Path) -> Iterator[str]:
     """Run a script; yields a line per passed block, raises AssertionError with all that was seen at the first wrong."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
     env |= {
-        **REAL_CLOCK,
         "LAB_HOME": str(home),
         "PYTHONPATH": str(ROOT),
         "PATH": f"{_shim(cwd)}{os.pathsep}{os.environ['PATH']}",

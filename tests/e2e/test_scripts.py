@@ -13,6 +13,7 @@ import pytest
 
 from lab.machines.providers.qemu import process as qemu_process
 from tests.e2e import script
+from tests.e2e.conftest import short_shop
 from tests.support import test_home
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
@@ -32,6 +33,7 @@ def test_machine(tmp_path: Path) -> None:
 
 def test_demo(tmp_path: Path) -> None:
     shutil.rmtree(test_home() / "runs", ignore_errors=True)  # whoever reads results next reads these
+    short_shop(tmp_path)
     play("2-demo", tmp_path)
 
 

@@ -8,17 +8,21 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lab.model.config import DemoConfig
 from lab.model.summary import Summary
+from tests.e2e.conftest import BLOCKS
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
 INSTRUMENTED = ("orchestrion-otel", "ebpf")
 
 
 def test_every_cell_is_valid(summary: Summary) -> None:
-    assert summary.cells.valid == summary.cells.planned == 5, [c.missed for c in summary.timeline]
+    planned = len(DemoConfig().forms) * (2 * BLOCKS + 1)  # two lives, and one block at the lower rate too
+    assert summary.cells.valid == summary.cells.planned == planned, [c.missed for c in summary.timeline]
 
 
 def test_compile_time_gives_the_whole_reference_with_every_parent(summary: Summary) -> None:
@@ -34,8 +38,7 @@ def test_compile_time_gives_the_whole_reference_with_every_parent(summary: Summa
 def test_run_time_gives_all_that_it_is_known_to_give(summary: Summary) -> None:
     conformance = summary.forms["ebpf"].conformance
     assert (conformance.expected or 0) > 100
-    # 100 % is what docs/benchmarks.md shows; a host that stalls can cost a single span, which is a finding of that run
-    assert (conformance.ratio or 0) >= 0.97, conformance.missing
+    assert (conformance.ratio or 0) >= 0.97, conformance.missing  # 100 % is what docs/benchmarks.md shows
     assert [row for row in conformance.missing if not row.cause] == [], "every loss has a cause"
     assert (summary.forms["ebpf"].attach_s or 0) > 0
 
@@ -65,14 +68,16 @@ def test_the_figures_are_those_of_the_raw_spans(run_dir: Path, name: str, summar
 
 
 def test_arrivals_are_the_same_for_every_form(run_dir: Path, summary: Summary) -> None:
-    """Same seed, same requests at the same intended moments."""
-    plans = set()
+    """Same seed, same requests at the same intended moments in each block."""
+    plans: dict[tuple[int, str], set[tuple[Any, ...]]] = {}
     for cell in summary.timeline:
         with gzip.open((run_dir / cell.evidence).parent / "requests.csv.gz", "rt", encoding="utf-8") as file:
             rows = sorted(csv.DictReader(file), key=lambda row: int(row["intended_ns"]))
         first = int(rows[0]["intended_ns"])
-        plans.add(tuple((row["type"], (int(row["intended_ns"]) - first) // 1_000_000) for row in rows))
-    assert len(plans) == 1
+        sent = tuple((row["type"], (int(row["intended_ns"]) - first) // 1_000_000) for row in rows)
+        plans.setdefault((cell.block, cell.level), set()).add(sent)
+    assert len(plans) == 2 * BLOCKS + 1
+    assert {len(unlike) for unlike in plans.values()} == {1}
 
 
 def test_nothing_changed_since_it_was_sealed(run_dir: Path) -> None:
