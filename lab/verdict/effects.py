@@ -14,7 +14,7 @@ from typing import Final
 
 from lab.verdict.signed_rank import POWER, Interval, detectable, hodges_lehmann, interval
 
-LARGEST: Final = 700.0  # as a log ratio
+LARGEST: Final = math.log(1e15)  # as a log ratio: in per cent, still a number that a summary may hold
 ALPHA: Final = 0.05
 EQUIVALENCE: Final = 0.10  # two one-sided tests at 5 % are one interval at 90 %
 
@@ -61,7 +61,7 @@ def combined(ratios: Sequence[float]) -> float:
 
 
 def percent(ratio: float) -> float:
-    """A log ratio as per cent of change, at most as large as a float can be."""
+    """A log ratio as per cent of change, at most as large as a summary may hold."""
     return math.expm1(min(ratio, LARGEST)) * 100.0
 
 

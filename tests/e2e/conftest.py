@@ -14,7 +14,7 @@ from lab.model.summary import Summary
 from tests.support import ROOT, run_lab, test_home
 
 DEMO_S = 1200.0
-BLOCKS = 2  # in each life of a form, where the shipped scenario has ten
+BLOCKS = 1  # in each life of a form, where the shipped scenario has ten
 
 
 def short_shop(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lab.guest.scoring.gates import percentile
+from lab.guest.wire.checked import NUMBERS
 from lab.verdict.effects import (
     combined,
     estimate,
@@ -43,6 +44,13 @@ def test_the_reference_is_the_mean_of_baseline_and_twin() -> None:
 @given(st.floats(min_value=-0.9, max_value=20))
 def test_per_cent_is_what_people_mean(change: float) -> None:
     assert percent(math.log1p(change)) == pytest.approx(change * 100, rel=1e-9, abs=1e-9)
+
+
+def test_what_is_lost_in_the_noise_of_one_collection_is_still_a_number_of_a_summary() -> None:
+    """A standing cost near zero, as a short run has: the log ratio's error was beyond what a reader of it takes."""
+    found = estimate([math.log(82.6)], edge=40.0)
+    assert found is not None
+    assert -100.0 <= found.range_pct[0] < 0.0 < found.range_pct[1] <= NUMBERS.high
 
 
 @settings(deadline=None)  # the first of a size simulates once
