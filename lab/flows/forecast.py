@@ -1,4 +1,4 @@
-"""How long the cells of a plan will take where nothing else runs, from the fastest of the newest runs like it."""
+"""How long the cells of a plan will take where nothing else runs, from the fastest of the newest whole runs like it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from lab.flows import report
-from lab.guest.wire import COUNTED, Plan
+from lab.guest.wire import COUNTED, GuestManifest, Plan
 from lab.model import figures
 from lab.model.errors import Unreadable
 from lab.model.events import Notice, Record, StepFinished, StepStarted
 from lab.model.lab import Lab
 from lab.model.machine import Machine
-from lab.model.paths import HOST_EVENTS_FILE, MANIFEST_FILE, PLAN_FILE
+from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, MANIFEST_FILE, PLAN_FILE
 from lab.model.run import RunManifest
 from lab.runs.sealed import source
 from lab.system import documents
@@ -68,11 +68,12 @@ def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool
         try:
             manifest = documents.read(source(directory, MANIFEST_FILE), RunManifest)
             before = documents.read(source(directory, PLAN_FILE), Plan)
+            sealed = documents.read(source(directory, f"{GUEST_DIR}/{MANIFEST_FILE}"), GuestManifest)
         except Unreadable:
             continue
         like = (manifest.provider, manifest.acceleration, before.clock) == (provider, acceleration, plan.clock)
-        taken_s = _taken_s(directory) if like else None
-        if taken_s is not None and any(life.cells for life in before.lives):
+        taken_s = _taken_s(directory) if like and _whole(before, sealed) else None
+        if taken_s is not None:
             other, unlike = before.scenario != plan.scenario, set(before.forms) != set(plan.forms)
             if not counted:
                 found.append((other, unlike, max(0.0, taken_s - _load_s(before)) / len(before.lives), manifest.run_id))
@@ -102,6 +103,12 @@ def _load_s(plan: Plan) -> float:
     cells = [cell for life in plan.lives for cell in life.cells]
     waits_s = plan.timeouts.quiet_s + plan.timeouts.idle_s
     return sum((cell.warmup_requests + cell.requests) / cell.rate_rps + waits_s for cell in cells)
+
+
+def _whole(plan: Plan, sealed: GuestManifest) -> bool:
+    """Whether the run has each cell of its plan: one that ended early was quick."""
+    planned = {cell.id for life in plan.lives for cell in life.cells}
+    return bool(planned) and sealed.outcome == "complete" and planned.issubset(sealed.cells)
 
 
 def _taken_s(directory: Path) -> float | None:

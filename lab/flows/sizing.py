@@ -39,8 +39,8 @@ def measured(
 
 
 def _costs(run: Summary) -> dict[str, float] | None:
-    """CPU over all requests; the median weighted by the share of each request type."""
-    level = next(iter(run.forms[BASELINE].metrics.values()), None) if BASELINE in run.forms else None
+    """CPU over all requests at one level; the median weighted by the share of each request type."""
+    level = run.forms[BASELINE].at(run.level) if BASELINE in run.forms else None
     weights = {part.type: part.weight for part in run.provenance.mix if part.weight > 0}
     medians = {kind: ms for kind, ms in level.latency_p50_ms.items() if kind in weights} if level else {}
     if not level or not medians:

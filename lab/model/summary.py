@@ -279,9 +279,14 @@ class Summary:
     provenance: Provenance
     problems: Texts
 
+    @property
+    def level(self) -> str:
+        """The load level of the primary comparisons; "" for a run without any."""
+        return next((row.level for row in self.verdicts if row.primary), "")
+
     def verdict(self, form: str, against: str, metric: str) -> Verdict | None:
         """The comparison at the primary level, else the one with the most blocks, if any."""
-        level = next((row.level for row in self.verdicts if row.primary), "")
+        level = self.level
         wanted = (form, against, metric)
         found = [row for row in self.verdicts if (row.form, row.against, row.metric) == wanted]
         most = max(found, key=lambda row: row.blocks, default=None)

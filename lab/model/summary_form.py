@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from lab.guest.wire import Count, Range, Saturation
+from lab.model.metrics import ALL_LEVELS
 from lab.model.own import Change
 
 Mark = Literal["ok", "root", "orphan", "moved", "extra"]
@@ -222,6 +223,11 @@ class FormSummary:
     preempted: float | None = None  # … and for another thread
     cold: Cold | None = None  # None: it was warm when it was measured, or the cells do not tell
     saturation: Saturation | None = None  # by the search that the load levels come from
+
+    def at(self, level: str) -> Level | None:
+        """The medians at this load level; "" (no verdict names one): at the first one that was measured."""
+        measured = [name for name in self.metrics if name != ALL_LEVELS]
+        return self.metrics.get(level or next(iter(measured), ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,8 +49,7 @@ def _spread(summary: Summary) -> Html | None:
 
 def _at_level(summary: Summary) -> list[CellAttempt]:
     """The cells at the load level of the verdict, or all."""
-    level = next((row.level for row in summary.verdicts if row.primary), "")
-    cells = used(summary)
+    cells, level = used(summary), summary.level
     return [cell for cell in cells if cell.level == level] or cells
 
 

@@ -85,10 +85,10 @@ def _table(summary: Summary) -> Html:
     rows = []
     for name, form in summary.forms.items():
         memory = form.memory
-        per_span = [level.cpu_ms_per_span for level in form.metrics.values() if level.cpu_ms_per_span is not None]
+        level = form.at(summary.level)
         rows.append(
             (name, *(number(figures.amount(form.cpu.get(key))) for key in keys),
-             number(figures.amount(per_span[0]) if per_span else figures.NONE),
+             number(figures.amount(level.cpu_ms_per_span if level else None)),
              number(figures.amount(memory.get("service_mib"))), number(figures.amount(memory.get("agent_mib"))))
         )  # fmt: skip
     head = ("form", "service user", "system", "of it BPF", "agent user", "system", "sink user", "system", "load user",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from lab.flows import forecast
-from lab.guest.wire import COUNTED, CellPlan, Life, Plan, dump
+from lab.guest.wire import COUNTED, CellPlan, GuestManifest, Life, Plan, dump
 from lab.model.events import Record, StepFinished, StepStarted
 from lab.model.lab import Lab
 from tests.support import lab_at
@@ -36,13 +37,27 @@ def planned(cells: int, requests: int = 100, scenario: str = "shop", clock: str 
     return replace(any_plan(), scenario=scenario, clock=clock, lives=lives)
 
 
-def keep(lab: Lab, name: str, plan: Plan, seconds: float, *, starts: int = 1, provider: str = "local") -> None:
-    """A complete run of `plan` whose cells took `seconds` in all."""
+def keep(
+    lab: Lab,
+    name: str,
+    plan: Plan,
+    seconds: float,
+    *,
+    starts: int = 1,
+    provider: str = "local",
+    outcome: Literal["complete", "failed"] = "complete",
+    cells: int | None = None,
+) -> None:
+    """A complete run of `plan` whose cells took `seconds` in all. cells: how many it has; None: all."""
     folder = lab.paths.runs / name
     folder.mkdir(parents=True)
     manifest = {"run_id": name, "provider": provider, "acceleration": "none"}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "plan.json").write_text(dump(plan))
+    ids = tuple(cell.id for life in plan.lives for cell in life.cells)[:cells]
+    (folder / "guest").mkdir()
+    sealed = GuestManifest(name, "0" * 64, "boot", ids, (), outcome)
+    (folder / "guest/manifest.json").write_text(dump(sealed))
     events = [StepStarted(name="run", title="demo under load")] * starts
     ended = StepFinished(name="run", outcome="done", seconds=seconds)
     records = [Record(seq=1, at=100.0, step=1, parent=0, event=event) for event in events]
@@ -127,3 +142,18 @@ def test_a_run_of_the_same_forms_comes_before_a_faster_one_of_fewer(lab: Lab) ->
     keep(lab, "20260102-000000-shop-bbbb", fewer, 4.0)
     assert of(lab, whole).by == "20260101-000000-shop-aaaa"
     assert of(lab, fewer).by == "20260102-000000-shop-bbbb"
+
+
+@pytest.mark.parametrize("clock", ["real", COUNTED])
+def test_a_run_that_ended_early_tells_nothing(lab: Lab, clock: str) -> None:
+    """A form that was not proven is fast: its cells never ran."""
+    plan = planned(10, clock=clock)
+    keep(lab, "20260101-000000-shop-aaaa", plan, 180.0)
+    expected = of(lab, plan)
+    assert expected == forecast.Forecast(seconds=180.0, by="20260101-000000-shop-aaaa")
+    keep(lab, "20260102-000000-shop-bbbb", plan, 36.0, outcome="failed", cells=2)
+    keep(lab, "20260103-000000-shop-cccc", plan, 36.0, outcome="failed")
+    keep(lab, "20260104-000000-shop-dddd", plan, 36.0, cells=2)
+    keep(lab, "20260105-000000-shop-eeee", plan, 36.0)
+    (lab.paths.runs / "20260105-000000-shop-eeee/guest/manifest.json").unlink()
+    assert of(lab, plan) == expected

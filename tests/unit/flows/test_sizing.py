@@ -46,6 +46,17 @@ def lab(tmp_path: Path) -> Lab:
     return lab_at(tmp_path)
 
 
+def at_levels(whole: Summary) -> Summary:
+    """The same run at two load levels, with the figures that are fitted over both: its keys are sorted."""
+    base = whole.forms["baseline"]
+    main = base.metrics["main"]
+    fitted = replace(main, cpu_s_per_1k_requests=None, latency_p50_ms={}, others={"cpu_marginal_ms": 1.0})
+    fast, slow = (replace(main, cpu_s_per_1k_requests=cpu, latency_p50_ms={"browse": 10.0}) for cpu in (20.0, 30.0))
+    metrics = {"all": fitted, "fast": fast, "slow": slow}
+    rows = tuple(replace(row, level="slow") for row in whole.verdicts)
+    return replace(whole, forms={"baseline": replace(base, metrics=metrics)}, verdicts=rows)
+
+
 def keep(lab: Lab, name: str, doc: object) -> None:
     folder = lab.paths.runs / name
     folder.mkdir(parents=True)
@@ -79,3 +90,14 @@ def test_the_newest_one_that_is_whole_counts(lab: Lab, measured: Summary) -> Non
     keep(lab, "20260105-000000-shop-aaaa", "{ torn")
     keep(lab, "20260106-000000-shop-aaaa", {"scenario": "shop", "provenance": {"provider": "qemu"}, "forms": []})
     assert costs(lab) == {"cpu": 20.0e6, "wait": 12.5e6}  # 20 s per 1,000; (3 x 10 ms + 1 x 20 ms) / 4
+
+
+def test_of_several_load_levels_that_of_the_verdict_counts(lab: Lab, measured: Summary) -> None:
+    keep(lab, "20260101-000000-shop-aaaa", encode(at_levels(measured)))
+    assert costs(lab) == {"cpu": 30.0e6, "wait": 10.0e6}
+
+
+def test_without_a_verdict_a_level_that_was_measured_counts(lab: Lab, measured: Summary) -> None:
+    """Controls alone: no form has a verdict."""
+    keep(lab, "20260101-000000-shop-aaaa", encode(replace(at_levels(measured), verdicts=())))
+    assert costs(lab) == {"cpu": 20.0e6, "wait": 10.0e6}

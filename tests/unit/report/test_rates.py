@@ -8,7 +8,7 @@ import re
 import pytest
 
 from lab.model.summary import Summary
-from lab.report import cells, rates
+from lab.report import cells, cpu, rates
 from lab.system import documents
 from lab.system.documents import Source
 from tests.unit.report.synthetic import ROOT
@@ -42,3 +42,13 @@ def test_a_cell_without_a_valid_figure_is_a_cross_with_its_reason(counted: Summa
     others = tuple(cell for cell in counted.timeline if cell is not first)
     drawn = str(cells.section(dataclasses.replace(counted, timeline=(void, *others))))
     assert f"<title>{first.cell}: not valid for CPU</title>" in drawn
+
+
+def test_the_cpu_time_of_a_span_is_that_at_the_verdicts_level(counted: Summary) -> None:
+    form = counted.forms["ebpf"]
+    metrics = {n: dataclasses.replace(form.metrics["slow"], cpu_ms_per_span=ms) for n, ms in (("a", 111.0), ("b", 222))}
+    rows = tuple(dataclasses.replace(row, level="b") for row in counted.verdicts)
+    forms = {"ebpf": dataclasses.replace(form, metrics=metrics)}
+    drawn = str(cpu.section(dataclasses.replace(counted, forms=forms, verdicts=rows)))
+    assert ">222<" in drawn
+    assert ">111<" not in drawn
