@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lab.model import figures
+from lab.model.metrics import headline
 from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
 from lab.report.axis import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, scale, shown, unit, used
@@ -20,7 +21,9 @@ def section(summary: Summary) -> Html:
     look = looks(summary)
     cells = _at_level(summary)
     valid = any(cell.cost is not None for cell in cells)
-    keys = (tag("span", swatch(look[name]), name) for name in summary.forms)
+    level, metric = summary.level or None, headline(summary.clock)[0]
+    titles = (phrases.titled(summary, name, metric, level=level) for name in summary.forms)
+    keys = (tag("span", swatch(of), title) for of, title in zip(look.values(), titles, strict=True))
     return part(
         "cells",
         "Every cell",
@@ -71,6 +74,7 @@ def _draw(summary: Summary, cells: Sequence[CellAttempt]) -> Html:
         else:
             value = shown(summary, cell.cost)
             mark, said = marker(look[cell.form], x, up(value), 4.5), figures.amount(value)
+            said += ", saturated" if cell.saturated else ""
         parts.append(tag("g", tag("title", f"{cell.cell}: {said}"), mark))
     title = f"{unit(summary)} per request of every cell, one column a block; figures below."
     return drawing(WIDTH, HEIGHT, title, *parts)

@@ -7,13 +7,16 @@ from typing import Final
 from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.machine import INSTRUCTION_NS
+from lab.model.metrics import headline
 from lab.model.summary import Summary
-from lab.report.form_style import box, drawing, label, lane, legend, line, looks
+from lab.report import phrases
+from lab.report.form_style import box, doubted, drawing, label, lane, legend, line, looks
 from lab.report.markup import Html, number, part, table, tag
 
 WIDTH: Final = 1120.0
 NAMES_W: Final = 150.0
 ROW_H: Final = 38.0
+VALUE_W, WORD_W = 90.0, 190.0  # beside the longest bar: its size; with a word
 WHY_LONGEST: Final = 120  # characters of a reason that fit beside the names
 PARTS: Final = (
     ("service_user", "service, user", "s-su"),
@@ -45,31 +48,31 @@ def _draw(summary: Summary) -> Html:
     look = looks(summary)
     forms = {name: form.cpu for name, form in summary.forms.items()}
     top = max((sum(cpu.get(key, 0.0) for key, _, _ in PARTS) for cpu in forms.values()), default=0.0) or 1.0
-    room = WIDTH - NAMES_W - 90
+    words = {name: phrases.unsafe(summary, name, headline(summary.clock)[0]) for name in forms}
+    room = WIDTH - NAMES_W - (WORD_W if any(words.values()) else VALUE_W)
     parts: list[Html] = []
     for index, (name, cpu) in enumerate(forms.items()):
         y = ROW_H * index
-        x = NAMES_W
+        x, bars = NAMES_W, list[Html]()
         parts += lane(look[name], y + ROW_H / 2, name, NAMES_W)
         for key, role, css in PARTS:
             width = cpu.get(key, 0.0) / top * room
             if width <= 0:
                 continue
-            parts.append(box(x, y + 7, width, ROW_H - 14, css, f"{name}: {role} {figures.amount(cpu[key])} ms"))
+            bars.append(box(x, y + 7, width, ROW_H - 14, css, f"{name}: {role} {figures.amount(cpu[key])} ms"))
             if width > 46:
-                parts.append(label(x + 6, y + ROW_H / 2 + 4, figures.amount(cpu[key]), f"on {css}-text"))
+                bars.append(label(x + 6, y + ROW_H / 2 + 4, figures.amount(cpu[key]), f"on {css}-text"))
             if key == "service_system" and cpu.get("bpf_run"):
                 wide = min(cpu["bpf_run"] / top * room, width)
-                parts.append(
+                bars.append(
                     box(x + width - wide, y + 7, wide, ROW_H - 14, "s-bpf", f"BPF {figures.amount(cpu['bpf_run'])} ms")
                 )
             x += width
         whole = sum(cpu.get(key, 0.0) for key, _, _ in PARTS)
-        parts.append(
-            label(
-                x + 8, y + ROW_H / 2 + 4, f"{figures.amount(whole)} ms" if cpu else _why(summary, name), "value strong"
-            )
-        )
+        word = words[name]
+        said = f"{figures.amount(whole)} ms{word and f', {word}'}" if cpu else _why(summary, name)
+        parts += doubted(word, *bars)
+        parts.append(label(x + 8, y + ROW_H / 2 + 4, said, "value dim" if word else "value strong"))
     parts.append(line(NAMES_W, 0, NAMES_W, ROW_H * len(forms), "zero"))
     return drawing(WIDTH, ROW_H * len(forms) + 4, "CPU per request by form, stacked by role; figures below.", *parts)
 

@@ -120,6 +120,11 @@ def box(x: float, y: float, width: float, height: float, css: str, said: str | N
     return tag("rect", tag("title", said) if said else None, x=x, y=y, width=max(width, 0.0), height=height, class_=css)
 
 
+def doubted(unsafe: object, *parts: Html) -> list[Html]:
+    """The marks of one figure; dim where it is unsafe."""
+    return [tag("g", *parts, class_="doubted")] if unsafe else list(parts)
+
+
 def bar(ratio: float | None) -> Html:
     """A share as a bar, as wide as its container."""
     widths = ((100, "void"), (100 * (ratio or 0.0), "fill"))

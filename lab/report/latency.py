@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from lab.guest.wire import COUNTED
 from lab.model import figures
 from lab.model.summary import Summary
-from lab.report.form_style import Look, drawing, label, line, looks, swatch
+from lab.report import phrases
+from lab.report.form_style import Look, doubted, drawing, label, line, looks, swatch
 from lab.report.markup import Html, join, listed, number, part, table, tag
 
 WIDTH: Final = 540.0
@@ -17,6 +18,7 @@ HEIGHT: Final = 250.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 14.0, 30.0, 34.0
 Points = tuple[tuple[float, ...], ...]
 Curves = dict[str, dict[str, Points]]  # request type -> form -> its curve
+METRIC: Final = "latency_p50_ms"  # its word is that of the distribution: both are of the same cells
 FEWEST: Final = 5  # minimum number of answers in every form for a curve
 
 
@@ -28,8 +30,10 @@ def drawn_types(summary: Summary) -> list[str]:
 def section(summary: Summary) -> Html:
     look = looks(summary)
     curves = _by_type(summary)
-    drawn = [tag("div", _draw(kind, curves[kind], look), class_="half") for kind in drawn_types(summary)]
-    keys = tag("p", *(tag("span", _key(look[name]), name) for name in _names(curves)), class_="legend")
+    titles = {name: phrases.titled(summary, name, METRIC) for name in summary.forms}
+    dim = [name for name, title in titles.items() if title != name]
+    drawn = [tag("div", _draw(kind, curves[kind], look, dim), class_="half") for kind in drawn_types(summary)]
+    keys = tag("p", *(tag("span", _key(look[name]), titles[name]) for name in _names(curves)), class_="legend")
     return part(
         "latency",
         "How long a request takes",
@@ -39,7 +43,7 @@ def section(summary: Summary) -> Html:
         keys if drawn else None,
         tag("div", *drawn, class_="grid") if drawn else None,
         _undrawn(summary, curves, len(drawn)),
-        _table(summary, look),
+        _table(summary, look, titles),
     )
 
 
@@ -72,7 +76,7 @@ def _key(look: Look) -> Html:
     return tag("svg", stroke, viewBox="0 0 32 16", class_="key", aria_hidden="true")
 
 
-def _draw(kind: str, lines: Mapping[str, Points], look: Mapping[str, Look]) -> Html:
+def _draw(kind: str, lines: Mapping[str, Points], look: Mapping[str, Look], dim: Collection[str]) -> Html:
     values = [max(point[0], 1e-3) for points in lines.values() for point in points]
     low, high = math.log10(min(values)), math.log10(max(values))
     low, high = low - 0.03, max(high + 0.03, low + 0.3)
@@ -93,9 +97,9 @@ def _draw(kind: str, lines: Mapping[str, Points], look: Mapping[str, Look]) -> H
     for name, points in lines.items():
         path = f"M{at(points[0][0]):.1f} {up(0):.1f}"
         path += "".join(f"H{at(ms):.1f}V{up(share):.1f}" for ms, share in points)
-        parts.append(
-            tag("path", tag("title", name), d=path, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash)
-        )
+        curve = f"curve {look[name].css}"
+        drawn = tag("path", tag("title", name), d=path, class_=curve, stroke_dasharray=look[name].dash)
+        parts += doubted(name in dim, drawn)
     return drawing(WIDTH, HEIGHT, f"Latency of {kind} requests as cumulative shares, one curve a form.", *parts)
 
 
@@ -108,12 +112,14 @@ def _ticks(low: float, high: float) -> list[float]:
     return [ms for ms in found if low <= math.log10(ms) <= high]
 
 
-def _table(summary: Summary, look: Mapping[str, Look]) -> Html:
+def _table(summary: Summary, look: Mapping[str, Look], titles: Mapping[str, str]) -> Html:
     rows = []
     for name, form in summary.forms.items():
         for kind, stats in form.latency.items():
             percentiles = (stats.p50_ms, stats.p90_ms, stats.p99_ms)
             cells = [number("too few" if ms is None else figures.amount(ms)) for ms in percentiles]
-            rows.append((join((swatch(look[name]), name)), tag("code", kind), number(f"{stats.count:,}"), *cells))
+            rows.append(
+                (join((swatch(look[name]), titles[name])), tag("code", kind), number(f"{stats.count:,}"), *cells)
+            )
     head = ("form", "request type", "answers", "p50 ms", "p90 ms", "p99 ms")
     return tag("details", tag("summary", "Percentiles by form and request type"), table(head, rows))

@@ -11,7 +11,7 @@ from lab.model import figures
 from lab.model.metrics import METRICS, headline
 from lab.model.summary import ControlEffect, Summary, Verdict
 from lab.report import phrases
-from lab.report.form_style import Look, box, drawing, label, lane, line, looks, marker
+from lab.report.form_style import Look, box, doubted, drawing, label, lane, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag
 
 BESIDE: Final = ("latency_p90_ms", "rss_mib")
@@ -23,13 +23,14 @@ VALUE_W: Final = 62.0  # width of a four-digit figure beside the plot, clear of 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """One figure of one form; `target`: the known effect of a control."""
+    """One figure of one form; `target`: the known effect of a control; `word`: why it is unsafe, "" where it is not."""
 
     pct: float
     blocks: tuple[float, ...]
     interval: tuple[float, float] | None = None
     target: float | None = None
     lost: bool = False
+    word: str = ""
 
 
 def metrics(summary: Summary) -> tuple[str, ...]:
@@ -46,6 +47,8 @@ def section(summary: Summary) -> Html:
         lead.append("The grey band is what the twin's own difference may be: effects inside it are noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
         lead.append("A bar across the line of a control marks the delay that was really added.")
+    if any(dot and dot.word for column in dots.values() for dot in column.values()):
+        lead.append("A figure that is BIASED or SATURATED is dim and has no size: the table has the reasons.")
     lead.append(BLOCKS_SAID.get(blocks, "Small dots are single blocks, the wide line is the interval."))
     return part(
         "overhead",
@@ -73,6 +76,7 @@ def _dot(summary: Summary, name: str, metric: str) -> Dot | None:
         interval=(row.low_pct, row.high_pct) if row.low_pct is not None and row.high_pct is not None else None,
         target=delay.realised_pct if delay else None,
         lost=bool(row.lost),
+        word=phrases.unsafe(summary, name, metric, level=row.level if isinstance(row, Verdict) else summary.level),
     )
 
 
@@ -126,18 +130,26 @@ def _panel(
         if dot is None:
             parts.append(label(x0 + plot + VALUE_W - 4, y + 4, figures.NONE, "value dim", "end"))
             continue
+        marks: list[Html] = []
         if dot.target is not None:
-            parts.append(line(at(dot.target), y - 11, at(dot.target), y + 11, "target"))
-        parts.append(tag("line", x1=at(0), y1=y, x2=at(dot.pct), y2=y, class_=f"stem {look[name].css}"))
+            marks.append(line(at(dot.target), y - 11, at(dot.target), y + 11, "target"))
+        marks.append(tag("line", x1=at(0), y1=y, x2=at(dot.pct), y2=y, class_=f"stem {look[name].css}"))
         if dot.interval:
             left, right = (min(max(end, low), high) for end in dot.interval)
-            parts.append(tag("line", x1=at(left), y1=y, x2=at(right), y2=y, class_=f"interval {look[name].css}"))
+            marks.append(tag("line", x1=at(left), y1=y, x2=at(right), y2=y, class_=f"interval {look[name].css}"))
         if len(dot.blocks) > 1:
-            parts += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
-        parts += [marker(look[name], at(dot.pct), y, 5.5)]
-        text = "in noise" if dot.lost else figures.effect(dot.pct)
-        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, text, "value dim" if dot.lost else "value", "end"))
+            marks += [tag("circle", cx=at(pct), cy=y, r=2.2, class_=f"block {look[name].css}") for pct in dot.blocks]
+        marks.append(marker(look[name], at(dot.pct), y, 5.5))
+        parts += doubted(dot.word, *marks)
+        parts.append(label(x0 + plot + VALUE_W - 4, y + 4, *_said(dot), "end"))
     return parts
+
+
+def _said(dot: Dot) -> tuple[str, str]:
+    """What stands beside a figure, and its class."""
+    if dot.word:
+        return dot.word, "doubt"
+    return ("in noise", "value dim") if dot.lost else (figures.effect(dot.pct), "value")
 
 
 def _axis(low: float, high: float, step: float, at: Callable[[float], float], bottom: float) -> list[Html]:

@@ -7,7 +7,7 @@ from typing import Final
 from lab.model import figures
 from lab.model.figures import plural
 from lab.model.metrics import ALL_LEVELS, METRICS
-from lab.model.summary import CellAttempt, Summary, Verdict
+from lab.model.summary import UNSAFE, CellAttempt, Summary, Verdict
 from lab.model.summary_form import Cells
 
 FAMILIES: Final = {"spans": "spans", "cpu": "CPU", "memory": "memory", "latency": "latency"}
@@ -65,6 +65,28 @@ def void(attempt: CellAttempt) -> str:
     if set(attempt.void) >= set(FAMILIES):
         return "INVALID"
     return "not valid for " + ", ".join(FAMILIES[family] for family in attempt.void)
+
+
+def unsafe(summary: Summary, name: str, metric: str, *, level: str | None = None) -> str:
+    """BIASED or SATURATED where this figure of a form is so, at this load level or at any; else "".
+
+    A form that is compared with nothing (the baseline, the twin, a control) is saturated by its cells, as the verdict
+    has it: at a level at which half of them or more fell behind.
+    """
+    rows = [row for row in summary.verdicts if (row.form, row.against) == (name, "baseline")]
+    words = [row.word for row in rows if row.metric == metric and level in {None, row.level}]
+    if rows:
+        return next((word for word in words if word in UNSAFE), "")
+    behind: dict[str, list[bool]] = {}
+    for attempt in summary.timeline:
+        if attempt.form == name and level in {None, ALL_LEVELS, attempt.level}:
+            behind.setdefault(attempt.level, []).append(attempt.saturated)
+    return "SATURATED" if any(2 * sum(fell) >= len(fell) for fell in behind.values()) else ""
+
+
+def titled(summary: Summary, name: str, metric: str, *, level: str | None = None) -> str:
+    """The form in a legend, with the word that its figure needs."""
+    return ", ".join(filter(None, (name, unsafe(summary, name, metric, level=level))))
 
 
 def unproven(summary: Summary) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
@@ -13,7 +13,7 @@ from lab.model.metrics import ALL_LEVELS
 from lab.model.summary import CellAttempt, Summary
 from lab.report import phrases
 from lab.report.axis import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, scale, shown, unit, used
-from lab.report.form_style import Look, drawing, label, line, looks, marker, named
+from lab.report.form_style import Look, doubted, drawing, label, line, looks, marker, named
 from lab.report.markup import Html, part, tag
 
 WORDS_W: Final = 330.0  # beside the plot: the two costs of each form
@@ -29,7 +29,11 @@ def section(summary: Summary) -> Html:
         f"{unit(summary)} per second at each rate. Where a line begins is the standing cost, of being there without "
         "load; its slope is the marginal cost, of one more request. Two costs, two answers."
         + (" From one block: a reading without an interval." if fits and _blocks(summary) == 1 else "")
-        + (" ± is what one garbage collection more or less makes." if any(f.off for f in fits.values()) else ""),
+        + (
+            " ± is what one garbage collection more or less makes."
+            if any(f.off and not f.word for f in fits.values())
+            else ""
+        ),
         tag("ul", *(tag("li", text) for text in kept)) if (kept := phrases.kept_up(summary)) else None,
         tag("div", _draw(summary, fits), class_="scroll")
         if fits
@@ -54,9 +58,12 @@ class Fit:
     marginal: float
     off: float
     marginal_off: float
+    word: str = field(default="", kw_only=True)  # why it is unsafe
 
     @property
     def said(self) -> str:
+        if self.word:
+            return self.word
         there = "no standing cost seen"
         if self.standing > 0:
             there = f"{_within(self.standing, self.off)} a second of being there"
@@ -77,7 +84,9 @@ def _fits(summary: Summary) -> dict[str, Fit]:
         fitted = about.metrics.get(ALL_LEVELS)
         if fitted and all(name in fitted.others for name in names):
             costs = (shown(summary, fitted.others[name]) for name in names)
-            found[form] = Fit(*costs, *(shown(summary, fitted.plus_minus.get(name, 0.0)) for name in names))
+            offs = (shown(summary, fitted.plus_minus.get(name, 0.0)) for name in names)
+            words = (phrases.unsafe(summary, form, name, level=ALL_LEVELS) for name in names)
+            found[form] = Fit(*costs, *offs, word=next(filter(None, words), ""))
     return found
 
 
@@ -105,10 +114,12 @@ def _draw(summary: Summary, fits: dict[str, Fit]) -> Html:
         parts += [line(at(rate), TOP, at(rate), bottom, "grid"), label(at(rate), bottom + 16, text, "tick", "middle")]
     for row, (name, fit) in enumerate(fits.items()):
         ends_at = {"x1": at(0), "y1": up(fit.standing), "x2": at(end), "y2": up(fit.standing + fit.marginal * end)}
-        parts.append(tag("line", **ends_at, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash))
+        drawn = tag("line", **ends_at, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash)
+        parts += doubted(fit.word, drawn)
         parts += _words(look[name], name, fit, right + 24, TOP + ROW_H * row + 10)
     for cell, rate, y in points:
-        parts.append(tag("g", tag("title", cell.cell), marker(look[cell.form], at(rate), up(y), 4)))
+        mark = tag("g", tag("title", cell.cell), marker(look[cell.form], at(rate), up(y), 4))
+        parts += doubted(fits[cell.form].word, mark)
     return drawing(WIDTH, HEIGHT, f"{unit(summary)} per second against requests per second, by form.", *parts)
 
 

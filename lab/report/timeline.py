@@ -64,9 +64,13 @@ def _draw(summary: Summary) -> Html:
 
 
 def _short(cell: CellAttempt) -> str:
-    """The text in the bar: INVALID, or the void families."""
+    """The text in the bar: saturated, INVALID, or the void families."""
     worth = phrases.void(cell)
-    return worth if worth == "INVALID" else "no " + ", ".join(phrases.FAMILIES[family] for family in cell.void)
+    return (
+        worth
+        if worth in {"saturated", "INVALID"}
+        else "no " + ", ".join(phrases.FAMILIES[family] for family in cell.void)
+    )
 
 
 def _ticks(end: float) -> list[float]:
