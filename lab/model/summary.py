@@ -237,6 +237,7 @@ class Provenance:
     trap_ns: float | None = None  # CPU time of one uprobe trap on the host
     schema: int = 1  # of the run's manifest
     terms_sha256: dict[str, str] = field(default_factory=dict)  # of its requests, gates and thresholds
+    rates_rps: tuple[float, ...] = ()  # of the planned cells, also of one that did not run; the lowest first
 
     def __post_init__(self) -> None:
         try:

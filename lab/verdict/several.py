@@ -31,6 +31,11 @@ class RunVerdict:
     high_pct: float | None
     lost: str
 
+    @property
+    def judged(self) -> bool:
+        """INVALID is no verdict: nothing was measured."""
+        return self.word not in {None, "INVALID"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -83,9 +88,9 @@ def _conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
 
 
 def _load(run: Summary) -> str:
-    rates = sorted({attempt.rate_rps for attempt in run.timeline})
+    rates = " and ".join(f"{rate:g}" for rate in run.provenance.rates_rps)
     mix = ", ".join(f"{part.type} {part.weight:g}" for part in run.provenance.mix)
-    return f"{' and '.join(f'{rate:g}' for rate in rates)} requests/s of {mix}"
+    return f"{rates} requests/s of {mix}"
 
 
 def _host(run: Summary) -> str:
@@ -134,7 +139,7 @@ def _row(readings: Sequence[RunVerdict], form: str, against: str, metric: str) -
         metric=metric,
         readings=tuple(readings),
         apart=max(effects) - min(effects) if len(effects) == len(readings) else None,
-        words_equal=len({reading.word for reading in readings}) == 1,
+        words_equal=len({reading.word for reading in readings}) == 1 and all(reading.judged for reading in readings),
         overlap=max(lows) <= min(highs) if len(lows) == len(readings) else None,
     )
 
@@ -157,7 +162,7 @@ def lines(rows: Sequence[Comparison]) -> list[str]:
                 continue
             sure = "" if one.lost or one.low_pct is None else f" ({interval(one.low_pct, one.high_pct)})"
             found.append(f"  {one.run_id}: {stated(one.effect_pct, one.lost)}{sure}, {one.word}")
-        if any(one.word is None for one in row.readings):
+        if not all(one.judged for one in row.readings):
             found.append("  no common verdict")
             continue
         lost = any(one.lost for one in row.readings)

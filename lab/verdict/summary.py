@@ -290,5 +290,6 @@ def _provenance(run: Run) -> Provenance:
         bytes=sum(run.files.values()),
         trap_ns=manifest.trap_ns,
         schema=manifest.schema,
+        rates_rps=tuple(sorted({cell.rate_rps for life in run.plan.lives for cell in life.cells})),
         terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
     )

@@ -58,7 +58,7 @@ def test_unlike_machines_are_refused_by_what_differs(summary: Summary, guest: di
 def test_another_go_or_load_is_refused(summary: Summary) -> None:
     go = replace(summary, provenance=replace(summary.provenance, toolchain={"go": "go9"}))
     assert [why.partition(":")[0] for why in several.differences([summary, go])] == ["Go"]
-    slower = replace(summary, timeline=tuple(replace(one, rate_rps=1.0) for one in summary.timeline))
+    slower = replace(summary, provenance=replace(summary.provenance, rates_rps=(1.0,)))
     assert [why.partition(":")[0] for why in several.differences([summary, slower])] == ["load"]
 
 
@@ -188,3 +188,34 @@ def test_a_form_that_one_run_lacks_is_named(root: Path) -> None:
         said = several.lines(rows)
         assert "  two: not in this run" in said
         assert any(line.endswith("no common verdict") for line in said)
+
+
+def without(root: Path, run_id: str, *forms: str) -> Summary:
+    """The run in `root` in which no cell of these forms is valid."""
+    run = read(root)
+    cells = tuple(replace(c, cell=replace(c.cell, valid=False)) if c.cell.form in forms else c for c in run.cells)
+    manifest = replace(run.manifest, run_id=run_id)
+    return summarize(replace(run, manifest=manifest, plan=replace(run.plan, run_id=run_id), cells=cells))
+
+
+def test_invalid_is_no_verdict(root: Path) -> None:
+    good = changed(root, "good")
+    for runs in ([without(root, "one", "ebpf"), without(root, "two", "ebpf")], [good, without(root, "one", "ebpf")]):
+        rows = several.side_by_side(runs)
+        said = several.lines([row for row in rows if row.form == "ebpf"])
+        assert "  no common verdict" in said
+        assert not any("the same verdict" in line or "different verdicts" in line for line in said)
+        assert {row.words_equal for row in rows if row.form == "ebpf"} == {False}
+        assert {row.words_equal for row in rows if row.form != "ebpf"} == {True}
+
+
+def test_a_run_without_any_cell_has_the_load_of_its_plan(root: Path) -> None:
+    run = read(root)
+    none = summarize(replace(run, manifest=replace(run.manifest, run_id="none"), cells=()))
+    assert several.differences([changed(root, "one"), none]) == []
+    lives = tuple(
+        replace(life, cells=tuple(replace(cell, rate_rps=7.0) for cell in life.cells)) for life in run.plan.lives
+    )
+    (why,) = several.differences([changed(root, "one"), changed(root, "two", lives=lives)])
+    assert why.startswith("load: 6 requests/s of ")
+    assert " 7 requests/s of " in why
