@@ -28,6 +28,7 @@ from lab.model.paths import (
 from lab.model.run import Run
 from lab.model.summary import Sentence, Summary
 from lab.model.summary_form import Cells
+from lab.report import phrases
 from lab.runs import merge
 from lab.runs import read as runs_read
 from lab.system import documents, store
@@ -51,8 +52,8 @@ class Reported:
 
     @property
     def exit_code(self) -> int:
-        """0, or 6 when a form was not built or a planned cell is not valid (a gate, a proof, a crash)."""
-        lost = any(form.cells.valid < form.cells.planned for form in self.summary.forms.values())
+        """0, or 6 when a form was not built or a planned cell is not valid by a fault (a gate, a proof, a crash)."""
+        lost = any(form.cells.settled < form.cells.planned for form in self.summary.forms.values())
         return DemoError.exit_code if lost or self.summary.left_out else 0
 
 
@@ -193,4 +194,4 @@ def _line(row: Sentence) -> str:
 
 
 def _cells(cells: Cells) -> str:
-    return f"{cells.valid} of {cells.planned} cells are valid"
+    return f"{cells.valid} of {cells.planned} cells are valid{phrases.saturated(cells)}"

@@ -190,6 +190,11 @@ class CellAttempt:
     collections: dict[str, Count] = field(default_factory=dict)
     evidence: str
 
+    @property
+    def settled(self) -> bool:
+        """Valid, or saturated: too much load is a finding, and no fault of the cell."""
+        return self.valid or self.saturated
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStep:

@@ -17,14 +17,23 @@ Texts = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """valid: in all families; usable: family of figures -> planned cells with a valid attempt for it."""
+    """valid: in all families; usable: family of figures -> planned cells with a valid attempt for it.
+
+    saturated: planned cells that are not valid since the load was too much for their form, which is a finding.
+    """
 
     planned: Count
     valid: Count
     usable: dict[str, Count]
     attempts: Count | None = None
-    invalid: Count  # attempts that missed a hard gate
+    invalid: Count  # attempts that missed a hard gate, other than by too much load
     invalid_share: Share | None = None
+    saturated: Count = 0
+
+    @property
+    def settled(self) -> int:
+        """Planned cells without a fault: what they tell is known."""
+        return self.valid + self.saturated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

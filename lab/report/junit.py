@@ -81,10 +81,10 @@ def _cells(summary: Summary) -> Iterator[Case]:
     for name, attempts in by_cell.items():
         last = attempts[-1]
         doubts = [doubt for attempt in attempts for doubt in attempt.disagreements]
-        valid = any(attempt.valid or attempt.saturated for attempt in attempts)
+        settled = any(attempt.settled for attempt in attempts)
         reasons = "; ".join(reason for attempt in attempts for reason in attempt.reasons)
         worth = "; ".join(dict.fromkeys(phrases.void(attempt) for attempt in attempts))
-        failure = "" if valid else f"{worth}: {reasons or 'no reason given'}"
+        failure = "" if settled else f"{worth}: {reasons or 'no reason given'}"
         yield Case(
             suite="cells",
             name=name,

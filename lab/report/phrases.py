@@ -41,9 +41,14 @@ def usable(cells: Cells) -> str:
     """6 of 6 cells valid; or, where some are so in part: 3 of 6 cells valid in everything (spans 6, CPU 6, …)."""
     text = f"{cells.valid} of {plural(cells.planned, 'cell')} valid"
     parts = {FAMILIES[family]: number for family, number in cells.usable.items()}
-    if set(parts.values()) == {cells.valid}:
-        return text
-    return f"{text} in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
+    if set(parts.values()) != {cells.valid}:
+        text += f" in everything ({', '.join(f'{name} {number}' for name, number in parts.items())})"
+    return text + saturated(cells)
+
+
+def saturated(cells: Cells) -> str:
+    """How many cells are saturated, after how many are valid; "" where none is."""
+    return f", {cells.saturated} saturated" if cells.saturated else ""
 
 
 def kept_up(summary: Summary) -> list[str]:

@@ -10,6 +10,7 @@ from lab.model.facts import MachineFacts
 from lab.model.own import Change, clause
 from lab.model.summary import Part, Summary
 from lab.model.summary_form import FormSummary
+from lab.report import phrases
 from lab.report.markup import Html, join, link, listed, number, part, table, tag
 
 SHORT = 16
@@ -113,6 +114,7 @@ def _forms(summary: Summary) -> Html:
             (tag("th", name, scope="row"), form.title, form.mechanism,
              tag("code", form.build_id or figures.NONE), tag("code", form.sha256[:SHORT]),
              number(figures.size(form.build.size_bytes)),
-             number(f"{cells.valid} / {cells.planned}"), number(figures.share(cells.invalid_share)))
+             number(f"{cells.valid} / {cells.planned}{phrases.saturated(cells)}"),
+             number(figures.share(cells.invalid_share)))
         )  # fmt: skip
     return table(("form", "", "mechanism", "build id", "sha256", "size", "valid cells", "INVALID share"), rows)

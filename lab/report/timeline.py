@@ -18,10 +18,10 @@ ROW_H: Final = 28.0
 
 
 def section(summary: Summary) -> Html:
-    cells = summary.cells
+    dotted = sum(not cell.valid for cell in summary.timeline)
     lead = (
-        f"{phrases.usable(cells)}. {figures.plural(cells.invalid, 'attempt')} missed a gate and "
-        f"{'is' if cells.invalid == 1 else 'are'} dotted; a missed gate voids only the figures that it affects."
+        f"{phrases.usable(summary.cells)}. {figures.plural(dotted, 'attempt')} missed a gate and "
+        f"{'is' if dotted == 1 else 'are'} dotted; a missed gate voids only the figures that it affects."
     )
     if summary.clock == COUNTED:
         lead += " The seconds are simulated, by the counted clock."

@@ -61,6 +61,11 @@ class CellView:
         return saturated(self.queue, self.cell)
 
     @property
+    def settled(self) -> bool:
+        """Valid in all families, or saturated: there is no fault."""
+        return self.validity.whole or self.saturated
+
+    @property
     def as_counted(self) -> CellFigures:
         """The figures before collections of garbage were spread."""
         return self.given(-self.figures.moved).figures

@@ -92,10 +92,13 @@ def _ended(run: Run, forms: Collection[FormView]) -> list[str]:
 
 def _cells(forms: Collection[FormView]) -> Cells:
     attempts = [view for form in forms for view in form.attempts]
-    invalid = sum(not view.validity.whole for view in attempts)
+    invalid = sum(not view.settled for view in attempts)
+    valid = sum(form.whole for form in forms)
+    settled = {(view.cell.form, view.cell.block, view.cell.level) for view in attempts if view.settled}
     return Cells(
         planned=sum(form.planned_at() for form in forms),
-        valid=sum(form.whole for form in forms),
+        valid=valid,
+        saturated=len(settled) - valid,
         usable={family: sum(len(form.cells(family)) for form in forms) for family in FAMILIES},
         attempts=len(attempts),
         invalid=invalid,

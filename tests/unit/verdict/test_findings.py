@@ -9,12 +9,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from lab.flows.report import Reported
 from lab.guest.scoring.saturation import queue
-from lab.guest.wire import Gate, RequestSpec
+from lab.guest.wire import Gate, RequestSpec, decode, encode
 from lab.model.run import Request, Run, RunCell
-from lab.model.summary import PillarClaim
+from lab.model.summary import PillarClaim, Summary
 from lab.model.summary_form import ClockShift
-from lab.report import junit, phrases
+from lab.report import html, junit, markdown, phrases
 from lab.runs.read import read
 from lab.verdict import summarize
 from tests.unit.report import synthetic
@@ -63,6 +64,8 @@ def test_a_form_that_falls_behind_is_saturated(run: Run) -> None:
     assert row(summary, "orchestrion-otel", "baseline", "cpu_s_per_1k_requests").word == "INDICATIVE"
     assert [cell.form for cell in summary.timeline if cell.saturated] == ["ebpf"]
     assert [cell.valid for cell in summary.timeline if cell.saturated] == [True]
+    of_it = summary.forms["ebpf"].cells
+    assert (of_it.valid, of_it.saturated, of_it.settled) == (1, 0, 1), "its figures are valid: it is counted once"
 
 
 LIMIT_NS = 3 * 10**9
@@ -121,6 +124,41 @@ def test_a_saturated_cell_is_called_so_everywhere(run: Run) -> None:
     assert "INVALID: " in line.text, "its spans were not counted"
     (case,) = [c for c in ET.fromstring(junit(summary)).iter("testcase") if c.get("name") == attempt.cell]
     assert case.find("failure") is None
+
+
+def exit_code(summary: Summary) -> int:
+    return Reported(directory=Path(), html=Path(), summary=summary, lines=()).exit_code
+
+
+def test_too_much_load_is_a_finding_and_no_failure(run: Run) -> None:
+    cells = tuple(timing_out(c) if c.cell.form == "ebpf" else c for c in run.cells)
+    summary = summarize(replace(run, cells=cells))
+    found = summary.forms["ebpf"].cells
+    assert (found.planned, found.valid, found.saturated, found.settled) == (1, 0, 1, 1)
+    assert (found.invalid, found.invalid_share) == (0, 0.0)
+    assert (summary.cells.valid, summary.cells.saturated, summary.cells.invalid) == (5, 1, 1), "the twin's first is"
+    assert exit_code(summary) == 0
+    assert 'failures="0"' in junit(summary).partition("\n")[2].partition("\n")[0]
+    assert "5 of 6 cells valid, 1 saturated" in markdown(summary)
+    assert "2 attempts missed a gate and are dotted" in html(summary)
+    assert "0 / 1, 1 saturated" in html(summary)
+
+
+def test_a_crash_under_too_much_load_is_a_failure(run: Run) -> None:
+    dead = Gate("service_alive", False, 0.0, 1.0, "service shop killed by signal 9")
+    cells = tuple(timing_out(c, dead) if c.cell.form == "ebpf" else c for c in run.cells)
+    summary = summarize(replace(run, cells=cells))
+    found = summary.forms["ebpf"].cells
+    assert (found.saturated, found.settled, found.invalid, found.invalid_share) == (0, 0, 1, 1.0)
+    assert exit_code(summary) == 6
+    assert 'failures="1"' in junit(summary).partition("\n")[2].partition("\n")[0]
+
+
+def test_a_summary_from_before_counts_no_saturated_cell(run: Run) -> None:
+    doc = encode(summarize(run))
+    del doc["cells"]["saturated"]
+    cells = decode(Summary, doc).cells
+    assert (cells.valid, cells.saturated, cells.settled) == (6, 0, 6)
 
 
 def test_slow_answers_and_pauses_are_no_saturation() -> None:
