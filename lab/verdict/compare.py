@@ -12,9 +12,10 @@ from lab.model.metrics import ALL_LEVELS, REAL, Metric, applicable, primary
 from lab.model.paths import CELL_FILE
 from lab.model.summary import Verdict
 from lab.verdict import paired
+from lab.verdict.absent import no_cell, too_few
+from lab.verdict.biased import biased
 from lab.verdict.completeness import unequal_types
 from lab.verdict.effects import ALPHA, Effect, percent
-from lab.verdict.metrics import QUANTILES
 from lab.verdict.observe import FormView
 from lab.verdict.rules import Evidence, judge, lost
 from lab.verdict.signed_rank import fewest_blocks
@@ -131,13 +132,14 @@ def _row(
     apart: bool = True,
 ) -> Verdict:
     direct = against != BASELINE
-    unequal = unequal_types(references[0].tallies, form.tallies) if direct else {}
-    types = None if not direct else [kind for kind in form.requests if kind not in unequal]
+    unequal = unequal_types(references[0].tallies(level), form.tallies(level)) if direct else {}
+    types = None if not direct else [kind for kind in form.requests(level) if kind not in unequal]
     alpha = terms.alpha(metric, level, direct=direct)
     found, able, per_type = paired.effect(form, references, metric, level, types=types, alpha=alpha)
     sides = [form, *references]
     uncounted = next((why for side in sides if (why := side.why_none("spans", level=level))), "") if direct else ""
-    invalid = _no_cell(form, references, metric, level)
+    invalid = no_cell(form, references, metric, level)
+    full = _saturated(form, references, terms.levels if metric.fit else [level])
     word, reasons = judge(
         Evidence(
             metric=metric,
@@ -150,11 +152,11 @@ def _row(
             plain=not direct,
             twin=twin,
             invalid=invalid,
-            biased=_biased(form, references, metric, level),
+            biased=biased(form, references, metric, level, able, full=bool(full)),
             unequal=_differs(metric, unequal, types, uncounted),
-            saturated=_saturated([form], level) or _saturated(references, level),
+            saturated=full,
             descriptive="" if terms.may_earn(metric, level) else "not a primary metric",
-            too_few=_too_few(sides, metric, level) if not invalid and found is None else "",
+            too_few=too_few(sides, metric, level, types) if not invalid and found is None else "",
         )
     )
     if word in DECIDED and not apart:
@@ -190,51 +192,11 @@ def _row(
     )
 
 
-def _no_cell(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> str:
-    """Why one side has no valid cell for this metric; "" when both have."""
-    mine = form.why_none(*metric.families, level=level)
-    if not references:
-        return mine or "this run has no uninstrumented form"
-    missing = [reference.why_none(*metric.families, level=level) for reference in references]
-    return mine or (missing[0] if all(missing) else "")
-
-
 def _reference_value(references: Sequence[FormView], metric: Metric, level: str) -> float | None:
     """The mean of the references' medians; None for latency, which has one value per request type."""
     found = [paired.value(reference, metric, level) for reference in references]
     plain = [number for number in found if isinstance(number, float)]
     return fmean(plain) if plain else None
-
-
-def _too_few(sides: Sequence[FormView], metric: Metric, level: str) -> str:
-    """Why there is no figure although both sides have valid cells."""
-    if why := _no_common_block(sides, metric, level):
-        return why
-    if "spans" in metric.families and not any(view.figures.spans for view in paired.cells(sides[1], metric, level)):
-        return f"{sides[1].name} delivers no spans"
-    if not metric.quantile:
-        of, *base = (paired.blocks(side, metric, level) for side in sides)
-        if of.isdisjoint(set().union(*base)):
-            return "no counter for it in a block that both sides have"
-        if metric.fit:
-            return "no positive figure in every block: the fit over the rates of a block is within noise of zero"
-        return "its counter reads zero or less in every common block"
-    label, limit = metric.quantile, sides[0].late_shift_max
-    moved = [v.late_shift[label] for side in sides for v in paired.cells(side, metric, level)]
-    if limit is not None and max(moved, default=0.0) > limit:
-        return f"late sends raised it by {max(moved):.1%} in a cell, limit {limit:.0%}"
-    fewest = next(least for name, _, least in QUANTILES if name == label)
-    return f"too few answers: a cell needs {fewest:,} of one request type"
-
-
-def _no_common_block(sides: Sequence[FormView], metric: Metric, level: str) -> str:
-    """Why no block has a valid cell of the form and one of a reference; "" when one has."""
-    of, *base = ({view.cell.block for view in paired.cells(side, metric, level)} for side in sides)
-    if of & set().union(*base):
-        return ""
-    tried = [view for side in sides for view in side.tried(level)]
-    void = [why for view in tried for family in metric.families for why in view.validity.void.get(family, ())]
-    return f"no block has a valid cell of both sides ({void[0] if void else 'cells are missing'})"
 
 
 def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | None, uncounted: str) -> str:
@@ -248,7 +210,13 @@ def _differs(metric: Metric, unequal: Mapping[str, str], types: Sequence[str] | 
     return f"they did not deliver the same spans ({kind}: {difference}{more})"
 
 
-def _saturated(side: Sequence[FormView], level: str) -> str:
+def _saturated(form: FormView, references: Sequence[FormView], levels: Sequence[str]) -> str:
+    """Why a figure of these levels is that of a saturated side; of a fit, one level is enough to bend it."""
+    sides = ([form], references)
+    return next((why for level in levels for side in sides if (why := _behind(side, level))), "")
+
+
+def _behind(side: Sequence[FormView], level: str) -> str:
     """Why one side is saturated: at least half of its cells fell behind (a single one may be due to the host)."""
     cells = [(form.name, view) for form in side for view in form.loaded(level)]
     behind = [(name, view.queue) for name, view in cells if view.queue is not None and view.saturated]
@@ -256,32 +224,3 @@ def _saturated(side: Sequence[FormView], level: str) -> str:
         return ""
     name, worst = min(behind, key=lambda found: found[1].answered / found[1].sent)
     return f"{name} did not sustain this load: {worst.said()}"
-
-
-def _biased(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> str:
-    """Why the sides are biased: a form that lost more cells shows only its better ones. The references are one side.
-
-    Only the cells count that the figure is made of: what a side lost at one level says nothing about another.
-
-    Effects are paired by block, so one cell more or less on a side is no difference of shares.
-    """
-    families = metric.families
-    mine, planned = form.planned_at(level), sum(reference.planned_at(level) for reference in references)
-    lost = form.lost(*families, level=level)
-    lost_there = sum(reference.lost(*families, level=level) for reference in references)
-    if not planned or abs(lost - lost_there / planned * mine) <= 1:
-        return ""
-    there = f"{lost_there} of {planned} on the other side{_why_lost(references, *families, level=level)}"
-    why = _why_lost([form], *families, level=level)
-    return f"{lost} of {mine} cells of {form.name} have no valid figure{why}, {there}"
-
-
-def _why_lost(side: Sequence[FormView], *families: str, level: str) -> str:
-    void = sum(form.invalid(*families, level=level) for form in side)
-    never_ran = sum(form.never_ran(level) for form in side)
-    parts = []
-    if void:
-        parts.append(f"{void} attempt{'s' if void > 1 else ''} INVALID")
-    if never_ran:
-        parts.append(f"{never_ran} never ran")
-    return f" ({', '.join(parts)})" if parts else ""

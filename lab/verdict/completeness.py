@@ -179,13 +179,10 @@ def unequal_types(one: Sequence[Tally], other: Sequence[Tally]) -> dict[str, str
     twins = {(row.request, row.node): row for row in score(other)}
     beyond, beyond_twin = _beyond(one), _beyond(other)
     loose, loose_twin = beyond.pop(NO_REQUEST, 0.0), beyond_twin.pop(NO_REQUEST, 0.0)
-    found: dict[str, str] = {}
+    found = dict.fromkeys(requests.keys() ^ requests_twin.keys(), "only one of them has requests of this type")
     for row in score(one):
         twin = twins.get((row.request, row.node))
-        if row.request in found:
-            continue
-        if twin is None:
-            found[row.request] = "only one of them has requests of this type"
+        if row.request in found or twin is None:
             continue
         count, count_twin = max(1, requests[row.request]), max(1, requests_twin[row.request])
         most = max(1.0, row.reference / count, twin.reference / count_twin)

@@ -62,26 +62,21 @@ class FormView:
         """Number of planned cells with an attempt that is valid in all families."""
         return len({(view.cell.block, view.cell.level) for view in self.attempts if view.validity.whole})
 
-    @property
-    def tallies(self) -> list[Tally]:
-        return [view.tally for view in self.cells("spans") if view.tally is not None]
+    def tallies(self, level: str = ALL_LEVELS) -> list[Tally]:
+        """Of the cells at this level, or of all, whose spans are valid."""
+        cells = (view for view in self.cells("spans") if level in {ALL_LEVELS, view.cell.level})
+        return [view.tally for view in cells if view.tally is not None]
 
-    @property
-    def requests(self) -> Counter[str]:
+    def requests(self, level: str = ALL_LEVELS) -> Counter[str]:
         """Requests per type whose spans were counted."""
         total: Counter[str] = Counter()
-        for tally_ in self.tallies:
+        for tally_ in self.tallies(level):
             total.update(tally_.requests)
         return total
 
     def invalid(self, *families: str, level: str) -> int:
         """Number of attempts at this level in which one of these families is void, other than by too much load."""
         return sum(not view.validity.holds(*families) and not view.saturated for view in self.tried(level))
-
-    def lost(self, *families: str, level: str) -> int:
-        """Number of planned cells at this level with no attempt that is valid for these families, or saturated."""
-        kept = [view for view in self.tried(level) if view.validity.holds(*families) or view.saturated]
-        return self.planned_at(level) - len({(view.cell.block, view.cell.level) for view in kept})
 
     def never_ran(self, level: str) -> int:
         """Number of planned cells at this level without any attempt."""
@@ -178,4 +173,4 @@ def _form(name: str, attempts: Sequence[CellView], plan: Plan, failed: str | Non
         failed=failed,
         late_shift_max=plan.gates.late_shift_max if plan.gates.late_hard else None,
     )
-    return replace(form, scores=score(form.tallies))
+    return replace(form, scores=score(form.tallies()))

@@ -95,7 +95,11 @@ def by_level(form: FormView, metrics: Sequence[Metric]) -> dict[str, Level]:
         typed = {name: of for name, of in values.items() if isinstance(of, dict)}
         numbers = {name: of for name, of in values.items() if isinstance(of, float)}
         at_level = list(form.level(level, "cpu").values())
-        per_span = [ms for v in at_level if (ms := per(v.figures.cpu_s, v.figures.spans, 1000))]
+        per_span = [
+            ms
+            for v in form.level(level, "cpu", "spans").values()
+            if (ms := per(v.figures.cpu_s, v.figures.spans, 1000))
+        ]
         found[level] = Level(
             cpu_s_per_1k_requests=numbers.pop("cpu_s_per_1k_requests", None),
             latency_p50_ms=typed.get("latency_p50_ms", {}),
@@ -118,6 +122,25 @@ def cells(form: FormView, metric: Metric, level: str) -> list[CellView]:
 def blocks(form: FormView, metric: Metric, level: str) -> set[int]:
     """The blocks in which the form has a number for this metric, of whatever sign."""
     return set(_scalar(form, metric, level))
+
+
+def used(side: Sequence[FormView], metric: Metric, level: str, types: Sequence[str]) -> list[tuple[FormView, CellView]]:
+    """The cells of one side that give a figure. types: those that a latency is from.
+
+    As in `effects`, a value at or below zero gives none, unless the mean over the forms of the side is above.
+    """
+    if metric.quantile:
+        timed = [(form, view) for form in side for view in _in_time(form, metric, level)]
+        typed = [(form, view, percentiles(view.figures, metric.quantile)) for form, view in timed]
+        return [(form, view) for form, view, ms in typed if any(ms.get(kind, 0.0) > 0.0 for kind in types)]
+    assert metric.read is not None
+    found, of_block = [], dict[int, list[float]]()
+    for form in side:
+        for view in form.cells(*metric.families):
+            if level in {ALL_LEVELS, view.cell.level} and (number := metric.read(view.figures)) is not None:
+                found.append((form, view))
+                of_block.setdefault(view.cell.block, []).append(number)
+    return [(form, view) for form, view in found if metric.fit or fmean(of_block[view.cell.block]) > 0.0]
 
 
 def _by_block(form: FormView, metric: Metric, level: str) -> dict[int, list[CellView]]:
@@ -145,9 +168,12 @@ def _read(metric: Metric, figures: Sequence[CellFigures]) -> float | None:
 
 def _typed(form: FormView, metric: Metric, level: str) -> dict[int, dict[str, float]]:
     """Block -> request type -> milliseconds; without percentiles that late sends changed too much."""
-    label, limit = metric.quantile, form.late_shift_max
-    kept = [v for v in cells(form, metric, level) if limit is None or v.late_shift[label] <= limit]
-    return {view.cell.block: percentiles(view.figures, label) for view in kept}
+    return {v.cell.block: percentiles(v.figures, metric.quantile) for v in _in_time(form, metric, level)}
+
+
+def _in_time(form: FormView, metric: Metric, level: str) -> list[CellView]:
+    limit = form.late_shift_max
+    return [v for v in cells(form, metric, level) if limit is None or v.late_shift[metric.quantile] <= limit]
 
 
 def _common(of: Mapping[int, Mapping[str, float]], base: Sequence[Mapping[int, Mapping[str, float]]]) -> list[str]:

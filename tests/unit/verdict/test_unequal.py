@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -37,10 +38,12 @@ def pair(summary: Summary, metric: str = "cpu_s_per_1k_requests") -> Verdict:
 def sending(run: Run, change: Callable[[list[Span]], list[Span]], *forms: str) -> Summary:
     """The run with the spans of these forms changed."""
 
-    def changed(one: RunCell) -> RunCell:
-        return replace(one, spans=lambda: iter(change(list(one.spans()))))
+    return summarize(replace(run, cells=tuple(sent(c, change) if c.cell.form in forms else c for c in run.cells)))
 
-    return summarize(replace(run, cells=tuple(changed(c) if c.cell.form in forms else c for c in run.cells)))
+
+def sent(one: RunCell, change: Callable[[list[Span]], list[Span]]) -> RunCell:
+    spans = change(list(one.spans()))
+    return replace(one, cell=replace(one.cell, spans_total=len(spans)), spans=lambda: iter(spans))
 
 
 def twice(spans: list[Span]) -> list[Span]:
@@ -96,6 +99,89 @@ def test_forms_that_both_send_them_are_ranked(run: Run, change: Callable[[list[S
     assert pair(sending(run, change, "ebpf", "orchestrion-otel")).word == "INDICATIVE"
 
 
+LEVELS = {1: "low", 2: "low", 3: "middle", 4: "middle", 5: "high", 6: "high"}
+RATES = {"low": 2.0, "middle": 4.0, "high": 6.0}
+
+
+def at_levels(run: Run) -> Run:
+    """Two blocks of three levels in place of six blocks of one."""
+    cells = tuple(
+        replace(c, cell=replace(c.cell, level=LEVELS[c.cell.block], block=(c.cell.block + 1) % 2 + 1))
+        for c in run.cells
+    )
+    lives = tuple(
+        replace(
+            life,
+            block=(life.block + 1) % 2 + 1,
+            cells=tuple(replace(c, level=(level := LEVELS[life.block]), rate_rps=RATES[level]) for c in life.cells),
+        )
+        for life in run.plan.lives
+    )
+    return replace(run, cells=cells, plan=replace(run.plan, lives=lives))
+
+
+def losing(each: int) -> Callable[[list[Span]], list[Span]]:
+    """Every so many spans of a client are lost."""
+    return lambda spans: [s for at, s in enumerate(spans) if s.kind != "client" or at % each]
+
+
+def one_less(spans: list[Span]) -> list[Span]:
+    first = next(s for s in spans if s.kind == "client" and "catalog/events" in s.name)
+    return [s for s in spans if s is not first]
+
+
+def once(change: Callable[[list[Span]], list[Span]]) -> Callable[[list[Span]], list[Span]]:
+    """The first cell alone."""
+    left = [change]
+    return lambda spans: left.pop()(spans) if left else spans
+
+
+def test_spans_are_compared_at_the_level_of_the_figure(tmp_path: Path) -> None:
+    """A form that loses spans at one load is ranked at the others, and is not excused there by those."""
+    whole = at_levels(read(synthetic.write(tmp_path / "run", blocks=6, requests=60, forms=ALIKE)))
+
+    def words(level: str, change: Callable[[list[Span]], list[Span]]) -> dict[str, Verdict]:
+        cells = tuple(sent(c, change) if (c.cell.form, c.cell.level) == ("ebpf", level) else c for c in whole.cells)
+        of = summarize(replace(whole, cells=cells)).verdicts
+        pairs = [r for r in of if (r.form, r.against) == ("ebpf", "orchestrion-otel")]
+        return {r.level: r for r in pairs if r.metric == "cpu_s_per_1k_requests" or r.level == "all"}
+
+    found = words("high", losing(20))
+    assert {level: one.word for level, one in found.items()} == {
+        "low": "INDICATIVE",
+        "middle": "INDICATIVE",
+        "high": "NOT COMPARABLE",
+        "all": "NOT COMPARABLE",
+    }
+    assert found["low"].unequal == {}
+
+    # one of 74 requests of its type at this level, and of 208 at all
+    diluted = words("middle", once(one_less))
+    assert {level: one.word for level, one in diluted.items()} == {
+        "low": "INDICATIVE",
+        "middle": "NOT COMPARABLE",
+        "high": "INDICATIVE",
+        "all": "INDICATIVE",
+    }
+
+
+def test_latency_that_too_few_types_are_left_for_names_them(run: Run) -> None:
+    """Sixty requests, but few of the one type whose spans are equal."""
+
+    def all_but_checkout(spans: list[Span]) -> list[Span]:
+        own = {s.trace_id for s in spans if "checkout" in s.name}
+        return [s for s in spans if s.trace_id in own or s.kind != "client"]
+
+    found = pair(sending(run, all_but_checkout, "ebpf"), "latency_p90_ms")
+    assert found.unequal
+    assert "checkout" not in found.unequal
+    assert found.word == "CAN'T TELL"
+    assert found.reasons[0] == (
+        "too few answers: a cell needs 20 of one request type, and only checkout and fail count,"
+        " since the spans of the other types differ"
+    )
+
+
 def test_the_baseline_is_compared_whatever_a_form_sends(run: Run) -> None:
     assert row(sending(run, twice, "ebpf"), "ebpf", "baseline", "cpu_s_per_1k_requests").word == "INDICATIVE"
 
@@ -128,6 +214,13 @@ def test_a_node_with_a_range_is_compared_by_what_was_received_per_request(
     assert unequal_types([b], [a]).keys() == {"get"}
     assert unequal_types([a], [a]) == {}
     assert unequal_types([a], [a, a]) == {}, "per request, whatever the number of cells"
+
+
+def test_a_type_that_one_of_them_alone_has_requests_of_is_unequal() -> None:
+    one = counted(1, 1, 200)
+    none = replace(one, nodes=(), requests={})
+    assert unequal_types([one], [none]) == unequal_types([none], [one])
+    assert unequal_types([one], [none]) == {"get": "only one of them has requests of this type"}
 
 
 def test_a_node_with_a_range_has_right_parents_per_request_as_well() -> None:
