@@ -30,6 +30,7 @@ class CellFigures:
     moved: float = 0.0  # instructions of collections of garbage, from or to other cells of the same life
     off: float = 0.0  # standard deviation of `instructions`: a collection more or less at the edges of the life
     latencies: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    uncounted: tuple[str, ...] = ()  # the roles of `cpu_s` and `rss_mib` without counters
     cpu: dict[str, float] = field(default_factory=dict)  # seconds per 1,000 requests by part, bpf_run inside service
 
 

@@ -11,15 +11,28 @@ from typing import Final, Protocol, TypeVar
 from lab.guest.scoring.gates import EVERYTHING, FAMILIES, TOUCHES, Validity, late_shift, validity
 from lab.guest.scoring.saturation import Queue, queue, saturated
 from lab.guest.scoring.tally import Row, Tally, tally
-from lab.guest.wire import COUNTED, Cell, Plan
+from lab.guest.wire import COUNTED, Cell, Plan, Span
 from lab.model.errors import Unreadable
 from lab.model.metrics import CellFigures
 from lab.model.run import Request, Run, RunCell
 from lab.verdict.metrics import QUANTILES, figures, percentiles
-from lab.verdict.recheck import BY_ROWS, Counts, below_zero, count, disagreements, impossible, miscounted, recounted
+from lab.verdict.planned import key, planned
+from lab.verdict.recheck import (
+    BY_ROWS,
+    Counts,
+    below_zero,
+    count,
+    disagreements,
+    impossible,
+    miscounted,
+    miscounted_spans,
+    recounted,
+)
 from lab.verdict.warmth import trend
 
 PER_REQUEST: Final = frozenset({"cpu"})  # divided by the answered requests; latency and spans are of the rows alone
+BY_COUNTERS: Final = frozenset({"cpu", "memory"})
+SPANS: Final = frozenset({"spans"})
 Value = TypeVar("Value")
 Result = TypeVar("Result")
 
@@ -78,10 +91,11 @@ class CellView:
 
 
 def cell_views(run: Run, for_each: ForEach) -> list[CellView]:
-    """Of each cell of a planned form, in order of time. for_each: process lives do not depend on each other."""
+    """Of each planned cell, in order of time. for_each: process lives do not depend on each other."""
+    of_plan = planned(run.plan)
     lives: dict[str, list[RunCell]] = {}
     for found in sorted(run.cells, key=lambda found: found.cell.window_start_ns):
-        if found.cell.form in run.plan.forms:
+        if key(found.cell) in of_plan:
             lives.setdefault(found.cell.life or found.folder, []).append(found)
     known = replace(run, cells=(), records=(), host_events=(), files={})  # what the figures of a cell depend on
     views = [view for life in for_each(partial(_life, known), list(lives.values())) for view in life]
@@ -104,19 +118,23 @@ def _view(run_cell: RunCell, run: Run, calls: Mapping[str, int] | None) -> CellV
     cell, plan = run_cell.cell, run.plan
     try:
         rows = list(run_cell.requests())
-        counted = _tally(run_cell, rows, run, calls)
+        spans = list(run_cell.spans())
+        counted = _tally(run_cell, rows, spans, run, calls)
         broken: tuple[str, ...] = ()
     except Unreadable as error:
-        rows, counted, broken = [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
+        rows, spans, counted, broken = [], [], None, (f"raw data cannot be read: {error.where}: {error.why}",)
     worth = figures(cell, rows, plan, instruction_ns=run.machine.instruction_ns)
-    counts = count(rows, plan.requests)
+    counts = count(rows, plan.requests, spans=len(spans))
     doubts = broken or tuple(disagreements(cell, counts, percentiles(worth, "p50"), plan.gates))
+    found = _validity(cell, plan, counts, broken, rows)
+    if worth.uncounted:
+        found = found.but(BY_COUNTERS, f"no counters of its {' and '.join(worth.uncounted)}")
     return CellView(
         source=run_cell,
         figures=worth,
         tally=counted,
         disagreements=doubts,
-        validity=_validity(cell, plan, counts, broken, rows),
+        validity=found,
         late_shift={name: late_shift(rows, plan.requests, quantile, fewest) for name, quantile, fewest in QUANTILES},
         queue=queue(rows, plan.requests),
         trend=None if plan.clock == COUNTED else trend(rows, plan.requests),
@@ -145,6 +163,8 @@ def _validity(cell: Cell, plan: Plan, counts: Counts, broken: Sequence[str], row
         found = found.but(BY_ROWS, *times)
     if why := miscounted(cell, counts):
         found = found.but(PER_REQUEST, why)
+    if why := miscounted_spans(cell, counts):
+        found = found.but(SPANS, why)
     if negative := below_zero(cell):
         found = found.but(PER_REQUEST, *negative)
     # a cell without raw data is void, whatever its summary says; without a length, nothing is per second of it
@@ -153,7 +173,9 @@ def _validity(cell: Cell, plan: Plan, counts: Counts, broken: Sequence[str], row
     return found.but(EVERYTHING, *gone) if gone else found
 
 
-def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run, calls: Mapping[str, int] | None) -> Tally:
+def _tally(
+    run_cell: RunCell, rows: Sequence[Request], spans: Sequence[Span], run: Run, calls: Mapping[str, int] | None
+) -> Tally:
     cell = run_cell.cell
     prior: Counter[str] = Counter(calls)
     for proof in run.canaries if calls is None else ():
@@ -175,7 +197,7 @@ def _tally(run_cell: RunCell, rows: Sequence[Request], run: Run, calls: Mapping[
         for row in rows
     ]
     return tally(
-        run_cell.spans(),
+        spans,
         measured,
         run.plan.reference,
         run.plan.forms[cell.form].expected,

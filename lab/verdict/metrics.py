@@ -52,16 +52,17 @@ def figures(cell: Cell, requests: Iterable[Request], plan: Plan, *, instruction_
     usage = {row.role: row for row in cell.usage}
     form = plan.forms[cell.form]
     roles = ("service", "agent") if form.agent else ("service", *(role for role in ("agent",) if role in usage))
-    complete = all(role in usage for role in roles)
-    cpu_s = sum(_cpu_s(usage.get(role)) for role in roles) if complete else None
+    uncounted = tuple(role for role in roles if role not in usage)
+    cpu_s = None if uncounted else sum(_cpu_s(usage.get(role)) for role in roles)
     return CellFigures(
         requests=cell.completed,
         spans=cell.spans_total,
         window_s=cell.window_s,
         cpu_s=cpu_s,
-        rss_mib=sum(usage[role].rss_mib for role in roles) if complete else None,
+        rss_mib=None if uncounted else sum(usage[role].rss_mib for role in roles),
         instructions=per(cpu_s, instruction_ns or 0.0, 1e9),
         latencies=_latencies(requests, plan.requests),
+        uncounted=uncounted,
         cpu=_cpu_parts(cell, usage),
     )
 

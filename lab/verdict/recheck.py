@@ -20,16 +20,17 @@ BY_ROWS: Final = frozenset({"latency", "spans"})  # the families of figures that
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """The counts from the rows of one cell."""
+    """The counts from the rows of one cell, and from the lines of its span file."""
 
     rows: int
     completed: int
     late: int
     late_shift: float
     unexpected: int
+    spans: int = 0
 
 
-def count(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> Counts:
+def count(requests: Iterable[Request], specs: Sequence[RequestSpec], *, spans: int = 0) -> Counts:
     """Recount one cell."""
     rows = list(requests)
     wanted = {spec.type: (frozenset(spec.status), spec.expect_timeout) for spec in specs}
@@ -45,6 +46,7 @@ def count(requests: Iterable[Request], specs: Sequence[RequestSpec]) -> Counts:
         late=late_sends(rows)[0],
         late_shift=late_shift(rows, specs),
         unexpected=unexpected,
+        spans=spans,
     )
 
 
@@ -59,6 +61,7 @@ def disagreements(cell: Cell, counts: Counts, p50: dict[str, float], gates: Gate
         )
         if reported != counted
     ]
+    found += filter(None, [miscounted_spans(cell, counts)])
     for kind, stats in cell.by_type.items():
         mine = p50.get(kind)
         if mine is not None and not math.isclose(mine, stats.p50_ms, rel_tol=P50_TOLERANCE, abs_tol=0.05):
@@ -80,6 +83,13 @@ def miscounted(cell: Cell, counts: Counts) -> str:
     if not counts.rows or cell.completed == counts.completed:
         return ""
     return f"the guest reports {cell.completed} answered requests, its rows have {counts.completed}"
+
+
+def miscounted_spans(cell: Cell, counts: Counts) -> str:
+    """Why neither the guest's count of spans nor its file is worth anything; "" when they agree, or without rows."""
+    if not counts.rows or cell.spans_total == counts.spans:
+        return ""
+    return f"the guest reports {cell.spans_total} spans, its file has {counts.spans}"
 
 
 def below_zero(cell: Cell) -> list[str]:

@@ -25,6 +25,7 @@ from lab.verdict.metrics import QUANTILES, ecdf
 from lab.verdict.observe import FormView, observe, unproven
 from lab.verdict.paired import by_level
 from lab.verdict.pillars import pillars
+from lab.verdict.planned import strangers
 from lab.verdict.sentences import lines, may_not_claim
 from lab.verdict.timeline import timeline
 from lab.verdict.traces import traces
@@ -75,7 +76,10 @@ def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:
         timeline=timeline(forms, METRICS[headline(run.plan.clock)[0]]),
         steps=_steps(run),
         provenance=_provenance(run),
-        problems=(*run.problems, *_ended(run, forms.values()), *unproven(run, forms), *_disagreements(forms)),
+        problems=(
+            *(*run.problems, *_ended(run, forms.values())),
+            *(*strangers(run), *unproven(run, forms), *_disagreements(forms)),
+        ),
     )
     summary = replace(summary, lines=lines(summary), pillars=pillars(run, forms, summary))
     return replace(summary, may_not_claim=may_not_claim(summary))

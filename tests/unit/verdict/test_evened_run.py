@@ -71,8 +71,9 @@ def with_slow(run: Run, collections: int) -> Run:
             slow = replace(cell, id=f"{cell.id}-slow", level="slow", usage=usage, collections=known)
             found.append(replace(one, cell=lasting(slow, SLOW_S)))
     lives = tuple(
-        replace(life, cells=(*life.cells, replace(life.cells[0], level="slow", rate_rps=1.0)))
+        replace(life, cells=(*life.cells, replace(first, id=f"{first.id}-slow", level="slow", rate_rps=1.0)))
         for life in run.plan.lives
+        for first in life.cells[:1]
     )
     return replace(run, cells=tuple(found), plan=replace(run.plan, lives=lives))
 

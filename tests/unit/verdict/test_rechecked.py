@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.guest.scoring.gates import FAMILIES
-from lab.guest.wire import Gate
+from lab.guest.wire import AgentSpec, Gate
 from lab.model.run import Run, RunCell
 from lab.model.summary import Summary
 from lab.runs.read import read
@@ -99,8 +99,47 @@ def test_a_counter_that_is_gone_is_no_zero(run: Run) -> None:
     cells = tuple(replace(c, cell=replace(c.cell, usage=())) if c.cell.form == "ebpf" else c for c in run.cells)
     summary = summarize(replace(run, cells=cells))
     found = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
-    assert (found.effect_pct, found.value) == (None, None)
-    assert found.reasons == ("no counter for it in a block that both sides have",)
+    assert (found.effect_pct, found.value, found.word) == (None, None, "INVALID")
+    assert found.reasons == ("no valid cell of ebpf (no counters of its service)",)
+    assert (summary.cells.valid, summary.cells.planned) == (5, 6), "counters are a part of a whole cell"
+    assert list(summary.forms["ebpf"].absent) == ["cpu", "memory"]
+
+
+def test_an_agent_without_a_counter_is_said_to_be_it(run: Run) -> None:
+    def alone(one: RunCell) -> RunCell:
+        return replace(one, cell=replace(one.cell, usage=tuple(u for u in one.cell.usage if u.role != "agent")))
+
+    form = replace(run.plan.forms["ebpf"], agent=AgentSpec("agent", "", ("agent",)))
+    plan = replace(run.plan, forms={**run.plan.forms, "ebpf": form})
+    cells = tuple(alone(c) if c.cell.form == "ebpf" else c for c in run.cells)
+    absent = summarize(replace(run, plan=plan, cells=cells)).forms["ebpf"].absent
+    assert absent["cpu"] == "no valid cell of ebpf (no counters of its agent)"
+
+
+@pytest.mark.parametrize("told", [1, 10**6])
+def test_a_number_of_spans_that_the_file_contradicts_divides_nothing(run: Run, told: int) -> None:
+    """Per delivered span, one in place of hundreds would make the form hundreds of times as dear."""
+    summary = summarize(changed(run, spans_total=told))
+    ebpf = next(c for c in run.cells if c.cell.form == "ebpf")
+    why = f"the guest reports {told} spans, its file has {ebpf.cell.spans_total}"
+    form = summary.forms["ebpf"]
+    assert form.absent == {"spans": f"no valid cell of ebpf ({why})"}
+    assert f"{ebpf.cell.id}: {why}" in summary.problems
+    assert form.metrics["main"].cpu_ms_per_span is None
+    assert row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests").effect_pct is not None
+    assert summarize(run).forms["ebpf"].metrics["main"].cpu_ms_per_span
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("block", 77), ("level", "nowhere"), ("id", "1-ebpf-other"), ("form", "stranger")]
+)
+def test_a_cell_that_is_not_in_the_plan_is_a_problem_and_none_of_its_cells(run: Run, field: str, value: object) -> None:
+    summary = summarize(changed(run, **{field: value}))
+    assert (summary.cells.valid, summary.cells.planned) == (5, 6)
+    assert summary.forms["ebpf"].cells.valid == 0
+    assert row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests").reasons == ("no cell of ebpf finished",)
+    (said,) = [one for one in summary.problems if "not in the plan" in one]
+    assert str(value) in said
 
 
 def using(run: Run, user_s: float, system_s: float = 0.0) -> Summary:
