@@ -125,11 +125,15 @@ class Delay(ControlEffect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """The twin by metric, and the two delays; empty where a control has no figure."""
+    """The twin by metric, and the two delays; empty where a control has no figure.
+
+    absent: twin, cpu or wait -> metric -> why it has none.
+    """
 
     twin: dict[str, ControlEffect] = field(default_factory=dict)
     delay_cpu: Delay | None = None
     delay_wait: Delay | None = None
+    absent: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 # --- the session -----------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ class Terms:
     threshold_pct: Mapping[str, float] = field(default_factory=dict)
     floor_pct: Mapping[str, float] = field(default_factory=dict)
     seen: Mapping[str, bool] = field(default_factory=dict)  # control -> whether it was detected
+    unseen: Mapping[str, str] = field(default_factory=dict)  # control -> why that is unknown
 
     def threshold(self, metric: Metric) -> float:
         given = self.threshold_pct
@@ -149,6 +150,7 @@ def _row(
             fewest_blocks=fewest_blocks(round(ALPHA / alpha)),
             floor_pct=terms.floor_pct.get(metric.name),
             control_seen=terms.seen.get(metric.control),
+            control_unknown=terms.unseen.get(metric.control, ""),
             plain=not direct,
             twin=twin,
             invalid=invalid,

@@ -9,9 +9,11 @@ from statistics import fmean
 from typing import Final
 
 from lab.guest.wire import Plan
+from lab.model.figures import plural
 from lab.model.metrics import METRICS, Metric
 from lab.model.summary import ControlEffect, Controls, Delay
 from lab.verdict import paired
+from lab.verdict.absent import no_cell, too_few
 from lab.verdict.compare import Terms, twin_effect
 from lab.verdict.effects import Effect, percent
 from lab.verdict.metrics import percentiles
@@ -40,13 +42,51 @@ def controls(forms: Mapping[str, FormView], plan: Plan, terms: Terms) -> Control
         },
         delay_cpu=delays.get("cpu"),
         delay_wait=delays.get("wait"),
+        absent=_absent(forms, plan, terms, {*(name for name, effect in read.items() if effect)}, delays),
     )
 
 
 def with_seen(terms: Terms, found: Controls) -> Terms:
-    """The terms with the result of the controls: kind of delay -> whether it was detected."""
-    delays = [delay for delay in (found.delay_cpu, found.delay_wait) if delay is not None and delay.seen is not None]
-    return replace(terms, seen={METRICS[delay.metric].control: bool(delay.seen) for delay in delays})
+    """The terms with the result of the controls: kind of delay -> whether it was detected, or why that is unknown."""
+    seen, unseen = {}, {}
+    for kind, delay in (("cpu", found.delay_cpu), ("wait", found.delay_wait)):
+        if delay is None:
+            why = next(iter(found.absent.get(kind, {}).values()), "")
+            unseen[kind] = f"has no figure in this run ({why})" if why else ""
+        elif delay.seen is None:
+            unseen[kind] = undecided(delay, terms.fewest_blocks)
+        else:
+            seen[kind] = delay.seen
+    return replace(terms, seen=seen, unseen=unseen)
+
+
+def undecided(delay: Delay, fewest: int) -> str:
+    """Why it is unknown whether this delay was detected, which has a figure."""
+    if delay.realised_pct is None:
+        return "has a figure, but what it really added is unknown"
+    return f"has a figure from {plural(delay.blocks, 'block')}, and needs {fewest}"
+
+
+def _absent(
+    forms: Mapping[str, FormView], plan: Plan, terms: Terms, twin: set[str], delays: Mapping[str, Delay | None]
+) -> dict[str, dict[str, str]]:
+    """Why controls have no figure, but for these metrics of the twin and these delays."""
+    plain = [form for form in forms.values() if form.role in {"baseline", "twin"}]
+    pairs = [form for form in plain if form.role == "twin"][:1]
+    found: dict[str, dict[str, str]] = {}
+    for metric in (m for m in terms.metrics if m.control):
+        if metric.name not in twin:
+            why = _why_none(pairs[0], [f for f in plain if f.role == "baseline"], metric, terms) if pairs else ""
+            found.setdefault("twin", {})[metric.name] = why or "no twin ran"
+        if delays.get(metric.control) is None:
+            of = [f for f in forms.values() if f.role == "control" and plan.forms[f.name].delay_kind == metric.control]
+            why = _why_none(of[0], plain, metric, terms) if of else f"delay-{metric.control} did not run"
+            found.setdefault(metric.control, {})[metric.name] = why
+    return found
+
+
+def _why_none(form: FormView, references: list[FormView], metric: Metric, terms: Terms) -> str:
+    return no_cell(form, references, metric, terms.level) or too_few([form, *references], metric, terms.level)
 
 
 def _read(value: Effect, lost_in: str) -> ControlEffect:

@@ -13,7 +13,7 @@ def key(cell: Cell) -> Key:
 
 
 def planned(plan: Plan) -> frozenset[Key]:
-    lives = ((life, cell) for life in plan.lives for cell in life.cells)
+    lives = ((life, cell) for life in plan.lives if life.form in plan.forms for cell in life.cells)
     return frozenset((cell.id, life.form, cell.block or life.block, cell.level) for life, cell in lives)
 
 

@@ -37,7 +37,8 @@ class Evidence:
     threshold_pct: float
     fewest_blocks: int
     floor_pct: float | None = None  # F; None = unknown
-    control_seen: bool | None = None  # None: no control of this metric gave a figure
+    control_seen: bool | None = None  # whether this metric's control was detected; None: unknown
+    control_unknown: str = ""  # why that is unknown; "": no control of this metric gave a figure
     plain: bool = True  # the reference is not instrumented: instrumentation cannot be cheaper
     twin: Effect | None = None  # the twin's effect in this metric
     invalid: str = ""
@@ -140,7 +141,8 @@ def _indicative(evidence: Evidence, effect: Effect) -> tuple[str, ...]:
 def _decided(evidence: Evidence, effect: Effect) -> tuple[Word, tuple[str, ...]]:
     least = f"minimum detectable effect {_size(effect.mde_pct or 0.0)} %"
     if not evidence.control_seen:
-        why = "was not detected" if evidence.control_seen is False else "has no figure in this run"
+        unknown = evidence.control_unknown or "has no figure in this run"
+        why = "was not detected" if evidence.control_seen is False else unknown
         return "CAN'T TELL", (f"the control of this metric {why}", least)
     if evidence.floor_pct is None and evidence.twin is None:
         return "CAN'T TELL", (NO_NOISE, least)
@@ -150,8 +152,8 @@ def _decided(evidence: Evidence, effect: Effect) -> tuple[Word, tuple[str, ...]]
     if low is not None and high is not None and -threshold < low <= high < threshold:
         if evidence.floor_pct is not None and evidence.noise_pct < threshold:
             return "SAME", ()
-        unknown = evidence.floor_pct is None
-        noise = "the noise of earlier sessions is unknown" if unknown else f"the noise is {evidence.noise_pct:.1f} %"
+        unfloored = evidence.floor_pct is None
+        noise = "the noise of earlier sessions is unknown" if unfloored else f"the noise is {evidence.noise_pct:.1f} %"
         return "CAN'T TELL", (f"within ±{threshold:g} %, and {noise}", least)
     if effect.excludes_zero:
         return "CAN'T TELL", (f"the effect is within ±{_size(evidence.limit_pct)} %: noise or threshold", least)

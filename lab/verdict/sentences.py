@@ -9,6 +9,7 @@ from lab.model.figures import amount, effect, interval, share, stated
 from lab.model.metrics import METRICS, headline
 from lab.model.summary import UNSAFE, Sentence, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, MissingSpans
+from lab.verdict.controls import undecided
 from lab.verdict.rules import IMPLAUSIBLE
 
 SAVED: Final = {"cpu": "CPU", "latency": "time"}
@@ -56,7 +57,7 @@ def _part(row: Verdict, word: str, clock: str) -> str:
     shown = "" if row.lost or row.low_pct is None else f" ({interval(row.low_pct, row.high_pct)})"
     if row.range_pct and not row.lost:
         shown = f" ({interval(*row.range_pct)} by one garbage collection)"
-    own = row.beside(word)
+    own = row.beside(word) or (row.reasons[0] if row.word == "CAN'T TELL" else "")
     doubt = "" if doubt and doubt[2:] in own else doubt
     return f"{name} {stated(row.effect_pct, row.lost)}{shown}{over}{doubt}{own and f', {own}'}"
 
@@ -118,7 +119,7 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
         for name, form in summary.forms.items()
         if form.cold is not None
     ]
-    found += _controls(summary)
+    found += _controls(summary, enough=blocks >= summary.fewest_blocks)
     for row in summary.verdicts:
         if row.primary and row.word in UNSAFE:
             what = METRICS[row.metric].on(summary.clock)
@@ -151,13 +152,15 @@ def _traps(summary: Summary) -> list[str]:
     return found
 
 
-def _controls(summary: Summary) -> list[str]:
-    """The metrics whose control did not run or was not detected."""
+def _controls(summary: Summary, *, enough: bool) -> list[str]:
+    """The metrics whose control has no figure or was not detected, or has too few blocks where the run has enough."""
     found = []
     counted = summary.clock == COUNTED
     for metric in (METRICS[name] for name in headline(summary.clock) if METRICS[name].kind == "work" or not counted):
         delay = getattr(summary.controls, f"delay_{metric.control}")
-        why = _why_no_figure(summary, f"delay-{metric.control}", metric.families[0]) if delay is None else ""
+        why = summary.controls.absent.get(metric.control, {}).get(metric.name, "") if delay is None else ""
+        if delay is not None and delay.seen is None and enough:
+            why = f"{delay.form} {undecided(delay, summary.fewest_blocks)}"
         if delay is not None and delay.seen is False:
             why = f"{delay.form} added {effect(delay.realised_pct)}, which its interval does not show"
         if why:
@@ -170,26 +173,16 @@ def _surprises(form: FormSummary) -> list[MissingSpans]:
 
 
 def _twin(summary: Summary) -> list[str]:
-    name = next((name for name, form in summary.forms.items() if form.role == "twin"), "twin")
-    shown = headline(summary.clock)
+    shown, why = headline(summary.clock), summary.controls.absent.get("twin", {})
     effects = {m: e for m, e in summary.controls.twin.items() if m in shown}
     if not effects:
-        return [f"the size of the noise: {_why_no_figure(summary, name, METRICS[shown[0]].families[0])}"]
+        return [f"the size of the noise: {why.get(shown[0], 'no twin ran')}"]
     parts = [f"{METRICS[metric].on(summary.clock)} {read.widest_pct:.1f} %" for metric, read in effects.items()]
-    absent = [METRICS[metric] for metric in shown if metric not in effects]
+    absent = [metric for metric in shown if metric not in effects]
     return [f"any difference smaller than that of the twin may be ({', '.join(parts)})"] + [
-        f"the size of the noise in {metric.on(summary.clock)}: {_why_no_figure(summary, name, metric.families[0])}"
+        f"the size of the noise in {METRICS[metric].on(summary.clock)}: {why.get(metric, 'no twin ran')}"
         for metric in absent
     ]
-
-
-def _why_no_figure(summary: Summary, name: str, family: str) -> str:
-    """Why a control or the twin has no figure: it did not run, or its cells or the baseline's are void or too few."""
-    if name not in summary.forms:
-        return f"no {name} ran" if name == "twin" else f"{name} did not run"
-    base = next((form for form in summary.forms.values() if form.role == "baseline"), None)
-    absent = [form.absent.get(family) for form in (summary.forms[name], base) if form]
-    return next((why for why in absent if why), f"{name} and baseline have no valid block in common")
 
 
 def _blocks(count: int) -> str:

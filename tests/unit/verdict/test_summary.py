@@ -187,7 +187,9 @@ def test_without_a_baseline_there_is_no_effect(run: Run) -> None:
     summary = summarize(replace(run, cells=cells))
     assert {r.word for r in summary.verdicts if r.against == "baseline"} == {"INVALID"}
     assert "the size of the noise: no cell of twin finished" in summary.may_not_claim
-    assert summary.controls == Controls(twin={})
+    assert replace(summary.controls, absent={}) == Controls(twin={})
+    none = {"twin": "no cell of twin finished", "cpu": "no cell of delay-cpu finished"}
+    assert {name: why["cpu_s_per_1k_requests"] for name, why in summary.controls.absent.items() if name in none} == none
     first = row(summary, "ebpf", "baseline", "cpu_s_per_1k_requests")
     assert first.reasons[0] == "no cell of baseline finished"
 
