@@ -19,7 +19,7 @@ def biased(
 
     Only the cells count that the figure is made of: what a side lost at one level says nothing about another. A cell is
     lost where it gives no figure, whatever the cause. types: of a latency. full: the level is called SATURATED, which
-    explains its saturated cells; where they are too few for that, those that are left are the ones that kept up.
+    explains its saturated cells; where they are too few for that, those that are left are the better ones.
 
     Effects are paired by block, so one cell more or less on a side is no difference of shares.
     """

@@ -89,7 +89,7 @@ def miscounted_spans(cell: Cell, counts: Counts) -> str:
     """Why neither the guest's count of spans nor its file is worth anything; "" when they agree, or without rows."""
     if not counts.rows or cell.spans_total == counts.spans:
         return ""
-    return f"the guest reports {cell.spans_total} spans, its file has {counts.spans}"
+    return f"the guest reports {plural(cell.spans_total, 'span')}, its file has {counts.spans:,}"
 
 
 def below_zero(cell: Cell) -> list[str]:

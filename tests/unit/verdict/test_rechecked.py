@@ -9,6 +9,7 @@ import pytest
 
 from lab.guest.scoring.gates import FAMILIES
 from lab.guest.wire import AgentSpec, Gate
+from lab.model.figures import plural
 from lab.model.run import Run, RunCell
 from lab.model.summary import Summary
 from lab.runs.read import read
@@ -121,7 +122,7 @@ def test_a_number_of_spans_that_the_file_contradicts_divides_nothing(run: Run, t
     """Per delivered span, one in place of hundreds would make the form hundreds of times as dear."""
     summary = summarize(changed(run, spans_total=told))
     ebpf = next(c for c in run.cells if c.cell.form == "ebpf")
-    why = f"the guest reports {told} spans, its file has {ebpf.cell.spans_total}"
+    why = f"the guest reports {plural(told, 'span')}, its file has {ebpf.cell.spans_total:,}"
     form = summary.forms["ebpf"]
     assert form.absent == {"spans": f"no valid cell of ebpf ({why})"}
     assert f"{ebpf.cell.id}: {why}" in summary.problems
