@@ -9,7 +9,8 @@ from typing import Final
 
 from lab.model import figures
 from lab.model.metrics import METRICS, headline
-from lab.model.summary import ControlEffect, Summary, Verdict
+from lab.model.summary import Summary, Verdict
+from lab.model.summary_controls import ControlEffect
 from lab.report import phrases
 from lab.report.form_style import Look, box, doubted, drawing, label, lane, line, looks, marker
 from lab.report.markup import Html, number, part, table, tag

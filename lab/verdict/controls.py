@@ -11,7 +11,7 @@ from typing import Final
 from lab.guest.wire import Plan
 from lab.model.figures import plural
 from lab.model.metrics import METRICS, Metric
-from lab.model.summary import ControlEffect, Controls, Delay
+from lab.model.summary_controls import ControlEffect, Controls, Delay
 from lab.verdict import paired
 from lab.verdict.absent import no_cell, too_few
 from lab.verdict.compare import Terms, twin_effect

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean, median
 
 from lab.guest.scoring.gates import FAMILIES, percentile
-from lab.guest.wire import Usage, canonical
-from lab.model.events import StepFinished, StepStarted
+from lab.guest.wire import Usage
 from lab.model.figures import plural
 from lab.model.metrics import METRICS, Metric, headline, per
 from lab.model.run import Run
-from lab.model.summary import SCHEMA, Curve, HostStep, Part, Provenance, Summary
+from lab.model.summary import SCHEMA, Curve, Summary
 from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, FormProof, FormSummary, Latency
 from lab.verdict.cell_view import ForEach, in_turn
 from lab.verdict.compare import Terms, levels, rows
@@ -26,6 +24,7 @@ from lab.verdict.observe import FormView, observe, unproven
 from lab.verdict.paired import by_level
 from lab.verdict.pillars import pillars
 from lab.verdict.planned import strangers
+from lab.verdict.provenance import provenance, steps
 from lab.verdict.sentences import lines, may_not_claim
 from lab.verdict.timeline import timeline
 from lab.verdict.traces import traces
@@ -74,8 +73,8 @@ def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:
         traces=traces(run, list(forms)),
         ecdf=_ecdf(forms),
         timeline=timeline(forms, METRICS[headline(run.plan.clock)[0]]),
-        steps=_steps(run),
-        provenance=_provenance(run),
+        steps=steps(run),
+        provenance=provenance(run),
         problems=(
             *(*run.problems, *_ended(run, forms.values())),
             *(*strangers(run), *unproven(run, forms), *_disagreements(forms)),
@@ -246,57 +245,3 @@ def _ecdf(forms: Mapping[str, FormView]) -> tuple[Curve, ...]:
 
 def _disagreements(forms: Mapping[str, FormView]) -> list[str]:
     return [f"{v.cell.id}: {doubt}" for form in forms.values() for v in form.attempts for doubt in v.disagreements]
-
-
-def _steps(run: Run) -> tuple[HostStep, ...]:
-    """The host's steps with their seconds, in order of their start; depth by nesting."""
-    parents = {record.step: record.parent for record in run.host_events}
-    titles = {r.step: r.event.title for r in run.host_events if isinstance(r.event, StepStarted)}
-    ended = {r.step: r.event for r in run.host_events if isinstance(r.event, StepFinished)}
-    found = []
-    for step, title in titles.items():
-        end = ended.get(step)
-        depth, above = 0, parents.get(step, 0)
-        while above and depth < 8:
-            depth, above = depth + 1, parents.get(above, 0)
-        found.append(
-            HostStep(
-                title=title,
-                depth=depth,
-                seconds=end.seconds if end else None,
-                outcome=end.outcome if end else "running",
-                message=end.message if end else "",
-            )
-        )
-    return tuple(found)
-
-
-def _provenance(run: Run) -> Provenance:
-    manifest = run.manifest
-    terms = {"requests": run.plan.requests, "gates": run.plan.gates, "thresholds": manifest.threshold_pct}
-    return Provenance(
-        created=manifest.created,
-        command=manifest.command,
-        seed=run.plan.seed,
-        provider=manifest.provider,
-        acceleration=manifest.acceleration,
-        host=manifest.host,
-        guest=run.machine.reported,
-        toolchain=manifest.toolchain,
-        lab_version=manifest.lab_version,
-        plan_sha256=run.plan.digest(),
-        guest_manifest_sha256=manifest.guest_manifest_sha256,
-        playbook_sha256=manifest.playbook_sha256,
-        image_id=manifest.image_id,
-        layout=run.plan.layout.said,
-        service=run.plan.service.name,
-        topology=run.plan.service.topology,
-        arrivals=run.plan.arrivals,
-        mix=tuple(Part(type=spec.type, weight=spec.weight) for spec in run.plan.requests),
-        files=len(run.files),
-        bytes=sum(run.files.values()),
-        trap_ns=manifest.trap_ns,
-        schema=manifest.schema,
-        rates_rps=tuple(sorted({cell.rate_rps for life in run.plan.lives for cell in life.cells})),
-        terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
-    )

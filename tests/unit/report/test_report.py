@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from lab import report
 from lab.guest.wire import decode, encode
 from lab.model import figures
-from lab.model.summary import Controls, GradeWord, Summary
+from lab.model.summary import GradeWord, Summary
+from lab.model.summary_controls import Controls
 from lab.report.markup import Html, clean, link, tag, text
 from lab.report.page import SECTIONS, WORTH
 from lab.runs.read import read

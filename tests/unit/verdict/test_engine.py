@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from lab.model.metrics import METRICS, PRIMARY, applicable, headline, primary
-from lab.model.summary import Controls, Delay
+from lab.model.summary_controls import Controls, Delay
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.controls import with_seen
 from lab.verdict.metrics import line

@@ -13,7 +13,8 @@ import pytest
 from lab.guest.wire import Gates
 from lab.model.facts import MachineFacts
 from lab.model.run import Request, Run
-from lab.model.summary import Controls, Summary, Verdict
+from lab.model.summary import Summary, Verdict
+from lab.model.summary_controls import Controls
 from lab.model.summary_form import Cells
 from lab.runs.read import read
 from lab.system.every_core import every_core

@@ -1,0 +1,64 @@
+"""What a run was made with, and the host's steps that made it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from lab.guest.wire import canonical
+from lab.model.events import StepFinished, StepStarted
+from lab.model.run import Run
+from lab.model.summary import HostStep, Part, Provenance
+
+
+def steps(run: Run) -> tuple[HostStep, ...]:
+    """The host's steps with their seconds, in order of their start; depth by nesting."""
+    parents = {record.step: record.parent for record in run.host_events}
+    titles = {r.step: r.event.title for r in run.host_events if isinstance(r.event, StepStarted)}
+    ended = {r.step: r.event for r in run.host_events if isinstance(r.event, StepFinished)}
+    found = []
+    for step, title in titles.items():
+        end = ended.get(step)
+        depth, above = 0, parents.get(step, 0)
+        while above and depth < 8:
+            depth, above = depth + 1, parents.get(above, 0)
+        found.append(
+            HostStep(
+                title=title,
+                depth=depth,
+                seconds=end.seconds if end else None,
+                outcome=end.outcome if end else "running",
+                message=end.message if end else "",
+            )
+        )
+    return tuple(found)
+
+
+def provenance(run: Run) -> Provenance:
+    manifest = run.manifest
+    terms = {"requests": run.plan.requests, "gates": run.plan.gates, "thresholds": manifest.threshold_pct}
+    return Provenance(
+        created=manifest.created,
+        command=manifest.command,
+        seed=run.plan.seed,
+        provider=manifest.provider,
+        acceleration=manifest.acceleration,
+        host=manifest.host,
+        guest=run.machine.reported,
+        toolchain=manifest.toolchain,
+        lab_version=manifest.lab_version,
+        plan_sha256=run.plan.digest(),
+        guest_manifest_sha256=manifest.guest_manifest_sha256,
+        playbook_sha256=manifest.playbook_sha256,
+        image_id=manifest.image_id,
+        layout=run.plan.layout.said,
+        service=run.plan.service.name,
+        topology=run.plan.service.topology,
+        arrivals=run.plan.arrivals,
+        mix=tuple(Part(type=spec.type, weight=spec.weight) for spec in run.plan.requests),
+        files=len(run.files),
+        bytes=sum(run.files.values()),
+        trap_ns=manifest.trap_ns,
+        schema=manifest.schema,
+        rates_rps=tuple(sorted({cell.rate_rps for life in run.plan.lives for cell in life.cells})),
+        terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
+    )
