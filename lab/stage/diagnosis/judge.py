@@ -35,6 +35,7 @@ MANY: Final = 20  # of a count: one of them is within what matters in practice
 LARGEST: Final = 700.0  # as a logarithm
 WIDEST: Final = 10.0  # high ÷ low of an interval that still says something
 STEP: Final = 0.001  # of its usual value: what three digits on a screen do not show of a quantity
+LEAST_STEP: Final = 0.01  # of a quantity that is usually zero, which has no share to go by
 # of figures that stand for one of the verdict's metrics: their practical threshold is that metric's
 METRIC_OF: Final[dict[str, str]] = {
     "cpu_per_request": "cpu_s_per_1k_requests",
@@ -69,13 +70,15 @@ class UsualRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastValues:
-    """What one figure was in the rehearsals. `spread` is of its logarithm where `logs`; `step`: what it is read in."""
+    """What one figure was in the rehearsals. `spread` is of its logarithm where `logs`; `step`: what it is read in;
+    `least`: what none of its kind is below."""
 
     values: tuple[float, ...]
     logs: bool
     step: float
     spread: float
     freedom: int
+    least: float = -math.inf
 
     def interval(self, alpha: float) -> UsualRange:
         """Where one more lies, wrong with probability `alpha`; never narrower than a step."""
@@ -85,7 +88,8 @@ class PastValues:
         low, high = middle - half, middle + half
         if self.logs:
             low, high = math.exp(low), math.exp(min(high, LARGEST))
-        return UsualRange(low=min(low, usual - self.step), high=max(high, usual + self.step), usual=usual)
+        low = max(min(low, usual - self.step), self.least)
+        return UsualRange(low=low, high=max(high, usual + self.step), usual=usual)
 
 
 def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[PastValues]:
@@ -107,6 +111,7 @@ def ranges(kin: Sequence[Sequence[float]], unit: str) -> list[PastValues]:
                 step=_step(median(values), unit),
                 spread=spread,
                 freedom=int((len(values) - 1) * gain),
+                least=0.0 if min(values) >= 0 else -math.inf,
             )
         )
     return found
@@ -124,8 +129,8 @@ def _spread(own: float, alike: Sequence[float]) -> tuple[float, float]:
 def _step(usual: float, unit: str) -> float:
     """What a value of this size may differ by without meaning anything: one of many, none of a few."""
     if unit in COUNTS:
-        return 0.5 if 0 < usual < MANY else 1.0
-    return STEP * abs(usual)
+        return 0.5 if usual < MANY else 1.0
+    return STEP * abs(usual) or LEAST_STEP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +142,14 @@ class Usual:
 
     def judged(self, beat: str, value: Value, first: Value | None = None) -> Value:
         """The value with its judgement and its interval: those of its ratio, carried to the value's unit by the twin of
-        this moment, unless its own are worse. first: the same value in the window before."""
+        this moment, unless its own are worse. first: the same value in the window before; a count has no need of it:
+        what is lost is no noise."""
         if value.unit in SIMULATED.values():
             return value
         key = FigureKey(beat, value.name, value.form)
         if key not in self.ranges or self._vague(key):
             return replace(value, judged="no baseline")
+        first = None if value.unit in COUNTS else first
         worst, of, times = self.word(key, value.value, first.value if first else None), self.interval(key), 1.0
         beside, by_ratio = key._replace(ratio=True), False
         if value.ratio and beside in self.ranges:

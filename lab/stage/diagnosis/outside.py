@@ -76,7 +76,10 @@ def beyond(scale: Scale, now: float | None, before: Sequence[float | None], form
     if now is None or usual is None:
         return None
     sign = -1.0 if scale.low else 1.0
-    room = max(scale.least, scale.by * abs(usual), *(sign * (value - usual) for value in known))
+    least = max(scale.least, scale.by * abs(usual))
+    if not least:  # a usual of zero has no share that a distance could be
+        return None
+    room = max((least, *(sign * (value - usual) for value in known)))
     if len(known) >= FEWEST:
         of = ranges([known], "%")[0].interval(SURE)
         room = max(room, usual - of.low if scale.low else of.high - usual)

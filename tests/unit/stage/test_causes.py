@@ -214,3 +214,10 @@ def test_without_any_rehearsed_signal_the_limits_hold() -> None:
     assert explain(made)[0].name == "noisy host"
     unknown = replace(scene(Signals(), factor=2.0), rehearsed=())
     assert explain(unknown)[0].name == ""
+
+
+def test_a_signal_that_was_rehearsed_as_zero_and_has_no_least_distance_tells_nothing() -> None:
+    made = scene(replace(QUIET, sentinel_ms=4.0), factor=2.0)
+    zero = [replace(one, sentinel_ms=0.0) for one in REHEARSED]
+    for rehearsed in (zero, zero[:1]):
+        assert "throttled" not in [one.name for one in explain(replace(made, rehearsed=rehearsed))]

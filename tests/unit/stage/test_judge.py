@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import random
+from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
 from scipy import stats
 
-from lab.stage.diagnosis.judge import SHOW, SURE, FigureKey, ranges, usual
+from lab.stage.diagnosis.judge import COUNTS, SHOW, SURE, FigureKey, ranges, usual
 from lab.stage.diagnosis.student import inside, two_sided
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Figure, Rehearsal
@@ -191,7 +192,38 @@ def test_a_value_that_cannot_be_is_off(odd: float) -> None:
 def test_zeros_in_rehearsal_are_judged_as_they_are() -> None:
     of = usual(rehearsed(*[(Figure(beat="b", name="errors", unit="errors", value=0.0),)] * 5))
     words = [of.judged("b", value("errors", n, form="", unit="errors")).judged for n in (0, 1, 2)]
+    assert words == ["on", "off", "off"]
+
+
+@pytest.mark.parametrize("unit", sorted(COUNTS))
+def test_of_a_count_that_was_always_zero_none_is_forgiven(unit: str) -> None:
+    """Exit code 1 where it was 0; and no screen says "rehearsed -1 to 1"."""
+    of = usual(rehearsed(*[(Figure(beat="b", name="n", unit=unit, value=0.0),)] * 5))
+    told = [of.judged("b", value("n", n, form="", unit=unit)) for n in (0, 1, 2)]
+    assert [one.judged for one in told] == ["on", "off", "off"]
+    assert told[0].low == 0.0
+
+
+def test_no_count_is_below_nothing_unless_it_was() -> None:
+    few = usual(rehearsed(*((Figure(beat="b", name="n", unit="spans", value=n),) for n in (0.0, 2.0, 9.0, 1.0, 4.0))))
+    assert few.interval(FigureKey("b", "n", "")).low == 0.0
+    killed = usual(rehearsed(*[(Figure(beat="b", name="exit_code", unit="", value=-9.0),)] * 5))
+    assert killed.judged("b", value("exit_code", -9.0, form="", unit="")).judged == "on"
+    assert killed.judged("b", value("exit_code", 0.0, form="", unit="")).judged == "off"
+
+
+def test_a_quantity_that_was_always_zero_is_read_in_what_a_screen_shows() -> None:
+    of = usual(rehearsed(*[(Figure(beat="b", name="attach_s", unit="s", value=0.0),)] * 5))
+    words = [of.judged("b", value("attach_s", n, form="", unit="s")).judged for n in (0.0, 0.0001, 0.5)]
     assert words == ["on", "on", "off"]
+
+
+@pytest.mark.parametrize("first", [155.0, 154.0, 90.0])
+def test_spans_that_a_second_window_lost_are_off_whatever_the_first_one_had(first: float) -> None:
+    of = usual(rehearsed(*(figures(4 * base, ratio, 155.0) for base, ratio in SPANS)))
+    lost, before = (value("spans", n, unit="spans") for n in (60.0, first))
+    assert of.judged("load", lost, before).judged == "off"
+    assert of.judged("load", replace(before, value=155.0), lost).judged == "on"
 
 
 def test_a_second_window_tells_noise_from_a_change() -> None:

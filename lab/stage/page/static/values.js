@@ -3,7 +3,7 @@
 import { amount, h, s, say } from "./dom.js";
 import { judgement, mark, plain } from "./look.js";
 
-const COUNTS = new Set(["spans", "requests", "errors", "files", "lines", "probes"]);
+const COUNTS = new Set(["spans", "requests", "errors", "files", "lines", "probes", ""]); // "": an exit code
 const MOST = 4; // cards that fit side by side; the worst stay when there are more
 
 export function strip(look, node, cause) {
