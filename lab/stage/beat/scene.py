@@ -39,7 +39,6 @@ class Scene:
     began_s: float = field(default_factory=time.monotonic)
     seen: Seen = field(default_factory=Seen)
     told: list[LiveEvent] = field(default_factory=list)  # by the machine: what a cause is looked for in
-    apart_ms: float | None = None  # this host's clock and the machine's, when what came had the shortest way
     first: dict[tuple[str, str], Value] = field(default_factory=dict)  # of the window before, where there was one
     host: HostUse | None = None  # when the first order was given
     log: list[tuple[float, StageEvent]] = field(default_factory=list)  # with the seconds since the beat's start
@@ -56,11 +55,8 @@ class Scene:
         return round((time.monotonic() - self.began_s) * 1000, 1)
 
     def hear(self, event: LiveEvent) -> None:
-        """Keep what the machine tells, at the moment at which it comes."""
+        """Keep what the machine tells."""
         self.told.append(event)
-        apart_ms = (time.time_ns() - event.at_ns) / 1e6
-        if self.apart_ms is None or abs(apart_ms) < abs(self.apart_ms):
-            self.apart_ms = apart_ms
 
     def watch(self) -> None:
         """Note what this host has done so far: what others use from now on is reported by `signals`."""
@@ -76,14 +72,12 @@ class Scene:
             self.told,
             host_others=now.others(self.host) if now and self.host else None,
             host_waited=now.waited(self.host) if now and self.host else None,
-            clock_offset_ms=abs(self.apart_ms) if self.apart_ms is not None else None,
         )
 
     def again(self, values: Iterable[Value]) -> None:
         """What was measured was a first window: what comes now is held to it, and stands."""
         self.first = {(one.name, one.form): one for one in values}
         self.told.clear()
-        self.apart_ms = None
         self.host = None
 
     def emit(self, event: StageEvent) -> None:

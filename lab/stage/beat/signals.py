@@ -30,7 +30,8 @@ MEASURED: Final = ("service", "agent")  # whose work a request costs
 class Signals:
     """Of one beat. None, or a form that is not named: not known.
 
-    Shares are of all CPUs' time together where CPU is meant.
+    Shares are of all CPUs' time together where CPU is meant. How far the machine's clock is from the host's is no
+    signal: a restored machine is behind by the age of its snapshot, and nothing is measured by both clocks.
     """
 
     steal: float | None = None  # share of the machine's CPU time that its host took
@@ -44,7 +45,6 @@ class Signals:
     generator: float | None = None  # CPUs that the load generator used
     late: float | None = None  # share of requests that were sent late
     clock_step_ms: float | None = None  # the largest step of the wall clock against the monotonic one
-    clock_offset_ms: float | None = None  # the machine's clock against the host's, without sign
     trend: float | None = None  # the first third's latency / the last third's, least over the forms
     spans: dict[str, float] = field(default_factory=dict)  # form -> spans seen / spans that it is known to give
     silent_s: dict[str, float] = field(default_factory=dict)  # form -> the longest time without a span
@@ -59,7 +59,6 @@ def of(
     *,
     host_others: float | None = None,
     host_waited: float | None = None,
-    clock_offset_ms: float | None = None,
 ) -> Signals:
     """Of all events of one beat, in their order. The others: what only the host can see."""
     seen = list(events)
@@ -81,7 +80,6 @@ def of(
         generator=_share(sum(w.load_cpu_s for w in machine), wall_s),
         late=_share(sum(w.late for w in windows), sent),
         clock_step_ms=_step_ms(machine),
-        clock_offset_ms=clock_offset_ms,
         trend=_trend(windows),
         spans=_spans(seen),
         silent_s=_silences(seen),

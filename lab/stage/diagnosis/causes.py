@@ -207,8 +207,8 @@ RULES: Final = (
     Rule(name="wrong binary", finds=_wrong_binary, sentence="This is not the form you think it is."),
     Rule(
         name="clock",
-        finds=_signal("clock_step_ms", "clock_offset_ms"),
-        sentence="The machine's clock jumped; the times of this beat mean nothing.",
+        finds=_signal("clock_step_ms"),
+        sentence="The machine's clock jumped; the times of the spans mean nothing.",
         hides=("warm-up", "load generator", "throttled", "dropped spans", "context lost"),
         about=("time", "spans"),
     ),

@@ -49,7 +49,6 @@ SCALES: Final[dict[str, Scale]] = {
     "waited": Scale(title="waiting for a CPU, for each second of work", text=_s, least=0.3, by=0.5),
     "late": Scale(title="requests sent late", text=_percent, least=0.05),
     "clock_step_ms": Scale(title="step of the machine's clock", text=_ms, least=20.0),
-    "clock_offset_ms": Scale(title="the machine's clock against the host's", text=_ms, least=500.0),
     "trend": Scale(
         title="first third's latency over the last third's", text=lambda v: f"{v:.2f}", least=0.25, rest=1.0
     ),

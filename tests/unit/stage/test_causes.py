@@ -23,7 +23,6 @@ QUIET = Signals(
     generator=0.1,
     late=0.004,
     clock_step_ms=0.1,
-    clock_offset_ms=20.0,
     trend=1.02,
     spans={"ebpf": 1.0, "otel": 1.0},
     silent_s={"ebpf": 0.5, "otel": 0.0},
