@@ -208,7 +208,7 @@ RULES: Final = (
     Rule(
         name="clock",
         finds=_signal("clock_step_ms"),
-        sentence="The machine's clock jumped; the times of the spans mean nothing.",
+        sentence="The machine's clock jumped; the times of this beat mean nothing.",
         hides=("warm-up", "load generator", "throttled", "dropped spans", "context lost"),
         about=("time", "spans"),
     ),
