@@ -68,6 +68,14 @@ def test_the_likeliest_cause_is_told_and_outlives_its_attempt(audience: Audience
     assert "Sentence of noisy host." in text(audience.tab)
 
 
+def test_the_value_beside_it_is_of_the_form_that_the_cause_is_in(audience: Audience) -> None:
+    other = dataclasses.replace(OFF, form="baseline", value=20.0)
+    cause = dataclasses.replace(CAUSES[0], form="ebpf")
+    for event in (BeatStarted(beat=DUET, forms=FORMS), other, OFF, cause, MISSED, AGAIN):
+        audience.add(event)
+    sees(audience.tab, "Sentence of noisy host. (CPU per request of ebpf was 30 ms)")
+
+
 @pytest.mark.parametrize("passes", [True, False])
 def test_it_goes_when_an_attempt_passes_or_another_beat_begins(audience: Audience, *, passes: bool) -> None:
     fails(audience)

@@ -16,8 +16,9 @@ from typing import Any, Final
 from lab.guest.wire.live import Accepted, LiveEvent, live_from_json
 from lab.stage.beat.readings import readings
 from lab.stage.beat.signals import Signals, of
-from lab.stage.diagnosis.causes import Observations, explain
+from lab.stage.diagnosis.causes import explain
 from lab.stage.diagnosis.judge import Usual, usual
+from lab.stage.diagnosis.observed import Observations
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Figure, Rehearsal
 from lab.stage.stream.events import Value

@@ -10,6 +10,7 @@ from lab.stage.beat.scene import Scene
 from lab.stage.beat.signals import Signals
 from lab.stage.diagnosis import causes
 from lab.stage.diagnosis.judge import Usual, usual
+from lab.stage.diagnosis.observed import Observations
 from lab.stage.history.inputs import Inputs, differences
 from lab.stage.history.ledger import Rehearsal, streak
 from lab.stage.show.show import Beat
@@ -44,17 +45,18 @@ class Critic:
             return event
         return self.usual.judged(beat, event, first.get((event.name, event.form)))
 
-    def causes(self, beat: str, scene: Scene) -> tuple[Cause, ...]:
+    def causes(self, beat: Beat, scene: Scene) -> tuple[Cause, ...]:
         """Why values of this beat are off, the likeliest first; nothing when none is."""
         last = {(one.name, one.form): one for one in scene.seen.values}
         found = causes.explain(
-            causes.Observations(
-                beat=beat,
+            Observations(
+                beat=beat.id,
                 values=tuple(last.values()),
                 now=scene.signals(),
-                rehearsed=self.rehearsed(beat),
+                rehearsed=self.rehearsed(beat.id),
                 usual=self.usual,
                 changed=self.changed if any(one.judged not in ("", "on") for one in last.values()) else (),
+                again=beat.again,
             )
         )
         return tuple(replace(one, at_ms=scene.at_ms()) for one in found)

@@ -60,12 +60,14 @@ SCALES: Final[dict[str, Scale]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """A signal beyond its range: 1 is its edge. `form`: where it is one form's. `fact`: nothing else explains it."""
+    """A signal beyond its range: 1 is its edge. `form`: where it is one form's. `fact`: nothing else explains it.
+    `sentence`: what is said of it in place of its cause's."""
 
     excess: float
     evidence: str
     form: str = ""
     fact: bool = False
+    sentence: str = ""
 
 
 def beyond(scale: Scale, now: float | None, before: Sequence[float | None], form: str = "") -> Outside | None:

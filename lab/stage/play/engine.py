@@ -195,7 +195,7 @@ class Engine:
             self.emit(Remark(text=f"{attempt.name}: {played.reason}", level=level))
             return played
         self.outcomes[self.at] = kept(self.outcomes.get(self.at), played.outcome)
-        for cause in self.stand.side.critic.causes(beat.id, attempt.scene) if attempt.good != "recorded" else ():
+        for cause in self.stand.side.critic.causes(beat, attempt.scene) if attempt.good != "recorded" else ():
             self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason
         self.emit(BeatEnded(beat=self.at, outcome=played.outcome, seconds=played.seconds, reason=reason))

@@ -35,7 +35,7 @@ class Why:
                 if self.before:
                     self._forget()
                     self.before = False
-                    self.value = self._worst(event.value)
+                    self.value = self._worst(event)
                 self.causes.append(event)
             case BeatEnded(outcome="passed"):
                 self._passed = True
@@ -45,6 +45,7 @@ class Why:
     def _forget(self) -> None:
         self.causes, self.value = [], None
 
-    def _worst(self, name: str) -> Value | None:
-        named = [one for one in self._values.values() if one.name == name]
+    def _worst(self, cause: Cause) -> Value | None:
+        """A take of an earlier time does not name the form."""
+        named = [one for one in self._values.values() if one.name == cause.value and cause.form in ("", one.form)]
         return next((one for word in ("off", "a bit off") for one in named if one.judged == word), None)

@@ -14,8 +14,7 @@ from lab.guest.wire import Count
 Source = Literal["live", "rehearsal", "replay"]
 Outcome = Literal["passed", "missed", "recorded", "skipped", "stopped", "failed"]
 Judgement = Literal["", "on", "a bit off", "off", "no baseline"]  # "": a value that nobody judges
-# unit of a time by a clock that counts instructions: it is shown, and never judged or compared
-SIMULATED: Final = {"ms": "simulated ms", "s": "simulated s"}
+SIMULATED: Final = {"ms": "simulated ms", "s": "simulated s"}  # by a clock that counts instructions: never judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +234,8 @@ class Cause:
     name: str
     evidence: str
     sentence: str
-    value: str = ""  # the name of the value that it explains
+    value: str = ""  # the name of the value that it explains; "": none
+    form: str = ""  # of that value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from lab.stage.beat.signals import Signals
-from lab.stage.diagnosis.causes import Observations, explain
+from lab.stage.diagnosis.causes import explain
 from lab.stage.diagnosis.judge import Usual, usual
+from lab.stage.diagnosis.observed import Observations
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Figure, Rehearsal
 from lab.stage.stream.events import Value
@@ -125,7 +126,7 @@ def test_the_comparison_stands_where_all_forms_moved_together() -> None:
     stands = "the comparison still stands: latency_p50 of otel is 1.52 times that of baseline"
     assert first.sentence.startswith(f"The host took CPU away; {stands}")
     assert "in rehearsal)." in first.sentence
-    (first, *_) = explain(scene(CASES["noisy host"][0], factor=2.0, of={"ebpf": 3.0}))
+    (first, *_) = explain(scene(CASES["noisy host"][0], factor=2.0, of={"ebpf": 3.0}, again=True))
     assert first.sentence == "The host took CPU away; we run it once more."
 
 
@@ -146,7 +147,7 @@ def test_only_a_ratio_of_what_is_off_or_of_its_kind_backs_the_comparison() -> No
         for f in memory
     ]
     for values in (made.values, [one for one in made.values if one.form != "ebpf"]):
-        (first, *_) = explain(replace(made, values=[*values, *beside], usual=usual(rehearsed)))
+        (first, *_) = explain(replace(made, values=[*values, *beside], usual=usual(rehearsed), again=True))
         assert first.sentence == "The host took CPU away; we run it once more."
 
 

@@ -69,3 +69,15 @@ def test_it_goes_when_an_attempt_passes_or_another_beat_begins() -> None:
     soft = (*FIRST[:-1], passed)
     assert "SAY" in told(*soft), "of the attempt that passed with a value a bit off"
     assert told(*soft, BeatStarted(beat=0, recorded="2026-11-20")) == ""
+
+
+def test_a_value_of_the_form_that_the_cause_is_in_stands_beside_it() -> None:
+    """The same figure of the baseline is off too, and came first."""
+    baseline = dataclasses.replace(OFF, form="baseline")
+    then = BeatStarted(beat=0, attempt=2)
+    own = dataclasses.replace(HOST, form="ebpf")
+    none = dataclasses.replace(HOST, value="", form="ebpf")
+    start = (SHOW, BeatStarted(beat=0), baseline, OFF)
+    assert "CPU per request ebpf" in told(*start, own, MISSED, then)
+    assert "CPU per request" not in told(*start, none, MISSED, then)
+    assert "CPU per request baseline" in told(*start, HOST, MISSED, then), "an earlier take names no form"

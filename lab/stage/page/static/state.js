@@ -125,7 +125,7 @@ const WITHIN = {
   // The likeliest comes first, and is the one that is told. before: it was found in an earlier attempt.
   Cause(beat, data) {
     if (!beat.before) return;
-    const named = [...beat.values.values()].filter((value) => value.name === data.value);
+    const named = [...beat.values.values()].filter((value) => value.name === data.value && (!data.form || value.form === data.form));
     const blamed = named.find((value) => value.judged === "off") ?? named.find((value) => value.judged === "a bit off") ?? null;
     Object.assign(beat, { cause: data, blamed, before: false });
   },
