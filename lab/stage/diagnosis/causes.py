@@ -21,7 +21,7 @@ NONE: Final = "No cause found."
 def explain(scene: Observations) -> tuple[Cause, ...]:
     """The causes that were seen, the likeliest first; the one without a name where none was. At most SHOWN.
 
-    Where nothing is off only inputs that changed are told: nothing else has anything to explain."""
+    Where nothing is off only inputs that changed are reported: nothing else has anything to explain."""
     off = scene.off
     at_ms = max((value.at_ms for value in scene.values), default=0.0)
     if not off:

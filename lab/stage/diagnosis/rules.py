@@ -95,7 +95,7 @@ def _wrong_binary(scene: Observations) -> Outside | None:
 
 
 def _concerned(found: Mapping[str, str], scene: Observations) -> str:
-    """The form among these whose values are off, else the first: what is a fact is told also where it moved none."""
+    """The form among these whose values are off, else the first: what is a fact is reported also where it moved none."""
     return next((form for form in found if form in scene.forms), next(iter(found)))
 
 
