@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from lab.stage.stream.events import AgentAttached, BeatEnded, BeatStarted, Cause, ShowStarted, Value
+from lab.stage.stream.events import AgentAttached, BeatEnded, BeatStarted, Cause, ShowStarted, Value, Window
 from tests.contract.audience import HIGH, SETTLED, Audience, sees, text
 from tests.e2e import browser
 from tests.fakes.recorded_show import BEATS, FORMS, records
@@ -74,6 +74,22 @@ def test_the_value_beside_it_is_of_the_form_that_the_cause_is_in(audience: Audie
     for event in (BeatStarted(beat=DUET, forms=FORMS), other, OFF, cause, MISSED, AGAIN):
         audience.add(event)
     sees(audience.tab, "Sentence of noisy host. (CPU per request of ebpf was 30 ms)")
+
+
+def test_requests_that_failed_stand_in_the_row_of_their_form(audience: Audience) -> None:
+    window = Window(
+        at_ms=500, form="ebpf", number=1, rate_rps=20.0, p50_ms=4.0, p99_ms=9.0, done=480, errors=480,
+        spans_wanted=4800, spans_seen=2900,
+    )  # fmt: skip
+    audience.add(BeatStarted(beat=DUET, forms=FORMS))
+    audience.add(window)
+    audience.add(dataclasses.replace(window, form="baseline", errors=7, spans_wanted=0, spans_seen=0))
+    audience.add(dataclasses.replace(window, form="orchestrion-otel", errors=0))
+    told = sees(audience.tab, "480 failed, 2900 of 4800", "7 requests failed", "2900 of 4800")
+    assert told.count("failed") == 2
+    assert audience.tab.locator(".meter:visible").count() == 1
+    fits = "() => [...document.querySelectorAll('.spans.failed .n')].every((n) => n.scrollWidth <= n.clientWidth)"
+    assert audience.tab.evaluate(fits)
 
 
 @pytest.mark.parametrize("passes", [True, False])

@@ -13,13 +13,14 @@ from lab.stage.stream.events import SIMULATED, Value
 
 TWIN: Final = ("twin", "baseline")  # the first of them that took part is what the others are compared with
 MILLION: Final = 1e6
-UNCOMPARED: Final = ("spans", *SIMULATED.values())
+UNCOMPARED: Final = ("spans", "errors", *SIMULATED.values())
 
 
 def readings(
     events: Iterable[LiveEvent], *, at_ms: float, counted: bool = False, references: Sequence[str] = TWIN
 ) -> tuple[Value, ...]:
-    """Of each form: what a load's requests cost and took, and the spans of loads and single requests.
+    """Of each form: what a load's requests cost and took, the spans of loads and single requests, and last, since it
+    is usually none, how many of a load's requests failed: it is counted among them.
 
     counted: on a clock of instructions. CPU time is their number then, and a latency is simulated.
     """
@@ -35,6 +36,7 @@ def readings(
         if request.expected:
             of_form.setdefault(request.form, []).append(request)
     values += [value for form, some in of_form.items() for value in _of_requests(form, some, at_ms)]
+    values += [_value("errors", "failed requests", float(load.errors), "errors", load.form, at_ms) for load in loads]
     return tuple(_with_ratio(value, values, references) for value in values)
 
 

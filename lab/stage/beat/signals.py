@@ -46,6 +46,7 @@ class Signals:
     late: float | None = None  # share of requests that were sent late
     clock_step_ms: float | None = None  # the largest step of the wall clock against the monotonic one
     trend: float | None = None  # the first third's latency / the last third's, least over the forms
+    errors: dict[str, float] = field(default_factory=dict)  # form -> share of answers that are not what is expected
     spans: dict[str, float] = field(default_factory=dict)  # form -> spans seen / spans that it is known to give
     silent_s: dict[str, float] = field(default_factory=dict)  # form -> the longest time without a span
     parents: dict[str, float] = field(default_factory=dict)  # form -> share of spans whose parent is missing or another
@@ -81,6 +82,7 @@ def of(
         late=_share(sum(w.late for w in windows), sent),
         clock_step_ms=_step_ms(machine),
         trend=_trend(windows),
+        errors=_errors(seen),
         spans=_spans(seen),
         silent_s=_silences(seen),
         parents=_parents(seen),
@@ -128,6 +130,20 @@ def _trend(windows: Sequence[FormWindow]) -> float | None:
         if third := len(logs) // 3:
             found.append(math.exp(fmean(logs[:third]) - fmean(logs[-third:])))
     return min(found, default=None)
+
+
+def _errors(events: Sequence[LiveEvent]) -> dict[str, float]:
+    """Of loads and of single requests."""
+    failed: Counter[str] = Counter()
+    answers: Counter[str] = Counter()
+    for event in events:
+        if isinstance(event, LoadEnded):
+            failed[event.form] += event.errors
+            answers[event.form] += event.done
+        elif isinstance(event, Answered):
+            failed[event.form] += not event.ok
+            answers[event.form] += 1
+    return {form: failed[form] / number for form, number in answers.items() if number}
 
 
 def _spans(events: Sequence[LiveEvent]) -> dict[str, float]:

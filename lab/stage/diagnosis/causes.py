@@ -6,6 +6,7 @@ that is seen too is left out, unless it is a fact: a host that takes CPU away al
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from lab.stage.diagnosis.judge import FigureKey
@@ -29,8 +30,8 @@ def explain(scene: Observations) -> tuple[Cause, ...]:
         return (_cause(DRIFT, drifted, scene, at_ms),) if drifted else ()
     kept: list[tuple[Rule, Outside]] = []
     for rule in RULES:
-        seen = rule.applies(scene)
-        if seen is not None and (seen.fact or not any(_hides(other, rule, seen) for other in kept)):
+        seen = _seen(rule, scene, kept)
+        if seen is not None:
             kept.append((rule, seen))
     kept.sort(key=lambda pair: -pair[1].excess)
     causes = [_cause(rule, seen, scene, at_ms) for rule, seen in kept[:SHOWN]]
@@ -39,10 +40,14 @@ def explain(scene: Observations) -> tuple[Cause, ...]:
     )
 
 
-def _hides(other: tuple[Rule, Outside], rule: Rule, seen: Outside) -> bool:
-    """Whether it follows from another cause. What one form's requests or agent did explains nothing in another form."""
-    above, first = other
-    return rule.name in above.hides and (not first.form or not seen.form or first.form == seen.form)
+def _seen(rule: Rule, scene: Observations, kept: Sequence[tuple[Rule, Outside]]) -> Outside | None:
+    """A cause, unless it follows from those above it. What one form's requests or agent did explains nothing in another
+    form."""
+    seen = rule.applies(scene)
+    hidden = {first.form for above, first in kept if rule.name in above.hides}
+    if seen is None or seen.fact or not hidden:
+        return seen
+    return None if "" in hidden else rule.applies(scene, hidden)
 
 
 def _cause(rule: Rule, seen: Outside, scene: Observations, at_ms: float) -> Cause:

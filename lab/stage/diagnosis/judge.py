@@ -181,8 +181,9 @@ class Usual:
         return found
 
     def interval(self, key: FigureKey, alpha: float = SHOW) -> UsualRange:
-        """At 1 - alpha for all figures of the show together."""
-        return self.ranges[key].interval(alpha / len(self.ranges))
+        """At 1 - alpha for all figures of the show together. One that never changed takes no part in it: its interval
+        is a step, whatever alpha is."""
+        return self.ranges[key].interval(alpha / max(1, sum(of.spread > 0 for of in self.ranges.values())))
 
     def outside(self, key: FigureKey, value: float, alpha: float = SHOW) -> int:
         """-1 below, 1 above, 0 inside."""

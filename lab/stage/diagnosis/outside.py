@@ -52,6 +52,7 @@ SCALES: Final[dict[str, Scale]] = {
     "trend": Scale(
         title="first third's latency over the last third's", text=lambda v: f"{v:.2f}", least=0.25, rest=1.0
     ),
+    "errors": Scale(title="requests that failed", text=_percent, least=0.02),
     "spans": Scale(title="spans received", text=_percent, least=0.02, rest=1.0, low=True),
     "silent_s": Scale(title="time without a span", text=_s, least=0.6),
     "parents": Scale(title="spans without their parent", text=_percent, least=0.02),

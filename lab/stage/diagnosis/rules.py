@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lab.stage.diagnosis.observed import ABOVE, BELOW, EITHER, Kind, Observations, kind
+from lab.stage.diagnosis.observed import ABOVE, BELOW, EITHER, Kind, Observations, kind, rehearsed
 from lab.stage.diagnosis.outside import CERTAIN, SCALES, Outside, beyond
 from lab.stage.stream.events import Value
 
@@ -38,9 +38,9 @@ class Rule:
         to = self.moves.get(kind(value))
         return to is not None and (EITHER in (to, side) or to == side)
 
-    def applies(self, scene: Observations) -> Outside | None:
-        """Looked for in the forms of those values alone."""
-        moved = self.moved(scene)
+    def applies(self, scene: Observations, without: Collection[str] = ()) -> Outside | None:
+        """Looked for in the forms of those values alone. without: forms in which another cause explains it."""
+        moved = [value for value in self.moved(scene) if value.form not in without]
         return self.finds(replace(scene, values=moved)) if moved else None
 
 
@@ -95,8 +95,15 @@ def _wrong_binary(scene: Observations) -> Outside | None:
 
 
 def _concerned(found: Mapping[str, str], scene: Observations) -> str:
-    """The form among these whose values are off, else the first: what is a fact is reported also where it moved none."""
+    """The form among these whose values are off, else the first: a fact is reported also where it moved none."""
     return next((form for form in found if form in scene.forms), next(iter(found)))
+
+
+def _failed(scene: Observations) -> Outside | None:
+    """Requests that failed; however few, where their number is off it is they."""
+    few = next((value for value in scene.off if kind(value) == "errors"), None)
+    told = Outside(excess=1.0, evidence=rehearsed(few), form=few.form) if few else None
+    return outside(scene, "errors") or told
 
 
 def _short(build: str) -> str:
@@ -165,6 +172,13 @@ RULES: Final = (
         sentence="The agent was not watching",
         hides=("dropped spans", "context lost"),
         moves=WATCHED,
+    ),
+    Rule(
+        name="failed requests",
+        finds=_failed,
+        sentence="Requests failed; their times and their spans are not those of whole ones",
+        hides=("dropped spans",),
+        moves={"errors": ABOVE, "spans": BELOW, "time": EITHER, "work": EITHER},
     ),
     Rule(
         name="context lost",

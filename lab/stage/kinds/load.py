@@ -29,7 +29,7 @@ class LoadBeat(Kind):
     """
 
     GIVES = ("value", "inside")
-    VALUES = ("latency_p50", "cpu_per_request", "rss", "spans")
+    VALUES = ("latency_p50", "cpu_per_request", "rss", "spans", "errors")
     RATIOS = ("latency_p50", "cpu_per_request", "rss")
     SPANS = ("spans",)
 
@@ -114,11 +114,13 @@ class _SoFar:
     """What one form has used since the beat began: a window of a slow load has too few requests to stand alone."""
 
     done: int = 0
+    errors: int = 0
     cpu_s: Counter[str] = field(default_factory=Counter)
 
 
 def _window(scene: Scene, told: FormWindow, so_far: _SoFar, *, counted: bool) -> events.Window:
     so_far.done += told.done
+    so_far.errors += told.errors
     so_far.cpu_s.update(told.cpu_s)
     each_s = {role: used / so_far.done for role, used in so_far.cpu_s.items()} if so_far.done else {}
     return events.Window(
@@ -133,7 +135,7 @@ def _window(scene: Scene, told: FormWindow, so_far: _SoFar, *, counted: bool) ->
         done=so_far.done,
         spans_wanted=told.spans_wanted,
         spans_seen=told.spans_seen,
-        errors=told.errors,
+        errors=so_far.errors,
         late=told.late,
     )
 

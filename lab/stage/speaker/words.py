@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Final
 
@@ -98,6 +99,8 @@ def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) 
             unit = SIMULATED["s"] if counted else "s"
             first = "" if event.first_span_s is None else f", first span after {event.first_span_s:.2f} {unit}"
             return f"{event.form}: attached in {event.attach_s:.2f} {unit}{first}"
+    if event.errors:
+        return f"{told(dataclasses.replace(event, errors=0), counted=counted)}, {event.errors:,} failed"
     spans = f", {event.spans_seen} of {event.spans_wanted} spans" if event.spans_seen or not bare(event.form) else ""
     each = sum((event.instructions or event.cpu_ms).get(role, 0.0) for role in MEASURED)
     if event.instructions:

@@ -143,7 +143,7 @@ class Window:
     done: Count = 0  # answered since the beat's start
     spans_wanted: Count = 0
     spans_seen: Count = 0
-    errors: Count = 0
+    errors: Count = 0  # of those answered: not with what the scenario expects
     late: Count = 0
 
 

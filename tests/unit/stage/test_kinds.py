@@ -115,6 +115,12 @@ def test_work_before_an_answer_is_part_of_what_requests_cost(tmp_path: Path) -> 
     assert [one.cpu_ms for one in windows] == [{}, {"service": 5.0, "agent": 2.0}]
 
 
+def test_requests_that_failed_are_counted_since_the_beats_start(tmp_path: Path) -> None:
+    some = [dataclasses.replace(a_window(done=4), errors=errors) for errors in (3, 0, 2)]
+    windows = play(tmp_path, LoadBeat(forms=FORMS), Forms({"load": [*some, script.ended()]})).of(events.Window)
+    assert [(one.done, one.errors) for one in windows] == [(4, 3), (8, 3), (12, 5)]
+
+
 def test_on_a_counted_clock_requests_are_counted(tmp_path: Path) -> None:
     forms = Forms({"load": a_load()}, clock="counted")
     play(tmp_path, LoadBeat(forms=FORMS, requests=80), forms, clock="counted")

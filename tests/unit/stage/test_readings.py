@@ -24,6 +24,7 @@ def test_a_load_gives_each_form_its_figures_and_their_ratios_to_the_twin() -> No
     assert found["spans", "ebpf"].ratio is None
     assert ("cpu_per_request", "baseline") not in found
     assert ("spans", "twin") not in found
+    assert (found["errors", "ebpf"].value, found["errors", "ebpf"].unit) == (0.0, "errors")
     assert all(value.at_ms == 7.0 for value in found.values())
 
 
@@ -45,3 +46,12 @@ def test_of_several_requests_the_one_with_the_fewest_spans_is_judged() -> None:
         found = [(value.name, value.form, value.value) for value in readings(order, at_ms=0.0)]
         assert found == [("request_spans", "ebpf", 2.0), ("spans_in_place", "ebpf", 2.0)]
     assert all("fewest" in value.title for value in readings([poor, REQUEST], at_ms=0.0))
+
+
+def test_requests_that_failed_are_a_value_of_their_own() -> None:
+    """They are counted among the answers, and their latencies and costs among those."""
+    failed = replace(LOAD, errors=100)
+    found = readings([failed, replace(LOAD, form="twin")], at_ms=0.0)
+    errors = {one.form: (one.value, one.ratio) for one in found if one.name == "errors"}
+    assert errors == {"ebpf": (100.0, None), "twin": (0.0, None)}
+    assert [one.name for one in found[-2:]] == ["errors", "errors"], "last: they are zero as a rule"

@@ -22,6 +22,8 @@ FIGURES = {
     ("cpu_per_request", "baseline"): (1.0, "ms"),
     ("spans", "ebpf"): (400.0, "spans"),
     ("spans", "otel"): (400.0, "spans"),
+    ("errors", "otel"): (0.0, "errors"),
+    ("errors", "ebpf"): (0.0, "errors"),
     ("exit_code", ""): (0.0, ""),
     ("files_woven", "otel"): (12.0, "files"),
     ("lines_added", "otel"): (480.0, "lines"),
@@ -157,3 +159,26 @@ def test_what_one_forms_agent_did_hides_nothing_of_another_form() -> None:
     now = replace(DIED, spans={"ebpf": 1.0, "otel": 0.3})
     found = told(now, {("spans", "ebpf"): 396.0, ("spans", "otel"): 120.0})
     assert {(one.name, one.form) for one in found} == {("not attached", "ebpf"), ("dropped spans", "otel")}
+
+
+def test_the_requests_are_not_fine_where_they_failed() -> None:
+    """In the middle of a chain: three of five spans came."""
+    now = replace(QUIET, errors={"otel": 1.0, "ebpf": 0.0}, spans={"otel": 0.6, "ebpf": 1.0})
+    lost, failed = {("spans", "otel"): 240.0}, {("errors", "otel"): 480.0}
+    for today in (lost, failed, lost | failed):
+        (only,) = told(now, today)
+        assert (only.name, only.form) == ("failed requests", "otel")
+        assert "fine" not in only.sentence
+
+
+def test_one_request_that_failed_is_named_too() -> None:
+    now = replace(QUIET, errors={"otel": 0.0002})
+    (only,) = told(now, {("errors", "otel"): 1.0})
+    assert (only.name, only.evidence) == ("failed requests", "errors of otel: 1 errors; 0 in rehearsal")
+    assert names(now, {("latency_p50", "otel"): 9.0}) == [""], "of a latency it says nothing"
+
+
+def test_spans_that_another_form_dropped_are_told_beside_requests_that_failed() -> None:
+    now = replace(QUIET, errors={"otel": 1.0, "ebpf": 0.0}, spans={"otel": 0.3, "ebpf": 0.5})
+    found = told(now, {("errors", "otel"): 480.0, ("spans", "ebpf"): 200.0, ("spans", "otel"): 240.0})
+    assert {(one.name, one.form) for one in found} == {("failed requests", "otel"), ("dropped spans", "ebpf")}

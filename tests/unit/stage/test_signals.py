@@ -156,6 +156,12 @@ def test_spans_late_sends_and_builds() -> None:
     assert of([replace(REQUEST, seen=3)]).parents == {}, "the parent of a span may be the one that was dropped"
 
 
+def test_the_share_of_answers_that_were_not_as_expected() -> None:
+    assert of([replace(ENDED, errors=25), replace(ENDED, form="otel")]).errors == {"ebpf": 0.25, "otel": 0.0}
+    assert of([script.answered("ebpf"), script.answered("ebpf", status=500)]).errors == {"ebpf": 0.5}
+    assert of([replace(ENDED, done=0)]).errors == {}, "nothing was answered"
+
+
 def test_the_longest_time_without_a_span() -> None:
     late = [at(n, spans_seen=40 * max(0, n - 1)) for n in range(6)]
     assert of(late).silent_s == {"ebpf": 1.0}

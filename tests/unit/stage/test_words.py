@@ -15,6 +15,8 @@ def test_a_counted_window_has_no_time() -> None:
         instructions={"service": 1.0, "agent": 0.5, "sink": 9.0}, spans_wanted=120, spans_seen=117,
     )  # fmt: skip
     assert words.told(window) == "ebpf: 30 requests, 1.50 million instructions each, 117 of 120 spans"
+    failed = dataclasses.replace(window, errors=1200)
+    assert words.told(failed, counted=True).endswith("each, 117 of 120 spans, 1,200 failed")
     silent = dataclasses.replace(window, form="baseline", spans_seen=0)
     assert words.told(silent) == "baseline: 30 requests, 1.50 million instructions each"
     attached = AgentAttached(at_ms=1.0, form="baseline", attach_s=1.2, first_span_s=0.4)

@@ -101,8 +101,8 @@ function row(form, look, counted) {
   const cpu = h("span", { class: "n" });
   const spans = h("span", { class: "n" });
   const meter = h("i");
-  const node = h("div", { class: `cost c-${look.colour}` }, h("span", { class: "form" }, mark(look), form), rate, bars, cpu,
-    h("span", { class: "spans" }, spans, h("span", { class: "meter" }, meter)));
+  const came = h("span", { class: "spans" }, spans, h("span", { class: "meter" }, meter));
+  const node = h("div", { class: `cost c-${look.colour}` }, h("span", { class: "form" }, mark(look), form), rate, bars, cpu, came);
   const parts = new Map();
 
   function update(mine, longest) {
@@ -118,9 +118,13 @@ function row(form, look, counted) {
     }
     say(cpu, mine ? amount(all) : "–");
     const wanted = last?.spans_wanted ?? 0;
-    say(spans, plain(form) ? "none, as it should be" : wanted ? `${last.spans_seen} of ${wanted}` : "–");
+    const failed = last?.errors ?? 0;
+    const seen = wanted ? `${last.spans_seen} of ${wanted}` : "–";
+    if (failed) say(spans, plain(form) ? `${failed} requests failed` : `${failed} failed, ${seen}`);
+    else say(spans, plain(form) ? "none, as it should be" : seen);
     style(meter, "width", `${wanted ? ((100 * Math.min(last.spans_seen, wanted)) / wanted).toFixed(1) : 0}%`);
-    meter.parentNode.hidden = plain(form);
+    meter.parentNode.hidden = plain(form) || failed > 0; // spans of requests that failed measure nothing
+    came.classList.toggle("failed", failed > 0);
   }
   return { node, update };
 }
