@@ -15,8 +15,6 @@ def test_a_counted_window_has_no_time() -> None:
         instructions={"service": 1.0, "agent": 0.5, "sink": 9.0}, spans_wanted=120, spans_seen=117,
     )  # fmt: skip
     assert words.told(window) == "ebpf: 30 requests, 1.50 million instructions each, 117 of 120 spans"
-    failed = dataclasses.replace(window, errors=1200)
-    assert words.told(failed, counted=True).endswith("each, 117 of 120 spans, 1,200 failed")
     silent = dataclasses.replace(window, form="baseline", spans_seen=0)
     assert words.told(silent) == "baseline: 30 requests, 1.50 million instructions each"
     attached = AgentAttached(at_ms=1.0, form="baseline", attach_s=1.2, first_span_s=0.4)
@@ -31,6 +29,15 @@ def test_a_value_has_its_word_its_ratio_and_its_interval() -> None:
     )  # fmt: skip
     (line,) = words.lines(value, counted=True)
     assert line == "● ON         instructions per request ebpf: 3.00 million  1.50 ×  rehearsed 2.90 to 3.10"
+
+
+def test_requests_that_failed_are_part_of_a_windows_line() -> None:
+    window = Window(
+        at_ms=1.0, form="ebpf", number=1, rate_rps=20.0, p50_ms=4.0, p99_ms=None, done=1500, errors=1200,
+        cpu_ms={"service": 1.0}, spans_wanted=6000, spans_seen=1200,
+    )  # fmt: skip
+    assert words.told(window).endswith(", 1200 of 6000 spans, 1,200 failed")
+    assert "failed" not in words.told(dataclasses.replace(window, errors=0))
 
 
 def test_a_count_is_a_whole_number() -> None:
