@@ -105,13 +105,14 @@ def answer(options: Options, doc: Mapping[str, Any], text: str) -> None:
     """Print the command's result to stdout: one JSON document or text; nothing when stdout is closed."""
     if sys.stdout is None:  # closed by the caller
         return
-    from lab.render import jsonl, wording
+    from lab.model.printed import harmless
+    from lab.render import jsonl
 
     try:
         if options.json:
             print(jsonl.dumps(doc, sys.stdout, sort_keys=True))
         elif text:
-            print(wording.harmless(text) if sys.stdout.isatty() else text)
+            print(harmless(text) if sys.stdout.isatty() else text)
         sys.stdout.flush()
     except OSError as error:
         if not jsonl.gone(error):

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from lab.model.events import GuestEvent, Progress
 from lab.model.figures import size
-
-# terminal control: CSI and OSC sequences, and control characters except tab and newline
-_ORDERS: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def shows_unicode(encoding: str | None) -> bool:
     """Whether this encoding (None: text in memory) has every character."""
     return encoding is None or encoding.lower().startswith("utf")
-
-
-def harmless(text: str) -> str:
-    """`text` without terminal control sequences: console logs and names of runs are untrusted."""
-    return _ORDERS.sub("", text)
 
 
 def progress(event: Progress) -> str:

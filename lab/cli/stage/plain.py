@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from lab.render.wording import harmless
+from lab.model.printed import harmless
 from lab.stage.speaker import words
 from lab.stage.stream import events
 from lab.stage.stream.keys import action_of

@@ -15,6 +15,7 @@ from lab.stage.beat.cast import StageMachine
 from lab.stage.beat.expect import Seen
 from lab.stage.beat.host_use import HostUse
 from lab.stage.beat.signals import Signals
+from lab.stage.stream.cleaned import cleaned
 from lab.stage.stream.events import StageEvent, Value
 from lab.system.wait import Deadline
 
@@ -82,7 +83,7 @@ class Scene:
 
     def emit(self, event: StageEvent) -> None:
         """Show it, unless the attempt is over."""
-        event = self.judged(event, self.first)
+        event = self.judged(cleaned(event), self.first)
         with self._lock:
             if self._open:
                 self.seen.note(event)
@@ -93,7 +94,7 @@ class Scene:
         """What must be seen may be in it, and no screen has room for it."""
         with self._lock:
             if self._open:
-                self.seen.note(event)
+                self.seen.note(cleaned(event))
 
     @property
     def over(self) -> bool:

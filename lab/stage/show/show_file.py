@@ -25,7 +25,7 @@ from lab.stage.beat.expect import FORMS, Expect, InRange, Inside, VerdictWord
 from lab.stage.kinds import KINDS
 from lab.stage.kinds.attach import AttachBeat
 from lab.stage.kinds.kind import Around, Kind
-from lab.stage.show import unmet
+from lab.stage.show import steering, unmet
 from lab.stage.show.show import Beat, BeatKeys, Show, ShowKeys
 from lab.system import resources
 
@@ -59,6 +59,8 @@ def find(name: str) -> Path:
 def load(path: Path) -> Show:
     """Read a show and the files that it names. Raises ConfigError with every problem."""
     doc = read(path).schema(1)
+    for node, place, fault in steering.faults(doc.node):
+        doc.document.problem(node, place, fault, closes=True)
     doc.only("schema", "beats", *(name_of(one) for one in walk(ShowKeys))).require("title", "beats")
     top = _typed(doc, ShowKeys)
     top = dataclasses.replace(top, name=top.name or path.stem)

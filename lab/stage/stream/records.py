@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from lab.guest.wire import Count, WireError, decode, encode, shown
+from lab.stage.stream.cleaned import cleaned
 from lab.stage.stream.events import Private, Public, Remark, StageEvent
 
 _KINDS: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (*Public.__args__, *Private.__args__)}
@@ -31,7 +32,7 @@ class StageRecord:
 
     @staticmethod
     def from_json(doc: object) -> StageRecord:
-        """The inverse of `to_json`. Raises WireError."""
+        """The inverse of `to_json`, cleaned. Raises WireError."""
         line = decode(_Written, doc)
         kind = _KINDS.get(line.event)
         if kind is None:
@@ -40,7 +41,7 @@ class StageRecord:
             event: StageEvent = decode(kind, line.data)
         except WireError as error:
             raise error.inside("data") from None
-        return StageRecord(seq=line.seq, at_s=line.at_s, event=event)
+        return StageRecord(seq=line.seq, at_s=line.at_s, event=cleaned(event))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ class Score:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, event: StageEvent) -> StageRecord:
+        """One more record. What a program or a file wrote steers no view."""
+        event = cleaned(event)
         with self._lock:
             at_s = round(time.monotonic() - self.began_s, 4)
             record = StageRecord(seq=len(self.records) + 1, at_s=at_s, event=event)
