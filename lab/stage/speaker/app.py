@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final
 
 from textual import events as terminal
@@ -18,6 +19,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from lab.stage.speaker.desk import Desk
+from lab.stage.speaker.room import fitted, shortened
 from lab.stage.speaker.words import Line
 from lab.stage.stream.events import BeatStarted, Notes, Remark
 from lab.stage.stream.keys import action_of
@@ -40,6 +42,9 @@ HELP: Final = "space next · PgUp back · r retry · t take · k skip · p panic
 TICK_S: Final = 0.25
 FRAME_S: Final = 0.02  # records that come together are drawn together
 TWICE_S: Final = 2.0
+MARKS: Final = 2  # lines of what must not be overlooked, and of a remark
+ONE_LINE: Final = frozenset({"title", "clock", "help"})  # cut at their end instead
+PANE: Final[Line] = (("\n\n", ""),)  # the least that notes take: two lines of a frame, and one between them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class Speaker(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    Screen { layout: vertical; padding: 0 1; }
+    Screen { layout: vertical; padding: 0 1; overflow: hidden; }
     Static { height: auto; }
     #clock { text-style: bold; }
     #notes { height: 1fr; min-height: 3; border-top: solid $panel; border-bottom: solid $panel; }
@@ -141,7 +146,7 @@ class Speaker(App[None]):
         yield Static(id="seen")
         yield Static(id="next")
         yield Static(id="remarks")
-        yield Static(HELP, id="help")
+        yield Static(id="help")
 
     def on_mount(self) -> None:
         self._leave_stage = self._stage.subscribe(self._heard)
@@ -206,23 +211,45 @@ class Speaker(App[None]):
         if not self.is_running:  # a record that came while the terminal was being given back
             return
         self._dirty, self._drawn_s = False, time.monotonic()
-        desk, how = self._desk, self._how
-        tall = self.size.height >= 30
-        self._show("title", [desk.title()])
-        self._show("clock", [desk.clock(self._now_s())])
-        marks = desk.marks(private=not how.single)
-        self._show("marks", [marks] if marks else [])
-        notes = desk.notes.text if desk.notes is not None and not how.single else ""
-        wanted = [] if how.single else desk.wanted()
+        blocks = fitted(self._blocks(), self._high, self.size.height)
+        self.query_one("#notes").display = bool(blocks["notes"])
+        for name in ("title", "clock", "marks", "beats", "next", "remarks", "help"):
+            self._show(name, blocks[name])
+        notes = self._desk.notes.text if self._desk.notes is not None and not self._how.single else ""
+        wanted = [] if self._how.single else self._desk.wanted()
         self._show("said", [((line, ""),) for line in notes.splitlines()] + wanted)
-        self._show("seen", [*desk.shown(8 if tall else 4), *desk.why(private=not how.single, more=2 if tall else 0)])
-        self._show("beats", desk.all_beats() if self.size.height >= 24 + len(desk.cards) + 4 else [])
-        address = how.address() if desk.health is not None and not desk.health.views else ""
-        page: list[Line] = [(("page: ", "$text-muted"), (address, ""))] if address and not how.single else []
-        below = [desk.upcoming()] if how.single else [desk.upcoming(), desk.ladder(), desk.state(), *page]
-        self._show("next", below)
+        self._show("seen", [line for name in ("seen", "why", "say", "others") for line in blocks[name]])
+
+    def _blocks(self) -> dict[str, list[Line]]:
+        """All that could be shown, from top to bottom."""
+        desk, private, tall = self._desk, not self._how.single, self.size.height >= 30
+        marks = desk.marks(private=private, fits=lambda line: self._high("marks", line) <= MARKS)
+        address = self._how.address() if desk.health is not None and not desk.health.views else ""
+        page: list[Line] = [(("page: ", "$text-muted"), (address, ""))] if address else []
         typed: list[Line] = [((f"jump to beat {self._typed}: Enter", "bold"),)] if self._typed else []
-        self._show("remarks", typed + ([] if how.single else desk.remarked(self._now_s())[-3 if tall else -1 :]))
+        return {
+            "title": [desk.title()],
+            "clock": [desk.clock(self._now_s())],
+            "marks": [marks] if marks else [],
+            "notes": [PANE],
+            "beats": desk.all_beats() if self.size.height >= 24 + len(desk.cards) + 4 else [],
+            "seen": desk.shown(8 if tall else 4),
+            "why": desk.why(private=private),
+            "say": desk.say(),
+            "others": desk.others(2) if tall and private else [],
+            "next": [desk.upcoming(), desk.ladder(), desk.state(), *page] if private else [desk.upcoming()],
+            "remarks": typed + (self._remarked(3 if tall else 1) if private else []),
+            "help": [((HELP, ""),)],
+        }
+
+    def _remarked(self, most: int) -> list[Line]:
+        """The newest first: it is kept longest."""
+        short = partial(shortened, fits=lambda text: self._high("remarks", ((text, ""),)) <= MARKS)
+        return [((short(text), style),) for ((text, style),) in reversed(self._desk.remarked(self._now_s())[-most:])]
+
+    def _high(self, name: str, line: Line) -> int:
+        width = max(1, self.size.width - 2)  # the screen's padding
+        return 1 if name in ONE_LINE else len(Content.assemble(*line).wrap(width))
 
     def _show(self, name: str, lines: Sequence[Line]) -> None:
         told = list(lines)

@@ -6,9 +6,11 @@ A line is a tuple of (text, style); the styles are those of the terminal's theme
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from lab.stage.speaker.room import shortened
 from lab.stage.speaker.why import Why
 from lab.stage.speaker.words import Line, other_cause, told, value_line
 from lab.stage.stream.events import (
@@ -124,8 +126,14 @@ class Desk:
         again = f" (attempt {self.beat.attempt})" if self.beat.attempt > 1 else ""
         return ((f"{self.at + 1}/{len(self.cards)} ", DIM), (card.title + again, "bold"), (f"  {card.kind}", DIM))
 
-    def marks(self, *, private: bool = True) -> Line:
-        """What must not be overlooked: nothing recorded is ever taken for live. private: why a beat failed as well."""
+    def marks(self, *, private: bool = True, fits: Callable[[Line], bool] = lambda _: True) -> Line:
+        """What must not be overlooked: nothing recorded is ever taken for live. private: why a beat failed as well, as
+        much of it as fits."""
+        reason = self.over.reason if private and self.over is not None else ""
+        told = shortened(reason, lambda text: fits(self._marks(text))) if reason else ""
+        return self._marks(told)
+
+    def _marks(self, reason: str) -> Line:
         found: list[tuple[str, str]] = []
         if self.recorded:
             found.append((f" RECORDED {self.recorded} ", "bold $text-error reverse"))
@@ -133,8 +141,7 @@ class Desk:
             found.append((" THE PAGE IS BLACK: b shows it ", "bold reverse"))
         if self.over is not None:
             text, style = ENDS[self.over.outcome]
-            reason = f": {self.over.reason}" if private and self.over.reason else ""
-            found.append((f"{text}{reason}", style))
+            found.append((f"{text}: {reason}" if reason else text, style))
         if self.ended is not None:
             found.append((f"the show ended after {minutes(self.ended.seconds)}", "bold"))
         return tuple(part for one in found for part in (one, ("  ", "")))
@@ -179,18 +186,22 @@ class Desk:
         ranked = sorted(self.values.values(), key=lambda value: ORDER[value.judged])
         return [value_line(value) for value in ranked[:most]]
 
-    def why(self, *, private: bool = True, more: int = 0) -> list[Line]:
-        """The likeliest cause of a value that is off, and the sentence to say. more: of the other causes, how many."""
-        if not self.reasons.causes:
-            return []
-        first, *others = self.reasons.causes
+    def say(self) -> list[Line]:
+        """The sentence to say of a value that is off."""
+        return [(("SAY: ", "bold $text-warning"), (one.sentence, "bold")) for one in self.reasons.causes[:1]]
+
+    def why(self, *, private: bool = True) -> list[Line]:
+        """The likeliest cause of that value, and what it rests on."""
         lines: list[Line] = []
-        if self.reasons.before and self.reasons.value is not None:
+        if self.reasons.causes and self.reasons.before and self.reasons.value is not None:
             lines.append((("before: ", DIM), *value_line(self.reasons.value)))
-        if private:
+        for first in self.reasons.causes[:1] if private else ():
             lines.append(((f"{first.name or 'no cause found'}: ", "bold"), (first.evidence, "")))
-        lines.append((("SAY: ", "bold $text-warning"), (first.sentence, "bold")))
-        return lines + [((other_cause(one), DIM),) for one in others[:more] if private]
+        return lines
+
+    def others(self, most: int) -> list[Line]:
+        """The causes that are less likely."""
+        return [((other_cause(one), DIM),) for one in self.reasons.causes[1 : most + 1]]
 
     def upcoming(self) -> Line:
         """The next beat."""

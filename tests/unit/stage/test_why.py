@@ -29,7 +29,8 @@ def told(*some: StageEvent, private: bool = True, more: int = 2) -> str:
     desk = Desk()
     for seq, event in enumerate(some, start=1):
         desk.note(StageRecord(seq=seq, at_s=float(seq), event=event))
-    return "\n".join("".join(text for text, _ in line) for line in desk.why(private=private, more=more))
+    lines = [*desk.why(private=private), *desk.say(), *(desk.others(more) if private else [])]
+    return "\n".join("".join(text for text, _ in line) for line in lines)
 
 
 def test_the_likeliest_cause_is_said_and_the_others_stand_below_where_there_is_room() -> None:
