@@ -181,7 +181,7 @@ class Desk:
     def shown(self, most: int) -> list[Line]:
         """The values of this beat, the worst first, each against its rehearsed interval."""
         if not self.values:
-            texts = list(self.told.values()) or [told(one) for one in self.windows.values()]
+            texts = list(self.told.values()) or [told(one, counted=self.counted) for one in self.windows.values()]
             return [((text, ""),) for text in texts[:most]]
         ranked = sorted(self.values.values(), key=lambda value: ORDER[value.judged])
         return [value_line(value) for value in ranked[:most]]
@@ -195,7 +195,8 @@ class Desk:
         lines: list[Line] = []
         if self.reasons.causes and self.reasons.before and self.reasons.value is not None:
             lines.append((("before: ", DIM), *value_line(self.reasons.value)))
-        for first in self.reasons.causes[:1] if private else ():
+        first = self.reasons.causes[0] if self.reasons.causes and private else None
+        if first is not None:
             lines.append(((f"{first.name or 'no cause found'}: ", "bold"), (first.evidence, "")))
         return lines
 

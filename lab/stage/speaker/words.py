@@ -102,8 +102,10 @@ def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) 
     if event.errors:
         return f"{told(dataclasses.replace(event, errors=0), counted=counted)}, {event.errors:,} failed"
     spans = f", {event.spans_seen} of {event.spans_wanted} spans" if event.spans_seen or not bare(event.form) else ""
-    each = sum((event.instructions or event.cpu_ms).get(role, 0.0) for role in MEASURED)
-    if event.instructions:
-        return f"{event.form}: {event.done} requests, {figures.amount(each)} million instructions each{spans}"
+    used = event.instructions if counted else event.cpu_ms
+    known = [used[role] for role in MEASURED if role in used]  # none before the first answer
+    each = f"{figures.amount(sum(known))} {'million' if counted else 'ms'}" if known else "–"
+    if counted:
+        return f"{event.form}: {event.done} requests, {each} instructions each{spans}"
     p50 = "–" if event.p50_ms is None else f"{figures.amount(event.p50_ms)} ms"
-    return f"{event.form}: {event.rate_rps:.0f}/s, {p50}, CPU {figures.amount(each)} ms{spans}"
+    return f"{event.form}: {event.rate_rps:.0f}/s, {p50}, CPU {each}{spans}"

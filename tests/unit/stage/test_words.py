@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from lab.stage.speaker import words
-from lab.stage.stream.events import AgentAttached, SpanArrived, Value, Window
+from lab.stage.speaker.desk import Desk
+from lab.stage.stream.events import AgentAttached, BeatCard, BeatStarted, ShowStarted, SpanArrived, Value, Window
+from lab.stage.stream.records import StageRecord
 from tests.fakes.recorded_show import counted, records
 
 
@@ -14,12 +18,34 @@ def test_a_counted_window_has_no_time() -> None:
         at_ms=1.0, form="ebpf", number=1, rate_rps=20.0, p50_ms=4.0, p99_ms=None, done=30,
         instructions={"service": 1.0, "agent": 0.5, "sink": 9.0}, spans_wanted=120, spans_seen=117,
     )  # fmt: skip
-    assert words.told(window) == "ebpf: 30 requests, 1.50 million instructions each, 117 of 120 spans"
+    assert words.told(window, counted=True) == "ebpf: 30 requests, 1.50 million instructions each, 117 of 120 spans"
     silent = dataclasses.replace(window, form="baseline", spans_seen=0)
-    assert words.told(silent) == "baseline: 30 requests, 1.50 million instructions each"
+    assert words.told(silent, counted=True) == "baseline: 30 requests, 1.50 million instructions each"
     attached = AgentAttached(at_ms=1.0, form="baseline", attach_s=1.2, first_span_s=0.4)
     told = words.told(attached, counted=True)
     assert told == "baseline: attached in 1.20 simulated s, first span after 0.40 simulated s"
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [(True, "ebpf: 0 requests, – instructions each, 0 of 0 spans"), (False, "ebpf: 0/s, –, CPU –, 0 of 0 spans")],
+)
+def test_before_the_first_answer_there_is_no_cost(counted: bool, said: str) -> None:
+    window = Window(at_ms=1.0, form="ebpf", number=0, rate_rps=0.0, p50_ms=None, p99_ms=None)
+    assert words.told(window, counted=counted) == said
+    desk = Desk()
+    start = ShowStarted(
+        title="T",
+        beats=(BeatCard(id="a", title="A", kind="load", budget_s=9),),
+        slot_s=60,
+        forms=("ebpf",),
+        source="live",
+        machine="m",
+        clock="counted" if counted else "real",
+    )
+    for seq, event in enumerate((start, BeatStarted(beat=0), window), start=1):
+        desk.note(StageRecord(seq=seq, at_s=0.0, event=event))
+    assert desk.shown(4) == [((said, ""),)]
 
 
 def test_a_value_has_its_word_its_ratio_and_its_interval() -> None:

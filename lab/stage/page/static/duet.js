@@ -116,7 +116,7 @@ function row(form, look, counted) {
       }
       style(parts.get(role), "width", `${((100 * ms) / (longest || 1)).toFixed(1)}%`);
     }
-    say(cpu, mine ? amount(all) : "–");
+    say(cpu, roles.length ? amount(all) : "–"); // no role before the first answer
     const wanted = last?.spans_wanted ?? 0;
     const failed = last?.errors ?? 0;
     const seen = wanted ? `${last.spans_seen} of ${wanted}` : "–";
