@@ -8,10 +8,10 @@ const ROWS = ["performance", "safety", "portability", "stability"];
 
 export function pillars(state, look) {
   const node = h("section", { class: "pillars" });
-  let drawn = -1;
+  let drawn = "";
   function update({ pillars: known }) {
     const forms = [...new Set([...known.values()].flatMap((cells) => cells.map((cell) => cell.form)))];
-    const key = [...known.keys()].join() + forms.join();
+    const key = JSON.stringify([...known]);
     if (key === drawn) return;
     drawn = key;
     const latest = [...known.keys()].at(-1);

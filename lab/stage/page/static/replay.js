@@ -44,7 +44,7 @@ function jump(to) {
 
 function act(action) {
   if (action === "curtain") show({ event: "Curtain", data: { down: !state.curtain } });
-  else if (action === "back") jump(beat - 1);
+  else if (action === "back") jump(state.ended ? beat : beat - 1);
   else if (action === "retry" || action === "recorded") jump(beat);
   else if (action === "skip") jump(beat + 1);
   else if (action === "next") {

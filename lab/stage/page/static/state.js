@@ -51,6 +51,7 @@ const HANDLERS = {
   BeatStarted(state, data) {
     const last = state.beat;
     state.beat = beatOf(data);
+    state.ended = false; // an exported page goes back from its end
     // what an attempt found is told until one passes: the next begins, or the take, within milliseconds
     if (last?.beat === data.beat && last.outcome !== "passed") Object.assign(state.beat, { cause: last.cause, blamed: last.blamed });
   },
@@ -67,6 +68,7 @@ const HANDLERS = {
     state.ended = true;
   },
   Pillar(state, data) {
+    state.pillars.delete(data.pillar); // the latest stands last
     state.pillars.set(data.pillar, data.cells);
   },
 };

@@ -85,6 +85,7 @@ function column(form, look) {
         row.bars.push(h("i", { class: "bar" }));
         row.lane.prepend(row.bars.at(-1));
       }
+      while (row.bars.length > here.length) row.bars.pop().remove(); // of an earlier request, or of a span that is elsewhere now
       here.forEach((span, nth) => {
         const css = `bar ${span.kind === "client" ? "client" : "server"} ${span.error ? "error" : ""}`;
         if (row.bars[nth].className !== css) row.bars[nth].className = css;
