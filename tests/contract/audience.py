@@ -30,6 +30,7 @@ class Audience:
         self.complaints: list[str] = []
         self.tab.on("console", self._said)
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.token = self.page.address.partition("#")[2]
         self.tab.goto(self.page.address)
 
     def _said(self, message: ConsoleMessage) -> None:

@@ -180,13 +180,28 @@ def test_closed_and_opened_again_and_opened_twice_it_shows_the_same(audience: Au
     assert audience.page.views == 2
 
 
-def test_a_stranger_sees_nothing(chromium: Browser, audience: Audience) -> None:
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("", "open the address that the speaker's terminal shows"),
+        ("used", "this address was used already: open the address"),
+        ("wrong", "this address is not this show's: open the address"),
+    ],
+)
+def test_a_stranger_sees_nothing_and_reads_why(chromium: Browser, audience: Audience, token: str, words: str) -> None:
     audience.play(until="request")
     with chromium.new_context() as other:
         tab = other.new_page()
-        tab.goto(f"http://127.0.0.1:{audience.page.port}/")
-        sees(tab, "waiting for the show")
+        tab.goto(f"http://127.0.0.1:{audience.page.port}/#{audience.token if token == 'used' else token}")
+        sees(tab, words)
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.wait_for_timeout(1200)
+        assert asked == [], "it asks no more: it would be refused for ever"
+        assert words in text(tab)
         assert "checkout" not in text(tab)
+        tab.goto(audience.page.address)
+        sees(tab, "checkout")
 
 
 def test_a_replay_shows_what_the_live_show_showed(chromium: Browser, audience: Audience) -> None:

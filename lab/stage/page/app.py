@@ -47,8 +47,10 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
     async def enter(request: Request) -> Response:
         made = Response(status_code=204)
         if not door.known(request):
-            if not door.opens(await _body(request)):
-                return _no(f"this address was used already: {ASK}")
+            token = await _body(request)
+            if not door.opens(token):
+                why = "was used already" if token in door.used else "is not this show's"
+                return _no(f"this address {why}: {ASK}")
             made.set_cookie(door.name, door.cookie, max_age=86400, httponly=True, samesite="strict")
         return made
 

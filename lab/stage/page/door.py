@@ -22,6 +22,7 @@ class Door:
     hosts: frozenset[str]
     cookie: str
     once: str = field(default_factory=secrets.token_urlsafe)
+    used: set[bytes] = field(default_factory=set)  # what `once` was before
 
     @property
     def name(self) -> str:
@@ -45,5 +46,6 @@ class Door:
         """Whether this is the token; it is void from then on."""
         if not secrets.compare_digest(token, self.once.encode()):
             return False
+        self.used.add(token)
         self.once = secrets.token_urlsafe()
         return True

@@ -120,7 +120,14 @@ def test_the_token_opens_one_page_and_the_cookie_stays(page: Page) -> None:
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert page.address != used
-    assert visitor.ask("POST", "/enter", used.partition("#")[2], **visitor.own).status == 403
+    again = visitor.ask("POST", "/enter", used.partition("#")[2], **visitor.own)
+    assert again.status == 403
+    assert "was used already" in again.text
+    for wrong in ("wrong", "", "\udcff", "x" * 999):
+        answer = visitor.ask("POST", "/enter", wrong, **visitor.own)
+        assert answer.status == 403
+        assert "is not this show's" in answer.text
+        assert "used" not in answer.text
     assert visitor.ask("POST", "/enter", "", Cookie=cookie, **visitor.own).status == 204
     assert len(visitor.events(cookie, 3)) == 3
 

@@ -2,16 +2,35 @@
 
 const AGAIN_MS = 400;
 
-// Hands over the token of the address, once; the browser keeps a cookie instead.
+// Hands over the token of the address, once; the browser keeps a cookie instead. Why it was refused, or "".
 async function enter() {
   const token = location.hash.slice(1);
-  if (!token) return;
+  if (!token) return "";
   history.replaceState(null, "", location.pathname);
-  await fetch("enter", { method: "POST", body: token, credentials: "same-origin" }).catch(() => null);
+  return refusal("enter", { method: "POST", body: token });
+}
+
+// The server's words where it lets this page not in; "" where it does, or is away.
+async function refusal(path, options) {
+  const leave = new AbortController();
+  try {
+    const answer = await fetch(path, { ...options, credentials: "same-origin", signal: leave.signal });
+    return answer.status === 403 ? (await answer.json()).error : "";
+  } catch {
+    return "";
+  } finally {
+    leave.abort(); // a stream that is open
+  }
 }
 
 export async function connect({ record, start, link }) {
-  await enter();
+  // for good: it would be refused again and again; an address that is typed over this one begins anew
+  const stay = (words) => {
+    link(words);
+    addEventListener("hashchange", () => location.reload());
+  };
+  const refused = await enter();
+  if (refused) return stay(refused);
   let last = "";
   const open = () => {
     const source = new EventSource(`events?after=${encodeURIComponent(last)}`);
@@ -21,10 +40,13 @@ export async function connect({ record, start, link }) {
       last = event.lastEventId;
       record(JSON.parse(event.data));
     };
-    source.onerror = () => {
+    source.onerror = async () => {
+      const answered = source.readyState === EventSource.CLOSED; // with something that is no stream
       source.close();
       link("waiting for the show …");
-      setTimeout(open, AGAIN_MS);
+      const words = answered ? await refusal("events") : "";
+      if (words) stay(words);
+      else setTimeout(open, AGAIN_MS);
     };
   };
   open();
