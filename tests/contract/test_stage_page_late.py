@@ -132,7 +132,7 @@ def test_the_pillar_that_came_last_is_marked(chromium: Browser) -> None:
 def test_before_the_first_answer_there_is_no_cost(chromium: Browser, clock: str) -> None:
     audience = Audience(chromium)
     try:
-        some = [started("load", clock=clock), events.BeatStarted(beat=0, forms=("ebpf",))]
+        some: list[events.StageEvent] = [started("load", clock=clock), events.BeatStarted(beat=0, forms=("ebpf",))]
         play(audience, [*some, window()], frames=True)
         cost = audience.tab.locator(".cost:not(.head) .n").nth(1)
         assert cost.inner_text() == "–"
@@ -147,7 +147,7 @@ def test_before_the_first_answer_there_is_no_cost(chromium: Browser, clock: str)
 
 
 def test_an_exported_page_goes_back_after_its_end(chromium: Browser, tmp_path: Path) -> None:
-    some = [
+    some: list[events.StageEvent] = [
         started("slide", "slide"),
         events.BeatStarted(beat=0),
         events.Slide(at_ms=0, markdown="# first"),

@@ -20,6 +20,7 @@ from lab.stage.stream.keys import action_of
 from lab.stage.stream.records import StageRecord
 
 POLL_S: Final = 0.2
+DIGITS: Final = 6  # of a beat's number: no show has more
 ESCAPES: Final = {
     "\x1b[C": "ArrowRight",
     "\x1b[D": "ArrowLeft",
@@ -125,7 +126,7 @@ def _lines(act: Act, end: threading.Event) -> None:
             return
         word, _, argument = line.strip("\n").partition(" ")
         if word.isdecimal():
-            act("jump", str(int(word) - 1))
+            act("jump", str(int(word[:DIGITS]) - 1))
         else:
             act(action_of(word or " ") or action_of(line.strip("\n")) or word, argument)
 

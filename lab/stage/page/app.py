@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, get_args
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -68,15 +69,29 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
     def guarded(answer: Answer, *, known: bool = False) -> Answer:
         return _guarded(door, answer, known=known)
 
-    return Starlette(
+    async def refused(request: Request, error: Exception) -> Response:
+        """No such address, or not by that method."""
+        assert isinstance(error, HTTPException)
+        made = _no(error.detail, error.status_code)
+        made.headers.update(error.headers or {})
+
+        async def told(_: Request) -> Response:
+            return made
+
+        return await guarded(told)(request)
+
+    made = Starlette(
+        exception_handlers={HTTPException: refused},
         routes=[
             Route("/", guarded(index)),
             Route("/enter", guarded(enter), methods=["POST"]),
             Route("/events", guarded(events, known=True)),
             Route("/act", guarded(act, known=True), methods=["POST"]),
             Route("/{name}", guarded(file)),
-        ]
+        ],
     )
+    made.router.redirect_slashes = False  # a redirect would go where the request's Host says
+    return made
 
 
 def _guarded(door: Door, answer: Answer, *, known: bool) -> Answer:

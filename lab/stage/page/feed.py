@@ -12,6 +12,7 @@ from lab.stage.page.public import public, written
 from lab.stage.stream.records import StageRecord
 
 CHUNK: Final = 400  # records in one write to a page that catches up
+DIGITS: Final = 12  # of a number that a record can have
 
 
 class Feed:
@@ -57,7 +58,7 @@ class Feed:
     def _from(self, last: str) -> int:
         """Where in the list a page goes on that has seen the event `last`."""
         name, _, seq = last.rpartition("-")
-        if name != self.name or not seq.isdecimal():
+        if name != self.name or not seq.isdecimal() or len(seq) > DIGITS:
             return 0
         return next((at for at, known in enumerate(self._seqs) if known > int(seq)), len(self._seqs))
 

@@ -155,6 +155,36 @@ def test_a_page_that_comes_back_goes_on_where_it_was(page: Page, show: Show) -> 
     assert last[0][1]["data"]["text"] == "late"
 
 
+def test_an_event_that_no_show_has_starts_over(page: Page) -> None:
+    visitor = Visitor(page)
+    cookie = visitor.enter()
+    first, second = visitor.events(cookie, 2)
+    name = first[0].partition("-")[0]
+    for after in ("9" * 5000, "-5", "five", ""):
+        assert visitor.events(cookie, 2, after=f"{name}-{after}") == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/a/b", 404),
+        ("GET", "/none.js", 404),
+        ("GET", "/main.js/", 404),
+        ("POST", "/", 405),
+        ("PUT", "/act", 405),
+    ],
+)
+def test_what_is_refused_is_guarded_as_the_rest(page: Page, method: str, path: str, status: int) -> None:
+    visitor = Visitor(page)
+    answer = visitor.ask(method, path, **visitor.own)
+    assert answer.status == status
+    assert answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "error" in json.loads(answer.text)
+    assert (answer.headers["Allow"] is not None) == (status == 405)
+    assert visitor.ask(method, path, Host="example.org", Origin="http://example.org").status == 403
+
+
 def test_a_page_of_an_earlier_server_starts_over_and_keeps_its_cookie(page: Page, show: Show) -> None:
     visitor = Visitor(page)
     cookie = visitor.enter()

@@ -8,7 +8,16 @@ import pytest
 
 from lab.stage.speaker import words
 from lab.stage.speaker.desk import Desk
-from lab.stage.stream.events import AgentAttached, BeatCard, BeatStarted, ShowStarted, SpanArrived, Value, Window
+from lab.stage.stream.events import (
+    AgentAttached,
+    BeatCard,
+    BeatStarted,
+    ShowStarted,
+    SpanArrived,
+    StageEvent,
+    Value,
+    Window,
+)
 from lab.stage.stream.records import StageRecord
 from tests.fakes.recorded_show import counted, records
 
@@ -43,7 +52,8 @@ def test_before_the_first_answer_there_is_no_cost(counted: bool, said: str) -> N
         machine="m",
         clock="counted" if counted else "real",
     )
-    for seq, event in enumerate((start, BeatStarted(beat=0), window), start=1):
+    some: tuple[StageEvent, ...] = (start, BeatStarted(beat=0), window)
+    for seq, event in enumerate(some, start=1):
         desk.note(StageRecord(seq=seq, at_s=0.0, event=event))
     assert desk.shown(4) == [((said, ""),)]
 
