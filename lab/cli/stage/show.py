@@ -70,7 +70,8 @@ def _check(options: Options, lab: Lab, found: Show, minutes: float | None, port:
     for point in verdict.points:
         fix = f"; fix: {point.fix}" if point.fix and point.verdict != "ok" else ""
         lines.append(f"{marks[point.verdict]}  {point.name}: {point.text}{fix}")
-    doc = {"command": "show", "check": verdict.word, "beats": list(verdict.beats), "points": encode(verdict.points)}
+    beats = {"beats": list(verdict.beats), "skipped": list(verdict.skipped), "not_shown": list(verdict.unshown)}
+    doc = {"command": "show", "check": verdict.word, **beats, "points": encode(verdict.points)}
     code = 4 if verdict.word == "NO-GO" else 0
     answer(options, {**doc, "fix": verdict.fix, "exit": code}, "\n".join([*lines, verdict.line()]))
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -28,17 +28,21 @@ Word = Literal["GO", "GO WITH FALLBACK", "NO-GO"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoVerdict:
-    """`beats`: those whose take has to do; `fix`: of what makes it a NO-GO."""
+    """Titles of the beats that cannot be live: `beats`: their take has to do; `skipped`: the show goes on without them;
+    `unshown`: it waits for a key there. `fix`: of what makes it a NO-GO."""
 
     word: Word
     points: tuple[Point, ...]
     beats: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    unshown: tuple[str, ...] = ()
     fix: str = ""
     why: str = ""
 
     def line(self) -> str:
         if self.word == "GO WITH FALLBACK":
-            return f"GO WITH FALLBACK: {', '.join(self.beats)} (recorded)"
+            told = ((self.beats, "recorded"), (self.skipped, "skipped"), (self.unshown, "not shown"))
+            return f"GO WITH FALLBACK: {'; '.join(f'{', '.join(titles)} ({how})' for titles, how in told if titles)}"
         return self.word if self.word == "GO" else f"NO-GO: {self.why}; fix: {self.fix}"
 
 
@@ -87,18 +91,31 @@ def _of_second(machine: str, point: Point) -> Point:
 def judge(points: Sequence[Point], beats: Sequence[Beat], usable: Mapping[str, str]) -> GoVerdict:
     """The one word. usable: beat -> why its take cannot be played, "" when it can.
 
-    A failed point stops the show where a beat that it strikes has no take; a point that strikes no beat always does.
+    A failed point stops the show where a beat that it strikes needs its take and has none; a point that strikes no beat
+    always does. What else becomes of a struck beat is what the show does with one that fails.
     """
-    struck: dict[str, Point] = {}
+    struck: set[str] = set()
     for point in points:
         if point.verdict != "fail":
             continue
         hit = [beat for beat in beats if point.strikes(beat)]
-        if point.about == "host" or any(usable.get(beat.id, "there is no take of it") for beat in hit):
+        lost = [beat for beat in hit if has_fallback(beat) and usable.get(beat.id, "there is no take of it")]
+        if point.about == "host" or lost:
             return GoVerdict(word="NO-GO", points=tuple(points), why=point.text, fix=point.fix)
-        struck.update({beat.id: point for beat in hit})
-    titles = tuple(beat.keys.title for beat in beats if beat.id in struck)
-    return GoVerdict(word="GO WITH FALLBACK" if titles else "GO", points=tuple(points), beats=titles)
+        struck.update(beat.id for beat in hit)
+    hit = [beat for beat in beats if beat.id in struck]
+    rest = [beat for beat in hit if not has_fallback(beat)]
+    return GoVerdict(
+        word="GO WITH FALLBACK" if hit else "GO",
+        points=tuple(points),
+        beats=_titles(filter(has_fallback, hit)),
+        skipped=_titles(beat for beat in rest if beat.keys.else_ == "skip"),
+        unshown=_titles(beat for beat in rest if beat.keys.else_ != "skip"),
+    )
+
+
+def _titles(beats: Iterable[Beat]) -> tuple[str, ...]:
+    return tuple(beat.keys.title for beat in beats)
 
 
 def _takes(lab: Lab, show: Show, beats: Sequence[Beat], machine: MachineChecks) -> dict[str, str]:

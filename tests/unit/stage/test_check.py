@@ -55,6 +55,25 @@ def test_without_its_take_it_is_a_no_go_with_the_fix(show: Show) -> None:
     assert found.line() == "NO-GO: ebpf: no span; fix: press p"
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("kind: command, on: machine, argv: [x], else: skip", "Kernel (skipped)"),
+        ("kind: command, on: machine, argv: [x], else: stop", "Kernel (not shown)"),
+        ("kind: shell, on: machine", "Kernel (not shown)"),
+    ],
+)
+@pytest.mark.parametrize("take", ["", "there is no take of it"])
+def test_a_beat_without_a_fallback_is_told_as_the_show_plays_it(
+    tmp_path: Path, keys: str, told: str, take: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(f"{SHOW}  - {{id: kernel, title: Kernel, {keys}}}\n")
+    beats = show_file.load(tmp_path / "s.yaml").beats
+    found = judge([BROKEN], beats, {"ask": "", "inside": "", "kernel": take})
+    assert found.line() == f"GO WITH FALLBACK: Ask, Inside (recorded); {told}"
+    assert judge([BROKEN], beats[-1:], {"kernel": take}).line() == f"GO WITH FALLBACK: {told}"
+
+
 def test_a_laptop_that_cannot_is_a_no_go_whatever_the_takes(show: Show) -> None:
     full = Point.failed("disk", "0.0 GiB free", "lab cache prune", "host")
     assert judge([full], show.beats, {"ask": "", "inside": ""}).word == "NO-GO"
