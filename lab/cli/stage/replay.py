@@ -27,7 +27,8 @@ def register(app: typer.Typer) -> None:
     ) -> int:
         """Play a recording on the audience page, marked as such.
 
-        RECORDING is a run, a show with takes (SHOW or SHOW/BEAT), or a file: a take, or what lab show --json printed.
+        RECORDING is a run, a show with takes (SHOW, its file, or SHOW/BEAT), or a file: a take, or what lab show --json
+        printed.
         The keys are those of lab show. Needs no machine.
         """
         with session(replace(options, quiet=True), "replay", {"machine.name": name} if name else {}) as lab:
@@ -35,9 +36,13 @@ def register(app: typer.Typer) -> None:
             from lab.stage.play.house import Handover, House
             from lab.stage.replay import recordings
             from lab.stage.replay.playback import Playback
+            from lab.stage.stream.events import Remark
 
             found = recordings.find(lab, what)
             played = Playback(records=found.records, day=found.day, alone=alone, cancel=lab.cancel)
+
+            for text in found.left_out:
+                played.score.add(Remark(text=text, level="warning"))
 
             def play(_: Handover) -> None:
                 played.run()

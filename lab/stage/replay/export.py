@@ -9,6 +9,7 @@ from typing import Final
 
 from lab.flows import report
 from lab.model.errors import PreconditionError, UsageError
+from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
 from lab.report import pictures
@@ -33,6 +34,8 @@ def write(lab: Lab, what: str | None, form: Format, folder: Path, *, figure: str
     if form in {"svg", "png"}:
         return _figures(lab, what, form == "png", folder, figure)
     found = recordings.find(lab, what)
+    for text in found.left_out:
+        lab.bus.emit(Notice(level="warning", text=text))
     if form == "cast":
         text = cast(found.records, found.title)
         if text.count("\n") < 2:

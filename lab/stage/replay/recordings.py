@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from lab.model.lab import Lab
 from lab.stage.history import takes
 from lab.stage.history.takes import Take
 from lab.stage.replay import of_run, show_records, takes_of
-from lab.stage.show import show_file
+from lab.stage.show import advice, show_file
 from lab.stage.stream.events import (
     AgentAttached,
     BeatCard,
@@ -45,27 +46,27 @@ TELLING: Final[dict[type[StageEvent], str]] = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
     """Records of a whole show, from its first. `name`: for files, unlike those of others; `day`: when they were
-    recorded."""
+    recorded; `left_out`: what of it could not be used, and why."""
 
     name: str
     title: str
     day: str
     records: tuple[StageRecord, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def find(lab: Lab, what: str | None) -> Recording:
-    """The recording that is meant: a path, a show with takes (SHOW or SHOW/BEAT), else a run.
+    """The recording that is meant: a file, a show with takes (its name or its file, or SHOW/BEAT), else a run.
 
-    Raises UsageError when there is none, Unreadable when it is damaged.
+    Raises UsageError when there is none, Unreadable when it is damaged, ConfigError for a show file with mistakes.
     """
+    if what is not None and what.endswith((".yaml", ".yml")):
+        return _of_show_file(lab, Path(what))
     if what is not None and (what.endswith((".json", ".jsonl")) or Path(what).is_file()):
         return _of_file(Path(what))
     show, _, beat = (what or "").partition("/")
     if (folder := takes_of.folder(lab, show)) is not None:
-        found = [path for path in sorted(folder.glob("*.json")) if beat in ("", path.stem)]
-        if not found:
-            raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
-        return _of_takes([takes.load(path) for path in found], f"{show}-{beat}" if beat else show)
+        return _of_folder(folder, show, beat)
     if show in show_file.names() and not any(path.name.startswith(show) for path in report.complete(lab.paths)):
         raise UsageError(f"the show {show} has no takes yet", fix=f"lab rehearse {show}")
     run = report.find(lab.paths, what)
@@ -75,7 +76,26 @@ def find(lab: Lab, what: str | None) -> Recording:
     return Recording(name=run.name, title=title, day=day, records=tuple(of_run.records(summary)))
 
 
+def _of_folder(folder: Path, show: str, beat: str = "") -> Recording:
+    found = [path for path in sorted(folder.glob("*.json")) if beat in ("", path.stem)]
+    if not found and beat:
+        raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
+    if not found:
+        raise UsageError(f"the show {show} has no takes yet", fix=f"lab rehearse {show}")
+    used = takes_of.together(found)
+    return replace(_of_takes(used.takes, f"{show}-{beat}" if beat else show), left_out=used.left_out)
+
+
+def _of_show_file(lab: Lab, path: Path) -> Recording:
+    show = show_file.load(path)
+    if (folder := takes_of.folder(lab, show.name)) is None:
+        raise UsageError(f"the show {show.name} has no takes yet", fix=advice.rehearse(show, lab.config.machine.name))
+    return _of_folder(folder, show.name)
+
+
 def _of_file(path: Path) -> Recording:
+    if not os.path.lexists(path):
+        raise UsageError(f"there is no file {path}", fix=show_records.FIX)
     if path.suffix == ".json":
         return _of_takes([takes.load(path)], path.stem)
     started, records = show_records.read(path)

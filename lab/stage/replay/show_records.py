@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,8 +20,6 @@ UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # PowerShell's `>` w
 
 def read(path: Path) -> tuple[ShowStarted, tuple[StageRecord, ...]]:
     """How the show began, and its records. Raises UsageError for no show, Unreadable for a damaged one."""
-    if not os.path.lexists(path):
-        raise UsageError(f"there is no file {path}", fix=FIX)
     source = Source(path=path, name=str(path), fix=FIX)
     numbered = _numbered(source)
     return _checked(source, numbered), tuple(record for _, record in numbered)

@@ -1,14 +1,17 @@
-"""Where the takes of a show are: those of the machine that is named, else of the only one that has any."""
+"""The takes of a show: those of the machine that is named, else of the only one that has any; all of one version."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.machines import naming
-from lab.model.errors import UsageError
+from lab.model.errors import Unreadable, UsageError
 from lab.model.lab import Lab
 from lab.model.names import file_name_fault
 from lab.stage.history import takes
+from lab.stage.history.takes import Take
 
 
 def folder(lab: Lab, show: str) -> Path | None:
@@ -31,3 +34,37 @@ def folder(lab: Lab, show: str) -> Path | None:
     if (usual := naming.there(lab)) not in at:
         raise UsageError(f"several machines have takes of {show}: {', '.join(at)}", fix=fix)
     return at[usual]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """Takes that make one show. `left_out`: of each other file, why it is not among them."""
+
+    takes: tuple[Take, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def together(paths: Sequence[Path]) -> Together:
+    """The takes in these files that are of the same show file as the newest one.
+
+    A rehearsal replaces the takes of its own beats alone: that of a beat that the show has no more stays where it was.
+    Raises Unreadable where none can be read.
+    """
+    found: list[Take] = []
+    left_out: list[str] = []
+    damaged: list[Unreadable] = []
+    for path in paths:
+        try:
+            found.append(takes.load(path))
+        except Unreadable as error:
+            damaged.append(error)
+            left_out.append(f"left out: {error.message}")
+    if not found:
+        raise damaged[0]
+    now = max(found, key=lambda take: take.recorded).inputs.show
+    left_out += [
+        f"left out: the take of beat {take.beat} of {take.day}, which is of another version of the show"
+        for take in found
+        if take.inputs.show != now
+    ]
+    return Together(takes=tuple(take for take in found if take.inputs.show == now), left_out=tuple(left_out))

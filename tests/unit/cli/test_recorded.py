@@ -25,19 +25,21 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
 
 
-def keep(home: Path, machine: str, show: str = "four-pillars", beat: str = "duet") -> None:
-    """A take as a rehearsal on that machine leaves it."""
+def keep(
+    home: Path, machine: str, show: str = "four-pillars", beat: str = "duet", *, file: str = "", day: str = "2026-02-01"
+) -> Path:
+    """A take as a rehearsal on that machine leaves it; `file`: the digest of the show file."""
     record = StageRecord(seq=1, at_s=0.0, event=Line(at_ms=0.0, text=SAID.format(machine)))
     take = Take(
         show=show,
         beat=beat,
         machine=machine,
-        recorded="2026-02-01T10:00:00Z",
-        inputs=Inputs(show="", seed=1),
+        recorded=f"{day}T10:00:00Z",
+        inputs=Inputs(show=file, seed=1),
         seconds=0.1,
         records=(record,),
     )
-    takes.save(takes.folder(Paths(home=home), machine, show), take)
+    return takes.save(takes.folder(Paths(home=home), machine, show), take)
 
 
 @pytest.mark.parametrize("machine", ["lab", "lab-local", "mine"])
@@ -77,6 +79,49 @@ def test_a_show_that_was_not_rehearsed_is_no_run(lab_cli: Cli) -> None:
     assert asked.code == 2
     assert "the show four-pillars has no takes yet" in asked.stderr
     assert "lab rehearse four-pillars" in asked.stderr
+
+
+BEATS = "schema: 1\ntitle: T\nname: mine\nbeats:\n  - {id: a, kind: slide, title: A, markdown: x}\n"
+
+
+def test_the_file_of_a_show_names_its_takes(lab_cli: Cli) -> None:
+    Path("my talk.yaml").write_text(BEATS)
+    asked = lab_cli("export", "my talk.yaml")
+    assert asked.code == 2
+    assert "the show mine has no takes yet" in asked.stderr
+    assert "lab rehearse 'my talk.yaml'" in asked.stderr
+    keep(lab_cli.home, "lab", "mine", "a")
+    assert exported(lab_cli, "my talk.yaml") == "mine-2026-02-01.html"
+    assert lab_cli("replay", "absent.yaml").code == 3
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_a_file_that_is_not_there(lab_cli: Cli, name: str) -> None:
+    asked = lab_cli("replay", name)
+    assert (asked.code, f"there is no file {name}" in asked.stderr) == (2, True), asked.stderr
+
+
+def test_a_beat_that_the_show_has_no_more_is_left_out(lab_cli: Cli) -> None:
+    keep(lab_cli.home, "old", "mine", "intro", file="old", day="2026-01-01")
+    keep(lab_cli.home, "old", "mine", "opening", file="new")
+    played = lab_cli("replay", "mine", "--alone", "--plain", "--no-browser")
+    assert "1 beats" in played.stdout
+    assert "left out: the take of beat intro of 2026-01-01, which is of another version of the show" in played.stdout
+    done = lab_cli("export", "mine", "-o", "out")
+    assert "left out: the take of beat intro" in done.stderr
+    assert "intro" not in next(Path("out").iterdir()).read_text(encoding="utf-8").split('id="records">')[1]
+    assert exported(lab_cli, "mine/intro") == "mine-intro-2026-01-01.html", "asked for by name"
+
+
+def test_a_damaged_take_is_left_out(lab_cli: Cli) -> None:
+    path = keep(lab_cli.home, "lab", "mine", "one")
+    keep(lab_cli.home, "lab", "mine", "two")
+    path.write_text("{}")
+    played = lab_cli("replay", "mine", "--alone", "--plain", "--no-browser")
+    assert (played.code, "== 1. two" in played.stdout) == (0, True), played.stderr
+    assert "left out: " in played.stdout
+    assert "one.json cannot be read" in played.stdout
+    assert lab_cli("replay", "mine/one").code == 7
 
 
 def a_show(path: Path, *, title: str = "T", text: str = "hello") -> Path:
