@@ -10,6 +10,7 @@ import typer
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import session
+from lab.model.errors import Cancelled
 
 
 def register(app: typer.Typer) -> None:
@@ -49,4 +50,6 @@ def register(app: typer.Typer) -> None:
 
             house = House(port=port, browse=browser, single=single_screen)
             on_stage(options, played, played.score.add, house, play, cancel=lab.cancel)
+        if played.cancelled:
+            raise Cancelled("the replay was stopped on request", fix="lab replay begins it again")
         return 0

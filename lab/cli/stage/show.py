@@ -10,7 +10,7 @@ import typer
 from lab.cli import flags
 from lab.cli.options import Options, verb
 from lab.cli.session import answer, session
-from lab.model.errors import UsageError
+from lab.model.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from lab.model.lab import Lab
@@ -43,6 +43,8 @@ def register(app: typer.Typer) -> None:
 
         Keys: space, Enter, arrows or Page Down: next; Page Up: back; r: retry; t: take; k: skip; p: panic (restore the
         machine); s: second machine; b: curtain; !: shell; q: stop; a number: jump to that beat.
+
+        Exit code 6 when a beat did not show what it must, whether or not its take had to do.
         """
         if known or schema or reference:
             return _about(options, schema=schema, reference=reference)
@@ -97,9 +99,6 @@ def _play(options: Options, lab: Lab, found: Show, minutes: float | None, standb
 
     with opened(lab, found, ShowRequest(minutes=minutes, standby=standby, fresh=True)) as engine:
         driven(options, lab, engine, house)
-    return _code(engine)
-
-
-def _code(engine: Engine) -> int:
-    """6 when a beat did not show what it must, and its take had to do or was not there."""
-    return 6 if any(outcome in ("missed", "failed") for outcome in engine.outcomes.values()) else 0
+    if engine.cancelled:
+        raise Cancelled("the show was stopped on request", fix="lab show begins it again")
+    return 6 if engine.missed else 0  # a take that a key asked for is no miss

@@ -54,6 +54,8 @@ class Engine:
     first: list[Remark] = field(default_factory=list)  # what the speaker hears before the first beat
     at: int = 0
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    missed: set[int] = field(default_factory=set)  # beats that did not show what they must, nor in a later attempt
+    cancelled: bool = False  # Ctrl-C ended the show
     _inbox: queue.SimpleQueue[Move] = field(default_factory=queue.SimpleQueue)
     _curtain: bool = False
     _left: bool = False  # `next` was pressed in the beat that plays
@@ -195,6 +197,10 @@ class Engine:
             self.emit(Remark(text=f"{attempt.name}: {played.reason}", level=level))
             return played
         self.outcomes[self.at] = kept(self.outcomes.get(self.at), played.outcome)
+        if played.outcome in ("missed", "failed"):
+            self.missed.add(self.at)
+        elif played.outcome == "passed":
+            self.missed.discard(self.at)
         for cause in self.stand.side.critic.causes(beat, attempt.scene) if attempt.good != "recorded" else ():
             self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason
@@ -221,6 +227,7 @@ class Engine:
     def _asked(self, seconds: float, *, playing: bool) -> Move | None:
         """The next key that is about beats; any other is answered here."""
         if self.stand.lab.cancel.is_set():
+            self.cancelled = True
             return Move(action="stop")
         try:
             asked = self._inbox.get(timeout=seconds)

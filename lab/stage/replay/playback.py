@@ -30,6 +30,7 @@ class Playback:
     alone: bool = False
     cancel: threading.Event = field(default_factory=threading.Event)
     score: Score = field(default_factory=Score)
+    cancelled: bool = False  # Ctrl-C ended it
     _inbox: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
     _curtain: bool = False
     _first: dict[int, int] = field(default_factory=dict)  # beat -> its first attempt, in the order of the records
@@ -73,6 +74,7 @@ class Playback:
     def _asked(self, seconds: float) -> tuple[str, str] | None:
         """The next key that leads to another place; the others are answered here."""
         if self.cancel.is_set():
+            self.cancelled = True
             return ("stop", "")
         try:
             action, argument = self._inbox.get(timeout=min(seconds, POLL_S))

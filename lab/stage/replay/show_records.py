@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,10 @@ def _numbered(source: Source) -> list[tuple[int, StageRecord]]:
         if left < 0:
             raise source.error(f"more than {LOG.values} values", line=number)
         try:
-            found.append((number, StageRecord.from_json(parse(line, LINE))))
+            doc = parse(line, LINE)
+            if isinstance(doc, Mapping) and [*doc] == ["result"]:  # how a command that failed, or was stopped, ended
+                continue
+            found.append((number, StageRecord.from_json(doc)))
         except WireError as error:
             if number < len(lines):
                 raise source.wrong(error, line=number) from error
