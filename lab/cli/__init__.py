@@ -75,10 +75,8 @@ def _end(error: BaseException) -> int:
             return 130
         case OSError() if _nobody_reads(error):
             return 0
-        case OSError() if (fix := _of_this_host(error)) is not None:
-            from lab.model.errors import PreconditionError
-
-            return _tell([PreconditionError(f"{_place(error) or 'writing'}: {error.strerror}", fix=fix)])
+        case OSError() if (told := _of_this_host(error)) is not None:
+            return _tell([told])
         case _:
             return _bug(error)
 
@@ -89,25 +87,15 @@ def _nobody_reads(error: OSError) -> bool:
     return gone(error)
 
 
-def _of_this_host(error: OSError) -> str | None:
-    """The fix for a disk or folder of this host that cannot be used; None for any other error."""
-    import errno
+def _of_this_host(error: OSError) -> LabError | None:
+    """What a person can do about a disk or folder of this host that cannot be used; None for any other error."""
+    from lab.model.errors import PreconditionError
+    from lab.system import host_faults
 
     if error.filename == streams.STDOUT:
-        return "redirect stdout to a file or pipe that can be written"
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return "free disk space (lab cache prune) or set --home DIR on a larger disk, then run the command again"
-        case errno.EROFS | errno.EACCES | errno.ENOTDIR | errno.ENAMETOOLONG:
-            return "set --home DIR to a writable folder, or change the permissions"
-        case errno.EISDIR | errno.ELOOP | errno.EEXIST | errno.ENOTEMPTY if (place := _place(error)) is not None:
-            return f"remove {place}, then run the command again"
-    return None
-
-
-def _place(error: OSError) -> object:
-    """The file that the error is about; of a move, its target."""
-    return error.filename if error.filename2 is None else error.filename2
+        fix = "redirect stdout to a file or pipe that can be written"
+        return PreconditionError(f"{error.filename}: {error.strerror}", fix=fix)
+    return host_faults.failure(error)
 
 
 def _flatten(group: BaseExceptionGroup[BaseException]) -> tuple[list[LabError], list[BaseException]]:

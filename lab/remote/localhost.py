@@ -14,6 +14,7 @@ from lab.model.errors import FetchError, LabError, PreconditionError, TransientE
 from lab.remote.base import AGAIN, Transport
 from lab.system import proc
 from lab.system.pumps import Sink
+from lab.system.starting import NotStarted
 from lab.system.wait import Deadline
 
 CHUNK_BYTES: Final = 1 << 20
@@ -35,12 +36,14 @@ class LocalTransport(Transport):
         cancellable = Deadline(deadline.at_s, deadline.cancel or self._lab.cancel)
         try:
             return proc.pipe(argv, stdin, out, err, deadline=cancellable, max_output=max_output)
+        except NotStarted as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            err(f"{argv[0]}: permission denied\n".encode())
+            return 126
         except PreconditionError:
             err(f"{argv[0]}: not found\n".encode())
             return 127
-        except PermissionError:
-            err(f"{argv[0]}: permission denied\n".encode())
-            return 126
         except LabError as error:
             if type(error) is not LabError:  # raised by a sink, or not to be translated
                 raise

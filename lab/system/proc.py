@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from lab.model.errors import Cancelled, LabError, PreconditionError
-from lab.system import environment, tool_paths
+from lab.system import environment, starting, tool_paths
 from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, no_longer_read
 from lab.system.wait import Deadline
 
@@ -102,8 +102,8 @@ def run(
     """Run to the end. `env` replaces the whole environment. `on_line` gets each line of both streams.
 
     The child leads its own process group; at the deadline, on cancel and beyond `max_output` bytes the group gets
-    TERM, a grace period, then KILL. Raises PreconditionError (tool missing), LabError (deadline), TooMuchOutput,
-    Cancelled.
+    TERM, a grace period, then KILL. Raises PreconditionError (tool missing, or not to be started), LabError (deadline),
+    TooMuchOutput, Cancelled.
     """
     with contextlib.ExitStack() as stack:
         copy = stack.enter_context(log.open("ab")) if log else None
@@ -141,8 +141,8 @@ def pipe(
             start_new_session=True,
             creationflags=CHILD_FLAGS,
         )
-    except FileNotFoundError as error:
-        raise _missing(argv[0]) from error
+    except OSError as error:
+        raise starting.failure(argv[0], error) from error
     assert child.stdout is not None
     assert child.stderr is not None
     budget = Budget(program(argv), max_output)
@@ -176,22 +176,26 @@ def spawn_detached(
     stdin: int | None = None,
     output: int | None = None,
 ) -> int:
-    """Start a process that outlives this one (own session, output to `log`); returns its pid. Not waited for.
+    """Start a process that outlives this one (own session, output to `log`); returns its pid. Not waited for. Raises
+    PreconditionError.
 
     `stdin` and `output` are descriptors that replace no input and `log`.
     """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as sink:
-        child = subprocess.Popen(
-            _argv(argv, env),
-            stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=sink if output is None else output,
-            stderr=subprocess.STDOUT,
-            env=environment.of(argv[0]) if env is None else dict(env),
-            cwd=cwd or environment.FOLDER,
-            start_new_session=True,
-            creationflags=CHILD_FLAGS,
-        )
+        try:
+            child = subprocess.Popen(
+                _argv(argv, env),
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=sink if output is None else output,
+                stderr=subprocess.STDOUT,
+                env=environment.of(argv[0]) if env is None else dict(env),
+                cwd=cwd or environment.FOLDER,
+                start_new_session=True,
+                creationflags=CHILD_FLAGS,
+            )
+        except OSError as error:
+            raise starting.failure(argv[0], error) from error
     # reap it if it ends while we live, so that a dead child is not mistaken for a live pid
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
@@ -203,13 +207,9 @@ def _argv(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
     if Path(program).name == program:
         found = _find(program, environment.path(env))
         if found is None:
-            raise _missing(program)
+            raise starting.missing(program)
         program = str(found)
     return [program, *argv[1:]]
-
-
-def _missing(program: str) -> PreconditionError:
-    return PreconditionError(f"{program} is not installed", fix=tool_paths.fix(program))
 
 
 def passthrough(argv: Sequence[str]) -> int:

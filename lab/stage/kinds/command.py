@@ -35,7 +35,10 @@ class CommandBeat(Kind):
 
     def faults(self, around: Around) -> Faults:
         del around
-        return [] if self.argv and self.argv[0] else [("argv", "names no program: write [program, argument, …]")]
+        if not self.argv or not self.argv[0]:
+            return [("argv", "names no program: write [program, argument, …]")]
+        nul = next((at for at, one in enumerate(self.argv) if "\0" in one), None)
+        return [] if nul is None else [("argv", f"its word {nul + 1} has a NUL, which no program can be given")]
 
     def reach(self, value: str, budget_s: float) -> tuple[float, float]:
         if value == "exit_code":  # with any other one the beat has failed

@@ -13,6 +13,7 @@ from lab.stage.beat.expect import Expect
 from lab.stage.beat.scene import Scene
 from lab.stage.play.moves import Move
 from lab.stage.stream.events import Outcome
+from lab.system import host_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ class Attempt:
             return "stopped", error.message
         if isinstance(error, LabError):
             return "failed", error.message
+        if error is not None and (told := host_faults.failure(error)) is not None:
+            return "failed", told.message
         if error is not None:
             return "failed", f"this is a bug in lab: {type(error).__name__}: {error}"
         reasons = [reason for one in self.expect if (reason := one.missed(self.scene.seen))]

@@ -12,6 +12,7 @@ from lab.model.errors import LabError
 from lab.stage.prepare import beat_checks, host_checks
 from lab.stage.prepare.machine_checks import MachineChecks
 from lab.stage.prepare.points import About, Point
+from lab.system import host_faults
 from lab.system.wait import POLL_S, Deadline
 
 LIMIT_S: Final = 26.0  # the whole command ends within 30 s
@@ -59,9 +60,10 @@ def _points(name: str, told: Told | None) -> Sequence[Point]:
     if told is None:
         text, fix = f"{name}: no answer within {LIMIT_S:.0f} s", "wait until this host is quiet, or lab restore"
         return [Point.failed(name, text, fix, about)]
-    if isinstance(told, LabError):
-        return [Point.failed(name, told.message, told.fix, about)]
     if isinstance(told, BaseException):
+        error = told if isinstance(told, LabError) else host_faults.failure(told)
+        if error is not None:
+            return [Point.failed(name, error.message, error.fix, about)]
         text = f"this is a bug in lab: {type(told).__name__}: {told}"
         return [Point.failed(name, text, "report it", about)]
     return told

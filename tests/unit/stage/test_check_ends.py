@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
@@ -74,3 +75,12 @@ def test_ctrl_c_ends_the_check_at_once() -> None:
         looks.at_once({"forms": hangs}, stop=stop, end=end)
     assert time.monotonic() - began < 5
     assert end.is_set()
+
+
+def test_a_full_disk_is_no_bug_in_lab() -> None:
+    def full() -> list[Point]:
+        raise OSError(errno.ENOSPC, "No space left on device", "/x")
+
+    (point,) = looks.at_once({"inputs": full}, stop=threading.Event(), end=threading.Event())["inputs"]
+    assert (point.verdict, point.text) == ("fail", "/x: No space left on device")
+    assert point.fix.startswith("free disk space")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from pathlib import Path
@@ -160,6 +161,7 @@ def test_a_beat_that_hangs_ends_with_its_budget_and_is_tried_once_more(tmp_path:
     ("error", "reason"),
     [
         (DemoError("the agent is gone", fix="x"), "the agent is gone"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "/x: No space left on device"),
         (ZeroDivisionError("oh"), "this is a bug in lab: ZeroDivisionError: oh"),
         (SystemExit(3), "this is a bug in lab: SystemExit: 3"),
     ],

@@ -129,6 +129,7 @@ SOME = f"{HEAD}forms: [baseline, orchestrion-otel, ebpf]\n"
         ("kind: load, budget_s: 15", "load_s: 20 s of load do not end within budget_s, 15 s"),
         ("kind: command, argv: []", "argv: names no program"),
         ("kind: command, argv: ['']", "argv: names no program"),
+        ('kind: command, argv: [ls, "a\\0b"]', "argv: its word 2 has a NUL, which no program can be given"),
         (
             "kind: request, forms: [baseline], expect: [{spans: ebpf}]",
             "expect[0].spans: the beat does not show the form 'ebpf' (it shows: baseline)",

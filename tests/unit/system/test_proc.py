@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError
-from lab.system import proc
+from lab.system import proc, starting
 from lab.system.wait import Deadline, NotYet, until
 
 
@@ -35,6 +36,27 @@ def test_a_missing_tool_is_told() -> None:
         proc.run(["no-such-tool"], deadline=Deadline.after(1))
     with pytest.raises(PreconditionError, match="no-such-tool"):
         proc.require_tool("no-such-tool")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="another system, another reason")
+def test_what_is_no_program_is_told(tmp_path: Path) -> None:
+    """Of a person's own show: none of it is a bug in lab."""
+    script, empty = tmp_path / "script", tmp_path / "empty"
+    script.write_text("#!/bin/sh\n")
+    empty.write_bytes(b"\x7fELF")
+    empty.chmod(0o755)
+    now = Deadline.after(5)
+    for argv, why in (
+        ([str(tmp_path)], "permission denied"),
+        ([str(script)], "permission denied"),
+        ([str(empty)], "exec format error"),
+        ([str(script / "x")], "not a directory"),
+        (["true", "x" * 10_000_000], "argument list too long"),
+    ):
+        with pytest.raises(starting.NotStarted, match=f"{argv[0]} does not start: {why}"):
+            proc.run(argv, deadline=now)
+        with pytest.raises(starting.NotStarted, match=why):
+            proc.spawn_detached(argv, log=tmp_path / "log")
 
 
 def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
