@@ -54,8 +54,8 @@ def _figures(lab: Lab, what: str | None, png: bool, folder: Path, figure: str | 
     program = _browser() if png else ""
     written = []
     for name, svg in found.items():
-        path = folder / f"{run.name}-{name}.svg"
-        written.append(_drawn(program, svg, path.with_suffix(".png"), lab) if png else files.put(path, svg.encode()))
+        data = _drawn(program, svg, lab) if png else svg.encode()
+        written.append(files.numbered(folder, f"{run.name}-{name}", ".png" if png else ".svg", data))
     return written
 
 
@@ -77,8 +77,8 @@ def _browser() -> str:
     return str(path)
 
 
-def _drawn(program: str, svg: str, target: Path, lab: Lab) -> Path:
-    """The SVG as the browser draws it."""
+def _drawn(program: str, svg: str, lab: Lab) -> bytes:
+    """The SVG as the browser draws it, a PNG."""
     wide, high = pictures.size(svg)
     with tempfile.TemporaryDirectory(prefix="lab-export-") as place:
         page_of = Path(place) / "figure.html"
@@ -94,4 +94,4 @@ def _drawn(program: str, svg: str, target: Path, lab: Lab) -> Path:
         )  # fmt: skip
         deadline = Deadline.after(DRAWN_S, lab.cancel)
         proc.check(argv, deadline=deadline, error=PreconditionError, fix="lab export --format svg")
-        return files.put(target, shot.read_bytes())
+        return shot.read_bytes()

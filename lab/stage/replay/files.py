@@ -19,16 +19,22 @@ def add(folder: Path, found: Recording, suffix: str, text: str) -> Path:
     """Write a recording into the folder, under the next number where its name is taken by other content."""
     day = "" if found.day.replace("-", "") in found.name else f"-{found.day}"  # a run has its own in its name
     stem = _within(re.sub(r"[^\w.+-]+", "-", found.name).strip("-.") or "recording") + day
-    data = text.encode()
+    return numbered(folder, stem, suffix, text.encode())
+
+
+def numbered(folder: Path, stem: str, suffix: str, data: bytes) -> Path:
+    """Write a file, with its folder, under the next number where its name is taken by other content.
+
+    Raises PreconditionError where that is not possible.
+    """
     for number in itertools.count(1):
         path = folder / f"{stem}{f'-{number}' if number > 1 else ''}{suffix}"
         if not _taken(path, data):
-            return put(path, data)
+            return _put(path, data)
     raise AssertionError("numbers do not end")
 
 
-def put(path: Path, data: bytes) -> Path:
-    """Write a file, with its folder. Raises PreconditionError where that is not possible."""
+def _put(path: Path, data: bytes) -> Path:
     try:
         store.write_bytes(path, data)
     except OSError as error:
