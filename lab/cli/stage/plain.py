@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -16,11 +17,10 @@ from typing import Final
 from lab.model.printed import harmless
 from lab.stage.speaker import words
 from lab.stage.stream import events
-from lab.stage.stream.keys import action_of
+from lab.stage.stream.keys import action_of, number_of
 from lab.stage.stream.records import StageRecord
 
 POLL_S: Final = 0.2
-DIGITS: Final = 6  # of a beat's number: no show has more
 ESCAPES: Final = {
     "\x1b[C": "ArrowRight",
     "\x1b[D": "ArrowLeft",
@@ -121,14 +121,23 @@ def keyboard(act: Act, views: Callable[[], int], page_s: float) -> Iterator[None
 
 
 def _lines(act: Act, end: threading.Event) -> None:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what is no text is no key either, and the next line may be one
     for line in sys.stdin or ():
         if end.is_set():
             return
         word, _, argument = line.strip("\n").partition(" ")
-        if word.isdecimal():
-            act("jump", str(int(word[:DIGITS]) - 1))
+        number = argument if word == "jump" else word
+        if word == "jump" or word.isdecimal():
+            act("jump", _beat(number))
         else:
             act(action_of(word or " ") or action_of(line.strip("\n")) or word, argument)
+
+
+def _beat(typed: str) -> str:
+    """The beat of a typed number, which counts from 1, as the show takes it: from 0."""
+    number = number_of(typed.strip())
+    return "" if number is None else str(number - 1)
 
 
 def _keys(act: Act, end: threading.Event) -> None:
@@ -142,7 +151,7 @@ def _keys(act: Act, end: threading.Event) -> None:
         for key in ONE_KEY.findall(typed):
             action = action_of(ESCAPES.get(key, key))
             if key.isdecimal() and key != "0":
-                act("jump", str(int(key) - 1))
+                act("jump", _beat(key))
             elif action is not None:
                 act(action, "")
 

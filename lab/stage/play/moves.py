@@ -8,6 +8,7 @@ from typing import Final
 
 from lab.stage.show.show import Beat
 from lab.stage.stream.events import Outcome
+from lab.stage.stream.keys import number_of
 
 SHOWN: Final = ("passed", "recorded")  # the audience has seen the beat
 
@@ -42,7 +43,8 @@ def after(asked: Move, at: int, beats: Sequence[Beat], outcomes: Outcomes) -> tu
             return (at + 1, PLAY) if at + 1 < len(beats) else None
         case "back" | "retry" | "jump":
             to = _target(asked, at)
-            return _refusal(to, at, beats, outcomes) or (to, PLAY)
+            refusal = _refusal(to, at, beats, outcomes)
+            return refusal if refusal or to is None else (to, PLAY)
         case "recorded" | "panic" | "standby":
             return at, asked
     return f"no key of a show is called {asked.action!r}"
@@ -66,13 +68,16 @@ def may_play(at: int, beats: Sequence[Beat], outcomes: Outcomes) -> bool:
     return beats[at].again or outcomes.get(at, "") not in SHOWN
 
 
-def _target(asked: Move, at: int) -> int:
+def _target(asked: Move, at: int) -> int | None:
+    """The beat that is asked for; None where it is no number."""
     if asked.action == "jump":
-        return int(asked.argument) if asked.argument.isdecimal() else -1
+        return number_of(asked.argument)
     return at - 1 if asked.action == "back" else at
 
 
-def _refusal(to: int, at: int, beats: Sequence[Beat], outcomes: Outcomes) -> str:
+def _refusal(to: int | None, at: int, beats: Sequence[Beat], outcomes: Outcomes) -> str:
+    if to is None:
+        return f"there is no such beat (beats: 1 to {len(beats)})"
     if not 0 <= to < len(beats):
         return "this is the first beat" if to == at - 1 else f"there is no beat {to + 1} (beats: 1 to {len(beats)})"
     if not may_play(to, beats, outcomes):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.stage.stream.events import BeatStarted, Curtain, Notes, Remark, ShowEnded, ShowStarted
-from lab.stage.stream.keys import ALONE
+from lab.stage.stream.keys import ALONE, number_of
 from lab.stage.stream.records import Score, Sink, StageRecord
 
 POLL_S: Final = 0.1
@@ -86,7 +86,7 @@ class Playback:
         elif action == "curtain":
             self._curtain = not self._curtain
             self.score.add(Curtain(down=self._curtain))
-        elif action == "jump" and not (argument.isdecimal() and int(argument) in self._first):
+        elif action == "jump" and number_of(argument) not in self._first:
             self.score.add(Remark(text="the recording has no such beat"))
         elif action in {"next", "back", "retry", "skip", "recorded", "jump", "stop"}:
             return (action, argument)

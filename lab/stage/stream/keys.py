@@ -36,5 +36,13 @@ def action_of(name: str) -> Action | None:
     return KEYS.get(name.lower() if len(name) == 1 else name)
 
 
+MOST_DIGITS: Final = 6  # Python refuses to read thousands of them, and no show has so many beats
+
+
+def number_of(digits: str) -> int | None:
+    """The number that was typed; None for what is none, and for one that is longer than any beat's."""
+    return int(digits) if len(digits) <= MOST_DIGITS and digits.isdecimal() else None
+
+
 # of the action `alone`, which no key has: views that can send no key any more
 ALONE: Final = "standard input has ended and no page is open, so that no key can come: the show goes on by itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -59,3 +60,20 @@ def test_each_line_is_one_action(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_letter_is_the_same_with_caps_lock() -> None:
     assert [action_of(key) for key in ("P", "p", "B")] == ["panic", "panic", "curtain"]
     assert [action_of(key) for key in ("PAGEDOWN", "PageDown")] == [None, "next"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "actions"),
+    [
+        (b"2\njump 2\n", ["jump 1", "jump 1"]),
+        (b"9" * 5000 + b"\nnext\n", ["jump", "next"]),
+        (b"jump 9999999999\njump\njump x\nnext\n", ["jump", "jump", "jump", "next"]),
+        (b"\xff\xfe\nnext\n", ["\ufffd\ufffd", "next"]),
+    ],
+)
+def test_lines_of_a_pipe(monkeypatch: pytest.MonkeyPatch, typed: bytes, actions: list[str]) -> None:
+    """No line ends the keyboard: no key would work any more."""
+    done: list[str] = []
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed), encoding="utf-8"))
+    plain._lines(lambda action, argument: done.append(f"{action} {argument}".strip()), threading.Event())
+    assert done == actions
