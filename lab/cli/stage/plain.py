@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from lab.cli.stage.mirrored import mirrored, without_home
 from lab.model.printed import harmless
+from lab.stage.page.public import HOME
 from lab.stage.speaker import words
 from lab.stage.stream import events
 from lab.stage.stream.keys import action_of, number_of
@@ -48,13 +50,16 @@ class Lines:
         self._said = False  # the sentence of the likeliest cause, in this attempt
 
     def __call__(self, record: StageRecord) -> None:
-        if isinstance(record.event, events.PRIVATE) and not self._private:
+        shown = record if self._private else mirrored(record)
+        if shown is None:
             return
         if self._json:
-            print(json.dumps(record.to_json(), ensure_ascii=False), flush=True)
+            line = json.dumps(shown.to_json(), ensure_ascii=False)
+            print(line if self._private else without_home(line, home=json.dumps(HOME, ensure_ascii=False)[1:-1]), flush=True)
             return
-        for line in self._text(record.event):
-            print(f"{record.at_s:7.1f}  {harmless(line)}", flush=True)
+        for line in self._text(shown.event):
+            text = harmless(line if self._private else without_home(line))
+            print(f"{record.at_s:7.1f}  {text}", flush=True)
 
     def _text(self, event: events.StageEvent) -> list[str]:
         match event:

@@ -13,6 +13,7 @@ from lab.cli.session import result_line, session
 if TYPE_CHECKING:
     from lab.model.lab import Lab
     from lab.stage.play.engine import Engine
+    from lab.stage.play.house import House
     from lab.stage.prepare.rehearsing import Perform, Rehearsed
 
 RUNS = 5
@@ -50,23 +51,23 @@ def register(app: typer.Typer) -> None:
 
             found = show_file.load(show_file.find(what or show_file.DEFAULT))
             asked = ShowRequest(minutes=minutes, source="rehearsal", pace="keys" if keys else "alone")
-            done = flow(lab, found, asked, runs, _with_keys(options, lab, house) if keys else _alone(options))
+            done = flow(lab, found, asked, runs, _with_keys(options, lab, house) if keys else _alone(options, house))
         code = 0 if all(one.clean for one in done.runs) else 6
         result_line(options, _doc(done, code), _text(done))
         return code
 
 
-def _alone(options: Options) -> Perform:
+def _alone(options: Options, house: House) -> Perform:
     from lab.cli.stage.plain import Lines
 
     def perform(engine: Engine) -> None:
-        engine.subscribe(Lines(as_json=options.json))
+        engine.subscribe(Lines(as_json=options.json, private=not house.single))
         engine.run()
 
     return perform
 
 
-def _with_keys(options: Options, lab: Lab, house: Any) -> Perform:
+def _with_keys(options: Options, lab: Lab, house: House) -> Perform:
     def perform(engine: Engine) -> None:
         from lab.cli.stage.views import driven
 
