@@ -57,7 +57,7 @@ class Text:
         return matching.fault(self.text)
 
     def missed(self, seen: Seen) -> str:
-        reason = matching.missed(self.text, seen.texts)
+        reason = matching.look(self.text, seen.texts).why
         cut = f" in the first {MOST} characters that it printed" if reason and seen.left < 0 else ""
         return f"{reason}{cut}"
 

@@ -10,7 +10,8 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from lab.model.errors import LabError
 from lab.system import proc
@@ -18,7 +19,7 @@ from lab.system.wait import Deadline
 
 LONGEST_S: float = 2.0  # a key that is pressed waits for it
 STRAIGHT: Final = re.compile(r"[^*+?{|(]*")  # of an expression that takes one way through each text
-FOUND: Final = b"found"
+SAYS_FOUND: Final = b"found"
 LOOK: Final = """
 import json, re, sys
 pattern, texts = json.load(sys.stdin)
@@ -40,20 +41,35 @@ def fault(pattern: str) -> str:
     return f"not a regular expression: {why}"
 
 
-def missed(pattern: str, texts: Sequence[str]) -> str:
-    """Why the expression was not found in any of the texts, nor across them; "" when it was."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What came of a search; "unknown": it did not come to its end. `why` it was not found; "" when it was."""
+
+    word: Literal["found", "absent", "unknown"]
+    why: str = ""
+
+
+FOUND: Final = Looked(word="found")
+
+
+def look(pattern: str, texts: Sequence[str]) -> Looked:
+    """Look for the expression in each of the texts, and across them."""
+    absent = Looked(word="absent", why=f"no line matches {pattern!r}")
     if STRAIGHT.fullmatch(pattern):
         there = any(re.search(pattern, text, re.MULTILINE) for text in (*texts, "\n".join(texts)))
-        return "" if there else f"no line matches {pattern!r}"
+        return FOUND if there else absent
     deadline = Deadline.after(LONGEST_S)
     try:
         looked = proc.run(
             (sys.executable, "-I", "-S", "-c", LOOK), deadline=deadline, stdin=json.dumps((pattern, texts)).encode()
         )
     except (LabError, OSError) as error:
-        if deadline.passed():
-            return f"{pattern!r} takes more than {LONGEST_S:g} s to look for in what was printed"
-        return f"{pattern!r} could not be looked for: {error}"
+        late = f"takes more than {LONGEST_S:g} s to look for in what was printed"
+        return _unknown(pattern, late if deadline.passed() else f"could not be looked for: {error}")
     if not looked.ok:
-        return f"{pattern!r} could not be looked for: {looked.tail().rpartition(chr(10))[2]}"
-    return "" if looked.stdout.strip() == FOUND else f"no line matches {pattern!r}"
+        return _unknown(pattern, f"could not be looked for: {looked.tail().rpartition(chr(10))[2]}")
+    return FOUND if looked.stdout.strip() == SAYS_FOUND else absent
+
+
+def _unknown(pattern: str, why: str) -> Looked:
+    return Looked(word="unknown", why=f"{pattern!r} {why}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from lab.stage.beat.expect import Expect, InRange, Seen, Spans, Text
+from lab.stage.beat import matching
+from lab.stage.beat.expect import Expect, InRange, Spans, Text
 from lab.stage.beat.readings import TWIN
 from lab.stage.kinds.kind import Around, Faults, Kind
 from lab.stage.kinds.slide import SlideBeat
@@ -20,7 +21,7 @@ def faults(expect: Expect, does: Kind, around: Around) -> Faults:
             return [("ratio", _ratio(expect, does)), ("form", spans), *_range(expect, does, around)]
         case Spans() if expect.at_least > 0 or expect.names:
             return [("spans", _no_spans(expect.spans, around))]
-        case Text() if isinstance(does, SlideBeat) and expect.missed(Seen(texts=[does.markdown])):
+        case Text() if isinstance(does, SlideBeat) and matching.look(expect.text, [does.markdown]).word == "absent":
             return [("text", f"nothing in the markdown matches {expect.text!r}")]
     return []
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.model.errors import ConfigError
 from lab.stage.beat import matching
 from lab.stage.beat.expect import Seen, Text
+from lab.stage.show import show_file
 from lab.stage.stream.events import BeatEnded
 from tests.unit.stage.scripted import a_beat, a_run, say
 
@@ -52,3 +54,16 @@ def test_what_is_looked_for(pattern: str, there: bool) -> None:
 @pytest.mark.parametrize("pattern", ["(", "a{99999999999}", "(" * 3000 + ")" * 3000])
 def test_what_cannot_be_read_is_a_mistake_in_the_file(pattern: str) -> None:
     assert Text(text=pattern).fault().startswith("not a regular expression: ")
+
+
+def test_a_search_that_did_not_end_is_no_mistake_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a host that is busy when the show is read, the text may be there all the same."""
+    path = tmp_path / "s.yaml"
+    text = "{id: a, kind: slide, title: A, markdown: hello world, expect: [{text: 'hello.*world'}]}"
+    path.write_text(f"schema: 1\ntitle: T\nbeats:\n  - {text}\n")
+    monkeypatch.setattr(matching, "LONGEST_S", 0.0)
+    assert show_file.load(path).beats[0].expect
+    monkeypatch.undo()
+    path.write_text(path.read_text().replace("hello.*world", "hello.*there"))
+    with pytest.raises(ConfigError, match=r"nothing in the markdown matches 'hello\.\*there'"):
+        show_file.load(path)
