@@ -78,8 +78,13 @@ def write_text(path: Path, text: str, *, mode: int = 0o600) -> None:
 
 
 def write_json(path: Path, doc: Any, *, mode: int = 0o600) -> None:
-    """Write plain JSON (sorted, indented, final newline)."""
-    write_text(path, json.dumps(doc, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
+    """Write plain JSON."""
+    write_text(path, json_text(doc), mode=mode)
+
+
+def json_text(doc: Any) -> str:
+    """Plain JSON as it is written (sorted, indented, final newline)."""
+    return json.dumps(doc, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def file_stamp(path: Path) -> list[int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from lab.guest.wire import WireError, canonical, decode, encode
+from lab.guest.wire import WireError, canonical, decode, encode, parse
 from lab.model.errors import Unreadable
 from lab.model.paths import Paths
 from lab.stage.beat.scene import Scene
@@ -87,19 +87,36 @@ def folder(paths: Paths, machine: str, show: str) -> Path:
 
 
 def save(place: Path, take: Take) -> Path:
-    """Keep it in place of an earlier one of its beat. place: of the show (`folder`). Raises OSError: then the earlier
-    one stays."""
+    """Keep it in place of an earlier one of its beat. place: of the show (`folder`).
+
+    Raises OSError, and Unreadable for one that could not be read again (it is too large): then the earlier one stays.
+    """
     body = {name: encode(getattr(take, name)) for name in _Head.__dataclass_fields__}
     body["records"] = [record.to_json() for record in take.records]
+    doc = {"schema": SCHEMA, "sha256": hashlib.sha256(canonical(body)).hexdigest(), "take": body}
     path = place / FOLDER / f"{take.beat}.json"
-    store.write_json(path, {"schema": SCHEMA, "sha256": hashlib.sha256(canonical(body)).hexdigest(), "take": body})
+    source = _source(path)
+    text = store.json_text(doc)
+    try:
+        again = parse(text.encode())
+    except WireError as error:
+        raise source.wrong(error) from error
+    _checked(source, documents.decoded(source, _Stored, again))
+    store.write_text(path, text)
     return path
 
 
 def load(path: Path) -> Take:
     """Read a take. Raises Unreadable where it is missing, truncated, or not what was written."""
-    source = Source(path=path, name=str(path), fix="rehearse the show again")
-    doc = documents.read(source, _Stored)
+    source = _source(path)
+    return _checked(source, documents.read(source, _Stored))
+
+
+def _source(path: Path) -> Source:
+    return Source(path=path, name=str(path), fix="rehearse the show again")
+
+
+def _checked(source: Source, doc: _Stored) -> Take:
     if doc.schema != SCHEMA:
         raise source.error(f"schema {doc.schema}, this lab reads {SCHEMA}")
     if hashlib.sha256(canonical(doc.take)).hexdigest() != doc.sha256:

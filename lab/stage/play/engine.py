@@ -168,6 +168,7 @@ class Engine:
                 return Move(action="next")
         if self.pace == "alone":
             return Move(action="stop")
+        self._left = False  # what `next` was pressed for is not what came of the beat
         self.emit(Remark(text=f"the show waits for a key: {played.reason}", level="warning"))
         return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from lab.model.errors import Unreadable
 from lab.stage.history import ledger, takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import BeatResult, BeatSignals, Figure, Rehearsal
@@ -78,8 +79,8 @@ class Recorder:
         )
         try:
             takes.save(self.place, take)
-        except OSError as error:
-            why = error.strerror or str(error)
+        except (OSError, Unreadable) as error:
+            why = error.why if isinstance(error, Unreadable) else error.strerror or str(error)
             self.emit(Remark(text=f"the take of {beat.keys.title!r} is not saved: {why}", level="warning"))
 
     def finish(self, beats: tuple[Beat, ...]) -> Rehearsal:

@@ -105,6 +105,25 @@ def test_next_in_a_beat_waits_for_its_end_and_twice_leaves_it(tmp_path: Path) ->
     assert outcomes(run.events) == ["passed", "skipped"]
 
 
+def test_a_beat_that_stops_the_show_waits_whatever_was_pressed_before(tmp_path: Path) -> None:
+    gate = threading.Event()
+
+    def fails(_: Scene) -> None:
+        gate.wait(10)
+        raise DemoError("no", fix="x")
+
+    with a_run(tmp_path, a_beat("one", fails, else_="stop"), a_beat("two", wait_for_end)) as run:
+        run.wait(BeatStarted)
+        run.engine.act("next")
+        run.wait(Remark)
+        gate.set()
+        assert run.wait(Remark, count=2).text == "the show waits for a key: no"
+        time.sleep(0.3)
+        assert len(run.of(BeatStarted)) == 1
+        run.engine.act("next")
+        run.wait(BeatStarted, beat=1)
+
+
 def test_back_goes_only_where_a_beat_may_be_repeated(tmp_path: Path) -> None:
     beats = [a_beat("one", lambda _: None), a_beat("two", lambda _: None, again=True), a_beat("three", lambda _: None)]
     with a_run(tmp_path, *beats) as run:

@@ -17,7 +17,7 @@ from lab.stage.play.attempt import Played
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
 from lab.stage.replay import recordings
 from lab.stage.stream.events import BeatEnded, BeatStarted, Line, Outcome, Remark, ShowStarted, Value
-from tests.unit.stage.scripted import Run, a_beat, a_run, a_take
+from tests.unit.stage.scripted import Run, a_beat, a_run, a_take, say
 
 INPUTS = Inputs(show="aa", seed=1)
 
@@ -160,4 +160,15 @@ def test_on_a_full_disk_the_show_goes_on_without_the_take(tmp_path: Path, monkey
     rehearsed(run, tmp_path / "place")
     assert [event.outcome for event in run.of(BeatEnded)] == ["passed", "passed"]
     assert run.of(Remark)[0].text == "the take of 'One' is not saved: No space left on device"
+    assert not (tmp_path / "place" / "takes").exists()
+
+
+def test_a_take_that_could_not_be_read_again_is_not_kept(tmp_path: Path) -> None:
+    def prints_much(scene: Scene) -> None:
+        for _ in range(17):
+            scene.emit(say("x" * (1 << 20)))
+
+    run = a_run(tmp_path, a_beat("one", prints_much), pace="alone")
+    rehearsed(run, tmp_path / "place")
+    assert run.of(Remark)[0].text == "the take of 'One' is not saved: larger than 16777216 bytes"
     assert not (tmp_path / "place" / "takes").exists()
