@@ -60,15 +60,19 @@ class BeatChecks:
 
     def _build(self) -> list[Point]:
         """The Go of each form that is built: to fetch it takes longer than a beat has."""
-        wanted = {beat.does.form for beat in self.beats if isinstance(beat.does, BuildBeat)}
-        builds = [form.build for form in self.show.asked.forms if form.name in wanted and form.build is not None]
+        known = {form.name: form.build.toolchain for form in self.show.asked.forms if form.build is not None}
+        wanted: dict[str, list[Beat]] = defaultdict(list)
+        for beat in self.beats:
+            if isinstance(beat.does, BuildBeat) and beat.does.form in known:
+                wanted[known[beat.does.form]].append(beat)
         points = []
-        for version in dict.fromkeys(build.toolchain for build in builds):
+        for version, beats in wanted.items():
             if at_hand(self.lab, version, Deadline.after(ASK_S, self.lab.cancel)) is not None:
                 points.append(Point.good("build", f"{version} is on this host"))
             else:
-                text = f"{version} is not on this host: the build would fetch it"
-                points.append(Point.failed("build", text, self.again, "build"))
+                text = f"{_titles(beats)}: {version} is not on this host: the build would fetch it"
+                struck = tuple(beat.id for beat in beats)
+                points.append(Point.failed("build", text, self.again, "build", beats=struck))
         return points
 
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.stage.stream.events import BeatStarted, Curtain, Notes, Remark, ShowEnded, ShowStarted
+from lab.stage.stream.events import BeatStarted, Curtain, Health, Notes, Remark, ShowEnded, ShowStarted
 from lab.stage.stream.keys import ALONE, number_of
 from lab.stage.stream.records import Score, Sink, StageRecord
 
 POLL_S: Final = 0.1
+# what a replay tells of itself, and what whoever drove the show was told of that host and its machine
+OF_THEN: Final = (Curtain, ShowEnded, Health, Remark)
 LONGEST_S: Final = 20.0  # silence within a beat that is played as it was; a longer one is cut to this
 
 
@@ -123,6 +125,6 @@ def parts(records: Sequence[StageRecord]) -> tuple[list[StageRecord], list[list[
             last = beats[-1] if beats else head
             notes = [last.pop()] if last and isinstance(last[-1].event, Notes) else []  # told just before their beat
             beats.append(notes)
-        if not isinstance(record.event, Curtain | ShowEnded):
+        if not isinstance(record.event, OF_THEN):
             (beats[-1] if beats else head).append(record)
     return head, beats

@@ -25,8 +25,8 @@ from tests.unit.report import synthetic
 from tests.unit.stage.scripted import a_lab
 
 SLIDE = "{id: slide, kind: slide, title: Slide, markdown: x}"
-FIRST = "{id: first, kind: pillar, title: First, pillar: safety, else: skip}"
-OWN = "{id: own, kind: pillar, title: Own, pillar: stability, run: 2026, else: skip}"
+FIRST = "{id: first, kind: pillar, title: First, pillar: safety}"
+OWN = "{id: own, kind: pillar, title: Own, pillar: stability, run: 2026}"
 LATE = "{id: late, kind: pillar, title: Late, pillar: stability, cut: 8}"
 BUILD = "{id: build, kind: build, title: Build, form: orchestrion-otel}"
 
@@ -95,6 +95,22 @@ def test_a_build_needs_its_go_here(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert none.word == "NO-GO"
     assert "is not on this host: the build would fetch it" in none.why
     assert check(lab, show).word == "GO"
+
+
+def test_a_go_that_is_missing_strikes_the_builds_that_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = BUILD.replace("orchestrion-otel", "orchestrion-dd").replace("id: ", "id: other-")
+    show = a_show(tmp_path, BUILD, other, forms="baseline, orchestrion-otel, orchestrion-dd")
+    forms = [
+        replace(form, build=replace(form.build, toolchain="go9")) if form.build and form.name == "orchestrion-dd" else form
+        for form in show.asked.forms
+    ]
+    show = replace(show, asked=replace(show.asked, forms=tuple(forms)))
+    here = Toolchain(version="go1", root=tmp_path, source="module")
+    monkeypatch.setattr(beat_checks, "at_hand", lambda _, version, __: None if version == "go9" else here)
+    checks = beat_checks.BeatChecks(lab=a_home(tmp_path), machine="m", show=show, beats=show.beats, again="again")
+    points = checks.looks()["build"]()
+    assert [point.verdict for point in points] == ["ok", "fail"]
+    assert [beat.id for beat in show.beats if points[1].strikes(beat)] == [show.beats[1].id]
 
 
 @pytest.mark.parametrize(("beats", "measured"), [((OWN,), 0), ((FIRST, OWN), 1)])

@@ -21,6 +21,7 @@ from lab.stage.replay.playback import Playback, marked, parts
 from lab.stage.stream.events import (
     BeatStarted,
     Curtain,
+    Health,
     Line,
     Notes,
     Remark,
@@ -136,6 +137,18 @@ def test_nothing_of_it_is_live() -> None:
     again = [marked(record, DAY).event for record in records(recorded=())]
     assert {event.recorded for event in again if isinstance(event, BeatStarted)} == {DAY}
     assert [event.source for event in again if isinstance(event, ShowStarted)] == ["replay"]
+
+
+def test_what_the_speaker_was_told_of_that_host_is_not_told_as_now() -> None:
+    told: list[StageEvent] = [
+        Health(load=9.0, machine="gone", warnings=("the battery is at 3 %",)),
+        Remark(text="this laptop slept for 60 s: press r", level="warning"),
+    ]
+    shown = records()
+    shown[1:1] = [StageRecord(seq=1, at_s=0.0, event=event) for event in told]
+    shown[-1:-1] = [StageRecord(seq=1, at_s=shown[-1].at_s, event=event) for event in told]
+    head, beats = parts(shown)
+    assert not any(record.event in told for record in (*head, *(record for beat in beats for record in beat)))
 
 
 def test_notes_belong_to_the_beat_that_they_are_for() -> None:
