@@ -13,6 +13,7 @@ from lab.model.lab import Lab
 from lab.stage.play import house
 from lab.stage.play.engine import Engine
 from lab.stage.play.health import Pulse
+from lab.stage.play.opening import needs_machine
 from lab.stage.stream.events import StageEvent
 from lab.stage.stream.records import Stage
 
@@ -47,7 +48,13 @@ def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> No
         engine.run()
 
     stand = engine.stand
-    pulse = Pulse(cast=lambda: stand.cast, home=lab.paths.home, emit=engine.emit, other=lambda: stand.other_name)
+    pulse = Pulse(
+        cast=lambda: stand.cast,
+        home=lab.paths.home,
+        emit=engine.emit,
+        other=lambda: stand.other_name,
+        needed=any(map(needs_machine, engine.beats)),
+    )
     on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=pulse)
 
 

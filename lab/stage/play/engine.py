@@ -198,14 +198,14 @@ class Engine:
             self.emit(Remark(text=f"{attempt.name}: {played.reason}", level=level))
             return played
         self.outcomes[self.at] = kept(self.outcomes.get(self.at), played.outcome)
-        if played.outcome in ("missed", "failed"):
-            self.missed.add(self.at)
-        elif played.outcome == "passed":
-            self.missed.discard(self.at)
         for cause in self.stand.side.critic.causes(beat, attempt.scene) if attempt.good != "recorded" else ():
             self.emit(cause)
         reason = "" if played.outcome in SHOWN else played.reason
         self.emit(BeatEnded(beat=self.at, outcome=played.outcome, seconds=played.seconds, reason=reason))
+        if played.outcome in ("missed", "failed"):
+            self.missed.add(self.at)
+        elif played.outcome == "passed":
+            self.missed.discard(self.at)
         self.stand.on_ended(attempt, beat, played)
         return played
 

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import psutil
 
-from lab.stage.beat.cast import StageMachine
+from lab.stage.beat.cast import Alive, StageMachine
 from lab.stage.stream.events import Health, Remark, StageEvent
 from lab.system import asleep
 
@@ -24,13 +24,14 @@ DISK_LOW: Final = 1 << 30
 
 @dataclass(slots=True, kw_only=True)
 class Pulse:
-    """Tells `emit` of a change every two seconds, until `end`."""
+    """Tells `emit` of a change every two seconds, until `end`. needed: whether any beat asks the machine for something."""
 
     cast: Callable[[], StageMachine]
     home: Path
     emit: Callable[[StageEvent], None]
     other: Callable[[], str] = lambda: ""  # the name of the second machine, where there is one
     views: Callable[[], int] = lambda: 0
+    needed: bool = True
     _end: threading.Event = field(default_factory=threading.Event)
     _last: Health | None = None
 
@@ -57,7 +58,7 @@ class Pulse:
     def look(self) -> Health:
         """How it is now."""
         load, battery, plugged = host_load(), *power()
-        machine = self.cast().alive()
+        machine: Literal[Alive, "none"] = self.cast().alive() if self.needed else "none"
         warnings = []
         if load > LOAD_HIGH:
             warnings.append(f"this host is busy: {load:.1f} runnable processes per CPU")

@@ -17,6 +17,7 @@ from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.stage.beat.machine import TAG
 from lab.stage.history import ledger, profile, takes
+from lab.stage.history.inputs import of_host
 from lab.stage.history.ledger import Rehearsal
 from lab.stage.history.profile import Profile
 from lab.stage.kinds.build import BuildBeat
@@ -88,10 +89,13 @@ def _rehearsed(
 
 def prepare(lab: Lab, show: Show) -> Profile:
     """The machine up, a run for the pillars, the forms of the show on standby, and a snapshot of all where there can
-    be one. What exists already stays."""
+    be one. What exists already stays. A show that asks no machine for anything gets none."""
+    measured = any(isinstance(beat.does, PillarBeat) and not beat.does.run for beat in show.beats)
+    if not measured and not any(map(needs_machine, show.beats)):
+        return _of_host(lab, show)
     machine = lifecycle.up(lab, lab.config.machine.spec(), lock_timeout_s=lab.config.lock_timeout_s, keep=True)
     name = machine.spec.name
-    if any(isinstance(beat.does, PillarBeat) and not beat.does.run for beat in show.beats):
+    if measured:
         whole = request.with_controls(show.asked)
         try:
             newest(lab.paths, whole, machine.clock)
@@ -110,6 +114,14 @@ def prepare(lab: Lab, show: Show) -> Profile:
     else:
         standby.start(lab, name, show.asked)
     return profile.of(lab, name, show)
+
+
+def _of_host(lab: Lab, show: Show) -> Profile:
+    name = lab.config.machine.name
+    place = takes.folder(lab.paths, name, show.name)
+    _warm_builds(lab, show, place)
+    rehearsals = ledger.read(place)
+    return Profile(inputs=of_host(show).on(rehearsals[-1].inputs if rehearsals else None))
 
 
 def _warm_builds(lab: Lab, show: Show, place: Path) -> None:

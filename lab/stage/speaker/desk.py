@@ -244,9 +244,8 @@ class Desk:
         if self.health is None:
             return (("health: ", DIM), ("not known yet", DIM))
         here = self.health
-        machine = (
-            ("machine up", "") if here.machine == "up" else (f"machine {here.machine.upper()}", "bold $text-error")
-        )
+        well = {"up": "machine up", "none": "no machine"}.get(here.machine)
+        machine = (well, "") if well else (f"machine {here.machine.upper()}", "bold $text-error")
         battery = "" if here.battery is None else f" · battery {here.battery:.0%}"
         views = (
             "no browser shows the page" if not here.views else f"page in {here.views} browser{'s'[: here.views > 1]}"

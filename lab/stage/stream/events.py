@@ -277,7 +277,7 @@ class Health:
     """For the speaker: host and machine now. `warnings` are sentences; empty means that all is well."""
 
     load: float  # runnable processes per CPU of this host
-    machine: Literal["up", "silent", "gone", "restoring"]
+    machine: Literal["up", "silent", "gone", "restoring", "none"]  # none: no beat needs one
     battery: float | None = None  # 0 to 1; None: mains, or unknown
     views: Count = 0  # browsers that show the audience page
     warnings: tuple[str, ...] = ()

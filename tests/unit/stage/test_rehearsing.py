@@ -17,7 +17,7 @@ from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec
 from lab.model.paths import SNAPSHOTS_DIR
 from lab.stage.beat.machine import TAG
-from lab.stage.history import profile
+from lab.stage.history import ledger, profile, takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.profile import Profile
 from lab.stage.play.opening import ShowRequest, opened
@@ -65,6 +65,16 @@ def test_a_rehearsal_leaves_the_machine_of_a_show_alone(tmp_path: Path, touched:
     with opened(lab, show, ShowRequest()), pytest.raises(Locked, match="the stage of machine"):
         rehearse(lab, show, ASKED, 1, lambda _: None)
     assert touched == []
+
+
+def test_a_show_that_asks_no_machine_for_anything_gets_none(tmp_path: Path, touched: list[str]) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SHOW.replace("kind: request", "kind: slide, markdown: x"))
+    lab, show = lab_at(tmp_path), show_file.load(path)
+    rehearse(lab, show, ASKED, 1, lambda _: None)
+    assert touched == []
+    rehearsals = ledger.read(takes.folder(lab.paths, lab.config.machine.name, show.name))
+    assert [one.inputs.show for one in rehearsals] == [show.digest]
 
 
 def test_no_show_begins_between_two_rehearsals(
@@ -120,7 +130,7 @@ def test_a_snapshot_of_other_forms_than_are_on_standby_is_made_again(
     monkeypatch.setattr(standby, "start", start)
     monkeypatch.setattr(snapshots, "check", lambda *_: None)
     monkeypatch.setattr(snapshots, "save", save)
-    show: Any = SimpleNamespace(name="s", beats=(), asked=object())
+    show: Any = SimpleNamespace(name="s", beats=(SimpleNamespace(orders=True, does=None),), asked=object())
     with pytest.raises(Locked):
         rehearsing.prepare(lab, show)
     rehearsing.prepare(lab, show)
