@@ -55,7 +55,10 @@ class Lines:
             return
         if self._json:
             line = json.dumps(shown.to_json(), ensure_ascii=False)
-            print(line if self._private else without_home(line, home=json.dumps(HOME, ensure_ascii=False)[1:-1]), flush=True)
+            print(
+                line if self._private else without_home(line, home=json.dumps(HOME, ensure_ascii=False)[1:-1]),
+                flush=True,
+            )
             return
         for line in self._text(shown.event):
             text = harmless(line if self._private else without_home(line))

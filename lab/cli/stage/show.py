@@ -14,7 +14,6 @@ from lab.model.errors import Cancelled, UsageError
 
 if TYPE_CHECKING:
     from lab.model.lab import Lab
-    from lab.stage.play.engine import Engine
     from lab.stage.play.house import House
     from lab.stage.show.show import Show
 

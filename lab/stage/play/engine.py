@@ -56,6 +56,7 @@ class Engine:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     missed: set[int] = field(default_factory=set)  # beats that did not show what they must, nor in a later attempt
     cancelled: bool = False  # Ctrl-C ended the show
+    stopped: bool = False  # it, or a key, or a beat that stops a show without keys ended it before its end
     _inbox: queue.SimpleQueue[Move] = field(default_factory=queue.SimpleQueue)
     _curtain: bool = False
     _left: bool = False  # `next` was pressed in the beat that plays
@@ -112,6 +113,7 @@ class Engine:
                 asked = self._next_move()
             found = after(asked, self.at, self.beats, self.outcomes)
             if found is None:
+                self.stopped = asked.action == "stop"
                 return None
             if not isinstance(found, str):
                 self.at, then = found

@@ -24,7 +24,10 @@ DISK_LOW: Final = 1 << 30
 
 @dataclass(slots=True, kw_only=True)
 class Pulse:
-    """Tells `emit` of a change every two seconds, until `end`. needed: whether any beat asks the machine for something."""
+    """Tells `emit` of a change every two seconds, until `end`.
+
+    needed: whether any beat asks the machine for something.
+    """
 
     cast: Callable[[], StageMachine]
     home: Path

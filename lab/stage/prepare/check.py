@@ -42,7 +42,8 @@ class GoVerdict:
     def line(self) -> str:
         if self.word == "GO WITH FALLBACK":
             told = ((self.beats, "recorded"), (self.skipped, "skipped"), (self.unshown, "not shown"))
-            return f"GO WITH FALLBACK: {'; '.join(f'{', '.join(titles)} ({how})' for titles, how in told if titles)}"
+            listed = [f"{', '.join(titles)} ({how})" for titles, how in told if titles]
+            return f"GO WITH FALLBACK: {'; '.join(listed)}"
         return self.word if self.word == "GO" else f"NO-GO: {self.why}; fix: {self.fix}"
 
 

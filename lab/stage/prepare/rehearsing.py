@@ -46,9 +46,9 @@ class Rehearsed:
 def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perform) -> Rehearsed:
     """Make what is missing, then play the show so many times; `perform` puts an engine on the screen and runs it.
 
-    In the first run each fallback is played once more after its beat; in the last the network is cut. A machine without
-    snapshots is left as each run found it. The stage is held all the while: a show that is on would lose its
-    machine. Raises Locked where one is.
+    In the first run each fallback is played once more after its beat; in the last the network is cut. The key that ends
+    a run ends them all. A machine without snapshots is left as each run found it. The stage is held all the while: a
+    show that is on would lose its machine. Raises Locked where one is.
     """
     beats = beats_of(show, asked.minutes)
     with staged(lab, lab.config.machine.name):
@@ -80,6 +80,8 @@ def _rehearsed(
             rehearsal = recorder.finish(beats)
             done.append(rehearsal)
             step.say(_told(rehearsal))
+        if engine.stopped and engine.pace == "keys":  # whoever pressed q wants no other run to begin
+            break
     if any(map(needs_machine, beats)) and TAG not in snapshots.names(lab, machine):
         _as_on_stage(lab, machine, show.asked)  # a show begins from the snapshot, where there is one
     slot_s = (asked.minutes or show.keys.slot_min) * 60

@@ -72,7 +72,10 @@ def lines(event: StageEvent, *, counted: bool) -> list[str]:
         case Cause():
             found = [f"{event.name or 'no cause found'}: {event.evidence}", f"SAY: {event.sentence}"]
         case Health():
-            found = [f"{'no machine' if event.machine == 'none' else f'machine {event.machine}'}, load {event.load:.1f}", *event.warnings]
+            found = [
+                f"{'no machine' if event.machine == 'none' else f'machine {event.machine}'}, load {event.load:.1f}",
+                *event.warnings,
+            ]
         case Curtain():
             found = ["the page is black" if event.down else "the page shows again"]
         case _:

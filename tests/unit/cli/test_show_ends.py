@@ -66,7 +66,7 @@ def test_a_take_that_had_to_do_is_told_by_the_exit_code(lab_cli: Cli, monkeypatc
 
 
 def test_a_second_attempt_that_passes_is_no_miss(lab_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    once = 'test -e marker || { touch marker; exit 3; }'
+    once = "test -e marker || { touch marker; exit 3; }"
     text = SHOW.replace("exit 3", f"cd {Path.cwd()}; {once}").replace("else: take", "else: retry")
     code, said = shown(lab_cli, monkeypatch, text)
     assert "passed, passed" in said

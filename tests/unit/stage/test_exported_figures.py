@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.flows import report
+from lab.report import pictures
 from lab.stage.replay import Format, export
 from tests.unit.stage.scripted import a_lab
 
@@ -14,9 +16,9 @@ from tests.unit.stage.scripted import a_lab
 def test_a_figure_that_was_edited_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Format
 ) -> None:
-    monkeypatch.setattr(export.report, "find", lambda *_: tmp_path / "run-1")
-    monkeypatch.setattr(export.report, "summary", lambda _: None)
-    monkeypatch.setattr(export.pictures, "pictures", lambda _: {"cost": "<svg/>"})
+    monkeypatch.setattr(report, "find", lambda *_: tmp_path / "run-1")
+    monkeypatch.setattr(report, "summary", lambda _: None)
+    monkeypatch.setattr(pictures, "pictures", lambda _: {"cost": "<svg/>"})
     monkeypatch.setattr(export, "_browser", lambda: "browser")
     monkeypatch.setattr(export, "_drawn", lambda *_: b"drawn")
 

@@ -17,13 +17,21 @@ def told(tmp_path: Path, beat: str) -> list[str]:
     path.write_text(f"schema: 1\ntitle: T\nbeats:\n  - {beat}\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         show_file.load(path)
-    keys = ("id", "title", "kind", "budget_s", "else", "cut", "say_s", "nokey")
+    keys = ("id", "title", "kind", "budget_s", "else", "cut", "say_s")
     return [key for key in keys if f"beats[0].{key}" in caught.value.message]
 
 
 def test_the_keys_of_every_beat_are_checked_without_its_kind(tmp_path: Path) -> None:
     assert told(tmp_path, BEAT) == ["id", "title", "kind", "budget_s", "else", "cut", "say_s"]
-    assert told(tmp_path, BEAT.replace("kind: slid, ", "")) == ["id", "title", "kind", "budget_s", "else", "cut", "say_s"]
+    assert told(tmp_path, BEAT.replace("kind: slid, ", "")) == [
+        "id",
+        "title",
+        "kind",
+        "budget_s",
+        "else",
+        "cut",
+        "say_s",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["[slide]", "null", "{a: b}"])

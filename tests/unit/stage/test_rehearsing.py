@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,6 +20,7 @@ from lab.stage.beat.machine import TAG
 from lab.stage.history import ledger, profile, takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.profile import Profile
+from lab.stage.play.engine import Engine
 from lab.stage.play.opening import ShowRequest, opened
 from lab.stage.prepare import rehearsing
 from lab.stage.prepare.rehearsing import rehearse
@@ -75,6 +76,22 @@ def test_a_show_that_asks_no_machine_for_anything_gets_none(tmp_path: Path, touc
     assert touched == []
     rehearsals = ledger.read(takes.folder(lab.paths, lab.config.machine.name, show.name))
     assert [one.inputs.show for one in rehearsals] == [show.digest]
+
+
+@pytest.mark.parametrize(("pace", "runs"), [("keys", 1), ("alone", 2)])
+def test_the_key_that_ends_a_rehearsal_ends_them_all(
+    tmp_path: Path, touched: list[str], pace: Literal["keys", "alone"], runs: int
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SHOW.replace("kind: request", "kind: slide, markdown: x"))
+
+    def perform(engine: Engine) -> None:
+        engine.act("stop" if pace == "keys" else "curtain")
+        engine.run()
+
+    done = rehearse(lab_at(tmp_path), show_file.load(path), ShowRequest(source="rehearsal", pace=pace), 2, perform)
+    assert touched == []
+    assert len(done.runs) == runs
 
 
 def test_no_show_begins_between_two_rehearsals(

@@ -62,7 +62,16 @@ WHOLE = text((START, FIRST, SAID, END))
         codecs.BOM_UTF16_LE + WHOLE.replace("\n", "\r\n").encode("utf-16-le"),
         codecs.BOM_UTF16_BE + WHOLE.encode("utf-16-be"),
     ],
-    ids=["blank last line", "blank lines", "cut last line", "no last newline", "stopped", "mark", "PowerShell", "big-endian"],
+    ids=[
+        "blank last line",
+        "blank lines",
+        "cut last line",
+        "no last newline",
+        "stopped",
+        "mark",
+        "PowerShell",
+        "big-endian",
+    ],
 )
 def test_as_editors_and_shells_save_it(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "show.jsonl"
