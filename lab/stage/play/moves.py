@@ -69,7 +69,7 @@ def may_play(at: int, beats: Sequence[Beat], outcomes: Outcomes) -> bool:
 
 
 def _target(asked: Move, at: int) -> int | None:
-    """The beat that is asked for; None where it is no number."""
+    """The beat that a key means; None for what is not a number."""
     if asked.action == "jump":
         return number_of(asked.argument)
     return at - 1 if asked.action == "back" else at

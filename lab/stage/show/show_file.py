@@ -141,26 +141,26 @@ def _asked(doc: Section, path: Path, top: ShowKeys, known: Mapping[str, Form]) -
 
 def _beat(item: Section, top: ShowKeys, cuts: tuple[float, ...], around: Around) -> Beat | None:
     item.require("id", "kind", "title")
+    kind = KINDS.get(item.text("kind"))
+    if kind is not None:  # else nobody knows which keys it may have beside those of every beat
+        common = [name_of(one) for one in walk(BeatKeys)]
+        item.only(*common, "expect", *(name_of(one) for one in walk(kind))).require(*kind.NEEDED)
     keys = _typed(item, BeatKeys)
+    if kind is None and item.has("kind") and item.sound("kind"):
+        item.complain("kind", not_one_of(keys.kind, KINDS), closes=True)
     if item.has("id"):
         item.check("id", file_name_fault(keys.id))
     if keys.cut and keys.cut not in (top.slot_min, *cuts) and item.sound("cut"):
         slots = ", ".join(f"{minutes:g}" for minutes in (top.slot_min, *cuts))
         item.complain("cut", f"is no slot of this show (slots, in minutes: {slots})", closes=True)
-    word = keys.kind
-    kind = KINDS.get(word)
-    if kind is None:  # which other keys it may have nobody knows
-        if item.has("kind") and item.sound("kind"):
-            item.complain("kind", not_one_of(word, KINDS), closes=True)
+    if kind is None:
         return None
-    common = [name_of(one) for one in walk(BeatKeys)]
-    item.only(*common, "expect", *(name_of(one) for one in walk(kind))).require(*kind.NEEDED)
     does = _with_forms(item, _typed(item, kind), top)
     if item.sound("budget_s"):
         around = dataclasses.replace(around, budget_s=keys.budget_s)
     for name, text in does.faults(around):
         item.check(name, text)
-    expect = [_expect(one, word, does, top) for one in item.sections("expect")]
+    expect = [_expect(one, keys.kind, does, top) for one in item.sections("expect")]
     return Beat(keys=keys, does=does, expect=tuple(one for one in expect if one is not None))
 
 
