@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from lab.cli.stage.mirrored import mirrored, without_home
 from lab.model.printed import harmless
-from lab.stage.page.public import HOME
+from lab.stage.page.public import all_without_home, shared, without_home
 from lab.stage.speaker import words
 from lab.stage.stream import events
 from lab.stage.stream.keys import action_of, number_of
@@ -50,15 +49,12 @@ class Lines:
         self._said = False  # the sentence of the likeliest cause, in this attempt
 
     def __call__(self, record: StageRecord) -> None:
-        shown = record if self._private else mirrored(record)
+        shown = record if self._private else shared(record)
         if shown is None:
             return
         if self._json:
-            line = json.dumps(shown.to_json(), ensure_ascii=False)
-            print(
-                line if self._private else without_home(line, home=json.dumps(HOME, ensure_ascii=False)[1:-1]),
-                flush=True,
-            )
+            doc = shown.to_json()
+            print(json.dumps(doc if self._private else all_without_home(doc), ensure_ascii=False), flush=True)
             return
         for line in self._text(shown.event):
             text = harmless(line if self._private else without_home(line))

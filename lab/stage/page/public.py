@@ -1,8 +1,9 @@
-"""What of a show's records leaves for the browser, and how it is written."""
+"""What of a show's records the audience may see, and how it is written for the browser."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,18 +14,28 @@ from lab.stage.stream.records import StageRecord
 HOME: Final = str(Path("~").expanduser())
 
 
+def shared(record: StageRecord) -> StageRecord | None:
+    """The record without what is the speaker's, still one that can be replayed; None for what is the speaker's as a
+    whole."""
+    match record.event:
+        case event if isinstance(event, PRIVATE):
+            return None
+        case BeatEnded() | RequestDone() as event:  # an error message, with paths, hosts and fixes
+            return replace(record, event=replace(event, reason=""))
+        case Cause() as event:  # the audience hears one sentence
+            return replace(record, event=replace(event, evidence=""))
+    return record
+
+
 def public(record: StageRecord) -> dict[str, Any] | None:
     """The record as the page takes it; None for what only the speaker may see."""
-    if isinstance(record.event, PRIVATE):
+    kept = shared(record)
+    if kept is None:
         return None
-    doc = record.to_json()
-    if isinstance(record.event, Slide):
-        doc["data"] = {"at_ms": record.event.at_ms, "nodes": tree(record.event.markdown)}
-    elif isinstance(record.event, Cause):
-        del doc["data"]["evidence"]  # the speaker's: the audience hears one sentence
-    elif isinstance(record.event, BeatEnded | RequestDone):
-        doc["data"]["reason"] = ""  # an error message, with paths, hosts and fixes: the speaker's too
-    doc["data"] = _in_all(doc["data"])
+    doc = kept.to_json()
+    if isinstance(kept.event, Slide):
+        doc["data"] = {"at_ms": kept.event.at_ms, "nodes": tree(kept.event.markdown)}
+    doc["data"] = all_without_home(doc["data"])
     return doc
 
 
@@ -33,13 +44,14 @@ def without_home(text: str) -> str:
     return text.replace(HOME, "~") if len(HOME) > 1 else text  # a container's may be the root
 
 
-def _in_all(value: Any) -> Any:
+def all_without_home(value: Any) -> Any:
+    """Every text in a JSON value."""
     if isinstance(value, str):
         return without_home(value)
     if isinstance(value, list):
-        return [_in_all(one) for one in value]
+        return [all_without_home(one) for one in value]
     if isinstance(value, dict):
-        return {key: _in_all(one) for key, one in value.items()}
+        return {key: all_without_home(one) for key, one in value.items()}
     return value
 
 

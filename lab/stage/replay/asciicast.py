@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from lab.model.printed import harmless
 from lab.stage.page.public import without_home
 from lab.stage.stream.events import BeatStarted, Line, ShowStarted
 from lab.stage.stream.records import StageRecord
@@ -50,5 +51,5 @@ def _events(records: Iterable[StageRecord]) -> Iterator[list[object]]:
 
 
 def _plain(text: str) -> str:
-    """Without the speaker's home folder, and without control characters: a recording steers no terminal."""
-    return "".join(letter for letter in without_home(text) if letter.isprintable() or letter == "\t")
+    """Without the speaker's home folder, and without what steers a terminal."""
+    return harmless(without_home(text))
