@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,6 +10,7 @@ from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import Finding
 from lab.system import proc, resources, tool_paths, toolchain
+from lab.system.free_space import exists_for, free_bytes
 from lab.system.tool_paths import PLATFORM
 from lab.system.wait import Deadline
 
@@ -71,8 +71,8 @@ def _compilers() -> list[Finding]:
 
 
 def _room(lab: Lab) -> Finding:
-    place = next(path for path in (lab.paths.build, *lab.paths.build.parents) if path.exists())
-    free_gib = shutil.disk_usage(place).free / 1024**3
+    place = exists_for(lab.paths.build)
+    free_gib = free_bytes(place) / 1024**3
     done = Path(lab.paths.artifacts).is_dir()
     if free_gib < NEEDED_GIB and not done:
         message = f"{place} has {free_gib:.1f} GiB free, building every form needs {NEEDED_GIB} GiB"

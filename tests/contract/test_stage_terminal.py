@@ -118,7 +118,8 @@ def test_it_fits_a_bigger_terminal_and_ctrl_c_ends_it(terminal: Terminal) -> Non
     terminal.shows("1/9 One service", within_s=STARTS_S)
     terminal.tmux("resize-window", "-x", "140", "-y", "45")
     screen = terminal.shows("b black · ! shell · q q end", "9  Your questions")
-    assert "health" in screen
+    assert "health: no machine" in screen
+    assert "page: http://127.0.0.1:" in screen, "no browser shows it yet: this is how to open it"
     terminal.press("C-c")
     terminal.shows("ended with")
 

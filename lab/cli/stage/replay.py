@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         """
         with session(replace(options, quiet=True), "replay", {"machine.name": name} if name else {}) as lab:
             from lab.cli.stage.views import on_stage
+            from lab.stage.play.health import Pulse
             from lab.stage.play.house import Handover, House
             from lab.stage.replay import recordings
             from lab.stage.replay.playback import Playback
@@ -49,7 +50,8 @@ def register(app: typer.Typer) -> None:
                 played.run()
 
             house = House(port=port, browse=browser, single=single_screen)
-            on_stage(options, played, played.score.add, house, play, cancel=lab.cancel)
+            pulse = Pulse(cast=None, home=lab.paths.home, emit=played.score.add)  # of this host, now
+            on_stage(options, played, played.score.add, house, play, cancel=lab.cancel, pulse=pulse)
         if played.cancelled:
             raise Cancelled("the replay was stopped on request", fix="lab replay begins it again")
         return 0

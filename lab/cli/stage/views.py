@@ -14,7 +14,7 @@ from lab.stage.play import house
 from lab.stage.play.engine import Engine
 from lab.stage.play.health import Pulse
 from lab.stage.play.opening import needs_machine
-from lab.stage.stream.events import StageEvent
+from lab.stage.stream.events import Remark, StageEvent
 from lab.stage.stream.records import Stage
 
 PAGE_S: Final = 10.0  # a browser has opened the page by then
@@ -28,7 +28,7 @@ def on_stage(
     play: Callable[[house.Handover], object],
     *,
     cancel: threading.Event,
-    pulse: Pulse | None = None,
+    pulse: Pulse,
 ) -> None:
     """Run `play` with both views on it. Without a terminal, or with --plain or --json, events are lines."""
     with house.opened(stage, emit, asked, pulse=pulse) as page:
@@ -36,6 +36,8 @@ def on_stage(
             house.perform(stage, page, asked, play, cancel=cancel)
             return
         stage.subscribe(Lines(as_json=options.json, private=not asked.single))
+        if not asked.browse:
+            emit(Remark(text=f"the page is {page.address}"))
         with keyboard(stage.act, lambda: page.views, PAGE_S if asked.browse else 0.0):
             play(lambda _: None)
 
@@ -49,11 +51,10 @@ def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> No
 
     stand = engine.stand
     pulse = Pulse(
-        cast=lambda: stand.cast,
+        cast=(lambda: stand.cast) if any(map(needs_machine, engine.beats)) else None,
         home=lab.paths.home,
         emit=engine.emit,
         other=lambda: stand.other_name,
-        needed=any(map(needs_machine, engine.beats)),
     )
     on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=pulse)
 

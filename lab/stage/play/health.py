@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import psutil
 from lab.stage.beat.cast import Alive, StageMachine
 from lab.stage.stream.events import Health, Remark, StageEvent
 from lab.system import asleep
+from lab.system.free_space import free_bytes
 
 EVERY_S: Final = 2.0
 LOAD_HIGH: Final = 2.0  # runnable processes per CPU
@@ -26,15 +26,14 @@ DISK_LOW: Final = 1 << 30
 class Pulse:
     """Tells `emit` of a change every two seconds, until `end`.
 
-    needed: whether any beat asks the machine for something.
+    cast: the machine; None where no beat asks one for anything, as in a replay.
     """
 
-    cast: Callable[[], StageMachine]
+    cast: Callable[[], StageMachine] | None
     home: Path
-    emit: Callable[[StageEvent], None]
+    emit: Callable[[StageEvent], object]
     other: Callable[[], str] = lambda: ""  # the name of the second machine, where there is one
     views: Callable[[], int] = lambda: 0
-    needed: bool = True
     _end: threading.Event = field(default_factory=threading.Event)
     _last: Health | None = None
 
@@ -61,13 +60,13 @@ class Pulse:
     def look(self) -> Health:
         """How it is now."""
         load, battery, plugged = host_load(), *power()
-        machine: Literal[Alive, "none"] = self.cast().alive() if self.needed else "none"
+        machine: Literal[Alive, "none"] = self.cast().alive() if self.cast is not None else "none"
         warnings = []
         if load > LOAD_HIGH:
             warnings.append(f"this host is busy: {load:.1f} runnable processes per CPU")
         if battery is not None and not plugged and battery < BATTERY_LOW:
             warnings.append(f"the battery is at {battery * 100:.0f} %")
-        if shutil.disk_usage(self.home).free < DISK_LOW:
+        if free_bytes(self.home) < DISK_LOW:
             warnings.append(f"less than 1 GiB is free in {self.home}")
         if machine in ("silent", "gone"):
             what = "does not answer" if machine == "silent" else "exited"

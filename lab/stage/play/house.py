@@ -26,10 +26,8 @@ class House:
 
 
 @contextlib.contextmanager
-def opened(
-    stage: Stage, emit: Callable[[StageEvent], object], house: House, *, pulse: Pulse | None = None
-) -> Iterator[Page]:
-    """The page, served and opened, while the block runs. pulse: of host and machine; None for a recording."""
+def opened(stage: Stage, emit: Callable[[StageEvent], object], house: House, *, pulse: Pulse) -> Iterator[Page]:
+    """The page, served and opened, while the block runs. pulse: of host and machine."""
 
     def remark(text: str) -> None:
         emit(Remark(text=text, level="warning"))
@@ -46,10 +44,7 @@ def opened(
 
 
 @contextlib.contextmanager
-def _beating(pulse: Pulse | None, page: Page) -> Iterator[None]:
-    if pulse is None:
-        yield
-        return
+def _beating(pulse: Pulse, page: Page) -> Iterator[None]:
     seen = dataclasses.replace(pulse, views=lambda: page.views)
     seen.start()
     try:

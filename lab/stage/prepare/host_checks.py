@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from lab.stage.play.health import BATTERY_LOW, LOAD_HIGH, host_load
 from lab.stage.play.health import power as charge
 from lab.stage.prepare.points import Point
 from lab.system import proc
+from lab.system.free_space import free_bytes
 from lab.system.wait import Deadline
 
 TOOL_S: Final = 8.0
@@ -70,7 +70,7 @@ def saves_power() -> bool:
 
 
 def disk(home: Path) -> Point:
-    free = shutil.disk_usage(home).free
+    free = free_bytes(home)
     text, fix = f"{free / GIB:.1f} GiB free in {home}", "lab cache prune"
     if free < FREE_NONE:
         return Point.failed("disk", text, fix, "host")

@@ -52,6 +52,7 @@ def test_takes_are_found_without_the_name_of_their_machine(lab_cli: Cli, machine
     replayed = lab_cli("replay", "four-pillars/duet", "--alone", "--plain", "--no-browser")
     assert replayed.code == 0, replayed.stderr
     assert SAID.format(machine) in replayed.stdout
+    assert "the page is http://127.0.0.1:" in replayed.stdout
 
 
 def test_of_several_machines_the_default_one_is_meant(lab_cli: Cli) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
@@ -16,6 +15,7 @@ from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
 from lab.system import proc, tool_paths
+from lab.system.free_space import exists_for, free_bytes
 
 Verdict = Literal["ok", "warn", "fail"]
 MIB: Final = 1024 * 1024
@@ -36,10 +36,7 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     if spec.clock == "counted" and spec.accel not in {"auto", acceleration.EMULATION}:
         message = f"--clock counted needs emulation (tcg), not {spec.accel}"
         findings.append(Finding(name="clock", verdict="fail", message=message, fix="remove --accel"))
-    place = lab.paths.home
-    while not place.exists():
-        place = place.parent
-    findings.append(disk(place, free_bytes=shutil.disk_usage(place).free))
+    findings.append(disk(exists_for(lab.paths.home), free_bytes=free_bytes(lab.paths.home)))
     findings.append(memory(spec.memory_mib, available_bytes=psutil.virtual_memory().available))
     if spec.kernel or spec.modules:
         findings.append(custom.check(spec))

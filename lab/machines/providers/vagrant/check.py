@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Finding, MachineSpec
 from lab.system import proc, store
 from lab.system.environment import shielded
+from lab.system.free_space import exists_for, free_bytes
 from lab.system.wait import Deadline
 
 OLDEST: Final = (2, 2, 19)
@@ -135,8 +135,8 @@ def _libvirt(lab: Lab) -> Finding:
 
 
 def _space() -> Finding:
-    place = next(path for path in (Path(libvirt.POOLS), *Path(libvirt.POOLS).parents) if path.exists())
-    free_gib = shutil.disk_usage(place).free / (1 << 30)
+    place = exists_for(Path(libvirt.POOLS))
+    free_gib = free_bytes(place) / (1 << 30)
     if free_gib < NEEDED_GIB:
         message = f"{place} has {free_gib:.1f} GiB free, {NEEDED_GIB} are needed"
         return _fail("disk", message, f"free some space in {place}")
