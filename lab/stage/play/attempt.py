@@ -78,13 +78,15 @@ class Attempt:
             return ("stopped" if stops else "skipped"), f"ended by a key: {move.action}"
         if not done or (error is not None and self.left_s() <= 0):
             return "missed", f"not done within its budget of {self.scene.budget_s:g} s"
-        if isinstance(error, Cancelled):
-            return "stopped", error.message
-        if isinstance(error, LabError):
-            return "failed", error.message
-        if error is not None and (told := host_faults.failure(error)) is not None:
-            return "failed", told.message
         if error is not None:
-            return "failed", f"this is a bug in lab: {type(error).__name__}: {error}"
+            return "stopped" if isinstance(error, Cancelled) else "failed", _told(error)
         reasons = [reason for one in self.expect if (reason := one.missed(self.scene.seen))]
         return ("missed", "; ".join(reasons)) if reasons else (self.good, self.said)
+
+
+def _told(error: BaseException) -> str:
+    """What failed; of what ran side by side, such as the builds of two forms, each."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(dict.fromkeys(map(_told, error.exceptions)))
+    known = error if isinstance(error, LabError) else host_faults.failure(error)
+    return known.message if known is not None else f"this is a bug in lab: {type(error).__name__}: {error}"

@@ -181,6 +181,7 @@ def test_a_beat_that_hangs_ends_with_its_budget_and_is_tried_once_more(tmp_path:
     [
         (DemoError("the agent is gone", fix="x"), "the agent is gone"),
         (OSError(errno.ENOSPC, "No space left on device", "/x"), "/x: No space left on device"),
+        (ExceptionGroup("builds", [DemoError("a fails", fix="x"), DemoError("b fails", fix="x")]), "a fails; b fails"),
         (ZeroDivisionError("oh"), "this is a bug in lab: ZeroDivisionError: oh"),
         (SystemExit(3), "this is a bug in lab: SystemExit: 3"),
     ],
