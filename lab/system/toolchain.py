@@ -166,7 +166,9 @@ def _fetched(lab: Lab, version: str) -> Toolchain | None:
     system, cpu = host_target()
     module = _module_dir(lab, version, system, cpu)
     for root, source in ((module, "module"), (_wheel_dir(lab, version) / "go", "wheel")):
-        if (root / "VERSION").is_file() and (root / "VERSION").read_text(encoding="utf-8").split()[0] == version:
+        # Go unpacks a module in place, and lets bin/go be run last of all
+        whole = os.access(root / "bin" / GO, os.X_OK) and (root / "VERSION").is_file()
+        if whole and (root / "VERSION").read_text(encoding="utf-8").split()[0] == version:
             return Toolchain(version=version, root=root, source=source)
     return None
 
