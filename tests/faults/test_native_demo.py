@@ -116,8 +116,8 @@ def test_a_service_that_crashes_makes_its_cell_invalid_and_the_rest_is_measured(
     assert demo.hears("service shop killed by signal 9")
     summary = json.loads(Path(done["run_dir"], "summary.json").read_text())
     nothing = {"spans": 0, "cpu": 0, "memory": 0, "latency": 0}
-    cells = {"planned": 1, "valid": 0, "usable": nothing, "invalid": 2, "invalid_share": 1.0, "attempts": 2}
-    assert summary["forms"]["twin"]["cells"] == cells
+    counts = {"planned": 1, "valid": 0, "saturated": 0, "attempts": 2, "invalid": 2, "invalid_share": 1.0}
+    assert summary["forms"]["twin"]["cells"] == {**counts, "usable": nothing}
     assert summary["forms"]["baseline"]["cells"]["planned"] == 1
     assert {cell["form"] for cell in summary["timeline"]} == {"baseline", "twin"}
     assert "killed by signal 9" in Path(done["report"]).read_text()
