@@ -130,19 +130,8 @@ def pipe(
 
     `max_output` limits both outputs together; None is only for a pipe of the user's. An error of a sink ends it.
     """
-    try:
-        child = subprocess.Popen(
-            _argv(argv, env),
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment.of(argv[0]) if env is None else dict(env),
-            cwd=cwd or environment.FOLDER,
-            start_new_session=True,
-            creationflags=CHILD_FLAGS,
-        )
-    except OSError as error:
-        raise starting.failure(argv[0], error) from error
+    pipe_in = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    child = _begun(argv, env, cwd, stdin=pipe_in, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stderr is not None
     budget = Budget(program(argv), max_output)
@@ -183,22 +172,37 @@ def spawn_detached(
     """
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as sink:
-        try:
-            child = subprocess.Popen(
-                _argv(argv, env),
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=sink if output is None else output,
-                stderr=subprocess.STDOUT,
-                env=environment.of(argv[0]) if env is None else dict(env),
-                cwd=cwd or environment.FOLDER,
-                start_new_session=True,
-                creationflags=CHILD_FLAGS,
-            )
-        except OSError as error:
-            raise starting.failure(argv[0], error) from error
+        taken = subprocess.DEVNULL if stdin is None else stdin
+        given = sink if output is None else output
+        child = _begun(argv, env, cwd, stdin=taken, stdout=given, stderr=subprocess.STDOUT)
     # reap it if it ends while we live, so that a dead child is not mistaken for a live pid
     threading.Thread(target=child.wait, daemon=True).start()
     return child.pid
+
+
+def _begun(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    *,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    """A child that leads its own session. Raises PreconditionError where it does not start."""
+    try:
+        return subprocess.Popen(
+            _argv(argv, env),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment.of(argv[0]) if env is None else dict(env),
+            cwd=cwd or environment.FOLDER,
+            start_new_session=True,
+            creationflags=CHILD_FLAGS,
+        )
+    except OSError as error:
+        raise starting.failure(argv[0], error) from error
 
 
 def _argv(argv: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
