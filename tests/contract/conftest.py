@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from lab.forms.declared import PLAIN
 from lab.guest.linux.mounts import mount_kernel_fs, undo
 from lab.system import toolchain
 from lab.system.wait import Deadline
+from tests.e2e import browser
 from tests.support import lab_at, test_home
 
 
@@ -28,3 +30,12 @@ def kernel_fs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
     finally:
         undo(journal)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's own browser, one for all tests of a file."""
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=browser.program(), args=["--no-sandbox"])
+        yield found
+        found.close()

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from lab.stage.stream.events import AgentAttached, BeatEnded, BeatStarted, Cause, ShowStarted, Value, Window
 from tests.contract.audience import HIGH, SETTLED, Audience, sees, text
-from tests.e2e import browser
 from tests.fakes.recorded_show import BEATS, FORMS, records
 
 pytestmark = pytest.mark.contract
@@ -28,14 +27,6 @@ CAUSES = [
     for name in ("noisy host", "warm-up", "late sends")
 ]
 MISSED = BeatEnded(beat=DUET, outcome="missed", seconds=1.0)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=browser.program(), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
 from lab.stage.page import alone
@@ -17,19 +17,10 @@ from lab.stage.replay.playback import marked
 from lab.stage.stream.events import BeatEnded, BeatStarted, Cause, Curtain, Line
 from lab.stage.stream.records import StageRecord
 from tests.contract.audience import HIGH, SETTLED, WIDE, Audience, sees, text
-from tests.e2e import browser
 from tests.fakes.recorded_show import BEATS, counted, records
 from tests.unit.stage.test_page import Show
 
 pytestmark = pytest.mark.contract
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=browser.program(), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture

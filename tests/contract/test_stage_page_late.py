@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
 from lab.stage.page import alone
 from lab.stage.stream import events
 from lab.stage.stream.records import StageRecord
 from tests.contract.audience import HIGH, SETTLED, WIDE, Audience, sees
-from tests.e2e import browser
 
 pytestmark = pytest.mark.contract
 
@@ -25,14 +23,6 @@ ROWS = (
     events.WantedSpan(name="Call", kind="rpc client", depth=1),
 )
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=browser.program(), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 def started(*kinds: str, clock: Any = "real") -> events.ShowStarted:
