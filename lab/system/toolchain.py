@@ -137,14 +137,14 @@ def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> P
     Raises as `find` does.
     """
     root = _module_dir(lab, version, "linux", goarch)
-    if (root / "VERSION").is_file():
+    if _unpacked(root):
         return root
     go = find(lab, version, deadline=deadline).go
     with lab.bus.step("toolchain", f"fetch {version} for {goarch}"):
         module = f"golang.org/toolchain@v0.0.1-{version}.linux-{goarch}"
         env = environment(lab, GOFLAGS="-mod=mod", GOMODCACHE=str(lab.paths.build / "modules"))
         result = proc.run([go, "mod", "download", module], deadline=deadline.sooner(FETCH_S), env=env)
-    if not result.ok or not (root / "VERSION").is_file():
+    if not result.ok or not _unpacked(root):
         raise TransientError(
             f"cannot fetch {version} for {goarch}",
             fix="check the network or GOPROXY, then run the command again",
@@ -155,6 +155,13 @@ def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> P
 
 def _module_dir(lab: Lab, version: str, system: str, cpu: str) -> Path:
     return lab.paths.build / "modules" / "golang.org" / f"toolchain@v0.0.1-{version}.{system}-{cpu}"
+
+
+def _unpacked(root: Path) -> bool:
+    """Whether this module is whole: Go unpacks in place, and keeps a mark beside the archive until it is done."""
+    name, _, version = root.name.partition("@")
+    mark = root.parents[1] / "cache/download" / root.parent.name / name / "@v" / f"{version}.partial"
+    return (root / "VERSION").is_file() and not mark.exists()
 
 
 def at_hand(lab: Lab, version: str, deadline: Deadline) -> Toolchain | None:

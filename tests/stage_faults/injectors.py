@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.stage_faults.place import GREEDY, LOST, OTEL, STALE, TINY, Place
+from tests.stage_faults.place import FAILING, GREEDY, LOST, OTEL, STALE, TINY, Place
 
 CPU_GROUPS: Final = Path("/sys/fs/cgroup/cpu")
 GROUP: Final = CPU_GROUPS / f"lab-stage-faults-{os.getpid()}"
@@ -197,6 +198,20 @@ def halting(place: Place) -> Iterator[None]:
         thread.join()
 
 
+@contextmanager
+def without_files(place: Place) -> Iterator[None]:
+    """One form's service may open no more files, so that it accepts no connection."""
+    pids = place.pids(OTEL, OTEL)
+    before = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+    for pid, (_, hard) in before.items():
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        for pid, limits in before.items():
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
 INJECTORS: Final[dict[str, Injector]] = {
     "clean": Injector(truth=""),
     "CPU hogs beside it": Injector(truth="background work", around=lambda _: burning(48)),
@@ -206,6 +221,8 @@ INJECTORS: Final[dict[str, Injector]] = {
     "agent started late": Injector(truth="not attached", around=late, twice=False),
     "tiny queue": Injector(truth="dropped spans", instead={TINY: OTEL}, twice=False),
     "context not passed on": Injector(truth="context lost", instead={LOST: OTEL}, twice=False),
+    "answers that are errors": Injector(truth="failed requests", instead={FAILING: OTEL}, twice=False),
+    "no more open files": Injector(truth="failed requests", around=without_files, twice=False),
     "another form's program": Injector(truth="wrong binary", instead={STALE: OTEL}, twice=False),
     "no warm-up": Injector(truth="warm-up", fresh=True, most=12, mild=True),
     "another tool": Injector(truth="version drift", changed=True, twice=False),

@@ -96,7 +96,7 @@ IN_A_MACHINE: Final[dict[str, dict[str, Injector]]] = {
         "machine: clean": Injector(truth=""),
         "machine: its clock is set": Injector(truth="clock", around=stepped),
         "machine: CPU hogs in it": Injector(truth="background work", around=hogs_inside),
-        "machine: CPU hogs on its host": Injector(truth="noisy host", around=lambda _: burning(6)),
+        "machine: CPU hogs on its host": Injector(truth="noisy host", around=lambda _: burning(3)),
         "machine: CPU quota on it": Injector(truth="throttled", around=throttled),
     },
     # its time is counted in instructions: what its host does to it changes nothing

@@ -40,6 +40,8 @@ TINY: Final = "otel-tiny-queue"
 LOST: Final = "otel-no-context"
 STALE: Final = "otel-stale"
 GREEDY: Final = "otel-greedy"
+FAILING: Final = "otel-failing"
+FAILS_PERCENT: Final = 8
 SEED: Final = 7
 
 
@@ -60,6 +62,7 @@ def specs(lab: Lab, folder: Path) -> tuple[dict[str, FormSpec], dict[str, Any], 
         _lane(made[OTEL], LOST, {}, of=made[LOST]),
         _lane(made[OTEL], GREEDY, {"GOGC": "1"}),
         _lane(made[OTEL], STALE, {}, of=made["baseline"]),
+        _lane(made[OTEL], FAILING, {}, args=("--inject-error-pct", str(FAILS_PERCENT))),
     ]
     return {**made, **{one.name: one for one in wrong}}, artifacts, artifact_tree(lab, artifacts)[0]
 
@@ -79,13 +82,16 @@ def _without_context(folder: Path) -> Form:
     return load_form(at)
 
 
-def _lane(form: FormSpec, name: str, env: Mapping[str, str], of: FormSpec | None = None) -> FormSpec:
-    """This form with another environment, or with another one's program."""
+def _lane(
+    form: FormSpec, name: str, env: Mapping[str, str], of: FormSpec | None = None, args: tuple[str, ...] = ()
+) -> FormSpec:
+    """This form with another environment, with another one's program, or with more on its command line."""
     program = of or form
     return replace(
         form,
         name=name,
         env={**form.env, **env, "LAB_FORM": name},
+        args=(*form.args, *args),
         binary=program.binary,
         sha256=program.sha256,
         build_id=program.build_id,

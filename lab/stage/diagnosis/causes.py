@@ -33,8 +33,8 @@ def explain(scene: Observations) -> tuple[Cause, ...]:
         seen = _seen(rule, scene, kept)
         if seen is not None:
             kept.append((rule, seen))
-    kept.sort(key=lambda pair: -pair[1].excess)
-    causes = [_cause(rule, seen, scene, at_ms) for rule, seen in kept[:SHOWN]]
+    ranked = sorted(kept, key=lambda pair: (_follows(*pair, scene, kept), -pair[1].excess))
+    causes = [_cause(rule, seen, scene, at_ms) for rule, seen in ranked[:SHOWN]]
     return tuple(causes) or (
         Cause(at_ms=at_ms, name="", evidence=rehearsed(off[0]), sentence=NONE, value=off[0].name, form=off[0].form),
     )
@@ -44,10 +44,18 @@ def _seen(rule: Rule, scene: Observations, kept: Sequence[tuple[Rule, Outside]])
     """A cause, unless it follows from those above it. What one form's requests or agent did explains nothing in another
     form."""
     seen = rule.applies(scene)
-    hidden = {first.form for above, first in kept if rule.name in above.hides}
+    hidden = {form for above, first in kept if rule.name in above.hides for form in above.struck(scene, first)}
     if seen is None or seen.fact or not hidden:
         return seen
     return None if "" in hidden else rule.applies(scene, hidden)
+
+
+def _follows(rule: Rule, seen: Outside, scene: Observations, kept: Sequence[tuple[Rule, Outside]]) -> bool:
+    """Whether it is what another cause comes to, where this one moved all the forms: still worth a line, not the first.
+    A form that fails while its times are as rehearsed fails by itself."""
+    struck = rule.struck(scene, seen)
+    before = [above for above, _ in kept if above.name in rule.after]
+    return any(struck <= {value.form for value in above.moved(scene)} for above in before)
 
 
 def _cause(rule: Rule, seen: Outside, scene: Observations, at_ms: float) -> Cause:
@@ -66,6 +74,8 @@ def _cause(rule: Rule, seen: Outside, scene: Observations, at_ms: float) -> Caus
 def _sentence(rule: Rule, seen: Outside, scene: Observations) -> str:
     """Nothing repeats a beat that passed but the speaker, who may do so where the beat allows it."""
     said = seen.sentence or rule.sentence
+    if rule.shared and _failed(scene):
+        said += ", and requests failed"
     more = comparison(scene) if rule.shared else ""
     if not more and rule.passes and scene.again:
         more = "we run it once more"
@@ -74,8 +84,10 @@ def _sentence(rule: Rule, seen: Outside, scene: Observations) -> str:
 
 def comparison(scene: Observations) -> str:
     """That all ratios to the twin are as rehearsed, with the largest of what is off or of its kind; "" when one is not,
-    or when an off value's own was never rehearsed."""
+    when an off value's own was never rehearsed, or when requests failed: times of other requests are compared then."""
     off = scene.off
+    if _failed(scene):
+        return ""
     kinds, ratios = {kind(value) for value in off}, []
     for value in scene.values:
         key = FigureKey(scene.beat, value.name, value.form, ratio=True)
@@ -97,6 +109,10 @@ def comparison(scene: Observations) -> str:
         f"the comparison still stands: {value.title} of {value.form} is {ratio:.2f} times that of {beside}"
         f" ({of.low:.2f} to {of.high:.2f} in rehearsal)"
     )
+
+
+def _failed(scene: Observations) -> bool:
+    return any(kind(value) == "errors" for value in scene.off)
 
 
 def _reference(scene: Observations, value: Value) -> str:

@@ -19,13 +19,17 @@ SHOWN: Final = 2  # inputs that a sentence names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One cause. `hides`: what follows from it in the same form, all further down the table. `moves`: the kinds of
-    values that it can move, and to which side. `sentence`: without its full stop."""
+    """One cause. `hides`: what follows from it in the same form, all further down the table. `after`: causes that it
+    comes behind where they moved each form that it struck. `moves`: the kinds of values that it can move, and to which
+    side. `shows`: the kind of value that is off in each form that it struck; None: it struck the form that its signal
+    is worst in. `sentence`: without its full stop."""
 
     name: str
     finds: Callable[[Observations], Outside | None]
     sentence: str
     hides: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    shows: Kind | None = None
     moves: Mapping[Kind, int] = field(default_factory=lambda: ALL)
     shared: bool = False  # it strikes all forms alike, so that a ratio may stand
     passes: bool = False  # it may be over when the beat is played again
@@ -33,6 +37,10 @@ class Rule:
     def moved(self, scene: Observations) -> list[Value]:
         """The values that are off and that it can have moved, the worst first."""
         return [value for value in scene.off if self._may_move(value, scene.side(value))]
+
+    def struck(self, scene: Observations, seen: Outside) -> set[str]:
+        """The forms that it was seen in; "" where it is the whole beat's."""
+        return {seen.form} | {value.form for value in self.moved(scene) if kind(value) == self.shows}
 
     def _may_move(self, value: Value, side: int) -> bool:
         to = self.moves.get(kind(value))
@@ -178,6 +186,8 @@ RULES: Final = (
         finds=_failed,
         sentence="Requests failed; their times and their spans are not those of whole ones",
         hides=("dropped spans",),
+        after=("noisy host", "background work", "throttled"),  # who waits for a CPU long enough answers too late
+        shows="errors",
         moves={"errors": ABOVE, "spans": BELOW, "time": EITHER, "work": EITHER},
     ),
     Rule(

@@ -171,6 +171,27 @@ def test_the_requests_are_not_fine_where_they_failed() -> None:
         assert "fine" not in only.sentence
 
 
+def test_requests_that_a_busy_host_let_time_out_are_not_the_first_cause() -> None:
+    """As measured: three programs beside an emulated machine, 20 % of two forms' requests took too long."""
+    now = replace(QUIET, host_others=0.3, errors={"otel": 0.2, "baseline": 0.0}, spans={"otel": 0.9})
+    slow = {("latency_p50", "baseline"): 6.0, ("latency_p50", "otel"): 30.0, ("spans", "otel"): 360.0}
+    first, second = told(now, slow | {("errors", "otel"): 5.0})
+    assert (first.name, second.name) == ("noisy host", "failed requests")
+    assert first.sentence == "The host took CPU away, and requests failed."
+
+
+def test_requests_of_a_form_that_is_as_fast_as_rehearsed_failed_by_themselves() -> None:
+    now = replace(QUIET, host_others=0.3, errors={"otel": 0.2, "baseline": 0.0})
+    found = names(now, {("latency_p50", "baseline"): 6.0, ("errors", "otel"): 5.0})
+    assert found == ["failed requests", "noisy host"]
+
+
+def test_the_requests_are_fine_in_none_of_the_forms_that_failed() -> None:
+    now = replace(QUIET, errors={"otel": 0.1, "ebpf": 0.4}, spans={"otel": 0.9, "ebpf": 0.6})
+    today = {("errors", "otel"): 48.0, ("errors", "ebpf"): 192.0, ("spans", "otel"): 360.0, ("spans", "ebpf"): 240.0}
+    assert names(now, today) == ["failed requests"]
+
+
 def test_one_request_that_failed_is_named_too() -> None:
     now = replace(QUIET, errors={"otel": 0.0002})
     (only,) = told(now, {("errors", "otel"): 1.0})

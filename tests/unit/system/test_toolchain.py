@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from lab.model.errors import PreconditionError
 from lab.system import toolchain
 from lab.system.wait import Deadline
 from tests.support import lab_at
@@ -27,3 +30,26 @@ def test_a_toolchain_that_is_still_being_unpacked_is_not_at_hand(tmp_path: Path)
     found = toolchain.at_hand(lab, VERSION, Deadline.after(30))
     assert found is not None
     assert found.root == root
+
+
+def test_one_for_another_architecture_is_fetched_again_where_a_command_was_killed_while_it_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Go keeps a mark beside the archive until a module is whole."""
+    lab, cpu = lab_at(tmp_path), "riscv64"
+    modules = lab.paths.build / "modules"
+    root = modules / "golang.org" / f"toolchain@v0.0.1-{VERSION}.linux-{cpu}"
+    root.mkdir(parents=True)
+    (root / "VERSION").write_text(f"{VERSION}\n")
+    mark = modules / "cache/download/golang.org/toolchain/@v" / f"v0.0.1-{VERSION}.linux-{cpu}.partial"
+    mark.parent.mkdir(parents=True)
+    mark.touch()
+
+    def fetches(*_: object, **__: object) -> None:
+        raise PreconditionError("it would be fetched", fix="nothing")
+
+    monkeypatch.setattr(toolchain, "find", fetches)
+    with pytest.raises(PreconditionError):
+        toolchain.for_machine(lab, VERSION, cpu, deadline=Deadline.after(30))
+    mark.unlink()
+    assert toolchain.for_machine(lab, VERSION, cpu, deadline=Deadline.after(30)) == root
