@@ -33,7 +33,7 @@ def explain(scene: Observations) -> tuple[Cause, ...]:
         seen = _seen(rule, scene, kept)
         if seen is not None:
             kept.append((rule, seen))
-    ranked = sorted(kept, key=lambda pair: (_follows(*pair, scene, kept), -pair[1].excess))
+    ranked = sorted(kept, key=lambda pair: (_follows(pair[0], pair[1], scene, kept), -pair[1].excess))
     causes = [_cause(rule, seen, scene, at_ms) for rule, seen in ranked[:SHOWN]]
     return tuple(causes) or (
         Cause(at_ms=at_ms, name="", evidence=rehearsed(off[0]), sentence=NONE, value=off[0].name, form=off[0].form),
