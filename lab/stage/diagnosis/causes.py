@@ -51,11 +51,12 @@ def _seen(rule: Rule, scene: Observations, kept: Sequence[tuple[Rule, Outside]])
 
 
 def _follows(rule: Rule, seen: Outside, scene: Observations, kept: Sequence[tuple[Rule, Outside]]) -> bool:
-    """Whether it is what another cause comes to, where this one moved all the forms: still worth a line, not the first.
-    A form that fails while its times are as rehearsed fails by itself."""
-    struck = rule.struck(scene, seen)
+    """Whether it is what another cause comes to, which moved all forms alike: still worth a line, not the first. Where
+    the others are as rehearsed, a form fails by itself."""
+    loaded = {value.form for value in scene.values if kind(value) in ("time", "work") and value.judged} - {""}
+    forms = rule.struck(scene, seen) | loaded
     before = [above for above, _ in kept if above.name in rule.after]
-    return any(struck <= {value.form for value in above.moved(scene)} for above in before)
+    return any(forms <= {value.form for value in above.moved(scene)} for above in before)
 
 
 def _cause(rule: Rule, seen: Outside, scene: Observations, at_ms: float) -> Cause:

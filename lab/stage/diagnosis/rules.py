@@ -74,9 +74,13 @@ def _signal(*names: str) -> Callable[[Observations], Outside | None]:
 
 
 def _busy(scene: Observations) -> Outside | None:
-    """Other programs by what they use, or by how long ours waited for them; a quota makes ours wait too."""
-    quota = outside(scene, "throttled")
-    return _signal(*(("others",) if quota else ("others", "waited")))(scene)
+    """Other programs by how long ours waited for them, or by what they use: where it is known that ours waited no
+    longer than usual, others used what ours left. A quota makes ours wait too."""
+    if outside(scene, "throttled"):
+        return _signal("others")(scene)
+    waited = outside(scene, "waited")
+    known = scene.now.waited is not None and any(signals.waited is not None for signals in scene.rehearsed)
+    return None if known and not waited else _signal("others", "waited")(scene)
 
 
 def _not_attached(scene: Observations) -> Outside | None:
@@ -186,7 +190,12 @@ RULES: Final = (
         finds=_failed,
         sentence="Requests failed; their times and their spans are not those of whole ones",
         hides=("dropped spans",),
-        after=("noisy host", "background work", "throttled"),  # who waits for a CPU long enough answers too late
+        after=(
+            "noisy host",
+            "background work",
+            "throttled",
+            "load generator",
+        ),  # with all of them answers come too late
         shows="errors",
         moves={"errors": ABOVE, "spans": BELOW, "time": EITHER, "work": EITHER},
     ),
