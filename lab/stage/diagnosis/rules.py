@@ -195,7 +195,7 @@ RULES: Final = (
             "background work",
             "throttled",
             "load generator",
-        ),  # with all of them answers come too late
+        ),  # with each, answers come late
         shows="errors",
         moves={"errors": ABOVE, "spans": BELOW, "time": EITHER, "work": EITHER},
     ),
