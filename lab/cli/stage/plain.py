@@ -35,6 +35,7 @@ ESCAPES: Final = {
 }
 # a clicker that is pressed twice comes in one read, and a key without a meaning is no run of digits
 ONE_KEY: Final = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O.)|.", re.DOTALL)
+UNFINISHED: Final = re.compile(rb"(?:\x1b(?:\[[0-9;]*|O)?|[\xc2-\xf4][\x80-\xbf]{0,2})\Z")  # also half a letter
 Act = Callable[[str, str], None]
 
 
@@ -146,13 +147,18 @@ def _beat(typed: str) -> str:
 
 def _keys(act: Act, end: threading.Event) -> None:
     fd = sys.stdin.fileno()
+    begun = b""  # a key whose other bytes come with the next read, if they come at once
     while not end.is_set():
-        if not select.select([fd], [], [], POLL_S)[0]:
+        more = select.select([fd], [], [], POLL_S)[0]
+        if not more and not begun:
             continue
-        typed = os.read(fd, 32).decode("utf-8", "replace")
-        if not typed:
+        read = os.read(fd, 1024) if more else b""
+        if more and not read:
             return
-        for key in ONE_KEY.findall(typed):
+        typed, begun = begun + read, b""
+        if more and (cut := UNFINISHED.search(typed)):
+            typed, begun = typed[: cut.start()], typed[cut.start() :]
+        for key in ONE_KEY.findall(typed.decode("utf-8", "replace")):
             action = action_of(ESCAPES.get(key, key))
             if key.isdecimal() and key != "0":
                 act("jump", _beat(key))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,8 @@ from lab.stage.stream.events import PRIVATE, BeatEnded, Cause, RequestDone, Slid
 from lab.stage.stream.records import StageRecord
 
 HOME: Final = str(Path("~").expanduser())
+# not a part of a longer path, such as another user's home that begins like this one
+_AT_HOME: Final = re.compile(rf"(?<![\w.-]){re.escape(HOME)}(?![\w-]|\.\w)")
 
 
 def shared(record: StageRecord) -> StageRecord | None:
@@ -41,7 +44,7 @@ def public(record: StageRecord) -> dict[str, Any] | None:
 
 def without_home(text: str) -> str:
     """Without the folder that tells whose laptop it is."""
-    return text.replace(HOME, "~") if len(HOME) > 1 else text  # a container's may be the root
+    return _AT_HOME.sub("~", text) if len(HOME) > 1 else text  # a container's may be the root
 
 
 def all_without_home(value: Any) -> Any:

@@ -94,4 +94,6 @@ def _drawn(program: str, svg: str, lab: Lab) -> bytes:
         )  # fmt: skip
         deadline = Deadline.after(DRAWN_S, lab.cancel)
         proc.check(argv, deadline=deadline, error=PreconditionError, fix="lab export --format svg")
+        if not shot.is_file():  # a packaged browser may have a folder for temporary files of its own
+            raise PreconditionError(f"{program} ended well and drew nothing", fix="lab export --format svg")
         return shot.read_bytes()

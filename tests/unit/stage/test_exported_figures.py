@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.flows import report
+from lab.model.errors import PreconditionError
 from lab.report import pictures
 from lab.stage.replay import Format, export
 from tests.unit.stage.scripted import a_lab
@@ -30,3 +31,12 @@ def test_a_figure_that_was_edited_is_not_replaced(
     edited.write_text("edited")
     assert written() == [f"run-1-cost-2.{form}"]
     assert edited.read_text() == "edited"
+
+
+def test_a_browser_that_draws_into_a_folder_of_its_own_is_no_bug_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a packaged one does, which has its own folder for temporary files: it ends well, and no picture is there."""
+    monkeypatch.setattr(export.proc, "check", lambda *_, **__: None)
+    with pytest.raises(PreconditionError, match="drew nothing"):
+        export._drawn("browser", '<svg width="10" height="10" viewBox="0 0 10 10"/>', a_lab(tmp_path))

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -39,6 +40,7 @@ class Typed:
         (b"P r", ["panic", "next", "retry"]),
         (b"3", ["jump 2"]),
         (b"\x1b", []),
+        (b"b" + 8 * b"\x1b[6~", ["curtain", *8 * ["next"]]),  # longer than what one read took
     ],
 )
 def test_each_key_is_one_action(monkeypatch: pytest.MonkeyPatch, typed: bytes, actions: list[str]) -> None:
@@ -48,6 +50,25 @@ def test_each_key_is_one_action(monkeypatch: pytest.MonkeyPatch, typed: bytes, a
     plain._keys(lambda action, argument: given.append(f"{action} {argument}".strip()), threading.Event())
     os.close(stdin.fileno())
     assert given == actions
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows reads lines")
+def test_a_key_that_comes_in_two_reads_is_one_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As over a slow SSH connection: the rest of Page Down is no number of a beat."""
+    given: list[str] = []
+    read_end, write_end = os.pipe()
+    stdin: Any = io.FileIO(read_end)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    end = threading.Event()
+    keys = threading.Thread(target=plain._keys, args=(lambda action, _: given.append(action), end))
+    keys.start()
+    for part in (b" \x1b", b"[", b"6~"):
+        os.write(write_end, part)
+        time.sleep(0.03)
+    os.close(write_end)
+    keys.join(5)
+    stdin.close()
+    assert given == ["next", "next"]
 
 
 def test_each_line_is_one_action(monkeypatch: pytest.MonkeyPatch) -> None:

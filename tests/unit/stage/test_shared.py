@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lab.cli.stage.plain import Lines
-from lab.stage.page.public import HOME
+from lab.stage.page.public import HOME, without_home
 from lab.stage.stream.events import BeatEnded, Cause, Line, Notes, Remark, RequestDone, Slide, StageEvent
 from lab.stage.stream.records import StageRecord
 
@@ -38,3 +38,9 @@ def test_what_is_the_speakers_is_not_printed(capsys: pytest.CaptureFixture[str],
         assert read[1] == SHOWN[3], "it can be replayed"
     else:
         assert "-- failed after 1.0 s\n" in out
+
+
+def test_only_the_home_folder_itself_becomes_a_tilde() -> None:
+    assert without_home(f"{HOME}/talk, {HOME}: {HOME}") == "~/talk, ~: ~"
+    others = f"{HOME}fs/x {HOME}-old /mnt{HOME}"
+    assert without_home(others) == others
