@@ -5,6 +5,7 @@ Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), distinct in all 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,14 +42,19 @@ _PLAIN: Final = {
 
 
 def looks(summary: Summary) -> dict[str, Look]:
-    """A look for each form of the run; the fourth form of one mechanism reuses the first look."""
+    """A look for each form of the run."""
+    return looks_of((name, form.role, form.mechanism) for name, form in summary.forms.items())
+
+
+def looks_of(forms: Iterable[tuple[str, str, str]]) -> dict[str, Look]:
+    """A look for each form of a name, a role and a mechanism; the fourth of one mechanism has that of the first."""
     found: dict[str, Look] = {}
     used = {"compile-time": 0, "run-time": 0}
-    for name, form in summary.forms.items():
-        if form.role in _PLAIN:
-            found[name] = _PLAIN[form.role]
+    for name, role, given in forms:
+        if role in _PLAIN:
+            found[name] = _PLAIN[role]
         else:
-            mechanism = form.mechanism if form.mechanism in used else "compile-time"
+            mechanism = given if given in used else "compile-time"
             choice = _COMPILE if mechanism == "compile-time" else _RUN
             found[name] = choice[used[mechanism] % len(choice)]
             used[mechanism] += 1

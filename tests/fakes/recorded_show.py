@@ -138,6 +138,12 @@ def _value(at: float, form: str, value: float, ratio: float, judged: Judgement) 
     )  # fmt: skip
 
 
+WOVEN = tuple(
+    Woven(at_ms=1000, form="orchestrion-otel", file=f"internal/{file}", diff=DIFF, added=added, files=9, lines=260)
+    for file, added in (("gateway/gateway.go", 214), ("store/store.go", 31), ("shop/main.go", 7))
+)
+
+
 def played(beat: BeatCard) -> Iterator[tuple[float, StageEvent]]:
     """What one beat shows, each event with its time within the beat in ms."""
     match beat.id:
@@ -149,17 +155,7 @@ def played(beat: BeatCard) -> Iterator[tuple[float, StageEvent]]:
             for at, package in enumerate(("internal/store", "internal/gateway", "internal/pricing", "shop")):
                 yield 200 * at, Line(at_ms=200 * at, text=f"example.org/shop/{package}")
             yield 900, Line(at_ms=900, text="note: 3 packages from the cache", stream="err")
-            yield (
-                1000,
-                Woven(
-                    at_ms=1000,
-                    form="orchestrion-otel",
-                    file="internal/gateway/gateway.go",
-                    diff=DIFF,
-                    added=214,
-                    files=9,
-                ),
-            )
+            yield from ((1000, woven) for woven in WOVEN)
             yield 1001, Value(
                 at_ms=1001, name="build_s", title="Build", value=4.2, unit="s", form="orchestrion-otel", judged="on",
                 low=3.1, high=5.9, usual=4.4,

@@ -6,7 +6,7 @@ A take is one file with a digest of its own, written beside, synced and renamed:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -40,6 +40,7 @@ class _Head:
     title: str = ""  # of the show
     at: int = -1  # place of the beat among the show's
     card: BeatCard | None = None
+    mechanisms: dict[str, str] = field(default_factory=dict)  # of the show's forms, in their order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,7 @@ class BuildBeat(Kind):
 
         scene.watch()
         woven = self.weave(scene.lab, scene.asked, scene.cast.machine, scene.deadline, on_line)
+        lines = sum(one.added for one in woven.files)
         for at, one in enumerate(woven.files):
             whole = events.Woven(
                 at_ms=scene.at_ms(),
@@ -63,13 +64,14 @@ class BuildBeat(Kind):
                 diff=one.diff,
                 added=one.added,
                 files=len(woven.files),
+                lines=lines,
             )
             if at < FILES:
                 scene.emit(replace(whole, diff="\n".join(one.diff.splitlines()[:LINES])))
             scene.unshown(whole)
         value(scene, "build_s", "time to build", woven.seconds, "s", form=self.form)
         value(scene, "files_woven", "files woven", len(woven.files), "files", form=self.form)
-        value(scene, "lines_added", "lines added", sum(one.added for one in woven.files), "lines", form=self.form)
+        value(scene, "lines_added", "lines added", lines, "lines", form=self.form)
 
     def weave(
         self,

@@ -137,6 +137,7 @@ def _window(scene: Scene, told: FormWindow, so_far: _SoFar, *, counted: bool) ->
         spans_seen=told.spans_seen,
         errors=so_far.errors,
         late=told.late,
+        draining=told.draining,
     )
 
 

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from lab.stage.page import assets
 from lab.stage.page.door import Door
 from lab.stage.page.feed import Feed
-from lab.stage.stream.keys import Action
+from lab.stage.stream.keys import Action, number_of
 from lab.stage.stream.records import Stage
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -60,10 +60,10 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
         return StreamingResponse(feed.stream(last), media_type="text/event-stream")
 
     async def act(request: Request) -> Response:
-        action = (await _body(request)).decode(errors="replace")
-        if action not in get_args(Action):
-            return _no(f"one of {', '.join(get_args(Action))} is expected", 400)
-        stage.act(action)
+        asked = _asked((await _body(request)).decode(errors="replace"))
+        if asked is None:
+            return _no(f"one of {', '.join(get_args(Action))} is expected, or jump with a number", 400)
+        stage.act(*asked)
         return Response(status_code=204)
 
     def guarded(answer: Answer, *, known: bool = False) -> Answer:
@@ -92,6 +92,14 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
     )
     made.router.redirect_slashes = False  # a redirect would go where the request's Host says
     return made
+
+
+def _asked(posted: str) -> tuple[str, str] | None:
+    """An action and its argument; None for what is neither a key's action nor a jump to a beat, counted from 1."""
+    action, _, beat = posted.partition(" ")
+    if action == "jump" and (number := number_of(beat)) is not None:
+        return "jump", str(number - 1)
+    return (action, "") if not beat and action in get_args(Action) else None
 
 
 def _guarded(door: Door, answer: Answer, *, known: bool) -> Answer:

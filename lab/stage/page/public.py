@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from lab.stage.page.looks import looks
 from lab.stage.page.slides import tree
-from lab.stage.stream.events import PRIVATE, BeatEnded, Cause, RequestDone, Slide
+from lab.stage.stream.events import PRIVATE, BeatEnded, Cause, RequestDone, ShowStarted, Slide
 from lab.stage.stream.records import StageRecord
 
 HOME: Final = str(Path("~").expanduser())
@@ -38,6 +39,8 @@ def public(record: StageRecord) -> dict[str, Any] | None:
     doc = kept.to_json()
     if isinstance(kept.event, Slide):
         doc["data"] = {"at_ms": kept.event.at_ms, "nodes": tree(kept.event.markdown)}
+    if isinstance(kept.event, ShowStarted):
+        doc["data"]["looks"] = looks(kept.event)
     doc["data"] = all_without_home(doc["data"])
     return doc
 

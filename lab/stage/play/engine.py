@@ -99,6 +99,7 @@ class Engine:
                 source=self.source,
                 machine=self.stand.cast.machine,
                 clock=self.stand.cast.clock,
+                mechanisms={form.name: form.mechanism for form in self.stand.show.asked.forms},
                 began=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             )
         )

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from lab.stage.page import kept
 from lab.stage.page.server import Page
 from lab.stage.play import browser
 from lab.stage.play.awake import awake
@@ -32,7 +33,7 @@ def opened(stage: Stage, emit: Callable[[StageEvent], object], house: House, *, 
     def remark(text: str) -> None:
         emit(Remark(text=text, level="warning"))
 
-    page = Page(stage, port=house.port)
+    page = Page(stage, port=house.port, cookie=kept.cookie(pulse.home, house.port))
     page.start()
     try:
         with awake(remark), _beating(pulse, page):

@@ -75,6 +75,7 @@ class Recorder:
             title=self.show.keys.title,
             at=next((at for at, one in enumerate(self.show.beats) if one.id == beat.id), -1),
             card=beat.card(),
+            mechanisms={form.name: form.mechanism for form in self.show.asked.forms},
             records=records,
         )
         try:

@@ -60,6 +60,7 @@ def _started(summary: Summary, cards: tuple[BeatCard, ...]) -> ShowStarted:
         forms=tuple(summary.forms),
         source="replay",
         machine=summary.run_id,
+        mechanisms={name: form.mechanism for name, form in summary.forms.items()},
         clock="counted" if summary.clock == "counted" else "real",
     )
 

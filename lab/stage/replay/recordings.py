@@ -109,10 +109,12 @@ def _of_takes(some: Sequence[Take], name: str) -> Recording:
     ranked = sorted(some, key=lambda take: _rank(take, list(cards)))
     beats = tuple(take.card or cards.get(take.beat) or _guess(take) for take in ranked)
     newest = max(ranked, key=lambda take: take.recorded)
-    forms = tuple(dict.fromkeys(form for take in ranked for form in _forms(take)))
+    seen = dict.fromkeys(form for take in ranked for form in _forms(take))
+    forms = tuple(dict.fromkeys((*filter(seen.__contains__, newest.mechanisms), *seen)))
     start = ShowStarted(
         title=newest.title or _title(newest.show), beats=beats, forms=forms,
         slot_s=sum(take.seconds for take in ranked), source="replay", machine=newest.machine, clock=newest.clock,
+        mechanisms=newest.mechanisms,
     )  # fmt: skip
     events: list[tuple[float, StageEvent]] = [(0.0, start)]
     now = 0.0

@@ -89,8 +89,8 @@ def other_cause(cause: Cause) -> str:
 
 
 def bare(form: str) -> bool:
-    """Whether no span is expected of this form: the page's `plain`."""
-    return form in TWIN or form.startswith(("control", "delay"))
+    """Whether no span is expected of this form, as far as its name says."""
+    return form in (*TWIN, "delay-cpu", "delay-wait")
 
 
 def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) -> str:
@@ -111,4 +111,5 @@ def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) 
     if counted:
         return f"{event.form}: {event.done} requests, {each} instructions each{spans}"
     p50 = "–" if event.p50_ms is None else f"{figures.amount(event.p50_ms)} ms"
-    return f"{event.form}: {event.rate_rps:.0f}/s, {p50}, CPU {each}{spans}"
+    rate = "waiting for spans" if event.draining else f"{event.rate_rps:.0f}/s, {p50}"
+    return f"{event.form}: {rate}, CPU {each}{spans}"

@@ -43,6 +43,7 @@ class ShowStarted:
     machine: str
     clock: Literal["real", "counted"] = "real"
     began: str = ""  # UTC, ISO 8601: a replay shows its day
+    mechanisms: dict[str, str] = field(default_factory=dict)  # of its forms; of the others what their names say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +91,7 @@ class RequestAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanArrived:
-    """One span of a request, in the order of arrival. `start_ms`: since the request's start, by the machine's clock.
-
-    `parent` is "" for a root; depth and missing parents are for the view to find.
-    """
+    """One span, as it arrives. `start_ms`: since its request's start, by the machine's clock; `parent` "": a root."""
 
     at_ms: float
     form: str
@@ -145,6 +143,7 @@ class Window:
     spans_seen: Count = 0
     errors: Count = 0  # of those answered: not with what the scenario expects
     late: Count = 0
+    draining: bool = False  # nothing is sent any more; spans are waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +186,8 @@ class Woven:
     file: str
     diff: str
     added: Count
-    files: Count  # of all that it changed
+    files: Count  # that it changed
+    lines: Count = 0  # that it added to all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

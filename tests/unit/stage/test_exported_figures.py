@@ -10,6 +10,7 @@ from lab.flows import report
 from lab.model.errors import PreconditionError
 from lab.report import pictures
 from lab.stage.replay import Format, export
+from lab.system import proc
 from tests.unit.stage.scripted import a_lab
 
 
@@ -37,6 +38,6 @@ def test_a_browser_that_draws_into_a_folder_of_its_own_is_no_bug_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a packaged one does, which has its own folder for temporary files: it ends well, and no picture is there."""
-    monkeypatch.setattr(export.proc, "check", lambda *_, **__: None)
+    monkeypatch.setattr(proc, "check", lambda *_, **__: None)
     with pytest.raises(PreconditionError, match="drew nothing"):
         export._drawn("browser", '<svg width="10" height="10" viewBox="0 0 10 10"/>', a_lab(tmp_path))

@@ -39,7 +39,7 @@ class Show:
         return lambda: self.sinks.remove(sink)
 
     def act(self, action: str, argument: str = "") -> None:
-        self.acts.append(action)
+        self.acts.append(f"{action} {argument}".strip())
 
     def add(self, record: StageRecord) -> None:
         self.records.append(record)
@@ -204,10 +204,11 @@ def test_a_page_can_ask_for_the_actions_of_the_keys_alone(page: Page, show: Show
     assert visitor.ask("POST", "/act", "next").status == 403
     for action in dict.fromkeys(KEYS.values()):
         assert visitor.ask("POST", "/act", action, Cookie=cookie, **visitor.own).status == 204
-    for other in ("jump", "rm -rf /", "", "next\n", "n" * 9999, "\udcff"):
+    for other in ("jump", "jump x", "next 3", "rm -rf /", "", "next\n", "n" * 9999, "\udcff"):
         answer = visitor.ask("POST", "/act", other, Cookie=cookie, **visitor.own)
         assert answer.status == 400
-    assert show.acts == list(dict.fromkeys(KEYS.values()))
+    assert visitor.ask("POST", "/act", "jump 3", Cookie=cookie, **visitor.own).status == 204
+    assert show.acts == [*dict.fromkeys(KEYS.values()), "jump 2"]
 
 
 @pytest.mark.parametrize(

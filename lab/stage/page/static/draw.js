@@ -23,7 +23,7 @@ export function painter(state) {
 
   function mount() {
     const { show, beat } = state;
-    const look = looks(show?.forms ?? []);
+    const look = looks(show);
     const kind = show?.beats[beat?.beat]?.kind;
     view = show === null ? card("") : beat === null || state.ended ? card(show.title) : (VIEWS[kind] ?? lines)(state, look);
     main.replaceChildren(view.node);

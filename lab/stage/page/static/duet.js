@@ -1,7 +1,7 @@
 // Two to four forms on one request stream: latency as lines, and what each form costs and shows, as it comes.
 
 import { amount, h, round, say, style } from "./dom.js";
-import { mark, plain } from "./look.js";
+import { mark } from "./look.js";
 import { cost, counts } from "./state.js";
 
 const ROLES = { service: "the service", agent: "the agent" };
@@ -61,7 +61,7 @@ export function duet(state, look) {
       const path = points.filter((point) => point.y !== null).map((point) => [(w * point.at) / scale.x, hgt - (hgt * point.y) / (scale.y || 1)]);
       pen.strokeStyle = getComputedStyle(ends.get(form)).color;
       pen.lineWidth = unit * 0.16;
-      pen.setLineDash(plain(form) ? [unit * 0.35, unit * 0.25] : []);
+      pen.setLineDash(look[form].plain ? [unit * 0.35, unit * 0.25] : []);
       pen.lineJoin = "round";
       stroke(pen, path);
       pen.setLineDash([]);
@@ -108,7 +108,7 @@ function row(form, look, counted) {
   function update(mine, longest) {
     const last = mine?.last ?? null;
     const { roles, all } = cost(last);
-    say(rate, last === null ? "–" : counted ? String(last.done) : amount(mine.rates / mine.count));
+    say(rate, last === null ? "–" : counted ? String(last.done) : mine.count ? amount(mine.rates / mine.count) : "–");
     for (const [role, ms] of roles) {
       if (!parts.has(role)) {
         parts.set(role, h("i", { class: `r-${role}` }, role === "service" ? null : h("b", null, ROLES[role] ?? role)));
@@ -120,10 +120,10 @@ function row(form, look, counted) {
     const wanted = last?.spans_wanted ?? 0;
     const failed = last?.errors ?? 0;
     const seen = wanted ? `${last.spans_seen} of ${wanted}` : "–";
-    if (failed) say(spans, plain(form) ? `${failed} requests failed` : `${failed} failed, ${seen}`);
-    else say(spans, plain(form) ? "none, as it should be" : seen);
+    if (failed) say(spans, look.plain ? `${failed} requests failed` : `${failed} failed, ${seen}`);
+    else say(spans, look.plain ? "none, as it should be" : seen);
     style(meter, "width", `${wanted ? ((100 * Math.min(last.spans_seen, wanted)) / wanted).toFixed(1) : 0}%`);
-    meter.parentNode.hidden = plain(form) || failed > 0; // spans of requests that failed measure nothing
+    meter.parentNode.hidden = look.plain || failed > 0; // spans of requests that failed measure nothing
     came.classList.toggle("failed", failed > 0);
   }
   return { node, update };

@@ -1,23 +1,9 @@
-// One look per form, as in the report: a colour and a mark, never the colour alone.
-// Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart in all common kinds of colour blindness.
+// One look per form, which the server takes from the report: a colour and a mark, never the colour alone.
 
 import { s } from "./dom.js";
 
-const PLAIN = { baseline: ["ink", "circle"], twin: ["grey", "ring"] };
-const MADE = [["blue", "square"], ["red", "triangle"], ["green", "diamond"], ["purple", "square"], ["yellow", "triangle"]];
-
-// Forms that are to make no spans: what the others are compared with.
-export const plain = (form) => form in PLAIN || /^(control|delay)/.test(form);
-
-export function looks(forms) {
-  const found = {};
-  let used = 0;
-  for (const form of forms) {
-    const [colour, shape] = PLAIN[form] ?? (plain(form) ? ["grey", "cross"] : MADE[used++ % MADE.length]);
-    found[form] = { colour, shape };
-  }
-  return found;
-}
+// By name; a form may be called as anything that an object has by itself.
+export const looks = (show) => Object.assign(Object.create(null), show?.looks);
 
 const SHAPES = {
   circle: () => s("circle", { cx: 8, cy: 8, r: 6, class: "fill" }),

@@ -5,7 +5,7 @@ import { act, connect } from "./stream.js";
 
 const state = fresh();
 const paint = painter(state);
-listen(JSON.parse(document.getElementById("keys").textContent), act);
+listen(JSON.parse(document.getElementById("keys").textContent), act, () => paint(""));
 connect({
   record(record) {
     apply(state, record);

@@ -43,7 +43,8 @@ function jump(to) {
 }
 
 function act(action) {
-  if (action === "curtain") show({ event: "Curtain", data: { down: !state.curtain } });
+  if (action.startsWith("jump ")) jump(Number(action.slice(5)) - 1);
+  else if (action === "curtain") show({ event: "Curtain", data: { down: !state.curtain } });
   else if (action === "back") jump(state.ended ? beat : beat - 1);
   else if (action === "retry" || action === "recorded") jump(beat);
   else if (action === "skip") jump(beat + 1);
@@ -54,7 +55,7 @@ function act(action) {
   }
 }
 
-listen(JSON.parse(document.getElementById("keys").textContent), act);
+listen(JSON.parse(document.getElementById("keys").textContent), act, () => paint(""));
 beat = 0;
 for (const record of records.slice(0, starts[0] ?? records.length)) show(record);
 jump(0);

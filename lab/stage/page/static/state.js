@@ -44,6 +44,8 @@ export function cost(window) {
   return { roles, all: roles.reduce((sum, [, used]) => sum + used, 0) };
 }
 
+const series = () => ({ points: [], last: null, every: 1, skipped: 0, highest: 0, count: 0, rates: 0 });
+
 const HANDLERS = {
   ShowStarted(state, data) {
     Object.assign(state, fresh(), { show: data, outcomes: data.beats.map(() => "") });
@@ -92,12 +94,15 @@ const WITHIN = {
   },
   // A point is the latency at a time; on a counted clock the cost so far after so many requests.
   Window(beat, data, counted) {
-    if (!beat.windows.has(data.form)) beat.windows.set(data.form, { points: [], last: null, every: 1, skipped: 0, highest: 0, count: 0, rates: 0 });
-    const mine = beat.windows.get(data.form);
+    if (!beat.windows.has(data.form)) beat.windows.set(data.form, series());
+    let mine = beat.windows.get(data.form);
+    if (mine.last !== null && data.number <= mine.last.number) beat.windows.set(data.form, mine = series()); // it is measured once more
     mine.last = data;
     // the rate is a mean of the beat so far: one window of a slow load has too few requests to show alone
-    mine.count += 1;
-    mine.rates += data.rate_rps;
+    if (!data.draining) {
+      mine.count += 1;
+      mine.rates += data.rate_rps;
+    }
     const point = counted ? { at: data.done, y: cost(data).all || null } : { at: data.at_ms, y: data.p50_ms };
     mine.highest = Math.max(mine.highest, point.y ?? 0);
     if (++mine.skipped < mine.every) return;

@@ -7,6 +7,7 @@ import { waterfall } from "./waterfall.js";
 
 const TAGS = new Set("h1 h2 h3 p ul ol li strong em code pre blockquote br hr s table thead tbody tr th td".split(" "));
 const SHOWN = 17; // lines that fit
+const DIFF = 12; // of the diffs' larger ones
 
 export function card(title) {
   return { node: h("section", { class: "card" }, h("h2", null, title)), update() {} };
@@ -43,18 +44,25 @@ export function build(state, look) {
   const diff = h("pre", { class: "diff" });
   const right = h("div", { class: "woven" }, head, diff);
   const node = h("section", { class: "build" }, packages.node, right);
-  let drawn = null;
+  let drawn = 0;
   return { node, update(now) {
     packages.update(now);
-    const last = now.beat.woven.at(-1) ?? null;
-    if (last === drawn) return;
-    drawn = last;
-    node.classList.toggle("has-diff", last !== null);
-    head.replaceChildren(look[last.form] ? mark(look[last.form]) : "", h("b", null, `${last.added} lines added`), ` in ${last.files} files · ${last.file}`);
-    const body = last.diff.split("\n").filter((text) => !/^(---|\+\+\+) /.test(text)); // the file is named above
-    diff.replaceChildren(...body.slice(0, 60).map((text) => h("span", { class: cssOf(text) }, text.replaceAll("\t", "  ").slice(0, 160))));
+    const { woven } = now.beat;
+    if (woven.length === drawn) return;
+    drawn = woven.length;
+    node.classList.toggle("has-diff", woven.length > 0);
+    const [last] = woven;
+    if (last === undefined) return;
+    head.replaceChildren(look[last.form] ? mark(look[last.form]) : "", h("b", null, `${last.lines || last.added} lines added`), ` in ${last.files} files`);
+    const room = Math.max(Math.floor(DIFF / woven.length) - 1, 3); // each file has its part of what fits
+    diff.replaceChildren(...woven.flatMap((one) => [h("span", { class: "of" }, `${one.file}: ${one.added} lines`), ...changes(one.diff, woven.length > 1).slice(0, room)]));
   } };
 }
+
+// alone: without what is around them.
+const changes = (diff, alone) => diff.split("\n")
+  .filter((text) => !/^(---|\+\+\+) /.test(text) && (!alone || /^[+-]/.test(text))) // the file is named above
+  .map((text) => h("span", { class: cssOf(text) }, text.replaceAll("\t", "  ").slice(0, 160)));
 
 const cssOf = (text) => (/^(\+\+\+|---|@@)/.test(text) ? "hunk" : text.startsWith("+") ? "plus" : text.startsWith("-") ? "minus" : "");
 

@@ -1,7 +1,7 @@
 // The strip at the foot: each value against what the rehearsals gave, in a word and a mark; and one calm sentence.
 
 import { amount, h, s, say } from "./dom.js";
-import { judgement, mark, plain } from "./look.js";
+import { judgement, mark } from "./look.js";
 
 const COUNTS = new Set(["spans", "requests", "errors", "files", "lines", "probes", ""]); // "": an exit code
 const MOST = 4; // cards that fit side by side; the worst stay when there are more
@@ -16,7 +16,7 @@ export function strip(look, node, cause) {
     const key = all.map((one) => `${one.name}${one.form}${one.value}${one.judged}`).join();
     if (key === drawn) return;
     drawn = key;
-    const rank = (one) => 4 * order[one.judged] + (plain(one.form) ? 2 : 0) + (one.ratio === null ? 1 : 0);
+    const rank = (one) => 4 * order[one.judged] + (look[one.form]?.plain ? 2 : 0) + (one.ratio === null ? 1 : 0);
     const kept = new Set(all.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST));
     const shown = all.filter((one) => kept.has(one));
     const more = all.length - shown.length;

@@ -1,7 +1,7 @@
 // The same request in each form, side by side, on one clock. Every wanted span has its row, whether it came or not.
 
 import { amount, h, say, style } from "./dom.js";
-import { mark, plain } from "./look.js";
+import { mark } from "./look.js";
 import { counts, placed, rowsOf } from "./state.js";
 
 const ROOM = 1.3; // times the longest bar, so that its figure has a place too
@@ -9,7 +9,7 @@ const ROOM = 1.3; // times the longest bar, so that its figure has a place too
 // attached: an agent watches even a form that is not instrumented.
 export function waterfall(state, look, attached = false) {
   const forms = state.beat.forms.length ? state.beat.forms : state.show.forms;
-  const bare = attached ? [] : forms.filter(plain);
+  const bare = attached ? [] : forms.filter((form) => look[form].plain);
   const made = forms.filter((form) => !bare.includes(form));
   const names = h("div", { class: "names" });
   const aside = bare.length ? h("div", { class: "column plain" }, h("h2", null, "not instrumented"), h("p", { class: "count" }, "none")) : null;

@@ -1,0 +1,35 @@
+"""The looks of a show's forms on the audience page: those of the report, by what each form is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.report.form_style import looks_of
+from lab.stage.stream.events import ShowStarted
+
+PLAIN: Final = ("baseline", "twin")
+CONTROLS: Final = ("delay-cpu", "delay-wait")
+
+
+def looks(show: ShowStarted) -> dict[str, dict[str, object]]:
+    """form -> colour, shape, and whether it is plain: it makes no spans, as it should be."""
+    known = {name: show.mechanisms.get(name) or mechanism(name) for name in show.forms}
+    roles = {name: _role(name, known[name]) for name in show.forms}
+    found = looks_of((name, roles[name], known[name]) for name in show.forms)
+    return {
+        name: {"colour": look.css.removeprefix("c-"), "shape": look.marker, "plain": roles[name] != "form"}
+        for name, look in found.items()
+    }
+
+
+def mechanism(name: str) -> str:
+    """Of a form of this project, by its name: an earlier recording does not tell."""
+    if name in (*PLAIN, *CONTROLS):
+        return "none"
+    return "run-time" if name.startswith("ebpf") else "compile-time"
+
+
+def _role(name: str, made: str) -> str:
+    if made != "none":
+        return "form"
+    return name if name in PLAIN else "control"
