@@ -127,4 +127,12 @@ def parts(records: Sequence[StageRecord]) -> tuple[list[StageRecord], list[list[
             beats.append(notes)
         if not isinstance(record.event, OF_THEN):
             (beats[-1] if beats else head).append(record)
+    told: dict[int, StageRecord] = {}  # a second attempt has no notes of its own, and can be the first that is seen
+    for played in beats:
+        for record in played:
+            if isinstance(record.event, Notes):
+                told[record.event.beat] = record
+        first = played[0]
+        if isinstance(first.event, BeatStarted) and first.event.beat in told:
+            played.insert(0, dataclasses.replace(told[first.event.beat], at_s=first.at_s))
     return head, beats

@@ -224,7 +224,8 @@ class Speaker(App[None]):
         """All that could be shown, from top to bottom."""
         desk, private, tall = self._desk, not self._how.single, self.size.height >= 30
         marks = desk.marks(private=private, fits=lambda line: self._high("marks", line) <= MARKS)
-        address = self._how.address() if desk.health is not None and not desk.health.views else ""
+        # of one that is open already where there is room: another browser needs the address that is valid now
+        address = self._how.address() if desk.health is not None and (tall or not desk.health.views) else ""
         page: list[Line] = [(("page: ", "$text-muted"), (address, ""))] if address else []
         typed: list[Line] = [((f"jump to beat {self._typed}: Enter", "bold"),)] if self._typed else []
         return {

@@ -157,6 +157,20 @@ def test_notes_belong_to_the_beat_that_they_are_for() -> None:
         assert [one.event.beat for one in beat if isinstance(one.event, Notes)] == [number]
 
 
+def test_a_second_attempt_has_the_notes_of_its_beat() -> None:
+    """`back` from the next beat goes to it, and the notes of that one would stand beside it."""
+    some: list[StageEvent] = [
+        Notes(beat=0, text="one"), BeatStarted(beat=0), BeatStarted(beat=0, attempt=2),
+        Notes(beat=1, text="two"), BeatStarted(beat=1),
+    ]  # fmt: skip
+    _, beats = parts([StageRecord(seq=at, at_s=at, event=event) for at, event in enumerate(some)])
+    assert [[one.event.text for one in beat if isinstance(one.event, Notes)] for beat in beats] == [
+        ["one"],
+        ["one"],
+        ["two"],
+    ]
+
+
 def test_the_replay_page_asks_for_nothing_and_tells_nothing_private() -> None:
     page = alone.page([marked(record, DAY) for record in records()], "A <show> {keys}")
     assert "SECRET" not in page
