@@ -150,7 +150,7 @@ def test_what_is_waited_for_after_the_load_lowers_no_rate(audience: Audience) ->
         audience.add(
             Window(at_ms=at_ms, form="ebpf", number=number, rate_rps=rate, p50_ms=p50, p99_ms=None, draining=drains)
         )
-    sees(audience.tab, "ebpf 9.0")
+    sees(audience.tab, "ebpf 9")
     audience.tab.wait_for_function("[...document.querySelectorAll('.cost .n')].some((n) => n.textContent === '40')")
 
 
