@@ -11,6 +11,7 @@ from lab.forms.declared import PLAIN
 from lab.guest.linux.mounts import mount_kernel_fs, undo
 from lab.system import toolchain
 from lab.system.wait import Deadline
+from tests.contract.audience import Audience
 from tests.e2e import browser
 from tests.support import lab_at, test_home
 
@@ -39,3 +40,12 @@ def chromium() -> Iterator[Browser]:
         found = play.chromium.launch(executable_path=browser.program(), args=["--no-sandbox"])
         yield found
         found.close()
+
+
+@pytest.fixture
+def audience(chromium: Browser) -> Iterator[Audience]:
+    """A page that a browser shows; it complained about nothing."""
+    made = Audience(chromium)
+    yield made
+    made.close()
+    assert made.complaints == []
