@@ -55,8 +55,8 @@ def _collect(told: queue.SimpleQueue[tuple[str, Told]], came: dict[str, Told], w
 
 
 def _points(name: str, told: Told | None) -> Sequence[Point]:
-    about: About = "host" if name in host_checks.NEEDED else "machine" if name in MachineChecks.NAMES else "note"
-    about = beat_checks.ABOUT.get(name, about)
+    about: About = "host" if name in host_checks.NEEDED else "note"
+    about = {**MachineChecks.ABOUT, **beat_checks.ABOUT}.get(name, about)
     if told is None:
         text, fix = f"{name}: no answer within {LIMIT_S:.0f} s", "wait until this host is quiet, or lab restore"
         return [Point.failed(name, text, fix, about)]

@@ -15,8 +15,9 @@ from lab.model.lab import Lab
 from lab.stage.beat.machine import TAG
 from lab.stage.history import profile
 from lab.stage.history.profile import Profile
-from lab.stage.prepare.points import Point
-from lab.stage.show.show import Show
+from lab.stage.kinds.attach import AttachBeat
+from lab.stage.prepare.points import About, Point
+from lab.stage.show.show import Beat, Show
 from lab.system.wait import Deadline
 
 ASK_S: Final = 20.0
@@ -28,7 +29,13 @@ class MachineChecks:
     """`again`: the command that rehearses this show there; `profile`: as it was found, for what the rehearsals are
     compared with."""
 
-    NAMES: ClassVar = ("machine", "snapshot", "forms", "inputs", "clock")
+    ABOUT: ClassVar[dict[str, About]] = {
+        "machine": "machine",
+        "snapshot": "machine",
+        "forms": "forms",
+        "inputs": "forms",
+        "clock": "machine",
+    }
 
     lab: Lab
     machine: str
@@ -74,20 +81,24 @@ class MachineChecks:
             order = line.reprove(tuple(name for name in wanted if name in line.forms))
             points = [self._proof(event) for event in order if isinstance(event, Proof)]
         took = time.monotonic() - began
-        return points or [Point.failed("forms", f"no form was proven in {took:.0f} s", self.again, "machine")]
+        return points or [Point.failed("forms", f"no form was proven in {took:.0f} s", self.again, "forms")]
 
     def _proof(self, event: Proof) -> Point:
         if event.ok:
             spans = f"{event.spans} spans" if event.spans else "no span, as expected"
             return Point.good("forms", f"{event.form} answers: {spans}")
         fix = f"press p in the show, or {self.again}"
-        return Point.failed("forms", f"{event.form}: {event.reason}", fix, "machine")
+        text = f"{event.form}: {event.reason}"
+        on_it = tuple(beat.id for beat in self.show.beats if beat.orders and event.form in _needed(beat))
+        if not on_it:  # no beats at all would be all of them
+            return Point.warned("forms", f"{text}; no beat asks it for anything", fix)
+        return Point.failed("forms", text, fix, "forms", beats=on_it)
 
     def _inputs(self) -> list[Point]:
         self.profile = found = profile.of(self.lab, self.machine, self.show)
         if found.wrong:
             text = f"forms on standby: {'; '.join(found.wrong)}"
-            return [Point.failed("inputs", text, self.again, "machine")]
+            return [Point.failed("inputs", text, self.again, "forms")]
         return [Point.good("inputs", "the forms on standby are those that would be built now")]
 
     def _clock(self) -> list[Point]:
@@ -102,3 +113,8 @@ class MachineChecks:
             why = "it counts instructions" if counts else "as after a restore"
             text += f": {why}; spans and requests share it, so figures hold"
         return [Point.good("clock", text)]
+
+
+def _needed(beat: Beat) -> tuple[str, ...]:
+    """The forms that a beat asks for something: those that it shows, and the one whose agent it attaches."""
+    return (*beat.forms, beat.does.agent_of) if isinstance(beat.does, AttachBeat) else beat.forms

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from lab.stage.show.show import Beat
+from lab.stage.show.show import ORDERS, Beat
 
-About = Literal["host", "machine", "build", "pillar", "note"]
+About = Literal["host", "machine", "forms", "build", "pillar", "command", "note"]
 STRUCK: dict[About, tuple[str, ...]] = {
-    "machine": ("request", "load", "attach"),
+    "machine": ORDERS,
+    "forms": ORDERS,  # a command in the machine needs none of them
     "build": ("build",),
     "pillar": ("pillar",),
+    "command": ("command",),
 }
 
 
