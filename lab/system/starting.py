@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from typing import Final
 
 from lab.model.errors import PreconditionError
@@ -27,6 +28,8 @@ def missing(program: str) -> PreconditionError:
 def failure(program: str, error: OSError) -> PreconditionError:
     """What the system answered to the start of this program."""
     if isinstance(error, FileNotFoundError):
+        if Path(program).is_absolute() and Path(program).is_file():
+            return NotStarted(f"{program} does not start: the program in its first line is missing", fix=FIXES[errno.ENOEXEC])
         return missing(program)
     why = (error.strerror or str(error)).lower()
     return NotStarted(f"{program} does not start: {why}", fix=FIXES.get(error.errno or 0, OTHER))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lab.flows.request import DemoRequest
 from lab.guest.wire.live import LiveEvent
@@ -32,6 +33,7 @@ class Scene:
     asked: DemoRequest
     budget_s: float
     sink: Callable[[StageEvent], None]
+    folder: Path = Path()  # of the show file
     # an event, and a value against its rehearsed interval; with the values of the window before, by name and form
     judged: Callable[[StageEvent, Mapping[tuple[str, str], Value]], StageEvent] = lambda event, _: event
     # which of these values a second window has to tell noise from a change for

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from lab.machines import lifecycle
 from lab.model.errors import DemoError
 from lab.model.key import key
+from lab.stage.beat import host_program
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Around, Faults, Kind
 from lab.stage.stream import events
@@ -19,7 +20,8 @@ SHOWN: Final = 400  # lines: more than a screen takes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandBeat(Kind):
-    """Run a program; the audience sees what it prints."""
+    """Run a program; the audience sees what it prints. On this host it runs in the folder of the show file, with your own
+    environment; a path in `argv` is relative to that folder, and a name alone is looked for on PATH."""
 
     NEEDED = ("argv",)
     GIVES = ("text", "value", "inside")
@@ -74,6 +76,6 @@ class CommandBeat(Kind):
 
     def _run(self, scene: Scene, on_line: Callable[[str], None]) -> proc.Result:
         if self.on == "host":
-            return proc.run(self.argv, deadline=scene.deadline, on_line=on_line)
+            return host_program.run(self.argv, scene.folder, deadline=scene.deadline, on_line=on_line)
         with lifecycle.reach(scene.lab, scene.cast.machine) as link:
             return link.run(self.argv, scene.deadline, on_line=on_line)

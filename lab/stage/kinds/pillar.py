@@ -17,6 +17,7 @@ from lab.model.machine import Clock
 from lab.model.paths import GUEST_DIR, MANIFEST_FILE, PLAN_FILE, Paths
 from lab.model.run import RunManifest
 from lab.model.summary import Summary
+from lab.runs import read as runs_read
 from lab.stage.beat.scene import Scene
 from lab.stage.kinds.kind import Kind
 from lab.stage.stream import events
@@ -49,6 +50,11 @@ class PillarBeat(Kind):
     def run_of(self, paths: Paths, asked: DemoRequest, clock: Clock) -> Path:
         """The run that it rests on, in a show of `asked` on this clock. Raises UsageError without one."""
         return report.find(paths, self.run) if self.run else newest(paths, asked, clock)
+
+
+def proven(directory: Path) -> None:
+    """Read a run as a beat does, without judging it: that takes every core. Raises FetchError, Unreadable."""
+    runs_read.read(directory)
 
 
 def newest(paths: Paths, asked: DemoRequest, clock: Clock) -> Path:

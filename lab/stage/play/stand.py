@@ -165,7 +165,14 @@ class Stand:
 
     def _scene(self, budget_s: float, emit: Emit) -> Scene:
         lab = dataclasses.replace(self.lab, cancel=threading.Event())
-        scene = Scene(lab=lab, cast=self.cast, asked=self.show.asked, budget_s=budget_s, sink=emit)
+        scene = Scene(
+            lab=lab,
+            cast=self.cast,
+            asked=self.show.asked,
+            folder=self.show.folder,
+            budget_s=budget_s,
+            sink=emit,
+        )
         scene.shell = lambda argv: self._hand_over(argv, scene)
         return scene
 

@@ -93,6 +93,11 @@ class Show:
     def name(self) -> str:
         return self.keys.name
 
+    @property
+    def folder(self) -> Path:
+        """Of the show file; of a linked one that of the link, as the paths in it are."""
+        return self.path.parent.absolute()
+
     def within(self, minutes: float) -> tuple[Beat, ...]:
         """The beats of a slot of so many minutes."""
         return tuple(beat for beat in self.beats if beat.keys.cut <= minutes)

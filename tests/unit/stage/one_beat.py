@@ -32,6 +32,7 @@ def play(
         lab=lab,
         cast=Cast(forms=forms or Forms(), **cast),
         asked=a_show(folder).asked,
+        folder=folder,
         budget_s=20.0,
         sink=heard.append,
     )

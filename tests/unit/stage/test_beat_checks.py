@@ -69,6 +69,17 @@ def test_a_pillar_rests_on_its_own_run(tmp_path: Path) -> None:
     assert (lost.word, lost.why) == ("NO-GO", "Own: no run '1999'")
 
 
+def test_a_run_that_cannot_be_read_is_no_run_to_show(tmp_path: Path) -> None:
+    name = "20260101-000000-http-aaaa"
+    lab = a_home(tmp_path, name)
+    rows = next((lab.paths.runs / name).rglob("*.gz"))
+    rows.write_bytes(rows.read_bytes()[:-7])
+    found = check(lab, a_show(tmp_path, OWN, forms="baseline, orchestrion-dd"))
+    assert found.word == "NO-GO"
+    assert found.why.startswith(f"Own: {name}: changed since it was sealed: guest/")
+    assert found.fix.startswith("restore an unchanged copy of the folder")
+
+
 def test_a_run_that_one_pillar_lacks_is_no_matter_for_the_others(tmp_path: Path) -> None:
     show = a_show(tmp_path, FIRST, OWN)
     lost = Point.failed("runs", "Own: no run '1999'", "lab runs", "pillar", beats=("own",))
