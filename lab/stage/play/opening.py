@@ -109,7 +109,7 @@ def beats_of(show: Show, minutes: float | None) -> tuple[Beat, ...]:
 
 def needs_machine(beat: Beat) -> bool:
     """Whether a beat asks the machine for something."""
-    return beat.orders or beat.does.on_machine
+    return beat.needs_machine
 
 
 def side(

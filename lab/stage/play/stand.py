@@ -70,8 +70,9 @@ class Stand:
             scene.doubt = lambda values: critic.usual.doubt(beat.id, values)
 
         def play(scene: Scene) -> None:
+            if beat.needs_machine:
+                self._restores.waited(scene.cast.machine, _until(beat, scene))
             if beat.orders:  # any other beat plays whatever has become of the forms
-                self._restores.waited(scene.cast.machine, scene.deadline)
                 scene.cast.settle(scene.deadline)
             beat.does.play(scene)
 
@@ -180,3 +181,8 @@ class Stand:
 def _settle(cast: StageMachine) -> None:
     with contextlib.suppress(LabError):  # the next attempt tries again, and says so
         cast.settle(Deadline.after(SETTLE_S))
+
+
+def _until(beat: Beat, scene: Scene) -> Deadline:
+    """How long a beat waits for the machine: its budget, unless that does not end it."""
+    return Deadline.after(RESTORE_S, scene.lab.cancel) if beat.does.HANDS_OVER else scene.deadline

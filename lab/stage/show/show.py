@@ -73,6 +73,11 @@ class Beat:
         """Whether it gives orders to the forms on standby."""
         return self.keys.kind in ORDERS
 
+    @property
+    def needs_machine(self) -> bool:
+        """Whether it asks the machine for something: by orders, or by a program in it."""
+        return self.orders or self.does.on_machine
+
     def card(self) -> BeatCard:
         """As the list of beats shows it."""
         own = self.keys

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from lab.machines import lifecycle
 from lab.model.errors import DemoError
 from lab.stage.beat.scene import Scene
+from lab.stage.kinds.command import CommandBeat
+from lab.stage.kinds.kind import Kind
 from lab.stage.kinds.load import LoadBeat
+from lab.stage.kinds.shell import ShellBeat
 from lab.stage.show.show import Beat, BeatKeys
 from lab.stage.stream.events import BeatEnded, BeatStarted, Remark
 from lab.system.wait import Deadline
@@ -120,6 +127,52 @@ def test_a_beat_that_gives_orders_waits_for_a_restore_that_was_left(tmp_path: Pa
         assert len(cast.forms.asked) == given, "the machine is being restored"
         gate.set()
         until(lambda: len(cast.forms.asked) > given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "does"),
+    [("command", CommandBeat(on="machine", argv=("uname",))), ("shell", ShellBeat(on="machine"))],
+)
+def test_a_program_in_the_machine_waits_for_a_restore_that_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, does: Kind
+) -> None:
+    gate, begun = threading.Event(), threading.Event()
+    cast = Cast(on_restore=lambda _: gate.wait(10) and None)
+
+    def asked(*_: object) -> NoReturn:
+        begun.set()
+        raise DemoError("nothing is here", fix="x")
+
+    monkeypatch.setattr(lifecycle, "reach", asked)
+    monkeypatch.setattr(lifecycle, "ssh_argv", asked)
+    inside = Beat(keys=BeatKeys(id="in", title="In", kind=kind, budget_s=0.5, else_="stop"), does=does)
+    inside = inside if kind == "shell" else replace(inside, keys=replace(inside.keys, budget_s=10.0))
+    with a_run(tmp_path, a_beat("one", lambda _: None), inside, cast=cast) as run:
+        run.wait(BeatEnded, beat=0)
+        run.engine.act("panic")
+        until(lambda: cast.restored == 1)
+        run.engine.act("skip")
+        run.wait(BeatStarted, beat=1)
+        assert not begun.wait(0.8), "the machine is being restored"
+        gate.set()
+        assert begun.wait(5)
+        assert run.wait(BeatEnded, beat=1).reason == "nothing is here"
+
+
+def test_a_command_of_this_host_waits_for_no_restore(tmp_path: Path) -> None:
+    gate = threading.Event()
+    cast = Cast(on_restore=lambda _: gate.wait(10) and None)
+    here = Beat(
+        keys=BeatKeys(id="here", title="Here", kind="command", budget_s=10.0),
+        does=CommandBeat(argv=(sys.executable, "-c", "")),
+    )
+    with a_run(tmp_path, a_beat("one", lambda _: None), here, cast=cast) as run:
+        run.wait(BeatEnded, beat=0)
+        run.engine.act("panic")
+        until(lambda: cast.restored == 1)
+        run.engine.act("skip")
+        assert run.wait(BeatEnded, beat=1).outcome == "passed"
+        gate.set()
 
 
 def test_the_beat_again_is_refused_in_a_restore_where_it_may_not_be_repeated(tmp_path: Path) -> None:
