@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from lab.guest.wire import encode
 from lab.model.errors import Unreadable
-from lab.system import asleep, documents, store
+from lab.system import asleep, boots, documents, store
 from lab.system.documents import Source
 
 FILE: Final = "checked.json"
@@ -19,11 +17,19 @@ SLEPT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """`slept_s`: how long this laptop had slept by then."""
+    """`slept_s`: how long this laptop had slept by then; `boot`: which boot of it that was, "" where it does not tell;
+    `passed_s`: by the clock that begins anew with each."""
 
     word: str
     slept_s: float
-    boot_s: float
+    boot: str
+    passed_s: float
+
+    def same_boot(self, later: Checked) -> bool:
+        """As well as can be told: without names, a clock that went back gives a boot away."""
+        if self.boot and later.boot:
+            return self.boot == later.boot
+        return later.passed_s >= self.passed_s
 
 
 def note(place: Path, word: str) -> None:
@@ -41,11 +47,11 @@ def changed(place: Path) -> str:
     except Unreadable:
         return ""
     now = _now("")
-    if abs(now.boot_s - before.boot_s) > SLEPT_S:
+    if not before.same_boot(now):
         return "this laptop was started again since the last check: run lab show --check"
     slept_s = now.slept_s - before.slept_s
     return f"this laptop slept for {slept_s:.0f} s since the last check" if slept_s > SLEPT_S else ""
 
 
 def _now(word: str) -> Checked:
-    return Checked(word=word, slept_s=asleep.slept_s(), boot_s=psutil.boot_time())
+    return Checked(word=word, slept_s=asleep.slept_s(), boot=boots.session(), passed_s=asleep.passed_s())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lab.stage.history import checked
-from lab.system import asleep
+from lab.system import asleep, boots
 
 
 def test_nothing_happened(tmp_path: Path) -> None:
@@ -26,6 +28,26 @@ def test_a_closed_lid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(["first", "second"])
+    monkeypatch.setattr(boots, "session", lambda: next(names))
     checked.note(tmp_path, "GO")
-    monkeypatch.setattr("psutil.boot_time", lambda: 12345.0)
     assert "started again" in checked.changed(tmp_path)
+
+
+def test_a_boot_of_a_host_that_gives_it_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boots, "session", lambda: "")
+    checked.note(tmp_path, "GO")
+    assert checked.changed(tmp_path) == ""
+    before_s = asleep.passed_s()
+    monkeypatch.setattr(asleep, "passed_s", lambda: before_s - 60)
+    assert "started again" in checked.changed(tmp_path)
+
+
+def test_a_clock_that_is_set_is_no_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the time servers do it where the network comes back: the time of the boot, which is reckoned back from the
+    clock, moves with it."""
+    checked.note(tmp_path, "GO")
+    began_s, now_s = psutil.boot_time(), time.time()
+    monkeypatch.setattr("psutil.boot_time", lambda: began_s + 6.0)
+    monkeypatch.setattr("time.time", lambda: now_s + 6.0)
+    assert checked.changed(tmp_path) == ""
