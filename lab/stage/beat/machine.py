@@ -15,11 +15,14 @@ from lab.machines import lifecycle, snapshots
 from lab.model.errors import DemoError, LabError, UsageError
 from lab.model.lab import Lab
 from lab.model.live import Cast
+from lab.model.machine import Phase
 from lab.stage.beat.cast import Alive
 from lab.system.wait import Deadline
 
 TAG: Final = "stage"
 STOP_S: Final = 3.0  # an order ends within a second of `stop`
+# unknown: it cannot be reached or asked, and may be all right; the others are not running
+ALIVE: Final[dict[Phase, Alive]] = {"running": "up", "hung": "silent", "broken": "silent", "unknown": "silent"}
 ENDS_S: Final = 3.0  # under emulation; only after a line was lost
 
 
@@ -132,8 +135,8 @@ class LiveMachine:
         try:
             found = lifecycle.glance(self.lab, self.machine)
         except LabError:
-            return "gone"
-        return "up" if found.phase == "running" else "silent" if found.phase in ("hung", "broken") else "gone"
+            return "silent"
+        return ALIVE.get(found.phase, "gone")
 
     def restore(self, deadline: Deadline) -> str:
         """From the snapshot; where the machine has none the forms are started again."""

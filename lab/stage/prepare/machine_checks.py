@@ -60,7 +60,8 @@ class MachineChecks:
         fix = self.again
         if found.phase != "absent":
             fix = f"lab restore {self.machine} --from {TAG}, or {fix}"
-        return [Point.failed("machine", f"machine {self.machine} is {found.phase}", fix, "machine")]
+        how = f"does not answer: {found.reason}" if found.phase == "unknown" else f"is {found.phase}"
+        return [Point.failed("machine", f"machine {self.machine} {how}", fix, "machine")]
 
     def _snapshot(self) -> list[Point]:
         found = lifecycle.machine(self.lab, self.machine)
