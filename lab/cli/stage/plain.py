@@ -22,6 +22,7 @@ from lab.stage.stream.keys import action_of, number_of
 from lab.stage.stream.records import StageRecord
 
 POLL_S: Final = 0.2
+BACK_S: Final = 10.0  # a page that is loaded again is open by then
 ESCAPES: Final = {
     "\x1b[C": "ArrowRight",
     "\x1b[D": "ArrowLeft",
@@ -102,8 +103,8 @@ class Lines:
 def keyboard(act: Act, views: Callable[[], int], page_s: float) -> Iterator[None]:
     """Send what is typed to `act` while the block runs: single keys of a terminal, else an action or a key a line.
 
-    When the input has ended, keys come from the page: one that is open, or is within `page_s`. Without it the show goes
-    on alone.
+    When the input has ended, keys come from the page: one that is open, is within `page_s`, or is again within BACK_S.
+    Without it the show goes on alone.
     """
     end = threading.Event()
     single = sys.stdin is not None and sys.stdin.isatty() and os.name == "posix"
@@ -111,8 +112,10 @@ def keyboard(act: Act, views: Callable[[], int], page_s: float) -> Iterator[None
     def read() -> None:
         (_keys if single else _lines)(act, end)
         ends = time.monotonic() + page_s
-        while not views() and not end.is_set():
-            if time.monotonic() >= ends:
+        while not end.is_set():
+            if views():
+                ends = time.monotonic() + BACK_S
+            elif time.monotonic() >= ends:
                 act("alone", "")
                 return
             end.wait(POLL_S)
