@@ -28,8 +28,9 @@ def missing(program: str) -> PreconditionError:
 def failure(program: str, error: OSError) -> PreconditionError:
     """What the system answered to the start of this program."""
     if isinstance(error, FileNotFoundError):
-        if Path(program).is_absolute() and Path(program).is_file():
-            return NotStarted(f"{program} does not start: the program in its first line is missing", fix=FIXES[errno.ENOEXEC])
-        return missing(program)
+        if not (Path(program).is_absolute() and Path(program).is_file()):
+            return missing(program)
+        what = "the program in its first line is missing"
+        return NotStarted(f"{program} does not start: {what}", fix=FIXES[errno.ENOEXEC])
     why = (error.strerror or str(error)).lower()
     return NotStarted(f"{program} does not start: {why}", fix=FIXES.get(error.errno or 0, OTHER))

@@ -20,8 +20,8 @@ SHOWN: Final = 400  # lines: more than a screen takes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandBeat(Kind):
-    """Run a program; the audience sees what it prints. On this host it runs in the folder of the show file, with your own
-    environment; a path in `argv` is relative to that folder, and a name alone is looked for on PATH."""
+    """Run a program; the audience sees what it prints. On this host it runs in the folder of the show file, with your
+    own environment: a path in `argv` is relative to that folder, and a name alone is looked for on PATH."""
 
     NEEDED = ("argv",)
     GIVES = ("text", "value", "inside")

@@ -1,4 +1,4 @@
-"""What beats need that no machine gives: a run for a pillar, the Go of a build, the program of a command of this host."""
+"""What beats need that no machine gives: a run for a pillar, the Go of a build, the program of a command here."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -28,21 +27,15 @@ ATTACHED = "{id: attached, kind: attach, title: Attached, form: baseline, agent_
 BUILD = "{id: build, kind: build, title: Build, form: orchestrion-otel}"
 
 
-class Standby(Forms):
-    failed: str = ""
-
-    def reprove(self, forms: tuple[str, ...]) -> Any:
-        for form in forms:
-            reason = "no span for SELECT" if form == self.failed else ""
-            yield Proof(**HEAD, form=form, ok=not reason, reason=reason, spans=3)
+def proof(form: str, reason: str = "") -> Proof:
+    return Proof(**HEAD, form=form, ok=not reason, reason=reason, spans=3)
 
 
 def checked(folder: Path, monkeypatch: pytest.MonkeyPatch, failed: str, *beats: str) -> tuple[list[Point], Show]:
     path = folder / "s.yaml"
     path.write_text(f"schema: 1\ntitle: T\nforms: [baseline, orchestrion-otel, ebpf]\nbeats: [{', '.join(beats)}]\n")
-    show, forms = show_file.load(path), Standby()
-    forms.failed = failed
-    forms.forms = ("baseline", "orchestrion-otel", "ebpf")
+    show, forms = show_file.load(path), Forms()
+    forms.script["reprove"] = [proof(form, "no span for SELECT" if form == failed else "") for form in forms.forms]
     monkeypatch.setattr(live, "opened", lambda *_: contextlib.nullcontext(forms))
     checks = MachineChecks(lab=a_lab(folder), machine="m", show=show, again="again")
     return list(checks.looks()["forms"]()), show

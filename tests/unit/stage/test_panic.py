@@ -129,6 +129,15 @@ def test_a_beat_that_gives_orders_waits_for_a_restore_that_was_left(tmp_path: Pa
         until(lambda: len(cast.forms.asked) > given)
 
 
+def until_opened(gate: threading.Event) -> Cast:
+    """A machine that is being restored until the gate opens."""
+
+    def restore(_: Deadline) -> None:
+        gate.wait(10)
+
+    return Cast(on_restore=restore)
+
+
 @pytest.mark.parametrize(
     ("kind", "does"),
     [("command", CommandBeat(on="machine", argv=("uname",))), ("shell", ShellBeat(on="machine"))],
@@ -137,7 +146,7 @@ def test_a_program_in_the_machine_waits_for_a_restore_that_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, does: Kind
 ) -> None:
     gate, begun = threading.Event(), threading.Event()
-    cast = Cast(on_restore=lambda _: gate.wait(10) and None)
+    cast = until_opened(gate)
 
     def asked(*_: object) -> NoReturn:
         begun.set()
@@ -161,7 +170,7 @@ def test_a_program_in_the_machine_waits_for_a_restore_that_was_left(
 
 def test_a_command_of_this_host_waits_for_no_restore(tmp_path: Path) -> None:
     gate = threading.Event()
-    cast = Cast(on_restore=lambda _: gate.wait(10) and None)
+    cast = until_opened(gate)
     here = Beat(
         keys=BeatKeys(id="here", title="Here", kind="command", budget_s=10.0),
         does=CommandBeat(argv=(sys.executable, "-c", "")),
