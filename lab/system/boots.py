@@ -17,7 +17,7 @@ ASK_S: Final = 5.0
 
 
 def session() -> str:
-    """A name that each boot has anew; "" where the system gives none."""
+    """A name that no other boot has; "" where the system gives none."""
     with contextlib.suppress(OSError, UnicodeDecodeError, LabError):
         if sys.platform == "darwin":
             asked = proc.run(DARWIN, deadline=Deadline.after(ASK_S))

@@ -18,7 +18,7 @@ SLEPT_S: Final = 5.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """`slept_s`: how long this laptop had slept by then; `boot`: which boot of it that was, "" where it does not tell;
-    `passed_s`: by the clock that begins anew with each."""
+    `passed_s`: by the clock that starts with it."""
 
     word: str
     slept_s: float
@@ -26,7 +26,7 @@ class Checked:
     passed_s: float
 
     def same_boot(self, later: Checked) -> bool:
-        """As well as can be told: without names, a clock that went back gives a boot away."""
+        """Without names only a clock that went back gives another boot away."""
         if self.boot and later.boot:
             return self.boot == later.boot
         return later.passed_s >= self.passed_s
