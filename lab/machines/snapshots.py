@@ -102,7 +102,9 @@ def check(lab: Lab, machine: str, name: str) -> None:
 
 
 def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = None) -> Snapshot:
-    """Save a ready machine as `name`, replacing an older snapshot. Idempotent; a killed one leaves no such snapshot.
+    """Save a ready machine as `name`, replacing an older snapshot. Idempotent.
+
+    An older one is kept until the provider saves; when it fails or is killed then, there is no such snapshot.
 
     standby: the record of its standby forms, as JSON values; `restore` returns it.
 
@@ -119,11 +121,11 @@ def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = 
             lab.bus.step("snapshot", f"save machine {machine} as snapshot {name}"),
             journal.entry(lab, machine, "snapshot", name),
         ):
-            path.unlink(missing_ok=True)  # from here on the old one is gone
             nonce = secrets.token_hex(16)
             with _session(lab, found) as link:
                 link.put_bytes(nonce.encode(), NONCE, Deadline.after(ASK_S, lab.cancel))
                 answer = _proof(lab, link)
+            path.unlink(missing_ok=True)  # from here on the old one is gone: the provider replaces its state
             record = Snapshot(
                 schema=1,
                 name=name,
