@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import time
 from pathlib import Path
 from typing import Final
 
-from lab.machines import lifecycle
+from lab.machines import disks_in_use, lifecycle
 from lab.model.errors import PreconditionError
 from lab.model.events import Notice, Progress
 from lab.model.lab import Lab
@@ -61,7 +59,7 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
     with locks.hold(folder / f"{digest}.lock", what="artifact disk", deadline=Deadline.after(DISK_LIMIT_S, lab.cancel)):
         if image.is_file():
             if _unchanged(image):
-                _used(image)
+                store.mark_used(image)  # snapshots identify it by its change
                 return image
             lab.bus.emit(Notice(level="warning", text=f"artifact disk {image.name} was changed; building it again"))
         size_kib = ext4.needed_kib(tree, SPARE_KIB)
@@ -80,13 +78,8 @@ def disk(lab: Lab, tree: Path, digest: str) -> Path:
         part.replace(image)
         _seal(image)
         store.sync_dir(folder)
-        _prune(folder)
+        _prune(lab, folder)
     return image
-
-
-def _used(image: Path) -> None:
-    """Set the time of last use; the modification time stays, since snapshots identify the disk by it."""
-    os.utime(image, ns=(time.time_ns(), image.stat().st_mtime_ns))
 
 
 def _seal(image: Path) -> None:
@@ -115,10 +108,11 @@ def _need_space(folder: Path, wanted: int) -> None:
         )
 
 
-def _prune(folder: Path) -> None:
-    """Keep the disks used last; one in use stays readable through QEMU's open file."""
+def _prune(lab: Lab, folder: Path) -> None:
+    """Keep the disks used last, and those that a machine or a snapshot needs."""
     disks = sorted(folder.glob("*.ext4"), key=lambda p: p.stat().st_atime, reverse=True)
-    for old in disks[KEEP_DISKS:]:
+    needed = disks_in_use.names(lab) if disks[KEEP_DISKS:] else set()
+    for old in [disk for disk in disks[KEEP_DISKS:] if disk.name not in needed]:
         old.unlink(missing_ok=True)
         old.with_suffix(".json").unlink(missing_ok=True)
 

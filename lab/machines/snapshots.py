@@ -9,7 +9,7 @@ import contextlib
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -99,6 +99,17 @@ def check(lab: Lab, machine: str, name: str) -> None:
     """Whether `machine` can be saved as `name`; reads files only. Raises UsageError, PreconditionError."""
     _record(lab, machine, name)
     _existing(lab, machine)
+
+
+def changed(lab: Lab, machine: str, record: Snapshot) -> Sequence[str]:
+    """What has changed since it was saved, as text: then it cannot be restored. Fast; of no machine nothing is known.
+
+    Raises LabError when that cannot be told.
+    """
+    found = state.load(lab, machine)
+    if found is None or found.handle is None:
+        return ()
+    return _saver(found).changed(lab, found.handle, record.kept)
 
 
 def save(lab: Lab, machine: str, name: str, *, standby: dict[str, Any] | None = None) -> Snapshot:

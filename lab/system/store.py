@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -94,6 +95,16 @@ def file_stamp(path: Path) -> list[int]:
     except OSError:
         return []
     return [status.st_size, status.st_mtime_ns]
+
+
+def mark_used(path: Path) -> None:
+    """Set the time of last use, by which `lab cache prune` goes: of a file its access, since its change identifies it.
+
+    A cache that this user may only read stays as it is.
+    """
+    with contextlib.suppress(OSError):
+        now = time.time_ns()
+        os.utime(path, ns=(now, now if path.is_dir() else path.stat().st_mtime_ns))
 
 
 def write_state(path: Path, doc: dict[str, Any], *, schema: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -81,6 +82,10 @@ class Disks(Protocol[H_contra]):
 
     def attach(self, lab: Lab, handle: H_contra, image: Path, serial: str) -> None: ...
 
+    def attached(self, handle: H_contra) -> AbstractSet[Path]:
+        """At least the disks that are attached to it now; none when it does not run."""
+        ...
+
 
 @runtime_checkable
 class Snapshots(Protocol[H_contra]):
@@ -88,6 +93,10 @@ class Snapshots(Protocol[H_contra]):
 
     def save(self, lab: Lab, handle: H_contra, name: str) -> Kept:
         """Save it as `name`; the machine keeps running. Returns the argument of `restore`."""
+        ...
+
+    def changed(self, lab: Lab, handle: H_contra, kept: Kept) -> Sequence[str]:
+        """What has changed since it was saved, as text: then `restore` raises. Fast, touches no machine."""
         ...
 
     def restore(self, lab: Lab, handle: H_contra, name: str, kept: Kept) -> Endpoint:

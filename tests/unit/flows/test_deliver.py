@@ -12,6 +12,7 @@ import pytest
 
 from lab.flows import deliver as delivering
 from lab.flows.deliver import deliver, disk
+from lab.machines import disks_in_use
 from lab.model.errors import PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import LocalEndpoint, Machine, MachineSpec, SshEndpoint
@@ -153,3 +154,16 @@ def test_on_windows_a_program_is_known_by_its_first_bytes(tmp_path: Path, monkey
         path.write_bytes(content)
         path.chmod(0o644)
         assert delivering._is_program(path) is program
+
+
+def test_a_disk_that_a_machine_or_a_snapshot_needs_stays(lab: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = disk(lab, tree, "stage")
+    monkeypatch.setattr(disks_in_use, "names", lambda _: {"stage.ext4"})
+    for number in range(delivering.KEEP_DISKS + 1):
+        os.utime(first, ns=(number, first.stat().st_mtime_ns))
+        disk(lab, tree, f"other{number}")
+    stays = {path.stem for path in first.parent.glob("*.ext4")}
+    assert "stage" in stays
+    assert len(stays) == delivering.KEEP_DISKS + 1
+    made = first.stat().st_mtime_ns
+    assert disk(lab, tree, "stage").stat().st_mtime_ns == made, "with what says that it is whole"

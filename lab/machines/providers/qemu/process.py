@@ -87,6 +87,17 @@ def processes(uuid: str) -> list[psutil.Process]:
     return _started(["-uuid", uuid])
 
 
+def open_files(uuid: str) -> set[Path]:
+    """What this machine's QEMU has open, as far as this user may know: asked of the system, since QEMU may hang."""
+    import psutil
+
+    found: set[Path] = set()
+    for process in processes(uuid):
+        with contextlib.suppress(psutil.Error):
+            found |= {Path(file.path) for file in process.open_files()}
+    return found
+
+
 def keepers(uuid: str) -> list[psutil.Process]:
     """Every keeper process of this machine."""
     return _started([keeper.mark(uuid)])

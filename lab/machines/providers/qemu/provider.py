@@ -38,6 +38,7 @@ PAUSED: Final = ("paused", "io-error")
 HANDLE: Final = QemuHandle
 save: Final = qemu_snapshot.save
 restore: Final = qemu_snapshot.restore
+changed: Final = qemu_snapshot.changed
 free: Final = pulse.free
 
 
@@ -239,6 +240,11 @@ def attach(lab: Lab, handle: QemuHandle, image: Path, serial: str) -> None:
         node = {"driver": "raw", "node-name": _node(serial), "read-only": True, "file": source}
         qmp.execute("blockdev-add", **node)
         _plug(qmp, serial)
+
+
+def attached(handle: QemuHandle) -> set[Path]:
+    """The disks that its process has open; none when it does not run."""
+    return qemu_process.open_files(handle.uuid)
 
 
 def _console(directory: Path) -> str:

@@ -59,12 +59,23 @@ def save(lab: Lab, handle: QemuHandle, name: str) -> Kept:
     return Kept(key=key(handle), disks=disks)
 
 
+def changed(lab: Lab, handle: QemuHandle, kept: Kept) -> list[str]:
+    """What has changed since it was saved, as text: nothing of it can be restored then. Touches no machine."""
+    del lab
+    return differing(kept.key, key(handle)) + [text for disk in kept.disks if (text := _changed(disk))]
+
+
+def _changed(disk: KeptDisk) -> str:
+    seen = witness(Path(disk.image))
+    if seen is None:
+        return f"disk {disk.image} is missing"
+    return "" if seen == disk.seen else f"disk {disk.image} has changed"
+
+
 def restore(lab: Lab, handle: QemuHandle, name: str, kept: Kept) -> SshEndpoint:
     """Start from `name` instead of booting; a running QEMU is ended. Raises PreconditionError for a mismatch."""
-    changed = differing(kept.key, key(handle))
-    changed += [f"disk {disk.image} has changed" for disk in kept.disks if witness(Path(disk.image)) != disk.seen]
-    if changed:
-        raise misfit(name, changed)
+    if why := changed(lab, handle, kept):
+        raise misfit(name, why)
     qemu_process.end(control(handle), handle.uuid)
     plugged = [word for disk in kept.disks for word in _plugged(disk)]
     status = spawn(handle, Deadline.after(START_S, lab.cancel), extra=[*plugged, "-loadvm", name])

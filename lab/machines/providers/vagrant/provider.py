@@ -43,6 +43,7 @@ SSH_PORT: Final = 22
 PACKAGES: Final = vagrant_check.PACKAGES
 install_commands: Final = vagrant_check.install_commands
 save: Final = vagrant_snapshot.save
+changed: Final = vagrant_snapshot.changed
 
 
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:

@@ -55,11 +55,16 @@ def save(lab: Lab, handle: VagrantHandle, name: str) -> Kept:
     return Kept(key=key(lab, work))
 
 
+def changed(lab: Lab, handle: VagrantHandle, kept: Kept) -> list[str]:
+    """What has changed since it was saved, as text: nothing of it can be restored then. Touches no machine."""
+    return differing(kept.key, key(lab, _work(handle)))
+
+
 def restore(lab: Lab, handle: VagrantHandle, name: str, kept: Kept) -> None:
     """Restore `name`, whatever the machine's state. Raises PreconditionError when it does not match any more."""
+    if why := changed(lab, handle, kept):
+        raise misfit(name, why)
     work = _work(handle)
-    if changed := differing(kept.key, key(lab, work)):
-        raise misfit(name, changed)
     vagrant_cli.end_left(work)
     vagrant_cli.run(lab, work, ["snapshot", "restore", name, "--no-provision"], limit_s=SAVE_S)
 
