@@ -15,7 +15,7 @@ from typing import Final
 
 from lab.flows.request import DemoRequest
 from lab.forms import cache_keys
-from lab.machines import lifecycle
+from lab.machines import disks_in_use, lifecycle
 from lab.machines.images import golden
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError
@@ -49,7 +49,21 @@ def listing(lab: Lab) -> list[CacheEntry]:
     parts = (paths.images, paths.kernels, paths.boxes, *built, paths.downloads)
     entries = [entry for part in parts if part.is_dir() for entry in sorted(part.iterdir())]
     shown = [entry for entry in entries if entry.name != "disks" and not entry.name.startswith(".")]
-    return [CacheEntry(path=str(e), bytes=size(e), idle_s=time.time() - e.stat().st_mtime) for e in shown]
+    used: dict[Path, float] = {}
+    for entry in shown:
+        used[_whole(entry)] = max(used.get(_whole(entry), 0.0), _used_at(entry))
+    return [CacheEntry(path=str(e), bytes=size(e), idle_s=time.time() - used[_whole(e)]) for e in shown]
+
+
+def _whole(entry: Path) -> Path:
+    """What an entry is a part of: a file without its seal or digest beside it is made again."""
+    return entry if entry.is_dir() else entry.with_name(entry.name.partition(".")[0])
+
+
+def _used_at(entry: Path) -> float:
+    """The time of its last use, as `store.mark_used` sets it; a folder is accessed by looking at it already."""
+    found = entry.stat()
+    return found.st_mtime if entry.is_dir() else max(found.st_atime, found.st_mtime)
 
 
 def keys(lab: Lab, asked: DemoRequest) -> list[CacheKey]:
@@ -92,11 +106,11 @@ def _on_disk(stat: os.stat_result) -> int:
 
 def prune(lab: Lab) -> int:
     """Remove entries that were not used for two weeks and that no machine uses; returns bytes freed."""
-    used = _used_images(lab)
+    used = _in_use(lab)
     freed = 0
     for row in listing(lab):
         path = Path(row.path)
-        if row.idle_s < KEEP_S or path.name in used:
+        if row.idle_s < KEEP_S or _whole(path) in used:
             continue
         freed += row.bytes
         if path.is_dir():
@@ -106,10 +120,14 @@ def prune(lab: Lab) -> int:
     return freed
 
 
-def _used_images(lab: Lab) -> set[str]:
+def _in_use(lab: Lab) -> set[Path]:
+    """What machines and their snapshots need."""
     machines = [lifecycle.machine(lab, name) for name in lifecycle.names(lab)]
     # with a custom kernel the id is IMAGE+KERNEL
-    return {part for machine in machines if machine is not None for part in machine.image_id.split("+")}
+    idents = {part for machine in machines if machine is not None for part in machine.image_id.split("+")}
+    parts = (lab.paths.images, lab.paths.kernels, lab.paths.boxes)
+    disks = {_whole(lab.paths.artifacts / "disks" / name) for name in disks_in_use.names(lab)}
+    return {part / ident for part in parts for ident in idents} | disks
 
 
 def export(lab: Lab, ident: str, target: Path) -> str:

@@ -57,6 +57,7 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
         made_of = json.loads((place / SOURCES_FILE).read_text(encoding="utf-8"))
         if made_of["sha256"] != doc["sha256"]:
             return None
+        store.mark_used(place)
         return Artifact(
             name=name,
             key=key,

@@ -77,7 +77,11 @@ def build_environment(lab: Lab, **values: str) -> dict[str, str]:
         "GOMODCACHE": str(lab.paths.build / "modules"),
         "GOGC": _collector(),
     }
-    return {**shielded(), **FIXED, **fixed, **values}
+    made = {**shielded(), **FIXED, **fixed, **values}
+    for cache in (made["GOMODCACHE"], made.get("GOCACHE")):
+        if cache and Path(cache).is_relative_to(lab.paths.build):
+            store.mark_used(Path(cache))
+    return made
 
 
 def _collector() -> str:
@@ -121,6 +125,8 @@ def find(lab: Lab, version: str, *, deadline: Deadline) -> Toolchain:
     private.need_programs(lab.paths.build)
     found = at_hand(lab, version, deadline)
     if found is not None:
+        for used in (lab.paths.build / "modules", _wheel_dir(lab, version)):  # builds with any Go need the modules
+            store.mark_used(used)
         return found
     with locks.hold(lab.paths.locks / f"toolchain-{version}", what=f"toolchain {version}", deadline=deadline):
         found = _fetched(lab, version)
@@ -138,6 +144,7 @@ def for_machine(lab: Lab, version: str, goarch: str, *, deadline: Deadline) -> P
     """
     root = _module_dir(lab, version, "linux", goarch)
     if _unpacked(root):
+        store.mark_used(lab.paths.build / "modules")
         return root
     go = find(lab, version, deadline=deadline).go
     with lab.bus.step("toolchain", f"fetch {version} for {goarch}"):

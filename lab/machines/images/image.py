@@ -27,7 +27,7 @@ from lab.machines.vm.qemu_argv import ROOT_SERIAL
 from lab.model.errors import ConfigError, PreconditionError, ProvisioningError
 from lab.model.lab import Lab
 from lab.model.machine import Arch, MachineSpec
-from lab.system import digests, ext4, locks, resources
+from lab.system import digests, ext4, locks, resources, store
 from lab.system.wait import Deadline
 
 DISK: Final = "disk.raw"
@@ -134,7 +134,7 @@ def bake(lab: Lab, spec: ImageSpec) -> Image:
 def once(lab: Lab, ident: str, make: Callable[[Deadline], None]) -> Image:
     """The image `ident`: found and checked, or built by `make` under its lock. Raises Locked and what `make` raises."""
     if (image := at(lab, ident)) is not None:
-        image.directory.touch()  # the date of its last use: `lab cache prune` goes by it
+        store.mark_used(image.directory)
         return image
     waiting = Deadline.after(lab.config.lock_timeout_s, lab.cancel)
     with locks.hold(lab.paths.locks / f"image-{ident}", what=f"image {ident}", deadline=waiting):

@@ -6,16 +6,27 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from lab.flows import cache
+from lab.flows import cache, deliver
 from lab.flows.cache import CacheKey
-from lab.machines import state
-from lab.model.errors import PreconditionError
+from lab.forms import cache as built_forms
+from lab.forms.cache import Built
+from lab.machines import disks_in_use, state
+from lab.machines.images.cloud import boot as cloud_boot
+from lab.machines.images.cloud import convert as cloud_convert
+from lab.machines.images.cloud import disk as cloud_disk
+from lab.machines.images.rootfs import ImageSpec
+from lab.model.errors import LabError, PreconditionError
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec
+from lab.system import proc, toolchain
+from lab.system.wait import Deadline
 from tests.support import lab_at
+
+LONG_AGO: Final = time.time() - cache.KEEP_S - 60
 
 
 @pytest.fixture
@@ -33,10 +44,14 @@ def lab(tmp_path: Path) -> Lab:
         path.write_bytes(b"x" * 100_000)
     (lab.paths.artifacts / "abc" / "deep").chmod(0o500)
     state.save(lab, Machine(spec=MachineSpec(name="m"), image_id="used"))
-    for row in cache.listing(lab):
-        long_ago = time.time() - cache.KEEP_S - 60
-        os.utime(row.path, (long_ago, long_ago))
+    age(lab)
     return lab
+
+
+def age(lab: Lab) -> None:
+    """All in the cache was last used long ago."""
+    for row in cache.listing(lab):
+        os.utime(row.path, (LONG_AGO, LONG_AGO))
 
 
 def names(lab: Lab) -> list[str]:
@@ -88,3 +103,69 @@ def test_one_key_for_all_entries_whatever_their_order() -> None:
     turned = [replace(row, there=not row.there) for row in reversed(rows)]
     assert cache.digest(rows) == cache.digest(turned)
     assert cache.digest(rows) != cache.digest(rows[:1])
+
+
+# --- use, as commands use it ------------------------------------------------------------------------------------------
+
+
+def test_a_binary_that_is_found_is_used(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "shop").write_bytes(b"ELF")
+    built = Built(name="shop", key="k1", path=tmp_path / "shop", build_id="b", cold_s=1.0, inputs={})
+    built_forms.publish(lab, built)
+    age(lab)
+    assert built_forms.find(lab, "k1", "shop")
+    cache.prune(lab)
+    assert built_forms.find(lab, "k1", "shop")
+
+
+def test_a_go_that_is_found_is_used_with_all_modules_and_its_cache(lab: Lab) -> None:
+    system, cpu = toolchain.host_target()
+    root = lab.paths.build / "modules/golang.org" / f"toolchain@v0.0.1-go9.9.9.{system}-{cpu}"
+    (root / "bin").mkdir(parents=True)
+    (root / "VERSION").write_text("go9.9.9\n")
+    (root / "bin" / toolchain.GO).write_text("")
+    (root / "bin" / toolchain.GO).chmod(0o700)
+    for name in ("cache-go9.9.9-plain", "cache-go9.9.9-weaver"):
+        (lab.paths.build / name).mkdir()
+    age(lab)
+    go = toolchain.find(lab, "go9.9.9", deadline=Deadline.after(5))
+    toolchain.build_environment(lab, GOCACHE=go.build_cache(lab))
+    cache.prune(lab)
+    assert names(lab) == ["used", "cache-go9.9.9-plain", "modules"]
+
+
+def test_a_disk_that_is_used_stays_with_its_stamp(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    image = deliver.disk(lab, tmp_path / "tree", "d1")
+    age(lab)
+    deliver._seal(image)  # of that age
+    age(lab)
+    changed = deliver.disk(lab, tmp_path / "tree", "d1").stat().st_mtime_ns
+    assert changed < time.time_ns() - cache.KEEP_S * 1e9, "only its access is of now"
+    cache.prune(lab)
+    assert deliver.disk(lab, tmp_path / "tree", "d1").stat().st_mtime_ns == changed, "not made again"
+
+
+def test_a_disk_of_a_snapshot_stays_with_its_stamp(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lab.paths.artifacts / "disks" / "abc.json").write_text("{}")
+    age(lab)
+    monkeypatch.setattr(disks_in_use, "names", lambda _: {"abc.ext4"})
+    cache.prune(lab)
+    assert names(lab) == ["used", "abc.ext4", "abc.json"]
+
+
+def test_an_image_that_was_fetched_is_used_where_it_is_found(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proc, "require_tool", lambda _: "qemu")
+    monkeypatch.setattr(cloud_boot, "firmware", lambda *_: None)
+    (tmp_path / "os.img").write_bytes(b"x")
+    digest = "sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    spec = MachineSpec(source=str(tmp_path / "os.img"), digest=digest)
+    kept = cloud_disk.source(lab, spec.source, digest, Deadline.after(5))
+    age(lab)
+    wanted = ImageSpec(suite="bookworm", arch=spec.arch, disk_gib=1, packages=(), go_root=tmp_path)
+    with pytest.raises(LabError):  # it is no image
+        cloud_convert._make(lab, spec, wanted, "i1", Deadline.after(5))
+    cache.prune(lab)
+    assert kept.exists()

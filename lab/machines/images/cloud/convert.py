@@ -32,7 +32,7 @@ from lab.model.lab import Lab
 from lab.model.machine import GOARCH, MachineSpec, Seed
 from lab.model.paths import KNOWN_HOSTS_FILE
 from lab.remote.base import Transport
-from lab.system import proc
+from lab.system import proc, store
 from lab.system.wait import Deadline
 
 RECIPE: Final = 1  # as `image.RECIPE`, for the extra steps on a cloud image
@@ -74,6 +74,7 @@ def _make(lab: Lab, spec: MachineSpec, wanted: ImageSpec, ident: str, deadline: 
     image.need_space(lab.paths.images, NEEDED_MIB)  # fails before it too
     where = cloud_catalog.image(spec)
     path = cloud_disk.source(lab, where["location"], where["digest"], deadline)
+    store.mark_used(path)
     kind = cloud_disk.format_of(path)
     work = lab.paths.images / f"{image.WORK_PREFIX}{ident}"
     image.discard(work)

@@ -23,7 +23,7 @@ from lab.model.errors import ConfigError, LabError, PreconditionError, Provision
 from lab.model.events import Notice
 from lab.model.lab import Lab
 from lab.model.machine import Finding, MachineSpec
-from lab.system import ext4, locks, proc
+from lab.system import ext4, locks, proc, store
 from lab.system.wait import Deadline
 
 KERNEL: Final = "kernel"
@@ -83,7 +83,7 @@ def prepare(lab: Lab, spec: MachineSpec) -> OwnKernel:
                 with lab.bus.step("kernel", f"cache kernel {found.release} and its modules"):
                     _make(lab, found, modules, directory, deadline)
     image_seal.check(directory)
-    directory.touch()  # the date of its last use: `lab cache prune` goes by it
+    store.mark_used(directory)
     disk = directory / DISK
     return OwnKernel(digest=digest, release=found.release, directory=directory, disk=disk if disk.exists() else None)
 

@@ -65,7 +65,7 @@ def _own(lab: Lab, spec: MachineSpec) -> Box:
             with lab.bus.step("box", "pack the image as a Vagrant box"):
                 _pack(image.disk, path, waiting)
                 store.write_text(sum_file, digests.of_file(path, synced=True))
-    path.touch()  # the date of its last use: `lab cache prune` goes by it
+    store.mark_used(path)
     digest = f"sha256:{sum_file.read_text(encoding='utf-8').strip()}"
     return Box(path=path, digest=digest, image_id=image.id, kernel=image.kernel, initrd=image.initrd)
 
@@ -133,6 +133,7 @@ def need_digest(spec: MachineSpec) -> None:
 def _fetch(lab: Lab, spec: MachineSpec) -> Path:
     target = _boxes(lab) / f"{spec.digest.partition(':')[2][:32]}.box"
     if target.exists() and _matches(lab, target, spec.digest):
+        store.mark_used(target)
         return target
     deadline = Deadline.after(FETCH_S, lab.cancel)
     with lab.bus.step("box", "fetch the Vagrant box"):
