@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from lab.cli.options import Options
 from lab.model.config import Config
@@ -134,12 +134,12 @@ def log_path(paths: Paths, name: str) -> Path:
 class LogFile:
     """Writes every record as one JSON line; created by the first record, so that read-only commands leave no file.
 
-    When the file cannot be created, the command continues without it after one warning.
+    When it cannot be written, the command continues without it after one warning: on a full disk `lab down` must work.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: Any = None
+        self._file: TextIO | None = None
         self._failed = False
 
     def __enter__(self) -> Self:
@@ -147,23 +147,27 @@ class LogFile:
 
     def __exit__(self, *args: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written is tried again
+                self._file.close()
 
     def __call__(self, record: Record) -> None:
         if self._failed:
             return
-        if self._file is None:
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            except OSError as error:
-                self._failed = True
-                sys.stderr.write(f"warning: cannot write the log of this command: {error.filename}: {error.strerror}\n")
-                return
-            # a file's name that is not UTF-8 is text with lone surrogates: JSON can write those as \uXXXX
-            self._file = os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace", newline="\n")
-        self._file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
-        self._file.flush()
+        try:
+            if self._file is None:
+                self._file = self._opened()
+            self._file.write(json.dumps(record.to_json(), ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self._failed = True
+            place = error.filename or self.path
+            sys.stderr.write(f"warning: cannot write the log of this command: {place}: {error.strerror}\n")
+
+    def _opened(self) -> TextIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # a file's name that is not UTF-8 is text with lone surrogates: JSON can write those as \uXXXX
+        return os.fdopen(fd, "a", encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 @contextlib.contextmanager

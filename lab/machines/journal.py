@@ -1,14 +1,14 @@
 """The steps that a command began and finished on a machine: append-only, synced, read by the next command.
 
 The journal tells people where a command was interrupted. It never decides what to do next: each step inspects the
-machine itself.
+machine itself. Where it cannot be written, such as on a full disk, no command ends for that: `lab down` frees the disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def path(lab: Lab, name: str) -> Path:
     return lab.paths.machine(name) / JOURNAL_FILE
 
 
-@contextmanager
+@contextlib.contextmanager
 def entry(lab: Lab, name: str, command: str, step: str) -> Iterator[None]:
     """Write the intent, run the block, write the outcome: done, or failed when it raises; a kill leaves none."""
     began = time.monotonic()
@@ -64,4 +64,5 @@ def read(lab: Lab, name: str) -> tuple[JournalLine, ...]:
 
 
 def _append(lab: Lab, name: str, record: dict[str, Any]) -> None:
-    store.append_line(path(lab, name), {"at": round(time.time(), 3), **record}, durable=True)
+    with contextlib.suppress(OSError):
+        store.append_line(path(lab, name), {"at": round(time.time(), 3), **record}, durable=True)
