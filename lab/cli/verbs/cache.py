@@ -31,11 +31,12 @@ def register(app: typer.Typer) -> None:
         ident: Annotated[str, typer.Argument(metavar="ID", help="export: the image.")] = "",
         file: Annotated[str, typer.Argument(metavar="FILE", help="export: the file to write.")] = "",
         service: flags.Service = None,
+        show: Annotated[str | None, typer.Option("--show", metavar="SHOW", help="keys: of a show's rehearsal.")] = None,
     ) -> int:
         """List the cache with sizes, or remove unused entries.
 
-        `keys`: the cache entries that a demo of these forms needs, each named by the digest of all its inputs; save
-        and restore them in CI, and the next demo builds none of them.
+        `keys`: the cache entries that a demo of these forms needs, or the rehearsal of a show, each named by the digest
+        of all its inputs; save and restore them in CI, and the next demo builds none of them.
 
         `export ID FILE`: write a golden image to a file and print its digest, for --source and --digest elsewhere.
         """
@@ -43,6 +44,10 @@ def register(app: typer.Typer) -> None:
         def asked_for(config: Config) -> DemoRequest:
             from lab.flows import request
 
+            if show is not None:
+                from lab.stage.show import show_file
+
+                return request.with_controls(show_file.load(show_file.find(show)).asked)  # it measures a run, too
             return request.read(config.demo, service_dir=service, forms_given=wanted["demo.forms"] is not None)
 
         with session(options, "cache", wanted) as lab:
