@@ -56,7 +56,7 @@ def listing(lab: Lab) -> list[CacheEntry]:
 
 
 def _whole(entry: Path) -> Path:
-    """What an entry is a part of: a file without its seal or digest beside it is made again."""
+    """What an entry is a part of: a file without its seal or digest beside it is built again."""
     return entry if entry.is_dir() else entry.with_name(entry.name.partition(".")[0])
 
 

@@ -102,9 +102,9 @@ def check(lab: Lab, machine: str, name: str) -> None:
 
 
 def changed(lab: Lab, machine: str, record: Snapshot) -> Sequence[str]:
-    """What has changed since it was saved, as text: then it cannot be restored. Fast; of no machine nothing is known.
+    """What has changed since it was saved, as text: then it cannot be restored. Fast; () where there is no machine.
 
-    Raises LabError when that cannot be told.
+    Raises LabError when that cannot be found out.
     """
     found = state.load(lab, machine)
     if found is None or found.handle is None:
