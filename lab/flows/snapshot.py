@@ -42,21 +42,25 @@ def keep(lab: Lab, machine: str, tag: str, asked: DemoRequest | None) -> None:
 
 def holds(lab: Lab, machine: str, tag: str) -> bool:
     """Whether `tag` is a snapshot of the forms that are on standby in `machine` now, and can be restored."""
-    return not unfit(lab, machine, tag)
+    return same_forms(lab, machine, tag) and not unfit(lab, machine, tag)
+
+
+def same_forms(lab: Lab, machine: str, tag: str) -> bool:
+    """Whether the forms in `tag` are those that are on standby in `machine` now, as they were started."""
+    try:
+        saved = snapshots.read(lab, machine, tag).standby
+        return saved is not None and _record(machine, tag, saved) == standby.kept(lab, machine)
+    except LabError:
+        return False
 
 
 def unfit(lab: Lab, machine: str, tag: str) -> str:
-    """Why `holds` is False; "" when it is True. Fast: reads files and asks for the version of QEMU."""
+    """Why `tag` cannot be restored, such as after an upgrade of QEMU; "" when nothing stands against it. Fast."""
     try:
-        record = snapshots.read(lab, machine, tag)
-        if record.standby is None:
-            return f"snapshot {tag} has no forms on standby"
-        if _record(machine, tag, record.standby) != standby.kept(lab, machine):
-            return f"snapshot {tag} has other forms on standby than the machine now"
-        changed = snapshots.changed(lab, machine, record)
+        changed = snapshots.changed(lab, machine, snapshots.read(lab, machine, tag))
     except LabError as error:
         return error.message
-    return f"snapshot {tag} does not match: {'; '.join(changed)}" if changed else ""
+    return "; ".join(changed)
 
 
 def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool = False) -> RestoreReport:
