@@ -181,6 +181,9 @@ class LiveRequest:
         lacking = tuple(node for node, count in sorted(must.items()) if seen[node] < count)
         wrong = sorted({result.node_of[span] for span, ok in result.as_expected.items() if not ok})
         received = {(span.trace_id, span.span_id) for span in one.spans}
+        lost = [span for span in one.spans if span.parent_id and (span.trace_id, span.parent_id) not in received]
+        orphans = tuple(dict.fromkeys(span.span_id for span in lost))
+        elsewhere = {span for span, ok in result.parent_ok.items() if not ok}
         if not why and one.answer is not None and not one.answer.ok:
             why = "%s answered %d" % (self.kind, one.answer.status)
         if not why and some and form.expected.known:
@@ -201,10 +204,10 @@ class LiveRequest:
             seen=len(received),
             missing=tuple(node.id for node in tree.nodes.values() if seen[node.id] < node.count_min),
             unexpected_missing=lacking,
-            wrong_parent=tuple(sorted({result.node_of[span] for span, ok in result.parent_ok.items() if not ok})),
-            parent_missing=tuple(
-                span.span_id for span in one.spans if span.parent_id and (span.trace_id, span.parent_id) not in received
-            ),
+            wrong_parent=tuple(sorted({result.node_of[span] for span in elsewhere})),
+            parent_missing=orphans,
+            misplaced=len(elsewhere.union(orphans)),
+            instrumented=some,
             node_of=result.node_of,
             first_span_s=one.after_s(min),
             last_span_s=one.after_s(max),

@@ -120,6 +120,8 @@ class RequestEnded(_Live):
     unexpected_missing: tuple[str, ...] = ()  # those of them that this form is known to give
     wrong_parent: tuple[str, ...] = ()  # nodes whose span is below another than in the reference tree
     parent_missing: tuple[str, ...] = ()  # ids of spans whose parent never came
+    misplaced: Optional[Count] = None  # spans that either is true of; null: an older guest does not tell
+    instrumented: bool = False  # the form is to give spans, whether or not it is known which
     node_of: dict[str, str] = field(default_factory=dict)  # span id -> node of the reference tree
     first_span_s: Optional[float] = None  # request sent -> first span in the sink
     last_span_s: Optional[float] = None

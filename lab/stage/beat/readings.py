@@ -33,7 +33,7 @@ def readings(
     values = [value for load in loads for value in _of_load(load, at_ms, counted=counted)]
     of_form: dict[str, list[RequestEnded]] = {}
     for request in requests:
-        if request.expected:
+        if request.expected or request.instrumented:
             of_form.setdefault(request.form, []).append(request)
     values += [value for form, some in of_form.items() for value in _of_requests(form, some, at_ms)]
     values += [_value("errors", "failed requests", float(load.errors), "errors", load.form, at_ms) for load in loads]
@@ -70,12 +70,13 @@ def _of_load(load: LoadEnded, at_ms: float, *, counted: bool) -> list[Value]:
 def _of_requests(form: str, some: Sequence[RequestEnded], at_ms: float) -> list[Value]:
     """The fewest that one of them gave: a later one that is whole makes no earlier loss good."""
     seen = min(one.seen for one in some)
-    placed = min(one.seen - len(one.parent_missing) - len(one.wrong_parent) for one in some)
+    placed = [one.seen - one.misplaced for one in some if one.misplaced is not None]
     fewest = "fewest " if len(some) > 1 else ""
-    return [
-        _value("request_spans", f"{fewest}spans of one request", float(seen), "spans", form, at_ms),
-        _value("spans_in_place", f"{fewest}spans below their parent", float(max(placed, 0)), "spans", form, at_ms),
-    ]
+    found = [_value("request_spans", f"{fewest}spans of one request", float(seen), "spans", form, at_ms)]
+    if len(placed) == len(some):
+        title = f"{fewest}spans below their parent"
+        found.append(_value("spans_in_place", title, float(min(placed)), "spans", form, at_ms))
+    return found
 
 
 def _value(name: str, title: str, value: float, unit: str, form: str, at_ms: float) -> Value:

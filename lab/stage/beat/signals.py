@@ -202,8 +202,8 @@ def _parents(events: Sequence[LiveEvent]) -> dict[str, float]:
     wrong: Counter[str] = Counter()
     came: Counter[str] = Counter()
     for event in events:
-        if isinstance(event, RequestEnded) and event.seen >= event.expected:
-            wrong[event.form] += len(event.parent_missing) + len(event.wrong_parent)
+        if isinstance(event, RequestEnded) and event.misplaced is not None and event.seen >= event.expected:
+            wrong[event.form] += event.misplaced
             came[event.form] += event.seen
     return {form: wrong[form] / number for form, number in came.items() if number}
 

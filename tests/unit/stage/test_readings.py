@@ -37,11 +37,26 @@ def test_the_baseline_stands_in_for_a_twin_that_is_not_there() -> None:
 def test_a_request_gives_its_spans_and_how_many_are_in_place() -> None:
     found = {value.name: value.value for value in readings([REQUEST], at_ms=0.0)}
     assert found == {"request_spans": 4.0, "spans_in_place": 2.0}
-    assert readings([replace(REQUEST, expected=0)], at_ms=0.0) == ()
+    assert readings([replace(REQUEST, expected=0, instrumented=False)], at_ms=0.0) == ()
+    older = readings([replace(REQUEST, misplaced=None)], at_ms=0.0)
+    assert [value.name for value in older] == ["request_spans"], "an older guest does not tell"
+
+
+def test_a_form_of_which_nothing_is_known_has_values_too() -> None:
+    unknown = replace(REQUEST, expected=0, seen=1, misplaced=0)
+    for seen in (1, 0):
+        found = {value.name: value.value for value in readings([replace(unknown, seen=seen)], at_ms=0.0)}
+        assert found == {"request_spans": seen, "spans_in_place": seen}
+
+
+def test_a_span_without_its_parent_is_one_span_out_of_place() -> None:
+    many = replace(REQUEST, seen=13, wrong_parent=("db",), parent_missing=("s1", "s2"), misplaced=11)
+    found = {value.name: value.value for value in readings([many], at_ms=0.0)}
+    assert found == {"request_spans": 13.0, "spans_in_place": 2.0}
 
 
 def test_of_several_requests_the_one_with_the_fewest_spans_is_judged() -> None:
-    poor = replace(REQUEST, seen=2, parent_missing=(), wrong_parent=())
+    poor = replace(REQUEST, seen=2, misplaced=0)
     for order in ([poor, REQUEST, REQUEST], [REQUEST, poor]):
         found = [(value.name, value.form, value.value) for value in readings(order, at_ms=0.0)]
         assert found == [("request_spans", "ebpf", 2.0), ("spans_in_place", "ebpf", 2.0)]

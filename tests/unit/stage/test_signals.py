@@ -92,6 +92,8 @@ REQUEST = RequestEnded(
     seen=4,
     wrong_parent=("db",),
     parent_missing=("s1",),
+    misplaced=2,
+    instrumented=True,
     first_span_s=0.7,
 )
 
@@ -154,6 +156,9 @@ def test_spans_late_sends_and_builds() -> None:
     assert found.builds == {"ebpf": ("aa", "bb")}
     assert found.parents == {"ebpf": 0.5}
     assert of([replace(REQUEST, seen=3)]).parents == {}, "the parent of a span may be the one that was dropped"
+    orphan = replace(REQUEST, wrong_parent=("db",), parent_missing=("s1",), misplaced=1)
+    assert of([orphan]).parents == {"ebpf": 0.25}, "the orphan is the span of that node"
+    assert of([replace(REQUEST, misplaced=None)]).parents == {}, "an older guest does not tell"
 
 
 def test_the_share_of_answers_that_were_not_as_expected() -> None:
