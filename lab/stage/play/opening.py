@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lab.flows import snapshot
+from lab.flows import snapshot, standby
+from lab.flows.request import DemoRequest
 from lab.machines import snapshots
 from lab.model.errors import Cancelled, LabError, UsageError
 from lab.model.events import Bus, Notice, Record, Sink
 from lab.model.lab import Lab
+from lab.model.paths import STANDBY_FILE
 from lab.stage.beat.machine import TAG, LiveMachine
 from lab.stage.diagnosis.critic import Critic
 from lab.stage.history import checked, ledger, profile, takes
@@ -27,8 +29,8 @@ from lab.system.wait import Deadline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowRequest:
-    """How a show is played. minutes: a shorter slot; standby: the second machine; fresh: begin from the snapshot, as
-    the rehearsals did."""
+    """How a show is played. minutes: a shorter slot; standby: the second machine; fresh: begin as the rehearsals did,
+    from the snapshot or with the forms started again."""
 
     minutes: float | None = None
     standby: str = ""
@@ -56,7 +58,7 @@ def engine_of(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None
     remarks: list[str] = []
     if asked.fresh and any(map(needs_machine, beats)):
         for name in filter(None, (machine, asked.standby)):
-            _restore(lab, name, remarks)
+            _restore(lab, name, show.asked, remarks)
     bus = Bus()
     lab = replace(lab, bus=bus)
     first = side(lab, machine, show, beats, remarks, inputs)
@@ -72,10 +74,21 @@ def engine_of(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None
     return engine
 
 
-def _restore(lab: Lab, machine: str, remarks: list[str]) -> None:
+def as_on_stage(lab: Lab, machine: str, asked: DemoRequest) -> tuple[str, ...]:
+    """The machine as a show begins on it; names the forms that are not proven then. An agent's maps fill with use, and
+    one that a beat attached may have stayed."""
+    if TAG in snapshots.names(lab, machine):
+        return tuple(snapshot.restore(lab, machine, TAG, fallback=True).failed)
+    standby.start(lab, machine, asked)
+    return ()
+
+
+def _restore(lab: Lab, machine: str, asked: DemoRequest, remarks: list[str]) -> None:
     """A show begins where its rehearsals began. A machine that does not come back leaves the takes."""
     try:
-        if TAG in snapshots.names(lab, machine) and (bad := snapshot.restore(lab, machine, TAG, fallback=True).failed):
+        if TAG not in snapshots.names(lab, machine) and not (lab.paths.machine(machine) / STANDBY_FILE).exists():
+            return  # never rehearsed: putting the forms there may take longer than the show
+        if bad := as_on_stage(lab, machine, asked):
             remarks.append(f"machine {machine}: not proven after the restore: {', '.join(bad)}")
     except Cancelled:
         raise

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from lab.flows import demo, request, snapshot, standby
-from lab.flows.request import DemoRequest
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers import PROVIDERS
 from lab.model.errors import Cancelled, LabError, UsageError
@@ -23,7 +22,7 @@ from lab.stage.history.profile import Profile
 from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.pillar import PillarBeat, newest
 from lab.stage.play.engine import Engine
-from lab.stage.play.opening import ShowRequest, beats_of, engine_of, needs_machine, staged
+from lab.stage.play.opening import ShowRequest, as_on_stage, beats_of, engine_of, needs_machine, staged
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
 from lab.stage.show.show import Beat, Show
 from lab.system import offline
@@ -65,7 +64,7 @@ def _rehearsed(
     done: list[Rehearsal] = []
     for number in range(runs):
         if any(map(needs_machine, beats)):
-            _as_on_stage(lab, machine, show.asked)
+            as_on_stage(lab, machine, show.asked)
         recorder = Recorder(show=show, place=place, machine=machine, inputs=found.inputs)
         recorder.network_cut = number == runs - 1
         with lab.bus.step("rehearse", f"rehearsal {number + 1} of {runs}", index=number + 1, of=runs) as step:
@@ -83,7 +82,7 @@ def _rehearsed(
         if engine.stopped and engine.pace == "keys":  # whoever pressed q wants no other run to begin
             break
     if any(map(needs_machine, beats)) and TAG not in snapshots.names(lab, machine):
-        _as_on_stage(lab, machine, show.asked)  # a show begins from the snapshot, where there is one
+        as_on_stage(lab, machine, show.asked)  # what is checked next is proven by fresh agents
     slot_s = (asked.minutes or show.keys.slot_min) * 60
     missing = ledger.stage_ready(ledger.read(place), found.inputs, needs(beats, slot_s, RUNS))
     return Rehearsed(runs=tuple(done), missing=missing, place=place)
@@ -132,14 +131,6 @@ def _warm_builds(lab: Lab, show: Show, place: Path) -> None:
         if isinstance(beat.does, BuildBeat) and not (place / takes.FOLDER / f"{beat.id}.json").exists():
             with lab.bus.step("warm", f"build {beat.does.form} once, for the caches"):
                 beat.does.weave(lab, show.asked, lab.config.machine.name, Deadline.after(WARM_S, lab.cancel))
-
-
-def _as_on_stage(lab: Lab, machine: str, asked: DemoRequest) -> None:
-    """A show begins from the snapshot: an agent's maps fill with use."""
-    if TAG in snapshots.names(lab, machine):
-        snapshot.restore(lab, machine, TAG, fallback=True)
-    else:
-        standby.start(lab, machine, asked)
 
 
 def _hosts(lab: Lab, machine: str) -> tuple[str, ...]:

@@ -26,9 +26,7 @@ def statements(parent: str) -> list[Span]:
     return [span("query", "client", ident=f"s{n}", parent=parent, attributes=attributes) for n in range(11)]
 
 
-def ended(
-    kind: str, spans: list[Span], *, known: bool = True, proof: Literal["some", "none"] = "some"
-) -> RequestEnded:
+def ended(kind: str, spans: list[Span], *, known: bool = True, proof: Literal["some", "none"] = "some") -> RequestEnded:
     expected = FormExpectation(known=known)
     tree = type_trees({**REFERENCE, "search": SEARCH}, expected)[kind]
     running: Any = SimpleNamespace(id="ebpf", form=SimpleNamespace(proof=proof, expected=expected))

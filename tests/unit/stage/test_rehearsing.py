@@ -52,7 +52,7 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(profile, "of", lambda *_: Profile(inputs=Inputs(show="", seed=1)))
     monkeypatch.setattr(snapshot, "holds", lambda *_: True)
     monkeypatch.setattr(snapshots, "names", lambda *_: (TAG,))
-    monkeypatch.setattr(snapshot, "restore", lambda *_, **__: done.append("restore"))
+    monkeypatch.setattr(snapshot, "restore", lambda *_, **__: done.append("restore") or SimpleNamespace(failed=[]))
     return done
 
 
@@ -100,10 +100,11 @@ def test_no_show_begins_between_two_rehearsals(
     lab, show = lab_at(tmp_path), a_show(tmp_path)
     refused: list[str] = []
 
-    def refuses(when: str) -> None:
+    def refuses(when: str) -> Any:
         with pytest.raises(Locked), opened(lab, show, ShowRequest()):
             pass
         refused.append(when)
+        return SimpleNamespace(failed=[])
 
     monkeypatch.setattr(snapshot, "restore", lambda *_, **__: refuses("restore"))
     rehearse(lab, show, ASKED, 2, lambda _: refuses("play"))
