@@ -4,7 +4,7 @@ from lab.forms.build_machine import BuildMachine
 from lab.forms.building import Outcome, attempt, build
 from lab.forms.declared import catalog, choose, service
 from lab.forms.doctor import checks
-from lab.forms.spec import form_spec
+from lab.forms.spec import form_spec, is_known
 from lab.forms.tree import artifact_tree, tree_path
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "checks",
     "choose",
     "form_spec",
+    "is_known",
     "service",
     "tree_path",
 ]

@@ -105,8 +105,7 @@ def holds(when: Mapping[str, tuple[str, ...]], facts: MachineFacts) -> bool:
 
 def expectation(form: Form, service: Service, facts: MachineFacts, topology: str) -> FormExpectation:
     """The spans expected of this form: by the form's rules for any service, then by the service's own."""
-    own = service.expected.get(form.name)
-    known = own is not None or form.default_expect == "none"
+    own, known = service.expected.get(form.name), is_known(form, service)
     written = (form.expected, own) if own is not None else (form.expected,)
     here = [rule for one in written for rule in one.rules if holds(rule.when, facts)]
     rules = [rule for rule in here if not rule.topology or topology in rule.topology]
@@ -119,6 +118,11 @@ def expectation(form: Form, service: Service, facts: MachineFacts, topology: str
         for request, nodes in service.reference.items()
     }
     return FormExpectation(requests=requests, extra=tuple(extra), known=known)
+
+
+def is_known(form: Form, service: Service) -> bool:
+    """Whether the service says which spans this form gives on it; one that gives none needs no word."""
+    return form.name in service.expected or form.default_expect == "none"
 
 
 def _expected(form: Form, request: str, node: SpanNode, rules: list[ExpectRule], *, known: bool) -> Expectation:

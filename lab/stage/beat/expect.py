@@ -114,7 +114,11 @@ class Spans:
     spans: str = key("", "Form whose spans are looked at")
     at_least: int = key(1, "Fewest spans of a request")
     names: tuple[str, ...] = key((), "Names of spans, each of which must be there")
-    whole: bool = key(default=False, text="Every span came that the form is expected to give, each under its parent")
+    whole: bool = key(
+        default=False,
+        text="Every span came that the form is expected to give, each under its parent; the service must have an"
+        " expectation for the form",
+    )
 
     def fault(self) -> str:
         return ""

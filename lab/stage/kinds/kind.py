@@ -23,6 +23,7 @@ class Around:
     requests: tuple[str, ...] = ()  # request types of the scenario
     budget_s: float = math.inf
     kept: tuple[str, ...] = ()  # forms to which a beat attaches an agent that stays
+    unknown: tuple[str, ...] = ()  # forms of which the service does not say which spans they give
 
     def no_request(self, name: str) -> str:
         """Why no such request can be sent; "" when it can."""

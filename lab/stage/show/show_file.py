@@ -73,6 +73,7 @@ def load(path: Path) -> Show:
     around = Around(
         forms={name: known[name] for name in forms if name in known},
         requests=tuple(one.type for one in asked.scenario.requests) if asked else (),
+        unknown=tuple(one.name for one in asked.forms if not catalog.is_known(one, asked.service)) if asked else (),
     )
     beats = [_beat(item, top, cuts, around) for item in doc.sections("beats")]
     doc.check("beats", "" if beats or not doc.sound("beats") else "at least one beat is needed")
@@ -213,14 +214,14 @@ def _expect(item: Section, word: str, does: Kind, top: ShowKeys) -> Expect | Non
 
 def _meets(doc: Section, beats: list[Beat | None], around: Around) -> None:
     """After all beats were read: an agent that stays attached gives a form spans in the beats after."""
-    kept = tuple(one.does.form for one in beats if one and isinstance(one.does, AttachBeat) and one.does.keep)
+    kept = [one.does for one in beats if one and isinstance(one.does, AttachBeat) and one.does.keep]
+    unknown = (one.form for one in kept if one.agent_of in around.unknown)
+    around = dataclasses.replace(around, kept=tuple(one.form for one in kept), unknown=(*around.unknown, *unknown))
     for item, beat in zip(doc.sections("beats"), beats, strict=True):
         written = item.sections("expect")
         if beat is None or len(written) != len(beat.expect):  # said already
             continue
-        near = dataclasses.replace(around, kept=kept)
-        if item.sound("budget_s"):
-            near = dataclasses.replace(near, budget_s=beat.keys.budget_s)
+        near = dataclasses.replace(around, budget_s=beat.keys.budget_s) if item.sound("budget_s") else around
         for one, expect in zip(written, beat.expect, strict=True):
             for key, text in unmet.faults(expect, beat.does, near) if one.sound("at_least", "at_most", "ratio") else ():
                 one.check(key, text)

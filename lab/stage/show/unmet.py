@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lab.model.loading.load_expected import EXPECTED_FILE
 from lab.stage.beat import matching
 from lab.stage.beat.expect import Expect, InRange, Spans, Text
 from lab.stage.beat.readings import TWIN
@@ -19,8 +20,9 @@ def faults(expect: Expect, does: Kind, around: Around) -> Faults:
         case InRange():
             spans = _no_spans(expect.form, around) if expect.value in does.SPANS else ""
             return [("ratio", _ratio(expect, does)), ("form", spans), *_range(expect, does, around)]
-        case Spans() if expect.at_least > 0 or expect.names:
-            return [("spans", _no_spans(expect.spans, around))]
+        case Spans():
+            spans = _no_spans(expect.spans, around) if expect.at_least > 0 or expect.names else ""
+            return [("spans", spans), ("whole", _unknown(expect, around))]
         case Text() if isinstance(does, SlideBeat) and matching.look(expect.text, [does.markdown]).word == "absent":
             return [("text", f"nothing in the markdown matches {expect.text!r}")]
     return []
@@ -46,6 +48,13 @@ def _no_spans(name: str, around: Around) -> str:
     if form is None or form.proof != "none" or name in around.kept:
         return ""
     return f"{name!r} gives no spans: name an instrumented form"
+
+
+def _unknown(expect: Spans, around: Around) -> str:
+    """One span is enough for a form of which nothing is known: no request of it can lack any."""
+    if not expect.whole or expect.spans not in around.unknown:
+        return ""
+    return f"the service has no expectation for {expect.spans!r}: add it to {EXPECTED_FILE}, or give at_least or names"
 
 
 def _range(expect: InRange, does: Kind, around: Around) -> Faults:
