@@ -113,7 +113,7 @@ class Spans:
 
     spans: str = key("", "Form whose spans are looked at")
     at_least: int = key(1, "Fewest spans of a request")
-    names: tuple[str, ...] = key((), "Names of spans, each of which must be there")
+    names: tuple[str, ...] = key((), "Names of spans, each of which must be there in each request")
     whole: bool = key(
         default=False,
         text="Every span came that the form is expected to give, each under its parent; the service must have an"
@@ -133,9 +133,10 @@ class Spans:
             if self.whole and not one.ok:
                 lost = f"; missing: {', '.join(one.missing)}" if one.missing else ""
                 return f"request {one.number} in {self.spans}: {one.reason or 'not as expected'}{lost}"
-        there = {span.name for span in seen.spans if span.form == self.spans}
-        absent = [name for name in self.names if name not in there]
-        return f"{self.spans} gave no span {', '.join(absent)}" if absent else ""
+            there = {span.name for span in seen.spans if (span.form, span.number) == (one.form, one.number)}
+            if absent := [name for name in self.names if name not in there]:
+                return f"request {one.number} in {self.spans} gave no span {', '.join(absent)}"
+        return ""
 
     def told(self) -> str:
         shape = "all expected spans" if self.whole else f"{self.at_least} spans or more"

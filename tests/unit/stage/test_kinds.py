@@ -57,6 +57,16 @@ def test_a_request_shows_its_spans_as_they_arrive(tmp_path: Path) -> None:
     assert forms.asked[0][1]["limit_s"] == 10.0
 
 
+def test_the_names_of_spans_are_those_of_each_request(tmp_path: Path) -> None:
+    second = [event for event in a_request() if event != script.span("ebpf")]
+    forms = Forms()
+    answers = iter([a_request(), second, a_request()])
+    forms.request = lambda *_, **__: iter(next(answers))  # type: ignore[method-assign]
+    played = play(tmp_path, RequestBeat(forms=FORMS, times=3), forms)
+    missed = Spans(spans="ebpf", names=("GET /venues",)).missed(played.scene.seen)
+    assert missed == "request 1 in ebpf gave no span GET /venues"
+
+
 def test_what_must_be_seen_of_spans_the_show_file_says(tmp_path: Path) -> None:
     played = play(tmp_path, RequestBeat(forms=FORMS), Forms({"request": a_request(ebpf_ok=False)}))
     assert Spans(spans="ebpf").missed(played.scene.seen) == ""
