@@ -23,7 +23,10 @@ class ShowKeys:
     name: str = key("", "Name of the show: its takes are kept under it")
     title: str = key("", "Title, for the audience")
     scenario: str = key("http", "Scenario whose service and requests are used: a name, or a path beside the show file")
-    forms: tuple[str, ...] = key((), "Forms in the order in which they are drawn; the first is compared with")
+    forms: tuple[str, ...] = key(
+        (),
+        "Forms in the order in which they are drawn; figures are compared with `twin`, or without it with `baseline`",
+    )
     slot_min: float = key(8.0, "Time that the speaker has", low=0.1, high=600)
     cuts_min: tuple[str, ...] = key((), "Shorter slots, longest first: beats are left out to fit them")
     seed: int = key(1, "Seed of the request stream")
