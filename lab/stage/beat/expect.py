@@ -9,6 +9,7 @@ from typing import Final, Literal
 from lab.model.figures import amount
 from lab.model.key import key
 from lab.stage.beat import matching
+from lab.stage.beat.readings import TWIN
 from lab.stage.stream import events
 
 MOST: Final = 8_000_000  # characters of what is printed that are kept to be searched
@@ -91,7 +92,7 @@ class InRange:
         for one in found:
             number = one.ratio if self.ratio else one.value
             if number is None:
-                return f"{one.title} of {one.form} has no ratio: neither twin nor baseline was measured beside it"
+                return f"{one.title} of {one.form} has no ratio: {_no_ratio(one, seen)}"
             if not self.at_least <= number <= self.at_most:
                 unit = " times the baseline" if self.ratio else f" {one.unit}"
                 return f"{' of '.join(filter(None, (one.title, one.form)))} is {amount(number)}{unit}, not {self.range}"
@@ -105,6 +106,16 @@ class InRange:
 
     def told(self) -> str:
         return f"{self.value}{f' of {self.form}' if self.form else ''} {self.range}"
+
+
+def _no_ratio(value: events.Value, seen: Seen) -> str:
+    if value.unit in events.SIMULATED.values():
+        return "its time is simulated, on a machine that counts instructions"
+    beside = {one.form: one for one in seen.last(value.name, "")}
+    reference = next((name for name in TWIN if name in beside), "")
+    if not reference:
+        return f"neither {' nor '.join(TWIN)} was measured beside it"
+    return "it is what the others are compared with" if reference == value.form else f"that of {reference} is 0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from lab.guest.wire.live import LoadEnded
+from lab.stage.beat.expect import InRange, Seen
 from lab.stage.beat.readings import readings
 from tests.unit.stage.test_signals import ENDED, REQUEST
 
@@ -70,3 +72,22 @@ def test_requests_that_failed_are_a_value_of_their_own() -> None:
     errors = {one.form: (one.value, one.ratio) for one in found if one.name == "errors"}
     assert errors == {"ebpf": (100.0, None), "twin": (0.0, None)}
     assert [one.name for one in found[-2:]] == ["errors", "errors"], "last: they are zero as a rule"
+
+
+def ratio_missed(ratio_of: str, *loads: LoadEnded, counted: bool = False) -> str:
+    seen = Seen()
+    for value in readings(loads, at_ms=0.0, counted=counted):
+        seen.note(value)
+    return InRange(value="latency_p50", form=ratio_of, ratio=True, at_most=1.0).missed(seen)
+
+
+def test_why_a_value_has_no_ratio() -> None:
+    base = replace(LOAD, form="baseline")
+    for form in ("", "ebpf", "baseline"):
+        told = ratio_missed(form, LOAD, base, counted=True)
+        assert "simulated" in told
+        assert "baseline was measured" not in told
+    assert "neither twin nor baseline was measured beside it" in ratio_missed("ebpf", LOAD)
+    assert "it is what the others are compared with" in ratio_missed("baseline", LOAD, base)
+    assert "that of baseline is 0" in ratio_missed("ebpf", LOAD, replace(base, p50_ns=0))
+    assert ratio_missed("ebpf", LOAD, base) == ""
