@@ -52,7 +52,12 @@ def touched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(profile, "of", lambda *_: Profile(inputs=Inputs(show="", seed=1)))
     monkeypatch.setattr(snapshot, "holds", lambda *_: True)
     monkeypatch.setattr(snapshots, "names", lambda *_: (TAG,))
-    monkeypatch.setattr(snapshot, "restore", lambda *_, **__: done.append("restore") or SimpleNamespace(failed=[]))
+
+    def restore(*_: Any, **__: Any) -> Any:
+        done.append("restore")
+        return SimpleNamespace(failed=[])
+
+    monkeypatch.setattr(snapshot, "restore", restore)
     return done
 
 
