@@ -51,7 +51,7 @@ def _no_spans(name: str, around: Around) -> str:
 
 
 def _unknown(expect: Spans, around: Around) -> str:
-    """One span is enough for a form of which nothing is known: no request of it can lack any."""
+    """No request can lack a span where the service does not say which spans the form gives: one is enough."""
     if not expect.whole or expect.spans not in around.unknown:
         return ""
     return f"the service has no expectation for {expect.spans!r}: add it to {EXPECTED_FILE}, or give at_least or names"
