@@ -22,6 +22,7 @@ from lab.verdict.signed_rank import fewest_blocks
 
 BASELINE: Final = "baseline"
 DECIDED: Final = frozenset({"COSTS MORE", "COSTS LESS"})
+EARNED: Final = DECIDED | {"SAME"}  # by the size of the effect, which is then shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +175,7 @@ def _row(
         high_pct=shown.high_pct if shown else None,
         confidence=shown.level if shown else None,
         mde_pct=shown.mde_pct if shown else None,
-        lost=lost(shown, twin, terms.threshold(metric)) if shown and word not in DECIDED else "",
+        lost=lost(shown, twin, terms.threshold(metric)) if shown and word not in EARNED else "",
         range_pct=shown.range_pct if shown else (),
         blocks=found.blocks if found else 0,
         word=word,

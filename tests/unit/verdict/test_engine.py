@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -126,3 +127,13 @@ def test_without_a_control_that_was_seen_there_is_no_word() -> None:
         terms = with_seen(TERMS, Controls(twin={}, delay_cpu=replace(delay, seen=seen)))
         (row,) = [r for r in rows(views, terms) if (r.form, r.against, r.metric) == ("a", "baseline", CPU)]
         assert row.word == expected
+
+
+def test_no_effect_that_earned_a_word_is_called_lost_in_noise() -> None:
+    """Its size is what the word says; SAME and the noise are not read from one interval."""
+    terms = replace(TERMS, floor_pct={CPU: 1.0})
+    found = [row for seed in range(20) for row in rows(session(Setup(noise=(normal(0.0125),) * 2), seed), terms)]
+    words = Counter(row.word for row in found if row.lost)
+    assert Counter(row.word for row in found)["SAME"] > 10
+    assert words["CAN'T TELL"] > 10, "a size that earned nothing is still hidden"
+    assert set(words) <= {"CAN'T TELL", "INDICATIVE"}
