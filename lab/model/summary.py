@@ -206,6 +206,7 @@ class Provenance:
     schema: int = 1  # of the run's manifest
     terms_sha256: dict[str, str] = field(default_factory=dict)  # of its requests, gates and thresholds
     rates_rps: tuple[float, ...] = ()  # of the planned cells, also of one that did not run; the lowest first
+    requests_per_cell: tuple[Count, ...] = ()  # of the planned cells, by rate
 
     def __post_init__(self) -> None:
         try:

@@ -35,6 +35,7 @@ def steps(run: Run) -> tuple[HostStep, ...]:
 
 def provenance(run: Run) -> Provenance:
     manifest = run.manifest
+    cells = sorted({(cell.rate_rps, cell.requests) for life in run.plan.lives for cell in life.cells})
     terms = {"requests": run.plan.requests, "gates": run.plan.gates, "thresholds": manifest.threshold_pct}
     return Provenance(
         created=manifest.created,
@@ -59,6 +60,7 @@ def provenance(run: Run) -> Provenance:
         bytes=sum(run.files.values()),
         trap_ns=manifest.trap_ns,
         schema=manifest.schema,
-        rates_rps=tuple(sorted({cell.rate_rps for life in run.plan.lives for cell in life.cells})),
+        rates_rps=tuple(dict.fromkeys(rate for rate, _ in cells)),
+        requests_per_cell=tuple(requests for _, requests in cells),
         terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
     )

@@ -1,23 +1,14 @@
-"""Several runs side by side: whether they are comparable, and their verdicts on the same comparisons.
-
-Times are compared only on one kind of machine, and of host where that emulates it. Counts of instructions are equal on
-every host with the same image, so counted runs are compared across hosts; counts are never compared with times.
-"""
+"""Several runs side by side: whether they are comparable, and their verdicts on the same comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from lab.guest.wire import COUNTED
 from lab.model.figures import interval, stated
 from lab.model.metrics import METRICS
 from lab.model.summary import Summary, Word
-from lab.verdict.grade import EMULATOR
-
-TERMS: Final = ("requests", "gates", "thresholds")  # compared by their digests
-SHOWN: Final = 12  # digits of a digest
+from lab.verdict.conditions import conditions, hardware
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,49 +50,11 @@ def repeated(runs: Sequence[Summary]) -> list[str]:
 def differences(runs: Sequence[Summary]) -> list[str]:
     """Why these runs are not comparable: each condition in which they differ, with its values."""
     found = []
-    for what, values in _conditions(runs).items():
+    for what, values in conditions(runs).items():
         if len(set(values)) > 1:
             by_run = [f"{value} ({run.run_id})" for value, run in zip(values, runs, strict=True)]
             found.append(f"{what}: {', '.join(by_run)}")
     return found
-
-
-def _conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
-    counted = all(run.clock == COUNTED for run in runs)
-    found = {
-        "clock": [run.clock for run in runs],
-        "schema": [str(run.provenance.schema) for run in runs],
-        "scenario": [f"{run.scenario} of {run.provenance.service} {run.provenance.topology}" for run in runs],
-        "load": [_load(run) for run in runs],
-        "arrivals": [run.provenance.arrivals for run in runs],
-        "layout": [run.provenance.layout for run in runs],
-        "kernel": [run.provenance.machine.kernel for run in runs],
-        "Go": [run.provenance.toolchain.get("go", "unknown") for run in runs],
-        **{what: [run.provenance.terms_sha256.get(what, "unknown")[:SHOWN] for run in runs] for what in TERMS},
-    }
-    if counted:
-        return {**found, "image": [run.provenance.image_id for run in runs]}
-    found["hardware"] = [_hardware(run) for run in runs]
-    if any(run.provenance.acceleration == EMULATOR for run in runs):
-        found["host"] = [_host(run) for run in runs]
-    return found
-
-
-def _load(run: Summary) -> str:
-    rates = " and ".join(f"{rate:g}" for rate in run.provenance.rates_rps)
-    mix = ", ".join(f"{part.type} {part.weight:g}" for part in run.provenance.mix)
-    return f"{rates} requests/s of {mix}"
-
-
-def _host(run: Summary) -> str:
-    host = run.provenance.host
-    return f"{host.os or 'unknown system'} {host.release}, {host.arch}"
-
-
-def _hardware(run: Summary) -> str:
-    about, machine = run.provenance, run.provenance.machine
-    model = machine.cpu_model or "unknown CPU"
-    return f"{machine.cpus} × {model}, {machine.arch}, {about.provider}/{about.acceleration}"
 
 
 def side_by_side(runs: Sequence[Summary]) -> list[Comparison]:
@@ -148,7 +101,7 @@ def about(run: Summary) -> str:
     """One run of the comparison in a line: date, machine, versions."""
     of = run.provenance
     tools = ", ".join(f"{name} {version}" for name, version in sorted(of.toolchain.items()) if name != "modules")
-    return f"{run.run_id}: {of.created}, {_hardware(run)}, lab {of.lab_version}, {tools}"
+    return f"{run.run_id}: {of.created}, {hardware(run)}, lab {of.lab_version}, {tools}"
 
 
 def lines(rows: Sequence[Comparison]) -> list[str]:

@@ -46,6 +46,11 @@ def test_the_same_machine_on_another_day_is_compared(summary: Summary) -> None:
         ({"kernel": "6.12.1"}, "kernel: "),
         ({"cpu_model": "another CPU"}, "hardware: "),
         ({"cpus": 64}, "hardware: "),
+        ({"arch": "riscv64"}, "hardware: "),
+        ({"memory_mib": 512}, "hardware: "),
+        ({"virtualisation": "none"}, "hardware: "),
+        ({"lockdown": "confidentiality"}, "lockdown: "),
+        ({"battery": True}, "power: "),
     ],
 )
 def test_unlike_machines_are_refused_by_what_differs(summary: Summary, guest: dict[str, object], named: str) -> None:
@@ -53,6 +58,12 @@ def test_unlike_machines_are_refused_by_what_differs(summary: Summary, guest: di
     assert why.startswith(named)
     assert summary.run_id in why
     assert "(another)" in why
+
+
+def test_what_the_noise_of_a_machine_depends_on_is_compared_too(summary: Summary) -> None:
+    for name in summary.provenance.machine.hardware:
+        value: object = 77 if name in {"cpus", "memory_mib"} else "unlike"
+        assert several.differences([summary, elsewhere(summary, **{name: value})]), name
 
 
 def test_another_go_or_load_is_refused(summary: Summary) -> None:
@@ -97,6 +108,8 @@ def test_counted_runs_of_one_image_are_compared_across_hosts_and_never_with_time
     counted = replace(summary, clock="counted")
     other = elsewhere(counted, cpu_model="another CPU", cpus=1)
     assert several.differences([counted, other]) == []
+    for name, unlike in (("instruction_ns", 1), ("kernel", "6.12.1"), ("lockdown", "confidentiality")):
+        assert several.differences([counted, elsewhere(counted, **{name: unlike})]), name
     image = replace(other, provenance=replace(other.provenance, image_id="another"))
     assert [why.partition(":")[0] for why in several.differences([counted, image])] == ["image"]
     assert [why.partition(":")[0] for why in several.differences([summary, counted])] == ["clock"]
@@ -148,6 +161,17 @@ def changed(root: Path, run_id: str, **plan: Any) -> Summary:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthetic.write(tmp_path_factory.mktemp("run") / "run", requests=30)
+
+
+def test_cells_of_another_size_are_refused_on_every_clock(root: Path) -> None:
+    run = read(root)
+    lives = tuple(
+        replace(life, cells=tuple(replace(cell, requests=cell.requests * 2) for cell in life.cells))
+        for life in run.plan.lives
+    )
+    runs = [changed(root, "one"), changed(root, "two", lives=lives)]
+    for of in (runs, [replace(one, clock="counted") for one in runs]):
+        assert several.differences(of) == ["requests per cell: 30 (one), 60 (two)"]
 
 
 def test_other_requests_gates_or_thresholds_are_refused(root: Path) -> None:
