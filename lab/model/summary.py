@@ -135,6 +135,7 @@ class CellAttempt:
     reasons: Texts
     start_s: float
     end_s: float
+    window_s: float | None = None  # by the clock that figures are per second of; None: an earlier version wrote none
     rate_rps: float
     achieved_rps: float
     scheduled: Count
@@ -157,6 +158,12 @@ class CellAttempt:
     def settled(self) -> bool:
         """Valid, or saturated: too much load is a finding, and no fault of the cell."""
         return self.valid or self.saturated
+
+    @property
+    def answered_rps(self) -> float:
+        """Answered requests by the whole window, which has the drain after the last one too; of no window 0."""
+        seconds = self.end_s - self.start_s if self.window_s is None else self.window_s
+        return self.completed / seconds if seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,16 +18,18 @@ from lab.report.markup import Html, part, tag
 
 WORDS_W: Final = 330.0  # beside the plot: the two costs of each form
 ROW_H: Final = 40.0
+DRAIN: Final = " A counted window lasts until the last spans arrived: its requests per second are fewer than the load's."
 
 
 def section(summary: Summary) -> Html:
-    fits = _fits(summary)
+    fits = fitted(summary)
     rates = {cell.rate_rps for cell in summary.timeline}
     return part(
         "rates",
         "Standing and marginal",
         f"{unit(summary)} per second at each rate. Where a line begins is the standing cost, of being there without "
         "load; its slope is the marginal cost, of one more request. Two costs, two answers."
+        + (DRAIN if summary.clock == COUNTED else "")
         + (" From one block: a reading without an interval." if fits and _blocks(summary) == 1 else "")
         + (
             " ± is what one garbage collection more or less makes."
@@ -76,32 +78,37 @@ def _within(value: float, off: float) -> str:
     return figures.amount(value) + (f" ± {figures.amount(off)}" if off else "")
 
 
-def _fits(summary: Summary) -> dict[str, Fit]:
+def fitted(summary: Summary) -> dict[str, Fit]:
     counted = summary.clock == COUNTED
     names = ("instructions_standing", "instructions_marginal") if counted else ("cpu_standing_ms", "cpu_marginal_ms")
     found = {}
     for form, about in summary.forms.items():
-        fitted = about.metrics.get(ALL_LEVELS)
-        if fitted and all(name in fitted.others for name in names):
-            costs = (shown(summary, fitted.others[name]) for name in names)
-            offs = (shown(summary, fitted.plus_minus.get(name, 0.0)) for name in names)
+        known = about.metrics.get(ALL_LEVELS)
+        if known and all(name in known.others for name in names):
+            costs = (shown(summary, known.others[name]) for name in names)
+            offs = (shown(summary, known.plus_minus.get(name, 0.0)) for name in names)
             words = (phrases.unsafe(summary, form, name, level=ALL_LEVELS) for name in names)
             found[form] = Fit(*costs, *offs, word=next(filter(None, words), ""))
     return found
 
 
+def points(summary: Summary) -> list[tuple[CellAttempt, float, float]]:
+    """Each cell with its requests and its cost per second of its window: what the lines are fitted to."""
+    return [
+        (cell, cell.answered_rps, shown(summary, cell.cost) * cell.answered_rps)
+        for cell in used(summary)
+        if cell.cost is not None
+    ]
+
+
 def _draw(summary: Summary, fits: dict[str, Fit]) -> Html:
     look = looks(summary)
-    points = [
-        (cell, cell.achieved_rps, shown(summary, cell.cost) * cell.achieved_rps)
-        for cell in used(summary)
-        if cell.cost is not None and cell.form in fits
-    ]
-    end, right, bottom = max(rate for _, rate, _ in points) * 1.05, WIDTH - WORDS_W, HEIGHT - BOTTOM
+    drawn_at = [(cell, rate, y) for cell, rate, y in points(summary) if cell.form in fits]
+    end, right, bottom = max(rate for _, rate, _ in drawn_at) * 1.05, WIDTH - WORDS_W, HEIGHT - BOTTOM
     ends = [fit.standing + fit.marginal * rate for fit in fits.values() for rate in (0.0, end)]
     up, parts = scale(
         min(0.0, *ends),
-        max(*ends, *(y for _, _, y in points)),
+        max(*ends, *(y for _, _, y in drawn_at)),
         right,
         f"{unit(summary)} per second, by requests per second",
     )
@@ -109,7 +116,7 @@ def _draw(summary: Summary, fits: dict[str, Fit]) -> Html:
     def at(rate: float) -> float:
         return LEFT + rate / end * (right - LEFT)
 
-    for rate in (0.0, *_reached(cell for cell, _, _ in points)):
+    for rate in (0.0, *_reached(cell for cell, _, _ in drawn_at)):
         text = f"{figures.amount(rate)}/s" if rate else "0"
         parts += [line(at(rate), TOP, at(rate), bottom, "grid"), label(at(rate), bottom + 16, text, "tick", "middle")]
     for row, (name, fit) in enumerate(fits.items()):
@@ -117,7 +124,7 @@ def _draw(summary: Summary, fits: dict[str, Fit]) -> Html:
         drawn = tag("line", **ends_at, class_=f"curve {look[name].css}", stroke_dasharray=look[name].dash)
         parts += doubted(fit.word, drawn)
         parts += _words(look[name], name, fit, right + 24, TOP + ROW_H * row + 10)
-    for cell, rate, y in points:
+    for cell, rate, y in drawn_at:
         mark = tag("g", tag("title", cell.cell), marker(look[cell.form], at(rate), up(y), 4))
         parts += doubted(fits[cell.form].word, mark)
     return drawing(WIDTH, HEIGHT, f"{unit(summary)} per second against requests per second, by form.", *parts)
@@ -127,7 +134,7 @@ def _reached(cells: Iterable[CellAttempt]) -> list[float]:
     """The mean rate that the cells of each planned rate reached."""
     found: dict[float, list[float]] = {}
     for cell in cells:
-        found.setdefault(cell.rate_rps, []).append(cell.achieved_rps)
+        found.setdefault(cell.rate_rps, []).append(cell.answered_rps)
     return sorted(fmean(rates) for rates in found.values())
 
 

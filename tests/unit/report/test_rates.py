@@ -36,6 +36,25 @@ def test_each_form_has_a_line_and_its_two_costs(counted: Summary) -> None:
     assert "From one block: a reading without an interval." in drawn
 
 
+def test_the_line_of_a_block_goes_through_its_cells(counted: Summary) -> None:
+    rated = {(cell.form, cell.block): set[float]() for cell in counted.timeline}
+    for cell in counted.timeline:
+        rated[cell.form, cell.block].add(cell.rate_rps)
+    fits = rates.fitted(counted)
+    ends = [at for at in rates.points(counted) if len(rated[at[0].form, at[0].block]) > 1 and at[0].form in fits]
+    assert len(ends) == 2 * len(fits)
+    for cell, x, y in ends:
+        assert y == pytest.approx(fits[cell.form].standing + fits[cell.form].marginal * x, rel=0.005), cell.cell
+
+
+def test_a_rate_is_that_of_the_window_and_not_of_the_load(counted: Summary) -> None:
+    one = dataclasses.replace(counted.timeline[0], completed=100, start_s=1.0, end_s=5.0)
+    assert one.window_s is None, "an earlier version wrote none"
+    assert one.answered_rps == 25.0
+    assert dataclasses.replace(one, window_s=2.0).answered_rps == 50.0
+    assert dataclasses.replace(one, window_s=0.0).answered_rps == 0.0
+
+
 def test_a_cell_without_a_valid_figure_is_a_cross_with_its_reason(counted: Summary) -> None:
     first = next(cell for cell in counted.timeline if cell.level == "fast")
     void = dataclasses.replace(first, cost=None, void={"cpu": ("the VM was paused",)})
