@@ -17,12 +17,11 @@ from lab.verdict.biased import biased
 from lab.verdict.completeness import unequal_types
 from lab.verdict.effects import ALPHA, Effect, percent
 from lab.verdict.observe import FormView
-from lab.verdict.rules import Evidence, judge, lost
+from lab.verdict.rules import EARNED, Evidence, judge, lost
 from lab.verdict.signed_rank import fewest_blocks
 
 BASELINE: Final = "baseline"
 DECIDED: Final = frozenset({"COSTS MORE", "COSTS LESS"})
-EARNED: Final = DECIDED | {"SAME"}  # by the size of the effect, which is then shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

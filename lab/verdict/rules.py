@@ -15,6 +15,7 @@ from lab.model.summary import SIMULATED, Word
 from lab.verdict.effects import Effect
 
 IMPLAUSIBLE: Final = "IMPLAUSIBLE"
+EARNED: Final = frozenset({"COSTS MORE", "COSTS LESS", "SAME"})  # by the size of the effect, which is then shown
 COLLECTION: Final = "one garbage collection more or less"
 TOLD_PCT: Final = 1000.0  # a wider range is no figure
 NO_NOISE: Final = "no twin has a figure, and the noise of earlier sessions is unknown"

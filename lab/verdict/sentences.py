@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from lab.guest.wire import COUNTED
@@ -10,7 +11,7 @@ from lab.model.metrics import METRICS, headline
 from lab.model.summary import UNSAFE, Sentence, Summary, Verdict
 from lab.model.summary_form import FormSummary, Misplaced, MissingSpans
 from lab.verdict.controls import undecided
-from lab.verdict.rules import IMPLAUSIBLE
+from lab.verdict.rules import EARNED, IMPLAUSIBLE
 
 SAVED: Final = {"cpu": "CPU", "latency": "time"}
 
@@ -102,11 +103,7 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
         found.append(f"any duration: {unseen}")
         found += _traps(summary)
     found += [f"anything about {name}: its proof failed ({why})" for name, why in summary.unproven.items()]
-    rows = [row for row in summary.verdicts if row.effect_pct is not None]
-    blocks = max((row.blocks for row in rows), default=0)
-    if blocks < summary.fewest_blocks:
-        needed = f"a verdict needs {summary.fewest_blocks}"
-        found.append(f"that a difference is established: {_blocks(blocks)} with figures, {needed}")
+    found += _not_established(summary)
     found += _twin(summary)
     found += [f"anything about {entry.form}: it was not built" for entry in summary.left_out]
     for row in summary.verdicts:
@@ -119,7 +116,7 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
         for name, form in summary.forms.items()
         if form.cold is not None
     ]
-    found += _controls(summary, enough=blocks >= summary.fewest_blocks)
+    found += _controls(summary)
     for row in summary.verdicts:
         if row.primary and row.word in UNSAFE:
             what = METRICS[row.metric].on(summary.clock)
@@ -137,6 +134,30 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))  # one reason may stand at several levels
 
 
+def _not_established(summary: Summary) -> list[str]:
+    """Why comparisons are INDICATIVE, each reason once, with those of which it is true where others have a verdict."""
+    if all(row.effect_pct is None for row in summary.verdicts):
+        return ["that a difference is established: no comparison has a figure"]
+    rows = [row for row in summary.verdicts if row.primary]
+    found: dict[str, list[Verdict]] = {}
+    for row in rows:
+        if row.word == "INDICATIVE":
+            why = "; ".join(reason for reason in row.reasons if reason not in _doubts(row))
+            found.setdefault(why, []).append(row)
+    if len(found) == 1 and not any(row.word in EARNED for row in rows):
+        return [f"that a difference is established: {why}" for why in found]
+    what = "that a difference is established"
+    return [f"{what} between {_between(of, summary.clock)}: {why}" for why, of in found.items()]
+
+
+def _between(rows: Sequence[Verdict], clock: str) -> str:
+    """ebpf and baseline in CPU per request and median latency, …"""
+    pairs: dict[str, list[str]] = {}
+    for row in rows:
+        pairs.setdefault(f"{row.form} and {row.against}", []).append(METRICS[row.metric].on(clock))
+    return ", ".join(f"{pair} in {' and '.join(of)}" for pair, of in pairs.items())
+
+
 def _traps(summary: Summary) -> list[str]:
     """What each request's traps would take on the host's CPU."""
     trap_ns = summary.provenance.trap_ns
@@ -152,9 +173,10 @@ def _traps(summary: Summary) -> list[str]:
     return found
 
 
-def _controls(summary: Summary, *, enough: bool) -> list[str]:
-    """The metrics whose control has no figure or was not detected, or has too few blocks where the run has enough."""
+def _controls(summary: Summary) -> list[str]:
+    """The metrics whose control has no figure or was not detected, or has too few blocks where a comparison has enough."""
     found = []
+    enough = any(row.primary and row.blocks >= summary.fewest_blocks for row in summary.verdicts)
     counted = summary.clock == COUNTED
     for metric in (METRICS[name] for name in headline(summary.clock) if METRICS[name].kind == "work" or not counted):
         delay = getattr(summary.controls, f"delay_{metric.control}")
@@ -183,7 +205,3 @@ def _twin(summary: Summary) -> list[str]:
         f"the size of the noise in {METRICS[metric].on(summary.clock)}: {why.get(metric, 'no twin ran')}"
         for metric in absent
     ]
-
-
-def _blocks(count: int) -> str:
-    return f"{count} block" if count == 1 else f"{count} blocks"

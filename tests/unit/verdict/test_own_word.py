@@ -105,3 +105,47 @@ def test_the_resolution_of_a_run_is_the_far_end_of_its_twin(biased: Summary) -> 
     assert "the twin differs by up to 7.5 %" in drawn
     assert "the twin differs by up to 2.1 %" in drawn
     assert len(overhead.metrics(wide)) == drawn.count('class="band"')
+
+
+# --- what is not established ----------------------------------------------------------------------------------------
+
+
+def claims(summary: Summary) -> list[str]:
+    found = may_not_claim(summary)
+    return [said.removeprefix("that a difference is established") for said in found if "is established" in said]
+
+
+def indicative(biased: Summary, **why: tuple[str, ...]) -> Summary:
+    """The primary rows of these forms are INDICATIVE for these reasons; the others have a verdict."""
+    rows = []
+    for one in biased.verdicts:
+        given = why.get(one.form.partition("-")[0]) if one.against == "baseline" else None
+        word: Word = "INDICATIVE" if given else "COSTS MORE"
+        rows.append(replace(one, word=word, reasons=given or (), blocks=8) if one.primary else one)
+    return replace(biased, verdicts=tuple(rows))
+
+
+def test_a_run_of_a_noisy_machine_says_that_nothing_is_established(biased: Summary) -> None:
+    noisy = "the machine is graded noisy"
+    rows = tuple(replace(one, word="INDICATIVE", reasons=(noisy,), blocks=12) for one in biased.verdicts)
+    assert claims(replace(biased, verdicts=rows)) == [f": {noisy}"]
+
+
+def test_one_form_with_too_few_blocks_is_named(biased: Summary) -> None:
+    few = "7 blocks; a verdict needs 8"
+    found = claims(indicative(biased, ebpf=(few,)))
+    assert found == [f" between ebpf and baseline in CPU per request and median latency: {few}"]
+    both = claims(indicative(biased, ebpf=(few,), orchestrion=("the machine is graded noisy",)))
+    assert len(both) == 2
+    assert claims(indicative(biased)) == []
+
+
+def test_a_doubt_is_no_reason_why_a_difference_is_not_established(biased: Summary) -> None:
+    found = claims(indicative(biased, ebpf=("IMPLAUSIBLE: instrumentation that saves work", "3 blocks; 8")))
+    assert found == [" between ebpf and baseline in CPU per request and median latency: 3 blocks; 8"]
+
+
+def test_a_run_without_any_figure_establishes_nothing(biased: Summary) -> None:
+    rows = tuple(replace(one, word="INVALID", effect_pct=None, blocks=0) for one in biased.verdicts)
+    assert claims(replace(biased, verdicts=rows)) == [": no comparison has a figure"]
+    assert claims(replace(biased, verdicts=())) == [": no comparison has a figure"]

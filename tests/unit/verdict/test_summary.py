@@ -172,6 +172,7 @@ def test_an_invalid_attempt_is_kept_and_told(summary: Summary) -> None:
     assert summary.cells == Cells(planned=6, valid=6, usable=usable, invalid=1, attempts=7, invalid_share=1 / 7)
     bad = [cell for cell in summary.timeline if not cell.valid]
     assert [cell.form for cell in bad] == ["twin"]
+    assert bad[0].window_s == pytest.approx(bad[0].end_s - bad[0].start_s)
     assert bad[0].missed[0].gate == "late"
     assert list(bad[0].void) == ["latency"]
     assert summary.problems == ()
