@@ -166,7 +166,7 @@ def compare(lab: Lab, directories: Sequence[Path]) -> Compared:
             fix = "compare runs of one machine, layout, kernel, Go and load; or of counted clocks with one image"
             raise UsageError(f"NOT COMPARABLE: the runs differ in {differences}", fix=fix)
         rows = several.side_by_side(runs)
-    lines = [*map(several.about, runs), *several.lines(rows)]
+    lines = [*map(several.about, runs), *several.built_apart(runs), *several.lines(rows)]
     none = ["the runs have no verdict on the same comparison"] if not rows else []
     shown = tuple(documents.shown_path(line) for line in (*lines, *none))
     return Compared(runs=tuple(run.run_id for run in runs), rows=tuple(rows), lines=shown)

@@ -6,7 +6,7 @@ file, relative to the run directory, as evidence for claims.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -151,6 +151,20 @@ class RunManifest:
     artifacts: tuple[RunArtifact, ...] = ()
     files: tuple[FileEntry, ...] | None = None  # the sealed files; None: an earlier version listed none
     self_sha256: str = ""  # of this document without this key; see lab/runs/sealed.py
+
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What all programs of the run were built with: by its artifacts, since earlier versions wrote the last one's
+        facts as those of the run."""
+        known = any(artifact.facts for artifact in self.artifacts)
+        return shared_facts(artifact.facts for artifact in self.artifacts) if known else self.toolchain
+
+
+def shared_facts(facts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Those that have one value in every artifact; a number of modules is a fact of one program."""
+    first, *others = [*map(dict, facts)] or [{}]
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

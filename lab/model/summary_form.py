@@ -231,6 +231,7 @@ class FormSummary:
     waits: float | None = None  # context switches of service and agent per request: to wait for something
     preempted: float | None = None  # … and for another thread
     cold: Cold | None = None  # None: it was warm when it was measured, or the cells do not tell
+    agent_sha256: str = ""
     saturation: Saturation | None = None  # by the search that the load levels come from
 
     def at(self, level: str) -> Level | None:

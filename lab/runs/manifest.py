@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import platform
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from lab.guest.wire import COUNTED, FileEntry, GuestManifest, Plan, encode
 from lab.model.facts import HostFingerprint, MachineFacts
 from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE
-from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest
+from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest, shared_facts
 from lab.model.scenario import Scenario
 from lab.runs.noise import profile_hash
 from lab.runs.sealed import SELF_KEY, self_digest
@@ -73,7 +73,7 @@ def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
 
 def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> RunManifest:
     """manifest.json of a run with these files, without its grade and noise floor."""
-    tools = toolchain(facts.artifacts.values())
+    tools = shared_facts(artifact.facts for artifact in facts.artifacts.values())
     return RunManifest(
         run_id=plan.run_id,
         plan_digest=plan.digest(),
@@ -138,14 +138,6 @@ def _files_changed(form: Form, built: Artifact | None) -> int | None:
     if form.mechanism != "compile-time":
         return 0
     return len(built.woven_files) if built and built.woven_files is not None else None
-
-
-def toolchain(artifacts: Iterable[Artifact]) -> dict[str, str]:
-    """Versions recorded by the builders; a key has the same value in every artifact."""
-    out: dict[str, str] = {}
-    for artifact in artifacts:
-        out.update(artifact.facts)
-    return out
 
 
 def _artifact(artifact: Artifact) -> RunArtifact:

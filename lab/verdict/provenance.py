@@ -45,7 +45,7 @@ def provenance(run: Run) -> Provenance:
         acceleration=manifest.acceleration,
         host=manifest.host,
         guest=run.machine.reported,
-        toolchain=manifest.toolchain,
+        toolchain=manifest.versions,
         lab_version=manifest.lab_version,
         plan_sha256=run.plan.digest(),
         guest_manifest_sha256=manifest.guest_manifest_sha256,

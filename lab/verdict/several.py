@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from lab.model.figures import interval, stated
 from lab.model.metrics import METRICS
 from lab.model.summary import Summary, Word
 from lab.verdict.conditions import conditions, hardware
+
+SHOWN: Final = 12  # digits of a digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +103,23 @@ def _row(readings: Sequence[RunVerdict], form: str, against: str, metric: str) -
 def about(run: Summary) -> str:
     """One run of the comparison in a line: date, machine, versions."""
     of = run.provenance
-    tools = ", ".join(f"{name} {version}" for name, version in sorted(of.toolchain.items()) if name != "modules")
+    tools = ", ".join(f"{name} {version}" for name, version in sorted(of.toolchain.items()))
     return f"{run.run_id}: {of.created}, {hardware(run)}, lab {of.lab_version}, {tools}"
+
+
+def built_apart(runs: Sequence[Summary]) -> list[str]:
+    """A line for each form that is not the same program, or has not the same agent, in all runs that have it."""
+    found = []
+    for name in dict.fromkeys(name for run in runs for name in run.forms):
+        has = [(run.run_id, run.forms[name]) for run in runs if name in run.forms]
+        for what, digests in (
+            ("program", [(run_id, form.sha256) for run_id, form in has]),
+            ("agent", [(run_id, form.agent_sha256) for run_id, form in has]),
+        ):
+            if len({digest for _, digest in digests}) > 1:
+                each = ", ".join(f"{digest[:SHOWN] or 'unknown'} ({run_id})" for run_id, digest in digests)
+                found.append(f"{name}: another {what} in each: {each}")
+    return found
 
 
 def lines(rows: Sequence[Comparison]) -> list[str]:

@@ -123,6 +123,7 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         of=facts.of,
         build_id=spec.build_id,
         sha256=spec.sha256,
+        agent_sha256=spec.agent.sha256 if spec.agent else "",
         proof=_proof(form, run),
         absent=absent,
         coverage=coverage(form.scores, uncounted),

@@ -13,7 +13,6 @@ from lab.guest.wire import FormSpec, canonical
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.machine import Machine
-from lab.runs.manifest import toolchain
 from lab.stage.show.show import Show
 
 UNKNOWN: Final = ("", "unknown", "None")
@@ -87,7 +86,8 @@ def of(
     known = Inputs(
         machine={name: value for name, value in machine.items() if value not in UNKNOWN},
         forms={name: _identity(spec) for name, spec in forms.items()},
-        tools=toolchain(artifacts),
+        # the last one wins, although not all of it is of every program: rehearsals know their tools by this
+        tools={name: value for artifact in artifacts for name, value in artifact.facts.items()},
         show=host.show,
         seed=host.seed,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lab.model.errors import FetchError
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
+from lab.model.run import shared_facts
 from lab.runs import manifest, sealed
 from lab.runs.read import read
 from tests.unit.report import synthetic
@@ -21,9 +23,10 @@ PLAIN = ("golang.org/x/net", "google.golang.org/grpc")
 
 
 def artifact(name: str, sha256: str, modules: tuple[str, ...] | None, woven: tuple[str, ...] | None) -> Artifact:
+    facts = {"go": "go1.26.1", "packages": str(100 + len(name))}
     return Artifact(
         name=name, key="k" * 64, path=Path(name), sha256=sha256, size_bytes=1, build_id="b", modules=modules,
-        woven_files=woven,
+        woven_files=woven, facts=facts,
     )  # fmt: skip
 
 
@@ -55,6 +58,16 @@ def test_modules_are_counted_against_the_uninstrumented_binary(tmp_path: Path) -
     kept = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))["artifacts"]
     assert kept[1]["modules"][-1] == "lab.example/otelboot"
     assert kept[1]["woven_files"] == ["a.go", "b.go"]
+
+
+def test_what_differs_between_programs_is_no_fact_of_the_run(tmp_path: Path) -> None:
+    written(tmp_path / "run")
+    run = read(tmp_path / "run")
+    assert run.manifest.toolchain == {"go": "go1.26.1"}
+    earlier = replace(run.manifest, toolchain={"go": "go1.26.1", "packages": "194"})
+    assert verdict.summarize(replace(run, manifest=earlier)).provenance.toolchain == {"go": "go1.26.1"}
+    assert replace(earlier, artifacts=()).versions == earlier.toolchain, "an earlier version listed no artifacts"
+    assert shared_facts([]) == {}
 
 
 def test_what_no_binary_tells_is_unknown(tmp_path: Path) -> None:

@@ -99,6 +99,21 @@ def test_times_of_an_emulated_machine_are_compared_on_one_kind_of_host(
     assert told(replace(summary, clock="counted"), "tcg") == []
 
 
+def test_forms_that_are_other_programs_are_named(summary: Summary) -> None:
+    other = elsewhere(summary)
+    assert several.built_apart([summary, other]) == []
+    forms = dict(other.forms)
+    forms["ebpf"] = replace(forms["ebpf"], agent_sha256="9" * 64)
+    forms["orchestrion-otel"] = replace(forms["orchestrion-otel"], sha256="8" * 64)
+    del forms["twin"]
+    found = several.built_apart([summary, replace(other, forms=forms)])
+    assert [said.partition(" in each: ")[0] for said in found] == [
+        "orchestrion-otel: another program",
+        "ebpf: another agent",
+    ]
+    assert all(said.endswith(f"{digit * 12} (another)") for said, digit in zip(found, "89", strict=True))
+
+
 def test_a_run_is_not_compared_with_itself(summary: Summary) -> None:
     assert several.repeated([summary, elsewhere(summary)]) == []
     assert several.repeated([summary, elsewhere(summary), summary]) == [summary.run_id]
