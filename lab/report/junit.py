@@ -126,7 +126,7 @@ def _spans(summary: Summary) -> Iterator[Case]:
 
 def _claims(summary: Summary) -> Iterator[Case]:
     for row in summary.verdicts:
-        effect = "no effect" if row.effect_pct is None else f"{row.effect_pct:+.2f} %"
+        effect = "no figure" if row.effect_pct is None else f"{row.effect_pct:+.2f} %"
         effect = figures.stated(row.effect_pct, row.lost) if row.lost else effect
         name = f"{row.form} against {row.against}: {row.metric}{phrases.level(summary, row)}"
         skipped = row.word if row.word in {"INVALID", "NOT COMPARABLE"} else ""

@@ -43,7 +43,7 @@ def section(summary: Summary) -> Html:
     names = [name for name, form in summary.forms.items() if form.role != "baseline"]
     blocks = max((row.blocks for row in summary.verdicts if row.effect_pct is not None), default=0)
     dots = {name: {metric: _dot(summary, name, metric) for metric in metrics(summary)} for name in names}
-    lead = ["Change in per cent against the mean of baseline and twin."]
+    lead = [_against(summary)]
     if summary.controls.twin:
         lead.append("The grey band is what the twin's own difference may be: effects inside it are noise.")
     if any(dot and dot.target is not None for column in dots.values() for dot in column.values()):
@@ -58,6 +58,13 @@ def section(summary: Summary) -> Html:
         _draw(summary, names, dots),
         _table(summary),
     )
+
+
+def _against(summary: Summary) -> str:
+    roles = {form.role for form in summary.forms.values()}
+    if {"baseline", "twin"} <= roles:
+        return "Change in per cent against the mean of baseline and twin; of the twin, against the baseline alone."
+    return "Change in per cent against the baseline." if "baseline" in roles else "No form is without instrumentation."
 
 
 def _dot(summary: Summary, name: str, metric: str) -> Dot | None:

@@ -216,3 +216,29 @@ def test_every_report_tells_that_a_run_ended_failed(run: Run) -> None:
     for where in ("html", "markdown", "junit"):
         assert "the run ended failed: 1 cell did not run" in said[where], where
     assert "ended failed" not in str(everything(summarize(run)))
+
+
+def test_a_claim_without_a_figure_is_not_called_no_effect(tmp_path: Path) -> None:
+    summary = summarize(read(synthetic.write(tmp_path / "run", requests=4)))
+    assert any(row.effect_pct is None for row in summary.verdicts)
+    said = [case.findtext("system-out", "") for case in ET.fromstring(report.junit(summary)).iter("testcase")]
+    assert not [text for text in said if "no effect" in text]
+    assert any(": no figure; " in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("gone", "against"),
+    [
+        ((), "against the mean of baseline and twin; of the twin, against the baseline alone."),
+        (("twin",), "against the baseline."),
+        (("baseline", "twin"), "No form is without instrumentation."),
+    ],
+)
+def test_the_figure_of_costs_names_what_this_run_compares_with(
+    tmp_path: Path, gone: tuple[str, ...], against: str
+) -> None:
+    whole = summarize(read(synthetic.write(tmp_path / "run", requests=30)))
+    some = replace(whole, forms={name: form for name, form in whole.forms.items() if name not in gone})
+    (lead,) = re.findall(r"<p[^>]*>((?:Change in|No form is)[^<]*)", str(overhead.section(some)))
+    assert against in lead
+    assert ("mean of baseline" in lead) == (not gone)
