@@ -223,6 +223,7 @@ class FormSummary:
     cells: Cells
     requests: dict[str, Count]  # whose spans were counted, by type
     metrics: dict[str, Level]
+    # at the level of the primary comparisons
     cpu: dict[str, float]  # seconds per 1,000 requests by part; bpf_run lies inside service_system
     memory: dict[str, float]
     latency: dict[str, Latency]

@@ -30,7 +30,7 @@ def section(summary: Summary) -> Html:
     return part(
         "cpu",
         "Where the CPU went",
-        f"{_unit(summary)} per request, service and agent together. The service's time includes traps and "
+        f"{_unit(summary)} per request{_level(summary)}, service and agent together. The service's time includes traps and "
         "BPF programs: the outlined part is theirs and is not added.",
         legend(*((css, text) for _, text, css in PARTS), ("s-bpf", "of it: BPF programs")),
         tag("div", _draw(summary), class_="scroll"),
@@ -44,11 +44,17 @@ def _unit(summary: Summary) -> str:
     return f"Milliseconds of the counted clock (each is {1_000_000 // INSTRUCTION_NS:,} instructions, not time)"
 
 
+def _level(summary: Summary) -> str:
+    """Where there are several: it is the one of the verdicts."""
+    several = len({cell.level for cell in summary.timeline}) > 1
+    return f" at the load {summary.level}" if several and summary.level else ""
+
+
 def _draw(summary: Summary) -> Html:
     look = looks(summary)
     forms = {name: form.cpu for name, form in summary.forms.items()}
     top = max((sum(cpu.get(key, 0.0) for key, _, _ in PARTS) for cpu in forms.values()), default=0.0) or 1.0
-    words = {name: phrases.unsafe(summary, name, headline(summary.clock)[0]) for name in forms}
+    words = {name: _word(summary, name) for name in forms}
     room = WIDTH - NAMES_W - (WORD_W if any(words.values()) else VALUE_W)
     parts: list[Html] = []
     for index, (name, cpu) in enumerate(forms.items()):
@@ -77,8 +83,12 @@ def _draw(summary: Summary) -> Html:
     return drawing(WIDTH, ROW_H * len(forms) + 4, "CPU per request by form, stacked by role; figures below.", *parts)
 
 
+def _word(summary: Summary, name: str) -> str:
+    return phrases.unsafe(summary, name, headline(summary.clock)[0], level=summary.level or None)
+
+
 def _why(summary: Summary, name: str) -> str:
-    why = str(summary.forms[name].absent.get("cpu", "no counters"))
+    why = summary.forms[name].absent.get("cpu", f"no valid cell{_level(summary)}")
     return why if len(why) <= WHY_LONGEST else why[: WHY_LONGEST - 1] + "…"
 
 

@@ -23,7 +23,6 @@ DRAIN: Final = " A counted window lasts until the last spans arrived: its reques
 
 def section(summary: Summary) -> Html:
     fits = fitted(summary)
-    rates = {cell.rate_rps for cell in summary.timeline}
     return part(
         "rates",
         "Standing and marginal",
@@ -39,8 +38,17 @@ def section(summary: Summary) -> Html:
         tag("ul", *(tag("li", text) for text in kept)) if (kept := phrases.kept_up(summary)) else None,
         tag("div", _draw(summary, fits), class_="scroll")
         if fits
-        else tag("p", f"{figures.plural(len(rates), 'rate')}: two are needed to tell them apart.", class_="empty"),
+        else tag("p", _why_none(summary), class_="empty"),
     )
+
+
+def _why_none(summary: Summary) -> str:
+    """Why no form has a line."""
+    rates = figures.plural(len(there := {cell.rate_rps for cell in summary.timeline}), "rate")
+    if len(there) < 2:
+        return f"{rates}: two are needed to tell them apart."
+    absent = [form.absent["cpu"] for form in summary.forms.values() if "cpu" in form.absent]
+    return f"{rates}, and no line: {next(iter(absent), 'no form has a figure at two of them in every block')}."
 
 
 def _blocks(summary: Summary) -> int:

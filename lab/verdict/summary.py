@@ -9,7 +9,7 @@ from statistics import fmean, median
 from lab.guest.scoring.gates import FAMILIES, percentile
 from lab.guest.wire import Usage
 from lab.model.figures import plural
-from lab.model.metrics import METRICS, Metric, headline, per
+from lab.model.metrics import METRICS, headline, per
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, Curve, Summary
 from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, FormProof, FormSummary, Latency
@@ -49,7 +49,7 @@ def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:
     )
     found = controls(forms, run.plan, terms)
     terms = with_seen(terms, found)
-    named = {name: _form(form, run, terms.metrics) for name, form in forms.items()}
+    named = {name: _form(form, run, terms) for name, form in forms.items()}
     verdicts = rows(forms, terms)
     summary = Summary(
         schema=SCHEMA,
@@ -109,7 +109,7 @@ def _cells(forms: Collection[FormView]) -> Cells:
     )
 
 
-def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
+def _form(form: FormView, run: Run, terms: Terms) -> FormSummary:
     facts, spec = run.form(form.name), run.plan.forms[form.name]
     measured = [view.cell for view in form.attempts]
     attach = [cell.attach_s for cell in measured if cell.attach_s is not None]
@@ -143,9 +143,9 @@ def _form(form: FormView, run: Run, metrics: Sequence[Metric]) -> FormSummary:
         changes=facts.changes,
         cells=_cells([form]),
         requests=dict(form.requests()),
-        metrics=by_level(form, metrics),
-        cpu=_cpu(form),
-        memory=_memory(form),
+        metrics=by_level(form, terms.metrics),
+        cpu=_cpu(form, terms.level),
+        memory=_memory(form, terms.level),
         latency=_latency(form),
         probe_hits=_probe_hits(form),
         collections=_collections(form, run.machine.instruction_ns),
@@ -173,9 +173,10 @@ def _clock_shift(form: FormView) -> ClockShift:
     )
 
 
-def _cpu(form: FormView) -> dict[str, float]:
-    """CPU seconds per 1,000 requests by part, mean over the cells with it; bpf_run is part of service_system."""
-    cells = [view.figures.cpu for view in form.cells("cpu")]
+def _cpu(form: FormView, level: str) -> dict[str, float]:
+    """CPU seconds per 1,000 requests by part, mean over the cells with it at the level of the verdicts; bpf_run is part
+    of service_system."""
+    cells = [view.figures.cpu for view in form.level(level, "cpu").values()]
     parts = sorted({part for cpu in cells for part in cpu})
     return {part: fmean(cpu[part] for cpu in cells if part in cpu) for part in parts}
 
@@ -209,9 +210,9 @@ def _switches(form: FormView, kind: Callable[[Usage], float | None]) -> float | 
     return median(found) if found else None
 
 
-def _memory(form: FormView) -> dict[str, float]:
+def _memory(form: FormView, level: str) -> dict[str, float]:
     found: dict[str, list[float]] = {}
-    for view in form.cells("memory"):
+    for view in form.level(level, "memory").values():
         for usage in view.cell.usage:
             if usage.role in ROLES:
                 found.setdefault(f"{usage.role}_mib", []).append(usage.rss_mib)
