@@ -38,6 +38,8 @@ from lab.verdict import several
 WRITTEN: Final = (EVENTS_FILE, SUMMARY_FILE, REPORT_HTML, REPORT_MD, JUNIT_FILE, VERDICTS_CSV)
 SEVERAL: Final = 4  # runs that a message lists
 FEW_BYTES: Final = 2 << 20  # of packed rows and spans; more of them take longer than to start a process on each core
+HOSTS: Final = frozenset({"clock", "hardware", "host"})  # in which runs of counted clocks may differ
+ANY_HOST: Final = "; runs of counted clocks with one image are compared across hosts"
 SHOWN: Final = 80  # letters of the given name that a message shows
 
 
@@ -161,15 +163,16 @@ def compare(lab: Lab, directories: Sequence[Path]) -> Compared:
         if repeated := several.repeated(runs):
             why = f"{documents.shown_path(', '.join(repeated))} is given more than once"
             raise UsageError(why, fix="lab report --compare RUN RUN (lab runs lists them)")
-        if unlike := several.differences(runs):
-            differences = documents.shown_path("; ".join(unlike))
-            fix = "compare runs of one machine, layout, kernel, Go and load; or of counted clocks with one image"
-            raise UsageError(f"NOT COMPARABLE: the runs differ in {differences}", fix=fix)
+        if differences := several.differences(runs):
+            shown = documents.shown_path("; ".join(differences))
+            fix = f"compare runs with the same {', '.join(several.unlike(runs))}"
+            fix += ANY_HOST if not HOSTS.isdisjoint(several.unlike(runs)) else ""
+            raise UsageError(f"NOT COMPARABLE: the runs differ in {shown}", fix=fix)
         rows = several.side_by_side(runs)
     lines = [*map(several.about, runs), *several.built_apart(runs), *several.lines(rows)]
     none = ["the runs have no verdict on the same comparison"] if not rows else []
-    shown = tuple(documents.shown_path(line) for line in (*lines, *none))
-    return Compared(runs=tuple(run.run_id for run in runs), rows=tuple(rows), lines=shown)
+    told = tuple(documents.shown_path(line) for line in (*lines, *none))
+    return Compared(runs=tuple(run.run_id for run in runs), rows=tuple(rows), lines=told)
 
 
 def to_compare(paths: Paths, named: Sequence[str]) -> list[Path]:

@@ -152,7 +152,6 @@ class RunManifest:
     files: tuple[FileEntry, ...] | None = None  # the sealed files; None: an earlier version listed none
     self_sha256: str = ""  # of this document without this key; see lab/runs/sealed.py
 
-
     @property
     def versions(self) -> dict[str, str]:
         """What all programs of the run were built with: by its artifacts, since earlier versions wrote the last one's

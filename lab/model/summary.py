@@ -212,6 +212,7 @@ class Provenance:
     trap_ns: float | None = None  # CPU time of one uprobe trap on the host
     schema: int = 1  # of the run's manifest
     terms_sha256: dict[str, str] = field(default_factory=dict)  # of its requests, gates and thresholds
+    terms: dict[str, str] = field(default_factory=dict)  # field of them -> its value: gates.late_shift_max -> 0.02
     rates_rps: tuple[float, ...] = ()  # of the planned cells, also of one that did not run; the lowest first
     requests_per_cell: tuple[Count, ...] = ()  # of the planned cells, by rate
 

@@ -30,8 +30,8 @@ def section(summary: Summary) -> Html:
     return part(
         "cpu",
         "Where the CPU went",
-        f"{_unit(summary)} per request{_level(summary)}, service and agent together. The service's time includes traps and "
-        "BPF programs: the outlined part is theirs and is not added.",
+        f"{_unit(summary)} per request{_level(summary)}, service and agent together. The service's time includes "
+        "traps and BPF programs: the outlined part is theirs and is not added.",
         legend(*((css, text) for _, text, css in PARTS), ("s-bpf", "of it: BPF programs")),
         tag("div", _draw(summary), class_="scroll"),
         _table(summary),

@@ -18,7 +18,7 @@ from lab.report.markup import Html, part, tag
 
 WORDS_W: Final = 330.0  # beside the plot: the two costs of each form
 ROW_H: Final = 40.0
-DRAIN: Final = " A counted window lasts until the last spans arrived: its requests per second are fewer than the load's."
+DRAIN: Final = " A counted window lasts until the last spans arrived: its rate is lower than that of the load."
 
 
 def section(summary: Summary) -> Html:
@@ -36,9 +36,7 @@ def section(summary: Summary) -> Html:
             else ""
         ),
         tag("ul", *(tag("li", text) for text in kept)) if (kept := phrases.kept_up(summary)) else None,
-        tag("div", _draw(summary, fits), class_="scroll")
-        if fits
-        else tag("p", _why_none(summary), class_="empty"),
+        tag("div", _draw(summary, fits), class_="scroll") if fits else tag("p", _why_none(summary), class_="empty"),
     )
 
 

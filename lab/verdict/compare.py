@@ -43,6 +43,11 @@ class Terms:
         return given.get(metric.name, given.get(metric.instead_of, metric.threshold_pct))
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """Of every metric on this clock, in whatever number of levels."""
+        return {metric.name: self.threshold(metric) for metric in applicable(self.clock, 2)}
+
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         return applicable(self.clock, len(self.levels))
 

@@ -14,8 +14,7 @@ from lab.guest.wire import COUNTED
 from lab.model.summary import Summary
 from lab.verdict.grade import EMULATOR
 
-TERMS: Final = ("requests", "gates", "thresholds")  # compared by their digests
-SHOWN: Final = 12  # digits of a digest
+TERMS: Final = ("requests", "gates", "thresholds")  # compared field by field
 UNKNOWN: Final = "unknown"
 
 
@@ -33,7 +32,7 @@ def conditions(runs: Sequence[Summary]) -> dict[str, list[str]]:
         "kernel": [run.provenance.machine.kernel for run in runs],
         "lockdown": [run.provenance.machine.lockdown or UNKNOWN for run in runs],
         "Go": [run.provenance.toolchain.get("go", UNKNOWN) for run in runs],
-        **{what: [run.provenance.terms_sha256.get(what, UNKNOWN)[:SHOWN] for run in runs] for what in TERMS},
+        **{what: _terms(runs, f"{what}.") for what in TERMS},
     }
     if counted:
         image = [run.provenance.image_id for run in runs]
@@ -58,6 +57,16 @@ def _load(run: Summary) -> str:
     rates = " and ".join(f"{rate:g}" for rate in run.provenance.rates_rps)
     mix = ", ".join(f"{part.type} {part.weight:g}" for part in run.provenance.mix)
     return f"{rates} requests/s of {mix}"
+
+
+def _terms(runs: Sequence[Summary], what: str) -> list[str]:
+    """The first of these terms that is not the same in all runs, with its values."""
+    of = [run.provenance.terms for run in runs]
+    for name in dict.fromkeys(name for terms in of for name in terms if name.startswith(what)):
+        values = [terms.get(name, "none") for terms in of]
+        if len(set(values)) > 1:
+            return [f"{name.removeprefix(what)} {value}" for value in values]
+    return ["" for _ in runs]
 
 
 def _sizes(run: Summary) -> str:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Final
 
-from lab.guest.wire import canonical
+from lab.guest.wire import Plan, canonical
 from lab.model.events import StepFinished, StepStarted
 from lab.model.run import Run
 from lab.model.summary import HostStep, Part, Provenance
+
+UNSHOWN: Final = frozenset({"body", "headers", "params"})
+SHOWN: Final = 12  # digits of a digest
 
 
 def steps(run: Run) -> tuple[HostStep, ...]:
@@ -33,7 +39,8 @@ def steps(run: Run) -> tuple[HostStep, ...]:
     return tuple(found)
 
 
-def provenance(run: Run) -> Provenance:
+def provenance(run: Run, thresholds_pct: Mapping[str, float]) -> Provenance:
+    """thresholds_pct: by metric, also those that the scenario leaves to the default."""
     manifest = run.manifest
     cells = sorted({(cell.rate_rps, cell.requests) for life in run.plan.lives for cell in life.cells})
     terms = {"requests": run.plan.requests, "gates": run.plan.gates, "thresholds": manifest.threshold_pct}
@@ -63,4 +70,20 @@ def provenance(run: Run) -> Provenance:
         rates_rps=tuple(dict.fromkeys(rate for rate, _ in cells)),
         requests_per_cell=tuple(requests for _, requests in cells),
         terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
+        terms=_terms(run.plan, thresholds_pct),
     )
+
+
+def _terms(plan: Plan, thresholds_pct: Mapping[str, float]) -> dict[str, str]:
+    """Each field on its own, so that one that differs between runs can be named."""
+    found = {"requests.order": ", ".join(spec.type for spec in plan.requests)}
+    for spec in plan.requests:
+        found |= {f"requests.{spec.type}.{one.name}": _said(one.name, getattr(spec, one.name)) for one in fields(spec)}
+    found |= {f"gates.{one.name}": _said(one.name, getattr(plan.gates, one.name)) for one in fields(plan.gates)}
+    return found | {f"thresholds.{metric}": f"{pct:g} %" for metric, pct in thresholds_pct.items()}
+
+
+def _said(name: str, value: object) -> str:
+    """A short value as it is; what is long or may be a secret by its digest."""
+    text = canonical(value).decode()
+    return f"sha256 {hashlib.sha256(text.encode()).hexdigest()[:SHOWN]}" if name in UNSHOWN else text

@@ -174,7 +174,7 @@ def _traps(summary: Summary) -> list[str]:
 
 
 def _controls(summary: Summary) -> list[str]:
-    """The metrics whose control has no figure or was not detected, or has too few blocks where a comparison has enough."""
+    """The metrics whose control has no figure or was not detected, or too few blocks where a comparison has enough."""
     found = []
     enough = any(row.primary and row.blocks >= summary.fewest_blocks for row in summary.verdicts)
     counted = summary.clock == COUNTED

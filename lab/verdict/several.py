@@ -50,14 +50,18 @@ def repeated(runs: Sequence[Summary]) -> list[str]:
     return [one for one in dict.fromkeys(ids) if ids.count(one) > 1]
 
 
-def differences(runs: Sequence[Summary]) -> list[str]:
-    """Why these runs are not comparable: each condition in which they differ, with its values."""
-    found = []
+def unlike(runs: Sequence[Summary]) -> dict[str, str]:
+    """Why these runs are not comparable: condition in which they differ -> its values."""
+    found = {}
     for what, values in conditions(runs).items():
         if len(set(values)) > 1:
-            by_run = [f"{value} ({run.run_id})" for value, run in zip(values, runs, strict=True)]
-            found.append(f"{what}: {', '.join(by_run)}")
+            found[what] = ", ".join(f"{value} ({run.run_id})" for value, run in zip(values, runs, strict=True))
     return found
+
+
+def differences(runs: Sequence[Summary]) -> list[str]:
+    """The same as texts."""
+    return [f"{what}: {values}" for what, values in unlike(runs).items()]
 
 
 def side_by_side(runs: Sequence[Summary]) -> list[Comparison]:

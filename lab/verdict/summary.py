@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from statistics import fmean, median
 
@@ -74,7 +74,7 @@ def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:
         ecdf=_ecdf(forms),
         timeline=timeline(forms, METRICS[headline(run.plan.clock)[0]]),
         steps=steps(run),
-        provenance=provenance(run),
+        provenance=provenance(run, terms.thresholds),
         problems=(
             *(*run.problems, *_ended(run, forms.values())),
             *(*strangers(run), *unproven(run, forms), *_disagreements(forms)),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lab.guest.wire import encode
 from lab.model.summary import Summary, Verdict
 from lab.runs.read import read
 from lab.verdict import several, summarize
@@ -197,13 +198,43 @@ def test_other_requests_gates_or_thresholds_are_refused(root: Path) -> None:
         "gates": {"gates": replace(plan.gates, late_shift_max=9.0)},
         "thresholds": {"threshold_pct": {"cpu_s_per_1k_requests": 40.0}},
     }
+    said = {
+        "requests": f'requests: {first.type}.method "GET" (one), {first.type}.method "POST" (two)',
+        "gates": "gates: late_shift_max 0.02 (one), late_shift_max 9.0 (two)",
+        "thresholds": "thresholds: cpu_s_per_1k_requests 2 % (one), cpu_s_per_1k_requests 40 % (two)",
+    }
     one = changed(root, "one")
     assert several.differences([one, changed(root, "two")]) == []
     for what, values in unlike.items():
         (why,) = several.differences([one, changed(root, "two", **values)])
         assert why.startswith(f"{what}: "), why
+        assert said[what] == why
     (why,) = several.differences([one, replace(one, provenance=replace(one.provenance, schema=0))])
     assert why.startswith("schema: 1 (one), 0")
+
+
+def test_a_threshold_that_is_written_out_is_the_one_that_is_left_out(root: Path) -> None:
+    left, written = ({}, {"cpu_s_per_1k_requests": 2.0, "rss_mib": 5.0})
+    runs = [changed(root, "one", threshold_pct=left), changed(root, "two", threshold_pct=written)]
+    assert several.differences(runs) == []
+
+
+def test_no_header_or_body_of_a_request_is_in_the_summary(root: Path) -> None:
+    first, *others = read(root).plan.requests
+    secret = replace(first, headers={"Authorization": "s3cret"}, body="s3cret")
+    one, two = changed(root, "one"), changed(root, "two", requests=(secret, *others))
+    assert "s3cret" not in str(encode(two.provenance))
+    (why,) = several.differences([one, two])
+    assert why.startswith(f"requests: {first.type}.body sha256 ")
+
+
+def test_the_fix_names_what_must_be_the_same(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from lab.cli import main
+
+    for name, requests in (("one", 30), ("two", 40)):
+        synthetic.write(tmp_path / "runs" / name, requests=requests, run_id=f"20261122-101500-{name}")
+    assert main(["report", "one", "two", "--compare", "--home", str(tmp_path)]) == 2
+    assert "compare runs with the same requests per cell" in capsys.readouterr().err
 
 
 def test_the_rows_are_those_of_all_runs_in_one_order(root: Path) -> None:
