@@ -29,7 +29,11 @@ def fetch(lab: Lab, run_id: str | None, to: Path | None) -> Path:
     cut = report.cut(lab.paths)
     whole = [path.name for path in report.complete(lab.paths)]
     begun = [name for name, folder in cut.items() if os.path.lexists(folder / PLAN_FILE)]  # else it is just beginning
-    name = next(reversed(begun), None) if run_id is None else report.pick(run_id, [*whole, *cut])
+    name = (
+        next(reversed(begun), None)
+        if run_id is None
+        else report.pick(run_id, [*whole, *cut, *report.half_copied(lab.paths)])
+    )
     if name in cut:
         folder = _rest(lab, cut[name])
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,26 +12,29 @@ from typing import Final
 from lab import report, verdict
 from lab.flows import left_out
 from lab.guest.wire import encode
-from lab.model.errors import DemoError, FetchError, UsageError
+from lab.model.errors import DemoError, FetchError, Unreadable, UsageError
 from lab.model.lab import Lab
 from lab.model.loading.yamlspec import nearest
 from lab.model.paths import (
     EVENTS_FILE,
+    GUEST_DIR,
     INCOMPLETE_PREFIX,
     JUNIT_FILE,
     MANIFEST_FILE,
+    PLAN_FILE,
     REPORT_HTML,
     REPORT_MD,
     SUMMARY_FILE,
     VERDICTS_CSV,
     Paths,
 )
-from lab.model.run import Run
+from lab.model.run import Run, RunManifest
 from lab.model.summary import Sentence, Summary
 from lab.model.summary_form import Cells
 from lab.report import phrases
 from lab.runs import merge
 from lab.runs import read as runs_read
+from lab.runs.sealed import source
 from lab.system import documents, store
 from lab.system.every_core import every_core
 from lab.verdict import several
@@ -40,6 +44,8 @@ SEVERAL: Final = 4  # runs that a message lists
 FEW_BYTES: Final = 2 << 20  # of packed rows and spans; more of them take longer than to start a process on each core
 HOSTS: Final = frozenset({"clock", "hardware", "host"})  # in which runs of counted clocks may differ
 ANY_HOST: Final = "; runs of counted clocks with one image are compared across hosts"
+RUN_ID: Final = re.compile(r"\d{8}-\d{6}-")  # how one begins
+HALF: Final = "has no manifest.json: the copy is incomplete"
 SHOWN: Final = 80  # letters of the given name that a message shows
 
 
@@ -67,7 +73,9 @@ def find(paths: Paths, run_id: str | None) -> Path:
             raise UsageError(f"no runs in {paths.runs}", fix="lab demo")
         return folders[-1]
     whole = {path.name: path for path in folders}
-    name = pick(run_id, [*whole, *cut(paths)])
+    name = pick(run_id, [*whole, *cut(paths), *half_copied(paths)])
+    if name in half_copied(paths):
+        raise UsageError(f"run {name} {HALF}", fix="copy the whole folder again")
     if name not in whole:
         raise UsageError(f"run {name} is incomplete", fix="run the same lab demo again to resume it")
     return whole[name]
@@ -86,11 +94,36 @@ def pick(wanted: str, known: Collection[str]) -> str:
 
 
 def complete(paths: Paths) -> list[Path]:
-    """Complete runs, oldest first; does not read their manifests."""
+    """Complete runs, oldest first. Reads the manifest of a renamed copy only."""
+    return sorted((p for p in _folders(paths) if os.path.lexists(p / MANIFEST_FILE)), key=_begun)
+
+
+def half_copied(paths: Paths) -> list[str]:
+    """The folders of a run whose manifest is missing: `lab` itself writes it before it names the folder."""
+    partial = (p for p in _folders(paths) if p.is_dir() and not os.path.lexists(p / MANIFEST_FILE))
+    return sorted(
+        p.name for p in partial if RUN_ID.match(p.name) or (p / PLAN_FILE).exists() or (p / GUEST_DIR).is_dir()
+    )
+
+
+def _folders(paths: Paths) -> list[Path]:
     if not paths.runs.is_dir():
         return []
-    folders = (p for p in paths.runs.iterdir() if not p.name.startswith((INCOMPLETE_PREFIX, ".")))
-    return sorted(p for p in folders if os.path.lexists(p / MANIFEST_FILE))
+    return [p for p in paths.runs.iterdir() if not p.name.startswith((INCOMPLETE_PREFIX, "."))]
+
+
+def _begun(folder: Path) -> tuple[str, bool, str]:
+    """By the time in the run's id, which a renamed copy has in its manifest alone; it comes before the run itself.
+
+    One that cannot be read comes first.
+    """
+    if RUN_ID.match(folder.name):
+        return folder.name, True, folder.name
+    try:
+        run_id = documents.read(source(folder, MANIFEST_FILE), RunManifest).run_id
+    except Unreadable:
+        run_id = ""
+    return run_id, False, folder.name
 
 
 def cut(paths: Paths) -> dict[str, Path]:

@@ -26,6 +26,9 @@ def register(app: typer.Typer) -> None:
 
             rows = [_row(folder) for folder in report.complete(lab.paths)]
             rows += [{"run_id": name, "complete": False} for name in report.cut(lab.paths)]
+            rows += [
+                {"run_id": name, "complete": False, "problem": report.HALF} for name in report.half_copied(lab.paths)
+            ]
         lines = [shown_path(_line(row)) for row in rows] or ["no runs; create one with lab demo"]
         answer(options, {"runs": rows}, "\n".join(lines))
         return 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from lab.flows.report import complete
+from lab.model.paths import Paths
 from tests.unit.cli.conftest import Cli
 from tests.unit.report import synthetic
 
@@ -112,3 +115,37 @@ def test_a_second_machine_of_a_show_is_another_one_with_a_name(lab_cli: Cli, nam
         assert done.code == 2
         assert done.stderr.startswith(f"error: {why}")
     assert not (lab_cli.home / "locks").exists()
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_copy_was_cut_short_is_told_as_one(lab_cli: Cli, runs: Path) -> None:
+    (runs / "2026-11-02-two/manifest.json").unlink()
+    (runs / "20261103-101500-bare").mkdir()
+    (runs / "mine").mkdir()
+    why = "has no manifest.json: the copy is incomplete"
+    for verb in ("report --no-open", "fetch"):
+        done = lab_cli(*verb.split(), "2026-11-02-two")
+        assert done.code == 2
+        assert f"run 2026-11-02-two {why}" in done.stderr
+        assert "copy the whole folder again" in done.stderr
+    listed = lab_cli("runs").stdout
+    assert f"2026-11-02-two  {why}" in listed
+    assert f"20261103-101500-bare  {why}" in listed
+    assert "mine" not in listed, "a folder that is no run"
+    assert "2026-11-01-one" in lab_cli("report", "--no-open").stdout, "the newest is a whole one"
+
+
+def test_a_renamed_copy_is_as_old_as_its_run(lab_cli: Cli) -> None:
+    folder = lab_cli.home / "runs"
+    for day in ("01", "02"):
+        run_id = f"202611{day}-101500-shop"
+        forms = {"baseline": synthetic.FORMS["baseline"]}
+        synthetic.write(folder / run_id, requests=20, forms=forms, run_id=run_id)
+    shutil.copytree(folder / "20261101-101500-shop", folder / "backup")
+    shutil.copytree(folder / "20261102-101500-shop", folder / "zz")
+    shutil.copytree(folder / "20261102-101500-shop", folder / "broken")
+    (folder / "broken/manifest.json").write_text("{", encoding="utf-8")
+    names = [path.name for path in complete(Paths(home=lab_cli.home))]
+    assert names == ["broken", "backup", "20261101-101500-shop", "zz", "20261102-101500-shop"]
