@@ -214,8 +214,8 @@ def test_other_requests_gates_or_thresholds_are_refused(root: Path) -> None:
 
 
 def test_a_threshold_that_is_written_out_is_the_one_that_is_left_out(root: Path) -> None:
-    left, written = ({}, {"cpu_s_per_1k_requests": 2.0, "rss_mib": 5.0})
-    runs = [changed(root, "one", threshold_pct=left), changed(root, "two", threshold_pct=written)]
+    written = {"cpu_s_per_1k_requests": 2.0, "rss_mib": 5.0}
+    runs = [changed(root, "one", threshold_pct={}), changed(root, "two", threshold_pct=written)]
     assert several.differences(runs) == []
 
 
