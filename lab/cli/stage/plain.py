@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import re
 import select
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from lab.model.printed import harmless
+from lab.render import jsonl
 from lab.stage.page.public import all_without_home, shared, without_home
 from lab.stage.speaker import words
 from lab.stage.stream import events
@@ -56,7 +56,8 @@ class Lines:
             return
         if self._json:
             doc = shown.to_json()
-            print(json.dumps(doc if self._private else all_without_home(doc), ensure_ascii=False), flush=True)
+            if sys.stdout is not None:
+                print(jsonl.dumps(doc if self._private else all_without_home(doc), sys.stdout), flush=True)
             return
         for line in self._text(shown.event):
             text = harmless(line if self._private else without_home(line))

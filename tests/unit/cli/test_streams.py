@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from lab.cli import streams
+from lab.cli.stage.plain import Lines
 from lab.render import jsonl
 from lab.render.plain import MARKS as PLAIN_MARKS
 from lab.render.terminal import MARKS
+from lab.stage.stream.events import Remark
+from lab.stage.stream.records import StageRecord
 from tests.support import ROOT, run_lab
 from tests.unit.cli.conftest import Cli
 from tests.unit.report import synthetic
@@ -66,6 +69,15 @@ def test_no_character_becomes_a_question_mark() -> None:
 def test_json_stays_json_on_any_stream() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
     assert json.loads(jsonl.dumps({"said": SAID}, stream)) == {"said": SAID}
+
+
+def test_the_records_of_a_show_stay_json_on_any_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    streams.prepare()
+    said = Remark(text="turn on “do not disturb” → now")
+    Lines(as_json=True)(StageRecord(seq=1, at_s=0.0, event=said))
+    assert StageRecord.from_json(json.loads(written.getvalue())).event == said
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here")
