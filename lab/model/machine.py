@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import platform
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -17,6 +19,7 @@ HOST_ARCH: Final[Arch] = "aarch64" if platform.machine().lower() in {"arm64", "a
 GOARCH: Final[dict[Arch, str]] = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian has the same names
 Clock = Literal["real", "counted"]
 INSTRUCTION_NS: Final = 2  # nanoseconds that a counted clock advances per instruction; a power of two (docs/adr)
+_AMI: Final = re.compile(r"ami-[0-9a-z]+")  # a source of EC2 is no file
 Phase = Literal["absent", "created", "running", "hung", "stopped", "broken", "unknown"]
 
 
@@ -26,7 +29,20 @@ def default_name(provider: str) -> str:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve()) if path else ""
+    """The same file from every folder."""
+    if not path:
+        return ""
+    with contextlib.suppress(RuntimeError):  # ~NAME of no user: told where the file is read
+        path = str(Path(path).expanduser())
+    return str(Path(path).absolute())
+
+
+def _resolved(path: str) -> str:
+    return str(Path(_absolute(path)).resolve()) if path else ""
+
+
+def _source(given: str) -> str:
+    return given if "://" in given or _AMI.fullmatch(given) else _absolute(given)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +80,12 @@ class MachineConfig:
 
     def spec(self) -> MachineSpec:
         """The spec on this host, with absolute paths: the machine outlives the current folder."""
-        files = {name: _absolute(getattr(self, name)) for name in ("kernel", "modules")}
+        files = {
+            "kernel": _resolved(self.kernel),
+            "modules": _resolved(self.modules),
+            "identity": _absolute(self.identity),  # a link stays one: the key behind it may be renewed
+            "source": _source(self.source),
+        }
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         arch = HOST_ARCH if self.arch == "auto" else self.arch
         return MachineSpec(**given | files | {"arch": arch, "name": self.name or default_name(self.provider)})

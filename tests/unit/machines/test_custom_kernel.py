@@ -285,12 +285,3 @@ def test_a_machine_counts_where_its_time_would_tell_nothing(
     lab: Lab, wanted: Literal["auto", "real", "counted"], accel: str, clock: str
 ) -> None:
     assert clock_of(lab, MachineSpec(clock=wanted), accel) == clock
-
-
-def test_the_machine_outlives_the_folder_in_which_it_was_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert MachineConfig(kernel="bzImage", modules="~/m").spec().kernel == str(tmp_path / "bzImage")
-    assert MachineConfig(modules="~/m").spec().modules == str(Path.home() / "m")
-    assert MachineConfig().spec().kernel == ""

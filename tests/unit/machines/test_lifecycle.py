@@ -44,6 +44,20 @@ def test_what_another_provider_began_and_never_noted_is_removed_first(
     assert order == ["delete aws", "begin", "begin"]
 
 
+def test_a_machine_whose_source_an_earlier_lab_kept_as_it_was_typed_is_still_this_one(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = qemu.recover(keys.seed(lab.paths.machine("m")), "m", lab.paths.machine("m"))
+    state.save(lab, Machine(spec=replace(SPEC, source="golden.qcow2"), handle=handle))
+
+    def begin(*_: object) -> Machine:
+        raise TransientError("as far as this test goes", fix="nothing")
+
+    monkeypatch.setattr(steps, "run", begin)
+    with pytest.raises(TransientError):
+        lifecycle.up(lab, replace(SPEC, source="golden.qcow2").spec(), lock_timeout_s=1)
+
+
 def test_a_disk_that_stands_on_another_image_is_made_again(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -67,6 +67,12 @@ def test_what_was_written_beats_the_configuration(tmp_path: Path) -> None:
     assert (found.port, found.user, found.identity) == (22, "me", tmp_path / "mine")
 
 
+def test_a_key_is_the_same_file_in_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").touch()
+    monkeypatch.chdir(tmp_path)
+    assert choose(Address(host="box"), {"identityfile": ["mine"]}, None).identity == tmp_path / "mine"
+
+
 def test_default_keys_are_left_to_the_agent_and_the_library(tmp_path: Path) -> None:
     assert choose(Address(host="box"), told(tmp_path, "", "box"), None).identity is None
 

@@ -78,7 +78,7 @@ def image(spec: MachineSpec) -> dict[str, str]:
 
 def check_name(spec: MachineSpec) -> None:
     """Raise PreconditionError when the file's name contains another architecture, before anything is fetched."""
-    name = spec.source.rpartition("/")[2].lower()
+    name = Path(spec.source).name.lower()  # the folders that it is in tell nothing
     named = {arch for arch, words in NAMES.items() if any(word in name for word in words)}
     if named and spec.arch not in named:
         message = f"{name} is for {', '.join(named)}, this machine is {spec.arch}"

@@ -94,7 +94,7 @@ def choose(address: Address, options: Mapping[str, Sequence[str]], identity: Pat
     if jump is not None:
         message = f"lab does not support jump hosts: {address.host} is reached through {jump}"
         raise PreconditionError(message, fix=f"run ssh -L 2222:{host}:{port} {jump}, and use --address 127.0.0.1:2222")
-    named = [Path(name).expanduser() for name in options.get("identityfile", ())]
+    named = [Path(name).expanduser().absolute() for name in options.get("identityfile", ())]
     own = [path for path in named if path.name not in DEFAULTS and path.is_file()]
     files = [name for key in ("userknownhostsfile", "globalknownhostsfile") for name in options.get(key, ())]
     return Route(
