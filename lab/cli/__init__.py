@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 sys.stdout.flush()  # here, where a failure still becomes a message
     except BaseException as error:  # noqa: BLE001 - the boundary
         code = _end(error)
-        if "--json" in arguments and not isinstance(error, SystemExit):
+        if "--json" in itertools.takewhile(lambda word: word != "--", arguments):  # behind it: another program's
             _json_end(arguments, code, error)
         return code
     return 0
@@ -49,14 +50,30 @@ def _run(arguments: list[str]) -> None:
 
 
 def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None:
-    """The last line that programs wait for, written after a failure too."""
+    """The last line that programs wait for, written after a failure too; a command that ran has written its own."""
     import contextlib
     import json
 
     verb = next((word for word in arguments if not word.startswith("-")), "")
-    failure = {"message": str(error), "fix": error.fix if isinstance(error, LabError) else ""}
+    if isinstance(error, SystemExit):
+        failures = _mistake(error)
+    else:
+        failures = [{"message": one.message, "fix": one.fix} for one in _errors(error) or ()]
+        failures = failures or [{"message": str(error), "fix": ""}]
+    if not failures:
+        return
+    result = {"command": verb, "exit": code, "error": failures[0], "errors": failures}
     with contextlib.suppress(OSError):  # the disk that is full may be the one stdout goes to
-        print(json.dumps({"result": {"command": verb, "exit": code, "error": failure}}), flush=True)
+        print(json.dumps({"result": result}), flush=True)
+
+
+def _mistake(error: SystemExit) -> list[dict[str, str]]:
+    """What typer found wrong with the command line and has printed; empty for any other end."""
+    cause = error.__context__
+    if not hasattr(cause, "format_message"):
+        return []
+    path = getattr(getattr(cause, "ctx", None), "command_path", "lab")
+    return [{"message": cause.format_message(), "fix": f"{path} --help"}]
 
 
 def _end(error: BaseException) -> int:
@@ -66,19 +83,27 @@ def _end(error: BaseException) -> int:
             return 0
         case SystemExit():
             return error.code if isinstance(error.code, int) else int(bool(error.code))
-        case LabError():
-            return _tell([error])
-        case BaseExceptionGroup():
-            errors, rest = _flatten(error)
-            return _bug(error) if rest else _tell(errors)
         case KeyboardInterrupt():
             return 130
         case OSError() if _nobody_reads(error):
             return 0
-        case OSError() if (told := _of_this_host(error)) is not None:
-            return _tell([told])
+    errors = _errors(error)
+    return _bug(error) if errors is None else _tell(errors)
+
+
+def _errors(error: BaseException) -> list[LabError] | None:
+    """What a person can act on, of a group each one; None where any of it is a bug."""
+    match error:
+        case LabError():
+            return [error]
+        case BaseExceptionGroup():
+            found = [_errors(one) for one in error.exceptions]
+            told = [one for one in found if one is not None]
+            return list(itertools.chain(*told)) if len(told) == len(found) else None
+        case OSError() if (of_host := _of_this_host(error)) is not None:
+            return [of_host]
         case _:
-            return _bug(error)
+            return None
 
 
 def _nobody_reads(error: OSError) -> bool:
@@ -96,21 +121,6 @@ def _of_this_host(error: OSError) -> LabError | None:
         fix = "redirect stdout to a file or pipe that can be written"
         return PreconditionError(f"{error.filename}: {error.strerror}", fix=fix)
     return host_faults.failure(error)
-
-
-def _flatten(group: BaseExceptionGroup[BaseException]) -> tuple[list[LabError], list[BaseException]]:
-    ours: list[LabError] = []
-    rest: list[BaseException] = []
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            more, other = _flatten(error)
-            ours += more
-            rest += other
-        elif isinstance(error, LabError):
-            ours.append(error)
-        else:
-            rest.append(error)
-    return ours, rest
 
 
 def _tell(errors: list[LabError]) -> int:
