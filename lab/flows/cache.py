@@ -15,11 +15,11 @@ from typing import Final
 
 from lab.flows.request import DemoRequest
 from lab.forms import cache_keys
-from lab.machines import disks_in_use, lifecycle
+from lab.machines import disks_in_use, lifecycle, steps
 from lab.machines.images import golden
-from lab.machines.providers import PROVIDERS
 from lab.model.errors import PreconditionError
 from lab.model.lab import Lab
+from lab.model.machine import Machine
 
 KEEP_S: Final = 14 * 86400.0  # entries used within two weeks stay
 
@@ -73,11 +73,12 @@ def keys(lab: Lab, asked: DemoRequest) -> list[CacheKey]:
     may restore too much or too little.
     """
     spec = lab.config.machine.spec()
+    features = steps.provider_of(Machine(spec=spec)).FEATURES  # raises for a mistyped one before anything is fetched
     found = {}
     go = golden.go_root(lab)
     if go.is_relative_to(lab.paths.cache):
         found[go] = f"toolchain {golden.GO_VERSION}"
-    if PROVIDERS[spec.provider].FEATURES.custom_kernel:
+    if features.custom_kernel:
         found[lab.paths.images / golden.wanted(lab, spec)] = f"image {spec.image}"
     for what, key in cache_keys.keys(lab, asked.forms, asked.service, spec.arch).items():
         found[lab.paths.artifacts / key] = what

@@ -12,7 +12,7 @@ from typing import Final
 
 from lab.forms.sources import Sources
 from lab.guest.wire import decode, encode
-from lab.model.errors import LabError
+from lab.model.errors import PreconditionError
 from lab.model.form import Artifact
 from lab.model.lab import Lab
 from lab.model.own import Change
@@ -101,7 +101,7 @@ def publish(lab: Lab, built: Built) -> Artifact:
     found = find(lab, built.key, built.name)
     if found is None:
         place = folder(lab, built.key)
-        raise LabError(f"{built.name} in {place} differs from what was written", fix="check the disk")
+        raise PreconditionError(f"{built.name} in {place} differs from what was written", fix="check the disk")
     return found
 
 

@@ -16,7 +16,7 @@ from lab.forms.build_dir import BuildDir, how_to_mend, prepare
 from lab.forms.build_machine import BuildMachine, GuestBuild, carried
 from lab.forms.recipe import Recipe
 from lab.forms.wanted import BUILD_S
-from lab.model.errors import Cancelled, DemoError, LabError, Locked
+from lab.model.errors import Cancelled, DemoError, LabError, Locked, TransientError
 from lab.model.events import Progress
 from lab.model.figures import seconds, size
 from lab.model.form import Artifact
@@ -243,7 +243,7 @@ def _slot(lab: Lab, deadline: Deadline) -> Iterator[None]:
                 yield
                 return
             if deadline.passed():
-                raise LabError("timed out waiting for a build slot", fix="run the command again")
+                raise TransientError("timed out waiting for a build slot", fix="run the command again")
             deadline.sleep(0.5)
 
 

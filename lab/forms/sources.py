@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lab.model.errors import LabError
+from lab.model.errors import DemoError
 from lab.model.lab import Lab
 from lab.system import proc
 from lab.system.toolchain import Toolchain, build_environment
@@ -29,6 +29,6 @@ def read(lab: Lab, toolchain: Toolchain, binary: Path, deadline: Deadline) -> So
     # GO111MODULE: ignore any module that contains this file
     env = build_environment(lab, GO111MODULE="off", GOCACHE=toolchain.build_cache(lab))
     argv = [toolchain.go, "run", "-trimpath", str(PROGRAM), str(binary)]  # as forms are built: one standard library
-    result = proc.check(argv, deadline=deadline, error=LabError, fix="reinstall lab", env=env)
+    result = proc.check(argv, deadline=deadline, error=DemoError, fix="reinstall lab", env=env)
     found = json.loads(result.stdout)
     return Sources(**{name: None if listed is None else tuple(listed) for name, listed in found.items()})

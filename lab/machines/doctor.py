@@ -12,8 +12,8 @@ import psutil
 from lab.machines import host_packages, state, steps
 from lab.machines.images import golden, image
 from lab.machines.providers import PROVIDERS
-from lab.machines.providers.base import NeedsPackages
-from lab.model.errors import LabError
+from lab.machines.providers.base import NeedsPackages, Provider
+from lab.model.errors import Cancelled, LabError, SecurityStop
 from lab.model.lab import Lab
 from lab.model.machine import HOST_ARCH, Finding, Machine, MachineSpec
 from lab.system import private, proc
@@ -31,16 +31,24 @@ def checks(lab: Lab, spec: MachineSpec, *, deep: bool = False) -> list[Finding]:
     except LabError as error:
         return [*findings, Finding(name="provider", verdict="fail", message=error.message, fix=error.fix)]
     findings += host_packages.check_host(spec.arch) if provider.FEATURES.custom_kernel else []
+    try:
+        findings += _machine(lab, spec, provider)
+    except (Cancelled, SecurityStop):
+        raise
+    except LabError as error:  # a tool of the provider that hangs or does not start: the other checks are told too
+        findings.append(Finding(name=spec.provider, verdict="fail", message=error.message, fix=error.fix))
+    if deep and provider.FEATURES.custom_kernel:
+        findings.append(_image(lab, spec))
+    return findings
+
+
+def _machine(lab: Lab, spec: MachineSpec, provider: Provider) -> list[Finding]:
     stored = state.look(lab, spec.name).machine
     current = None if stored is None else steps.observed(lab, stored)
     if current is not None and current.phase == "running":
         # its memory and disk are in use already: do not require them again
-        findings.append(Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({current.reason})"))
-    else:
-        findings += steps.unsupported(spec, provider.FEATURES) or provider.check(lab, spec)
-    if deep and provider.FEATURES.custom_kernel:
-        findings.append(_image(lab, spec))
-    return findings
+        return [Finding(name="machine", verdict="ok", message=f"machine {spec.name} runs ({current.reason})")]
+    return steps.unsupported(spec, provider.FEATURES) or provider.check(lab, spec)
 
 
 def install_commands(lab: Lab) -> list[list[str]]:

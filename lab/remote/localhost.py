@@ -10,7 +10,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
-from lab.model.errors import FetchError, LabError, PreconditionError, TransientError
+from lab.model.errors import FetchError, PreconditionError
 from lab.remote.base import AGAIN, Transport
 from lab.system import proc
 from lab.system.pumps import Sink
@@ -44,10 +44,6 @@ class LocalTransport(Transport):
         except PreconditionError:
             err(f"{argv[0]}: not found\n".encode())
             return 127
-        except LabError as error:
-            if type(error) is not LabError:  # raised by a sink, or not to be translated
-                raise
-            raise TransientError(error.message, fix=error.fix, detail=error.detail) from error
 
     def _read(self, path: str, offset: int, deadline: Deadline, *, must_exist: bool, max_bytes: int) -> Iterator[bytes]:
         try:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from lab.model.errors import Cancelled, LabError, PreconditionError
+from lab.model.errors import Cancelled, LabError, PreconditionError, TransientError
 from lab.system import environment, starting, tool_paths
 from lab.system.pumps import MAX_OUTPUT, Budget, Gather, Pumps, Sink, no_longer_read
 from lab.system.wait import Deadline
@@ -102,8 +102,8 @@ def run(
     """Run to the end. `env` replaces the whole environment. `on_line` gets each line of both streams.
 
     The child leads its own process group; at the deadline, on cancel and beyond `max_output` bytes the group gets
-    TERM, a grace period, then KILL. Raises PreconditionError (tool missing, or not to be started), LabError (deadline),
-    TooMuchOutput, Cancelled.
+    TERM, a grace period, then KILL. Raises PreconditionError (tool missing, or not to be started), TransientError
+    (deadline), TooMuchOutput, Cancelled.
     """
     with contextlib.ExitStack() as stack:
         copy = stack.enter_context(log.open("ab")) if log else None
@@ -274,7 +274,7 @@ def _wait(child: subprocess.Popen[bytes], pumps: Pumps, deadline: Deadline) -> N
             raise Cancelled
         if deadline.passed():
             name = Path(str(child.args[0] if isinstance(child.args, list) else child.args)).name
-            raise LabError(f"{name} timed out", fix="run the command again")
+            raise TransientError(f"{name} timed out", fix="run the command again")
         if child.poll() is not None and pumps.quiet_s() > GRACE_S:
             return
         with contextlib.suppress(subprocess.TimeoutExpired):

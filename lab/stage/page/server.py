@@ -8,7 +8,7 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
-from lab.model.errors import LabError
+from lab.model.errors import PreconditionError
 from lab.stage.page.door import Door
 from lab.stage.page.feed import Feed
 from lab.stage.stream.records import Stage
@@ -53,7 +53,7 @@ class Page:
         return self._feed.views
 
     def start(self) -> None:
-        """Serve until `stop`. Raises LabError when the server does not come up."""
+        """Serve until `stop`. Raises PreconditionError when the server does not come up."""
         import uvicorn
 
         from lab.stage.page.app import app
@@ -84,13 +84,13 @@ class Page:
 
 
 def _listen(port: int) -> socket.socket:
-    """A socket on loopback. Raises LabError when the port is taken or not allowed."""
+    """A socket on loopback. Raises PreconditionError when the port is taken or not allowed."""
     try:
         return socket.create_server((HOST, port), backlog=64)
     except OSError as error:
         taken = error.errno in {errno.EADDRINUSE, errno.EACCES, getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE)}
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise LabError(
+        raise PreconditionError(
             f"the audience page cannot be served on {HOST}:{port}: {reason}",
             fix="--port 0 takes a free one" if taken else "see the reason above",
         ) from None

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_mistake_on_the_command_line_ends_with_a_line_too(lab_cli: Cli, words:
     assert says in said["error"]["message"]
     assert said["error"]["fix"] == fix
     assert "Usage: lab" in done.stderr
+
+
+@pytest.mark.parametrize("words", ["cache keys --provider virtualbox", "cache keys --provider qemu --arch sparc"])
+def test_a_provider_that_does_not_exist_is_a_mistake_everywhere(
+    lab_cli: Cli, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr("lab.machines.images.golden.go_root", lambda _: Path("/usr/local/go"))
+    done = lab_cli(*words.split())
+    assert (done.code in {2, 3}, "bug" in done.stderr) == (True, False), done.stderr
 
 
 @pytest.mark.parametrize("words", ["up --help --json", "down nosuch --json"])

@@ -25,7 +25,7 @@ from lab.model.config import Config
 from lab.model.errors import LabError, PreconditionError, ProvisioningError, SecurityStop
 from lab.model.events import Bus, CheckDone
 from lab.model.lab import Lab
-from lab.model.machine import Finding, Handle, Machine, MachineConfig, MachineSpec
+from lab.model.machine import Finding, Handle, Machine, MachineSpec
 from lab.model.paths import Paths
 from tests.fakes import kernels
 

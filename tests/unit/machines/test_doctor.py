@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from lab.machines import doctor, host_packages
+from lab.machines.providers.vagrant import provider as vagrant
+from lab.machines.vm import acceleration
 from lab.model.config import Config
+from lab.model.errors import LabError, SecurityStop, TransientError
 from lab.model.events import Bus
 from lab.model.lab import Lab
-from lab.model.machine import HOST_ARCH, Arch, MachineSpec
+from lab.model.machine import HOST_ARCH, Arch, Finding, MachineSpec
 from lab.model.paths import Paths
 from lab.system import resources
 
@@ -43,6 +46,35 @@ def test_an_unknown_provider_is_one_finding_with_the_known_names(lab: Lab) -> No
     found = doctor.checks(lab, MachineSpec(provider="quemu"))[-1]
     assert (found.name, found.verdict) == ("provider", "fail")
     assert "qemu" in found.fix
+
+
+def test_a_qemu_that_hangs_is_one_finding_among_the_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(program: str) -> str:
+        raise TransientError(f"{program} timed out", fix="run the command again")
+
+    monkeypatch.setattr("lab.system.proc.which", Path)
+    monkeypatch.setattr(acceleration, "version_text", hang)
+    found = {finding.name: finding for finding in doctor.checks(lab, MachineSpec())}
+    assert (found["qemu"].verdict, "timed out" in found["qemu"].message) == ("fail", True)
+    assert {"disk", "memory", "acceleration"} <= set(found)
+
+
+@pytest.mark.parametrize("error", [TransientError("virsh timed out", fix="again"), SecurityStop("a key", fix="none")])
+def test_a_tool_of_a_provider_that_fails_is_a_finding_unless_it_is_a_stop(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, error: LabError
+) -> None:
+    def refuse(*_: object) -> list[Finding]:
+        raise error
+
+    monkeypatch.setattr(vagrant, "check", refuse)
+    spec = MachineSpec(provider="vagrant")
+    if isinstance(error, SecurityStop):
+        with pytest.raises(SecurityStop):
+            doctor.checks(lab, spec)
+    else:
+        assert [(one.name, one.message) for one in doctor.checks(lab, spec) if one.verdict == "fail"] == [
+            ("vagrant", "virsh timed out")
+        ]
 
 
 def test_what_is_missing_is_installed_without_a_question(

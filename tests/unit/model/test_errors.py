@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lab.model.errors import DemoError, LabError, PreconditionError, raise_all
+from lab.system import resources
 
 A, B = DemoError("a", fix="x"), PreconditionError("b", fix="y")
 
@@ -22,6 +25,12 @@ def test_unlike_failures_travel_together_and_in_order() -> None:
     assert [(type(error), str(error)) for error in raised.value.exceptions] == [
         (DemoError, "a"), (PreconditionError, "b"), (PreconditionError, "a"),
     ]  # fmt: skip
+
+
+def test_exit_code_1_is_a_bugs_alone() -> None:
+    """The class without a code of its own is for `except`, never raised or passed on to be raised."""
+    for path in resources.PACKAGE.rglob("*.py"):
+        assert not re.search(r"raise LabError\(|error=LabError\b", path.read_text(encoding="utf-8")), path
 
 
 def test_no_failure_raises_nothing() -> None:

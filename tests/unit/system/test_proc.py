@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError
+from lab.model.errors import Cancelled, LabError, PreconditionError, ProvisioningError, TransientError
 from lab.system import proc, starting
 from lab.system.wait import Deadline, NotYet, until
 
@@ -62,7 +62,7 @@ def test_what_is_no_program_is_told(tmp_path: Path) -> None:
 def test_the_deadline_ends_the_whole_group(tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
     script = f"trap '' TERM; sleep 60 & echo $! > {pidfile}; wait"
-    with pytest.raises(LabError, match="timed out"):
+    with pytest.raises(TransientError, match="timed out"):
         proc.run(["sh", "-c", script], deadline=Deadline.after(0.5))
     assert gone(int(pidfile.read_text()))
 

@@ -27,9 +27,10 @@ PLACEHOLDER_ID: Final = "0" * 32
 def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
     """One finding per check; changes nothing."""
     program = proc.which(qemu_argv.PROGRAMS[spec.arch])
-    findings = [qemu_version(acceleration.version_text(str(program)) if program else None, spec.arch)]
+    asked, answers = _asked(program, spec.arch)
+    findings = [asked]
     if spec.arch == HOST_ARCH:
-        known = acceleration.remembered(lab, str(program)) if program else None
+        known = acceleration.remembered(lab, str(program)) if answers else None
         findings.append(accel(spec.accel, acceleration.candidates(), known))
     else:
         findings.append(foreign(spec.accel, spec.arch))
@@ -42,6 +43,15 @@ def check(lab: Lab, spec: MachineSpec) -> list[Finding]:
         findings.append(custom.check(spec))
     findings.append(_guarded("socket", lambda: str(qemu_process.run_dir_path(PLACEHOLDER_ID))))
     return findings
+
+
+def _asked(program: Path | None, arch: Arch) -> tuple[Finding, bool]:
+    """What its QEMU is, and whether it answers: one that hangs would be waited for again."""
+    try:
+        text = None if program is None else acceleration.version_text(str(program))
+    except LabError as error:
+        return Finding(name="qemu", verdict="fail", message=error.message, fix=error.fix), False
+    return qemu_version(text, arch), text is not None
 
 
 def qemu_version(text: str | None, arch: Arch = HOST_ARCH) -> Finding:

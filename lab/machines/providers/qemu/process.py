@@ -47,9 +47,19 @@ def run_dir_path(machine_id: str) -> Path:
 
 
 def make_run_dir(directory: Path) -> None:
-    """Create it and its parent, private. Raises PreconditionError when one exists and is not private to this user."""
+    """Create it and its parent, private. Raises PreconditionError when one exists and is not private to this user.
+
+    The temporary folder of an earlier session may be gone: it is made again, since the machine keeps its name.
+    """
+    temporary = directory.parent.parent
+    missing = [folder for folder in (temporary, *temporary.parents) if not folder.exists()]
+    try:
+        for folder in (*reversed(missing), directory.parent, directory):
+            folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise PreconditionError(f"cannot make {directory}: {why}", fix="lab down, then lab up") from error
     for folder in (directory.parent, directory):
-        folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
         # on Windows a temporary folder is private to its user, and modes have no meaning
         private = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o077)
