@@ -63,6 +63,12 @@ class Paths:
     home: Path
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder directly in the home: all of them are private."""
+        found = (self.cache, self.locks, self.logs, self.machines, self.noise, self.runs, self.saturation)
+        return (*found, self.stages)
+
+    @property
     def cache(self) -> Path:
         return self.home / "cache"
 
@@ -123,9 +129,13 @@ class Paths:
         """How much load each form keeps up with, by the key of the search that found it."""
         return self.home / "saturation"
 
+    @property
+    def stages(self) -> Path:
+        return self.home / "stage"
+
     def stage(self, machine: str) -> Path:
         """What shows leave on a machine: rehearsals and takes. Removing the machine keeps them."""
-        return self.home / "stage" / machine
+        return self.stages / machine
 
     @property
     def logs(self) -> Path:

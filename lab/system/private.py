@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from lab.model.errors import PreconditionError
+from lab.model.paths import Paths
 
 MASK: Final = 0o077
-FOLDERS: Final = ("cache", "locks", "logs", "machines", "runs")
 FILES: Final = ("config.yaml",)
 BAKING: Final = "baking-"  # a machine's file tree, which keeps its modes
 
@@ -41,11 +41,12 @@ def ensure(home: Path) -> None:
     _need_folders(home)
     if sys.platform == "win32" or not home.is_dir():
         return
-    ours = [folder for name in FOLDERS if (folder := home / name).is_dir()]
+    folders = Paths(home=home).folders
+    ours = [folder for folder in folders if folder.is_dir()]
     for place in (home, *ours):
         if not _trusted(place):
             raise PreconditionError(f"{place} belongs to another user", fix="use --home DIR with a folder of your own")
-    if {entry.name for entry in home.iterdir()} <= {*FOLDERS, *FILES}:  # otherwise the folder is not only our home
+    if {entry.name for entry in home.iterdir()} <= {*(folder.name for folder in folders), *FILES}:  # otherwise the folder is not only our home
         ours.append(home)
     if any(_open(place.stat().st_mode) for place in ours):
         for place in ours:
@@ -57,9 +58,10 @@ def _need_folders(home: Path) -> None:
     nearest = next((place for place in (home, *home.parents) if os.path.lexists(place)), home)
     if os.path.lexists(nearest) and not nearest.is_dir():
         raise PreconditionError(f"{nearest} is not a folder", fix="use --home DIR with a folder of your own")
-    for name in FOLDERS:
-        if name != "logs":
-            need_folder(home / name)
+    paths = Paths(home=home)
+    for folder in paths.folders:
+        if folder != paths.logs:
+            need_folder(folder)
 
 
 def need_folder(place: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.model.errors import PreconditionError
+from lab.model.paths import Paths
 from lab.system import private
 from tests.support import run_lab
 
@@ -51,6 +52,32 @@ def test_what_an_older_lab_left_is_put_right_by_the_first_command(tmp_path: Path
     assert Path("/etc/passwd").stat().st_mode == passwd
 
 
+def test_a_home_in_which_a_show_ran_is_put_right_too(tmp_path: Path) -> None:
+    home = older(tmp_path / "home")
+    for folder in Paths(home=home).folders:
+        (folder / "deeper").mkdir(parents=True, exist_ok=True)
+        (folder / "deeper" / "file").write_text("x")
+        (folder / "deeper" / "file").chmod(0o644)
+    home.chmod(0o755)
+    private.ensure(home)
+    assert left_open(home) == []
+
+
+def test_every_folder_of_the_home_is_one_of_its_folders(tmp_path: Path) -> None:
+    paths = Paths(home=tmp_path)
+    named = {name: getattr(paths, name) for name, one in vars(Paths).items() if isinstance(one, property)}
+    below = {place for place in named.values() if isinstance(place, Path) and place.parent == tmp_path}
+    assert below == set(paths.folders)
+    assert paths.stage("m").parent in below
+
+
+@pytest.mark.parametrize("name", ["stage", "noise", "saturation", "cache"])
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(PreconditionError, match=f"{name} is not a folder"):
+        private.ensure(tmp_path)
+
+
 def test_a_folder_that_is_more_than_our_home_keeps_its_mode(tmp_path: Path) -> None:
     home = older(tmp_path / "home")
     (home / "letters").mkdir()
@@ -90,9 +117,10 @@ def test_a_sweep_that_was_cut_is_taken_up_again(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
-@pytest.mark.parametrize("name", [".", "cache", "machines"])
+@pytest.mark.parametrize("name", [".", "cache", "machines", "stage"])
 def test_a_home_that_another_user_made_is_not_used(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     home = older(tmp_path / "home")
+    (home / "stage").mkdir()
     os.chown(home / name, 65534, 65534)
     with pytest.raises(PreconditionError, match="belongs to another user"):
         private.ensure(home)
