@@ -90,7 +90,7 @@ def restore(lab: Lab, machine: str, tag: str, *, fallback: bool, reattach: bool 
     if not went.restored:
         proofs.clear()  # of forms that ended when the machine was booted instead
     if went.standby and not proofs:
-        again = standby.start(lab, machine, _asked(machine, _record(machine, tag, went.standby)))
+        again = standby.start(lab, machine, _asked(machine, tag, _record(machine, tag, went.standby)))
         proofs.update(again.proofs)
         proven_at = time.monotonic()
     return RestoreReport(went=went, proofs=proofs, proven_s=proven_at - began if proofs else None)
@@ -101,14 +101,15 @@ def _record(machine: str, tag: str, doc: dict[str, Any]) -> standby.Standby:
         return decode(standby.Standby, doc)
     except WireError as error:
         message = f"the snapshot {tag!r} does not say which forms are on standby in it: {error}"
-        raise ConfigError(message, fix=f"lab snapshot {machine} --form …") from error
+        raise ConfigError(message, fix=f"lab snapshot {machine} --as {tag} --form …") from error
 
 
-def _asked(machine: str, record: standby.Standby) -> DemoRequest:
+def _asked(machine: str, tag: str, record: standby.Standby) -> DemoRequest:
     """The request of the snapshot, read again. Raises ConfigError when its files do not exist any more."""
     demo = DemoConfig(scenario=record.scenario, forms=record.forms, topology=record.topology, seed=record.seed)
     try:
         return request.read(demo, service_dir=Path(record.service))
     except ConfigError as error:
         message = f"machine {machine} is up, but cannot start its standby forms: {error.message}"
-        raise ConfigError(message, fix="lab snapshot --form … with the current files", detail=error.detail) from error
+        fix = f"lab snapshot {machine} --as {tag} --form … with the current files"
+        raise ConfigError(message, fix=fix, detail=error.detail) from error

@@ -85,14 +85,23 @@ def names(lab: Lab, machine: str) -> list[str]:
 
 def read(lab: Lab, machine: str, name: str) -> Snapshot:
     """Its record. Raises UsageError where there is none, Unreadable."""
+    path = _known(lab, machine, name)
+    return documents.read(Source(path=path, name=str(path), fix=_again(machine, name)), Snapshot)
+
+
+def _known(lab: Lab, machine: str, name: str) -> Path:
+    """The file of its record, which may be damaged. Raises UsageError where there is none."""
     path = _record(lab, machine, name)
-    source = Source(path=path, name=str(path), fix=f"lab snapshot {machine}")
     if path.exists():
-        return documents.read(source, Snapshot)
+        return path
     saved = names(lab, machine)
     known = f" (it has: {', '.join(saved)})" if saved else ""
     message = f"machine {machine} has no snapshot {name!r}{nearest(name, saved)}{known}"
-    raise UsageError(message, fix=f"lab snapshot {machine}")
+    raise UsageError(message, fix=_again(machine, name))
+
+
+def _again(machine: str, name: str) -> str:
+    return f"lab snapshot {machine} --as {name}"
 
 
 def check(lab: Lab, machine: str, name: str) -> None:
@@ -166,7 +175,7 @@ def restore(
         record = read(lab, machine, name)
         if record.held:
             message = f"the snapshot {name!r} was made by an earlier version of lab; its standby forms take no orders"
-            raise UsageError(message, fix=f"lab up {machine}, then lab snapshot {machine} --form …")
+            raise UsageError(message, fix=f"lab up {machine}, then {_again(machine, name)} --form …")
         try:
             with (
                 lab.bus.step("restore", f"machine {machine} from snapshot {name}"),
@@ -204,8 +213,7 @@ def restore(
 def remove(lab: Lab, machine: str, name: str) -> None:
     """Remove it. Its data leaves the overlay with the next snapshot of that name, or with the machine."""
     with exclusive(lab, machine, lab.config.lock_timeout_s):
-        read(lab, machine, name)
-        _record(lab, machine, name).unlink()
+        _known(lab, machine, name).unlink()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,7 @@ def register(app: typer.Typer) -> None:
                 keep(lab, machine, tag, asked_for(lab.config))
             kept = snapshots.names(lab, machine)
         text = (
-            f"saved {machine} as snapshot {tag}; restore it with lab restore {machine}"
+            f"saved {machine} as snapshot {tag}; restore it with lab restore {machine}{_of(tag)}"
             if not (show or remove)
             else ", ".join(kept)
         )
@@ -101,6 +101,10 @@ def register(app: typer.Typer) -> None:
             options, doc, "\n".join([f"{machine} is ready after {seconds(went.seconds)}: {how}", *_forms(report)])
         )
         return code
+
+
+def _of(tag: str) -> str:
+    return "" if tag == AS else f" --from {tag}"
 
 
 def _forms(report: RestoreReport) -> list[str]:

@@ -53,4 +53,4 @@ def differing(kept: dict[str, str], here: dict[str, str]) -> list[str]:
 
 
 def misfit(name: str, changed: list[str]) -> PreconditionError:
-    return PreconditionError(f"snapshot {name} does not match: {'; '.join(changed)}", fix="lab snapshot")
+    return PreconditionError(f"snapshot {name} does not match: {'; '.join(changed)}", fix=f"lab snapshot --as {name}")

@@ -120,7 +120,7 @@ def test_a_snapshot_with_forms_of_an_earlier_version_is_refused_with_what_to_do(
     (folder / SNAPSHOTS_DIR / "ready.json").write_text(json.dumps(doc))
     with pytest.raises(UsageError, match="made by an earlier version of lab") as error:
         snapshots.restore(lab, "m", "ready")
-    assert error.value.fix == "lab up m, then lab snapshot m --form …"
+    assert error.value.fix == "lab up m, then lab snapshot m --as ready --form …"
 
 
 def test_forms_that_were_proven_before_the_machine_was_booted_instead_are_started_again(
