@@ -17,6 +17,7 @@ from lab.system import proc
 from lab.system.wait import Deadline
 
 INSTALL_S: Final = 1800.0
+SUDO: Final = "sudo"
 Commands = Sequence[Sequence[str]]
 
 
@@ -36,6 +37,10 @@ def install(lab: Lab, *, confirm: Callable[[Commands], bool]) -> None:
     commands = machines.install_commands(lab)
     if not commands:
         return
+    needs = [argv[1:] for argv in commands if argv[0] == SUDO]
+    if needs and proc.which(SUDO) is None:
+        fix = f"run as root: {' && '.join(map(shlex.join, needs))}"
+        raise PreconditionError("sudo is not installed, and packages are installed by root", fix=fix)
     if not confirm(commands):
         raise PreconditionError("nothing was installed", fix="lab doctor --install --yes")
     with lab.bus.step("install", "install what is missing"):
