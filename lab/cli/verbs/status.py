@@ -12,8 +12,9 @@ from lab.cli.session import answer, session
 
 
 def _line(row: dict[str, Any]) -> str:
-    kernel = f", kernel {row['kernel']}" if row["kernel"] else ""
-    return f"{row['name']}: {row['phase']} ({row['reason']}{kernel})"
+    named = {"image": "image", "accel": "acceleration", "kernel": "kernel"}
+    facts = [row["reason"], *(f"{word} {row[key]}" for key, word in named.items() if row[key])]
+    return f"{row['name']}: {row['phase']} ({', '.join(facts)})"
 
 
 def register(app: typer.Typer) -> None:
