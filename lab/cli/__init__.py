@@ -69,11 +69,11 @@ def _json_end(arguments: Sequence[str], code: int, error: BaseException) -> None
 
 def _mistake(error: SystemExit) -> list[dict[str, str]]:
     """What typer found wrong with the command line and has printed; empty for any other end."""
-    cause = error.__context__
-    if not hasattr(cause, "format_message"):
+    message = getattr(error.__context__, "format_message", None)  # typer's own copy of click has no public name
+    if message is None:
         return []
-    path = getattr(getattr(cause, "ctx", None), "command_path", "lab")
-    return [{"message": cause.format_message(), "fix": f"{path} --help"}]
+    path = getattr(getattr(error.__context__, "ctx", None), "command_path", "lab")
+    return [{"message": message(), "fix": f"{path} --help"}]
 
 
 def _end(error: BaseException) -> int:

@@ -46,7 +46,8 @@ def ensure(home: Path) -> None:
     for place in (home, *ours):
         if not _trusted(place):
             raise PreconditionError(f"{place} belongs to another user", fix="use --home DIR with a folder of your own")
-    if {entry.name for entry in home.iterdir()} <= {*(folder.name for folder in folders), *FILES}:  # otherwise the folder is not only our home
+    known = {*(folder.name for folder in folders), *FILES}
+    if {entry.name for entry in home.iterdir()} <= known:  # otherwise the folder is not only our home
         ours.append(home)
     if any(_open(place.stat().st_mode) for place in ours):
         for place in ours:

@@ -117,9 +117,7 @@ def test_a_second_machine_of_a_show_is_another_one_with_a_name(lab_cli: Cli, nam
     assert not (lab_cli.home / "locks").exists()
 
 
-def test_what_was_saved_is_restored_by_the_command_that_is_named(
-    lab_cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_saved_is_restored_by_the_command_that_is_named(lab_cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.flows.snapshot.keep", lambda *_: None)
     assert "lab restore m --from talk" in lab_cli("snapshot", "m", "--as", "talk").stdout
     assert "--from" not in lab_cli("snapshot", "m").stdout

@@ -24,10 +24,15 @@ def lab(tmp_path: Path) -> Lab:
 
 def test_without_sudo_the_commands_for_root_are_the_fix(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[doctor.Commands] = []
+
+    def confirm(commands: doctor.Commands) -> bool:
+        asked.append(commands)
+        return True
+
     monkeypatch.setattr(machines, "install_commands", lambda _: COMMANDS)
     monkeypatch.setattr(proc, "which", lambda name: None if name == "sudo" else Path("/usr/bin") / name)
     with pytest.raises(PreconditionError, match="sudo is not installed") as told:
-        doctor.install(lab, confirm=lambda commands: not asked.append(commands))
+        doctor.install(lab, confirm=confirm)
     plain = "env DEBIAN_FRONTEND=noninteractive apt-get"
     assert told.value.fix == f"run as root: {plain} update && {plain} install --yes zstd"
     assert asked == [], "nothing is asked that cannot be done"
