@@ -49,7 +49,7 @@ def run_dir_path(machine_id: str) -> Path:
 def make_run_dir(directory: Path) -> None:
     """Create it and its parent, private. Raises PreconditionError when one exists and is not private to this user.
 
-    The temporary folder of an earlier session may be gone: it is made again, since the machine keeps its name.
+    The temporary folder of an earlier session may be gone: it is created again, since the machine keeps its name.
     """
     temporary = directory.parent.parent
     missing = [folder for folder in (temporary, *temporary.parents) if not folder.exists()]
