@@ -12,7 +12,7 @@ from lab.stage.diagnosis import causes
 from lab.stage.diagnosis.judge import Usual, usual
 from lab.stage.diagnosis.observed import Observations
 from lab.stage.history.inputs import Inputs, differences
-from lab.stage.history.ledger import Rehearsal, streak
+from lab.stage.history.ledger import Rehearsal, clean_ones
 from lab.stage.show.show import Beat
 from lab.stage.stream.events import Cause, StageEvent, Value
 
@@ -29,7 +29,7 @@ class Critic:
     def of(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = ()) -> Critic:
         """beats: of the slot that is played; a rehearsal of a shorter slot tells of those that it has. changed: the
         inputs that are not those of the newest rehearsal, where none on today's is left to judge by."""
-        counted = streak(rehearsals, inputs, beats, shorter=True)
+        counted = clean_ones(rehearsals, inputs, beats)
         changed = differences(rehearsals[-1].inputs, inputs) if rehearsals and not counted else ()
         return Critic(counted=counted, usual=usual(counted), changed=changed)
 

@@ -81,7 +81,11 @@ class Rehearsal:
 
     def clean_in(self, beats: Collection[str]) -> bool:
         """The same of those beats alone, as far as it has them."""
-        return self.whole and all(beat.clean for beat in self.beats if beat.beat in beats)
+        return self.whole and self.passed_in(beats)
+
+    def passed_in(self, beats: Collection[str]) -> bool:
+        """Whether those of these beats that it played showed what they must, also where it was stopped after them."""
+        return all(beat.clean for beat in self.beats if beat.beat in beats)
 
     def lacks(self, beats: Collection[str]) -> list[str]:
         """The beats among these that it did not play: it was one of a shorter slot."""
@@ -122,18 +126,22 @@ def read(folder: Path) -> list[Rehearsal]:
     return found
 
 
-def streak(
-    rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = (), *, shorter: bool = False
-) -> list[Rehearsal]:
-    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot; ones of a shorter slot count
-    where `shorter` alone, and what went wrong in a beat that is cut breaks nothing."""
+def clean_ones(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str] = ()) -> list[Rehearsal]:
+    """The clean ones on these inputs, which values are judged by. beats: of a slot; what went wrong in a beat that it
+    cuts does not count, and ones of a shorter slot tell of the beats that they have."""
+    return [one for one in rehearsals if one.inputs == inputs and (one.clean_in(beats) if beats else one.clean)]
+
+
+def streak(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str]) -> list[Rehearsal]:
+    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot; ones of a shorter slot do
+    not count, nor do those that a key ended between two beats, and neither break the row."""
     found: list[Rehearsal] = []
     for rehearsal in rehearsals:
         if rehearsal.inputs != inputs:
             continue
-        if not (rehearsal.clean_in(beats) if beats else rehearsal.clean):
+        if not rehearsal.passed_in(beats):
             found = []
-        elif shorter or not rehearsal.lacks(beats):
+        elif rehearsal.whole and not rehearsal.lacks(beats):
             found = [*found, rehearsal]
     return found
 

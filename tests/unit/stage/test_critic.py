@@ -8,8 +8,9 @@ from pathlib import Path
 from lab.stage.diagnosis.critic import Critic
 from lab.stage.history import ledger, takes
 from lab.stage.history.inputs import Inputs
-from lab.stage.history.ledger import BeatResult
+from lab.stage.history.ledger import BeatResult, Figure
 from lab.stage.play import opening
+from lab.stage.stream.events import Value
 from tests.unit.stage.scripted import a_beat, a_lab, a_show
 from tests.unit.stage.test_ledger import INPUTS, PASSED, rehearsal
 
@@ -32,8 +33,21 @@ def test_what_failed_in_a_beat_that_the_slot_cuts_takes_no_baseline_away() -> No
     short = [rehearsal(n, beats=PASSED[:1]) for n in range(5)]
     all_ = [*short, rehearsal(6, beats=missed)]
     assert len(Critic.of(all_, INPUTS, ["one"]).counted) == 6
-    assert Critic.of(all_, INPUTS, ["one", "attach"]).counted == []
+    assert len(Critic.of(all_, INPUTS, ["one", "attach"]).counted) == 5
     assert len(Critic.of(short, INPUTS, ["one", "attach"]).counted) == 5, "of the beats that they have"
+
+
+def test_a_rehearsal_that_went_wrong_takes_no_baseline_away() -> None:
+    """Every clean one on these inputs counts for the values; that they came in a row is for stage-ready alone."""
+    figure = Figure(beat="one", name="x", unit="ms", value=10.0)
+    clean = [rehearsal(n, figures=(dataclasses.replace(figure, value=10 + n / 10),)) for n in range(5)]
+    missed = (PASSED[0], BeatResult(beat="attach", outcome="skipped", seconds=8.0))
+    far = (dataclasses.replace(figure, value=99.0),)
+    for wrong in (rehearsal(6, beats=missed, figures=far), rehearsal(6, beats=PASSED[:1], figures=far, whole=False)):
+        critic = Critic.of([*clean[:3], wrong, *clean[3:], wrong], INPUTS, ["one", "attach"])
+        assert [one.id for one in critic.counted] == [one.id for one in clean]
+        value = Value(at_ms=0, name="x", title="x", value=10.2, unit="ms")
+        assert critic.judged("one", value, {}).judged == "on"  # type: ignore[union-attr]
 
 
 def test_a_show_is_judged_by_the_beats_of_its_slot(tmp_path: Path) -> None:

@@ -123,8 +123,17 @@ def test_a_miss_breaks_the_row() -> None:
         "5 more clean rehearsals in a row (the last one: one missed)",
     )
     assert ledger.stage_ready([*ready(), missed, rehearsal(7)], INPUTS, NEEDS) == ("4 more clean rehearsals in a row",)
-    stopped = rehearsal(6, whole=False)
-    assert "stopped early" in ledger.stage_ready([*ready(), stopped], INPUTS, NEEDS)[0]
+
+
+def test_a_rehearsal_that_a_key_ended_counts_for_nothing_and_breaks_nothing() -> None:
+    stopped = rehearsal(6, beats=PASSED[:1], whole=False, network_cut=True)
+    assert ledger.stage_ready([*ready(), stopped], INPUTS, NEEDS) == ()
+    assert ledger.stage_ready([*ready()[:4], stopped], INPUTS, NEEDS) == (
+        "1 more clean rehearsal in a row (the last one: stopped early)",
+    )
+    assert "no clean rehearsal with the network cut" in ledger.stage_ready([rehearsal(1), stopped], INPUTS, NEEDS)
+    in_a_beat = replace(stopped, beats=(replace(PASSED[0], outcome="stopped"),))
+    assert "5 more" in ledger.stage_ready([*ready(), in_a_beat], INPUTS, NEEDS)[0]
 
 
 def test_the_slot_holds_19_of_20() -> None:
