@@ -209,7 +209,7 @@ WORSE: Final[dict[Judgement, int]] = {"": 0, "no baseline": 0, "on": 0, "a bit o
 
 
 def usual(rehearsals: Iterable[Rehearsal], thresholds_pct: Mapping[str, float] | None = None) -> Usual:
-    """Of the rehearsals that count (`ledger.clean_ones`); a figure that fewer than FEWEST of them have has no baseline."""
+    """Of those that count (`ledger.clean_ones`); a figure that fewer than FEWEST of them have has no baseline."""
     found: dict[FigureKey, list[float]] = {}
     units: dict[FigureKey, str] = {}
     for rehearsal in rehearsals:

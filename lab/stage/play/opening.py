@@ -126,15 +126,24 @@ def needs_machine(beat: Beat) -> bool:
 
 
 def side(
-    lab: Lab, machine: str, show: Show, beats: tuple[Beat, ...], remarks: list[str], inputs: Inputs | None = None
+    lab: Lab,
+    machine: str,
+    show: Show,
+    beats: tuple[Beat, ...],
+    remarks: list[str],
+    inputs: Inputs | None = None,
+    cast: LiveMachine | None = None,
 ) -> Side:
-    """A machine with its rehearsals and takes. One that cannot be asked keeps its takes: they have to do then."""
+    """A machine with its rehearsals and takes. One that cannot be asked keeps its takes: they have to do then, until it
+    comes back. cast: the machine as the show has it already."""
     place = takes.folder(lab.paths, machine, show.name)
+    cast = cast or LiveMachine(lab=lab, machine=machine, asked=show.asked)
     asks = any(needs_machine(beat) for beat in beats)
-    if inputs is None and asks:
+    told = inputs is not None or not asks
+    if not told:
         try:
             found = profile.of(lab, machine, show)
-            inputs = found.inputs
+            inputs, told = found.inputs, not found.wrong
             if found.wrong:
                 puts = f"{advice.rehearse(show, machine)} puts them there"
                 remarks.append(f"forms on standby: {'; '.join(found.wrong)}; {puts}")
@@ -147,9 +156,10 @@ def side(
     if inputs is None and not asks:
         inputs = of_host(show).on(rehearsals[-1].inputs if rehearsals else None)
     return Side(
-        cast=LiveMachine(lab=lab, machine=machine, asked=show.asked),
+        cast=cast,
         critic=Critic.of(rehearsals, inputs, [beat.id for beat in beats]) if inputs is not None else Critic(),
         take_of=lambda beat: takes.usable(place, beat.id, known),
+        anew=None if told else lambda: side(lab, machine, show, beats, [], cast=cast),
     )
 
 

@@ -48,8 +48,11 @@ class Restores:
             going = self._going.get(machine)
         return _end_of(going, machine, deadline) if going is not None else ""
 
-    def begun(self, cast: StageMachine) -> Callable[[Deadline], str]:
-        """What restores it, or waits for the restore that goes on. It counts as one that goes on from now: call it."""
+    def begun(self, cast: StageMachine, then: Callable[[], None] = lambda: None) -> Callable[[Deadline], str]:
+        """What restores it, or waits for the restore that goes on. It counts as one that goes on from now: call it.
+
+        then: what is done once it is back; the restore goes on until that is done.
+        """
         with self._lock:
             going = self._going.get(cast.machine)
             own = _Restore()
@@ -57,11 +60,12 @@ class Restores:
                 self._going[cast.machine] = own
         if going is not None:
             return lambda deadline: _end_of(going, cast.machine, deadline)
-        return lambda deadline: self._restored(cast, own, deadline)
+        return lambda deadline: self._restored(cast, own, deadline, then)
 
-    def _restored(self, cast: StageMachine, own: _Restore, deadline: Deadline) -> str:
+    def _restored(self, cast: StageMachine, own: _Restore, deadline: Deadline, then: Callable[[], None]) -> str:
         try:
             own.told = cast.restore(deadline)
+            then()
         except BaseException as error:
             own.error = error
             raise

@@ -31,11 +31,15 @@ Emit = Callable[[StageEvent], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One machine of a show with what was rehearsed on it. take_of: a beat's take, or why there is none."""
+    """One machine of a show with what was rehearsed on it. take_of: a beat's take, or why there is none.
+
+    anew: the same once more, where the machine could not tell what its rehearsals are compared with; None where it did.
+    """
 
     cast: StageMachine
     critic: Critic = field(default_factory=Critic)
     take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
+    anew: Callable[[], Side] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +58,7 @@ class Stand:
     on_ended: Callable[[Attempt, Beat, Played], None] = lambda *_: None
     confirms: bool = True  # whether a value that is off is measured once more; not in a rehearsal
     _restores: Restores = field(default_factory=Restores)
+    _turns: threading.Lock = field(default_factory=threading.Lock)  # held while one side takes another's place
     _terminal: threading.Lock = field(default_factory=threading.Lock)  # held while a shell has it
     _in_shell: threading.Event = field(default_factory=threading.Event)
 
@@ -64,21 +69,21 @@ class Stand:
 
     def attempt(self, beat: Beat, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """One attempt of a beat, live."""
-        scene, critic = self._scene(beat.keys.budget_s, emit), self.side.critic
-        scene.judged = lambda event, first: critic.judged(beat.id, event, first)
-        if self.confirms:
-            scene.doubt = lambda values: critic.usual.doubt(beat.id, values)
 
         def play(scene: Scene) -> None:
             if beat.needs_machine:
                 self._restores.waited(scene.cast.machine, _until(beat, scene))
             if beat.orders:  # any other beat plays whatever has become of the forms
                 scene.cast.settle(scene.deadline)
+            critic = self.side.critic  # by now: a restore that was waited for may have brought it
+            scene.judged = lambda event, first: critic.judged(beat.id, event, first)
+            if self.confirms:
+                scene.doubt = lambda values: critic.usual.doubt(beat.id, values)
             beat.does.play(scene)
 
         return Attempt(
             name=beat.id,
-            scene=scene,
+            scene=self._scene(beat.keys.budget_s, emit),
             play=play,
             expect=beat.expect,
             open_ended=beat.does.HANDS_OVER,
@@ -92,8 +97,18 @@ class Stand:
 
     def restoring(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The machine and its forms, brought back from the snapshot."""
-        scene, restored = self._scene(RESTORE_S, emit), self._restores.begun(self.cast)
+        side = self.side
+        scene, restored = self._scene(RESTORE_S, emit), self._restores.begun(side.cast, lambda: self._came_back(side))
         return Attempt(name="restore", scene=scene, play=lambda own: restored(own.deadline), on_over=on_over)
+
+    def _came_back(self, side: Side) -> None:
+        """Ask a machine that could not tell what it is. Where the show is elsewhere by now, the key back asks it."""
+        if side.anew is None:
+            return
+        there = side.anew()
+        with self._turns:
+            if self.side is side:
+                self.side = there
 
     def switching(self, emit: Emit, on_over: Callable[[], None]) -> Attempt:
         """The second machine in the first one's place; the first becomes the second. One that is not up is restored."""
@@ -112,8 +127,9 @@ class Stand:
         return Attempt(name="standby", scene=self._scene(SWITCH_S, emit), play=play, on_over=on_over)
 
     def _switch(self, there: Side) -> None:
-        before, self.side = self.side, there
-        self.other, self.other_name = (lambda: before), before.cast.machine
+        with self._turns:
+            before, self.side = self.side, there
+            self.other, self.other_name = before.anew or (lambda: before), before.cast.machine
 
     def no_other(self, name: str) -> str:
         """Why there is no second machine to switch to; "" when there is."""
