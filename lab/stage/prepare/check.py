@@ -146,8 +146,9 @@ def _rehearsed(
     rehearsals = ledger.read(takes.folder(lab.paths, machine.machine, show.name))
     now = _inputs(show, beats, machine, rehearsals)
     if now is None:
-        text = f"not compared with what is shown: machine {machine.machine} could not be asked"
-        return [*points, Point.warned("rehearsals", text, "make the machine answer, then lab show --check")]
+        text = f"not compared with what is shown: machine {machine.machine} {machine.other or 'could not be asked'}"
+        fix = machine.brings_back() if machine.other else "make the machine answer, then lab show --check"
+        return [*points, Point.warned("rehearsals", text, fix)]
     missing = ledger.stage_ready(rehearsals, now, needs(beats, (minutes or show.keys.slot_min) * 60, RUNS))
     points += [Point.warned("rehearsals", lack, machine.again) for lack in missing]
     return points or [Point.good("rehearsals", "stage-ready")]

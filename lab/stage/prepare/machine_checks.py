@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from lab.flows import live
+from lab.flows import live, snapshot, standby
 from lab.guest.wire.live import Proof
 from lab.machines import lifecycle, snapshots
 from lab.machines.providers import PROVIDERS
+from lab.model.errors import LabError
 from lab.model.lab import Lab
 from lab.stage.beat.machine import TAG
 from lab.stage.history import profile
@@ -27,7 +28,7 @@ BEHIND_S: Final = 1.0
 @dataclass(slots=True, kw_only=True)
 class MachineChecks:
     """`again`: the command that rehearses this show there; `profile`: as it was found, for what the rehearsals are
-    compared with."""
+    compared with; `other`: what is on standby where it is not what the show begins with."""
 
     ABOUT: ClassVar[dict[str, About]] = {
         "machine": "machine",
@@ -42,6 +43,7 @@ class MachineChecks:
     show: Show
     again: str
     profile: Profile | None = None
+    other: str = ""
 
     def looks(self) -> dict[str, Callable[[], Sequence[Point]]]:
         """By name, each to be called on its own."""
@@ -70,12 +72,32 @@ class MachineChecks:
         if not PROVIDERS[found.spec.provider].FEATURES.snapshots:
             text = "this machine has no snapshots: panic starts its forms again, which takes longer"
             return [Point.good("snapshot", text)]
-        if TAG in snapshots.names(self.lab, self.machine):
-            return [Point.good("snapshot", f"snapshot {TAG} exists")]
-        return [Point.warned("snapshot", f"there is no snapshot {TAG}: panic cannot restore", self.again)]
+        if TAG not in snapshots.names(self.lab, self.machine):
+            return [Point.warned("snapshot", f"there is no snapshot {TAG}: panic cannot restore", self.again)]
+        if self._begins_otherwise():
+            text = f"the show begins from snapshot {TAG}, and machine {self.machine} {self.other}"
+            return [Point.failed("snapshot", text, self.brings_back(), "machine")]
+        return [Point.good("snapshot", f"snapshot {TAG} holds what is on standby")]
+
+    def _begins_otherwise(self) -> bool:
+        """Whether something else is on standby now than the snapshot that the show restores holds."""
+        if TAG not in snapshots.names(self.lab, self.machine) or snapshot.holds(self.lab, self.machine, TAG):
+            return False
+        try:
+            standby.kept(self.lab, self.machine)
+            self.other = "has other forms on standby"
+        except LabError:
+            self.other = "has nothing on standby"
+        return True
+
+    def brings_back(self) -> str:
+        """The fix of that."""
+        return f"lab restore {self.machine} --from {TAG}, or {self.again}; then lab show --check"
 
     def _proofs(self) -> list[Point]:
-        """One request through every form, now."""
+        """One request through every form, now. What the show does not begin with is not asked."""
+        if self._begins_otherwise():
+            return []
         began = time.monotonic()
         with live.opened(self.lab, self.machine) as line:
             wanted = [form.name for form in self.show.asked.forms]
@@ -100,6 +122,8 @@ class MachineChecks:
         return Point.failed("forms", text, fix, "forms", beats=on_it)
 
     def _inputs(self) -> list[Point]:
+        if self._begins_otherwise():
+            return []
         self.profile = found = profile.of(self.lab, self.machine, self.show)
         if found.wrong:
             text = f"forms on standby: {'; '.join(found.wrong)}"
