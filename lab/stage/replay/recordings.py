@@ -77,20 +77,35 @@ def find(lab: Lab, what: str | None) -> Recording:
 
 
 def _of_folder(folder: Path, show: str, beat: str = "") -> Recording:
+    used = takes_of.together(_files(folder, show, beat))
+    return _of_together(used, f"{show}-{beat}" if beat else show)
+
+
+def _of_show_file(lab: Lab, path: Path) -> Recording:
+    """Of the file as it is now: by the show's name its newest takes are found, whatever they are of."""
+    show = show_file.load(path)
+    rehearse = advice.rehearse(show, lab.config.machine.name)
+    if (folder := takes_of.folder(lab, show.name)) is None:
+        raise UsageError(f"the show {show.name} has no takes yet", fix=rehearse)
+    used = takes_of.together(_files(folder, show.name), show.digest)
+    if not used.takes:
+        why = "; ".join(text.removeprefix(takes_of.LEFT_OUT) for text in used.left_out)
+        fix = f"{rehearse}, or give its name, {show.name}: the takes as they are"
+        raise UsageError(f"no take is of {path} as it is now: {why}", fix=fix)
+    return _of_together(used, show.name)
+
+
+def _files(folder: Path, show: str, beat: str = "") -> list[Path]:
     found = [path for path in sorted(folder.glob("*.json")) if beat in ("", path.stem)]
     if not found and beat:
         raise UsageError(f"show {show} has no take of beat {beat!r}", fix=f"lab replay {show}")
     if not found:
         raise UsageError(f"the show {show} has no takes yet", fix=f"lab rehearse {show}")
-    used = takes_of.together(found)
-    return replace(_of_takes(used.takes, f"{show}-{beat}" if beat else show), left_out=used.left_out)
+    return found
 
 
-def _of_show_file(lab: Lab, path: Path) -> Recording:
-    show = show_file.load(path)
-    if (folder := takes_of.folder(lab, show.name)) is None:
-        raise UsageError(f"the show {show.name} has no takes yet", fix=advice.rehearse(show, lab.config.machine.name))
-    return _of_folder(folder, show.name)
+def _of_together(used: takes_of.Together, name: str) -> Recording:
+    return replace(_of_takes(used.takes, name), left_out=used.left_out)
 
 
 def _of_file(path: Path) -> Recording:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lab.machines import naming
 from lab.model.errors import Unreadable, UsageError
@@ -12,6 +13,8 @@ from lab.model.lab import Lab
 from lab.model.names import file_name_fault
 from lab.stage.history import takes
 from lab.stage.history.takes import Take
+
+LEFT_OUT: Final = "left out: "
 
 
 def folder(lab: Lab, show: str) -> Path | None:
@@ -44,11 +47,11 @@ class Together:
     left_out: tuple[str, ...] = ()
 
 
-def together(paths: Sequence[Path]) -> Together:
-    """The takes in these files that are of the same show file as the newest one.
+def together(paths: Sequence[Path], version: str = "") -> Together:
+    """The takes in these files that are of one version of the show file: that with this digest, else the newest one's.
 
     A rehearsal replaces the takes of its own beats alone: that of a beat that the show has no more stays where it was.
-    Raises Unreadable where none can be read.
+    Raises Unreadable where none can be read. Without a take of `version` all are left out.
     """
     found: list[Take] = []
     left_out: list[str] = []
@@ -58,12 +61,12 @@ def together(paths: Sequence[Path]) -> Together:
             found.append(takes.load(path))
         except Unreadable as error:
             damaged.append(error)
-            left_out.append(f"left out: {error.message}")
+            left_out.append(f"{LEFT_OUT}{error.message}")
     if not found:
         raise damaged[0]
-    now = max(found, key=lambda take: take.recorded).inputs.show
+    now = version or max(found, key=lambda take: take.recorded).inputs.show
     left_out += [
-        f"left out: the take of beat {take.beat} of {take.day}, which is of another version of the show"
+        f"{LEFT_OUT}the take of beat {take.beat} of {take.day}, which is of another version of the show"
         for take in found
         if take.inputs.show != now
     ]

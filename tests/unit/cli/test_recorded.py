@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
@@ -91,9 +92,23 @@ def test_the_file_of_a_show_names_its_takes(lab_cli: Cli) -> None:
     assert asked.code == 2
     assert "the show mine has no takes yet" in asked.stderr
     assert "lab rehearse 'my talk.yaml'" in asked.stderr
-    keep(lab_cli.home, "lab", "mine", "a")
+    keep(lab_cli.home, "lab", "mine", "a", file=hashlib.sha256(BEATS.encode()).hexdigest())
     assert exported(lab_cli, "my talk.yaml") == "mine-2026-02-01.html"
     assert lab_cli("replay", "absent.yaml").code == 3
+
+
+def test_takes_of_a_file_are_of_the_file_as_it_is_now(lab_cli: Cli) -> None:
+    Path("mine.yaml").write_text(BEATS)
+    keep(lab_cli.home, "lab", "mine", "a", file="edited since")
+    asked = lab_cli("replay", "mine.yaml", "--alone", "--plain", "--no-browser")
+    assert (asked.code, asked.stdout) == (2, "")
+    assert "no take is of mine.yaml as it is now: the take of beat a of 2026-02-01" in asked.stderr
+    assert "lab rehearse mine.yaml, or give its name, mine: the takes as they are" in asked.stderr
+    keep(lab_cli.home, "lab", "mine", "b", file=hashlib.sha256(BEATS.encode()).hexdigest(), day="2026-01-01")
+    played = lab_cli("replay", "mine.yaml", "--alone", "--plain", "--no-browser")
+    assert "== 1. b" in played.stdout, "it is the older one: an edit was taken back"
+    assert "left out: the take of beat a of 2026-02-01, which is of another version of the show" in played.stdout
+    assert "== 1. a" in lab_cli("replay", "mine", "--alone", "--plain", "--no-browser").stdout
 
 
 @pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
