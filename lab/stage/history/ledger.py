@@ -27,8 +27,8 @@ QUANTILE: Final = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeatResult:
-    """How one beat of a rehearsal went, its repetitions included. `drilled`: it passed, and its fallback was
-    played too."""
+    """How one beat of a rehearsal went, its repetitions included; with keys `seconds` are until the next beat began.
+    `drilled`: it passed, and its fallback was played too."""
 
     beat: str  # id
     outcome: Outcome

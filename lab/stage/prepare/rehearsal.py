@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,9 @@ from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import BeatResult, BeatSignals, Figure, Rehearsal
 from lab.stage.history.takes import Take
 from lab.stage.play.attempt import Attempt, Played
+from lab.stage.play.engine import Engine
 from lab.stage.play.moves import kept
+from lab.stage.prepare.pace import OwnPace
 from lab.stage.show.show import Beat, Show
 from lab.stage.stream.events import Remark, StageEvent, Value
 from lab.stage.stream.records import StageRecord
@@ -25,7 +27,10 @@ FALLBACK: Final = ("retry", "take")  # what `else` says where the take is the fa
 
 @dataclass(slots=True, kw_only=True)
 class Recorder:
-    """Hears how each attempt of a rehearsal ended; keeps the take of each beat that passed."""
+    """Hears how each attempt of a rehearsal ended; keeps the take of each beat that passed.
+
+    pace: the speaker's, where the rehearsal waits for keys.
+    """
 
     show: Show
     place: Path
@@ -37,6 +42,15 @@ class Recorder:
     figures: list[Figure] = field(default_factory=list)
     signals: list[BeatSignals] = field(default_factory=list)
     began: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    pace: OwnPace | None = None
+
+    def watch(self, engine: Engine) -> None:
+        """Record what this engine plays; before it runs."""
+        self.emit = engine.emit
+        engine.stand.on_ended = self.ended
+        if engine.pace == "keys":
+            self.pace = OwnPace(beats=tuple(beat.id for beat in engine.beats))
+            engine.subscribe(self.pace.hear)
 
     def ended(self, attempt: Attempt, beat: Beat, played: Played) -> None:
         """One attempt of a beat, or its take, is over."""
@@ -44,6 +58,8 @@ class Recorder:
         outcomes = (before.outcome if before else None, played.outcome)
         on_purpose = attempt.good == "recorded" and outcomes[0] == "passed"  # a take that nothing made necessary
         seconds = (before.seconds if before else 0.0) + (0.0 if on_purpose else played.seconds)
+        if on_purpose and self.pace is not None:
+            self.pace.leave_out(beat.id, played.seconds)
         self.results[beat.id] = BeatResult(
             beat=beat.id,
             outcome=kept(*outcomes),
@@ -86,13 +102,16 @@ class Recorder:
 
     def finish(self, beats: tuple[Beat, ...]) -> Rehearsal:
         """Write it into the ledger. Raises OSError on a full disk."""
-        seconds = sum(max(self._seconds(beat), beat.keys.say_s) for beat in beats)
+        results = {name: self._lasted(one) for name, one in self.results.items()}
+        took = {beat.id: results[beat.id].seconds if beat.id in results else 0.0 for beat in beats}
+        if self.pace is None:  # at the speaker's pace what is said is a part of it
+            took = {beat.id: max(took[beat.id], beat.keys.say_s) for beat in beats}
         rehearsal = Rehearsal(
             id=f"{self.began:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
             date=self.began.isoformat(timespec="seconds"),
             inputs=self.inputs,
-            beats=tuple(self.results.values()),
-            seconds=round(seconds, 1),
+            beats=tuple(results.values()),
+            seconds=round(sum(took.values()), 1),
             figures=tuple(self.figures),
             signals=tuple(self.signals),
             network_cut=self.network_cut,
@@ -101,9 +120,10 @@ class Recorder:
         ledger.add(self.place, rehearsal)
         return rehearsal
 
-    def _seconds(self, beat: Beat) -> float:
-        found = self.results.get(beat.id)
-        return found.seconds if found else 0.0
+    def _lasted(self, result: BeatResult) -> BeatResult:
+        if self.pace is None:
+            return result
+        return replace(result, seconds=round(self.pace.seconds.get(result.beat, result.seconds), 2))
 
 
 def _figure(beat: str, value: Value) -> Figure:

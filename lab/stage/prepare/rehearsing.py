@@ -70,8 +70,7 @@ def _rehearsed(
         with lab.bus.step("rehearse", f"rehearsal {number + 1} of {runs}", index=number + 1, of=runs) as step:
             with offline.cut(_hosts(lab, machine)) if recorder.network_cut else contextlib.nullcontext():
                 engine = engine_of(lab, show, asked, inputs=found.inputs)
-                recorder.emit = engine.emit
-                engine.stand.on_ended = recorder.ended
+                recorder.watch(engine)
                 engine.drill = has_fallback if number == 0 else lambda _: False
                 perform(engine)
             if lab.cancel.is_set():

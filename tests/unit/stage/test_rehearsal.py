@@ -12,7 +12,7 @@ from lab.model.errors import DemoError
 from lab.stage.beat.scene import Scene
 from lab.stage.history import ledger, takes
 from lab.stage.history.inputs import Inputs
-from lab.stage.history.ledger import BeatResult
+from lab.stage.history.ledger import BeatResult, Rehearsal
 from lab.stage.play.attempt import Played
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
 from lab.stage.replay import recordings
@@ -132,6 +132,44 @@ def test_a_later_attempt_takes_nothing_from_a_good_one(
     tmp_path: Path, outcomes: tuple[Outcome, ...], kept: Outcome, drilled: bool, seconds: float
 ) -> None:
     assert ended(tmp_path, *outcomes) == BeatResult(beat="one", outcome=kept, seconds=seconds, drilled=drilled)
+
+
+def at_own_pace(folder: Path, *pauses_s: float, drill: bool = False) -> Rehearsal:
+    """A rehearsal with keys: so long after the end of each beat `next` is pressed."""
+    beats = tuple(a_beat(name, shows, say_s=0.1) for name in ("one", "two", "three"))
+    place = folder / "place"
+    run = a_run(folder, *beats, take_of=lambda beat: takes.usable(place, beat.id, INPUTS))
+    recorder = Recorder(show=run.engine.stand.show, place=place, machine="one", inputs=INPUTS)
+    run.engine.drill = has_fallback if drill else lambda _: False
+    recorder.watch(run.engine)
+    with run:
+        for beat, pause_s in enumerate(pauses_s):
+            run.wait(BeatEnded, beat=beat, count=2 if drill else 1)
+            time.sleep(pause_s)
+            run.engine.act("next")
+        run.over()
+    return recorder.finish(beats)
+
+
+def test_with_keys_a_beat_lasts_until_the_next_one_begins(tmp_path: Path) -> None:
+    """Else whoever speaks for a minute after each beat is told that the show fits a slot of one."""
+    began = time.monotonic()
+    found = at_own_pace(tmp_path, 0.5, 1.0, 0.5)
+    took_s = time.monotonic() - began
+    assert all(beat.seconds >= pause_s for beat, pause_s in zip(found.beats, (0.5, 1.0, 0.5), strict=True))
+    assert 2.0 <= found.seconds <= took_s + 0.1
+    assert found.seconds == pytest.approx(sum(beat.seconds for beat in found.beats), abs=0.1)
+    lacks = ledger.stage_ready([found], INPUTS, needs((a_beat("two", shows),), 0.9, 1))
+    assert any("the show takes" in lack for lack in lacks)
+
+
+def test_a_take_that_a_rehearsal_alone_plays_is_no_part_of_the_pace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takes.Take, "play", lambda _, scene: scene.deadline.sleep(2))
+    found = at_own_pace(tmp_path, 0.0, 0.0, 0.0, drill=True)
+    assert all(beat.drilled for beat in found.beats)
+    assert found.seconds < 4.0, "and three takes of 2 s"
 
 
 def test_a_beat_that_fails_leaves_no_take_and_is_named(tmp_path: Path) -> None:
