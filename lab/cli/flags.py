@@ -22,6 +22,9 @@ Minutes = Annotated[
     float | None, typer.Option("--minutes", help="Shorter slot: one of the show's cuts.", min=0.1)
 ]  # fmt: skip
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the audience page.")]
+BrowserIfAsked = Annotated[
+    bool | None, typer.Option("--browser/--no-browser", help="Open the audience page (default: with --keys).")
+]
 PagePort = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the page (default: a free one).")]
 SingleScreen = Annotated[bool, typer.Option("--single-screen", help="No notes: the audience sees this screen.")]
 RECORDED_HELP = "Run, show with takes (SHOW or SHOW/BEAT), or file (default: the newest run)."

@@ -35,7 +35,7 @@ def on_stage(
         if not options.json and not options.plain and _terminal():
             house.perform(stage, page, asked, play, cancel=cancel)
             return
-        stage.subscribe(Lines(as_json=options.json, private=not asked.single))
+        _as_lines(options, stage, single=asked.single)
         if not asked.browse:
             emit(Remark(text=f"the page is {page.address}"))
         with keyboard(stage.act, lambda: page.views, PAGE_S if asked.browse else 0.0):
@@ -49,14 +49,34 @@ def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> No
         engine.stand.suspended = handover
         engine.run()
 
+    on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=_pulse(lab, engine))
+
+
+def unattended(options: Options, lab: Lab, engine: Engine, asked: house.House) -> None:
+    """Run an engine that waits for no key: its events are lines. The page is there where a port or a browser was asked
+    for."""
+    _as_lines(options, engine, single=asked.single)
+    if not asked.port and not asked.browse:
+        engine.run()
+        return
+    with house.opened(engine, engine.emit, asked, pulse=_pulse(lab, engine)) as page:
+        if not asked.browse:
+            engine.emit(Remark(text=f"the page is {page.address}"))
+        engine.run()
+
+
+def _as_lines(options: Options, stage: Stage, *, single: bool) -> None:
+    stage.subscribe(Lines(as_json=options.json, private=not single))
+
+
+def _pulse(lab: Lab, engine: Engine) -> Pulse:
     stand = engine.stand
-    pulse = Pulse(
+    return Pulse(
         cast=(lambda: stand.cast) if any(map(needs_machine, engine.beats)) else None,
         home=lab.paths.home,
         emit=engine.emit,
         other=lambda: stand.other_name,
     )
-    on_stage(options, engine, engine.emit, asked, play, cancel=lab.cancel, pulse=pulse)
 
 
 def _terminal() -> bool:

@@ -23,6 +23,7 @@ FOLDER: Final = "rehearsals"
 RUNS: Final = 5
 NEWEST: Final = 100
 QUANTILE: Final = 0.95
+SLEPT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,19 +74,26 @@ class Rehearsal:
     signals: tuple[BeatSignals, ...] = ()
     network_cut: bool = False
     whole: bool = True  # False: it was stopped before its last beat
+    slept_s: float = 0.0  # how long this laptop slept in it
 
     @property
     def clean(self) -> bool:
-        """Whether every beat showed what it must."""
+        """Whether every beat showed what it must, on a laptop that was awake."""
         return self.clean_in({beat.beat for beat in self.beats})
 
     def clean_in(self, beats: Collection[str]) -> bool:
         """The same of those beats alone, as far as it has them."""
-        return self.whole and self.passed_in(beats)
+        return self.whole and self.slept_s <= SLEPT_S and self.passed_in(beats)
 
     def passed_in(self, beats: Collection[str]) -> bool:
-        """Whether those of these beats that it played showed what they must, also where it was stopped after them."""
+        """Whether those of these beats that it played showed what they must, whatever else became of it."""
         return all(beat.clean for beat in self.beats if beat.beat in beats)
+
+    def unclean_in(self, beats: Collection[str]) -> str:
+        """Why it is not clean, where it is not: the beats, else what became of it."""
+        missed = [f"{beat.beat} {beat.outcome}" for beat in self.beats if beat.beat in beats and not beat.clean]
+        slept = f"this laptop slept for {self.slept_s:.0f} s"
+        return ", ".join(missed) or (slept if self.slept_s > SLEPT_S else "stopped early")
 
     def lacks(self, beats: Collection[str]) -> list[str]:
         """The beats among these that it did not play: it was one of a shorter slot."""
@@ -133,15 +141,16 @@ def clean_ones(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collectio
 
 
 def streak(rehearsals: Sequence[Rehearsal], inputs: Inputs, beats: Collection[str]) -> list[Rehearsal]:
-    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot; ones of a shorter slot do
-    not count, nor do those that a key ended between two beats, and neither break the row."""
+    """The clean ones in a row on these inputs, up to the newest on them. beats: of a slot. Ones of a shorter slot, that
+    a key ended between two beats, or in which the laptop slept do not count; where what they played passed they break
+    nothing."""
     found: list[Rehearsal] = []
     for rehearsal in rehearsals:
         if rehearsal.inputs != inputs:
             continue
         if not rehearsal.passed_in(beats):
             found = []
-        elif rehearsal.whole and not rehearsal.lacks(beats):
+        elif rehearsal.clean_in(beats) and not rehearsal.lacks(beats):
             found = [*found, rehearsal]
     return found
 
@@ -177,14 +186,13 @@ def _missing(same: Sequence[Rehearsal], clean: Sequence[Rehearsal], needs: Needs
 
 
 def _last(same: Sequence[Rehearsal], beats: Collection[str]) -> str:
-    """Which beats broke the row, where the last rehearsal did, or those that it did not have."""
+    """Why the last rehearsal does not count, where it does not."""
     if not same:
         return ""
     if same[-1].clean_in(beats):
         lacking = same[-1].lacks(beats)
         return f" (the last one was without {', '.join(lacking)})" if lacking else ""
-    missed = [f"{beat.beat} {beat.outcome}" for beat in same[-1].beats if beat.beat in beats and not beat.clean]
-    return f" (the last one: {', '.join(missed) or 'stopped early'})"
+    return f" (the last one: {same[-1].unclean_in(beats)})"
 
 
 def p95(seconds: Sequence[float]) -> float:

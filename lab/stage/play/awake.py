@@ -1,4 +1,4 @@
-"""The laptop kept awake while a show is on: no sleep, no lock of an idle screen, no notice of a closed lid."""
+"""The laptop kept awake for a show or a rehearsal: no sleep, no lock of an idle screen, no notice of a closed lid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.system import proc
 from lab.system.wait import Deadline
 
 LONGEST_S: Final = 86400.0
-WHY: Final = "a show is on"
+WHY: Final = "a show or a rehearsal is on"
 # the first that is installed is held; each keeps its word for as long as its child runs
 LINUX: Final = (
     ("gnome-session-inhibit", "--inhibit", "idle:suspend", "--reason", WHY),
@@ -28,15 +28,14 @@ ES_AWAKE: Final = ES_CONTINUOUS | 0x00000001 | 0x00000002
 
 @contextlib.contextmanager
 def awake(remark: Callable[[str], None]) -> Iterator[None]:
-    """Hold sleep back while the block runs; `remark` gets what could not be held back."""
-    remark(NOTIFICATIONS)
+    """Hold sleep back while the block runs; `remark` gets why it could not be."""
     if sys.platform == "win32":
         with _windows():
             yield
         return
     argv = command()
     if argv is None:
-        remark("nothing here holds sleep back: turn sleep off before the show")
+        remark("nothing here holds sleep back: turn sleep off")
         yield
         return
     over = threading.Event()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lab.stage.page import kept
 from lab.stage.page.server import Page
 from lab.stage.play import browser
-from lab.stage.play.awake import awake
+from lab.stage.play.awake import NOTIFICATIONS, awake
 from lab.stage.play.health import Pulse
 from lab.stage.stream.events import Remark, StageEvent
 from lab.stage.stream.records import Stage
@@ -35,6 +35,7 @@ def opened(stage: Stage, emit: Callable[[StageEvent], object], house: House, *, 
 
     page = Page(stage, port=house.port, cookie=kept.cookie(pulse.home, house.port))
     page.start()
+    remark(NOTIFICATIONS)
     try:
         with awake(remark), _beating(pulse, page):
             if house.browse and not browser.opened(page.address):

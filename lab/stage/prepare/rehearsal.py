@@ -38,6 +38,7 @@ class Recorder:
     inputs: Inputs
     emit: Callable[[StageEvent], None] = lambda _: None
     network_cut: bool = False
+    slept_s: float = 0.0
     results: dict[str, BeatResult] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     signals: list[BeatSignals] = field(default_factory=list)
@@ -116,6 +117,7 @@ class Recorder:
             signals=tuple(self.signals),
             network_cut=self.network_cut,
             whole=all(beat.id in self.results for beat in beats),
+            slept_s=round(self.slept_s, 1),
         )
         ledger.add(self.place, rehearsal)
         return rehearsal

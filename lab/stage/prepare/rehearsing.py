@@ -21,11 +21,12 @@ from lab.stage.history.ledger import Rehearsal
 from lab.stage.history.profile import Profile
 from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.pillar import PillarBeat, newest
+from lab.stage.play.awake import awake
 from lab.stage.play.engine import Engine
 from lab.stage.play.opening import ShowRequest, as_on_stage, beats_of, engine_of, needs_machine, staged
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
 from lab.stage.show.show import Beat, Show
-from lab.system import offline
+from lab.system import asleep, offline
 from lab.system.wait import Deadline
 
 Perform = Callable[[Engine], None]
@@ -47,10 +48,15 @@ def rehearse(lab: Lab, show: Show, asked: ShowRequest, runs: int, perform: Perfo
 
     In the first run each fallback is played once more after its beat; in the last the network is cut. The key that ends
     a run ends them all. A machine without snapshots is left as each run found it. The stage is held all the while: a
-    show that is on would lose its machine. Raises Locked where one is.
+    show that is on would lose its machine. Raises Locked where one is. Unattended it takes long enough for a laptop to
+    go to sleep: that is held back all the while; with keys the views hold it back.
     """
     beats = beats_of(show, asked.minutes)
-    with staged(lab, lab.config.machine.name):
+
+    def said(text: str) -> None:
+        lab.bus.emit(Notice(level="warning", text=text))
+
+    with staged(lab, lab.config.machine.name), awake(said) if asked.pace == "alone" else contextlib.nullcontext():
         return _rehearsed(lab, show, asked, beats, runs, perform)
 
 
@@ -72,7 +78,9 @@ def _rehearsed(
                 engine = engine_of(lab, show, asked, inputs=found.inputs)
                 recorder.watch(engine)
                 engine.drill = has_fallback if number == 0 else lambda _: False
+                slept_s = asleep.slept_s()
                 perform(engine)
+                recorder.slept_s = asleep.slept_s() - slept_s
             if lab.cancel.is_set():
                 raise Cancelled
             rehearsal = recorder.finish(beats)
@@ -139,6 +147,6 @@ def _hosts(lab: Lab, machine: str) -> tuple[str, ...]:
 
 
 def _told(rehearsal: Rehearsal) -> str:
-    bad = [f"{beat.beat} {beat.outcome}" for beat in rehearsal.beats if not beat.clean]
     cut = ", with the network cut" if rehearsal.network_cut else ""
-    return f"{'clean' if rehearsal.clean else 'not clean: ' + (', '.join(bad) or 'stopped early')}{cut}"
+    why = rehearsal.unclean_in({beat.beat for beat in rehearsal.beats})
+    return f"{'clean' if rehearsal.clean else f'not clean: {why}'}{cut}"

@@ -179,6 +179,19 @@ def test_a_beat_that_is_left_out_breaks_no_row() -> None:
     assert "attach missed" in ledger.stage_ready([*ready(), missed], INPUTS, NEEDS)[0]
 
 
+def test_a_rehearsal_in_which_the_laptop_slept_counts_for_nothing_and_breaks_nothing() -> None:
+    slept = rehearsal(6, slept_s=63.0, network_cut=True)
+    assert not slept.clean
+    assert rehearsal(6, slept_s=1.0).clean, "two clocks are never read at the same moment"
+    assert ledger.stage_ready([*ready(), slept], INPUTS, NEEDS) == ()
+    assert ledger.clean_ones([*ready(), slept], INPUTS) == ready()
+    lacks = ledger.stage_ready([*ready()[:1], slept], INPUTS, NEEDS)
+    assert lacks == (
+        "4 more clean rehearsals in a row (the last one: this laptop slept for 63 s)",
+        "no clean rehearsal with the network cut",
+    )
+
+
 @pytest.mark.parametrize("changed", [{"seed": 2}, {"lab": "0.2.0"}, {"show": "6" * 64}, {"tools": {"go": "go1.27"}}])
 def test_a_changed_input_voids_what_was_rehearsed_and_names_itself(changed: dict[str, object]) -> None:
     now = replace(INPUTS, **changed)  # type: ignore[arg-type]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -26,6 +28,7 @@ from lab.stage.prepare import rehearsing
 from lab.stage.prepare.rehearsing import rehearse
 from lab.stage.show import show_file
 from lab.stage.show.show import Show
+from lab.system import asleep
 from tests.support import lab_at
 from tests.unit.flows.test_standby import record
 
@@ -97,6 +100,48 @@ def test_the_key_that_ends_a_rehearsal_ends_them_all(
     done = rehearse(lab_at(tmp_path), show_file.load(path), ShowRequest(source="rehearsal", pace=pace), 2, perform)
     assert touched == []
     assert len(done.runs) == runs
+
+
+def slides(folder: Path) -> Show:
+    path = folder / "s.yaml"
+    path.write_text(SHOW.replace("kind: request", "kind: slide, markdown: x"))
+    return show_file.load(path)
+
+
+def test_a_laptop_that_slept_in_a_rehearsal_leaves_no_clean_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept_s = 100.0
+    monkeypatch.setattr(asleep, "slept_s", lambda: slept_s)
+
+    def perform(engine: Engine) -> None:
+        nonlocal slept_s
+        slept_s += 63.0 if slept_s == 100.0 else 0.0
+        engine.run()
+
+    done = rehearse(lab_at(tmp_path), slides(tmp_path), ASKED, 2, perform)
+    assert [(one.clean, one.slept_s) for one in done.runs] == [(False, 63.0), (True, 0.0)]
+    assert ledger.read(done.place) == list(done.runs)
+    assert "not clean: this laptop slept for 63 s" in rehearsing._told(done.runs[0])
+
+
+@pytest.mark.parametrize(("pace", "held"), [("alone", ["held", "play", "let go"]), ("keys", ["play"])])
+def test_an_unattended_rehearsal_holds_sleep_back_from_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: Literal["keys", "alone"], held: list[str]
+) -> None:
+    """With keys the views do that, as on stage."""
+    done: list[str] = []
+
+    @contextlib.contextmanager
+    def awake(_: object) -> Iterator[None]:
+        done.append("held")
+        yield
+        done.append("let go")
+
+    monkeypatch.setattr(rehearsing, "awake", awake)
+    asked = ShowRequest(source="rehearsal", pace=pace)
+    rehearse(lab_at(tmp_path), slides(tmp_path), asked, 1, lambda _: done.append("play"))
+    assert done == held
 
 
 def test_no_show_begins_between_two_rehearsals(
