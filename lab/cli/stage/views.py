@@ -53,8 +53,7 @@ def driven(options: Options, lab: Lab, engine: Engine, asked: house.House) -> No
 
 
 def unattended(options: Options, lab: Lab, engine: Engine, asked: house.House) -> None:
-    """Run an engine that waits for no key: its events are lines. The page is there where a port or a browser was asked
-    for."""
+    """Run an engine that waits for no key: its events are lines. A port or a browser of its own gives it the page."""
     _as_lines(options, engine, single=asked.single)
     if not asked.port and not asked.browse:
         engine.run()

@@ -159,7 +159,7 @@ def side(
         cast=cast,
         critic=Critic.of(rehearsals, inputs, [beat.id for beat in beats]) if inputs is not None else Critic(),
         take_of=lambda beat: takes.usable(place, beat.id, known),
-        anew=None if told else lambda: side(lab, machine, show, beats, [], cast=cast),
+        again=None if told else lambda: side(lab, machine, show, beats, [], cast=cast),
     )
 
 

@@ -33,13 +33,13 @@ Emit = Callable[[StageEvent], None]
 class Side:
     """One machine of a show with what was rehearsed on it. take_of: a beat's take, or why there is none.
 
-    anew: the same once more, where the machine could not tell what its rehearsals are compared with; None where it did.
+    again: makes it once more, where the machine could not tell what its rehearsals are compared with; else None.
     """
 
     cast: StageMachine
     critic: Critic = field(default_factory=Critic)
     take_of: Callable[[Beat], Take | str] = lambda _: "there is no take of it"
-    anew: Callable[[], Side] | None = None
+    again: Callable[[], Side] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,9 +103,9 @@ class Stand:
 
     def _came_back(self, side: Side) -> None:
         """Ask a machine that could not tell what it is. Where the show is elsewhere by now, the key back asks it."""
-        if side.anew is None:
+        if side.again is None:
             return
-        there = side.anew()
+        there = side.again()
         with self._turns:
             if self.side is side:
                 self.side = there
@@ -129,7 +129,7 @@ class Stand:
     def _switch(self, there: Side) -> None:
         with self._turns:
             before, self.side = self.side, there
-            self.other, self.other_name = before.anew or (lambda: before), before.cast.machine
+            self.other, self.other_name = before.again or (lambda: before), before.cast.machine
 
     def no_other(self, name: str) -> str:
         """Why there is no second machine to switch to; "" when there is."""
