@@ -198,7 +198,7 @@ def test_a_snapshot_of_other_forms_than_are_on_standby_is_made_again(
     monkeypatch.setattr(standby, "start", start)
     monkeypatch.setattr(snapshots, "check", lambda *_: None)
     monkeypatch.setattr(snapshots, "save", save)
-    show: Any = SimpleNamespace(name="s", beats=(SimpleNamespace(orders=True, does=None),), asked=object())
+    show: Any = SimpleNamespace(name="s", beats=(SimpleNamespace(needs_machine=True, does=None),), asked=object())
     with pytest.raises(Locked):
         rehearsing.prepare(lab, show)
     rehearsing.prepare(lab, show)
