@@ -74,6 +74,9 @@ class MachineChecks:
             return [Point.good("snapshot", text)]
         if TAG not in snapshots.names(self.lab, self.machine):
             return [Point.warned("snapshot", f"there is no snapshot {TAG}: panic cannot restore", self.again)]
+        if why := snapshot.unfit(self.lab, self.machine, TAG):
+            text = f"snapshot {TAG} cannot be restored: {why}"
+            return [Point.warned("snapshot", f"{text}; panic starts the forms again, which takes longer", self.again)]
         if self._begins_otherwise():
             text = f"the show begins from snapshot {TAG}, and machine {self.machine} {self.other}"
             return [Point.failed("snapshot", text, self.brings_back(), "machine")]
@@ -81,7 +84,7 @@ class MachineChecks:
 
     def _begins_otherwise(self) -> bool:
         """Whether something else is on standby now than the snapshot that the show restores holds."""
-        if TAG not in snapshots.names(self.lab, self.machine) or snapshot.holds(self.lab, self.machine, TAG):
+        if TAG not in snapshots.names(self.lab, self.machine) or snapshot.same_forms(self.lab, self.machine, TAG):
             return False
         try:
             standby.kept(self.lab, self.machine)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.flows import live, standby
-from lab.machines import lifecycle
+from lab.machines import lifecycle, snapshots
 from lab.model.lab import Lab
 from lab.model.machine import Machine, MachineSpec
 from lab.stage.history import profile
@@ -65,6 +65,19 @@ def test_the_forms_that_the_snapshot_holds_are_those_of_the_show(lab: Lab, tmp_p
     assert (point.verdict, point.text) == ("ok", "snapshot stage holds what is on standby")
     assert [one.verdict for one in looks["inputs"]()] == ["ok"]
     assert asked == ["profile"]
+
+
+def test_a_snapshot_that_cannot_be_restored_is_told_with_its_reason(
+    lab: Lab, tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade of QEMU: panic would boot the machine, minutes later."""
+    standby.keep(lab, "m", record(pid=1, seed=7))
+    monkeypatch.setattr(snapshots, "changed", lambda *_: ["QEMU 7.2 saved it, 8.0 is installed"])
+    looks = checks(lab, a_show(tmp_path)).looks()
+    (point,) = looks["snapshot"]()
+    assert point.verdict == "warn"
+    assert "cannot be restored: QEMU 7.2 saved it" in point.text
+    assert [one.verdict for one in looks["inputs"]()] == ["ok"], "the forms are those of the snapshot all the same"
 
 
 @pytest.mark.parametrize(
