@@ -15,11 +15,12 @@ from lab.guest.run.sink import read_spans
 from lab.guest.scoring.proof import Sent, differences, judge_none, judge_some, read_canaries, required
 from lab.guest.scoring.trees import type_trees
 from lab.guest.wire import Canary, CanaryRequest, Span
+from lab.guest.wire.answer import as_wanted, said
 
 
 @dataclass
 class SentCanaries:
-    """Answered canary requests, and the answers with an unexpected status.
+    """Canary requests that were sent, and the unexpected ends of them.
 
     count: spans in the sink at the last answer; at: its time by the monotonic clock, in seconds.
     """
@@ -41,12 +42,12 @@ def send(context: RunContext, running: Running, kinds: Sequence[str]) -> SentCan
     """One request of each type. Raises LifeFailed."""
     plan = context.plan
     canaries = SentCanaries(sent=[], wrong=[])
-    status = {request.type: request.status for request in plan.requests}
+    wanted = {spec.type: spec for spec in plan.requests}
     for index, kind in enumerate(kinds):
         request, _ = send_once(context, running.work, running.target, kind, index, plan.seed)
         canaries.sent.append(request)
-        if request.status not in status.get(kind, ()) and request.status >= 0:
-            canaries.wrong.append("%s answered %d" % (kind, request.status))
+        if not as_wanted(wanted[kind], request.status):
+            canaries.wrong.append(said(kind, request.status))
     canaries.count, canaries.at = running.sink.count(), time.monotonic()
     return canaries
 

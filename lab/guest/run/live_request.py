@@ -20,6 +20,7 @@ from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.scoring.proof import SLACK_NS, judge_none
 from lab.guest.scoring.trees import TypeTree, assign, fragments, surely_received, type_trees
 from lab.guest.wire import CellPlan, Span, decode
+from lab.guest.wire.answer import said
 from lab.guest.wire.live import Answered, Order, PartEnded, RequestEnded, SpanSeen
 
 LOOK_S = 0.1  # how soon a process that ended is noticed
@@ -185,7 +186,7 @@ class LiveRequest:
         orphans = tuple(dict.fromkeys(span.span_id for span in lost))
         elsewhere = {span for span, ok in result.parent_ok.items() if not ok}
         if not why and one.answer is not None and not one.answer.ok:
-            why = "%s answered %d" % (self.kind, one.answer.status)
+            why = said(self.kind, one.answer.status)
         if not why and some and form.expected.known:
             why = "; ".join(
                 ["no span for %s" % ", ".join(lacking)] * bool(lacking)

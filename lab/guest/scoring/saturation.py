@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.guest.wire import Cell, RequestSpec
+from lab.guest.wire.answer import NO_ANSWER, TIMEOUT
 
 QUARTERS = 4
 ROWS_MIN = 20  # fewer show no trend
@@ -19,7 +20,6 @@ ANSWERED_MAX = 0.95  # of the requests, when the last is sent
 GROWTH_MIN = 4.0  # the last quarter's queue against the first one's
 QUEUE_MIN = 2.0  # requests: below, the last one or two were just in progress
 SLOW_MIN = 0.1  # of a timeout: how long the slowest answer takes at least where a queue caused it
-TIMEOUT, NO_ANSWER = -1, 0
 # Gates that a saturated form misses because it is saturated. Any other one missed is a fault, and no sign of its load.
 OVERLOAD = frozenset({"completed", "errors", "spans_still", "late"})
 UNANSWERED = frozenset({"completed", "errors"})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from lab.guest.wire import SpanNode
+from lab.guest.wire.answer import said
 from lab.guest.wire.live import Answered, AttachEnded, LiveEvent, LoadEnded, OrderEnded, PartEnded, RequestEnded
 from lab.model import live
 from lab.model.errors import Cancelled, DemoError
@@ -37,7 +38,7 @@ def followed(scene: Scene, give: Give, *, lenient: bool = False) -> Iterator[Liv
                 wrong.append(f"{what} ended by itself: {event.how.partition(': ')[0]}")  # not what it wrote before
                 scene.emit(events.Remark(text=wrong[-1], level="warning"))
             if isinstance(event, Answered) and not event.ok:
-                wrong.append(f"{event.form} answered {event.request} with status {event.status}")
+                wrong.append(f"{event.form}: {said(event.request, event.status)}")
             if isinstance(event, RequestEnded | LoadEnded | AttachEnded) and not event.ok and not lenient:
                 wrong.append(f"{event.form}: {event.reason}")
             yield event

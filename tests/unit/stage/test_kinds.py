@@ -79,7 +79,7 @@ def test_a_request_that_a_service_does_not_answer_fails(tmp_path: Path) -> None:
         script.request_ended("baseline", ok=False),
         script.ended("failed"),
     ]
-    with pytest.raises(DemoError, match="baseline answered venues with status 0"):
+    with pytest.raises(DemoError, match="baseline: venues was not answered: the connection failed"):
         play(tmp_path, RequestBeat(forms=FORMS), Forms({"request": answers}))
 
 
