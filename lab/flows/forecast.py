@@ -13,6 +13,7 @@ from lab.model.errors import Unreadable
 from lab.model.events import Notice, Record, StepFinished, StepStarted
 from lab.model.lab import Lab
 from lab.model.machine import Machine
+from lab.model.mix import never_sent
 from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, MANIFEST_FILE, PLAN_FILE
 from lab.model.run import RunManifest
 from lab.runs.sealed import source
@@ -52,6 +53,9 @@ def tell(lab: Lab, plan: Plan, machine: Machine, *, emulated: bool, request_ms: 
     expected = of(lab, plan, **here, emulated=emulated, request_ms=request_ms)
     lab.bus.emit(Notice(level="info", text=f"run {plan.run_id}: {size}"))
     lab.bus.emit(Notice(level="info", text=expected.text()))
+    if unsent := never_sent(plan):
+        text = f"too few requests for every type of the mix: no cell sends {' or '.join(unsent)}"
+        lab.bus.emit(Notice(level="warning", text=f"{text}; for those too, raise --rate or take a longer profile"))
 
 
 def of(lab: Lab, plan: Plan, *, provider: str, acceleration: str, emulated: bool, request_ms: float = 0.0) -> Forecast:

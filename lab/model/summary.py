@@ -215,6 +215,7 @@ class Provenance:
     terms: dict[str, str] = field(default_factory=dict)  # field of them -> its value: gates.late_shift_max -> 0.02
     rates_rps: tuple[float, ...] = ()  # of the planned cells, also of one that did not run; the lowest first
     requests_per_cell: tuple[Count, ...] = ()  # of the planned cells, by rate
+    never_sent: Texts = ()  # types of the mix of which no cell was to send a request
 
     def __post_init__(self) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import Final
 
 from lab.guest.wire import Plan, canonical
 from lab.model.events import StepFinished, StepStarted
+from lab.model.mix import never_sent
 from lab.model.run import Run
 from lab.model.summary import HostStep, Part, Provenance
 
@@ -69,6 +70,7 @@ def provenance(run: Run, thresholds_pct: Mapping[str, float]) -> Provenance:
         schema=manifest.schema,
         rates_rps=tuple(dict.fromkeys(rate for rate, _ in cells)),
         requests_per_cell=tuple(requests for _, requests in cells),
+        never_sent=never_sent(run.plan),
         terms_sha256={name: hashlib.sha256(canonical(value)).hexdigest() for name, value in terms.items()},
         terms=_terms(run.plan, thresholds_pct),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lab.model.loading.yamlspec import not_one_of
 from lab.model.metrics import METRICS
+from lab.model.mix import dealt
 from lab.model.scenario import Scenario
 
 
@@ -34,7 +35,7 @@ def ranking_faults(scenario: Scenario) -> Iterator[tuple[str, str]]:
     counted = scenario.counted.requests
     if weights and (counted or scenario.rate_rps):
         most = counted or _longest(scenario)
-        none = [kind for kind, count in dealt(scenario, most).items() if not count]
+        none = [kind for kind, count in dealt(scenario.requests, most).items() if not count]
         what = f"{counted} requests leave" if counted else f"the longest cell has {most:,} requests, which leave"
         if none:
             yield "counted" if counted else "requests", f"{what} none for {', '.join(none)}"
@@ -44,14 +45,3 @@ def _longest(scenario: Scenario) -> int:
     """Requests of the longest cell on any kind of machine, where no number is given for counted cells."""
     fastest = max(*scenario.rate_rps.values(), scenario.counted.rate_rps)
     return math.ceil(fastest * max(scenario.seconds.values()))
-
-
-def dealt(scenario: Scenario, count: int) -> dict[str, int]:
-    """How many requests of each type a counted cell has: by weight, the largest remainders rounded up."""
-    weights = sum(spec.weight for spec in scenario.requests)
-    shares = {spec.type: count * spec.weight / weights for spec in scenario.requests}
-    whole = {kind: math.floor(share) for kind, share in shares.items()}
-    first = sorted(shares, key=lambda kind: whole[kind] - shares[kind])
-    for kind in first[: count - sum(whole.values())]:
-        whole[kind] += 1
-    return whole

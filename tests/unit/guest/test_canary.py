@@ -29,9 +29,7 @@ def proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, *, expec
     sent = lambda *given: (Sent(given[3], "id", status, SECOND, 2 * SECOND), {})  # noqa: E731
     monkeypatch.setattr(canary, "send_once", sent)
     sink = SimpleNamespace(count=lambda: 0, file=tmp_path / "spans", rotate=lambda _: True)
-    running: Any = SimpleNamespace(
-        work=tmp_path, target=1, sink=sink, form=plan.forms["baseline"], broken=lambda: ""
-    )
+    running: Any = SimpleNamespace(work=tmp_path, target=1, sink=sink, form=plan.forms["baseline"], broken=lambda: "")
     context: Any = SimpleNamespace(plan=plan, cancel=Cancel())
     return canary.judge(context, running, canary.send(context, running, (kind,)))
 
