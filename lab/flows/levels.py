@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from dataclasses import replace
-from typing import Final
 
-from lab.flows import resume, stages
+from lab.flows import patience, resume, stages
 from lab.flows.stages import Deployed, Work
 from lab.guest.wire import COUNTED, Plan, Saturation, encode
 from lab.machines import lifecycle, presence
@@ -20,7 +19,6 @@ from lab.system import documents, store
 from lab.system.documents import Source
 from lab.system.wait import Deadline
 
-LONGEST_S: Final = 1800.0
 Found = dict[str, Saturation]
 
 
@@ -78,7 +76,7 @@ def _run(lab: Lab, plan: Plan, deployed: Deployed) -> Found:
     directory, plan = resume.claim(lab, plan)
     machine, site = deployed.prepared.machine, drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with resume.alone(lab, plan.run_id), lab.bus.step("search", "find the load that each form keeps up with"):
-        limit = Deadline.after(LONGEST_S, lab.cancel)
+        limit = Deadline.after(patience.limit_s(plan), lab.cancel)
         stages.launch(lab, deployed, site, plan)
         gone = functools.partial(presence.taken_down, lab, machine)
         drive.follow(lab, lambda: lifecycle.connected(lab, machine), site, plan, limit, gone)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lab.flows import standby
+from lab.flows import patience, standby
 from lab.guest.wire.live import LiveEvent, Order
 from lab.machines import lifecycle
 from lab.model.errors import PreconditionError, UsageError
@@ -100,7 +100,7 @@ class LiveCast:
         self._session.stop()
 
     def _give(self, **fields: Any) -> Iterator[LiveEvent]:
-        slower = standby.slower(self._record.clock)
+        slower = patience.slower(self._record.clock)
         return self._session.give(Order(id=orders.new_id(), **fields), slower=slower)
 
     def _known(self, forms: Sequence[str]) -> tuple[str, ...]:

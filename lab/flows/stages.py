@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from lab import forms, verdict
-from lab.flows import clock, deliver, forecast, prepare, report, resume, sizing
+from lab.flows import clock, deliver, forecast, patience, prepare, report, resume, sizing
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest, resolve
 from lab.guest.wire import COUNTED, FormSpec, GuestManifest, Plan, Tools
@@ -34,7 +34,6 @@ from lab.system.wait import Deadline
 
 SEAL_S: Final = 60.0
 SETUP_S: Final = 900.0
-COUNTED_SLOWER: Final = 30  # host seconds for a guest second with counted instructions, on a busy host
 CLOCK_S: Final = 3.0  # a smaller difference may be the round trip
 
 
@@ -146,9 +145,7 @@ def follow(work: Work, run: Started) -> FollowedRun:
     """Wait until the guest half has ended; shows its events meanwhile."""
     lab, plan = work.lab, run.plan
     cells = [cell for life in plan.lives for cell in life.cells]
-    longest = sum(cell.requests / cell.rate_rps + plan.timeouts.ready_s + plan.timeouts.first_span_s for cell in cells)
-    slower = COUNTED_SLOWER if plan.clock == COUNTED else 4
-    limit = Deadline.after(300 + slower * longest, lab.cancel)
+    limit = Deadline.after(patience.limit_s(plan), lab.cancel)
     with lab.bus.step("run", "demo under load" if cells else "canary requests") as step:
         gone = functools.partial(presence.taken_down, lab, run.machine)
         followed = drive.follow(lab, lambda: lifecycle.connected(lab, run.machine), run.site, plan, limit, gone)

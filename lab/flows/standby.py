@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from lab import forms
-from lab.flows import stages
+from lab.flows import patience, stages
 from lab.flows.prepare import Prepared
 from lab.flows.request import DemoRequest, Described, described
-from lab.guest.wire import COUNTED, decode, encode
+from lab.guest.wire import decode, encode
 from lab.guest.wire.live import LiveEvent, Order, Proof, live_to_json
 from lab.machines import lifecycle, presence
 from lab.model.errors import DemoError, PreconditionError
@@ -62,7 +62,7 @@ def start(lab: Lab, name: str, asked: DemoRequest) -> Standby:
         deployed = stages.put(lab, ready, transport)
         plan = planning.without_load(stages.plan_of(deployed, RUN_ID))
         site = drive.Site(root=deployed.home.root, run_id=RUN_ID)
-        deadline = Deadline.after(START_S, lab.cancel)
+        deadline = Deadline.after(max(START_S, patience.limit_s(plan)), lab.cancel)
         with lab.bus.step("standby", f"start {len(plan.lives)} forms on standby") as step:
             pid = drive.start_standby(transport, site, plan, deployed.artifacts, deadline)
             beginning.close()
@@ -109,18 +109,13 @@ def reprove(lab: Lab, connect: drive.Connect, record: Standby, *, reattach: bool
     with lab.bus.step("reprove", f"prove {len(record.forms)} forms again") as step:
         with orders.OrderSession(lab, connect, record.site, record.pid) as session:
             order = Order(id=orders.new_id(), kind="reprove", reattach=reattach)
-            for event in session.give(order, slower=slower(record.clock)):
+            for event in session.give(order, slower=patience.slower(record.clock)):
                 _tell(lab, proofs, event)
         for name in record.forms:
             absent = Proof(order=order.id, at_ns=0, form=name, ok=False, reason="it is not on standby any more")
             proofs.setdefault(name, absent)
         step.say(", ".join(f"{name} {'proven' if one.ok else 'NOT PROVEN'}" for name, one in proofs.items()))
     return proofs
-
-
-def slower(clock: Clock) -> float:
-    """How long a guest second takes here, at most."""
-    return float(stages.COUNTED_SLOWER) if clock == COUNTED else 1.0
 
 
 def _tell(lab: Lab, proofs: Proofs, event: LiveEvent) -> None:

@@ -23,6 +23,8 @@ from lab.guest.wire import (
     Tools,
     canonical,
 )
+from lab.guest.wire.plan import SEQUENTIAL
+from lab.guest.wire.waits import IN_FLIGHT_MAX, meant_in_flight
 from lab.model.config import Profile
 from lab.model.errors import ConfigError
 from lab.model.loading.yamlspec import nearest
@@ -43,6 +45,7 @@ EXPORT_S: Final = 5.0  # of a form that does not set it: OpenTelemetry's interva
 DD_EXPORT_S: Final = 2.0  # and dd-trace-go's
 DD_PREFIX: Final = "DD_"  # of its variables
 MARGIN_S: Final = 1.0  # for a batch to arrive
+MEANT_MOST: Final = 0.8  # of what may be open: by chance, more wait at times, and the other types need some too
 COUNTED_MARGIN_S: Final = 0.2  # a counted second is never late
 DRAIN_BATCHES: Final = 3  # a drain ends at the latest when this many batches did not end it
 
@@ -91,7 +94,7 @@ def make(
         gates=Gates(late_hard=not parameters.emulated),
         timeouts=_timeouts(parameters, forms.values()),
         layout=_layout(parameters.cpus),
-        arrivals="sequential" if parameters.clock == COUNTED else scenario.arrivals,
+        arrivals=SEQUENTIAL if parameters.clock == COUNTED else scenario.arrivals,
         clock=parameters.clock,
         saturation=dict(parameters.saturation),
     )
@@ -125,8 +128,23 @@ def _check(scenario: Scenario, service: Service, parameters: RunParameters) -> N
             f"{scenario.path}: {requests:,.0f} requests per cell at {parameters.rate_rps:g}/s; the load generator"
             f" sends at most {REQUESTS_MAX:,} at {RATE_MAX_RPS:,}/s"
         )
+    problems += _never_sent(scenario, parameters)
     if problems:
         raise ConfigError("\n".join(problems), fix=f"edit {scenario.path}, or use --rate")
+
+
+def _never_sent(scenario: Scenario, parameters: RunParameters) -> list[str]:
+    """Why the load generator could not send all: too many requests wait for a timeout that is expected."""
+    if parameters.clock == COUNTED:
+        return []  # one after the other
+    rate_rps = max(parameters.rate_rps, *parameters.levels, 0.0)
+    meant = meant_in_flight(scenario.requests, Timeouts().request_s, rate_rps)
+    if meant <= IN_FLIGHT_MAX * MEANT_MOST:
+        return []
+    return [
+        f"{scenario.path}: at {rate_rps:g}/s, {meant:,.0f} requests wait for their timeout at once; the load generator"
+        f" keeps at most {IN_FLIGHT_MAX:,} open"
+    ]
 
 
 def _service(service: Service, topology: str) -> ServiceSpec:

@@ -22,6 +22,7 @@ from lab.guest.run.load import STOP_S, generator
 from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.wire import COUNTED, CellPlan
 from lab.guest.wire.live import WINDOW_S, FormWindow, LoadEnded, MachineWindow, Order, PartEnded
+from lab.guest.wire.waits import held_up_s, longest_request_s
 
 LOOK_S = 0.25  # how soon a process that ended is noticed
 EXPORT_S = 1.5  # longer than the export interval of a span batch
@@ -31,14 +32,16 @@ NOTHING: dict[str, Any] = {"sent": 0, "done": 0, "errors": 0, "late": 0, "in_fli
 
 
 def planned_s(context: RunContext, order: Order, forms: int) -> float:
-    """A request that waits for the answer before it, as in a counted machine, takes longer than its rate."""
-    seconds = order.requests / max(order.rate_rps, 0.001)
-    return seconds * (4.0 * forms if context.plan.clock == COUNTED else 1.5)
+    """Until the last answer. A request that waits for the one before it, as in a counted machine, takes longer than its
+    rate."""
+    plan, seconds = context.plan, order.requests / max(order.rate_rps, 0.001)
+    in_turn = (4.0 * seconds + held_up_s(plan, order.requests)) * forms
+    return (in_turn if plan.clock == COUNTED else 1.5 * seconds) + longest_request_s(plan)
 
 
 def limit_s(context: RunContext, order: Order, forms: int) -> float:
     times = context.plan.timeouts
-    return planned_s(context, order, forms) + times.ready_s + 2 * times.request_s + times.drain_s
+    return planned_s(context, order, forms) + times.ready_s + longest_request_s(context.plan) + times.drain_s
 
 
 class LiveLoad:

@@ -22,6 +22,7 @@ from lab.guest.scoring.trees import TypeTree, assign, fragments, surely_received
 from lab.guest.wire import CellPlan, Span, decode
 from lab.guest.wire.answer import said
 from lab.guest.wire.live import Answered, Order, PartEnded, RequestEnded, SpanSeen
+from lab.guest.wire.waits import longest_request_s
 
 LOOK_S = 0.1  # how soon a process that ended is noticed
 LINGER_S = 0.5  # after the last span that must come: others may
@@ -58,7 +59,7 @@ def sure(tree: TypeTree) -> dict[str, int]:
 def limit_s(context: RunContext, order: Order) -> float:
     """After which a request has ended in any case."""
     times = context.plan.timeouts
-    return times.ready_s + times.request_s + (order.limit_s or times.first_span_s)
+    return times.ready_s + longest_request_s(context.plan) + (order.limit_s or times.first_span_s)
 
 
 class LiveRequest:

@@ -19,8 +19,8 @@ from lab.guest.linux.waiting import until
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.scoring.proof import Sent
 from lab.guest.wire import COUNTED, CellPlan, encode
+from lab.guest.wire.waits import held_up_s, in_flight, longest_request_s
 
-IN_FLIGHT_MAX = 4096
 ONE_THREAD = {"GOMAXPROCS": "1"}  # a second one only looks for work that the first already does
 STOP_S = 1.0
 URL = "http://127.0.0.1:%d"
@@ -29,7 +29,6 @@ URL = "http://127.0.0.1:%d"
 def load_plan(context: RunContext, ports: int | dict[str, int], cell: CellPlan) -> dict[str, Any]:
     """lab-load's plan for one cell. ports: of the service, or of several by form."""
     plan = context.plan
-    in_flight = int(cell.rate_rps * plan.timeouts.request_s) + 16
     if isinstance(ports, int):
         target: dict[str, Any] = {"target": URL % ports}
     else:
@@ -41,7 +40,7 @@ def load_plan(context: RunContext, ports: int | dict[str, int], cell: CellPlan) 
         "arrivals": plan.arrivals,
         "requests": cell.requests,
         "warmup_requests": cell.warmup_requests,
-        "max_in_flight": min(IN_FLIGHT_MAX, max(64, in_flight)),
+        "max_in_flight": in_flight(plan, cell.rate_rps),
         "timeout_s": plan.timeouts.request_s,
         "traceparent": False,
         "mix": [encode(request) for request in plan.requests],
@@ -84,8 +83,9 @@ def generator(
 
 def longest_s(context: RunContext, cell: CellPlan) -> float:
     """Seconds after which a running load generator is stuck."""
-    planned = (cell.warmup_requests + cell.requests) / max(cell.rate_rps, 0.001)
-    return planned * 1.5 + 2 * context.plan.timeouts.request_s + context.plan.timeouts.ready_s
+    plan, requests = context.plan, cell.warmup_requests + cell.requests
+    planned = requests / max(cell.rate_rps, 0.001) * 1.5 + held_up_s(plan, requests)
+    return planned + 2 * longest_request_s(plan) + plan.timeouts.ready_s
 
 
 def summary(child: Child) -> dict[str, Any] | None:
@@ -120,7 +120,7 @@ def send_once(
     write_text(plan_file, json.dumps(load_plan(context, port, cell)))
     argv = [context.artifact(context.plan.tools.load), "--once", kind, "--plan", str(plan_file), "--index", str(index)]
     child = context.children.spawn(name, "load", argv, context.env(work, {}), work, cpus=context.plan.layout.tools)
-    limit_s = context.plan.timeouts.request_s + context.plan.timeouts.ready_s
+    limit_s = longest_request_s(context.plan) + context.plan.timeouts.ready_s
     until(context.cancel, child.ended, limit_s, 0.02)
     child.stop(0.1)
     context.children.processes.remove(child)

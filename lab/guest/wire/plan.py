@@ -12,6 +12,7 @@ from lab.guest.wire.codec import canonical
 
 SCHEMA = 1
 COUNTED = "counted"  # a plan's clock: the machine counts executed instructions
+SEQUENTIAL = "sequential"  # arrivals: each request after the answer before it
 MOST_NODES = 500  # of one request type
 DEEPEST = 32  # nodes from a root down
 
@@ -270,7 +271,7 @@ class Plan:
     gates: Gates = field(default_factory=Gates)
     timeouts: Timeouts = field(default_factory=Timeouts)
     layout: Layout = field(default_factory=Layout)
-    arrivals: str = "poisson"
+    arrivals: str = "poisson"  # or uniform, or SEQUENTIAL
     clock: str = "real"  # or COUNTED
     rerun_invalid: bool = True
     until_saturated: bool = False  # a life ends with the first cell that is too much for its form

@@ -166,3 +166,18 @@ def test_unknown_topology_and_type_are_told_together() -> None:
 def test_late_sends_are_judged_but_under_emulation() -> None:
     assert made(emulated=False).gates.late_hard
     assert not made(emulated=True).gates.late_hard
+
+
+def test_more_that_wait_than_can_be_open_are_refused() -> None:
+    scenario, service = shop()
+    slow = dataclasses.replace(scenario.requests[0], timeout_s=60.0, expect_timeout=True)
+    scenario = dataclasses.replace(scenario, requests=(slow, *scenario.requests[1:]))
+
+    def planned(rate_rps: float, **change: object) -> Plan:
+        at = parameters(rate_rps=rate_rps, **change)
+        return make("r", scenario, service, {name: spec(name) for name in FORMS}, TOOLS, at)
+
+    assert planned(90.0)
+    with pytest.raises(ConfigError, match="at 200/s, 6,600 requests wait for their timeout at once"):
+        planned(200.0)
+    assert planned(200.0, clock="counted", requests=100)
