@@ -89,7 +89,7 @@ func (s *sender) send(ctx context.Context, row *row) {
 	ctx, cancel := context.WithTimeout(ctx, row.timeout)
 	defer cancel()
 	row.delayNS = -1
-	request, err := http.NewRequestWithContext(ctx, row.kind.Method, row.url, bodyReader(row.body))
+	request, err := http.NewRequestWithContext(ctx, row.kind.Method, row.url, bodyReader(row.body()))
 	if err != nil {
 		row.startNS = s.clock.now()
 		row.endNS = row.startNS

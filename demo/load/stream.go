@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// request is one request, ready to be sent.
+// request is one request, ready to be sent but for its body.
 type request struct {
 	kind    *Type
+	hand    []float64 // of each parameter's value, in the order of their names, the place in its range
 	url     string
-	body    string
 	id      string
 	traceID string // "" when the plan asks for no traceparent
 	spanID  string
@@ -128,16 +128,13 @@ func (s *stream) single(name string, n uint64) (request, error) {
 	return request{}, fmt.Errorf("the mix has no type %q", name)
 }
 
-// fill puts in the parameters in the order of their names: a map has none.
 func (s *stream) fill(kind *Type, hand []float64, random *rand.Rand) request {
-	path, body := kind.Path, kind.Body
-	for i, name := range sortedKeys(kind.Params) {
-		value := kind.Params[name].at(hand[i])
-		mark := "{" + name + "}"
-		path = strings.ReplaceAll(path, mark, url.QueryEscape(value))
-		body = strings.ReplaceAll(body, mark, value)
+	path, query, asked := strings.Cut(kind.Path, "?")
+	path = filled(path, kind, hand, url.PathEscape) // a plus is a space in a query only
+	if asked {
+		path += "?" + filled(query, kind, hand, url.QueryEscape)
 	}
-	r := request{kind: kind, url: strings.TrimRight(s.plan.Target, "/") + path, body: body}
+	r := request{kind: kind, hand: hand, url: strings.TrimRight(s.plan.Target, "/") + path}
 	r.id = fmt.Sprintf("%016x", random.Uint64())
 	if s.plan.Traceparent {
 		r.traceID = fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64()|1)
@@ -149,6 +146,22 @@ func (s *stream) fill(kind *Type, hand []float64, random *rand.Rand) request {
 	}
 	r.timeout = time.Duration(timeoutS * float64(time.Second))
 	return r
+}
+
+// body is made when the request leaves: those of a whole plan can be more than the machine has memory for.
+func (r *request) body() string {
+	return filled(r.kind.Body, r.kind, r.hand, func(value string) string { return value })
+}
+
+// filled puts in the parameters in the order of their names: a map has none.
+func filled(text string, kind *Type, hand []float64, escape func(string) string) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	for i, name := range sortedKeys(kind.Params) {
+		text = strings.ReplaceAll(text, "{"+name+"}", escape(kind.Params[name].at(hand[i])))
+	}
+	return text
 }
 
 // at is the value at this place in its range, from 0 to 1.

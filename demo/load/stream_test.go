@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestNthRequestDependsOnSeedMixCountAndNOnly(t *testing.T) {
 	for n := range uint64(500) {
 		a, b := first.at(n), second.at(499-n) // out of order on purpose
 		c := second.at(n)
-		if a.kind.Name != c.kind.Name || a.body != c.body || a.id != c.id ||
+		if a.kind.Name != c.kind.Name || a.body() != c.body() || a.id != c.id ||
 			strings.TrimPrefix(a.url, one.Target) != strings.TrimPrefix(c.url, other.Target) {
 			t.Fatalf("request %d differs: %+v, %+v", n, a, c)
 		}
@@ -48,7 +49,7 @@ func TestGoldenRequests(t *testing.T) {
 	var got []string
 	for n := range uint64(3) {
 		r := stream.at(n)
-		got = append(got, r.kind.Name+" "+r.url[len("http://127.0.0.1:1"):]+" "+r.body+" "+r.id)
+		got = append(got, r.kind.Name+" "+r.url[len("http://127.0.0.1:1"):]+" "+r.body()+" "+r.id)
 	}
 	want := []string{
 		`buy /checkout {"who":"bob","n":4} 44ffd670373170de`,
@@ -68,8 +69,8 @@ func TestWeightsAndPlaceholders(t *testing.T) {
 	stream := newStream(plan)
 	for n := range uint64(4001) {
 		r := stream.at(n)
-		if strings.Contains(r.url+strings.Trim(r.body, "{}"), "{") {
-			t.Fatalf("a placeholder is left: %s %s", r.url, r.body)
+		if strings.Contains(r.url+strings.Trim(r.body(), "{}"), "{") {
+			t.Fatalf("a placeholder is left: %s %s", r.url, r.body())
 		}
 		if r.kind.Name == "browse" {
 			browse++
@@ -77,6 +78,42 @@ func TestWeightsAndPlaceholders(t *testing.T) {
 	}
 	if browse != 8+2993 { // of 10 and of 3991, weight 3 of 4: 7.5 and 2993.25, the first with the larger remainder
 		t.Errorf("browse came %d times", browse)
+	}
+}
+
+func TestAValueIsEncodedForItsPlace(t *testing.T) {
+	plan := planFor("http://127.0.0.1:1")
+	plan.Mix[0].Path, plan.Mix[0].Body = "/items/{name}?of={name}", "{name}"
+	for value, want := range map[string]string{
+		"two words": "/items/two%20words?of=two+words",
+		"a+b":       "/items/a+b?of=a%2Bb",
+		"a/b?c#d%":  "/items/a%2Fb%3Fc%23d%25?of=a%2Fb%3Fc%23d%25",
+	} {
+		plan.Mix[0].Params = map[string]Param{"name": {Choice: []string{value}}}
+		r := newStream(plan).at(0)
+		if got := strings.TrimPrefix(r.url, plan.Target); got != want || r.body() != value {
+			t.Errorf("%q became %q with body %q, want %q", value, got, r.body(), want)
+		}
+	}
+}
+
+func TestRequestsThatWaitHoldNoBody(t *testing.T) {
+	plan := planFor("http://127.0.0.1:1")
+	plan.Mix[0].Method, plan.Mix[0].Body = "POST", strings.Repeat("x", 100_000)+"{n}"
+	plan.Mix[0].Params = map[string]Param{"n": {Int: []int64{1, 9}}}
+	stream := newStream(plan)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	requests := make([]request, 100)
+	for n := range requests {
+		requests[n] = stream.at(uint64(n))
+	}
+	runtime.ReadMemStats(&after)
+	if made := after.TotalAlloc - before.TotalAlloc; made > 1_000_000 {
+		t.Errorf("100 requests of 100 kB took %d bytes before any was sent", made)
+	}
+	if body := requests[99].body(); len(body) != 100_001 {
+		t.Errorf("the body has %d bytes", len(body))
 	}
 }
 
@@ -146,7 +183,7 @@ func TestEveryValueOfAParameterComesAsOftenAsAnyOther(t *testing.T) {
 		r := stream.at(n)
 		came[r.kind.Name+r.url[len(plan.Target):]]++
 		if r.kind.Name == "buy" {
-			came[r.body[:len(`{"who":"ann"`)]]++
+			came[r.body()[:len(`{"who":"ann"`)]]++
 		}
 	}
 	for page := range 5 {

@@ -141,10 +141,8 @@ def _never_sent(scenario: Scenario, parameters: RunParameters) -> list[str]:
     meant = meant_in_flight(scenario.requests, Timeouts().request_s, rate_rps)
     if meant <= IN_FLIGHT_MAX * MEANT_MOST:
         return []
-    return [
-        f"{scenario.path}: at {rate_rps:g}/s, {meant:,.0f} requests wait for their timeout at once; the load generator"
-        f" keeps at most {IN_FLIGHT_MAX:,} open"
-    ]
+    waiting = f"{scenario.path}: at {rate_rps:g}/s, {meant:,.0f} requests wait for their timeout at once"
+    return [f"{waiting}; the load generator keeps at most {IN_FLIGHT_MAX:,} open"]
 
 
 def _service(service: Service, topology: str) -> ServiceSpec:

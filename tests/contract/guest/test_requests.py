@@ -10,7 +10,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import pytest
 
@@ -27,12 +28,15 @@ TAKEN: dict[str, dict[str, Any]] = {
     "encoded": {"path": "/a%20b/%E2%82%AC"},
     "odd characters": {"path": "/~a/!$&'()*+,;=:@/[x]"},
     "parameter": {"path": "/{a}", "params": {"a": {"choice": ["a b/c?d#e%"]}}},
+    "parameter with a plus": {"path": "/{a}", "params": {"a": {"choice": ["a+b"]}}},
     "large number": {"path": "/{a}", "params": {"a": {"int": [-(1 << 63), (1 << 63) - 2]}}},
     "body": {"path": "/", "method": "POST", "body": '{"a": "{b}"}', "params": {"b": {"choice": ["\u2028"]}}},
     "header": {"path": "/", "headers": {"X-A": "b\tc", "User-Agent": "lab"}},
     "method": {"path": "/", "method": "PROPFIND"},
     "浏览": {"path": "/"},
 }
+# what a service reads of the path, of those that are not sent as they are written
+READ = {"parameter": "/a b/c?d#e%", "parameter with a plus": "/a+b"}
 REFUSED: dict[str, dict[str, Any]] = {
     "space": {"path": "/x?q=a b"},
     "percent": {"path": "/50%"},
@@ -44,12 +48,15 @@ REFUSED: dict[str, dict[str, Any]] = {
 class Echo(BaseHTTPRequestHandler):
     """200 to whatever arrives as HTTP."""
 
+    paths: ClassVar[list[str]] = []
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("do_"):
             raise AttributeError(name)
         return self.answer
 
     def answer(self) -> None:
+        self.paths.append(unquote(self.path))
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.send_response(200)
         self.send_header("Content-Length", "0")
@@ -87,6 +94,7 @@ def test_what_a_scenario_may_hold_is_sent(artifacts: Path, tmp_path: Path, echo:
     done = send(artifacts, tmp_path, request, echo)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["status"] == 200
+    assert Echo.paths[-1] == READ.get(name, Echo.paths[-1])
 
 
 @pytest.mark.parametrize("name", REFUSED)
