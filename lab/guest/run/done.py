@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from lab.guest.run.cell import cell_folder, is_saturated
 from lab.guest.run.context import RunContext
@@ -51,16 +53,23 @@ def _too_much(context: RunContext, cell: Cell) -> bool:
 
 def started(context: RunContext, life: Life) -> bool:
     """Whether it has been started, with whatever end."""
-    return any((context.out / LIVES_DIR).glob("%d-%s.*" % (life.block, life.form)))
+    return bool(_starts(context, life))
 
 
 def life_failure(context: RunContext, life: Life) -> str:
     """The reason of a failed start of this life; "" when none failed."""
-    for path in sorted((context.out / LIVES_DIR).glob("%d-%s.*/%s" % (life.block, life.form, LIFE_FILE))):
-        doc = json.loads(path.read_text(encoding="utf-8"))
+    for folder in _starts(context, life):
+        doc = json.loads((folder / LIFE_FILE).read_text(encoding="utf-8"))
         if not doc["ok"]:
             return str(doc["reason"])
     return ""
+
+
+def _starts(context: RunContext, life: Life) -> list[Path]:
+    """The folder of each start: BLOCK-FORM.NUMBER, where another form's name may be this one's with a dot and more."""
+    named = re.compile(r"%d-%s\.[0-9]+" % (life.block, re.escape(life.form)))
+    folders = (context.out / LIVES_DIR).glob("*")
+    return sorted(path for path in folders if named.fullmatch(path.name) and (path / LIFE_FILE).exists())
 
 
 def find_done(context: RunContext) -> None:
