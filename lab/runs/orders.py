@@ -24,6 +24,7 @@ MOST: Final = 256 << 20  # bytes of one session
 ANSWER_S: Final = 60.0  # without any answer for so long, the process hangs
 SPARE_S: Final = 30.0  # beyond the guest's own limit: for what is on its way
 CLOSE_S: Final = 5.0
+SAID: Final = 300  # bytes of a complaint
 GONE: Final = 69  # the script's exit code: no such process
 
 # $1 pid, $2 the guest's folder, $3 the byte to go on from ("": the end). Prints that byte, then what is appended.
@@ -57,8 +58,8 @@ def new_id() -> str:
     return secrets.token_hex(6)
 
 
-def exited(fix: str = "run lab restore again, or lab snapshot --form …") -> DemoError:
-    return DemoError("the standby process exited", fix=fix)
+def exited(fix: str = "run lab restore again, or lab snapshot --form …", why: str = "") -> DemoError:
+    return DemoError(f"the standby process exited{why and f': {why}'}", fix=fix)
 
 
 class OrderSession:
@@ -75,6 +76,7 @@ class OrderSession:
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._order = ""  # the id of the own order that runs
         self._given = b""  # it and its stop, for a connection that is made again
+        self._said = b""  # what the shell complained of last, as that it cannot write an order
         self._swap = threading.Lock()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="orders", daemon=True)
@@ -151,7 +153,8 @@ class OrderSession:
             except queue.Empty:
                 deadline.sleep(0.0)  # raises Cancelled
                 if deadline.passed():
-                    raise DemoError("the standby process does not answer", fix="lab logs, then lab restore") from None
+                    text = "the standby process does not answer"
+                    raise DemoError(f"{text}{self._why and f': {self._why}'}", fix="lab logs, then lab restore") from None
                 continue
             if isinstance(record, LabError):
                 raise record
@@ -188,9 +191,17 @@ class OrderSession:
         with self._connect() as transport:
             forever = Deadline.after(LONGEST_S, self._lab.cancel)
             lines = iter(given.get, None)
-            transport.pipe(argv, forever, stdin=lines, out=self._feed, err=lambda _: None, max_output=MOST)
+            transport.pipe(argv, forever, stdin=lines, out=self._feed, err=self._complain, max_output=MOST)
         if not self._closed.is_set():
-            raise exited()
+            raise exited(why=self._why)
+
+    def _complain(self, chunk: bytes) -> None:
+        self._said = (self._said + chunk)[-SAID:]
+
+    @property
+    def _why(self) -> str:
+        """The last complaint of the shell; "" where it has none."""
+        return self._said.decode(errors="replace").strip().rpartition("\n")[2]
 
     def _feed(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import time
@@ -14,12 +16,15 @@ from lab.guest.linux.procfs import boot_id, start_ticks
 from lab.guest.wire import EVENTS_FILE, STATE_FILE, GuestRecord, GuestState, dump, load
 
 EVENTS_MOST = 256 << 20  # bytes of events.jsonl that are read
+RESERVE_FILE = ".reserve"
+RESERVE = 256 << 10  # bytes: others write to a full disk too
 
 
 class Journal:
     """events.jsonl. A record's identity is (boot id, seq); seq continues after a killed start.
 
-    Each line is one write, so a kill never truncates one; one truncated by a power loss is ended, and readers skip it.
+    Each line is one write, so a kill never truncates one; one truncated by a power loss or a full disk is ended, and
+    readers skip it.
     """
 
     SYNCED = frozenset(("state", "proof", "cell", "failed", "done"))
@@ -27,17 +32,40 @@ class Journal:
     def __init__(self, out: Path) -> None:
         self.path = out / EVENTS_FILE
         self.boot = boot_id()
-        self.seq, torn = _last_seq(self.path)
+        self.seq, self._torn = _last_seq(self.path)
+        self._reserve = out / RESERVE_FILE
         self._fd = os.open(str(self.path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        if torn:
-            os.write(self._fd, b"\n")
 
     def emit(self, kind: str, /, **data: Any) -> None:
+        """Raises OSError, as on a full disk."""
         self.seq += 1
         record = GuestRecord(seq=self.seq, at_ns=time.time_ns(), boot_id=self.boot, kind=kind, data=data)
-        os.write(self._fd, (dump(record) + "\n").encode())
+        line = ("\n" * self._torn + dump(record) + "\n").encode()
+        written = os.write(self._fd, line)
+        if written < len(line):
+            self._torn = True
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._torn = False
         if kind in self.SYNCED:
             os.fsync(self._fd)
+
+    def reserve(self) -> None:
+        """Keep space for the last words on a full disk, if there is any."""
+        if not self._reserve.exists():
+            with contextlib.suppress(OSError):
+                self._reserve.write_bytes(bytes(RESERVE))
+
+    def emit_last(self, kind: str, /, **data: Any) -> bool:
+        """Emit, if need be with the space that was kept for that; whether it could be written."""
+        for attempt in (1, 2):
+            try:
+                self.emit(kind, **data)
+            except OSError:
+                if attempt == 1:
+                    self._reserve.unlink(missing_ok=True)
+                continue
+            return True
+        return False
 
     def close(self) -> None:
         os.fsync(self._fd)

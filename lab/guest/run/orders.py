@@ -19,7 +19,7 @@ from lab.guest.linux.ending import content
 from lab.guest.linux.waiting import Cancel, Stopped
 from lab.guest.run.journal import Journal
 from lab.guest.wire import WireError, load
-from lab.guest.wire.live import LiveEvent, Order, Refused, live_to_json
+from lab.guest.wire.live import LiveEvent, Order, OrderEnded, Refused, live_to_json
 
 ORDERS_DIR = "orders"
 STOP_FILE = "stop"
@@ -42,6 +42,7 @@ class Orders(Cancel):
         self._journal, self._cancel = journal, cancel
         self._running: Order | None = None
         self._waiting: deque[Order] = deque()
+        self._owed: list[OrderEnded | Refused] = []  # could not be written yet
         self.woken, wake = os.pipe()
         for end in (self.woken, wake):
             os.set_blocking(end, False)
@@ -52,9 +53,21 @@ class Orders(Cancel):
         doc = live_to_json(event)
         self._journal.emit(doc["kind"], **doc["data"])
 
+    def end(self, event: OrderEnded | Refused) -> None:
+        """Tell the end of an order: later, where the disk is full. It ends no form."""
+        self._owed.append(event)
+        self._pay()
+
+    def _pay(self) -> None:
+        docs = [live_to_json(event) for event in self._owed]
+        while docs and self._journal.emit_last(docs[0]["kind"], **docs[0]["data"]):
+            del docs[0], self._owed[0]
+
     def next(self) -> Order:
         """Wait for an order, which runs from then on until `done`. Raises Stopped."""
         while True:
+            self._pay()
+            self._journal.reserve()
             self._look()
             if self._waiting:
                 self._running = self._waiting.popleft()
@@ -100,7 +113,7 @@ class Orders(Cancel):
                 why = "the order %s (%s) still runs" % (running.id, running.kind)
             if why or order is None:
                 other = running.id if running is not None else ""
-                self.tell(Refused(order=path.stem, at_ns=time.time_ns(), reason=why, running=other))
+                self.end(Refused(order=path.stem, at_ns=time.time_ns(), reason=why, running=other))
             else:
                 self._waiting.append(order)
 

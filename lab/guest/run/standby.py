@@ -86,9 +86,9 @@ class _Standby:
                 self._carry_out(order)
                 self.orders.done()
         except Stopped:
-            context.journal.emit("state", phase="stopped")
+            context.journal.emit_last("state", phase="stopped")
         except BaseException as error:
-            context.journal.emit("failed", reason="%s: %s" % (type(error).__name__, error))
+            context.journal.emit_last("failed", reason="%s: %s" % (type(error).__name__, error))
             raise
         finally:
             context.children.stop_all(context.plan.timeouts.stop_s)
@@ -107,11 +107,11 @@ class _Standby:
         try:
             forms = self._forms(order)
         except LifeFailed as failure:
-            self.orders.tell(Refused(order.id, time.time_ns(), str(failure)))
+            self.orders.end(Refused(order.id, time.time_ns(), str(failure)))
             return
         limit_s, names = self._limit_s(order, len(forms)), tuple(one.id for one in forms)
-        self.orders.tell(Accepted(order.id, time.time_ns(), order.kind, names, context.plan.clock, limit_s))
         try:
+            self.orders.tell(Accepted(order.id, time.time_ns(), order.kind, names, context.plan.clock, limit_s))
             if self._do(order, forms):
                 outcome, why = "done", ""
         except (OrderStopped, Stopped) as stop:
@@ -124,7 +124,7 @@ class _Standby:
             why = "%s: %s" % (type(error).__name__, error)
         finally:
             seconds = round(time.monotonic() - began, 3)
-            self.orders.tell(OrderEnded(order.id, time.time_ns(), outcome, why, seconds))
+            self.orders.end(OrderEnded(order.id, time.time_ns(), outcome, why, seconds))
 
     def _forms(self, order: Order) -> list[Running]:
         """Those that the order names, all that are up where it names none. Raises LifeFailed."""

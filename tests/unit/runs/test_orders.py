@@ -194,3 +194,14 @@ def test_a_process_that_has_written_nothing_yet_is_waited_for(tmp_path: Path, si
                 assert next(session.records(Deadline.after(20))).kind == "state"
         finally:
             child.kill()
+
+
+def test_an_order_that_cannot_be_written_says_why(
+    tmp_path: Path, site: Site, process: subprocess.Popen[bytes], transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with session(tmp_path, site, process.pid, lambda: contextlib.nullcontext(transport)) as line:
+        monkeypatch.setattr(orders, "ANSWER_S", 2.0)
+        given = order("request")
+        (Path(site.out) / "orders" / f".{given.id}").mkdir()
+        with pytest.raises(DemoError, match=f"the standby process does not answer: .*{given.id}"):
+            list(line.give(given))
