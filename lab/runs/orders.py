@@ -154,7 +154,9 @@ class OrderSession:
                 deadline.sleep(0.0)  # raises Cancelled
                 if deadline.passed():
                     text = "the standby process does not answer"
-                    raise DemoError(f"{text}{self._why and f': {self._why}'}", fix="lab logs, then lab restore") from None
+                    raise DemoError(
+                        f"{text}{self._why and f': {self._why}'}", fix="lab logs, then lab restore"
+                    ) from None
                 continue
             if isinstance(record, LabError):
                 raise record

@@ -31,6 +31,7 @@ from lab.model.loading.yamlspec import nearest
 from lab.model.machine import Clock
 from lab.model.scenario import PROFILES, RATE_MAX_RPS, REQUESTS_MAX, Scenario
 from lab.model.service import Service
+from lab.runs import readable
 
 # factor on the timeouts of a quiet native machine for an emulated guest
 EMULATED_FACTOR: Final = 8.0
@@ -76,10 +77,11 @@ def make(
 ) -> Plan:
     """The plan for the guest half. Same inputs, same plan: order, arrivals and data come from `parameters.seed`.
 
-    Raises ConfigError for request types without a reference tree, and for an unknown topology.
+    Raises ConfigError for request types without a reference tree, for an unknown topology, and for a load that cannot
+    be sent or whose rows cannot be read again.
     """
     _check(scenario, service, parameters)
-    return Plan(
+    plan = Plan(
         run_id=run_id,
         scenario=scenario.name,
         profile=parameters.profile,
@@ -98,6 +100,9 @@ def make(
         clock=parameters.clock,
         saturation=dict(parameters.saturation),
     )
+    if found := [f"{scenario.path}: {fault}" for fault in readable.faults(plan)]:
+        raise ConfigError("\n".join(found), fix=f"edit {scenario.path}, or use a lower --rate or a shorter --profile")
+    return plan
 
 
 def without_load(plan: Plan) -> Plan:

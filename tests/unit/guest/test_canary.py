@@ -26,8 +26,11 @@ def proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, *, expec
         replace(spec, expect_timeout=expect_timeout) if spec.type == kind else spec for spec in plan.requests
     )
     plan = replace(plan, requests=requests, timeouts=replace(plan.timeouts, quiet_s=0.05))
-    sent = lambda *given: (Sent(given[3], "id", status, SECOND, 2 * SECOND), {})  # noqa: E731
-    monkeypatch.setattr(canary, "send_once", sent)
+
+    def send_once(*given: Any) -> tuple[Sent, dict[str, Any]]:
+        return Sent(given[3], "id", status, SECOND, 2 * SECOND), {}
+
+    monkeypatch.setattr(canary, "send_once", send_once)
     sink = SimpleNamespace(count=lambda: 0, file=tmp_path / "spans", rotate=lambda _: True)
     running: Any = SimpleNamespace(work=tmp_path, target=1, sink=sink, form=plan.forms["baseline"], broken=lambda: "")
     context: Any = SimpleNamespace(plan=plan, cancel=Cancel())

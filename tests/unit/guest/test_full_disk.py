@@ -19,6 +19,7 @@ from lab.guest.wire import GuestRecord, dump, load
 from lab.guest.wire.live import Order
 from tests.unit.report import synthetic
 
+
 class Disk:
     """Takes what is written while it is not full; a full one has the room of the reserve, once that is removed."""
 

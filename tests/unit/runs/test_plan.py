@@ -177,7 +177,7 @@ def test_more_that_wait_than_can_be_open_are_refused() -> None:
         at = parameters(rate_rps=rate_rps, **change)
         return make("r", scenario, service, {name: spec(name) for name in FORMS}, TOOLS, at)
 
-    assert planned(90.0)
+    assert planned(90.0).lives
     with pytest.raises(ConfigError, match="at 200/s, 6,600 requests wait for their timeout at once"):
         planned(200.0)
-    assert planned(200.0, clock="counted", requests=100)
+    assert planned(200.0, clock="counted", requests=100).lives
