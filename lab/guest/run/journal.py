@@ -56,7 +56,7 @@ class Journal:
                 self._reserve.write_bytes(bytes(RESERVE))
 
     def emit_last(self, kind: str, /, **data: Any) -> bool:
-        """Emit, if need be with the space that was kept for that; whether it could be written."""
+        """Emit, if need be with the space that is reserved; whether it could be written."""
         for attempt in (1, 2):
             try:
                 self.emit(kind, **data)
