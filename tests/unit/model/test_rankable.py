@@ -85,18 +85,8 @@ def test_a_threshold_beyond_which_nothing_is_told(tmp_path: Path, threshold: str
 
 def test_requests_are_dealt_as_the_load_generator_deals_them() -> None:
     shop = load_scenario(ROOT / "demo/scenarios/shop.yaml")
-    assert list(dealt(shop.requests, 60).values()) == [
-        33,
-        6,
-        9,
-        1,
-        7,
-        1,
-        1,
-        1,
-        1,
-        0,
-    ]  # the case of demo/load/stream_test.go
+    wanted = [33, 6, 9, 1, 7, 1, 1, 1, 1, 0]  # the case of demo/load/stream_test.go
+    assert list(dealt(shop.requests, 60).values()) == wanted
 
 
 def test_the_machine_and_the_host_agree_on_the_fewest_answers_of_a_median() -> None:
