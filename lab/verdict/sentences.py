@@ -103,16 +103,8 @@ def may_not_claim(summary: Summary) -> tuple[str, ...]:
         found.append(f"any duration: {unseen}")
         found += _traps(summary)
     found += [f"anything about {name}: its proof failed ({why})" for name, why in summary.unproven.items()]
-<<<<<<< HEAD
     found += _not_established(summary)
-=======
     found += [f"anything about {kind}: no request of it was sent" for kind in summary.provenance.never_sent]
-    rows = [row for row in summary.verdicts if row.effect_pct is not None]
-    blocks = max((row.blocks for row in rows), default=0)
-    if blocks < summary.fewest_blocks:
-        needed = f"a verdict needs {summary.fewest_blocks}"
-        found.append(f"that a difference is established: {_blocks(blocks)} with figures, {needed}")
->>>>>>> 40f7798 (Plans: a request type that no cell sends is told before the start, and nothing is claimed about it)
     found += _twin(summary)
     found += [f"anything about {entry.form}: it was not built" for entry in summary.left_out]
     for row in summary.verdicts:
