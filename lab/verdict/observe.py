@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab.guest.scoring.saturation import judged
@@ -33,16 +33,14 @@ class FormView:
     evened: Evened = UNMOVED  # its collections of garbage, on a counted clock
 
     def cells(self, *families: str) -> tuple[CellView, ...]:
-        """For each planned cell the best attempt whose figures of these families are valid."""
-        return self._soundest(lambda view: view.validity.holds(*families))
+        """For each planned cell the first attempt whose figures of these families are valid.
 
-    def _soundest(self, fits: Callable[[CellView], bool]) -> tuple[CellView, ...]:
-        """For each planned cell the attempt that fits and has the fewest void families, by block and level."""
-        best: dict[tuple[int, str], CellView] = {}
-        for view in sorted(self.attempts, key=lambda view: (len(view.validity.void), view.cell.attempt)):
-            if fits(view):
-                best.setdefault((view.cell.block, view.cell.level), view)
-        return tuple(best[key] for key in sorted(best))
+        A rerun is of another process, and of another time: it is for what the first attempt does not tell.
+        """
+        return _first(view for view in self._in_turn() if view.validity.holds(*families))
+
+    def _in_turn(self) -> list[CellView]:
+        return sorted(self.attempts, key=lambda view: view.cell.attempt)
 
     @property
     def levels(self) -> tuple[str, ...]:
@@ -92,7 +90,8 @@ class FormView:
         def fits(view: CellView) -> bool:
             return level in {ALL_LEVELS, view.cell.level} and view.queue is not None and judged(view.cell)
 
-        return self._soundest(fits)
+        soundest = sorted(self._in_turn(), key=lambda view: len(view.validity.void))
+        return _first(view for view in soundest if fits(view))
 
     def why_none(self, *families: str, level: str = ALL_LEVELS) -> str:
         """Why there is no valid cell for these families, at this level or at any; "" when there is one."""
@@ -106,6 +105,14 @@ class FormView:
         if self.failed is not None:
             return f"{self.name} was not measured: its proof failed ({self.failed})"
         return f"no cell of {self.name} finished"
+
+
+def _first(views: Iterable[CellView]) -> tuple[CellView, ...]:
+    """Of each planned cell the first one of these, by block and level."""
+    found: dict[tuple[int, str], CellView] = {}
+    for view in views:
+        found.setdefault((view.cell.block, view.cell.level), view)
+    return tuple(found[key] for key in sorted(found))
 
 
 def observe(run: Run, for_each: ForEach = in_turn) -> dict[str, FormView]:

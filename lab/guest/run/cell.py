@@ -26,6 +26,7 @@ from lab.guest.run.late_spans import settle
 from lab.guest.run.life import Published, Running
 from lab.guest.run.load import longest_s, sends, start_load, summary
 from lab.guest.run.sink import still
+from lab.guest.run.warm_up import warmed
 from lab.guest.scoring.saturation import queue, saturated
 from lab.guest.wire import (
     CELL_FILE,
@@ -59,7 +60,9 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     running.sink.rotate(running.work / ("warm-up-%s.spans.jsonl.gz" % name))
     settle(context, running)
     sentinel_s = 0.0 if counted else sentinel(SENTINEL_ROUNDS)  # a count does not drift
-    failed = _warm_up(context, running, cell) if counted else ""
+    warm_up = warmed(context, running, cell)
+    running.requests += warm_up + cell.requests
+    failed = _warm_up(context, running, cell, warm_up) if counted else ""
     rotated = running.sink.rotate(temp / SPANS_FILE)
     refused = running.sink.refused()
     load: dict[str, Any] = {}
@@ -67,7 +70,7 @@ def run_cell(context: RunContext, running: Running, cell: CellPlan, attempt: int
     with contextlib.closing(BpfStatistics(wanted=bool(running.agents))) as statistics:
         samples = [_sample(context, running, statistics, slow=True)]
         if not failed:
-            now = replace(cell, warmup_requests=0) if counted else cell
+            now = replace(cell, warmup_requests=0 if counted else warm_up)
             load, failed = _loaded(context, running, now, temp / REQUESTS_FILE, statistics, samples)
         if load and not counted:  # answers may still have come while the last sample was being shown
             samples.append(_sample(context, running, statistics, slow=True))
@@ -104,11 +107,12 @@ def _drained(context: RunContext, running: Running) -> bool:
     return still(context, running.sink, quiet_s, context.plan.timeouts.drain_s)
 
 
-def _warm_up(context: RunContext, running: Running, cell: CellPlan) -> str:
+def _warm_up(context: RunContext, running: Running, cell: CellPlan, requests: int) -> str:
     """Run the warm-up, outside of what is counted, to its end; returns why it failed, or ""."""
-    if not cell.warmup_requests:
+    if not requests:
         return ""
-    warm_up = replace(cell, requests=cell.warmup_requests, warmup_requests=0)
+    rate_rps = running.life.cells[0].rate_rps  # a slow cell that comes first is warmed up like any other
+    warm_up = replace(cell, rate_rps=rate_rps, requests=requests, warmup_requests=0)
     rows = running.work / ("warm-up-%s.csv.gz" % cell.id)
     rows.unlink(missing_ok=True)
     _, failed = _loaded(context, running, warm_up, rows)

@@ -47,6 +47,7 @@ class Running:
     attach_s: float | None = None
     first_span_s: float | None = None
     agent_said: list[dict[str, object]] = field(default_factory=list)
+    requests: int = 0  # sent under load so far, those of warm-ups too
     published: Published | None = None  # the last cell, until its late spans were counted
 
     @property

@@ -121,6 +121,19 @@ def test_of_two_attempts_each_family_takes_the_soundest(run: Run) -> None:
     assert (form.cells.valid, form.cells.invalid) == (0, 2)
 
 
+def test_a_rerun_replaces_what_is_void_and_nothing_else(run: Run) -> None:
+    """Spans of the first attempt came late: its CPU is as valid as ever, and that of the rerun is of a new process."""
+    first = next(c for c in missing(run, MISSED["spans_still"]).cells if c.cell.form == "ebpf")
+    usage = tuple(replace(row, user_s=2 * row.user_s, system_s=2 * row.system_s) for row in first.cell.usage)
+    again = next(c for c in run.cells if c.cell.form == "ebpf")
+    again = replace(again, cell=replace(again.cell, attempt=2, usage=usage))
+    others = tuple(c for c in run.cells if c.cell.form != "ebpf")
+    before, after = summarize(run), summarize(replace(run, cells=(*others, first, again)))
+    assert after.forms["ebpf"].cpu == before.forms["ebpf"].cpu
+    assert after.forms["ebpf"].coverage == before.forms["ebpf"].coverage
+    assert after.forms["ebpf"].cells.valid == 1
+
+
 def test_lateness_is_judged_by_the_rows_too(run: Run) -> None:
     """A guest half that calls a cell valid is not believed against its own rows."""
 
