@@ -73,7 +73,7 @@ def _known(file: Source) -> Found | None:
 
 
 def _run(lab: Lab, plan: Plan, deployed: Deployed) -> Found:
-    directory, plan = resume.claim(lab, plan)
+    directory, plan = resume.claim(lab, plan, deployed.facts)
     machine, site = deployed.prepared.machine, drive.Site(root=deployed.home.root, run_id=plan.run_id)
     with resume.alone(lab, plan.run_id), lab.bus.step("search", "find the load that each form keeps up with"):
         limit = Deadline.after(patience.limit_s(plan), lab.cancel)

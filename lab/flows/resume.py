@@ -11,11 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lab.guest.wire import GuestManifest, Plan, dump
+from lab.guest.wire import GuestManifest, Plan, WireError, dump
 from lab.model.errors import PreconditionError, Unreadable
 from lab.model.events import GuestEvent, Notice, Record
+from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
-from lab.model.paths import GUEST_DIR, HOST_EVENTS_FILE, INCOMPLETE_PREFIX, MANIFEST_FILE, PLAN_FILE
+from lab.model.paths import (
+    GUEST_DIR,
+    HOST_EVENTS_FILE,
+    INCOMPLETE_PREFIX,
+    MACHINE_FILE,
+    MANIFEST_FILE,
+    PLAN_FILE,
+)
 from lab.runs.plan import identity
 from lab.runs.sealed import source
 from lab.system import documents, locks, store
@@ -25,10 +33,10 @@ NEED_BYTES: Final = 64 << 20
 BEGUN_S: Final = 60.0  # a folder without a plan may be another command's, which is about to write it
 
 
-def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
+def claim(lab: Lab, plan: Plan, machine: MachineFacts) -> tuple[Path, Plan]:
     """The directory of this run and its plan: those of an interrupted run with the same plan, else a new directory.
 
-    Raises PreconditionError where the directory of the runs is not writable or has too little space.
+    On another machine, or another kernel, a new run begins: one run has the figures of one. Raises PreconditionError where the directory of the runs is not writable or has too little space.
     """
     writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):
@@ -39,11 +47,15 @@ def claim(lab: Lab, plan: Plan) -> tuple[Path, Plan]:
             continue
         if _ended_empty(folder):
             discard(folder)  # its machine would only repeat why nothing was measured, even when that is fixed since
+        elif other := _machine_of(folder).unlike(machine):
+            said = f"{before.run_id} was interrupted on another machine ({'; '.join(other)}): a new run begins"
+            lab.bus.emit(Notice(level="warning", text=said))
         else:
             lab.bus.emit(Notice(level="info", text=f"resuming {before.run_id}, which was interrupted"))
             return folder, before
     folder = lab.paths.incomplete_run(plan.run_id)
     (folder / GUEST_DIR).mkdir(parents=True, mode=0o700)
+    store.write_json(folder / MACHINE_FILE, machine.reported)
     store.write_text(folder / PLAN_FILE, dump(plan))
     return folder, plan
 
@@ -80,6 +92,14 @@ def _plan_of(folder: Path) -> Plan | None:
         return documents.read(source(folder, PLAN_FILE), Plan)
     except Unreadable:
         return None
+
+
+def _machine_of(folder: Path) -> MachineFacts:
+    """The machine that it began on; nothing is known of it where an earlier version began it."""
+    try:
+        return MachineFacts.of(documents.read(source(folder, MACHINE_FILE), dict[str, object]))
+    except (Unreadable, WireError):
+        return MachineFacts()
 
 
 def writable(lab: Lab) -> None:

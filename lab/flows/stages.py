@@ -250,7 +250,7 @@ def plan_of(deployed: Deployed, run_id: str) -> Plan:
 def _claimed(work: Work, deployed: Deployed, part: Callable[[Plan], Plan]) -> Planned:
     """The plan, or that of an interrupted run that differs only in its name."""
     run_id = manifest.new_run_id(deployed.prepared.asked.scenario.name)
-    directory, plan = resume.claim(work.lab, part(plan_of(deployed, run_id)))
+    directory, plan = resume.claim(work.lab, part(plan_of(deployed, run_id)), deployed.facts)
     work.held.enter_context(resume.alone(work.lab, plan.run_id))
     work.recorder.into(directory)
     if any(life.cells for life in plan.lives):

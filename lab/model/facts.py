@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
-from lab.guest.wire import decode
+from lab.guest.wire import decode, shown
+
+MEMORY_RATIO: Final = 1.05  # what a kernel takes for itself is not the same in every boot
+NO: Final = frozenset({"None", "", "unknown"})  # not reported, not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,19 @@ class MachineFacts:
     def but(self, **changes: object) -> MachineFacts:
         """The same machine with what this host knows of it."""
         return MachineFacts.of({**self.reported, **changes})
+
+    def unlike(self, now: MachineFacts) -> tuple[str, ...]:
+        """Why figures of this machine and of the one that it is now are of two machines; empty: they are of one.
+
+        What is not known on both sides does not tell.
+        """
+        names = {"kernel": "kernel", "arch": "architecture", "cpu_model": "CPU", "cpus": "CPUs", "lockdown": "lockdown"}
+        both = [(said, *(shown(str(one.reported.get(name))) for one in (self, now))) for name, said in names.items()]
+        found = [f"{said} {one}, then {other}" for said, one, other in both if one != other and not {one, other} & NO]
+        memory = (self.memory_mib, now.memory_mib)
+        if min(memory) and max(memory) > MEMORY_RATIO * min(memory):
+            found.append(f"{memory[0]} MiB of memory, then {memory[1]} MiB")
+        return tuple(found)
 
     @property
     def hardware(self) -> dict[str, str]:

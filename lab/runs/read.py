@@ -108,15 +108,27 @@ def _optional(root: Path, name: str, hint: type[T], problems: list[str]) -> T | 
 
 
 def _machine(root: Path, manifest: RunManifest, facts: dict[str, object], problems: list[str]) -> MachineFacts:
-    """The facts for the report, the guest's before the manifest's; only the manifest's when one has a wrong type."""
+    """The facts for the report, the guest's before the manifest's; only the manifest's when one has a wrong type.
+
+    The guest half reads them when a run begins, the host before every start of it.
+    """
     try:
-        return MachineFacts.of({**manifest.guest, **facts})
+        begun = MachineFacts.of({**manifest.guest, **facts})
+        problems += [f"the run went on on another machine: {why}" for why in begun.unlike(_last(manifest))]
+        return begun
     except WireError as error:
         problems.append(source(root, f"{paths.GUEST_DIR}/{FACTS_FILE}").wrong(error).message)
     try:
         return MachineFacts.of(manifest.guest)
     except WireError as error:
         raise source(root, paths.MANIFEST_FILE).wrong(error.inside("guest")) from error
+
+
+def _last(manifest: RunManifest) -> MachineFacts:
+    try:
+        return MachineFacts.of(manifest.guest)
+    except WireError:
+        return MachineFacts()
 
 
 def _cells(root: Path, files: dict[str, int], problems: list[str], rows: Rows) -> tuple[RunCell, ...]:

@@ -13,6 +13,7 @@ from lab.model.metrics import METRICS, headline, per
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, Curve, Summary
 from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, FormProof, FormSummary, Latency
+from lab.verdict.boots import several
 from lab.verdict.cell_view import ForEach, in_turn
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.completeness import conformance, coverage
@@ -77,7 +78,7 @@ def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:
         provenance=provenance(run, terms.thresholds),
         problems=(
             *(*run.problems, *_ended(run, forms.values())),
-            *(*strangers(run), *unproven(run, forms), *_disagreements(forms)),
+            *(*several(run), *strangers(run), *unproven(run, forms), *_disagreements(forms)),
         ),
     )
     summary = replace(summary, lines=lines(summary), pillars=pillars(run, forms, summary))

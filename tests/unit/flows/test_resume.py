@@ -15,12 +15,14 @@ from lab.guest.wire import GuestManifest, Plan, dump
 from lab.model.config import Config
 from lab.model.errors import PreconditionError
 from lab.model.events import Bus, GuestEvent, Notice
+from lab.model.facts import MachineFacts
 from lab.model.lab import Lab
 from lab.model.paths import HOST_EVENTS_FILE, Paths
 from lab.system import store
 from tests.unit.runs.test_plan import made
 
 NUMBERS = itertools.count()
+HERE = MachineFacts.of({"kernel": "6.1", "cpus": 2, "cpu_model": "EPYC", "memory_mib": 2000, "lockdown": "none"})
 
 
 def lab_in(home: Path) -> Lab:
@@ -34,20 +36,54 @@ def named(**change: object) -> Plan:
 
 def test_the_same_request_resumes_and_another_is_another_run(tmp_path: Path) -> None:
     lab = lab_in(tmp_path)
-    first, plan = claim(lab, named())
-    again, same = claim(lab, named())
-    other, _ = claim(lab, named(seed=9))
+    first, plan = claim(lab, named(), HERE)
+    again, same = claim(lab, named(), HERE)
+    other, _ = claim(lab, named(seed=9), HERE)
     assert first == again
     assert plan == same
     assert other != first
     assert first.name == f"incomplete-{plan.run_id}"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kernel": "6.12"}, "kernel 6.1, then 6.12"),
+        ({"cpus": 4}, "CPUs 2, then 4"),
+        ({"lockdown": "integrity"}, "lockdown none, then integrity"),
+        ({"memory_mib": 4000}, "2000 MiB of memory, then 4000 MiB"),
+    ],
+)
+def test_a_run_does_not_go_on_on_another_machine(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    lab, told = lab_in(tmp_path), list[str]()
+    lab.bus.add(lambda record: told.extend([record.event.text] if isinstance(record.event, Notice) else []))
+    first, plan = claim(lab, named(), HERE)
+    other, _ = claim(lab, named(), HERE.but(**change))
+    assert first != other
+    assert told == [f"{plan.run_id} was interrupted on another machine ({said}): a new run begins"]
+    assert claim(lab, named(), HERE)[0] == first, "it is still there for the machine that it began on"
+    assert claim(lab, named(), HERE.but(**change))[0] == other
+
+
+@pytest.mark.parametrize("change", [{"memory_mib": 2010}, {"boot_id": "other"}, {"lockdown": "unknown"}])
+def test_another_boot_of_the_same_machine_goes_on(tmp_path: Path, change: dict[str, object]) -> None:
+    lab = lab_in(tmp_path)
+    first, _ = claim(lab, named(), HERE)
+    assert claim(lab, named(), HERE.but(**change))[0] == first
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
+    lab = lab_in(tmp_path)
+    first, _ = claim(lab, named(), HERE)
+    (first / "machine.json").unlink()
+    assert claim(lab, named(), HERE.but(kernel="6.12"))[0] == first
+
+
 def test_a_damaged_plan_is_not_gone_on_with(tmp_path: Path) -> None:
     lab = lab_in(tmp_path)
-    first, _ = claim(lab, named())
+    first, _ = claim(lab, named(), HERE)
     (first / "plan.json").write_text("{")
-    second, _ = claim(lab, named())
+    second, _ = claim(lab, named(), HERE)
     assert second != first
 
 
@@ -57,14 +93,14 @@ def test_a_folder_that_a_kill_left_without_a_plan_goes(tmp_path: Path) -> None:
     left = lab.paths.incomplete_run("20990101-cut")
     (left / "guest").mkdir(parents=True)
     os.utime(left, (1e9, 1e9))
-    folder, _ = claim(lab, named())
+    folder, _ = claim(lab, named(), HERE)
     assert list(cut(lab.paths).values()) == [folder]
 
 
 def test_a_folder_that_another_command_is_about_to_write_into_stays(tmp_path: Path) -> None:
     lab = lab_in(tmp_path)
     (lab.paths.incomplete_run("20990101-new") / "guest").mkdir(parents=True)
-    folder, _ = claim(lab, named())
+    folder, _ = claim(lab, named(), HERE)
     assert sorted(cut(lab.paths).values()) == sorted([folder, lab.paths.incomplete_run("20990101-new")])
 
 
@@ -72,10 +108,10 @@ def test_a_folder_that_another_command_is_about_to_write_into_stays(tmp_path: Pa
 def test_a_run_that_ended_with_nothing_is_not_gone_on_with(tmp_path: Path, cells: tuple[str, ...]) -> None:
     """One that has cells is: only bringing it home was cut."""
     lab = lab_in(tmp_path)
-    first, plan = claim(lab, named())
+    first, plan = claim(lab, named(), HERE)
     sealed = GuestManifest(plan.run_id, "0" * 64, "boot", cells, (), "failed", "the disk is full")
     store.write_text(first / "guest/manifest.json", dump(sealed))
-    second, _ = claim(lab, named())
+    second, _ = claim(lab, named(), HERE)
     assert (second == first) is bool(cells)
     assert [path for path in lab.paths.runs.iterdir() if path.is_dir()] == [second]
 
@@ -84,7 +120,7 @@ def test_a_run_that_ended_with_nothing_is_not_gone_on_with(tmp_path: Path, cells
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file in the way")
     with pytest.raises(PreconditionError, match="cannot write") as error:
-        claim(lab_in(tmp_path), named())
+        claim(lab_in(tmp_path), named(), HERE)
     assert "--home" in error.value.fix
 
 
