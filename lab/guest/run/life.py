@@ -48,6 +48,7 @@ class Running:
     first_span_s: float | None = None
     agent_said: list[dict[str, object]] = field(default_factory=list)
     requests: int = 0  # sent under load so far, those of warm-ups too
+    stopped_s: float | None = None  # by the monotonic clock: when a live load ended before all its spans came
     published: Published | None = None  # the last cell, until its late spans were counted
 
     @property

@@ -20,6 +20,7 @@ from lab.guest.run.life import Running
 from lab.guest.run.live_request import PATIENT_S
 from lab.guest.run.load import STOP_S, generator
 from lab.guest.run.orders import Orders, OrderStopped
+from lab.guest.run.stragglers import expect_stragglers, let_arrive
 from lab.guest.wire import COUNTED, CellPlan
 from lab.guest.wire.live import WINDOW_S, FormWindow, LoadEnded, MachineWindow, Order, PartEnded
 from lab.guest.wire.waits import held_up_s, longest_request_s
@@ -56,19 +57,23 @@ class LiveLoad:
 
     def run(self, forms: Sequence[Running]) -> None:
         """Raises OrderStopped, Stopped."""
+        let_arrive(self.context, self.orders, forms)
         processes = sessions()
         self.lanes = {running.id: lane_of(self.context, running, processes) for running in forms}
         order, ports = self.order, {one.id: one.target for one in forms}
         cell = CellPlan("live", "", order.rate_rps, order.seed, 0, order.requests)
         with generator(self.context, ports, cell, ["--windows", "%dms" % (WINDOW_S * 1000)]) as (load, lines):
             self._machine()
+            total: dict[str, Any] = {}
             try:
                 total = self._follow(load, lines)
-                self._drain()
+                if not self._drain():
+                    expect_stragglers(forms)
             except OrderStopped:
-                load.stop(STOP_S)  # it prints its total within its grace
-                total = next((doc for doc in lines.read() if doc.get("ended")), {})
+                load.stop(STOP_S)  # it prints its total within its grace, unless it had ended
+                total = total or next((doc for doc in lines.read() if doc.get("ended")), {})
                 self._end_all(total, "stopped by request")
+                expect_stragglers(forms)
                 raise
             self._end_all(total, "" if total else "the load generator ended early")
 
@@ -76,15 +81,14 @@ class LiveLoad:
 
     def _follow(self, load: Child, lines: LineStream) -> dict[str, Any]:
         """Until the generator has printed its total; {} when it ended without, or hung."""
-        ends = (
-            time.monotonic() + planned_s(self.context, self.order, len(self.lanes)) + self.context.plan.timeouts.ready_s
-        )
-        printed = time.monotonic()
+        clock = CalmClock()
+        printed = clock()
+        ends = printed + planned_s(self.context, self.order, len(self.lanes)) + self.context.plan.timeouts.ready_s
         while self.lanes:
             inputs: list[Any] = [self.orders.woken, lines]
             select.select(inputs, [], [], LOOK_S)
             self.orders.check()
-            now = time.monotonic()
+            now = clock()
             for doc in lines.read():
                 if doc.get("ended"):
                     return doc
@@ -102,22 +106,24 @@ class LiveLoad:
                 return {}
         return {}
 
-    def _drain(self) -> None:
-        """Windows without load until every span is there, or no more come."""
-        ends, clock = time.monotonic() + self.context.plan.timeouts.drain_s, CalmClock()
+    def _drain(self) -> bool:
+        """Windows without load until every span is there, or no more come; False where they still came at the end."""
+        clock = CalmClock()
+        ends = clock() + self.context.plan.timeouts.drain_s
         moved: dict[str, tuple[int, float]] = {}
-        while self.lanes and time.monotonic() < ends:
-            next_s, now = time.monotonic() + WINDOW_S, clock()
+        while self.lanes and (now := clock()) < ends:
+            next_s = time.monotonic() + WINDOW_S
             for name, lane in self.lanes.items():
                 if moved.get(name, (-1, 0.0))[0] != lane.spans:
                     moved[name] = (lane.spans, now)
             if all(self._quiet(lane, now - moved[name][1]) for name, lane in self.lanes.items()):
-                return
+                return True
             while time.monotonic() < next_s:
                 select.select([self.orders.woken], [], [], max(0.0, min(LOOK_S, next_s - time.monotonic())))
                 self.orders.check()
             self._window({"window": self.windows, "seconds": WINDOW_S, "cpu_s": 0.0, "forms": {}}, draining=True)
             self._broken()
+        return not self.lanes
 
     def _quiet(self, lane: Lane, still_s: float) -> bool:
         """Soon where no more spans come, after an export interval where more may come, later where some must."""

@@ -99,7 +99,7 @@ class LiveRequest:
                 raise
 
     def _follow(self, asked: dict[str, SentRequest], load: Child, lines: LineStream) -> None:
-        ends = time.monotonic() + limit_s(self.context, self.order)
+        ends = self.clock() + limit_s(self.context, self.order)
         while asked:
             streams = [*(one.stream for one in asked.values()), lines]
             inputs: list[Any] = [stream for stream in streams if stream is not None and not stream.closed]
@@ -111,7 +111,7 @@ class LiveRequest:
             for name, one in list(asked.items()):
                 self._arrived(one, [decode(Span, doc) for doc in one.stream.read()] if one.stream else [])
                 why = self._part_ended(one) or self._unsent(one, load, lines.closed)
-                late = time.monotonic() > ends
+                late = self.clock() > ends
                 if why or late or self._over(one):
                     self._end(one, why or ("not answered in time" if late and one.answer is None else ""))
                     del asked[name]
