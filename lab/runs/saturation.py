@@ -2,7 +2,7 @@
 
 A search is a run of its own, without verdict: each form once, at rates that rise by a quarter, until one is too much.
 The levels are shares of what the slowest instrumented form keeps up with, so that every form is measured at the same
-rates, and none beside its limit.
+rates, and none beside its limit. A rate at which a process dies is tried once more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from lab.guest.scoring.saturation import too_much
+from lab.guest.scoring.saturation import death, too_much
 from lab.guest.wire import CellPlan, Life, Plan, Saturation, canonical
 from lab.model.errors import DemoError
 from lab.model.facts import MachineFacts
@@ -86,15 +86,21 @@ def found(plan: Plan, cells: Sequence[RunCell]) -> dict[str, Saturation]:
     DemoError for one that was behind at the lowest rate."""
     kept: dict[str, Saturation] = {}
     for life in plan.lives:
-        own = [one for one in cells if one.cell.form == life.form]
-        lost = [one.cell.rate_rps for one in own if too_much(list(one.requests()), plan.requests, one.cell)]
-        held = [one.cell.rate_rps for one in own if one.cell.rate_rps < min(lost, default=math.inf)]
+        own = {cell.rate_rps: [one for one in cells if one.cell.id == cell.id] for cell in life.cells}
+        lost = {rate: why for rate, tried in own.items() if (why := _too_much(tried, plan))}
+        alive = [rate for rate, tried in own.items() if any(not death(one.cell) for one in tried)]
+        held = [rate for rate in alive if rate < min(lost, default=math.inf)]
         if lost and not held:
-            behind = f"{life.form} falls behind at {life.cells[0].rate_rps:g} requests/s: there are no load levels"
+            least = min(lost)
+            behind = f"{life.form} falls behind at {least:g} requests/s ({lost[least]}): there are no load levels"
             raise DemoError(behind, fix="--rate N measures at that rate alone")
         if held:
             kept[life.form] = Saturation(kept_rps=max(held), lost_rps=min(lost, default=None))
     return kept
+
+
+def _too_much(tried: Sequence[RunCell], plan: Plan) -> str:
+    return too_much([(list(one.requests()), one.cell) for one in tried], plan.requests)
 
 
 def levels(of: Mapping[str, Saturation], compared: Iterable[str], shares: Sequence[float]) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab.guest.run.cell import cell_folder, is_saturated
 from lab.guest.run.context import RunContext
 from lab.guest.run.load import sends
-from lab.guest.scoring.saturation import too_much
+from lab.guest.scoring.saturation import death, too_much
 from lab.guest.wire import CELL_FILE, CELLS_DIR, REQUESTS_FILE, Cell, CellPlan, Life, load
 
 LIVES_DIR = "lives"
@@ -35,20 +35,18 @@ def next_attempt(context: RunContext, cell: CellPlan) -> int:
     if cell.id in context.finished:
         return 0
     found = attempts(context, cell)
-    allowed = 2 if context.plan.rerun_invalid else 1
-    if len(found) >= allowed or any(c.valid or is_saturated(context, c) for c in found):
+    again = context.plan.rerun_invalid or (context.plan.until_saturated and any(map(death, found)))
+    if len(found) >= (2 if again else 1) or any(c.valid or is_saturated(context, c) for c in found):
         context.finished.add(cell.id)
-        if context.plan.until_saturated and any(_too_much(context, c) for c in found):
+        if context.plan.until_saturated and too_much([_with_rows(context, c) for c in found], context.plan.requests):
             later = next(life.cells[life.cells.index(cell) + 1 :] for life in context.plan.lives if cell in life.cells)
             context.finished.update(c.id for c in later)
         return 0
     return len(found) + 1
 
 
-def _too_much(context: RunContext, cell: Cell) -> bool:
-    """Higher rates need not be tried."""
-    rows = sends(context.out / CELLS_DIR / cell_folder(cell.id, cell.attempt) / REQUESTS_FILE)
-    return too_much(rows, context.plan.requests, cell)
+def _with_rows(context: RunContext, cell: Cell) -> tuple[list[tuple[int, int, int, int, str]], Cell]:
+    return sends(context.out / CELLS_DIR / cell_folder(cell.id, cell.attempt) / REQUESTS_FILE), cell
 
 
 def started(context: RunContext, life: Life) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.guest.wire import Cell, RequestSpec
+from lab.guest.wire import Cell, Gates, RequestSpec
 from lab.guest.wire.answer import NO_ANSWER, TIMEOUT
 
 QUARTERS = 4
@@ -22,7 +22,7 @@ QUEUE_MIN = 2.0  # requests: below, the last one or two were just in progress
 SLOW_MIN = 0.1  # of a timeout: how long the slowest answer takes at least where a queue caused it
 # Gates that a saturated form misses because it is saturated. Any other one missed is a fault, and no sign of its load.
 OVERLOAD = frozenset({"completed", "errors", "spans_still", "late"})
-UNANSWERED = frozenset({"completed", "errors"})
+DEATHS_MIN = 2  # of a process at one rate, which is therefore tried again: one may be an accident
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,32 @@ def saturated(found: Queue | None, cell: Cell) -> bool:
     return found is not None and found.grew and judged(cell)
 
 
-def too_much(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec], cell: Cell) -> bool:
-    """Whether a search for the saturation ends with this cell: it is saturated, requests failed, which at a lower rate
-    none did (far beyond its limit a service refuses connections at once, and no queue grows), or a process has died."""
-    missed = {gate.name for gate in cell.gates if gate.hard and not gate.ok}
-    failed = any(name in UNANSWERED or name.endswith("_alive") for name in missed)
-    return failed or saturated(queue(rows, specs), cell)
+def death(cell: Cell) -> str:
+    """How a process of the cell died; "" while all lived."""
+    return next((gate.said for gate in cell.gates if gate.name.endswith("_alive") and not gate.ok), "")
+
+
+def too_much(attempts: Sequence[tuple[Sequence[tuple[Any, ...]], Cell]], specs: Sequence[RequestSpec]) -> str:
+    """Why a search for the saturation ends with this rate; "" where it does not. attempts: the rows of each, and it.
+
+    The cell is saturated, or requests fail, which at a lower rate none did: far beyond its limit a service refuses
+    connections at once, and no queue grows. A stray wrong answer is no limit, nor is a process that dies once.
+    """
+    deaths = [how for _, cell in attempts if (how := death(cell))]
+    if len(deaths) >= DEATHS_MIN:
+        return deaths[-1]
+    return next((why for rows, cell in attempts if not death(cell) and (why := _overload(rows, specs, cell))), "")
+
+
+def _overload(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec], cell: Cell) -> str:
+    gates = {gate.name: gate for gate in cell.gates if gate.hard and not gate.ok}
+    if "completed" in gates:
+        return "%.4g of its requests were answered" % gates["completed"].value
+    least = next((gate.limit for gate in cell.gates if gate.name == "completed"), Gates.completed_min)
+    if "errors" in gates and gates["errors"].value > (1 - least) * cell.scheduled:
+        return "%d of %d %s" % (gates["errors"].value, cell.scheduled, gates["errors"].said)
+    found = queue(rows, specs)
+    return found.said() if found is not None and saturated(found, cell) else ""
 
 
 def queue(rows: Sequence[tuple[Any, ...]], specs: Sequence[RequestSpec]) -> Queue | None:

@@ -16,7 +16,7 @@ from lab.guest.run.cell import cell_folder
 from lab.guest.run.context import RunContext
 from lab.guest.run.done import next_attempt
 from lab.guest.run.journal import Journal
-from lab.guest.wire import CELL_FILE, CELLS_DIR, REQUESTS_FILE, Gate, dump
+from lab.guest.wire import CELL_FILE, CELLS_DIR, REQUESTS_FILE, Gate, Plan, dump
 from tests.simulate.session import CELL
 from tests.unit.report import synthetic
 
@@ -44,7 +44,19 @@ def rows(took_s: float) -> list[tuple[int, int]]:
     ],
 )
 def test_a_saturated_cell_is_not_run_again(tmp_path: Path, took_s: float, gate: Gate, attempt: int) -> None:
-    plan = synthetic.plan()
+    assert after_one(tmp_path, synthetic.plan(), took_s, gate) == attempt
+
+
+@pytest.mark.parametrize(("gate", "attempt"), [(COMPLETED, 0), (DEAD, 2)])
+def test_in_a_search_only_a_rate_at_which_a_process_died_is_tried_again(
+    tmp_path: Path, gate: Gate, attempt: int
+) -> None:
+    plan = replace(synthetic.plan(), rerun_invalid=False, until_saturated=True)
+    assert after_one(tmp_path, plan, 0.05, gate) == attempt
+
+
+def after_one(tmp_path: Path, plan: Plan, took_s: float, gate: Gate) -> int:
+    """What is next for a cell with one attempt that missed this gate."""
     life = plan.lives[0]
     (cell,) = life.cells
     folder = tmp_path / CELLS_DIR / cell_folder(cell.id, 1)
@@ -59,5 +71,6 @@ def test_a_saturated_cell_is_not_run_again(tmp_path: Path, took_s: float, gate: 
     journal = Journal(tmp_path)
     nothing = cast("Accounts", None), cast("ChildProcesses", None)  # a look at what is done starts no process
     context = RunContext(plan, tmp_path, tmp_path, tmp_path, journal, *nothing, Cancel())
-    assert next_attempt(context, cell) == attempt
+    attempt = next_attempt(context, cell)
     journal.close()
+    return attempt
