@@ -36,7 +36,8 @@ BEGUN_S: Final = 60.0  # a folder without a plan may be another command's, which
 def claim(lab: Lab, plan: Plan, machine: MachineFacts) -> tuple[Path, Plan]:
     """The directory of this run and its plan: those of an interrupted run with the same plan, else a new directory.
 
-    On another machine, or another kernel, a new run begins: one run has the figures of one. Raises PreconditionError where the directory of the runs is not writable or has too little space.
+    On another machine, or another kernel, a new run begins: one run has the figures of one.
+    Raises PreconditionError where the directory of the runs is not writable or has too little space.
     """
     writable(lab)
     for folder in sorted(lab.paths.runs.glob(f"{INCOMPLETE_PREFIX}*"), reverse=True):

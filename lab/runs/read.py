@@ -114,10 +114,11 @@ def _machine(root: Path, manifest: RunManifest, facts: dict[str, object], proble
     """
     try:
         begun = MachineFacts.of({**manifest.guest, **facts})
-        problems += [f"the run went on on another machine: {why}" for why in begun.unlike(_last(manifest))]
-        return begun
     except WireError as error:
         problems.append(source(root, f"{paths.GUEST_DIR}/{FACTS_FILE}").wrong(error).message)
+    else:
+        problems += [f"the run went on on another machine: {why}" for why in begun.unlike(_last(manifest))]
+        return begun
     try:
         return MachineFacts.of(manifest.guest)
     except WireError as error:

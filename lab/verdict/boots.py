@@ -1,4 +1,4 @@
-"""The boots of the machine in which the cells of a run were measured: a new one may be faster or slower than the last."""
+"""The boots of the machine in which cells were measured: a new one may be faster or slower than the last."""
 
 from __future__ import annotations
 

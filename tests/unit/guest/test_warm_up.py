@@ -75,7 +75,8 @@ class Measured:
 
 def one_form(form: str, **change: object) -> Plan:
     """The first life of one form."""
-    plan = made(**{"clock": "counted", "profile": "stage", "cpus": 1, "rate_rps": 80.0, "requests": REQUESTS, **change})
+    counted = {"clock": "counted", "profile": "stage", "cpus": 1, "rate_rps": 80.0, "requests": REQUESTS}
+    plan = made("r", **{**counted, **change})
     agent = AgentSpec(binary="bin/agent", sha256="3" * 64, argv=()) if form == "ebpf" else None
     life = next(life for life in plan.lives if life.form == form)
     return replace(plan, lives=(life,), forms={form: replace(plan.forms[form], agent=agent)})
