@@ -25,6 +25,7 @@ from lab.flows.request import DemoRequest
 from lab.flows.stages import Started, Work
 from lab.machines import state
 from lab.model.errors import Locked
+from lab.model.facts import MachineFacts
 from lab.remote.localhost import LocalTransport
 from lab.runs import drive, read, sealed, zipapp
 from lab.system import digests, documents, store
@@ -170,7 +171,8 @@ def test_a_second_command_for_a_run_in_progress_is_refused(tmp_path: Path, monke
     monkeypatch.setattr(forecast, "tell", lambda *_, **__: None)
     scenario = SimpleNamespace(name="shop", counted=SimpleNamespace(cpu_ms=0.0))
     prepared = SimpleNamespace(asked=SimpleNamespace(scenario=scenario), machine=None)
-    deployed: Any = SimpleNamespace(prepared=prepared, parameters=SimpleNamespace(emulated=False))
+    facts = MachineFacts.of({"arch": "x86_64"})
+    deployed: Any = SimpleNamespace(prepared=prepared, facts=facts, parameters=SimpleNamespace(emulated=False))
     planned = DemoStage(name="planned", act=lambda work, _: stages.plan(work, deployed))
 
     def a_second(_: Work, mine: stages.Planned) -> stages.Planned:

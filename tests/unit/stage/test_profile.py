@@ -71,7 +71,6 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace:
     monkeypatch.setattr(lifecycle, "connected", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(forms, "build", lambda *_, **__: ARTIFACTS)
     monkeypatch.setattr(profile, "_asked", lambda *_: (plan, FACTS, False))
-    monkeypatch.setattr("lab.stage.history.inputs.toolchain", lambda _: {})
     return plan
 
 
