@@ -24,7 +24,7 @@ def found(name: str, folder: Path) -> str:
     if Path(name).name == name:
         return proc.require_tool(name, fix=f"install {name}, or give its path in argv: ./{name} beside the show file")
     path = folder / name  # Windows would begin at our own folder
-    program = shutil.which(path)
+    program: str | None = shutil.which(str(path))
     if program is not None:
         return program
     if path.exists():
