@@ -221,11 +221,11 @@ def _wanted(lab: Lab, spec: MachineSpec) -> Machine:
     found = state.load(lab, spec.name)
     if found is None or found.handle is None:
         return Machine(spec=spec)
-    stored = found.spec.spec()  # an earlier version kept paths as they were typed
+    stored, wanted = found.spec.spec(), spec.spec()  # an earlier version kept paths as they were typed
     different = [
-        f"{f.name} {getattr(stored, f.name)!r}, wanted {getattr(spec, f.name)!r}"
+        f"{f.name} {getattr(stored, f.name)!r}, wanted {getattr(wanted, f.name)!r}"
         for f in fields(MachineSpec)
-        if getattr(stored, f.name) != getattr(spec, f.name)
+        if getattr(stored, f.name) != getattr(wanted, f.name)
         and not (f.name == "clock" and spec.clock in {"auto", found.handle.clock})
     ]
     if spec.kernel and list(found.handle.kernel_seen) != store.file_stamp(Path(spec.kernel)):
