@@ -20,7 +20,7 @@ SHOWN: Final = 2  # inputs that a sentence names
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One cause. `hides`: what follows from it in the same form, all further down the table. `after`: causes that it
-    comes behind where they moved each form that it struck. `moves`: the kinds of values that it can move, and to which
+    comes behind where one of them moved all forms alike. `moves`: the kinds of values that it can move, and to which
     side. `shows`: the kind of value that is off in each form that it struck; None: it struck the form that its signal
     is worst in. `sentence`: without its full stop."""
 
@@ -190,12 +190,8 @@ RULES: Final = (
         finds=_failed,
         sentence="Requests failed; their times and their spans are not those of whole ones",
         hides=("dropped spans",),
-        after=(
-            "noisy host",
-            "background work",
-            "throttled",
-            "load generator",
-        ),  # with each, answers come late
+        # with each of these answers come too late
+        after=("noisy host", "background work", "throttled", "load generator"),
         shows="errors",
         moves={"errors": ABOVE, "spans": BELOW, "time": EITHER, "work": EITHER},
     ),

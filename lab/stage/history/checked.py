@@ -8,11 +8,11 @@ from typing import Final
 
 from lab.guest.wire import encode
 from lab.model.errors import Unreadable
+from lab.stage.history.ledger import SLEPT_S
 from lab.system import asleep, boots, documents, store
 from lab.system.documents import Source
 
 FILE: Final = "checked.json"
-SLEPT_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

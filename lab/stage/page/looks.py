@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from lab.report.form_style import looks_of
+from lab.stage.beat.readings import TWIN
 from lab.stage.stream.events import ShowStarted
 
-PLAIN: Final = ("baseline", "twin")
 CONTROLS: Final = ("delay-cpu", "delay-wait")
 
 
@@ -24,7 +24,7 @@ def looks(show: ShowStarted) -> dict[str, dict[str, object]]:
 
 def mechanism(name: str) -> str:
     """Of a form of this project, by its name: an earlier recording does not tell."""
-    if name in (*PLAIN, *CONTROLS):
+    if name in (*TWIN, *CONTROLS):
         return "none"
     return "run-time" if name.startswith("ebpf") else "compile-time"
 
@@ -32,4 +32,4 @@ def mechanism(name: str) -> str:
 def _role(name: str, made: str) -> str:
     if made != "none":
         return "form"
-    return name if name in PLAIN else "control"
+    return name if name in TWIN else "control"

@@ -7,9 +7,9 @@ import math
 from typing import Final
 
 from lab.model import figures
-from lab.stage.beat.readings import TWIN
 from lab.stage.beat.signals import MEASURED
 from lab.stage.diagnosis.judge import COUNTS
+from lab.stage.page.looks import mechanism
 from lab.stage.stream.events import (
     SIMULATED,
     AgentAttached,
@@ -90,7 +90,7 @@ def other_cause(cause: Cause) -> str:
 
 def bare(form: str) -> bool:
     """Whether no span is expected of this form, as far as its name says."""
-    return form in (*TWIN, "delay-cpu", "delay-wait")
+    return mechanism(form) == "none"
 
 
 def told(event: RequestDone | AgentAttached | Window, *, counted: bool = False) -> str:

@@ -51,9 +51,9 @@ export function build(state, look) {
     if (woven.length === drawn) return;
     drawn = woven.length;
     node.classList.toggle("has-diff", woven.length > 0);
-    const [last] = woven;
-    if (last === undefined) return;
-    head.replaceChildren(look[last.form] ? mark(look[last.form]) : "", h("b", null, `${last.lines || last.added} lines added`), ` in ${last.files} files`);
+    const [first] = woven;
+    if (first === undefined) return;
+    head.replaceChildren(look[first.form] ? mark(look[first.form]) : "", h("b", null, `${first.lines || first.added} lines added`), ` in ${first.files} files`);
     const room = Math.max(Math.floor(DIFF / woven.length) - 1, 3); // each file has its part of what fits
     diff.replaceChildren(...woven.flatMap((one) => [h("span", { class: "of" }, `${one.file}: ${one.added} lines`), ...changes(one.diff, woven.length > 1).slice(0, room)]));
   } };
