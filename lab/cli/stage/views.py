@@ -13,7 +13,6 @@ from lab.model.lab import Lab
 from lab.stage.play import house
 from lab.stage.play.engine import Engine
 from lab.stage.play.health import Pulse
-from lab.stage.play.opening import needs_machine
 from lab.stage.stream.events import Remark, StageEvent
 from lab.stage.stream.records import Stage
 
@@ -71,7 +70,7 @@ def _as_lines(options: Options, stage: Stage, *, single: bool) -> None:
 def _pulse(lab: Lab, engine: Engine) -> Pulse:
     stand = engine.stand
     return Pulse(
-        cast=(lambda: stand.cast) if any(map(needs_machine, engine.beats)) else None,
+        cast=(lambda: stand.cast) if any(beat.needs_machine for beat in engine.beats) else None,
         home=lab.paths.home,
         emit=engine.emit,
         other=lambda: stand.other_name,

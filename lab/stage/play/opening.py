@@ -56,7 +56,7 @@ def engine_of(lab: Lab, show: Show, asked: ShowRequest, *, inputs: Inputs | None
     beats = beats_of(show, asked.minutes)
     machine = lab.config.machine.name
     remarks: list[str] = []
-    if asked.fresh and any(map(needs_machine, beats)):
+    if asked.fresh and any(beat.needs_machine for beat in beats):
         for name in filter(None, (machine, asked.standby)):
             _restore(lab, name, show.asked, remarks)
     bus = Bus()
@@ -120,11 +120,6 @@ def beats_of(show: Show, minutes: float | None) -> tuple[Beat, ...]:
     return show.within(minutes or show.keys.slot_min)
 
 
-def needs_machine(beat: Beat) -> bool:
-    """Whether a beat asks the machine for something."""
-    return beat.needs_machine
-
-
 def side(
     lab: Lab,
     machine: str,
@@ -138,7 +133,7 @@ def side(
     comes back. cast: the machine as the show has it already."""
     place = takes.folder(lab.paths, machine, show.name)
     cast = cast or LiveMachine(lab=lab, machine=machine, asked=show.asked)
-    asks = any(needs_machine(beat) for beat in beats)
+    asks = any(beat.needs_machine for beat in beats)
     told = inputs is not None or not asks
     if not told:
         try:

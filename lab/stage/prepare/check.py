@@ -12,7 +12,7 @@ from lab.model.lab import Lab
 from lab.stage.history import checked, inputs, ledger, takes
 from lab.stage.history.inputs import Inputs
 from lab.stage.history.ledger import Rehearsal
-from lab.stage.play.opening import beats_of, needs_machine, second_of
+from lab.stage.play.opening import beats_of, second_of
 from lab.stage.prepare import host_checks
 from lab.stage.prepare.beat_checks import BeatChecks
 from lab.stage.prepare.looks import Look, at_once
@@ -78,7 +78,7 @@ def check(lab: Lab, show: Show, *, minutes: float | None = None, port: int = 0, 
 def _looks(machine: MachineChecks, beats: Sequence[Beat]) -> dict[str, Look]:
     """What these beats need on that machine, and beside it."""
     beside = BeatChecks(lab=machine.lab, machine=machine.machine, show=machine.show, beats=beats, again=machine.again)
-    return {**(machine.looks() if any(map(needs_machine, beats)) else {}), **beside.looks()}
+    return {**(machine.looks() if any(beat.needs_machine for beat in beats) else {}), **beside.looks()}
 
 
 def _of_second(machine: str, point: Point) -> Point:
@@ -160,7 +160,7 @@ def _inputs(
     """What the rehearsals are compared with; None where a machine that beats need could not be asked."""
     if machine.profile is not None:
         return machine.profile.inputs
-    if any(map(needs_machine, beats)):
+    if any(beat.needs_machine for beat in beats):
         return None
     last = rehearsals[-1].inputs if rehearsals else None
     return inputs.of_host(show).on(last)

@@ -23,7 +23,7 @@ from lab.stage.kinds.build import BuildBeat
 from lab.stage.kinds.pillar import PillarBeat, newest
 from lab.stage.play.awake import awake
 from lab.stage.play.engine import Engine
-from lab.stage.play.opening import ShowRequest, as_on_stage, beats_of, engine_of, needs_machine, staged
+from lab.stage.play.opening import ShowRequest, as_on_stage, beats_of, engine_of, staged
 from lab.stage.prepare.rehearsal import Recorder, has_fallback, needs
 from lab.stage.show.show import Beat, Show
 from lab.system import asleep, offline
@@ -69,7 +69,7 @@ def _rehearsed(
         found = prepare(lab, show)
     done: list[Rehearsal] = []
     for number in range(runs):
-        if any(map(needs_machine, beats)):
+        if any(beat.needs_machine for beat in beats):
             as_on_stage(lab, machine, show.asked)
         recorder = Recorder(show=show, place=place, machine=machine, inputs=found.inputs)
         recorder.network_cut = number == runs - 1
@@ -88,7 +88,7 @@ def _rehearsed(
             step.say(_told(rehearsal))
         if engine.stopped and engine.pace == "keys":  # whoever pressed q wants no other run to begin
             break
-    if any(map(needs_machine, beats)) and TAG not in snapshots.names(lab, machine):
+    if any(beat.needs_machine for beat in beats) and TAG not in snapshots.names(lab, machine):
         as_on_stage(lab, machine, show.asked)  # what is checked next is proven by fresh agents
     slot_s = (asked.minutes or show.keys.slot_min) * 60
     missing = ledger.stage_ready(ledger.read(place), found.inputs, needs(beats, slot_s, RUNS))
@@ -99,7 +99,7 @@ def prepare(lab: Lab, show: Show) -> Profile:
     """The machine up, a run for the pillars, the forms of the show on standby, and a snapshot of all where there can
     be one. What exists already stays. A show that asks no machine for anything gets none."""
     measured = any(isinstance(beat.does, PillarBeat) and not beat.does.run for beat in show.beats)
-    if not measured and not any(map(needs_machine, show.beats)):
+    if not measured and not any(beat.needs_machine for beat in show.beats):
         return _of_host(lab, show)
     machine = lifecycle.up(lab, lab.config.machine.spec(), lock_timeout_s=lab.config.lock_timeout_s, keep=True)
     name = machine.spec.name
