@@ -9,7 +9,7 @@ from typing import Final, Literal
 from lab.model.figures import amount
 from lab.model.key import key
 from lab.stage.beat import matching
-from lab.stage.beat.readings import TWIN
+from lab.stage.beat.form_names import TWIN
 from lab.stage.stream import events
 
 MOST: Final = 8_000_000  # characters of what is printed that are kept to be searched

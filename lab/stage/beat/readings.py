@@ -8,10 +8,10 @@ from typing import Final
 
 from lab.guest.wire.live import LiveEvent, LoadEnded, RequestEnded
 from lab.model.machine import INSTRUCTION_NS
+from lab.stage.beat.form_names import TWIN
 from lab.stage.beat.signals import MEASURED
 from lab.stage.stream.events import SIMULATED, Value
 
-TWIN: Final = ("twin", "baseline")  # the first of them that took part is what the others are compared with
 MILLION: Final = 1e6
 UNCOMPARED: Final = ("spans", "errors", *SIMULATED.values())
 

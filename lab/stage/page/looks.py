@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from lab.report.form_style import looks_of
-from lab.stage.beat.readings import TWIN
+from lab.stage.beat.form_names import TWIN, mechanism
 from lab.stage.stream.events import ShowStarted
-
-CONTROLS: Final = ("delay-cpu", "delay-wait")
 
 
 def looks(show: ShowStarted) -> dict[str, dict[str, object]]:
@@ -20,13 +16,6 @@ def looks(show: ShowStarted) -> dict[str, dict[str, object]]:
         name: {"colour": look.css.removeprefix("c-"), "shape": look.marker, "plain": roles[name] != "form"}
         for name, look in found.items()
     }
-
-
-def mechanism(name: str) -> str:
-    """Of a form of this project, by its name: an earlier recording does not tell."""
-    if name in (*TWIN, *CONTROLS):
-        return "none"
-    return "run-time" if name.startswith("ebpf") else "compile-time"
 
 
 def _role(name: str, made: str) -> str:

@@ -7,7 +7,7 @@ import math
 from lab.model.loading.load_expected import EXPECTED_FILE
 from lab.stage.beat import matching
 from lab.stage.beat.expect import Expect, InRange, Spans, Text
-from lab.stage.beat.readings import TWIN
+from lab.stage.beat.form_names import TWIN
 from lab.stage.kinds.kind import Around, Faults, Kind
 from lab.stage.kinds.slide import SlideBeat
 

@@ -7,9 +7,9 @@ import math
 from typing import Final
 
 from lab.model import figures
+from lab.stage.beat.form_names import mechanism
 from lab.stage.beat.signals import MEASURED
 from lab.stage.diagnosis.judge import COUNTS
-from lab.stage.page.looks import mechanism
 from lab.stage.stream.events import (
     SIMULATED,
     AgentAttached,
