@@ -43,6 +43,7 @@ class BuildDir:
     folders: dict[str, str] = field(default_factory=dict)  # {module:NAME} -> its folder in the module cache
     module_dirs: frozenset[str] = frozenset()  # of all compiled and looked up modules
     versions: dict[str, Module] = field(default_factory=dict)  # of the modules in this form's program
+    made_by: dict[str, str] = field(default_factory=dict)  # what instruments: looked up or named modules, by version
 
     def argv(self, step: Sequence[str], values: Mapping[str, str], tools: Mapping[str, Path]) -> list[str]:
         """A step's command line for this host."""
@@ -109,6 +110,10 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
         new_sums=len(_sums_of(root / "go.sum") - sums),
         module_dirs=frozenset(own.folders(compiled | looked)) | frozenset(folders.values()),
         versions={path: own.used(module) for path, module in compiled.items()},
+        made_by={
+            **{path: own.used(module).used for path, module in looked.items()},
+            **dict(named.split("@", 1) for named in recipe.spec.modules.values()),
+        },
     )
 
 

@@ -18,7 +18,7 @@ from lab.model.lab import Lab
 from lab.model.own import Change
 from lab.system import digests, store
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 MANIFEST_FILE: Final = "manifest.json"
 BINARY_FILE: Final = "binary"
 SOURCES_FILE: Final = "sources.json"
@@ -36,6 +36,7 @@ class Built:
     cold_s: float
     inputs: dict[str, str]
     facts: dict[str, str] = field(default_factory=dict)
+    made_by: dict[str, str] = field(default_factory=dict)
     made_of: Sources = field(default_factory=Sources)
     changes: tuple[Change, ...] = ()
 
@@ -67,6 +68,7 @@ def find(lab: Lab, key: str, name: str) -> Artifact | None:
             build_id=doc["build_id"],
             cold_s=doc["cold_s"],
             facts=dict(doc["facts"]),
+            made_by=dict(doc["made_by"]),
             modules=_texts(made_of["modules"]),
             woven_files=_texts(made_of["woven"]),
             changes=tuple(decode(Change, change) for change in doc["changes"]),
@@ -116,6 +118,7 @@ def _manifest(built: Built, binary: Path) -> dict[str, object]:
         "cold_s": built.cold_s,
         "inputs": built.inputs,
         "facts": built.facts,
+        "made_by": built.made_by,
         "changes": encode(built.changes),
     }
 

@@ -55,6 +55,7 @@ def proven(
         cold_s=cold_s,
         inputs=recipe.inputs(),
         facts=scratch.facts() | facts,
+        made_by=scratch.made_by,
         made_of=made_of,
         changes=changes(scratch, binary, made_of.modules, deadline),
     )

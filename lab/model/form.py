@@ -164,6 +164,7 @@ class Artifact:
     warm_s: float | None = None
     built_now: bool = False
     facts: dict[str, str] = field(default_factory=dict)  # go version, module count, …
+    made_by: dict[str, str] = field(default_factory=dict)  # module that instruments -> its version: weaver, agent
     modules: tuple[str, ...] | None = None  # whose code is in it, except its own; None: unknown
     woven_files: tuple[str, ...] | None = None  # files that a weaver changed, at least
     changes: tuple[Change, ...] = ()  # against the service's own program

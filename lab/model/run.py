@@ -6,13 +6,14 @@ file, relative to the run directory, as evidence for claims.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lab.guest.wire import Canary, Cell, FileEntry, GuestRecord, Plan, Span
 from lab.model.events import Record
 from lab.model.facts import HostFingerprint, MachineFacts
+from lab.model.form import Artifact
 from lab.model.own import Change
 from lab.model.paths import SCHEMA
 
@@ -95,6 +96,7 @@ class RunArtifact:
     warm_s: float | None = None
     built_now: bool = False
     facts: dict[str, str] = field(default_factory=dict)
+    made_by: dict[str, str] = field(default_factory=dict)  # module that instruments -> its version; weaver, agent
     modules: tuple[str, ...] | None = None
     woven_files: tuple[str, ...] | None = None
     changes: tuple[Change, ...] = ()
@@ -154,16 +156,23 @@ class RunManifest:
 
     @property
     def versions(self) -> dict[str, str]:
-        """What all programs of the run were built with: by its artifacts, since earlier versions wrote the last one's
-        facts as those of the run."""
+        """What all programs of the run were built with, and what instruments some of them: by its artifacts, since
+        earlier versions wrote the last one's facts as those of the run."""
         known = any(artifact.facts for artifact in self.artifacts)
-        return shared_facts(artifact.facts for artifact in self.artifacts) if known else self.toolchain
+        return tool_versions(self.artifacts) if known else self.toolchain
 
 
-def shared_facts(facts: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Those that have one value in every artifact; a number of modules is a fact of one program."""
-    first, *others = [*map(dict, facts)] or [{}]
-    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+def tool_versions(artifacts: Iterable[Artifact | RunArtifact]) -> dict[str, str]:
+    """The facts that have one value in all of them, since a number of modules is a fact of one program, and each module
+    that instruments one of them with its version."""
+    made = [*artifacts]
+    first, *others = [artifact.facts for artifact in made] or [{}]
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    modules = sorted({module for artifact in made for module in artifact.made_by})
+    return shared | {
+        module: " and ".join(sorted({one.made_by[module] for one in made if module in one.made_by}))
+        for module in modules
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

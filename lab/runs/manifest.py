@@ -15,7 +15,7 @@ from lab.guest.wire import COUNTED, FileEntry, GuestManifest, Plan, encode
 from lab.model.facts import HostFingerprint, MachineFacts
 from lab.model.form import Artifact, Form
 from lab.model.paths import GUEST_DIR, INCOMPLETE_PREFIX, MANIFEST_FILE
-from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest, shared_facts
+from lab.model.run import LeftOut, RunArtifact, RunForm, RunManifest, tool_versions
 from lab.model.scenario import Scenario
 from lab.runs.noise import profile_hash
 from lab.runs.sealed import SELF_KEY, self_digest
@@ -73,7 +73,7 @@ def files(directory: Path, guest: GuestManifest) -> tuple[FileEntry, ...]:
 
 def document(plan: Plan, facts: Circumstances, files: tuple[FileEntry, ...]) -> RunManifest:
     """manifest.json of a run with these files, without its grade and noise floor."""
-    tools = shared_facts(artifact.facts for artifact in facts.artifacts.values())
+    tools = tool_versions(facts.artifacts.values())
     return RunManifest(
         run_id=plan.run_id,
         plan_digest=plan.digest(),

@@ -67,6 +67,24 @@ def test_what_each_binary_was_made_from(artifacts: dict[str, Artifact]) -> None:
     assert artifacts["ebpf"].sha256 == plain.sha256
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "file"),
+    [
+        ("orchestrion-otel", "github.com/DataDog/orchestrion", "orchestrion/go.mod"),
+        ("orchestrion-dd", "github.com/DataDog/orchestrion", "orchestrion/go.mod"),
+        ("agent", "go.opentelemetry.io/auto", "agent/go.mod"),
+    ],
+)
+def test_what_instruments_is_known_by_its_version(
+    artifacts: dict[str, Artifact], name: str, module: str, file: str
+) -> None:
+    """A weaver is in no binary, and an agent's program is ours: both versions are the build's."""
+    wanted = re.search(rf"{re.escape(module)} (v\S+)", (ROOT / "demo" / file).read_text(encoding="utf-8"))
+    assert wanted is not None
+    assert artifacts[name].made_by == {module: wanted[1]}
+    assert artifacts["baseline"].made_by == {}
+
+
 def test_what_a_demo_takes_from_the_cache_is_known_without_building(lab: Lab, artifacts: dict[str, Artifact]) -> None:
     """What CI keeps between machines by `lab cache keys` is what the build looks for."""
     known = cache_keys.keys(lab, tuple(CATALOG.values()), forms.service(ROOT), ARCH)

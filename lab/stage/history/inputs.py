@@ -13,6 +13,7 @@ from lab.guest.wire import FormSpec, canonical
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.machine import Machine
+from lab.model.run import tool_versions
 from lab.stage.show.show import Show
 
 UNKNOWN: Final = ("", "unknown", "None")
@@ -86,8 +87,7 @@ def of(
     known = Inputs(
         machine={name: value for name, value in machine.items() if value not in UNKNOWN},
         forms={name: _identity(spec) for name, spec in forms.items()},
-        # the last one wins, although not all of it is of every program: rehearsals know their tools by this
-        tools={name: value for artifact in artifacts for name, value in artifact.facts.items()},
+        tools=tool_versions(artifacts),
         show=host.show,
         seed=host.seed,
     )

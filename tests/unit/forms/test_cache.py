@@ -24,12 +24,20 @@ def publish(lab: Lab, tmp_path: Path, content: bytes = b"program", key: str = "k
     made = tmp_path / f"made-{threading.get_ident()}"
     made.write_bytes(content)
     made_of = Sources(modules=("example.org/kit/v2",))
-    facts = {"go": "go1"}
+    facts, made_by = {"go": "go1"}, {"example.org/weaver": "v1.2.3"}
     return cache.publish(
         lab,
         cache.Built(
-            name="x", key=key, path=made, build_id="id", cold_s=1.0, inputs={"a": "b"}, facts=facts, made_of=made_of
-        ),
+            name="x",
+            key=key,
+            path=made,
+            build_id="id",
+            cold_s=1.0,
+            inputs={"a": "b"},
+            facts=facts,
+            made_by=made_by,
+            made_of=made_of,
+        ),  # fmt: skip
     )
 
 
@@ -39,6 +47,7 @@ def test_published_is_found_with_all_its_facts(lab: Lab, tmp_path: Path) -> None
     assert artifact.path.read_bytes() == b"program"
     assert artifact.path.stat().st_mode & 0o111
     assert (artifact.build_id, artifact.cold_s, artifact.facts) == ("id", 1.0, {"go": "go1"})
+    assert artifact.made_by == {"example.org/weaver": "v1.2.3"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"sha256": "of another", "modules": [], "woven": []}'])

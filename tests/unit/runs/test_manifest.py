@@ -14,7 +14,7 @@ from lab.model.errors import FetchError
 from lab.model.facts import MachineFacts
 from lab.model.form import Artifact
 from lab.model.loading.load_scenario import load_scenario
-from lab.model.run import shared_facts
+from lab.model.run import tool_versions
 from lab.runs import manifest, sealed
 from lab.runs.read import read
 from tests.unit.report import synthetic
@@ -67,7 +67,15 @@ def test_what_differs_between_programs_is_no_fact_of_the_run(tmp_path: Path) -> 
     earlier = replace(run.manifest, toolchain={"go": "go1.26.1", "packages": "194"})
     assert verdict.summarize(replace(run, manifest=earlier)).provenance.toolchain == {"go": "go1.26.1"}
     assert replace(earlier, artifacts=()).versions == earlier.toolchain, "an earlier version listed no artifacts"
-    assert shared_facts([]) == {}
+    assert tool_versions([]) == {}
+
+
+def test_what_instruments_is_told_with_its_version() -> None:
+    weaver, agent = {"example.org/weaver": "v1.12.0"}, {"example.org/agent": "v0.24.0"}
+    made = [replace(artifact(name, "s", None, None), made_by=by) for name, by in (("a", weaver), ("agent", agent))]
+    assert tool_versions([*made, artifact("plain", "s", None, None)]) == {"go": "go1.26.1", **agent, **weaver}
+    other = replace(made[0], made_by={"example.org/weaver": "v1.13.0"})
+    assert tool_versions([made[0], other])["example.org/weaver"] == "v1.12.0 and v1.13.0"
 
 
 def test_what_no_binary_tells_is_unknown(tmp_path: Path) -> None:
