@@ -37,7 +37,7 @@ def publish(lab: Lab, tmp_path: Path, content: bytes = b"program", key: str = "k
             facts=facts,
             made_by=made_by,
             made_of=made_of,
-        ),  # fmt: skip
+        ),
     )
 
 
