@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Final
 
 from lab import __version__
@@ -15,8 +16,10 @@ from lab.model.form import Artifact
 from lab.model.machine import Machine
 from lab.model.run import tool_versions
 from lab.stage.show.show import Show
+from lab.system import digests
 
 UNKNOWN: Final = ("", "unknown", "None")
+READ_BYTES: Final = 64 << 20
 LONG: Final = 40  # characters that a sentence shows whole
 SHORT: Final = 12  # digits of a digest that it shows
 
@@ -31,6 +34,7 @@ class Inputs:
     show: str  # digest of the show file
     scenario: str = ""  # digest of the scenario file
     service: str = ""  # of the service's description
+    beside: dict[str, str] = field(default_factory=dict)  # file beside the show file that a beat names -> digest
     seed: int
     lab: str = __version__
 
@@ -47,6 +51,7 @@ class Inputs:
             "show file": self.show,
             **({"scenario file": self.scenario} if self.scenario else {}),
             **({"service description": self.service} if self.service else {}),
+            **{f"file {name}": value for name, value in self.beside.items()},
             "seed": str(self.seed),
             "lab": self.lab,
         }
@@ -59,19 +64,45 @@ class HostInputs:
     show: str
     scenario: str
     service: str
+    beside: dict[str, str]
     seed: int
     lab: str = __version__
 
     def on(self, then: Inputs | None) -> Inputs:
         """With the rest as it was then: in that no difference is seen."""
         then = then or Inputs(show=self.show, seed=self.seed)
-        return replace(then, show=self.show, scenario=self.scenario, service=self.service, seed=self.seed, lab=self.lab)
+        return replace(then, **{one.name: getattr(self, one.name) for one in fields(self)})
 
 
 def of_host(show: Show) -> HostInputs:
     """As this host knows them now. Raises ConfigError where a file of the scenario cannot be read any more."""
     now = described(show.asked)
-    return HostInputs(show=show.digest, scenario=now.scenario, service=now.service, seed=show.keys.seed)
+    return HostInputs(
+        show=show.digest, scenario=now.scenario, service=now.service, beside=_beside(show), seed=show.keys.seed
+    )
+
+
+def _beside(show: Show) -> dict[str, str]:
+    """The programs and scripts beside the show file that its beats run: of each the first word that names a file, since
+    later ones may be what it writes."""
+    named = {next((word for word in beat.does.beside if _is_beside(show.folder, word)), "") for beat in show.beats}
+    return {word: _content(show.folder / word) for word in sorted(named - {""})}
+
+
+def _content(path: Path) -> str:
+    """Its digest; of a film its size, since a check has no time to read it."""
+    try:
+        size = path.stat().st_size
+        return digests.of_file(path) if size <= READ_BYTES else f"{size} bytes"
+    except OSError:
+        return "cannot be read"
+
+
+def _is_beside(folder: Path, word: str) -> bool:
+    try:
+        return not Path(word).is_absolute() and (folder / word).is_file()
+    except (OSError, ValueError):  # no file can be called so
+        return False
 
 
 def of(

@@ -35,6 +35,10 @@ class CommandBeat(Kind):
     def on_machine(self) -> bool:
         return self.on == "machine"
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        return self.argv if self.on == "host" else ()
+
     def faults(self, around: Around) -> Faults:
         del around
         if not self.argv or not self.argv[0]:

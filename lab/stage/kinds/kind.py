@@ -64,6 +64,11 @@ class Kind(ABC):
         """Whether a program of it runs in the machine."""
         return False
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Words of which the first that names a file beside the show file is what it runs or reads on this host."""
+        return ()
+
     @abstractmethod
     def play(self, scene: Scene) -> None:
         """Do it once, and emit what is seen. Raises LabError when it cannot be done, Cancelled when it is ended."""

@@ -108,6 +108,29 @@ def test_an_edited_scenario_is_another_input_of_a_show_without_a_machine(tmp_pat
     assert "scenario file: " in why
 
 
+def test_an_edited_script_beside_the_show_is_another_input(tmp_path: Path) -> None:
+    """Of an interpreter's arguments the script, not what the script writes."""
+    lab, beat = a_home(tmp_path), HOST.replace("'true'", "sh, ./hello.sh, out.txt")
+    (tmp_path / "hello.sh").write_text("echo hello > $1\n")
+    (tmp_path / "out.txt").write_text("hello\n")
+    show = a_show(tmp_path, beat)
+    recorded(lab, show, on_machine(show))
+    (tmp_path / "out.txt").write_text("hello again\n")
+    assert warned(lab, show) == []
+    (tmp_path / "hello.sh").write_text("echo bye > $1\n")
+    why = side(lab, show).take_of(show.beats[0])
+    assert isinstance(why, str)
+    assert why.startswith("its take of 2026-02-01 is of other inputs: file ./hello.sh: ")
+    assert warned(lab, show) == [f"One: {why}"]
+    (tmp_path / "hello.sh").unlink()
+    assert "file ./hello.sh: " in str(side(lab, show).take_of(show.beats[0]))
+
+
+@pytest.mark.parametrize("argv", ["'true', missing.txt", f"'true', {'x' * 5000}", "'true', .", "cat, /etc/hostname"])
+def test_words_that_name_no_file_beside_the_show_are_no_inputs(tmp_path: Path, argv: str) -> None:
+    assert inputs.of_host(a_show(tmp_path, HOST.replace("'true'", argv))).beside == {}
+
+
 def rehearsed(lab: Lab, show: Show) -> None:
     """Five clean rehearsals that took about a second."""
     for number in range(5):

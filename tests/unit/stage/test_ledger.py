@@ -70,7 +70,7 @@ def test_inputs_hold_what_is_known_and_nothing_else() -> None:
         MachineFacts.of({"kernel": "6.1.0-29", "cpu_model": "unknown", "cpus": 2}),
         {"baseline": form},
         (),
-        HostInputs(show="c" * 64, scenario="a" * 64, service="b" * 64, seed=3),
+        HostInputs(show="c" * 64, scenario="a" * 64, service="b" * 64, beside={}, seed=3),
     )
     assert found.machine == {"provider": "qemu", "clock": "real", "kernel": "6.1.0-29", "cpus": "2"}
     assert found.forms["baseline"].startswith("ab, all ")

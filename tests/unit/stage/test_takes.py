@@ -40,7 +40,7 @@ TAKE = Take(
 def test_a_take_is_read_as_it_was_kept(tmp_path: Path) -> None:
     takes.save(tmp_path, TAKE)
     assert takes.usable(tmp_path, "one", INPUTS) == TAKE
-    host = HostInputs(show="aa", scenario="", service="", seed=1)
+    host = HostInputs(show="aa", scenario="", service="", beside={}, seed=1)
     assert takes.usable(tmp_path, "one", host) == TAKE
 
 
