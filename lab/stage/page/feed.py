@@ -71,13 +71,16 @@ class Feed:
         try:
             if at == 0:
                 yield "event: start\ndata: {}\n\n"
-            while not self._closed:
+            ending = False
+            while not ending:
                 news.clear()
+                ending = self._closed  # before what is sent: what came ahead of the end is sent too
                 while at < len(self._events):
                     some = self._events[at : at + CHUNK]
                     at += len(some)
                     yield "".join(some)
-                await news.wait()
+                if not ending:
+                    await news.wait()
         finally:
             with self._lock:
                 del self._pages[news]

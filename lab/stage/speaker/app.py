@@ -18,7 +18,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from lab.stage.speaker.desk import Desk
+from lab.stage.speaker.desk import Desk, Noticed
 from lab.stage.speaker.room import fitted, shortened
 from lab.stage.speaker.words import Line
 from lab.stage.stream.events import BeatStarted, Notes, Remark
@@ -185,7 +185,7 @@ class Speaker(App[None]):
             self._stage.act(action)
 
     def _remark(self, remark: Remark) -> None:
-        self._desk.remarks.append((self._now_s(), remark))
+        self._desk.remarks.append(Noticed(remark))
 
     def _now_s(self) -> float:
         return time.monotonic() - self._zero_s
@@ -244,9 +244,8 @@ class Speaker(App[None]):
         }
 
     def _remarked(self, most: int) -> list[Line]:
-        """The newest first: it is kept longest."""
         short = partial(shortened, fits=lambda text: self._high("remarks", ((text, ""),)) <= MARKS)
-        return [((short(text), style),) for ((text, style),) in reversed(self._desk.remarked(self._now_s())[-most:])]
+        return [((short(text), style),) for ((text, style),) in self._desk.remarked(self._now_s(), most)]
 
     def _high(self, name: str, line: Line) -> int:
         width = max(1, self.size.width - 2)  # the screen's padding

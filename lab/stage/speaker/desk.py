@@ -50,7 +50,17 @@ LAST: Final[dict[type, str]] = {
     Health: "health",
 }
 LATE_S: Final = 15.0
+REMARKS: Final = 12  # that can wait
 REMARK_S: Final = 30.0  # how long a remark stays
+TURN_S: Final = 8.0  # the same while others wait for its place
+
+
+@dataclass(slots=True, eq=False)
+class Noticed:
+    """A remark, and since when it is on the screen: it goes by the time in which it could be read."""
+
+    remark: Remark
+    since_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -70,7 +80,7 @@ class Desk:
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
-    remarks: deque[tuple[float, Remark]] = field(default_factory=lambda: deque(maxlen=3))
+    remarks: deque[Noticed] = field(default_factory=lambda: deque(maxlen=REMARKS))
 
     def note(self, record: StageRecord) -> None:
         """Take one record in."""
@@ -95,7 +105,7 @@ class Desk:
             case RequestDone() | AgentAttached():
                 self.told[event.form] = told(event, counted=self.counted)
             case Remark():
-                self.remarks.append((record.at_s, event))
+                self.remarks.append(Noticed(event))
 
     @property
     def cards(self) -> tuple[BeatCard, ...]:
@@ -253,10 +263,17 @@ class Desk:
         warned = tuple((f" · {text}", "$text-warning") for text in here.warnings)
         return (("health: ", DIM), machine, (f" · load {here.load:.1f}{battery} · {views}", ""), *warned)
 
-    def remarked(self, now_s: float) -> list[Line]:
-        """What happened a short time ago."""
-        new = [one for at_s, one in self.remarks if now_s - at_s < REMARK_S]
-        return [((one.text, "$text-warning" if one.level == "warning" else DIM),) for one in new]
+    def remarked(self, now_s: float, most: int) -> list[Line]:
+        """What happened a short time ago, the newest first: it is kept longest. Older ones that had no place yet come
+        after it."""
+        stays_s = TURN_S if len(self.remarks) > most else REMARK_S
+        for one in [*self.remarks]:
+            if one.since_s is not None and now_s - one.since_s >= stays_s:
+                self.remarks.remove(one)
+        seen = [*self.remarks][::-1][:most]
+        for one in self.remarks:
+            one.since_s = (now_s if one.since_s is None else one.since_s) if one in seen else None
+        return [((one.remark.text, "$text-warning" if one.remark.level == "warning" else DIM),) for one in seen]
 
 
 def minutes(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 from lab.stage.speaker.words import Line
@@ -30,9 +31,12 @@ def fitted(blocks: Mapping[str, Sequence[Line]], high: High, room: int) -> dict[
 def shortened(reason: str, fits: Callable[[str], bool]) -> str:
     """A reason of several parts with as many of them as fit, and how many more there are."""
     parts = reason.split("; ")
-    for count in range(len(parts), 0, -1):
-        if fits(text := "; ".join(parts[:count]) + _more(len(parts) - count)):
-            return text
+    if fits(reason):
+        return reason
+    fitting = ("; ".join(parts[:count]) + _more(len(parts) - count) for count in range(1, len(parts)))
+    *_, text = ["", *takewhile(fits, fitting)]  # from below: few fit, and there may be a hundred
+    if text:
+        return text
     more = _more(len(parts) - 1)
     cut = (f"{parts[0][:end].rstrip()}…{more}" for end in range(min(len(parts[0]), LONGEST), 0, -STEP))
     return next(filter(fits, cut), "…")

@@ -103,6 +103,18 @@ def test_a_reason_is_cut_between_its_parts() -> None:
     assert shortened("a" * 1000, lambda _: False) == "…"
 
 
+def test_a_hundred_reasons_are_cut_by_a_few_looks() -> None:
+    """Each look lays the text out, on every draw of the screen."""
+    looked: list[str] = []
+
+    def fits(text: str) -> bool:
+        looked.append(text)
+        return len(text) <= 60
+
+    assert shortened("; ".join(f"reason {at}" for at in range(100)), fits).endswith("reason 4 and 95 more")
+    assert len(looked) < 10
+
+
 def test_lines_are_given_up_in_their_order() -> None:
     blocks = {name: [((f"{name} {at}", ""),) for at in range(3)] for name in dict(GIVES)}
     blocks["say"] = [(("SAY", ""),)]

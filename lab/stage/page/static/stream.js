@@ -32,18 +32,21 @@ export async function connect({ record, start, link }) {
   const refused = await enter();
   if (refused) return stay(refused);
   let last = "";
+  let over = false;
   const open = () => {
     const source = new EventSource(`events?after=${encodeURIComponent(last)}`);
     source.addEventListener("start", () => { start(); link(""); });
     source.onopen = () => link("");
     source.onmessage = (event) => {
       last = event.lastEventId;
-      record(JSON.parse(event.data));
+      const told = JSON.parse(event.data);
+      over = told.event === "ShowEnded";
+      record(told);
     };
     source.onerror = async () => {
       const answered = source.readyState === EventSource.CLOSED; // with something that is no stream
       source.close();
-      link("waiting for the show …");
+      link(over ? "" : "waiting for the show …");
       const words = answered ? await refusal("events") : "";
       if (words) stay(words);
       else setTimeout(open, AGAIN_MS);
