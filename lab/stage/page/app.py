@@ -33,8 +33,8 @@ HEADERS: Final = {
 ASK: Final = "open the address that the speaker's terminal shows"
 
 
-def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
-    """The application for one show."""
+def app(stage: Stage, feed: Feed, door: Door, refused: Callable[[], object]) -> Starlette:
+    """The application for one show. refused: called when a browser of this host was not let in."""
     page = assets.index()
     files = assets.files()
 
@@ -50,6 +50,7 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
         if not door.known(request):
             token = await _body(request)
             if not door.opens(token):
+                refused()
                 why = "was used already" if token in door.used else "is not this show's"
                 return _no(f"this address {why}: {ASK}")
             made.set_cookie(door.name, door.cookie, max_age=86400, httponly=True, samesite="strict")
@@ -67,9 +68,9 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
         return Response(status_code=204)
 
     def guarded(answer: Answer, *, known: bool = False) -> Answer:
-        return _guarded(door, answer, known=known)
+        return _guarded(door, answer, refused if known else None)
 
-    async def refused(request: Request, error: Exception) -> Response:
+    async def unknown(request: Request, error: Exception) -> Response:
         """No such address, or not by that method."""
         assert isinstance(error, HTTPException)
         made = _no(error.detail, error.status_code)
@@ -81,7 +82,7 @@ def app(stage: Stage, feed: Feed, door: Door) -> Starlette:
         return await guarded(told)(request)
 
     made = Starlette(
-        exception_handlers={HTTPException: refused},
+        exception_handlers={HTTPException: unknown},
         routes=[
             Route("/", guarded(index)),
             Route("/enter", guarded(enter), methods=["POST"]),
@@ -102,11 +103,14 @@ def _asked(posted: str) -> tuple[str, str] | None:
     return (action, "") if not beat and action in get_args(Action) else None
 
 
-def _guarded(door: Door, answer: Answer, *, known: bool) -> Answer:
+def _guarded(door: Door, answer: Answer, refused: Callable[[], object] | None) -> Answer:
+    """refused: where only a browser that was let in is answered, what to call for another."""
+
     async def checked(request: Request) -> Response:
         if not door.ours(request):
             made = _no("another site sent it")
-        elif known and not door.known(request):
+        elif refused is not None and not door.known(request):
+            refused()
             made = _no(ASK)
         else:
             made = await answer(request)

@@ -23,10 +23,14 @@ STARTS_S: Final = 10.0
 
 
 class Page:
-    """One show's page. `cookie` of an earlier server lets its open pages go on with this one."""
+    """One show's page. `cookie` of an earlier server lets its open pages go on with this one; `refused` is called when
+    a browser of this host was not let in, as each is that has neither the cookie nor the address of now."""
 
-    def __init__(self, stage: Stage, *, port: int = 0, cookie: str = "") -> None:
+    def __init__(
+        self, stage: Stage, *, port: int = 0, cookie: str = "", refused: Callable[[], object] = lambda: None
+    ) -> None:
         self._stage = stage
+        self._refused = refused
         self._listener = _listen(port)
         self.port: Final[int] = self._listener.getsockname()[1]
         self._feed = Feed()
@@ -59,7 +63,7 @@ class Page:
         from lab.stage.page.app import app
 
         config = uvicorn.Config(
-            app(self._stage, self._feed, self._door),
+            app(self._stage, self._feed, self._door, self._refused),
             log_config=None, access_log=False, lifespan="off", loop="asyncio", http="h11", ws="none",
             server_header=False, timeout_graceful_shutdown=1,
         )  # fmt: skip

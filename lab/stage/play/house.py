@@ -33,7 +33,16 @@ def opened(stage: Stage, emit: Callable[[StageEvent], object], house: House, *, 
     def remark(text: str) -> None:
         emit(Remark(text=text, level="warning"))
 
-    page = Page(stage, port=house.port, cookie=kept.cookie(pulse.home, house.port))
+    told = ""
+
+    def refused() -> None:
+        """Once for each address: a page that asks again and again would fill the terminal."""
+        nonlocal told
+        if told != page.address:
+            told = page.address
+            remark(f"a browser was not let in: its address is {page.address}")
+
+    page = Page(stage, port=house.port, cookie=kept.cookie(pulse.home, house.port), refused=refused)
     page.start()
     remark(NOTIFICATIONS)
     try:
