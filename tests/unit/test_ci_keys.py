@@ -42,6 +42,7 @@ def words(at: Path) -> list[str]:
         ),
         (["--service", "my own folder", "--provider", "qemu"], ["--service", "my own folder", "--provider", "qemu"]),
         (["--service=my own folder"], ["--service=my own folder"]),
+        (["--source=own.qcow2", "--digest", "sha256:aa"], ["--source=own.qcow2", "--digest", "sha256:aa"]),
         ([], []),
     ],
 )

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from lab.flows.request import DemoRequest
 
 ACTIONS = "ls|keys|prune|export"
+INPUTS = (  # what decides which image and which binaries a demo needs
+    "demo.forms", "demo.scenario",
+    "machine.provider", "machine.image", "machine.arch", "machine.source", "machine.digest",
+)  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
     """Add `cache`."""
 
-    @verb(app, "cache", takes=["demo.forms", "demo.scenario", "machine.provider", "machine.image", "machine.arch"])
+    @verb(app, "cache", takes=[*INPUTS])
     def cache(
         options: Options,
         wanted: dict[str, Any],
