@@ -86,7 +86,7 @@ def _run(args: argparse.Namespace) -> tuple[int, Any]:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     plan = load(Plan, args.plan.read_bytes())
     if args.verb == "standby":
-        from lab.guest.run.standby import standby
+        from lab.guest.live.standby import standby
 
         standby(plan, args.out.resolve(), args.artifacts.resolve(), dict(os.environ), cancel)
         return EXIT_OK, {}

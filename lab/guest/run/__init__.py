@@ -1,1 +1,1 @@
-"""A run inside the machine: lives, canaries, cells, standby."""
+"""A run inside the machine: lives, canaries, cells."""

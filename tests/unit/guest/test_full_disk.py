@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lab.guest.linux.waiting import Cancel
-from lab.guest.run import journal, standby
+from lab.guest.live import standby
+from lab.guest.live.orders import Orders
+from lab.guest.run import journal
 from lab.guest.run.journal import Journal
-from lab.guest.run.orders import Orders
 from lab.guest.wire import GuestRecord, dump, load
 from lab.guest.wire.live import Order
 from tests.unit.report import synthetic

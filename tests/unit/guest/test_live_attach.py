@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from lab.guest.run import live_attach
+from lab.guest.live import attach as live_attach
+from lab.guest.live.attach import attach_order
+from lab.guest.live.orders import OrderStopped
 from lab.guest.run.context import LifeFailed
-from lab.guest.run.live_attach import attach_order
-from lab.guest.run.orders import OrderStopped
 from lab.guest.wire import AgentSpec, FormSpec
 from lab.guest.wire.live import AttachEnded, Order, RequestEnded
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from lab.guest.run.live_request import LiveRequest, SentRequest
+from lab.guest.live.request import LiveRequest, SentRequest
 from lab.guest.scoring.trees import type_trees
 from lab.guest.wire import FormExpectation, Span, SpanNode
 from lab.guest.wire.live import RequestEnded

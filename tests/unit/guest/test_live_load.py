@@ -13,9 +13,10 @@ import pytest
 
 from lab.guest.linux import waiting
 from lab.guest.linux.line_stream import LineStream
-from lab.guest.run import live_load, stragglers
-from lab.guest.run.live_load import LiveLoad
-from lab.guest.run.orders import OrderStopped
+from lab.guest.live import load as live_load
+from lab.guest.live import stragglers
+from lab.guest.live.load import LiveLoad
+from lab.guest.live.orders import OrderStopped
 from lab.guest.wire.live import FormWindow, LoadEnded, Order, PartEnded
 from tests.unit.runs.test_plan import made
 

@@ -11,8 +11,8 @@ import pytest
 
 from lab.guest.linux import waiting
 from lab.guest.linux.line_stream import LineStream
-from lab.guest.run import live_request
-from lab.guest.run.live_request import LiveRequest, SentRequest
+from lab.guest.live import request as live_request
+from lab.guest.live.request import LiveRequest, SentRequest
 from lab.guest.scoring.trees import type_trees
 from lab.guest.wire.live import Order, RequestEnded
 from tests.unit.runs.test_plan import made

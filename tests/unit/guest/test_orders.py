@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lab.guest.linux.waiting import Cancel, Stopped, until
+from lab.guest.live.orders import Orders, OrderStopped
 from lab.guest.run.journal import Journal
-from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.wire import GuestRecord, dump, load
 from lab.guest.wire.live import Order
 

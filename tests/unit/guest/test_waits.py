@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from lab.guest.run import live_load, live_request, load
+from lab.guest.live import load as live_load
+from lab.guest.live import request as live_request
+from lab.guest.run import load
 from lab.guest.wire import COUNTED, Plan
 from lab.guest.wire.live import Order
 from lab.guest.wire.plan import SEQUENTIAL

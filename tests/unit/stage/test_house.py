@@ -6,11 +6,29 @@ import contextlib
 import http.client
 from pathlib import Path
 
+from lab.stage.page.server import Page
 from lab.stage.play import house
 from lab.stage.play.health import Pulse
 from lab.stage.stream.events import Remark, StageEvent
 from tests.fakes.recorded_show import records
-from tests.unit.stage.test_page import Show
+from tests.unit.stage.test_page import Show, Visitor
+
+
+def test_a_browser_that_is_not_let_in_is_told_of(show: Show) -> None:
+    """Of what comes from this page's own address alone: another site cannot fill the speaker's terminal."""
+    told: list[str] = []
+    audience = Page(show, refused=lambda: told.append(audience.address))
+    audience.start()
+    try:
+        visitor = Visitor(audience)
+        assert visitor.ask("GET", "/events").status == 403
+        assert visitor.ask("POST", "/enter", "wrong", **visitor.own).status == 403
+        assert told == [audience.address] * 2
+        assert visitor.ask("GET", "/events", Host="example.org").status == 403
+        visitor.enter()
+        assert len(told) == 2
+    finally:
+        audience.stop()
 
 
 def test_a_browser_that_is_not_let_in_gets_the_address_from_the_terminal(tmp_path: Path) -> None:

@@ -112,23 +112,6 @@ def page(show: Show) -> Iterator[Page]:
     assert show.sinks == []
 
 
-def test_a_browser_that_is_not_let_in_is_told_of(show: Show) -> None:
-    """Of what comes from this page's own address alone: another site cannot fill the speaker's terminal."""
-    told: list[str] = []
-    audience = Page(show, refused=lambda: told.append(audience.address))
-    audience.start()
-    try:
-        visitor = Visitor(audience)
-        assert visitor.ask("GET", "/events").status == 403
-        assert visitor.ask("POST", "/enter", "wrong", **visitor.own).status == 403
-        assert told == [audience.address] * 2
-        assert visitor.ask("GET", "/events", Host="example.org").status == 403
-        visitor.enter()
-        assert len(told) == 2
-    finally:
-        audience.stop()
-
-
 def test_the_token_opens_one_page_and_the_cookie_stays(page: Page) -> None:
     visitor = Visitor(page)
     assert visitor.ask("GET", "/events").status == 403

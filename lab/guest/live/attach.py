@@ -6,10 +6,10 @@ import contextlib
 import time
 from dataclasses import replace
 
+from lab.guest.live.orders import Orders, OrderStopped
+from lab.guest.live.request import LiveRequest
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.life import Running, attach, start_agents
-from lab.guest.run.live_request import LiveRequest
-from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.wire.live import Attached, AttachEnded, Order, RequestEnded
 
 UNDO_S = 1.0  # an order that is stopped ends soon

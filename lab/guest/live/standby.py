@@ -18,16 +18,16 @@ from lab.guest.linux.atomic_files import write_text
 from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.facts import systemd_runs
 from lab.guest.linux.waiting import Cancel, Stopped
-from lab.guest.run import live_load, live_request
+from lab.guest.live import load, request
+from lab.guest.live.attach import attach_order, detach_order, renew
+from lab.guest.live.load import LiveLoad
+from lab.guest.live.orders import Orders, OrderStopped
+from lab.guest.live.request import SILENT, LiveRequest
 from lab.guest.run.canary import SentCanaries, judge, prove, rotate, send
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
 from lab.guest.run.life import Running, attach, start_life
-from lab.guest.run.live_attach import attach_order, detach_order, renew
-from lab.guest.run.live_load import LiveLoad
-from lab.guest.run.live_request import SILENT, LiveRequest
 from lab.guest.run.lock import Lock
-from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.run.seal import LAUNCH_LOG, WORK_DIR
 from lab.guest.wire import PLAN_FILE, Canary, Plan, dump, encode
 from lab.guest.wire.live import Accepted, Order, OrderEnded, Proof, Refused, RequestEnded
@@ -147,8 +147,8 @@ class _Standby:
     def _limit_s(self, order: Order, forms: int) -> float:
         times = self.context.plan.timeouts
         if order.kind == "load":
-            return live_load.limit_s(self.context, order, forms)
-        one = live_request.limit_s(self.context, order)
+            return load.limit_s(self.context, order, forms)
+        one = request.limit_s(self.context, order)
         if order.kind == "request":
             return one
         agents = max([spec.agent.ready_timeout_s for spec in self.context.plan.forms.values() if spec.agent] or [0.0])

@@ -10,9 +10,9 @@ import select
 import time
 from collections.abc import Sequence
 
+from lab.guest.live.orders import Orders
 from lab.guest.run.context import RunContext
 from lab.guest.run.life import Running
-from lab.guest.run.orders import Orders
 
 LOOK_S = 0.1
 LONGEST = 2  # times as long as spans may take: a form that sends for ever holds up no load

@@ -13,10 +13,10 @@ from typing import Any
 from lab.guest.linux.child import Child
 from lab.guest.linux.line_stream import LineStream
 from lab.guest.linux.waiting import CalmClock
+from lab.guest.live.orders import Orders, OrderStopped
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.life import Running
 from lab.guest.run.load import generator
-from lab.guest.run.orders import Orders, OrderStopped
 from lab.guest.scoring.proof import SLACK_NS, judge_none
 from lab.guest.scoring.trees import TypeTree, assign, fragments, surely_received, type_trees
 from lab.guest.wire import CellPlan, Span, decode

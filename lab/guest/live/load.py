@@ -14,13 +14,13 @@ from lab.guest.linux.line_stream import LineStream
 from lab.guest.linux.procfs import cpu_s, pressure, sessions, system_times
 from lab.guest.linux.sampler import sentinel
 from lab.guest.linux.waiting import CalmClock
+from lab.guest.live.orders import Orders, OrderStopped
+from lab.guest.live.request import PATIENT_S
+from lab.guest.live.stragglers import expect_stragglers, let_arrive
 from lab.guest.run.context import RunContext
 from lab.guest.run.lane import Lane, lane_of
 from lab.guest.run.life import Running
-from lab.guest.run.live_request import PATIENT_S
 from lab.guest.run.load import STOP_S, generator
-from lab.guest.run.orders import Orders, OrderStopped
-from lab.guest.run.stragglers import expect_stragglers, let_arrive
 from lab.guest.wire import COUNTED, CellPlan
 from lab.guest.wire.live import WINDOW_S, FormWindow, LoadEnded, MachineWindow, Order, PartEnded
 from lab.guest.wire.waits import held_up_s, longest_request_s
