@@ -14,10 +14,10 @@ from tests.fakes.recorded_show import records
 from tests.unit.stage.test_page import Show, Visitor
 
 
-def test_a_browser_that_is_not_let_in_is_told_of(show: Show) -> None:
+def test_a_browser_that_is_not_let_in_is_told_of() -> None:
     """Of what comes from this page's own address alone: another site cannot fill the speaker's terminal."""
     told: list[str] = []
-    audience = Page(show, refused=lambda: told.append(audience.address))
+    audience = Page(Show(records()), refused=lambda: told.append(audience.address))
     audience.start()
     try:
         visitor = Visitor(audience)
