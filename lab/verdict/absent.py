@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lab.model.metrics import Metric
 from lab.verdict import paired
-from lab.verdict.metrics import QUANTILES
-from lab.verdict.observe import FormView
+from lab.verdict.cells.metrics import QUANTILES
+from lab.verdict.cells.observe import FormView
 
 
 def no_cell(form: FormView, references: Sequence[FormView], metric: Metric, level: str) -> str:

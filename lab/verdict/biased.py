@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lab.model.metrics import Metric
 from lab.verdict import paired
-from lab.verdict.cell_view import CellView
-from lab.verdict.observe import FormView
+from lab.verdict.cells.cell_view import CellView
+from lab.verdict.cells.observe import FormView
 
 Key = tuple[str, int, str]  # form, block and level of a planned cell
 

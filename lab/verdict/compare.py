@@ -14,9 +14,9 @@ from lab.model.summary import Verdict
 from lab.verdict import paired
 from lab.verdict.absent import no_cell, too_few
 from lab.verdict.biased import biased
-from lab.verdict.completeness import unequal_types
+from lab.verdict.cells.completeness import unequal_types
+from lab.verdict.cells.observe import FormView
 from lab.verdict.effects import ALPHA, Effect, percent
-from lab.verdict.observe import FormView
 from lab.verdict.rules import EARNED, Evidence, judge, lost
 from lab.verdict.signed_rank import fewest_blocks
 

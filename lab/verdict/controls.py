@@ -14,10 +14,10 @@ from lab.model.metrics import METRICS, Metric
 from lab.model.summary_controls import ControlEffect, Controls, Delay
 from lab.verdict import paired
 from lab.verdict.absent import no_cell, too_few
+from lab.verdict.cells.metrics import percentiles
+from lab.verdict.cells.observe import FormView
 from lab.verdict.compare import Terms, twin_effect
 from lab.verdict.effects import Effect, percent
-from lab.verdict.metrics import percentiles
-from lab.verdict.observe import FormView
 from lab.verdict.rules import lost
 
 # Without an interval "seen" is not decided; a figure this close to the realised delay counts as near.

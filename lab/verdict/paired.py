@@ -10,10 +10,10 @@ from typing import Final
 from lab.guest.scoring.gates import FAMILIES
 from lab.model.metrics import ALL_LEVELS, CellFigures, Metric, per
 from lab.model.summary_form import Level
-from lab.verdict.cell_view import CellView
+from lab.verdict.cells.cell_view import CellView
+from lab.verdict.cells.metrics import line, percentiles, weights
+from lab.verdict.cells.observe import FormView
 from lab.verdict.effects import ALPHA, Effect, deviations, estimate, percent, scalar_ratios, typed_ratios
-from lab.verdict.metrics import line, percentiles, weights
-from lab.verdict.observe import FormView
 
 ENDS: Final = {"standing": 0, "marginal": 1}
 

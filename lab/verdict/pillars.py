@@ -17,7 +17,7 @@ from lab.model.paths import CELL_FILE, MANIFEST_FILE
 from lab.model.run import Run
 from lab.model.summary import UNSAFE, PillarClaim, Summary
 from lab.model.summary_form import FormSummary
-from lab.verdict.observe import FormView
+from lab.verdict.cells.observe import FormView
 
 NOT_MEASURED: Final = "not measured"
 CLAIMS: Final[dict[tuple[str, str], str]] = {

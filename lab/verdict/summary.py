@@ -13,23 +13,23 @@ from lab.model.metrics import METRICS, headline, per
 from lab.model.run import Run
 from lab.model.summary import SCHEMA, Curve, Summary
 from lab.model.summary_form import BuildCost, Cells, ClockShift, Collections, FormProof, FormSummary, Latency
-from lab.verdict.boots import several
-from lab.verdict.cell_view import ForEach, in_turn
+from lab.verdict.cells.boots import several
+from lab.verdict.cells.cell_view import ForEach, in_turn
+from lab.verdict.cells.completeness import conformance, coverage
+from lab.verdict.cells.evened import ROLES
+from lab.verdict.cells.metrics import QUANTILES, ecdf
+from lab.verdict.cells.observe import FormView, observe, unproven
+from lab.verdict.cells.planned import strangers
+from lab.verdict.cells.timeline import timeline
+from lab.verdict.cells.traces import traces
+from lab.verdict.cells.warmth import cold
 from lab.verdict.compare import Terms, levels, rows
-from lab.verdict.completeness import conformance, coverage
 from lab.verdict.controls import controls, with_seen
-from lab.verdict.evened import ROLES
 from lab.verdict.grade import grade
-from lab.verdict.metrics import QUANTILES, ecdf
-from lab.verdict.observe import FormView, observe, unproven
 from lab.verdict.paired import by_level
 from lab.verdict.pillars import pillars
-from lab.verdict.planned import strangers
 from lab.verdict.provenance import provenance, steps
 from lab.verdict.sentences import lines, may_not_claim
-from lab.verdict.timeline import timeline
-from lab.verdict.traces import traces
-from lab.verdict.warmth import cold
 
 
 def summarize(run: Run, for_each: ForEach = in_turn) -> Summary:

@@ -16,8 +16,8 @@ from lab.guest.wire import COUNTED
 from lab.model.metrics import METRICS
 from lab.model.run import Run
 from lab.runs.read import read
-from lab.verdict.metrics import percentiles
-from lab.verdict.observe import observe
+from lab.verdict.cells.metrics import percentiles
+from lab.verdict.cells.observe import observe
 from tests.simulate.noise import BARE, RECORDED
 
 FIGURES: Final = {"cpu": METRICS["cpu_s_per_1k_requests"], "p50": METRICS["latency_p50_ms"]}

@@ -15,9 +15,9 @@ from lab.guest.wire import COUNTED, Cell
 from lab.model.metrics import METRICS, PRIMARY, REAL, CellFigures, Metric
 from lab.model.run import RunCell
 from lab.model.summary import Verdict
-from lab.verdict.cell_view import CellView
+from lab.verdict.cells.cell_view import CellView
+from lab.verdict.cells.observe import FormView
 from lab.verdict.compare import Terms, rows
-from lab.verdict.observe import FormView
 from tests.simulate.noise import Lives, Noise
 
 ROLES: Final = {"baseline": "baseline", "twin": "twin", "a": "instrumented", "b": "instrumented"}

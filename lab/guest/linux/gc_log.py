@@ -1,6 +1,6 @@
 """Counts the garbage collections of Go processes, which their runtime reports on stderr (GODEBUG=gctrace=1).
 
-One collection more or less is most of what a counted cell differs from the next by: see lab/verdict/evened.py.
+One collection more or less is most of what a counted cell differs from the next by: see lab/verdict/cells/evened.py.
 """
 
 from __future__ import annotations

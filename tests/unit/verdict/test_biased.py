@@ -15,9 +15,9 @@ from lab.model.run import Run
 from lab.model.summary import Verdict
 from lab.runs.read import read
 from lab.verdict import summarize
-from lab.verdict.cell_view import CellView
+from lab.verdict.cells.cell_view import CellView
+from lab.verdict.cells.observe import FormView
 from lab.verdict.compare import Terms, rows
-from lab.verdict.observe import FormView
 from tests.simulate.noise import normal
 from tests.simulate.session import Setup, at_rates, session
 from tests.unit.report import synthetic

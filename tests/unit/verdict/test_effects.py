@@ -13,6 +13,7 @@ from scipy import stats
 
 from lab.guest.scoring.gates import percentile
 from lab.guest.wire.checked import NUMBERS
+from lab.verdict.cells.metrics import ecdf
 from lab.verdict.effects import (
     combined,
     estimate,
@@ -21,7 +22,6 @@ from lab.verdict.effects import (
     scalar_ratios,
     typed_ratios,
 )
-from lab.verdict.metrics import ecdf
 
 values = st.floats(min_value=1e-3, max_value=1e6)
 ratios = st.lists(st.floats(min_value=-3, max_value=3), min_size=1, max_size=14)

@@ -10,9 +10,9 @@ from scipy import stats
 
 from lab.model.metrics import METRICS, PRIMARY, applicable, headline, primary
 from lab.model.summary_controls import Controls, Delay
+from lab.verdict.cells.metrics import line
 from lab.verdict.compare import Terms, levels, rows
 from lab.verdict.controls import with_seen
-from lab.verdict.metrics import line
 from lab.verdict.paired import value
 from tests.simulate.noise import normal
 from tests.simulate.session import LEVEL, Setup, at_rates, session, verdicts

@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 import pytest
 
 from lab.guest.wire import Cell, Usage
-from lab.verdict.evened import even
+from lab.verdict.cells.evened import even
 from tests.simulate.session import CELL
 
 EACH_S = 0.021

@@ -19,7 +19,7 @@ from lab.model.summary_form import Cells
 from lab.runs.read import read
 from lab.system.every_core import every_core
 from lab.verdict import grade, summarize
-from lab.verdict.recheck import count, disagreements
+from lab.verdict.cells.recheck import count, disagreements
 from tests.unit.report import synthetic
 
 

@@ -14,7 +14,7 @@ from lab.model.run import Run, RunCell
 from lab.model.summary import Summary, Verdict
 from lab.runs.read import read
 from lab.verdict import summarize
-from lab.verdict.completeness import unequal_types
+from lab.verdict.cells.completeness import unequal_types
 from tests.unit.report import synthetic
 from tests.unit.report.synthetic_plan import MIX
 from tests.unit.verdict.test_summary import row

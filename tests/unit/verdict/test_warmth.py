@@ -12,7 +12,7 @@ from lab.guest.wire import RequestSpec
 from lab.model.run import Request, RunCell
 from lab.runs.read import read
 from lab.verdict import summarize
-from lab.verdict.warmth import cold, trend
+from lab.verdict.cells.warmth import cold, trend
 from tests.unit.report import synthetic
 
 SPECS = (RequestSpec(type="get", weight=1, method="GET", path="/"),)

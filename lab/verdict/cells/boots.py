@@ -6,7 +6,7 @@ from collections import Counter
 
 from lab.model.figures import plural
 from lab.model.run import Run
-from lab.verdict.planned import key, planned
+from lab.verdict.cells.planned import key, planned
 
 
 def several(run: Run) -> list[str]:

@@ -15,9 +15,9 @@ from lab.guest.wire import COUNTED, Cell, Plan, Span
 from lab.model.errors import Unreadable
 from lab.model.metrics import CellFigures
 from lab.model.run import Request, Run, RunCell
-from lab.verdict.metrics import QUANTILES, figures, percentiles
-from lab.verdict.planned import key, planned
-from lab.verdict.recheck import (
+from lab.verdict.cells.metrics import QUANTILES, figures, percentiles
+from lab.verdict.cells.planned import key, planned
+from lab.verdict.cells.recheck import (
     BY_ROWS,
     Counts,
     below_zero,
@@ -28,7 +28,7 @@ from lab.verdict.recheck import (
     miscounted_spans,
     recounted,
 )
-from lab.verdict.warmth import trend
+from lab.verdict.cells.warmth import trend
 
 PER_REQUEST: Final = frozenset({"cpu"})  # divided by the answered requests; latency and spans are of the rows alone
 BY_COUNTERS: Final = frozenset({"cpu", "memory"})

@@ -12,10 +12,10 @@ from lab.guest.wire import Plan
 from lab.model.metrics import ALL_LEVELS
 from lab.model.run import Run
 from lab.model.summary_form import Node, Role
-from lab.verdict.cell_view import CellView, ForEach, cell_views, in_turn
-from lab.verdict.completeness import score
-from lab.verdict.evened import ROLES, UNMOVED, Evened, even
-from lab.verdict.proofs import failed_proofs
+from lab.verdict.cells.cell_view import CellView, ForEach, cell_views, in_turn
+from lab.verdict.cells.completeness import score
+from lab.verdict.cells.evened import ROLES, UNMOVED, Evened, even
+from lab.verdict.cells.proofs import failed_proofs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

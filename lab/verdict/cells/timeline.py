@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from lab.model.metrics import Metric
 from lab.model.paths import CELL_FILE
 from lab.model.summary import CellAttempt, MissedGate
-from lab.verdict.cell_view import given
-from lab.verdict.observe import FormView
+from lab.verdict.cells.cell_view import given
+from lab.verdict.cells.observe import FormView
 
 
 def timeline(forms: Mapping[str, FormView], cost: Metric) -> tuple[CellAttempt, ...]:
