@@ -15,6 +15,7 @@ from typing import Final
 
 from lab.flows.request import DemoRequest
 from lab.forms import cache_keys
+from lab.forms.cache import SCHEMA, written
 from lab.machines import disks_in_use, lifecycle, steps
 from lab.machines.images import golden
 from lab.model.errors import PreconditionError
@@ -80,17 +81,20 @@ def keys(lab: Lab, asked: DemoRequest) -> list[CacheKey]:
         found[go] = f"toolchain {golden.GO_VERSION}"
     if features.custom_kernel:
         found[lab.paths.images / golden.wanted(lab, spec)] = f"image {spec.image}"
+    there = {path: path.is_dir() for path in found}
     for what, key in cache_keys.keys(lab, asked.forms, asked.service, spec.arch).items():
-        found[lab.paths.artifacts / key] = what
+        path = lab.paths.artifacts / key
+        found[path], there[path] = what, written(lab, key)
     return [
-        CacheKey(path=path.relative_to(lab.paths.cache).as_posix(), what=what, there=path.is_dir())
+        CacheKey(path=path.relative_to(lab.paths.cache).as_posix(), what=what, there=there[path])
         for path, what in found.items()
     ]
 
 
 def digest(rows: Iterable[CacheKey]) -> str:
-    """One key for all entries."""
-    return hashlib.sha256("".join(f"{path}\n" for path in sorted(row.path for row in rows)).encode()).hexdigest()
+    """One key for all entries, as this version writes them."""
+    names = "".join(f"{path}\n" for path in sorted(row.path for row in rows))
+    return hashlib.sha256(f"{SCHEMA}\n{names}".encode()).hexdigest()
 
 
 def size(path: Path) -> int:

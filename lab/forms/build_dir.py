@@ -112,7 +112,7 @@ def prepare(lab: Lab, recipe: Recipe, toolchain: Toolchain, root: Path, *, deadl
         versions={path: own.used(module) for path, module in compiled.items()},
         made_by={
             **{path: own.used(module).used for path, module in looked.items()},
-            **dict(named.split("@", 1) for named in recipe.spec.modules.values()),
+            **dict(named.split("@", 1) for named in recipe.spec.modules.values() if "@v" in named),  # not @latest
         },
     )
 

@@ -45,6 +45,14 @@ def folder(lab: Lab, key: str) -> Path:
     return lab.paths.artifacts / key
 
 
+def written(lab: Lab, key: str) -> bool:
+    """Whether an entry under `key` is there that this version wrote: `find` reads and hashes it."""
+    try:
+        return bool(json.loads((folder(lab, key) / MANIFEST_FILE).read_text(encoding="utf-8"))["schema"] == SCHEMA)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def find(lab: Lab, key: str, name: str) -> Artifact | None:
     """The artifact under `key`, hashed again; None when it is missing, damaged or differs from its manifest."""
     place = folder(lab, key)

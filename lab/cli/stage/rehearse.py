@@ -47,7 +47,9 @@ def register(app: typer.Typer) -> None:
         from lab.stage.play.house import House
         from lab.stage.show import show_file
 
-        house = House(port=port, browse=keys if browser is None else browser, single=single_screen)
+        house = House(
+            port=port, browse=keys if browser is None else browser, single=single_screen, tells=not options.json
+        )
         with session(options, "rehearse", {"machine.name": name, **wanted}) as lab:
             from lab.stage.play.opening import ShowRequest
             from lab.stage.prepare.rehearsing import rehearse as flow

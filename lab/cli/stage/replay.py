@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
             def play(_: Handover) -> None:
                 played.run()
 
-            house = House(port=port, browse=browser, single=single_screen)
+            house = House(port=port, browse=browser, single=single_screen, tells=not options.json)
             pulse = Pulse(cast=None, home=lab.paths.home, emit=played.score.add)  # of this host, now
             on_stage(options, played, played.score.add, house, play, cancel=lab.cancel, pulse=pulse)
         if played.cancelled:

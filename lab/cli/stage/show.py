@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
         from lab.stage.play.house import House
         from lab.stage.show import show_file
 
-        house = House(port=port, browse=browser, single=single_screen)
+        house = House(port=port, browse=browser, single=single_screen, tells=not options.json)
         wanted: dict[str, Any] = {"machine.name": name}
         with session(replace(options, quiet=True), "show", wanted) as lab:
             found = show_file.load(show_file.find(what or show_file.DEFAULT))

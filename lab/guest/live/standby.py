@@ -18,11 +18,12 @@ from lab.guest.linux.atomic_files import write_text
 from lab.guest.linux.child import ChildProcesses
 from lab.guest.linux.facts import systemd_runs
 from lab.guest.linux.waiting import Cancel, Stopped
-from lab.guest.live import load, request
 from lab.guest.live.attach import attach_order, detach_order, renew
 from lab.guest.live.load import LiveLoad
+from lab.guest.live.load import limit_s as load_limit_s
 from lab.guest.live.orders import Orders, OrderStopped
 from lab.guest.live.request import SILENT, LiveRequest
+from lab.guest.live.request import limit_s as request_limit_s
 from lab.guest.run.canary import SentCanaries, judge, prove, rotate, send
 from lab.guest.run.context import LifeFailed, RunContext
 from lab.guest.run.journal import Journal, write_state
@@ -147,8 +148,8 @@ class _Standby:
     def _limit_s(self, order: Order, forms: int) -> float:
         times = self.context.plan.timeouts
         if order.kind == "load":
-            return load.limit_s(self.context, order, forms)
-        one = request.limit_s(self.context, order)
+            return load_limit_s(self.context, order, forms)
+        one = request_limit_s(self.context, order)
         if order.kind == "request":
             return one
         agents = max([spec.agent.ready_timeout_s for spec in self.context.plan.forms.values() if spec.agent] or [0.0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,18 @@ from lab.model.errors import PreconditionError
 from lab.system import proc, starting
 from lab.system.wait import Deadline
 
+INTERPRETERS: Final = re.compile(r"(?:ba|da|z|k|fi)?sh|python[\d.]*|node|ruby|perl|php|lua|pwsh|powershell|tclsh")
 RELATIVE: Final = "correct argv: a path in it is relative to the folder of the show file"
+
+
+def script(argv: Sequence[str]) -> str:
+    """What of `argv` is a file beside the show file: the program where it is a path, or an interpreter's script. Its
+    other words are not looked at: they may be what it writes."""
+    program = argv[0] if argv else ""
+    if Path(program).name == program:
+        first = next((word for word in argv[1:] if not word.startswith("-")), "")
+        program = first if INTERPRETERS.fullmatch(program) else ""
+    return "" if not program or Path(program).is_absolute() else os.path.normpath(program)
 
 
 def found(name: str, folder: Path) -> str:

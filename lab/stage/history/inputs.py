@@ -34,7 +34,7 @@ class Inputs:
     show: str  # digest of the show file
     scenario: str = ""  # digest of the scenario file
     service: str = ""  # of the service's description
-    beside: dict[str, str] = field(default_factory=dict)  # file beside the show file that a beat names -> digest
+    beside: dict[str, str] = field(default_factory=dict)  # script beside the show file that a beat runs -> digest
     seed: int
     lab: str = __version__
 
@@ -51,7 +51,7 @@ class Inputs:
             "show file": self.show,
             **({"scenario file": self.scenario} if self.scenario else {}),
             **({"service description": self.service} if self.service else {}),
-            **{f"file {name}": value for name, value in self.beside.items()},
+            **{f"script {name}": value for name, value in self.beside.items()},
             "seed": str(self.seed),
             "lab": self.lab,
         }
@@ -83,10 +83,16 @@ def of_host(show: Show) -> HostInputs:
 
 
 def _beside(show: Show) -> dict[str, str]:
-    """The programs and scripts beside the show file that its beats run: of each the first word that names a file, since
-    later ones may be what it writes."""
-    named = {next((word for word in beat.does.beside if _is_beside(show.folder, word)), "") for beat in show.beats}
-    return {word: _content(show.folder / word) for word in sorted(named - {""})}
+    """The programs and scripts beside the show file that its commands run."""
+    named = {script for beat in show.beats if (script := beat.does.script)}
+    return {name: _content(show.folder / name) for name in sorted(named) if _is_file(show.folder / name)}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no file can be called so
+        return False
 
 
 def _content(path: Path) -> str:

@@ -36,8 +36,8 @@ class CommandBeat(Kind):
         return self.on == "machine"
 
     @property
-    def beside(self) -> tuple[str, ...]:
-        return self.argv if self.on == "host" else ()
+    def script(self) -> str:
+        return host_program.script(self.argv) if self.on == "host" else ""
 
     def faults(self, around: Around) -> Faults:
         del around

@@ -65,9 +65,9 @@ class Kind(ABC):
         return False
 
     @property
-    def beside(self) -> tuple[str, ...]:
-        """Words of which the first that names a file beside the show file is what it runs or reads on this host."""
-        return ()
+    def script(self) -> str:
+        """The program or script of its own that it runs on this host, relative to the show file; "" for none."""
+        return ""
 
     @abstractmethod
     def play(self, scene: Scene) -> None:

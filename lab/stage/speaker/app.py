@@ -18,7 +18,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from lab.stage.speaker.desk import Desk, Noticed
+from lab.stage.speaker.desk import Desk
 from lab.stage.speaker.room import fitted, shortened
 from lab.stage.speaker.words import Line
 from lab.stage.stream.events import BeatStarted, Notes, Remark
@@ -185,7 +185,7 @@ class Speaker(App[None]):
             self._stage.act(action)
 
     def _remark(self, remark: Remark) -> None:
-        self._desk.remarks.append(Noticed(remark))
+        self._desk.remarks.add(remark, self._now_s())
 
     def _now_s(self) -> float:
         return time.monotonic() - self._zero_s
@@ -212,6 +212,7 @@ class Speaker(App[None]):
             return
         self._dirty, self._drawn_s = False, time.monotonic()
         blocks = fitted(self._blocks(), self._high, self.size.height)
+        self._desk.remarks.seen(self._now_s(), len(blocks["remarks"]) - bool(self._typed))
         self.query_one("#notes").display = bool(blocks["notes"])
         for name in ("title", "clock", "marks", "beats", "next", "remarks", "help"):
             self._show(name, blocks[name])
@@ -245,7 +246,10 @@ class Speaker(App[None]):
 
     def _remarked(self, most: int) -> list[Line]:
         short = partial(shortened, fits=lambda text: self._high("remarks", ((text, ""),)) <= MARKS)
-        return [((short(text), style),) for ((text, style),) in self._desk.remarked(self._now_s(), most)]
+        return [
+            ((short(one.text), "$text-warning" if one.level == "warning" else "$text-muted"),)
+            for one in self._desk.remarks.newest(self._now_s(), most)
+        ]
 
     def _high(self, name: str, line: Line) -> int:
         width = max(1, self.size.width - 2)  # the screen's padding

@@ -5,11 +5,11 @@ A line is a tuple of (text, style); the styles are those of the terminal's theme
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from lab.stage.speaker.remarks import Remarks
 from lab.stage.speaker.room import shortened
 from lab.stage.speaker.why import Why
 from lab.stage.speaker.words import Line, other_cause, told, value_line
@@ -50,17 +50,6 @@ LAST: Final[dict[type, str]] = {
     Health: "health",
 }
 LATE_S: Final = 15.0
-REMARKS: Final = 12  # that can wait
-REMARK_S: Final = 30.0  # how long a remark stays
-TURN_S: Final = 8.0  # the same while others wait for its place
-
-
-@dataclass(slots=True, eq=False)
-class Noticed:
-    """A remark, and since when it is on the screen: it goes by the time in which it could be read."""
-
-    remark: Remark
-    since_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +69,7 @@ class Desk:
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
-    remarks: deque[Noticed] = field(default_factory=lambda: deque(maxlen=REMARKS))
+    remarks: Remarks = field(default_factory=Remarks)
 
     def note(self, record: StageRecord) -> None:
         """Take one record in."""
@@ -105,7 +94,7 @@ class Desk:
             case RequestDone() | AgentAttached():
                 self.told[event.form] = told(event, counted=self.counted)
             case Remark():
-                self.remarks.append(Noticed(event))
+                self.remarks.add(event, record.at_s, waits=event.level == "warning")
 
     @property
     def cards(self) -> tuple[BeatCard, ...]:
@@ -262,18 +251,6 @@ class Desk:
         )
         warned = tuple((f" · {text}", "$text-warning") for text in here.warnings)
         return (("health: ", DIM), machine, (f" · load {here.load:.1f}{battery} · {views}", ""), *warned)
-
-    def remarked(self, now_s: float, most: int) -> list[Line]:
-        """What happened a short time ago, the newest first: it is kept longest. Older ones that had no place yet come
-        after it."""
-        stays_s = TURN_S if len(self.remarks) > most else REMARK_S
-        for one in [*self.remarks]:
-            if one.since_s is not None and now_s - one.since_s >= stays_s:
-                self.remarks.remove(one)
-        seen = [*self.remarks][::-1][:most]
-        for one in self.remarks:
-            one.since_s = (now_s if one.since_s is None else one.since_s) if one in seen else None
-        return [((one.remark.text, "$text-warning" if one.remark.level == "warning" else DIM),) for one in seen]
 
 
 def minutes(seconds: float) -> str:

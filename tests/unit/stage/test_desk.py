@@ -9,8 +9,8 @@ import pytest
 from lab.cli.stage.plain import Lines
 from lab.stage.play.stand import Side
 from lab.stage.show import show_file
-from lab.stage.speaker.desk import REMARK_S, TURN_S, Desk
-from lab.stage.stream.events import AgentAttached, BeatStarted, Remark, ShowStarted
+from lab.stage.speaker.desk import Desk
+from lab.stage.stream.events import AgentAttached, BeatStarted, ShowStarted
 from lab.stage.stream.records import StageRecord
 from tests.unit.stage.scripted import Cast, a_beat, a_run
 
@@ -63,34 +63,3 @@ def test_the_unit_of_a_time_is_that_of_the_machine_that_plays(
     assert said == [clock == "counted" for clock in clocks]
     lines = [line for line in capsys.readouterr().out.splitlines() if "attached in" in line]
     assert ["simulated" in line for line in lines] == said
-
-
-def remarks(count: int) -> Desk:
-    desk = Desk()
-    for number in range(count):
-        desk.note(StageRecord(seq=number + 1, at_s=0.0, event=Remark(text=f"remark {number}", level="warning")))
-    return desk
-
-
-def told(desk: Desk, now_s: float, most: int) -> list[str]:
-    return [text for ((text, _),) in desk.remarked(now_s, most)]
-
-
-def test_each_warning_of_a_small_screen_is_seen() -> None:
-    """Of four at the start each is there for some seconds, the last one as long as any."""
-    desk = remarks(4)
-    seen = [told(desk, at_s, 1) for at_s in range(100)]
-    assert seen[0] == ["remark 3"], "the newest first"
-    times = {name: sum([name] == one for one in seen) for name in ("remark 3", "remark 2", "remark 1", "remark 0")}
-    assert times == {"remark 3": TURN_S, "remark 2": TURN_S, "remark 1": TURN_S, "remark 0": REMARK_S}
-    assert seen[-1] == []
-
-
-def test_a_remark_that_had_to_make_room_begins_again() -> None:
-    desk = remarks(1)
-    assert told(desk, 0.0, 1) == ["remark 0"]
-    desk.note(StageRecord(seq=2, at_s=3.0, event=Remark(text="new")))
-    assert told(desk, 3.0, 1) == ["new"]
-    assert told(desk, 3.0 + TURN_S, 1) == ["remark 0"]
-    assert told(desk, 3.0 + TURN_S + REMARK_S - 1, 1) == ["remark 0"]
-    assert told(desk, 3.0 + TURN_S + REMARK_S, 1) == []

@@ -120,15 +120,47 @@ def test_an_edited_script_beside_the_show_is_another_input(tmp_path: Path) -> No
     (tmp_path / "hello.sh").write_text("echo bye > $1\n")
     why = side(lab, show).take_of(show.beats[0])
     assert isinstance(why, str)
-    assert why.startswith("its take of 2026-02-01 is of other inputs: file ./hello.sh: ")
+    assert why.startswith("its take of 2026-02-01 is of other inputs: script hello.sh: ")
     assert warned(lab, show) == [f"One: {why}"]
     (tmp_path / "hello.sh").unlink()
-    assert "file ./hello.sh: " in str(side(lab, show).take_of(show.beats[0]))
+    assert "script hello.sh: " in str(side(lab, show).take_of(show.beats[0]))
 
 
-@pytest.mark.parametrize("argv", ["'true', missing.txt", f"'true', {'x' * 5000}", "'true', .", "cat, /etc/hostname"])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        "curl, -o, out.html, x",
+        "sqlite3, shop.db, x",
+        "out.html",
+        "'true', missing.txt",
+        "sh, missing.sh",
+        f"sh, {'x' * 5000}",
+        "sh, .",
+        "sh, /etc/hostname",
+    ],
+)
 def test_words_that_name_no_file_beside_the_show_are_no_inputs(tmp_path: Path, argv: str) -> None:
+    for name in ("out.html", "shop.db"):  # what a program writes, and what is on PATH or nowhere
+        (tmp_path / name).write_text("x")
     assert inputs.of_host(a_show(tmp_path, HOST.replace("'true'", argv))).beside == {}
+
+
+@pytest.mark.parametrize(
+    ("argv", "script"),
+    [
+        ("./hello.sh", "hello.sh"),
+        ("tools/hello.sh", "tools/hello.sh"),
+        ("../hello.sh", "../hello.sh"),
+        ("bash, -e, hello.sh", "hello.sh"),
+        ("python3.12, -u, ./hello.sh, other", "hello.sh"),
+    ],
+)
+def test_the_script_that_a_command_runs_is_an_input(tmp_path: Path, argv: str, script: str) -> None:
+    folder = tmp_path / "show"
+    (folder / "tools").mkdir(parents=True)
+    for name in ("hello.sh", "tools/hello.sh", "../hello.sh", "other"):
+        (folder / name).write_text("echo hello\n")
+    assert list(inputs.of_host(a_show(folder, HOST.replace("'true'", argv))).beside) == [script]
 
 
 def rehearsed(lab: Lab, show: Show) -> None:
