@@ -35,6 +35,7 @@ def facts() -> dict[str, Any]:
         "bpf_jit": read("/proc/sys/net/core/bpf_jit_enable", "unknown").strip(),
         "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource", "unknown").strip(),
         "virtualisation": _virtualisation(cpuinfo),
+        "board": _board(),
         "emulated": _emulated(cpuinfo),
         "systemd": systemd_runs(),
         "python": platform.python_version(),
@@ -86,6 +87,12 @@ def _virtualisation(cpuinfo: str) -> str:
         if text:
             return text if _hypervisor(cpuinfo) or "qemu" in text.lower() else "none (%s)" % text
     return "unknown hypervisor" if _hypervisor(cpuinfo) else "none"
+
+
+def _board() -> str:
+    """What it says that it is, by DMI; a QEMU names its version in it ("pc-q35-7.2")."""
+    names = (read("/sys/class/dmi/id/%s" % name, "").strip() for name in ("product_name", "product_version"))
+    return " ".join(filter(None, names))
 
 
 def _hypervisor(cpuinfo: str) -> bool:
