@@ -97,3 +97,14 @@ def test_nothing_half_made_is_left(lab: Lab, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         cache.publish(lab, built)
     assert list(lab.paths.artifacts.iterdir()) == []
+
+
+def test_an_entry_of_another_version_is_not_there(lab: Lab, tmp_path: Path) -> None:
+    """CI would keep it for ever: a cache that was found whole is not saved again."""
+    artifact = publish(lab, tmp_path)
+    assert cache.written(lab, artifact.key)
+    note = artifact.path.parent / cache.MANIFEST_FILE
+    note.write_text(note.read_text().replace(f'"schema": {cache.SCHEMA}', '"schema": 1'))
+    assert not cache.written(lab, artifact.key)
+    assert cache.find(lab, artifact.key, "x") is None
+    assert not cache.written(lab, "0" * 64)
