@@ -156,8 +156,11 @@ def test_mypy_sees_a_loose_dictionary_between_verdict_and_report(tmp_path: Path,
         ("lab/machines/providers/qemu/x.py", "from lab.machines.providers import local\n", "providers do not know"),
         ("lab/machines/providers/ssh/x.py", "import lab.machines.providers.aws.api\n", "providers do not know"),
         ("lab/machines/vm/x.py", "import lab.machines.images.image\n", "machines: rooms import downwards"),
-        ("lab/guest/linux/x.py", "import lab.guest.run.life\n", "the guest half: running stands on"),
-        ("lab/guest/scoring/x.py", "import lab.guest.linux.procfs\n", "the guest half: running stands on"),
+        ("lab/guest/linux/x.py", "import lab.guest.run.life\n", "the guest half: live on running"),
+        ("lab/guest/scoring/x.py", "import lab.guest.linux.procfs\n", "the guest half: live on running"),
+        ("lab/guest/run/x.py", "import lab.guest.live.orders\n", "the guest half: live on running"),
+        ("lab/verdict/cells/x.py", "import lab.verdict.compare\n", "verdict: what cells say"),
+        ("lab/verdict/x.py", "", "verdict: what cells say"),  # a new room says where it stands
     ],
 )
 def test_the_layers_see_a_planted_import(planted: Path, name: str, text: str, broken: str) -> None:
