@@ -81,13 +81,12 @@ def keys(lab: Lab, asked: DemoRequest) -> list[CacheKey]:
         found[go] = f"toolchain {golden.GO_VERSION}"
     if features.custom_kernel:
         found[lab.paths.images / golden.wanted(lab, spec)] = f"image {spec.image}"
-    there = {path: path.is_dir() for path in found}
-    for what, key in cache_keys.keys(lab, asked.forms, asked.service, spec.arch).items():
-        path = lab.paths.artifacts / key
-        found[path], there[path] = what, written(lab, key)
+    built = {key: what for what, key in cache_keys.keys(lab, asked.forms, asked.service, spec.arch).items()}
+    rows = [(path, what, path.is_dir()) for path, what in found.items()]
+    rows += [(lab.paths.artifacts / key, what, written(lab, key)) for key, what in built.items()]
     return [
-        CacheKey(path=path.relative_to(lab.paths.cache).as_posix(), what=what, there=there[path])
-        for path, what in found.items()
+        CacheKey(path=path.relative_to(lab.paths.cache).as_posix(), what=what, there=there)
+        for path, what, there in rows
     ]
 
 

@@ -104,13 +104,6 @@ def _content(path: Path) -> str:
         return "cannot be read"
 
 
-def _is_beside(folder: Path, word: str) -> bool:
-    try:
-        return not Path(word).is_absolute() and (folder / word).is_file()
-    except (OSError, ValueError):  # no file can be called so
-        return False
-
-
 def of(
     found: Machine,
     facts: MachineFacts,
